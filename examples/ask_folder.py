@@ -8,7 +8,7 @@ import sys
 from lior_ask import Index
 
 folder, question = sys.argv[1:] or ("examples/notes", "When does the certificate expire?")
-index = Index(folder)  # read once, kept in the user's cache; later only what changed is read
+index = Index(folder)  # read once, cached for the user; later only changed files are read
 found = index.ask(question, top=2)
 print(found.answer.text if found.answer else found.note)
 for passage, score in found.passages:

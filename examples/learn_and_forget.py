@@ -1,4 +1,4 @@
-"""Teach a model a document without training, ask for it, and make the model forget it, exactly.
+"""Teach a model a document without training, ask about it, and make the model forget it exactly.
 
 python examples/learn_and_forget.py
 """

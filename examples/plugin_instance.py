@@ -1,4 +1,4 @@
-"""Compose a model of plugins given as instances, beside others given by name.
+"""Compose a model of plugins given as instances, together with others given by name.
 
 python examples/plugin_instance.py
 """

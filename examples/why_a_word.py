@@ -1,4 +1,4 @@
-"""Where the words of a continuation come from: document, line, and its share of the probability.
+"""Show the sources of a continuation's words: document, line, and its share of the probability.
 
 python examples/why_a_word.py
 """

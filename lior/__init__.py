@@ -1,7 +1,7 @@
 """Language models of your own text that learn without autograd.
 
-The public names are loaded on first use (PEP 562): ``import lior`` imports
-neither torch nor numpy, so that the command line answers at once.
+The public names are loaded on first use (PEP 562): ``import lior`` imports neither torch nor numpy, so that
+the command line starts at once.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from lior.training.preparation import resume
 
 for _switch in ("ORT_DISABLE_TELEMETRY", "HF_HUB_DISABLE_TELEMETRY"):
-    # onnxruntime sends reports to its makers unless this is set before it is imported; a client of a model
-    # hub describes the machine in each request. Every process of lior imports this package first.
-    # What the user has set stands.
+    # onnxruntime sends reports to its makers unless this is set before its import; a client of a model hub
+    # describes the machine in each request. Every process of lior imports this package first. A value set
+    # by the user is not changed.
     os.environ.setdefault(_switch, "1")
 
 _EXPORTS = {
@@ -40,7 +40,7 @@ _EXPORTS = {
     "resume": "lior.training.preparation:resume",
     "train": "lior.api:train",
 }
-"""Public name -> where it lives. A name must not equal a submodule's (it would shadow it)."""
+"""Location of each public name. A name must not equal a submodule's (it would shadow it)."""
 
 __all__ = [
     "Kind",
@@ -72,7 +72,7 @@ def __getattr__(name: str) -> Any:
 
 
 def _version() -> str:
-    """The installed version, or that of the checkout if lior is not installed."""
+    """Return the installed version, or the version of the checkout if lior is not installed."""
     from importlib.metadata import PackageNotFoundError, version
 
     try:

@@ -48,16 +48,15 @@ def train(
     out
         Run directory, new or empty; without it the model stays in memory.
     recipe
-        Name of a shipped recipe or path of a TOML file. Without it: the defaults, and ``geometry`` where
+        Name of a shipped recipe or path of a TOML file. Without it: the defaults, and ``geometry`` if
         ``settings`` name a part of the geometry and no memory.
     callbacks
         Objects with hooks of :mod:`lior.events`.
     settings
-        Keys of the configuration. A plugin is given by name, as
-        ``package.module:Class``, as an instance, or as a table with its
-        options; ``memory`` takes several. An instance is used itself:
-        ``run.model.memories["sdm"]`` is the one that was given. Other
-        sections are tables: ``geometry={"updates": 100}``.
+        Keys of the configuration. A plugin is given by name, as ``package.module:Class``, as an instance,
+        or as a table with its options; ``memory`` takes several. An instance is used itself:
+        ``run.model.memories["sdm"]`` is the given one. Other sections are tables: ``geometry={"updates":
+        100}``.
 
     Returns
     -------
@@ -67,7 +66,7 @@ def train(
     Raises
     ------
     LiorError
-        When something given cannot be used; the message says what and why.
+        When an argument cannot be used; the message names it and the reason.
     """
     memory = settings.get("memory")
     _refuse_used(settings.get("tokenizer"), *(memory if isinstance(memory, list | tuple) else [memory]))

@@ -1,7 +1,7 @@
 """Errors that a user can act on.
 
-The command line prints ``str(error)`` as one line and exits with
-``error.exit_code``; anything else that escapes is a defect of lior.
+The command line prints ``str(error)`` as one line and exits with ``error.exit_code``; any other error that
+escapes is a defect of lior.
 """
 
 from __future__ import annotations
@@ -11,21 +11,21 @@ from contextlib import contextmanager
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A sentence that names the nearest of ``known``, or an empty string.
+    """Return a sentence that names the nearest of ``known``, or an empty string.
 
     >>> did_you_mean("rottor", ["rotor", "lowrank"])
     "Did you mean 'rotor'?"
     >>> did_you_mean("xyz", ["rotor"])
     ''
     """
-    from difflib import get_close_matches  # costs start-up time, needed only when something is wrong
+    from difflib import get_close_matches  # costs start-up time, needed only after an error
 
     close = get_close_matches(word, list(known), n=1)
     return f"Did you mean {close[0]!r}?" if close else ""
 
 
 def quantity(number: int, noun: str) -> str:
-    """A number with its noun.
+    """Return a number with its noun.
 
     >>> quantity(1, "passage"), quantity(1200, "passage")
     ('1 passage', '1,200 passages')
@@ -45,7 +45,7 @@ class LiorError(Exception):
 
 
 class UsageError(LiorError):
-    """The request itself is wrong: an unknown key, a value out of range, an unknown plugin."""
+    """The request itself is invalid: an unknown key, a value out of range, an unknown plugin."""
 
     exit_code = 2
 
@@ -64,7 +64,7 @@ class DataError(LiorError):
 
 
 class NoFiles(DataError):
-    """There is no file at all in the folders that were named."""
+    """There is no file at all in the given folders."""
 
 
 class RunError(LiorError):
@@ -76,7 +76,7 @@ class NewerFormat(RunError):
 
 
 class TextRemains(UserWarning):
-    """What was forgotten could not be removed from earlier versions of a run; the command line prints it."""
+    """Forgotten text could not be removed from earlier versions of a run; the command line prints it."""
 
 
 class SkippedCheckpoint(UserWarning):
@@ -88,12 +88,12 @@ class MissingPackage(LiorError):
 
 
 MODEL_PACKAGES = ("torch", "numba", "llvmlite")
-"""What the extra ``model`` installs, by the names that are imported."""
+"""Packages of the extra ``model``, by the names that are imported."""
 
 
 @contextmanager
 def needs_model(who: str) -> Iterator[None]:
-    """Raise ``MissingPackage`` when ``who`` imports a package of the extra ``model`` that is not there."""
+    """Raise ``MissingPackage`` when ``who`` imports a missing package of the extra ``model``."""
     try:
         yield
     except ModuleNotFoundError as error:
@@ -105,7 +105,7 @@ def needs_model(who: str) -> Iterator[None]:
 
 
 class EndpointError(LiorError):
-    """A language model at an address of the user's did not reply."""
+    """A language model at a user's address did not reply."""
 
     def __init__(self, address: str, reason: str):
         self.reason = reason
@@ -114,15 +114,16 @@ class EndpointError(LiorError):
 
 
 class IndexUnavailable(LiorError):
-    """The database of an index cannot be reached now, or refuses what was asked of it."""
+    """The database of an index is unreachable, or refuses a request."""
 
 
 class DeviceError(LiorError):
-    """The device asked for is not available."""
+    """The requested device is not available."""
 
 
 class Interrupted(LiorError):
-    """The user stopped the work; the message says what is kept. The code is 128 plus the signal's number."""
+    """The user stopped the work; the message names the saved results. The exit code is 128 plus the
+    signal."""
 
     def __init__(self, message: str, exit_code: int = 130):
         self.exit_code = exit_code
@@ -130,11 +131,11 @@ class Interrupted(LiorError):
 
 
 class Stopped(LiorError):
-    """Training ended before its end because it was told to; the message says how to go on."""
+    """Training stopped early on request; the message says how to continue."""
 
 
 class PluginError(UsageError):
-    """Base of what can go wrong with a plugin."""
+    """Base of all errors about plugins."""
 
 
 class UnknownPlugin(PluginError, LookupError):

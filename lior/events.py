@@ -1,16 +1,16 @@
 """Broadcast events of a run, sent to callbacks.
 
-A callback is any object with methods of the names below, each marked with :data:`hookimpl`; a method takes
-only the arguments that it wants::
+A callback is any object with methods of the names below, each marked with :data:`hookimpl`. A method takes
+only the arguments that it needs::
 
     class Printer:
         @hookimpl
         def lior_train_end(self, result):
             print(result)
 
-Return values are ignored: a callback is informed and cannot change the training. Other systems that train may
-send the same events, so that callbacks serve them as well. A package adds one for all commands by the
-entry-point group ``lior.listeners`` (:mod:`lior.plugins.listening`).
+Return values are ignored: a callback is informed and cannot change the training. Other training systems may
+send the same events, so that callbacks serve them as well. A package adds a callback for all commands by
+the entry-point group ``lior.listeners`` (:mod:`lior.plugins.listening`).
 """
 
 from __future__ import annotations
@@ -36,43 +36,45 @@ class Events:
 
     @hookspec
     def lior_train_start(self, config: Any, run: Path | None) -> None:
-        """Training starts with ``config``, in lior a :class:`~lior.config.TrainConfig`.
+        """Report that training starts with ``config``, in lior a :class:`~lior.config.TrainConfig`.
 
         ``run`` is the directory of the results, or ``None``.
         """
 
     @hookspec
     def lior_train_stage(self, stage: str, message: str) -> None:
-        """A stage of training starts; ``message`` is its work in one line."""
+        """Report that a stage of training starts; ``message`` describes its work in one line."""
 
     @hookspec
     def lior_train_step(self, stage: str, step: int, steps: int, metrics: Metrics) -> None:
-        """Step ``step`` of ``steps`` of a stage is done; ``metrics`` has its numbers by name."""
+        """Report that step ``step`` of ``steps`` of a stage is done; ``metrics`` has its numbers by name."""
 
     @hookspec
     def lior_checkpoint_saved(self, path: Path) -> None:
-        """A checkpoint is complete at ``path``."""
+        """Report that a checkpoint is complete at ``path``."""
 
     @hookspec
     def lior_checkpoint_failed(self, error: RunError) -> None:
-        """A checkpoint could not be written; training goes on, and the one before is still there."""
+        """Report that a checkpoint could not be written; training continues, and the previous one remains."""
 
     @hookspec
     def lior_train_end(self, result: Any) -> None:
-        """Training is done; ``result`` is the value that the system returns, in lior a ``Run``."""
+        """Report that training is done; ``result`` is the value that the system returns, in lior a
+        ``Run``."""
 
     @hookspec
     def lior_documents_changed(
         self, run: Path | None, learned: Sequence[str], forgotten: Sequence[str]
     ) -> None:
-        """Documents of these names were learned, or replaced, and others forgotten; that is on the disk.
+        """Report that documents of these names were learned, or replaced, and others forgotten, on the disk
+        too.
 
         ``run`` is the directory of the run; ``None`` for the index of folders that a server follows.
         """
 
 
 def manager(callbacks: Iterable[object] = ()) -> pluggy.PluginManager:
-    """A plugin manager that sends events to ``callbacks``, through its ``hook``.
+    """Return a plugin manager that sends events to ``callbacks``, through its ``hook``.
 
     >>> class Printer:
     ...     @hookimpl
@@ -85,8 +87,8 @@ def manager(callbacks: Iterable[object] = ()) -> pluggy.PluginManager:
     Raises
     ------
     PluginError
-        If a callback has a marked method that is no event, or asks for an
-        argument that the event does not have.
+        If a callback has a marked method that is no event, or takes an argument that the event does not
+        have.
     """
     plugins = pluggy.PluginManager("lior")
     plugins.add_hookspecs(Events)

@@ -16,7 +16,7 @@ from typing import IO
 from lior.errors import DataError
 
 PARTIAL = ".partial"
-"""Ending of the names of files that are still being written."""
+"""Suffix of the names of files that are still being written."""
 _UNABLE = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)
 
 
@@ -35,7 +35,7 @@ def replacing(path: Path, *, part: Path | None = None, private: bool = False) ->
     try:
         if private:
             part.touch(0o600)
-            part.chmod(0o600)  # one that was left behind may be wider
+            part.chmod(0o600)  # a leftover file may have wider permissions
         with part.open("wb") as stream:
             yield stream
             stream.flush()
@@ -50,12 +50,12 @@ def replacing(path: Path, *, part: Path | None = None, private: bool = False) ->
 
 @contextlib.contextmanager
 def writing(path: Path, *, part: Path | None = None, parents: bool = False) -> Iterator[IO[bytes]]:
-    """As :func:`replacing`; raises ``DataError`` in one line where the file cannot be written.
+    """Open as :func:`replacing`; raises ``DataError`` in one line if the file cannot be written.
 
     Parameters
     ----------
     parents
-        Whether the folder is made.
+        Whether to create the folder.
     """
     try:
         if parents:
@@ -67,7 +67,7 @@ def writing(path: Path, *, part: Path | None = None, parents: bool = False) -> I
 
 
 def narrow_rights(folder: Path) -> Path:
-    """Make a folder of the user alone, or take the permissions of others from one of this user.
+    """Create a folder for the user alone, or remove the permissions of others from one of this user.
 
     Raises ``OSError`` when it cannot be made.
     """
@@ -79,10 +79,11 @@ def narrow_rights(folder: Path) -> Path:
 
 
 def follow(path: Path) -> None:
-    """Give a file or folder the permissions of the folder that it is in, but others cannot write it.
+    """Give a file or folder the permissions of its folder, except that others cannot write it.
 
-    What is written into a run is so for its user alone, as the run's folder was made, or for a group that the
-    user gave the run to. It should be made with 0600 or 0700: so it stays where nothing can be changed.
+    Files of a run have the permissions of the run's folder. The folder is created for its user alone, who
+    may give it to a group. The file should be created with 0600 or 0700: it keeps these permissions if they
+    cannot be changed.
     """
     with contextlib.suppress(OSError):
         mode = path.parent.stat().st_mode & 0o775
@@ -90,9 +91,9 @@ def follow(path: Path) -> None:
 
 
 def sync(path: Path) -> None:
-    """Flush a file or folder to the disk; some file systems cannot do so with folders, which is no error.
+    """Flush a file or folder to the disk; file systems that cannot flush folders raise no error.
 
-    Any other ``OSError`` is raised: a name that may not be on the disk is no successor of another one.
+    Any other ``OSError`` is raised: a name that may not be on the disk does not replace another one.
     """
     descriptor = os.open(path, os.O_RDONLY)
     try:

@@ -18,7 +18,7 @@ from lior.interfaces import State
 
 
 def pick_device(name: str) -> torch.device:
-    """The device called ``name``: ``cpu``, ``cuda``, or ``auto`` for CUDA where there is a GPU.
+    """Return the device called ``name``: ``cpu``, ``cuda``, or ``auto`` for CUDA if there is a GPU.
 
     Raises
     ------
@@ -35,8 +35,8 @@ def pick_device(name: str) -> torch.device:
 
 
 _LARGE = 1 << 24
-"""Multiplications from which on several threads are worth it. One thread takes 1 to 3 ms for them. Threads
-wait for each other, and beside busy processes the system may let them wait for 10 to 80 ms."""
+"""Minimum number of multiplications for several threads. One thread takes 1 to 3 ms for them. Threads wait
+for each other, and beside busy processes the system may let them wait for 10 to 80 ms."""
 
 
 class _Threads(threading.local):
@@ -51,15 +51,15 @@ _threads = _Threads()
 
 @contextmanager
 def threads(products: int) -> Iterator[None]:
-    """Context manager: torch uses one thread if the block multiplies few numbers, or else all of them.
+    """Let torch use one thread if the block multiplies few numbers, or else all of them (context manager).
 
-    Every place that computes with torch for a few positions, or a few vectors, does it in such a block.
-    Blocks may be nested.
+    Code that computes with torch for a few positions, or a few vectors, uses such a block. Blocks may be
+    nested.
 
     Parameters
     ----------
     products
-        About how many multiplications the largest product of two matrices in the block takes.
+        Approximate number of multiplications in the largest matrix product of the block.
     """
     before = torch.get_num_threads()
     if not _threads.depth:
@@ -78,9 +78,10 @@ def threads(products: int) -> Iterator[None]:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Context manager: torch uses one thread, in blocks of :func:`threads` too.
+    """Let torch use one thread, in blocks of :func:`threads` too (context manager).
 
-    For many small products in a row, and where the bits of a sum must not depend on the number of threads.
+    It is for many small products in a row, and for sums whose bits must not depend on the number of
+    threads.
     """
     before, outside = torch.get_num_threads(), _threads.outside
     torch.set_num_threads(1)
@@ -93,18 +94,18 @@ def one_thread() -> Iterator[None]:
 
 
 def all_threads() -> int:
-    """How many threads a large operation uses, inside a block of :func:`threads` or outside."""
+    """Return the number of threads of a large operation, inside a block of :func:`threads` or outside."""
     return _threads.outside if _threads.depth else torch.get_num_threads()
 
 
 def sub(state: State, part: str) -> State:
-    """The entries of ``part``, without the prefix ``part.``."""
+    """Return the entries of ``part``, without the prefix ``part.``."""
     prefix = part + "."
     return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
 
 
 def add_prefix(part: str, entries: State) -> State:
-    """``entries`` with the prefix ``part.``; the inverse of :func:`sub`."""
+    """Return ``entries`` with the prefix ``part.``; the inverse of :func:`sub`."""
     return {f"{part}.{k}": v for k, v in entries.items()}
 
 
@@ -114,7 +115,7 @@ class Expected(NamedTuple):
     kind: str
     """``float`` (any precision), ``int`` (int32 or int64), or the name of a dtype such as ``uint8``."""
     shape: tuple[int | None, ...]
-    """``None`` stands for any length."""
+    """Length of each axis; ``None`` stands for any length."""
 
 
 def check(state: State, expected: Mapping[str, Expected], *, of: str) -> None:
@@ -123,7 +124,7 @@ def check(state: State, expected: Mapping[str, Expected], *, of: str) -> None:
     Parameters
     ----------
     state
-        May have further entries.
+        The state; it may have further entries.
     expected
         Type and shape of each entry that must be present.
     of
@@ -152,7 +153,7 @@ def check(state: State, expected: Mapping[str, Expected], *, of: str) -> None:
 
 
 def like(state: State) -> dict[str, Expected]:
-    """The types and shapes of ``state``, as :func:`check` takes them."""
+    """Return the types and shapes of ``state``, as :func:`check` takes them."""
     return {
         name: Expected("float" if value.is_floating_point() else _dtype(value), tuple(value.shape))
         for name, value in state.items()

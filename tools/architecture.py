@@ -1,7 +1,7 @@
-"""The architecture page's picture and tables, drawn from the code's own imports.
+"""The architecture page's picture and tables, generated from the code's own imports.
 
 python tools/architecture.py            # writes docs/pictures/architecture.svg and the tables of the page
-python tools/architecture.py --check    # exit code 1 when they are not what the code says
+python tools/architecture.py --check    # exit code 1 if they differ from the code
 python tools/architecture.py --lines    # lines of code by package, without docstrings, comments and blanks
 """
 
@@ -24,7 +24,7 @@ _SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["import
 CONTRACT: list[list[str]] = [
     layer.replace(" ", "").split("|") for layer in _SETTINGS["contracts"][0]["layers"]
 ]
-"""Modules from the top down: each imports from those below it only; `lint-imports` holds this."""
+"""Modules from the top down: each imports only from those below it; `lint-imports` checks this."""
 FOLDERS = {
     "lior-serve": "plugins/lior-serve/src/lior_serve",
     "lior-ask": "plugins/lior-ask/src/lior_ask",
@@ -32,7 +32,7 @@ FOLDERS = {
     "cli": "cli/lior_cli",
     "built-in plugins": "plugins/lior_plugins",
 }
-"""Name -> the folder of a package beside ``lior``."""
+"""Folders of the packages beside ``lior``, by name."""
 PACKAGES = {folder.rpartition("/")[2]: name for name, folder in FOLDERS.items()}
 BESIDE = ("built-in plugins", "testing")
 """Packages that the others reach by name, through the registry; drawn without arrows."""
@@ -59,7 +59,7 @@ WIDTH, ROW, BOX, MARGIN = 1000, 86, 56, 20
 
 
 class Package(NamedTuple):
-    """A package as it is drawn."""
+    """A package in the picture."""
 
     name: str
     job: str
@@ -67,7 +67,7 @@ class Package(NamedTuple):
 
 
 def files(name: str) -> list[Path]:
-    """The source files of a package."""
+    """Return the source files of a package."""
     if name in ROOTS:
         modules = [ROOT / "lior" / f"{stem}.py" for stem in ROOTS[name]]
         packages = [path for stem in ROOTS[name] for path in (ROOT / "lior" / stem).rglob("*.py")]
@@ -76,7 +76,7 @@ def files(name: str) -> list[Path]:
 
 
 def package(name: str) -> Package:
-    """A package with its job, which is the first sentence of its package's docstring."""
+    """Return a package with its job, the first sentence of its docstring."""
     sources = files(name)
     init = next((path for path in sources if path.stem == "__init__"), None)
     job = JOBS.get(name) or (ast.get_docstring(ast.parse(init.read_text())) or "" if init else "")
@@ -85,14 +85,14 @@ def package(name: str) -> Package:
 
 
 class AtRuntime(ast.NodeTransformer):
-    """Leaves out what is imported for types only."""
+    """A transformer that drops imports for types only."""
 
     def visit_If(self, node: ast.If) -> ast.If | None:
         return None if ast.unparse(node.test) == "TYPE_CHECKING" else node
 
 
 def owner(module: str) -> str | None:
-    """The package that a module of this dotted name belongs to."""
+    """Return the package that a module of this dotted name belongs to."""
     top, _, rest = module.partition(".")
     first = rest.partition(".")[0]
     if top != "lior":
@@ -105,7 +105,8 @@ def owner(module: str) -> str | None:
 
 
 def drawn() -> list[list[str]]:
-    """The packages of each layer, without those beside; one of several modules is as low as its lowest."""
+    """Return the packages of each layer, without those beside; one of several modules takes its lowest
+    layer."""
     rows: list[list[str]] = []
     placed = set(BESIDE)
     for layer in reversed(CONTRACT):
@@ -120,7 +121,7 @@ DRAWN = [*(name for layer in LAYERS for name in layer), *BESIDE]
 
 
 def imports(name: str) -> Counter[str]:
-    """How many import statements of a package name each other one."""
+    """Count the import statements of a package for each other one."""
     found: Counter[str] = Counter()
     for path in files(name):
         for node in ast.walk(AtRuntime().visit(ast.parse(path.read_text()))):
@@ -136,7 +137,7 @@ def imports(name: str) -> Counter[str]:
 
 
 def reduced(arrows: dict[str, Counter[str]]) -> dict[str, set[str]]:
-    """The downward imports that do not follow from others (transitive reduction)."""
+    """Return the downward imports without transitive ones (transitive reduction)."""
     height = {name: -row for row, layer in enumerate(LAYERS) for name in layer} | dict.fromkeys(BESIDE, 1)
     down = {name: {o for o in found if height[o] < height[name]} for name, found in arrows.items()}
 
@@ -150,7 +151,7 @@ def reduced(arrows: dict[str, Counter[str]]) -> dict[str, set[str]]:
 
 
 def picture(packages: dict[str, Package], arrows: dict[str, Counter[str]]) -> str:
-    """The packages as an SVG: one row a layer, an arrow for each import that does not follow from others."""
+    """Return the packages as an SVG: one row a layer, an arrow for each import that is not transitive."""
     place: dict[str, tuple[float, float, float]] = {}
     inner = WIDTH - 260
     for row, layer in enumerate(LAYERS):
@@ -201,12 +202,12 @@ def picture(packages: dict[str, Package], arrows: dict[str, Counter[str]]) -> st
 
 
 def escaped(text: str) -> str:
-    """Text for XML."""
+    """Escape text for XML."""
     return text.replace("&", "&amp;").replace("<", "&lt;")
 
 
 def table(packages: dict[str, Package], arrows: dict[str, Counter[str]]) -> str:
-    """The packages as a Markdown table."""
+    """Return the packages as a Markdown table."""
     rows = ["| package | job | imports from |", "|---|---|---|"]
     for name, one in packages.items():
         uses = ", ".join(other for other in packages if arrows[name][other]) or "nothing"
@@ -215,7 +216,7 @@ def table(packages: dict[str, Package], arrows: dict[str, Counter[str]]) -> str:
 
 
 def code_lines(path: Path) -> int:
-    """Lines with code: no docstrings, comments and blanks."""
+    """Count the lines with code, without docstrings, comments and blanks."""
     source = path.read_text()
     places: set[int] = set()
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
@@ -229,7 +230,7 @@ def code_lines(path: Path) -> int:
 
 
 def lines_by_package() -> Counter[str]:
-    """Lines of code of each package of ``lior``, of each distribution, and of all tests."""
+    """Count the lines of code by package of ``lior``, by distribution, and in all tests."""
     listed = subprocess.run(["git", "ls-files", "*.py"], cwd=ROOT, capture_output=True, text=True, check=True)
     found: Counter[str] = Counter()
     for name in listed.stdout.splitlines():

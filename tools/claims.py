@@ -1,12 +1,12 @@
-"""Run the commands of the tables of claims, and compare their last lines with those that were written down.
+"""Run the commands of the tables of claims, and compare their last lines with the recorded ones.
 
-    python -m tools.claims            # all; exit code 1 where one fails, or ends otherwise than it did
-    python -m tools.claims curvature  # those with this word in the item or the command
-    python -m tools.claims --write    # writes the last lines down
+    python -m tools.claims            # all; exit code 1 if one fails, or its last line has changed
+    python -m tools.claims curvature  # claims with this word in the item or the command
+    python -m tools.claims --write    # records the last lines
 
-A table of claims is one of the pages below whose last column is headed *shown by*. Its commands, all of
-pytest, run in this checkout, two at a time, each in an empty home of its own; seconds in a last line are not
-compared. That a command fails where its claim is broken is shown by :mod:`tools.mutations`.
+A table of claims is one of the pages below whose last column has the header *shown by*. All its commands
+are pytest. They run in this checkout, two at a time, each in an empty home of its own; seconds in a last
+line are not compared. :mod:`tools.mutations` shows that a command fails if its claim is broken.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ class Claim(NamedTuple):
     item: str
     verdict: str
     command: str
-    """Empty where there is nothing to run."""
+    """The command; empty if there is nothing to run."""
 
 
 def claims() -> Iterator[Claim]:
-    """All rows of all tables."""
+    """Yield all rows of all tables."""
     for page in PAGES:
         inside = False
         for line in (ROOT / page).read_text(encoding="utf-8").splitlines():
@@ -58,13 +58,13 @@ def claims() -> Iterator[Claim]:
 
 
 def last_line(command: str) -> str:
-    """What a command prints last, without seconds, or how it failed."""
+    """Return the last line that a command prints, without seconds, or how it failed."""
     code, line = run(command, ROOT, "-p", "no:cacheprovider")
     return line if code == 0 else f"exit code {code}: {line}"
 
 
 def run(command: str, root: Path, *options: str, **variables: str) -> tuple[int, str]:
-    """Exit code of a command in the checkout ``root``, and what it prints last, without seconds.
+    """Run a command in the checkout ``root``; returns its exit code and its last line, without seconds.
 
     ``options`` of pytest and ``variables`` of the environment are added.
     """
@@ -85,7 +85,7 @@ def run(command: str, root: Path, *options: str, **variables: str) -> tuple[int,
 
 
 def _share_compiled_code(home: Path) -> None:
-    """Let a home use the compiled loops of the user's: their folder's name is a digest of their source."""
+    """Let a home use the user's compiled loops: their folder's name is a digest of their source."""
     users = user_cache_path("lior", appauthor=False) / "compiled"
     users.mkdir(parents=True, exist_ok=True)
     (home / "lior").mkdir()

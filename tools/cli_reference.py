@@ -50,7 +50,7 @@ _CODES = """\
 
 
 def reference() -> str:
-    """The whole page, in Markdown."""
+    """Return the whole page, in Markdown."""
     options = GroupOptions()
     options.every = True
     context = click.Context(cli, info_name="lior", terminal_width=_WIDTH, obj=options, **cli.context_settings)
@@ -59,7 +59,7 @@ def reference() -> str:
 
 
 def _command(command: click.Command | None, name: str, parent: click.Context) -> Iterator[str]:
-    """The help of a command and of the commands below it."""
+    """Yield the help of a command and of the commands below it."""
     if command is None:
         raise LookupError(f"{parent.command_path} has no command {name!r}")
     context = click.Context(command, info_name=name, parent=parent, terminal_width=_WIDTH)

@@ -1,4 +1,4 @@
-"""The digest of a run's model: equal for equal models, whatever the tensors are called.
+"""The digest of a run's model: equal for equal models, whatever the names of the tensors.
 
     python tools/digest.py RUN [RUN ...]
 
@@ -16,7 +16,7 @@ from safetensors import safe_open
 
 
 def digest(run: Path) -> str:
-    """SHA-256 over the sorted hashes of all tensors (type, shape, bytes) of the newest checkpoint."""
+    """Return the SHA-256 over sorted hashes of all tensors (type, shape, bytes) of the newest checkpoint."""
     newest = max(run.rglob("manifest.json"), key=lambda path: path.stat().st_mtime).parent
     hashes = []
     for file in sorted(newest.glob("*.safetensors")):

@@ -1,7 +1,7 @@
 """Outputs in the documentation, written by the commands themselves.
 
-    python tools/doc_outputs.py docs/tutorial.md            # run the page and write what was printed
-    python tools/doc_outputs.py --check docs/tutorial.md    # exit code 1 when the page shows something else
+    python tools/doc_outputs.py docs/tutorial.md            # run the page and write the outputs
+    python tools/doc_outputs.py --check docs/tutorial.md    # exit code 1 if the page shows something else
 
 The ``sh`` and ``python`` blocks of a page run in order in one empty folder, with `lior` on the path. A
 ``text`` block right after one of them is its output. Progress lines are left out. A comment before the block
@@ -30,7 +30,7 @@ NUMBER = re.compile(r"\d[\d,.]*(?:e[-+]?\d+)?")
 def run_page(
     page: str, env: dict[str, str] | None = None, timeout: float = 900
 ) -> list[tuple[re.Match[str], str]]:
-    """Every block of ``page`` with what it printed, errors included.
+    """Return every block of ``page`` with its output, including errors.
 
     Raises
     ------
@@ -69,7 +69,7 @@ def run_page(
 
 
 def selected(output: str, show: str | None) -> str:
-    """The lines of ``output`` that the page shows; runs of others become ``...``."""
+    """Return the lines of ``output`` that the page shows; runs of others become ``...``."""
     lines = [line.rstrip() for line in output.splitlines() if not PROGRESS.match(line)]
     kept: list[str] = []
     for line in lines:
@@ -81,7 +81,7 @@ def selected(output: str, show: str | None) -> str:
 
 
 def rewritten(page: str, printed: list[tuple[re.Match[str], str]]) -> str:
-    """``page`` with the outputs that were printed."""
+    """Return ``page`` with the new outputs."""
     for block, output in reversed(printed):
         if block["shown"] is not None:
             begin, end = block.span("shown")
@@ -90,12 +90,12 @@ def rewritten(page: str, printed: list[tuple[re.Match[str], str]]) -> str:
 
 
 def without_numbers(page: str) -> list[str]:
-    """The lines of a page with every number as ``#`` and every run of spaces as one."""
+    """Return the lines of a page with every number as ``#`` and every run of spaces as one."""
     return [" ".join(NUMBER.sub("#", line).split()) for line in page.splitlines()]
 
 
 def main(arguments: list[str]) -> int:
-    """Write or compare the pages that are named."""
+    """Write or compare the given pages."""
     check = "--check" in arguments
     stale = False
     for path in (Path(name) for name in arguments if name != "--check"):

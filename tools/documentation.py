@@ -1,4 +1,4 @@
-"""The documentation site: the repository's own Markdown files where they are, and a reference of the API.
+"""The documentation site: the repository's own Markdown files in place, and a reference of the API.
 
 A hook of MkDocs and an extension of Griffe; ``mkdocs.yml`` names both.
 """
@@ -45,7 +45,7 @@ API = {
     "geometry": ("Geometry", ["lior.geometry"]),
     "errors": ("Errors and events", ["lior.errors", "lior.events"]),
 }
-"""Page -> title and the modules on it; of a package, those below it too."""
+"""Title and modules of each page; a package includes the modules below it."""
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -63,7 +63,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def _modules(root: Path, names: list[str]) -> list[str]:
-    """The modules of these names; of a package, all of its modules."""
+    """Return the modules of these names; for a package, all its modules too."""
     found = []
     for name in names:
         place = root.joinpath(*name.split("."))

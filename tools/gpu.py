@@ -1,11 +1,11 @@
-"""All that can only be known on a GPU, written to docs/gpu.md.
+"""All measurements that need a GPU, written to docs/gpu.md.
 
     python -m tools.gpu                  # at most 30 minutes, on the first GPU
     python -m tools.gpu --rehearse       # the same on the CPU, with tiny problems, printed
 
-Each step compares what the device computes with the CPU, or tells a fact, in a process of its own with a
-limit of time: one that fails is a row, and the others go on. Run it in a checkout installed with
-``pip install -e``: another installation is hidden by the folder, whose recipes have another place.
+Each step compares results of the device with the CPU, or reports a fact, in a separate process with a time
+limit. A failing step becomes a row, and the others continue. Run it in a checkout installed with ``pip
+install -e``: the folder hides any other installation, whose recipes have another place.
 """
 
 from __future__ import annotations
@@ -39,20 +39,20 @@ from lior_plugins.memories.exact import Exact
 
 ROOT = Path(__file__).parents[1]
 ROUNDING = 1e-8
-"""Allowed where float64 numbers are summed in another order."""
+"""Tolerance for float64 numbers that are summed in another order."""
 VOCAB = 96
 
 
 @attrs.frozen
 class Place:
-    """The device that is compared with the CPU, and how large the problems are."""
+    """The device to compare with the CPU, and the size of the problems."""
 
     device: str
-    """``cuda``; ``cpu`` in a rehearsal, in which the CPU is compared with itself."""
+    """``cuda``; ``cpu`` in a rehearsal, which compares the CPU with itself."""
     tiny: bool
 
     def size(self, full: int, tiny: int) -> int:
-        """A size of a problem."""
+        """Return a size of a problem."""
         return tiny if self.tiny else full
 
 
@@ -65,18 +65,18 @@ class Row:
     """``equal``, ``DIFFERENT``, ``FAILED``, ``not run`` or ``fact``."""
     note: str = ""
     numbers: tuple[float, ...] = ()
-    """Largest difference and what is allowed, as parts of the CPU's largest number; seconds of both."""
+    """Largest difference and the allowed one, relative to the CPU's largest number; seconds of both."""
 
 
 def compare(what: str, place: Place, allowed: float, work: Callable[[str], object]) -> Row:
-    """A row of ``work(device)`` on the CPU and on the device: numbers and seconds."""
+    """Return a row of ``work(device)`` on the CPU and on the device: numbers and seconds."""
     (expected, cpu), (found, device) = (measure(work, each) for each in (Place("cpu", place.tiny), place))
     numbers = difference(expected, found), allowed, 1e3 * cpu, 1e3 * device
     return Row(what, "equal" if numbers[0] <= allowed else "DIFFERENT", numbers=numbers)
 
 
 def difference(expected: object, found: object) -> float:
-    """The largest difference of all tensors and numbers, each as a part of the largest expected in it."""
+    """Return the largest difference of all tensors and numbers, relative to their largest expected value."""
     worst = 0.0
     for pair in zip(tree_leaves(expected), tree_leaves(found), strict=True):
         # NumPy keeps all digits of a Python number.
@@ -91,7 +91,7 @@ def difference(expected: object, found: object) -> float:
 
 
 def measure(work: Callable[[str], object], place: Place) -> tuple[object, float]:
-    """The result and the seconds of a call, after one that warms up."""
+    """Return the result and the seconds of a call, after one that warms up."""
     wait = torch.cuda.synchronize if place.device == "cuda" else int
     work(place.device)
     wait()
@@ -102,7 +102,7 @@ def measure(work: Callable[[str], object], place: Place) -> tuple[object, float]
 
 
 def tell_facts(place: Place) -> list[Row]:
-    """Versions, driver and device."""
+    """Return versions, driver and device."""
     rows = [Row("torch, its CUDA", "fact", f"{torch.__version__}, {torch.version.cuda}")]
     if place.device == "cuda":
         command = ["nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"]
@@ -114,14 +114,14 @@ def tell_facts(place: Place) -> list[Row]:
 
 
 def make_geometry(frame: str = "lowrank", source: str = "constitutive", product: str = "tensor") -> Geometry:
-    """A geometry of small contexts."""
+    """Return a geometry of small contexts."""
     parts: Any = {"frame": frame, "rsource": source, "product": product}
     parts = {kind: registry.get(kind, name)() for kind, name in parts.items()}
     return Geometry(**parts, encoder=Lags(n=16, lags=8), vocab=VOCAB, resilience_at="both")
 
 
 def make_batch(geometry: Geometry, queries: int, items: int) -> tuple[dict[str, Tensor], Batch]:
-    """A state and a batch to learn from, on the CPU, so that both devices get the same."""
+    """Return a state and a batch to learn from, on the CPU, so that both devices get the same."""
     random, reach = Generator().manual_seed(1), geometry.encoder.reach
     state = geometry.init(generator=random)
     state = geometry.observe(state, torch.randint(VOCAB, (items, reach), generator=random), total=items)
@@ -133,16 +133,16 @@ def make_batch(geometry: Geometry, queries: int, items: int) -> tuple[dict[str, 
 
 
 def move(state: dict[str, Tensor], batch: Batch, device: str) -> tuple[dict[str, Tensor], Batch]:
-    """Both on a device."""
+    """Move both to a device."""
     here: Any = tree_map(lambda each: each.to(device) if isinstance(each, Tensor) else each, (state, batch))
     return cast(tuple[dict[str, Tensor], Batch], here)
 
 
 def compare_metric(place: Place) -> list[Row]:
-    """The derivatives that contrastive updates follow, and the loss that spsa measures.
+    """Compare the derivatives that contrastive updates follow, and the loss that spsa measures.
 
-    In float64: a derivative that is nearly 0 is a small difference of large numbers, and float32 has it on no
-    device.
+    This is done in float64: a derivative that is nearly 0 is a small difference of large numbers, which no
+    device resolves in float32.
     """
     rows = []
     for names in ("lowrank constitutive tensor", "rotor curvature spinor", "derived constitutive wedge"):
@@ -161,7 +161,7 @@ def compare_metric(place: Place) -> list[Row]:
 
 
 def make_memory(place: Place, device: str) -> tuple[Exact, Query, Tensor, Retrieval]:
-    """A memory with items, a query, the alphabet and the scorer."""
+    """Return a memory with items, a query, the alphabet and the scorer."""
     geometry, random = make_geometry(), Generator().manual_seed(3)
     scorer = geometry.scorer(move(*make_batch(geometry, 1, 64), device)[0])
     count, asked = place.size(1 << 17, 100), place.size(512, 7)
@@ -177,7 +177,7 @@ def make_memory(place: Place, device: str) -> tuple[Exact, Query, Tensor, Retrie
 
 
 def compare_retrieval(place: Place) -> list[Row]:
-    """The whole memory, read in blocks."""
+    """Compare the whole memory, read in blocks."""
     made = {device: make_memory(place, device) for device in ("cpu", place.device)}
 
     def read(device: str) -> Tensor:
@@ -188,7 +188,8 @@ def compare_retrieval(place: Place) -> list[Row]:
 
 
 def compare_training(place: Place) -> list[Row]:
-    """Bits per byte of retrieval over the whole memory, trained on each device: random numbers differ."""
+    """Compare bits per byte of retrieval over the whole memory, trained on each device (random numbers
+    differ)."""
     text = (ROOT / "docs/architecture.md").read_text("utf-8")[: place.size(20_000, 3_000)]
 
     def train(device: str) -> float:
@@ -202,7 +203,7 @@ def compare_training(place: Place) -> list[Row]:
 
 
 def compare_generation(place: Place) -> list[Row]:
-    """Probabilities of what follows many prompts; the seconds are those of continuing them together."""
+    """Compare probabilities of tokens after many prompts; the seconds are for continuing them together."""
     text = (ROOT / "docs/architecture.md").read_text("utf-8")[: place.size(20_000, 3_000)]
     prompts = [text[at : at + 40] for at in range(0, 40 * place.size(64, 3), 40)]
     few: dict[str, Any] = {"geometry": {"updates": 2}, "mixer": {"positions": 2048}, "device": "cpu"}
@@ -219,7 +220,7 @@ def compare_generation(place: Place) -> list[Row]:
 
 
 def compare_ritz(place: Place) -> list[Row]:
-    """Energies that a network finds, trained on each device in float64."""
+    """Compare energies that a network finds, trained on each device in float64."""
 
     def solve(device: str) -> list[float]:
         with tempfile.TemporaryDirectory() as folder:
@@ -232,7 +233,7 @@ def compare_ritz(place: Place) -> list[Row]:
 
 
 def _run(folder: str, *arguments: str) -> dict[str, Any]:
-    """What a command prints as JSON."""
+    """Run a command; returns the JSON that it prints."""
     command = [sys.executable, "-m", "lior_cli.main", *arguments, "--json", "--out", f"{folder}/run"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -242,7 +243,7 @@ def _run(folder: str, *arguments: str) -> dict[str, Any]:
 
 
 def find_waits(place: Place) -> list[Row]:
-    """Operations that make the processor wait for the device, where none should."""
+    """Find operations that make the processor wait for the device, where none should."""
     geometry = make_geometry()
     state, batch = move(*make_batch(geometry, 64, 256), place.device)
     params = geometry.learned(state)
@@ -259,7 +260,7 @@ def find_waits(place: Place) -> list[Row]:
 
 
 def _watch(what: str, place: Place, window: Callable[[], object]) -> Row:
-    window()  # what is made once may wait
+    window()  # work that is done once may wait
     if place.device != "cuda":
         return Row(what, "fact", "a CPU does not wait")
     torch.cuda.set_sync_debug_mode("error")
@@ -275,7 +276,7 @@ def _watch(what: str, place: Place, window: Callable[[], object]) -> Row:
 
 
 def compare_lens(place: Place) -> list[Row]:
-    """Losses of steps of training."""
+    """Compare losses of training steps."""
     from lior_lens import config as configuration
     from lior_lens.training import Trainer
 
@@ -300,11 +301,11 @@ STEPS: dict[str, tuple[Step, int]] = {
     "lens": (compare_lens, 240),
     "ritz": (compare_ritz, 240),
 }
-"""Each with the seconds that it may take; together less than 30 minutes."""
+"""Steps with their time limits in seconds; the total is less than 30 minutes."""
 
 
 def run_step(name: str, place: Place) -> list[Row]:
-    """The rows of a step in its own process, or one that says why there are none."""
+    """Return the rows of a step in its own process, or one row with the reason why there are none."""
     command, seconds = [sys.executable, "-m", "tools.gpu", "--step", name], STEPS[name][1]
     command += ["--rehearse"] * place.tiny
     try:
@@ -325,7 +326,7 @@ computes."""
 
 
 def write_page(rows: list[Row], place: Place) -> str:
-    """The document."""
+    """Return the document."""
     what = "a rehearsal on the CPU: nothing ran on a GPU" if place.tiny else "`python -m tools.gpu`"
     day = datetime.now(UTC).date()
     lines = [f"# On a GPU\n\n{day}, {what}. {_LEGEND}\n"]
@@ -339,7 +340,7 @@ def write_page(rows: list[Row], place: Place) -> str:
 
 
 def main() -> int:
-    """Read the command line; 1 if a step failed, or the device differs from the CPU."""
+    """Run the command line; returns 1 if a step failed, or the device differs from the CPU."""
     parser = argparse.ArgumentParser(prog="python -m tools.gpu", description=__doc__)
     parser.add_argument("--rehearse", action="store_true", help="on the CPU, tiny")
     parser.add_argument("--step", choices=[*STEPS], help=argparse.SUPPRESS)

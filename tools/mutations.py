@@ -1,12 +1,12 @@
-"""Break each claim once, and demand that its command fails.
+"""Break each claim once, and require that its command fails.
 
-    python -m tools.mutations            # all; exit code 1 where a command does not notice
-    python -m tools.mutations curvature  # those with this word in the item or the command
+    python -m tools.mutations            # all; exit code 1 if a command does not notice
+    python -m tools.mutations curvature  # claims with this word in the item or the command
 
-The file beside this one has, for each row of :mod:`tools.claims` with a command, a change of the code after
-which the claim is false: a text that occurs once in its file, and what stands there instead. The changes are
-made in copies of this checkout. There a command runs on the changed code until a test fails, and then this
-test on the code as it is, where it must pass. Tests that cannot be imported show nothing about a claim: that
+For each row of :mod:`tools.claims` with a command, the file beside this one has a change that makes the
+claim false. It consists of a text that occurs once in its file, and its replacement. The changes are made
+in copies of this checkout. There a command runs on the changed code until a test fails. Then this test runs
+on the original code, where it must pass. Tests that cannot be imported show nothing about a claim, so that
 is an error here.
 """
 
@@ -32,7 +32,7 @@ from tools import claims
 KEPT = Path(__file__).with_name("mutations.toml")
 PACKAGES = ("lior", "lior_cli", "lior_plugins", "lior_field", "lior_lens", "lior_ritz", "lior_tables")
 FOLDERS = ("cli", "configs", "docs", "examples", "lior", "plugins", "tests", "tools")
-# A package that is found nowhere prints its name, which lies in no folder.
+# A package that is not found prints its name, which lies in no folder.
 _WHERE = (
     "import sys; from importlib.util import find_spec; "
     "[print(getattr(find_spec(x), 'origin', x)) for x in sys.argv[1:]]"
@@ -45,16 +45,16 @@ class Mutation(NamedTuple):
     file: str
     """Path in the checkout."""
     old: str
-    """Occurs once in the file."""
+    """Original text, which occurs once in the file."""
     new: str
 
     def apply(self, source: str) -> str:
-        """The source after the change.
+        """Return the source after the change.
 
         Raises
         ------
         ValueError
-            Where ``old`` does not occur exactly once.
+            If ``old`` does not occur exactly once.
         """
         if (count := source.count(self.old)) != 1:
             raise ValueError(f"{self.file}: {count} times, not once: {self.old!r}; mend {KEPT.name}")
@@ -62,7 +62,7 @@ class Mutation(NamedTuple):
 
 
 def mutations() -> dict[str, Mutation]:
-    """The change of each item of the tables of claims."""
+    """Return the change for each item of the tables of claims."""
     return {item: Mutation(**fields) for item, fields in tomllib.loads(KEPT.read_text("utf-8")).items()}
 
 
@@ -76,12 +76,12 @@ def copy_checkout(to: Path) -> None:
 
 
 def variables(copy: Path) -> dict[str, str]:
-    """The environment in which Python, and all that it starts, imports the code of a copy.
+    """Return the environment in which Python, and all that it starts, imports the code of a copy.
 
     Raises
     ------
     RuntimeError
-        Where a package comes from elsewhere all the same.
+        If a package comes from elsewhere all the same.
     """
     tops = [copy, copy / "plugins", copy / "cli", *sorted((copy / "plugins").glob("*/src"))]
     found = {"PYTHONPATH": os.pathsep.join(map(str, tops)), "PYTHONDONTWRITEBYTECODE": "1"}
@@ -100,7 +100,7 @@ def variables(copy: Path) -> dict[str, str]:
 
 @contextlib.contextmanager
 def broken(copy: Path, mutation: Mutation) -> Iterator[None]:
-    """Have a change in a copy. No compiled Python is kept there, so none can be older than the change."""
+    """Apply a change in a copy. No compiled Python is stored there, so none can be older than the change."""
     path = copy / mutation.file
     whole = path.read_text(encoding="utf-8")
     path.write_text(mutation.apply(whole), encoding="utf-8")
@@ -111,7 +111,7 @@ def broken(copy: Path, mutation: Mutation) -> Iterator[None]:
 
 
 def unnoticed(command: str, mutation: Mutation, copy: Path, environment: dict[str, str]) -> str:
-    """Why a command does not show its claim; empty where a test fails on the broken code, and there alone."""
+    """Return why a command does not show its claim; empty if a test fails on the broken code alone."""
     with tempfile.TemporaryDirectory() as cache:
         kept = ("-p", "cacheprovider", "-o", f"cache_dir={cache}")  # of the test that failed
         with broken(copy, mutation):

@@ -1,9 +1,10 @@
 """Configuration: layers of values (recipes, environment, flags) become one checked object.
 
-The names below are those of a training run of lior. Public modules: :mod:`~lior.config.resolving` (the same
-for the schema of any other system), :mod:`~lior.config.components` (fields that choose plugins),
-:mod:`~lior.config.options` (fields with help and a checked range), :mod:`~lior.config.recipes` (files),
-:mod:`~lior.config.sampling` (how tokens are drawn).
+The names below configure a training run of lior. There are five public modules.
+:mod:`~lior.config.resolving` does the same for the schema of any other system.
+:mod:`~lior.config.components` has fields that choose plugins, and :mod:`~lior.config.options` has fields
+with help and a checked range. :mod:`~lior.config.recipes` reads files, and :mod:`~lior.config.sampling` has
+the options of drawing tokens.
 """
 
 from lior.config.components import Component, Components, Key, split_names, without_instances

@@ -1,6 +1,6 @@
 """Schemas: attrs classes in attrs classes, some of whose fields choose plugins.
 
-Nothing here knows the schema of a particular system.
+This module does not know the schema of a particular system.
 """
 
 from __future__ import annotations
@@ -23,13 +23,14 @@ class Component:
 
     name: str
     options: dict[str, Any] = attrs.field(factory=dict)
-    """Those that were given, by name."""
+    """The given options, by name."""
     plugin: Any = attrs.field(default=None, eq=False, repr=False)
     """The instance; ``None`` in a configuration that was resolved without a registry."""
 
     @property
     def all_options(self) -> dict[str, Any]:
-        """All options of the instance, defaults included; those that were given, of one without fields."""
+        """Return the instance's options, including defaults; for an instance without fields, the given
+        ones."""
         if not attrs.has(type(self.plugin)):
             return self.options
         return options_of(self.plugin)
@@ -37,7 +38,7 @@ class Component:
 
 @attrs.frozen(kw_only=True)
 class Components:
-    """One or several chosen plugins of a kind, in the order given."""
+    """One or several chosen plugins of a kind, in the given order."""
 
     components: tuple[Component, ...]
 
@@ -53,12 +54,12 @@ class Components:
 
     @property
     def options(self) -> dict[str, dict[str, Any]]:
-        """Name of a plugin -> its options by name, of those with options."""
+        """Options by the name of the plugin, for plugins with options."""
         return {component.name: component.options for component in self.components if component.options}
 
 
 def options_of(plugin: Any) -> dict[str, Any]:
-    """The constructor's arguments of an instance of an attrs class, by name."""
+    """Return the constructor's arguments of an instance of an attrs class, by name."""
     return {
         str(field.alias): getattr(plugin, field.name) for field in attrs.fields(type(plugin)) if field.init
     }
@@ -67,7 +68,7 @@ def options_of(plugin: Any) -> dict[str, Any]:
 def plugin_option(
     default: str, *, help: str, kind: str = "", key: str = "name", several: bool = False
 ) -> Any:
-    """An attrs field that chooses plugins.
+    """Return an attrs field that chooses plugins.
 
     Parameters
     ----------
@@ -76,9 +77,9 @@ def plugin_option(
     help
         One line, without a full stop.
     kind
-        Kind of plugin; the name of the field if not given.
+        Kind of plugin; by default the name of the field.
     key
-        Key of the table that holds the name; the plugin's options stand beside it.
+        Key of the table that holds the name, beside the plugin's options.
     several
         Whether several plugins may be chosen: the field's type is then :class:`Components`, and
         :class:`Component` otherwise.
@@ -109,12 +110,12 @@ class Key(NamedTuple):
 
     @property
     def table(self) -> Path:
-        """Path of the table that holds the key; of a plugin's key: where its options stand."""
+        """Path of the table that holds the key; for a plugin's key, the table with its options."""
         return self.path[:-1]
 
 
 def keys(schema: type) -> Iterator[Key]:
-    """Every key of a schema except the options of plugins, in the order of a file."""
+    """Yield every key of a schema in file order, except options of plugins."""
     return _keys(schema(), ())
 
 
@@ -131,7 +132,7 @@ def _keys(defaults: Any, path: Path) -> Iterator[Key]:
 
 
 def plugin_key(table: Path, typed: TypedField, default: Component | Components) -> Key:
-    """The key that holds the name, in the table of a field that chooses plugins."""
+    """Return the key that holds the name, in the table of a field that chooses plugins."""
     metadata, several = typed.field.metadata, isinstance(default, Components)
     allowed = "plugins, comma-separated" if several else "a plugin"
     kind = metadata["kind"] or typed.field.name
@@ -139,17 +140,17 @@ def plugin_key(table: Path, typed: TypedField, default: Component | Components) 
 
 
 def plugin_keys(schema: type) -> list[Key]:
-    """The keys of a schema that choose plugins."""
+    """Return the keys of a schema that choose plugins."""
     return [key for key in keys(schema) if key.kind]
 
 
 def chooses(hint: Any) -> bool:
-    """Whether a field of this type chooses plugins."""
+    """Return whether a field of this type chooses plugins."""
     return hint in (Component, Components)
 
 
 def replace(config: S, change: Callable[[str, Component], Component]) -> S:
-    """``config`` with each chosen plugin replaced by ``change(kind, component)``."""
+    """Return ``config`` with each chosen plugin replaced by ``change(kind, component)``."""
     changes: dict[str, Any] = {}
     for name, typed in typed_fields(type(config)).items():
         value = getattr(config, name)
@@ -164,12 +165,13 @@ def replace(config: S, change: Callable[[str, Component], Component]) -> S:
 
 
 def without_instances(config: S) -> S:
-    """``config`` for another training: memories and tokenizers keep what they read, so it needs new ones."""
+    """Return ``config`` for another training, with new memories and tokenizers, since these store what they
+    read."""
     return replace(config, lambda _, component: attrs.evolve(component, plugin=None))
 
 
 def as_table(config: Any) -> dict[str, Any]:
-    """``config`` as nested tables, whole, with the options of a plugin beside its name."""
+    """Return ``config`` as complete nested tables, with the options of a plugin beside its name."""
     table: dict[str, Any] = {}
     for name, typed in typed_fields(type(config)).items():
         value = getattr(config, name)
@@ -181,7 +183,7 @@ def as_table(config: Any) -> dict[str, Any]:
 
 
 def split_names(names: str) -> list[str]:
-    """Names of a comma-separated list.
+    """Return names of a comma-separated list.
 
     >>> split_names("sdm, exact")
     ['sdm', 'exact']

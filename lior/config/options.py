@@ -7,7 +7,7 @@ constructor::
     class LowRank:
         rank: int = option(4, help="columns of U", low=0)
 
-The type of a value is that of the field's type hint. A whole number passes for a number; nothing else is
+A value has the type of the field's type hint. An integer is accepted as a number; no other types are
 converted: a truth value is not a number, and a number is not text.
 """
 
@@ -39,7 +39,7 @@ def option(
     high: float | None = None,
     choices: Sequence[Any] | None = None,
 ) -> Any:
-    """An attrs field with a help text and a checked range.
+    """Return an attrs field with a help text and a checked range.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def _check_range(instance: object, field: attrs.Attribute[Any], value: Any) -> N
 
 
 def _allowed(field: attrs.Attribute[Any], number: str = "a number") -> str:
-    """The values that ``field`` admits, in words."""
+    """Return the values that ``field`` admits, in words."""
     low, high, choices = (field.metadata.get(k) for k in ("low", "high", "choices"))
     if choices is not None:
         return "one of " + ", ".join(map(str, choices))
@@ -86,7 +86,7 @@ def _allowed(field: attrs.Attribute[Any], number: str = "a number") -> str:
 
 
 def _must_be_finite(field: attrs.Attribute[Any]) -> bool:
-    """Whether infinity, which lies above every lower bound, is refused: unless it is the default."""
+    """Return whether infinity, which is above every lower bound, is refused: unless it is the default."""
     return isinstance(field.default, float) and not math.isinf(field.default)
 
 
@@ -95,7 +95,7 @@ class RawText(str):
 
 
 class Fault(NamedTuple):
-    """What is wrong with one value of a table: its name and a message."""
+    """A fault of one value of a table: its name and a message."""
 
     name: str
     message: str
@@ -115,12 +115,12 @@ class TypedField(NamedTuple):
 
 
 def typed_fields(cls: type) -> dict[str, TypedField]:
-    """The constructor's fields of an attrs class by name; empty for any other class."""
+    """Return the constructor's fields of an attrs class by name; empty for any other class."""
     if not attrs.has(cls):
         return {}
     try:
         hints = get_type_hints(cls)
-    except Exception:  # a foreign class may have hints that do not resolve; the defaults tell the types
+    except Exception:  # a foreign class may have hints that do not resolve; the defaults determine the types
         hints = {}
     return {
         field.name: TypedField(field, hints.get(field.name, _type_of(field.default)))
@@ -148,12 +148,12 @@ def in_words(hint: Any) -> str:
 def conform(value: Any, hint: Any) -> Any:
     """Convert ``value`` to the type ``hint``.
 
-    :class:`RawText` is read as TOML if that gives the type; one text stands for a list of it.
+    :class:`RawText` is read as TOML if that gives the type; a single text is read as a list with one item.
 
     Raises
     ------
     TypeError
-        If it is of another type.
+        If ``value`` has another type.
     """
     if isinstance(value, RawText):
         return _first(((reading, hint) for reading in (parse(value), str(value))), hint)
@@ -191,7 +191,7 @@ def _is_union(hint: Any) -> bool:
 
 
 def parse(text: str) -> Any:
-    """``text`` read as one TOML value, or itself if it is not TOML.
+    """Return ``text`` read as one TOML value, or itself if it is not TOML.
 
     >>> parse("0.5"), parse("[1, 2]"), parse("rotor")
     (0.5, [1, 2], 'rotor')
@@ -211,9 +211,9 @@ def check_table(cls: type, table: Mapping[str, Any]) -> tuple[dict[str, Any], li
     Returns
     -------
     values
-        The right values, with their final types.
+        The valid values, with their final types.
     faults
-        One for each name that is unknown or missing, or whose value is wrong.
+        One for each name that is unknown or missing, or whose value is invalid.
     """
     fields = typed_fields(cls)
     values: dict[str, Any] = {}
@@ -239,7 +239,7 @@ def _check(field: TypedField, value: Any) -> Any:
 
 
 def check_keywords(*settings: type) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Have a function raise ``UsageError`` for an unknown keyword, with the nearest known one.
+    """Make a function raise ``UsageError`` for an unknown keyword, with the nearest known one.
 
     ``settings`` are attrs classes whose fields the function takes as further keywords.
     """

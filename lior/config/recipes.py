@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
 MAX_BYTES = 1_000_000
-"""Largest size of a recipe; a larger file is not a configuration."""
+"""Maximum size of a recipe; a larger file is not a configuration."""
 
 PACKAGE = "lior.configs"
 """Package with the recipes of lior."""
@@ -25,7 +25,7 @@ _SUFFIXES = (".toml", _JSON)
 
 
 def list_shipped(package: str = PACKAGE) -> dict[str, Traversable]:
-    """The recipes that come in ``package``, by name; none without a package."""
+    """Return the recipes that come in ``package``, by name; none without a package."""
     from importlib.resources import files
 
     if not package:
@@ -35,7 +35,7 @@ def list_shipped(package: str = PACKAGE) -> dict[str, Traversable]:
 
 
 def read(recipe: str | PathLike[str], package: str = PACKAGE) -> dict[str, Any]:
-    """The table in a recipe.
+    """Return the table in a recipe.
 
     A file is JSON when its name ends in ``.json``, else TOML; a byte order mark is skipped. In JSON ``null``
     leaves a key out.
@@ -68,7 +68,7 @@ def read(recipe: str | PathLike[str], package: str = PACKAGE) -> dict[str, Any]:
 
 
 def describe(table: Mapping[str, Any]) -> str:
-    """The description in a recipe, on one line."""
+    """Return the description in a recipe, on one line."""
     return " ".join(str(table.get("description", "")).split())
 
 

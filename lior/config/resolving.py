@@ -18,8 +18,8 @@ a default::
 :func:`resolve` goes one way. Defaults, tables and files, environment variables and overrides each become a
 layer: values by path, each with its origin. The layers are merged, a later one over the ones before. The
 merged layer is assembled to an object of the schema, with an instance of each plugin that it chooses. All
-problems are reported at once. A class checks its fields against one another in ``__attrs_post_init__``, which
-raises ``UsageError``.
+problems are reported at once. A class checks its fields against one another in ``__attrs_post_init__``,
+which raises ``UsageError``.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ Given: TypeAlias = "str | PathLike[str] | Mapping[str, Any]"
 """A table, or a file or shipped recipe with a table."""
 
 _short = Repr()
-_short.maxstring = _short.maxother = 60  # a message is one line, whatever the value
+_short.maxstring = _short.maxother = 60  # a message is one line, for any value
 
 
 class Labelled(NamedTuple):
@@ -95,7 +95,7 @@ class Resolved(NamedTuple, Generic[S]):
 
     config: S
     origins: dict[str, str]
-    """Dotted key -> ``default``, the origin of a layer, the environment variable or the flag."""
+    """Origin of each dotted key: ``default``, a layer, an environment variable or a flag."""
 
 
 def resolve(
@@ -111,7 +111,7 @@ def resolve(
 ) -> Resolved[S]:
     """Resolve a configuration from its layers.
 
-    When a layer chooses another plugin, the options that lower layers gave to the old one are dropped. A text
+    If a layer chooses another plugin, the options that lower layers gave to the old one are dropped. A text
     in place of a plugin's table is short for its name.
 
     Parameters
@@ -123,27 +123,26 @@ def resolve(
         as :func:`read` takes them. The origin of their values is ``table``, ``file PATH`` or ``recipe NAME``,
         unless a :class:`Labelled` layer says otherwise.
     env
-        Environment variables; those of the process if not given.
+        Environment variables; by default those of the process.
     prefix
-        Beginning of the variables that set keys, as :func:`variable` names them; without it none does. The
-        option of a plugin is spelled in capitals if the plugin spells it in small letters, and otherwise as
-        the plugin spells it: ``RITZ_POTENTIAL__A`` and ``RITZ_POTENTIAL__barrier_meV``.
+        Beginning of the variables that set keys, as :func:`variable` names them; without it no variable
+        sets one. The option of a plugin is spelled in capitals if the plugin spells it in small letters,
+        and otherwise as the plugin spells it: ``RITZ_POTENTIAL__A`` and ``RITZ_POTENTIAL__barrier_meV``.
     reserved
         Variables with the prefix that set no key.
     overrides
-        ``"key=value"`` or :class:`Override`; the last of a key counts. Where a plugin is chosen, the value
-        may be an instance of an attrs class, which is then the plugin that is used; where several are chosen,
-        a list.
+        ``"key=value"`` or :class:`Override`; the last one of a key counts. A plugin may be given as an
+        instance of an attrs class, which is then used itself; several plugins as a list.
     recipes
         Package with shipped recipes; without it every text is a path.
     registry
-        Where plugins are found: each that is chosen is imported, its options are checked, and the instance
-        that is built is in the configuration. Without it none of this is done.
+        Registry in which plugins are found: each chosen plugin is imported, its options are checked, and
+        its instance is in the configuration. Without a registry none of this is done.
 
     Raises
     ------
     ConfigError
-        With all problems of all layers; if files cannot be read, with theirs.
+        With all problems of all layers, or of files that cannot be read.
     """
     plugins = plugin_keys(schema)
     tables = _table_layers(schema, layers, recipes, plugins)
@@ -158,20 +157,20 @@ def resolve(
 
 
 def values(config: Any, *, changed: bool = False) -> dict[str, Any]:
-    """All values of ``config`` by dotted key, or those that are not the schema's defaults."""
+    """Return all values of ``config`` by dotted key, or those that are not the schema's defaults."""
     return {".".join(path): value for path, value in _show(config, changed)}
 
 
 def to_table(config: Any, *, changed: bool = False) -> dict[str, Any]:
-    """``config`` as nested tables, whole or without the schema's defaults; :func:`resolve` gives it back."""
+    """Return ``config`` as nested tables, complete or without defaults; :func:`resolve` inverts it."""
     return _nest(_show(config, changed))
 
 
 def to_toml(config: Any, *, changed: bool = False) -> str:
-    """``config`` as TOML, whole or without the schema's defaults; :func:`resolve` gives it back."""
+    """Return ``config`` as TOML, complete or without defaults; :func:`resolve` inverts it."""
     import tomli_w
 
-    # TOML has no null: an option that is None is left to its default.
+    # TOML has no null: an option that is None keeps its default.
     return tomli_w.dumps(_nest(item for item in _show(config, changed) if item[1] is not None))
 
 
@@ -198,7 +197,7 @@ Layer: TypeAlias = "dict[Path, Entry]"
 
 
 def flatten(table: Mapping[str, Any], path: Path = ()) -> Iterator[tuple[Path, Any]]:
-    """The values of nested tables by path."""
+    """Yield the values of nested tables by path."""
     for key, value in table.items():
         if isinstance(value, Mapping):
             yield from flatten(value, (*path, key))
@@ -207,7 +206,7 @@ def flatten(table: Mapping[str, Any], path: Path = ()) -> Iterator[tuple[Path, A
 
 
 def _nest(values: Iterable[tuple[Path, Any]]) -> dict[str, Any]:
-    """Nested tables from values by path: the inverse of :func:`flatten`."""
+    """Return nested tables from values by path: the inverse of :func:`flatten`."""
     table: dict[str, Any] = {}
     for path, value in values:
         inner = table
@@ -218,14 +217,14 @@ def _nest(values: Iterable[tuple[Path, Any]]) -> dict[str, Any]:
 
 
 def _layer(config: Any) -> Layer:
-    """``config`` as the lowest layer."""
+    """Return ``config`` as the lowest layer."""
     return {path: Entry(value, "default") for path, value in flatten(as_table(config))}
 
 
 def _table_layers(
     schema: type, layers: Iterable[Given | Labelled], recipes: str, plugins: Sequence[Key]
 ) -> list[Layer]:
-    """The layers of tables and files."""
+    """Return the layers of tables and files."""
     found: list[Layer] = []
     problems: list[str] = []
     for given, origin in (_label(layer, recipes) for layer in layers):
@@ -253,12 +252,12 @@ def _label(layer: Given | Labelled, recipes: str) -> Labelled:
 
 
 def _whole(path: Path, plugins: Iterable[Key]) -> Path:
-    """The full path of a key: ``frame`` is short for ``frame.name`` where plugins are chosen."""
+    """Return the full path of a key: ``frame`` is short for ``frame.name`` if it chooses plugins."""
     return next((key.path for key in plugins if key.table == path), path)
 
 
 def variable(path: Path, prefix: str) -> str:
-    """The environment variable of a key: its path in capitals.
+    """Return the environment variable of a key: its path in capitals.
 
     >>> variable(("memory", "exact", "capacity"), "LIOR_")
     'LIOR_MEMORY__EXACT__CAPACITY'
@@ -269,7 +268,7 @@ def variable(path: Path, prefix: str) -> str:
 def _variable_layer(
     schema: type, environ: Mapping[str, str], prefix: str, reserved: Collection[str], plugins: Sequence[Key]
 ) -> tuple[Layer, list[str]]:
-    """The values of environment variables, and a problem for each that sets nothing."""
+    """Return the values of environment variables, and a problem for each that sets nothing."""
     known = {variable(key.path, prefix): key.path for key in keys(schema)}
     known |= {variable(key.table, prefix): key.path for key in plugins}
     tables = {f"{variable(key.table, prefix)}__": key.table for key in plugins}
@@ -294,7 +293,7 @@ def _variable_layer(
 def _override_layer(
     overrides: Iterable[str | Override], plugins: Sequence[Key], registry: Registry | None
 ) -> tuple[Layer, list[str]]:
-    """The values of overrides (the last of a key counts), and a problem for each that is malformed."""
+    """Return the values of overrides (the last of a key counts), and a problem for each malformed one."""
     layer: Layer = {}
     problems: list[str] = []
     for item in overrides:
@@ -311,7 +310,7 @@ def _override_layer(
 
 
 def _entries(path: Path, override: Override, key: Key | None, registry: Registry | None) -> Layer:
-    """An override as entries; a plugin that is given as an instance becomes its name and its options."""
+    """Return an override as entries; a plugin given as an instance becomes its name and its options."""
     value, origin = override.value, override.origin
     several = key is not None and key.several and isinstance(value, list | tuple)
     if key is None or not (several or attrs.has(type(value))):
@@ -356,7 +355,7 @@ def _drop_options_of_others(merged: Layer, key: Key, names: str) -> None:
 
 
 def _as_name(entry: Entry) -> str:
-    """The name of a plugin that a value gives."""
+    """Return the name of the plugin that a value gives."""
     return str(conform(entry.value, str)) if isinstance(entry.value, str) else repr(entry.value)
 
 
@@ -366,10 +365,10 @@ def _as_name(entry: Entry) -> str:
 def _assemble(
     schema: type, layer: Layer, registry: Registry | None, path: Path = ()
 ) -> tuple[Any, list[str]]:
-    """The ``schema``, at ``path``, that ``layer`` describes, and a sentence for everything that is wrong.
+    """Return the ``schema``, at ``path``, that ``layer`` describes, and a sentence for every fault.
 
-    Defaults replace wrong values. ``layer`` has a value for every key of the schema, and its paths begin at
-    ``path``; ``registry`` has the names of plugins for the messages.
+    Defaults replace invalid values. ``layer`` has a value for every key of the schema, and its paths begin
+    at ``path``; ``registry`` has the names of plugins for the messages.
     """
     fields = typed_fields(schema)
     tables: dict[str, Layer] = {name: {} for name, typed in fields.items() if attrs.has(typed.hint)}
@@ -395,18 +394,19 @@ def _assemble(
     try:
         return schema(**values), problems
     except (UsageError, TypeError, ValueError) as error:
-        # A right value may not fit the default that replaces a wrong one; only the wrong one is reported.
+        # A valid value may not fit the default that replaces an invalid one; only the invalid one is
+        # reported.
         at = ".".join(path)
         return schema(), problems or [f"{at}: {error}" if at else str(error)]
 
 
 def _problem(path: Path, entry: Entry, message: str) -> str:
-    """One line on a wrong value: key, value and origin, and what is allowed."""
+    """Return one line on an invalid value: key, value and origin, and the allowed values."""
     return f"{'.'.join(path)} = {_short.repr(entry.value)} (from {entry.origin}): {message}"
 
 
 def _misplaced(inner: Path, fields: Mapping[str, TypedField], tables: Mapping[str, Layer], path: Path) -> str:
-    """Why ``inner`` cannot be in the table at ``path``, or an empty string."""
+    """Return why ``inner`` cannot be in the table at ``path``, or an empty string."""
     head = inner[0]
     dotted = ".".join((*path, head))
     if head not in fields:
@@ -422,7 +422,7 @@ def _misplaced(inner: Path, fields: Mapping[str, TypedField], tables: Mapping[st
 def _plugins(
     layer: Layer, key: Key, default: Component | Components, registry: Registry | None
 ) -> tuple[Component | Components, list[str]]:
-    """The plugins that ``key`` chooses, with their options."""
+    """Return the plugins that ``key`` chooses, with their options."""
     options = dict(layer)
     entry = options.pop(key.path[-1:])
     name = str(conform(entry.value, str)).strip() if isinstance(entry.value, str) else ""
@@ -453,9 +453,9 @@ def _component(
     registry: Registry | None,
     problems: list[str],
 ) -> Component:
-    """A plugin with its instance, if there is a registry; what is wrong is added to ``problems``.
+    """Return a plugin with its instance, if there is a registry; faults are added to ``problems``.
 
-    Text is read as the plugin types the option, and as TOML where that is not known.
+    Text is read by the type of the plugin's option, or as TOML if the type is unknown.
     """
     cls = None
     if registry is not None:
@@ -474,7 +474,7 @@ def _component(
         entry = Entry(options.get(fault.name), origin)
         problems.append(_problem((*table, fault.name), entry, fault.message))
     if not faults:
-        try:  # options that are right one by one may contradict one another
+        try:  # options that are valid one by one may contradict one another
             return Component(name=name, options=options, plugin=cls(**given))
         except (UsageError, TypeError, ValueError) as error:
             problems.append(f"{'.'.join(table)}: {error}")
@@ -482,17 +482,17 @@ def _component(
 
 
 def _read(path: Path, value: Any, types: Mapping[str, TypedField]) -> Any:
-    """The value of an option; ``types`` are those of the plugin's options, ``0`` may be a formula."""
+    """Return the value of an option; ``types`` are the types of the options, ``0`` may be a formula."""
     if not isinstance(value, RawText):
         return value
     if len(path) == 1 and path[0] in types:
-        with suppress(TypeError):  # it is reported with what is allowed
+        with suppress(TypeError):  # it is reported with the allowed values
             return conform(value, types[path[0]].hint)
     return parse(value)
 
 
 def _several(names: str, options: Layer, key: Key, chosen: Entry) -> list[str]:
-    """Faults in the names of several plugins, and options of none of them, which are removed."""
+    """Return faults in the names of several plugins, and in options of no plugin, which are removed."""
     known, problems = split_names(names), []
     if len(set(known)) < len(known) or "" in known:
         problems.append(_problem(key.path, chosen, "allowed are different names, comma-separated"))
@@ -509,7 +509,7 @@ def _several(names: str, options: Layer, key: Key, chosen: Entry) -> list[str]:
 
 
 def _clashes(options: Layer, key: Key) -> list[str]:
-    """Options that one layer sets as a value and another as a table; the tables are removed."""
+    """Return options that one layer sets as a value and another as a table; the tables are removed."""
     problems = []
     for path, entry in list(options.items()):
         if outer := next((path[:n] for n in range(1, len(path)) if path[:n] in options), None):
@@ -520,7 +520,7 @@ def _clashes(options: Layer, key: Key) -> list[str]:
 
 
 def build(kind: str, component: Component, registry: Registry) -> Any:
-    """The instance of ``component``, or a new one if it has none yet.
+    """Return the instance of ``component``, or a new one if it has none yet.
 
     Raises
     ------

@@ -1,8 +1,7 @@
 """The configuration of a training run: the keys, their defaults, help texts and allowed values.
 
-A field added to one of the classes below is at once a key of recipes, an
-environment variable, an override and a line of ``docs/cli.md``, and in
-:class:`TrainConfig` and :class:`DataConfig` a flag too.
+A field added to a class below becomes a key of recipes, an environment variable, an override and a line of
+``docs/cli.md``. In :class:`TrainConfig` and :class:`DataConfig` it also becomes a flag.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from lior.plugins.kinds import KINDS
 from lior.plugins.registry import registry
 
 PREFIX = "LIOR_"
-"""Beginning of the environment variables of lior."""
+"""Prefix of the environment variables of lior."""
 
 
 @attrs.frozen(kw_only=True)
@@ -49,7 +48,7 @@ class DataConfig:
 
 @attrs.frozen(kw_only=True)
 class GeometryConfig:
-    """How the metric is learned."""
+    """Settings of learning the metric."""
 
     updates: int = option(100, help="updates of the metric", low=0)
     patience: int = option(
@@ -92,7 +91,7 @@ class GeometryConfig:
 
 @attrs.frozen(kw_only=True)
 class MixerConfig:
-    """How the experts of the memories are weighed."""
+    """Settings of weighing the experts of the memories."""
 
     calibration: float = option(
         0.1111, help="share of the training text, at its end, that the mixer is fitted on", low=0, high=0.9
@@ -108,7 +107,7 @@ class MixerConfig:
 
 @attrs.frozen(kw_only=True)
 class FitConfig:
-    """How adaptive memories learn from the training text."""
+    """Settings of adaptive memories that learn from the training text."""
 
     passes: int = option(
         1, help="readings of the training text, each from an empty memory; 0 only counts it", low=0
@@ -123,7 +122,7 @@ class FitConfig:
 
 @attrs.frozen(kw_only=True)
 class CheckpointConfig:
-    """When checkpoints are written, and which are kept."""
+    """Settings of when checkpoints are written, and which are kept."""
 
     seconds: float = option(
         60.0, help="seconds between checkpoints while training; 0 writes the first and the last", low=0
@@ -168,11 +167,11 @@ GEOMETRY_KEYS = (
     "mixer.cells",
     "memory.sdm.cells",
 )
-"""Beginnings of the keys that count only where a memory uses the geometry."""
+"""Prefixes of the keys that count only if a memory uses the geometry."""
 
 
 def keys() -> Iterator[Key]:
-    """Every key of the schema except the options of plugins, in the order of a recipe."""
+    """Yield every key of the schema in recipe order, except options of plugins."""
     return keys_of(TrainConfig)
 
 
@@ -190,7 +189,7 @@ def load(
     recipe
         Name of a shipped recipe, path of a TOML or JSON file, or a table.
     env
-        Environment variables; those of the process if not given.
+        Environment variables; by default those of the process.
     overrides
         ``"key=value"`` or :class:`Override`; the last of a key counts.
     components
@@ -215,10 +214,10 @@ def load(
 
 
 def load_chosen(recipe: str | None = None, overrides: Iterable[str | Override] = ()) -> Resolved[TrainConfig]:
-    """The configuration of a training that somebody asks for, with its plugins; otherwise as :func:`load`.
+    """Resolve the configuration of a requested training, with its plugins; otherwise as :func:`load`.
 
-    Who names a part of the geometry, and neither a recipe nor a memory, gets the recipe :data:`GEOMETRY`: the
-    default memory has no use for it.
+    A user who names a part of the geometry, and neither a recipe nor a memory, gets the recipe
+    :data:`GEOMETRY`: the default memory does not use it.
     """
     overrides = list(overrides)
     resolved = load(recipe, overrides=overrides, components=True)
@@ -230,12 +229,12 @@ def load_chosen(recipe: str | None = None, overrides: Iterable[str | Override] =
 
 
 def build(kind: str, component: Component) -> Any:
-    """The plugin of ``component``, as :func:`lior.config.resolving.build` does with the plugins of lior."""
+    """Return the plugin of ``component``, as :func:`lior.config.resolving.build` does for lior's."""
     return resolving.build(kind, component, registry)
 
 
 def with_instances(config: TrainConfig) -> TrainConfig:
-    """``config`` with an instance of each plugin that it chooses; those that are there stay.
+    """Return ``config`` with an instance of each plugin that it chooses; existing instances stay.
 
     Raises as :func:`build`.
     """
@@ -243,5 +242,5 @@ def with_instances(config: TrainConfig) -> TrainConfig:
 
 
 def headline(config: TrainConfig) -> str:
-    """One line on a training run, for its log."""
+    """Return one line on a training run, for its log."""
     return f"seed {config.seed}, text {', '.join(config.data.text) or 'embedded corpus'}"

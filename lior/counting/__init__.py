@@ -8,9 +8,9 @@ locations   the store: a hash table of locations with 12-byte counters; packing 
 packed      a store in canonical order, as checkpoints hold it
 layout      records of arrays: options, weights, buffers
 mixture     the formulas: experts, gates, state tables, secondary estimation, and their gradients
-batch_counting what a text leaves in a store, counted in parts and merged
+batch_counting the counts of a text, computed in parts and merged
 stream      reading, learning and counting a block of text window by window
-cursor      a place in a text that moves forward, with fields and addresses carried along
+cursor      a position in a text that moves forward and updates its fields and addresses
 coder       the range coder of compressed files
 coding      reading, coding and learning a text token by token
 engine      the memory as the plugin ``sdm`` uses it: write, read, partial_fit

@@ -46,7 +46,7 @@ class PatternPart(NamedTuple):
     """One part of a context: a token, or a field."""
 
     lag: int
-    """How many tokens back it is, from 1; 0 for a field."""
+    """Distance to the token, from 1 for the most recent; 0 for a field."""
     folded: bool
     """Whether upper and lower case count as equal."""
     field: str
@@ -54,7 +54,7 @@ class PatternPart(NamedTuple):
 
 
 def parse(pattern: str) -> tuple[PatternPart, ...]:
-    """The parts of ``pattern`` in its order.
+    """Return the parts of ``pattern`` in its order.
 
     Raises
     ------
@@ -92,11 +92,11 @@ class Program(NamedTuple):
     """Patterns as arrays: each continues the hash of an earlier one by a few parts."""
 
     base: NDArray[np.int64]
-    """The pattern whose hash each continues, -1 for none; ``(S,)``."""
+    """The pattern whose hash each pattern continues, -1 for none; ``(S,)``."""
     begin: NDArray[np.int64]
-    """Where the parts of each begin, ``(S + 1,)``."""
+    """Index of each pattern's first part, ``(S + 1,)``."""
     codes: NDArray[np.int64]
-    """Each a lag, ``_FOLDED`` + lag, or ``_FIELD`` + number of the field."""
+    """Code of each part: a lag, ``_FOLDED`` + lag, or ``_FIELD`` + number of the field."""
 
 
 def _code(part: PatternPart) -> int:
@@ -105,7 +105,7 @@ def _code(part: PatternPart) -> int:
 
 @lru_cache(maxsize=32)
 def compile_patterns(patterns: Sequence[str]) -> Program:
-    """The program that computes the addresses of ``patterns``, a tuple."""
+    """Return the program that computes the addresses of ``patterns``, a tuple."""
     parsed = [parse(pattern) for pattern in patterns]
     base: list[int] = []
     begin: list[int] = [0]
@@ -127,7 +127,8 @@ def _hash(program, tokens, depth, values, start, hashes, out):
 
 @inner
 def hash_at(program, tokens, depth, t, values, hashes, out):
-    """The addresses ``out (S,)`` of position ``t`` with the fields ``values``; ``hashes (S,)`` is scratch."""
+    """Write the addresses of position ``t`` with fields ``values`` to ``out (S,)``; ``hashes (S,)`` is
+    scratch."""
     for i in range(len(program.base)):
         h = hashes[program.base[i]] if program.base[i] >= 0 else int64(_SEED)
         for j in range(program.begin[i], program.begin[i + 1]):
@@ -147,12 +148,13 @@ def hash_at(program, tokens, depth, t, values, hashes, out):
 
 
 class Located(NamedTuple):
-    """The addresses of positions of a text, and the fields they were made of."""
+    """The addresses of positions of a text, and the fields that they are computed from."""
 
     where: NDArray[np.int64]
     """Addresses ``(B, S)``: the pattern's number above :data:`ADDRESS_BITS` bits of hash.
 
-    Addresses of different patterns never collide, those of one pattern with probability ``2^-41`` a pair.
+    Addresses of different patterns never collide; two contexts of one pattern collide with probability
+    ``2^-41``.
     """
     fields: NDArray[np.int64]
     """The fields of each position, ``(B, len(FIELDS))``."""
@@ -161,7 +163,7 @@ class Located(NamedTuple):
 def locate(
     tokens: NDArray[np.int64], depth: NDArray[np.int64], start: int, patterns: tuple[str, ...]
 ) -> Located:
-    """Addresses and fields of the positions ``start ..`` of a text.
+    """Return addresses and fields of the positions ``start ..`` of a text.
 
     The tokens before ``start`` are context; the last :data:`REACH` of them suffice.
     """
@@ -176,13 +178,13 @@ def locate(
 
 
 def addresses(text: Text, patterns: tuple[str, ...], start: int) -> Tensor:
-    """Addresses of the positions ``start ..`` of a text, int64 ``(S, B)`` on the text's device."""
+    """Return addresses of the positions ``start ..`` of a text, int64 ``(S, B)`` on the text's device."""
     tokens, depth = text.tokens.cpu().numpy(), text.depth.cpu().numpy()
     found = locate(tokens.astype(np.int64), depth.astype(np.int64), start, patterns)
     return torch.from_numpy(np.ascontiguousarray(found.where.T)).to(text.tokens.device)
 
 
 def mix(h: Tensor, value: Tensor | int) -> Tensor:
-    """:func:`lior.counting.fields.mix` of tensors."""
+    """Return :func:`lior.counting.fields.mix` of tensors."""
     h = (h ^ value) * fields._MULTIPLIER + fields._INCREMENT
     return h ^ (h >> 29)

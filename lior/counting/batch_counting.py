@@ -1,12 +1,12 @@
-"""Counts from totals: what a text leaves in a store, as a function of the text and not of a walk through it.
+"""Counts from totals: the counts of a text depend on the text alone, not on the order of counting.
 
-A part of a text becomes rows (:func:`part`): for each pattern every context and token, how often the token
-followed, where it did so last, and the address of the parent context there. Rows are sorted by context and
-token, so that parts merge (:func:`merge`): counts add, the later place stays. Any split of a text into parts
-gives the same rows, merged in any order, and so the same store to the last bit.
+:func:`part` turns a part of a text into rows. Each row of a pattern has a context and a token, how often
+and where last the token followed it, and the address of the parent context there. Rows are sorted by
+context and token, so that parts merge (:func:`merge`): counts add, the later place stays. Any split of a
+text into parts, merged in any order, gives the same rows and so the same store to the last bit.
 
-What is stored of a context needs the totals of all parts (:func:`store`): a context is kept if it occurred
-twice, or if its parent did. So most contexts that occur once take no memory.
+:func:`store` needs the totals of all parts: it keeps a context that occurred twice, or whose parent did. So
+most contexts that occur once take no memory.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ from lior.counting.locations import (
 from lior.counting.packed import MAX_SIZE, Packed
 
 PART = 1 << 20
-"""Most tokens of a part in one memory: ten bytes a token and pattern are in use while it is counted."""
+"""Maximum tokens of a part in one memory. Counting uses ten bytes a token and pattern."""
 
 _BLOCK = 8192
 _BUCKET = 4096
 _DIVIDE = 10
-"""Places in a bucket, if there are at most ``2^10`` of them."""
+"""Maximum places in a bucket, unless that takes more than ``2^_DIVIDE`` buckets."""
 _DIGIT = 8
 _PASSES = -(-(ADDRESS_BITS + TOKEN_BITS) // _DIGIT)
 _AHEAD = 24
@@ -66,30 +66,30 @@ class Piece(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """What a pattern counts in a text: ``M`` pairs of a context and a token."""
+    """The counts of a pattern in a text: ``M`` pairs of a context and a token."""
 
     keys: NDArray[np.uint64]
     """``address << 16 | token``, ascending, distinct, ``(M,)``."""
     counts: NDArray[np.uint32]
-    """How often the token followed the context, ``(M,)``."""
+    """Number of times that the token followed the context, ``(M,)``."""
     last: NDArray[np.int64]
-    """Place of the last time in the order of the text, ``(M,)``."""
+    """Place of its last occurrence in the order of the text, ``(M,)``."""
     parent: NDArray[np.int64]
     """Address of the parent context at that place, ``(M,)``; the context's own without a parent."""
 
 
 MOST = 1 << 24
-"""Tokens of a memory that are counted from totals at most: the rows of more would take gigabytes."""
+"""Maximum tokens of a memory that are counted from totals; the rows of more would take gigabytes."""
 _REST = 4
-"""Bits of the number of tokens that say how many of them are settled."""
+"""Logarithm of the steps per leading power of two in a memory's size, for counting from totals."""
 
 
 def settle(tokens: int) -> int:
-    """How many of a memory's tokens, the first in its order, are counted from totals; all but a sixteenth.
+    """Return how many of a memory's first tokens are counted from totals: all but a sixteenth.
 
-    It grows by steps that grow with the memory: later text is counted in its sequence until a step is full,
-    and all is counted again then. So what a memory holds depends on its text alone. Of more than :data:`MOST`
-    tokens none is counted so.
+    The number grows by steps that grow with the memory. Later text is counted in sequence until a step is
+    full, and then all of it is counted again. So the contents of a memory depend on its text alone. A
+    memory of more than :data:`MOST` tokens is not counted from totals.
     """
     step = 1 << max(tokens.bit_length() - 1 - _REST, 0)
     return tokens - tokens % step if tokens <= MOST else 0
@@ -100,13 +100,13 @@ Counts = tuple[Rows, ...]
 
 
 def parents(plan: Plan) -> Ints:
-    """Each pattern's parent, -1 for none; that of a nested context is the next shorter one."""
+    """Return each pattern's parent, -1 for none; the parent of a nested context is the next shorter one."""
     nested = np.arange(-1, plan.nested - 1)
     return np.concatenate([nested, plan.parent[plan.nested :]])
 
 
 def pieces(segments: Sequence[Segment], parts: int) -> list[list[Piece]]:
-    """``parts`` parts of about the same number of tokens, in the order of the text; none is empty."""
+    """Divide a text into ``parts`` parts of about the same number of tokens, in its order; none is empty."""
     sizes = [len(each.tokens) - each.start for each in segments]
     bounds = np.linspace(0, sum(sizes), parts + 1).astype(np.int64).tolist()
     found: list[list[Piece]] = [[] for _ in range(parts)]
@@ -123,7 +123,7 @@ def pieces(segments: Sequence[Segment], parts: int) -> list[list[Piece]]:
 
 
 def _cut(segment: Segment, begin: int, end: int) -> Segment:
-    """The tokens ``begin .. end - 1`` that a segment counts, with as many before them as matter."""
+    """Return the tokens ``begin .. end - 1`` that a segment counts, with the context that they depend on."""
     first = max(segment.start + begin - REACH, 0)
     part = slice(first, segment.start + end)
     return Segment(segment.tokens[part], segment.depth[part], segment.start + begin - first)
@@ -133,7 +133,7 @@ def _cut(segment: Segment, begin: int, end: int) -> Segment:
 
 
 def part(some: Sequence[Piece], patterns: tuple[str, ...], parent: Ints, threads: int = 1) -> Counts:
-    """The rows of a part of a text, of which no place is in two pieces.
+    """Return the rows of a part of a text; no place is in two pieces.
 
     Parameters
     ----------
@@ -163,13 +163,13 @@ def _empty(size: int) -> Rows:
 
 
 def _first_rows(rows: Rows, size: int) -> Rows:
-    """A copy of the first of ``rows``."""
+    """Return a copy of the first of ``rows``."""
     keys, counts, last, parent = rows
     return Rows(keys[:size].copy(), counts[:size].copy(), last[:size].copy(), parent[:size].copy())
 
 
 def _each(task: Callable[[Any], T], many: Sequence[Any], threads: int) -> Iterator[T]:
-    """``task`` of each of ``many``, by so many threads."""
+    """Apply ``task`` to each of ``many`` in ``threads`` threads."""
     if threads == 1:
         yield from map(task, many)
     else:
@@ -180,7 +180,7 @@ def _each(task: Callable[[Any], T], many: Sequence[Any], threads: int) -> Iterat
 def _locate(
     some: Sequence[Piece], patterns: tuple[str, ...], threads: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Addresses ``(S, N)``, tokens and places of all counted tokens."""
+    """Return addresses ``(S, N)``, tokens and places of all counted tokens."""
     blocks, size = [], 0
     for segment, time in some:
         for lo, hi in segment.blocks(_BLOCK):
@@ -247,7 +247,7 @@ def _table_size(rows):
 
 @inner
 def _tally(keys, places, table, found, number, last):
-    """The distinct keys of a bucket, how often each occurs and its last place; returns how many there are."""
+    """Collect the distinct keys of a bucket, their counts and last places; returns the number of keys."""
     size, distinct = _table_size(len(keys)), int64(0)
     table[:size] = -1
     for j in range(len(keys)):
@@ -267,7 +267,7 @@ def _tally(keys, places, table, found, number, last):
 
 @inner
 def _sort(found, number, last, size, bits, digits):
-    """Sort the first of two rows of arrays by the keys, of so many bits; returns which has the result."""
+    """Radix-sort the first of two rows of arrays by ``bits``-bit keys; returns the row with the result."""
     digits[:] = 0
     passes, mask = (bits + _DIGIT - 1) // _DIGIT, (1 << _DIGIT) - 1
     for j in range(size):
@@ -299,13 +299,13 @@ def _sort(found, number, last, size, bits, digits):
 
 
 def merge(parts: Iterable[Counts], threads: int = 1) -> Counts:
-    """The rows of all parts together; no place may be in two of them."""
+    """Return the rows of all parts together; no place may be in two of them."""
     columns = [list(rows) for rows in zip(*parts, strict=True)]
     return tuple(_each(_merged, columns, threads))
 
 
 def _merged(rows: list[Rows]) -> Rows:
-    """All rows together; the list is emptied, so that each goes when it is merged."""
+    """Return all rows together; the list is emptied, so that each is freed once it is merged."""
     while len(rows) > 1:
         rows.append(_pair(rows.pop(0), rows.pop(0)))
     return rows.pop()
@@ -319,7 +319,7 @@ def _pair(first: Rows, second: Rows) -> Rows:
 
 @entry
 def _together(first, second):
-    """Number of distinct keys of two sorted arrays."""
+    """Return the number of distinct keys of two sorted arrays."""
     i, j, number = 0, 0, 0
     while i < len(first) and j < len(second):
         low, high = first[i] <= second[j], second[j] <= first[i]
@@ -350,11 +350,12 @@ def _merge(first, second, out):
 
 
 def store(counts: Counts, plan: Plan, threads: int = 1) -> Store:
-    """The locations that are kept of all rows of a text.
+    """Select the locations to store from all rows of a text.
 
-    The counter of a location's last token stands first, then that of the last before it, and so on. Novel
-    occurrences of a token in a nested context are the next longer contexts in which it followed, of the
-    longest all occurrences. Recency is the share of the occurrences, as if they were evenly spread.
+    The counter of a location's last token comes first, then that of the token before it, and so on. In a
+    nested context, the novel occurrences of a token count the next longer contexts that it followed; in the
+    longest context they are all occurrences. Recency is the share of the occurrences, as if they were
+    evenly spread.
     """
     parent, patterns = parents(plan), range(len(counts))
     indices = list(_each(_index_of, counts, threads))
@@ -380,7 +381,7 @@ def store(counts: Counts, plan: Plan, threads: int = 1) -> Store:
 def _locations(
     s: int, counts: Counts, plan: Plan, index: _Index, keep: NDArray[np.bool_], size: Ints
 ) -> Packed:
-    """The locations of pattern ``s`` whose first rows are marked, ``size (2,)`` locations and counters."""
+    """Return the marked locations of pattern ``s``; ``size (2,)`` counts locations and counters."""
     rows = counts[s]
     novel = np.zeros(len(rows.keys), np.uint8)
     if s == plan.nested - 1:
@@ -395,10 +396,10 @@ def _locations(
 
 
 class _Index(NamedTuple):
-    """Where in sorted rows to look for a key; about as many entries as rows."""
+    """An index of sorted rows, which narrows the search for a key; about as many entries as rows."""
 
     shift: int
-    """Bits of a hash below those that select an entry."""
+    """Number of a hash's low bits that do not select an entry."""
     starts: NDArray[np.uint32]
     """The first row of each entry, then the number of rows."""
 
@@ -412,7 +413,7 @@ def _index_of(rows: Rows) -> _Index:
 
 @inner
 def _entry(key, index):
-    """The entry of an index for a key."""
+    """Return the entry of an index for a key."""
     return int64(((key >> uint64(TOKEN_BITS)) & uint64(_HASH)) >> uint64(index.shift))
 
 
@@ -426,7 +427,7 @@ def _fill(keys, index):
 
 @inner
 def _first(keys, index, key):
-    """The first row whose key is at least ``key``, if its hash is there."""
+    """Return the first row whose key is at least ``key``, if its hash is in the index."""
     e = _entry(key, index)
     lo, hi = int64(index.starts[e]), int64(index.starts[e + 1])
     while lo < hi:
@@ -445,7 +446,7 @@ def _key(address, token):
 
 @inner
 def _fetch(keys, index, parent, i):
-    """Prefetch what the rows after ``i`` will look up of their parent contexts."""
+    """Prefetch the rows of the parent contexts that the rows after ``i`` will look up."""
     if i + 2 * _AHEAD < len(parent):
         prefetch(index.starts, _entry(_key(parent[i + 2 * _AHEAD], 0), index))
     if i + _AHEAD < len(parent):
@@ -454,7 +455,7 @@ def _fetch(keys, index, parent, i):
 
 @entry
 def _novel(longer, parent, keys, index, novel):
-    """Count for each row the next longer contexts in which its token followed."""
+    """Count for each row the next longer contexts that its token followed."""
     for i in range(len(longer)):
         _fetch(keys, index, parent, i)
         key = _key(parent[i], longer[i] & uint64(MAX_VOCAB - 1))
@@ -465,7 +466,7 @@ def _novel(longer, parent, keys, index, novel):
 
 @inner
 def _end(keys, begin):
-    """The row after the context that begins at row ``begin``."""
+    """Return the row after the context that begins at row ``begin``."""
     end, context = begin + 1, keys[begin] >> uint64(TOKEN_BITS)
     while end < len(keys) and keys[end] >> uint64(TOKEN_BITS) == context:
         end += 1
@@ -474,7 +475,7 @@ def _end(keys, begin):
 
 @inner
 def _again(keys, counts, row, end):
-    """Whether the context that begins at a row occurred twice."""
+    """Return whether the context that begins at a row occurred twice."""
     context = keys[row] >> uint64(TOKEN_BITS)
     return counts[row] > 1 or (row + 1 < end and keys[row + 1] >> uint64(TOKEN_BITS) == context)
 
@@ -483,7 +484,7 @@ def _again(keys, counts, row, end):
 def _keep(rows, above, index, every, keep, size):
     """Mark the first row of each context that is kept; ``size (2,)`` gets the numbers of contexts and rows.
 
-    ``above`` are the rows of the parent pattern; ``every`` says that there is none.
+    ``above`` holds the rows of the parent pattern; ``every`` says that there is no parent.
     """
     begin = 0
     while begin < len(keep):
@@ -524,7 +525,7 @@ def _write(rows, novel, keep, where, sizes, words):
 
 @inner
 def _sort_by_time(last, order, size):
-    """Sort the rows ``order[:size]``, the last in the text first (D. L. Shell, 1959)."""
+    """Sort the rows ``order[:size]`` by time, the latest first (D. L. Shell, 1959)."""
     gap = 1
     while gap < size // 3:
         gap = 3 * gap + 1
@@ -557,7 +558,7 @@ def build(
     parts: int = 1,
     threads: int = 1,
 ) -> Store:
-    """The store of a text.
+    """Return the store of a text.
 
     Parameters
     ----------
@@ -566,7 +567,7 @@ def build(
     executor
         Counts the parts, each with ``threads`` threads of its own; without it they are counted in turn.
     parts
-        At least so many parts.
+        Minimum number of parts.
     """
     size = sum(len(each.tokens) - each.start for each in segments)
     split = pieces(segments, max(parts, -(-size // PART)))

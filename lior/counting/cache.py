@@ -1,8 +1,8 @@
 """The folder of compiled code: in the user's cache, never in the installed package.
 
-Each version of the code has a folder of its own. When a version is compiled, the folders of others go that
-were not used for :data:`STALE_DAYS`, and, while all take more than :data:`MOST_BYTES`, those used longest
-ago.
+Each version of the code has a folder of its own. Compiling a version removes the folders of others that
+were not used for :data:`STALE_DAYS`. While all folders take more than :data:`MOST_BYTES`, the least
+recently used ones are removed too.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ BELOW = "lior"
 STALE_DAYS = 30
 MOST_BYTES = 64 << 20
 _RECENT = 3600.0
-"""Seconds after its last use in which a folder stays whatever the bound says: a process may be filling it."""
+"""Seconds after its last use for which a folder is kept above the limit: a process may be filling it."""
 
 
 _NOBODY = 65534
-"""Linux shows this owner where a container cannot name the true one, such as the host's root."""
+"""User id that Linux shows for an owner that a container cannot map, such as the host's root."""
 
 
 def root() -> Path:
-    """The folder of all versions: below ``NUMBA_CACHE_DIR`` if that is set, else in the user's cache."""
+    """Return the folder of all versions: below ``NUMBA_CACHE_DIR`` if set, else in the user's cache."""
     given = os.environ.get("NUMBA_CACHE_DIR")
     return Path(given) / BELOW if given else user_cache_path("lior", appauthor=False) / "compiled"
 
 
 def refuse_if_shared(path: Path) -> None:
-    """Raise ``PermissionError`` where another user than root can write to ``path`` or replace it.
+    """Raise ``PermissionError`` if another user than root can write to ``path`` or replace it.
 
-    A sticky folder such as ``/tmp`` is no harm to what is in it, nor is a group of which nobody else is.
+    A sticky folder such as ``/tmp`` is safe, and so is a group without other members.
     """
     place = path.resolve()
     for folder in (place, *place.parents):
@@ -59,14 +59,14 @@ def _is_own_group(number: int) -> bool:
 
 
 def versions() -> list[Path]:
-    """The folders of all versions, the one used last first."""
+    """Return the folders of all versions, the one used last first."""
     with contextlib.suppress(OSError):
         return sorted((path for path in root().iterdir() if path.is_dir()), key=_used, reverse=True)
     return []
 
 
 def size(path: Path) -> int:
-    """Bytes of the files below a folder; files that vanish meanwhile do not count."""
+    """Return the bytes of the files below a folder; files that vanish meanwhile do not count."""
     total = 0
     for file in path.rglob("*"):
         with contextlib.suppress(OSError):
@@ -81,7 +81,7 @@ def mark_used(path: Path) -> None:
 
 
 def remove_stale(current: Path) -> None:
-    """Remove what is old and what exceeds the bound; ``current`` and folders in use stay."""
+    """Remove stale folders and what exceeds the limit; ``current`` and folders in use stay."""
     now, total = time.time(), size(current)
     for path in versions():
         if path == current:
@@ -93,7 +93,7 @@ def remove_stale(current: Path) -> None:
 
 
 def clear() -> None:
-    """Remove all of it; running processes go on, and the next one compiles again."""
+    """Remove the whole cache; running processes go on, and the next one compiles again."""
     with contextlib.suppress(FileNotFoundError):
         shutil.rmtree(root())
 

@@ -1,8 +1,9 @@
 """A range coder: choices to code words and back (G. N. N. Martin, 1979).
 
-The state is an interval of 64 bits. Each choice takes a part of it in proportion to its chance, in shares of
-``2^-24``, of which every choice has at least one. Where less than 32 bits are left, 32 go out as a word; a
-carry goes into the words before. Encoder and decoder are one function, so that both see the same shares.
+The state is an interval of 64 bits. Each choice takes a part of it in proportion to its probability, in
+shares of ``2^-24``; every choice has at least one share. When the length of the interval fits into 32 bits,
+the upper 32 bits of its start are written as a word. A carry goes into the words before. Encoder and
+decoder are one function, so that both use the same shares.
 """
 
 from __future__ import annotations
@@ -28,23 +29,23 @@ class Coder(NamedTuple):
 
     words: NDArray[np.uint32]
     state: NDArray[np.uint64]
-    """Where the interval begins (of a decoder: how far in it the code lies), and its length."""
+    """Start of the interval (in a decoder: offset of the code in the interval), and its length."""
     place: NDArray[np.int64]
-    """Words written or read, and 1 in a decoder."""
+    """Number of words written or read; then 1 in a decoder, 0 in an encoder."""
     bits: NDArray[np.float64]
     """Sum of ``-log2 p`` of all choices, ``(1,)``."""
 
 
 @inner
 def choose(coder, chances, size, choice):
-    """Code one of ``size`` choices, in proportion to ``chances``; returns it, which a decoder reads."""
+    """Code one of ``size`` choices, in proportion to ``chances``; a decoder returns the one that it reads."""
     if size < 2:
         return 0
     total = 0.0
     for s in range(size):
         total += chances[s]
     scale = ((1 << _SHARE_BITS) - size) / total
-    # The mode is read here, where the compiler cannot make a loop of its own for each.
+    # The mode is read here; otherwise the compiler makes a separate loop for each mode.
     decodes = coder.place[DECODES] == 1
     unit = coder.state[_RANGE] >> uint64(_SHARE_BITS)
     target = int64(coder.state[_LOW] // unit) if decodes else int64(0)
@@ -121,7 +122,7 @@ class RangeCoder:
         self.make_room(_ROOM)
 
     def make_room(self, choices: int) -> None:
-        """Let the encoder have space for so many more choices."""
+        """Reserve space in the encoder for ``choices`` more choices."""
         words, used = self.arrays.words, int(self.arrays.place[_WORDS])
         if not self.decodes and used + choices > len(words):
             larger = np.zeros(2 * used + choices, np.uint32)
@@ -129,7 +130,8 @@ class RangeCoder:
             self.arrays = self.arrays._replace(words=larger)
 
     def choose(self, chances: NDArray[np.float64], choice: int = 0) -> int:
-        """Code the choice that has index ``choice`` among ``chances (n,)``; a decoder returns what it reads.
+        """Code the choice with index ``choice`` among ``chances (n,)``; a decoder returns the index that it
+        reads.
 
         The chances are positive and need not sum to 1.
         """
@@ -147,7 +149,7 @@ class RangeCoder:
         return self.decodes and int(self.arrays.place[_WORDS]) > self._given + 1
 
     def finish(self) -> bytes:
-        """The code words, little-endian; nothing can be coded after it."""
+        """Return the code words, little-endian; nothing can be coded after it."""
         self.make_room(1)
         _finish(self.arrays)
         return self.arrays.words[: self.arrays.place[_WORDS]].astype("<u4").tobytes()

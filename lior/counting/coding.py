@@ -1,8 +1,8 @@
 """Coding a text while it is learned, token by token: the loop of ``lior compress`` and ``decompress``.
 
-Encoder and decoder run the same compiled function, so that their sums agree to the last bit: it finds the
-addresses of the next position, reads the memory, weighs its distribution as the outer mixer does, codes the
-token, and learns. The mixer's weights stand still meanwhile.
+Encoder and decoder run the same compiled function, so that their sums agree to the last bit. For each
+position it finds the addresses, reads the memory, weighs its distribution as the outer mixer does, codes
+the token, and learns. The weights of the mixer do not change meanwhile.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from lior.counting.engine import Engine
 
 SURE_BINS = 8
-"""Values of the largest probability that the outer mixer tells apart."""
+"""Number of bins of the largest probability, for the gate of the outer mixer."""
 
 
 class Chunk(NamedTuple):
@@ -32,26 +32,27 @@ class Chunk(NamedTuple):
 
     block: Block
     given: Ints
-    """What an encoder codes, ``(B,)``; a decoder does not look at it."""
+    """Tokens that an encoder codes, ``(B,)``; a decoder ignores them."""
     log_p: Floats
     """Distributions of the memory, ``(B, A)``."""
     sure: Ints
     """Gate of the outer mixer: bin of the largest probability, and the weight set, ``(B,)``."""
     alphabet: Alphabet
     others: Ints
-    """All tokens outside of the alphabet, which are equally likely, ascending."""
+    """Tokens outside of the alphabet, ascending; all are equally likely."""
     even: NDArray[np.float64]
-    """Their chances among themselves."""
+    """Relative probabilities of the tokens outside of the alphabet."""
     unseen: float
-    """Probability of all of these together."""
+    """Total probability of the tokens outside of the alphabet."""
     unigram: NDArray[np.float64]
     chances: NDArray[np.float64]
-    """Those of the alphabet and of all others together, ``(A + 1,)``."""
+    """Probabilities of the alphabet's tokens, then of all others together, ``(A + 1,)``."""
 
 
 @inner
 def weigh(chunk, t, weight_set, mixing):
-    """The chances at position ``t``: the memory's distribution with the mixer's exponent; how many."""
+    """Write the probabilities at position ``t``, the memory's with the mixer's exponent; returns their
+    count."""
     row, size = chunk.log_p[t], chunk.log_p.shape[1]
     top = float32(0)
     for s in range(size):
@@ -98,10 +99,10 @@ def fetch(store, block, t):
 
 @entry
 def run(route, memory, learner, chunk, first, end, buffers, mixing, words):
-    """Code and learn positions ``first .. end - 1`` of a chunk; returns where it stopped.
+    """Code and learn positions ``first .. end - 1`` of a chunk; returns the position where it stopped.
 
-    It stops early behind a token outside of the alphabet, which ends the chunk, and before a window for which
-    the store may have to grow. What a window that is not full has learned waits in ``buffers``.
+    It stops early after a token outside of the alphabet, which ends the chunk, and before a window that may
+    need a larger store. The gradients of an unfinished window stay in ``buffers``.
     """
     plan, store, block, alphabet = memory.plan, memory.store, chunk.block, chunk.alphabet
     window, patterns = buffers.window, len(plan.parent)
@@ -133,10 +134,10 @@ def run(route, memory, learner, chunk, first, end, buffers, mixing, words):
 
 
 class Coding:
-    """A chunk of at most ``rows`` tokens behind a place that is coded while a memory learns it.
+    """A chunk of at most ``rows`` tokens after a position, coded while a memory learns it.
 
-    It takes as many calls as the mixer needs; :meth:`Engine.advance` ends it. ``others`` are the tokens
-    outside of the alphabet, ``unseen`` the probability of them all.
+    It takes as many calls as the mixer needs; :meth:`Engine.advance` ends it. ``others`` holds the tokens
+    outside of the alphabet, ``unseen`` their total probability.
     """
 
     def __init__(
@@ -167,18 +168,18 @@ class Coding:
             np.zeros(size + 1),
         )
         self.done = 0
-        """Positions coded so far."""
+        """Number of positions coded so far."""
         self._buffers = engine.buffers(engine.window, size)
         place.make_room(rows)
 
     def set_cell(self, cell: int) -> None:
-        """Set the cell of the geometry of the next position, where the cursor does not find it."""
+        """Set the geometry's cell at the next position, if the cursor does not find it."""
         self.arrays.block.cell[self.done] = cell % self._cursor.route.shared
 
     def run(self, end: int, mixing: Floats, words: RangeCoder) -> bool:
-        """Code positions up to ``end``; returns whether the chunk is over.
+        """Code positions up to ``end``; returns whether the chunk is finished.
 
-        ``mixing`` are the exponents of the outer mixer, one for each of :attr:`Chunk.sure`.
+        ``mixing`` holds the exponents of the outer mixer, one for each value of :attr:`Chunk.sure`.
         """
         words.make_room(2 * (end - self.done))
         before = self.done
@@ -202,5 +203,5 @@ class Coding:
 
     @property
     def tokens(self) -> Ints:
-        """The tokens of all positions; those that are not coded yet are -1."""
+        """The tokens of all positions; positions that are not coded yet have -1."""
         return self.arrays.block.tokens

@@ -1,24 +1,25 @@
 """Compilation of the counting loops by numba, once for each version of them.
 
-Functions that Python calls are kept on disk (:func:`entry`); the functions that they call are compiled into
-them (:func:`inner`). numba notices a change of the file of a kept function, but not of the functions that
-it calls. So the folder's name is a digest of everything that the compiled code depends on.
+Functions that Python calls are cached on disk (:func:`entry`); the functions that they call are compiled
+into them (:func:`inner`). numba detects changes in the file of a cached function, but not in the functions
+that it calls. So the folder's name is a digest of everything that the compiled code depends on.
 
-numba keeps code in the package (``__pycache__``) or, with ``NUMBA_CACHE_DIR``, in one folder for all
-libraries. Files in the package break read-only installations, and the folder that they keep alive hides the
-package after an upgrade; the variable is the user's to set. So the functions get numba's own cache with a
-locator of their own. Of numba's insides this uses ``FunctionCache``, how ``IndexDataCacheFile`` reads and
-writes, and the attribute that ``Dispatcher.enable_caching`` sets; all are the same from 0.61 on.
+numba caches code in the package (``__pycache__``) or, with ``NUMBA_CACHE_DIR``, in one folder for all
+libraries. Files in the package break read-only installations, and the folder that remains hides the package
+after an upgrade; the variable belongs to the user. So the functions get numba's own cache with a locator of
+their own. This relies on three internals of numba, unchanged since 0.61: ``FunctionCache``, how
+``IndexDataCacheFile`` reads and writes, and the attribute that ``Dispatcher.enable_caching`` sets.
 
-numba trusts its files: a flipped bit gives wrong sums or ends the process, and what another user writes there
-is executed. So each file begins with the SHA-256 of the rest, and a folder that others can write is not used.
+numba trusts its files: a flipped bit gives wrong sums or ends the process, and code that another user
+writes there is executed. So each file begins with the SHA-256 of the rest, and a folder that others can
+write to is not used.
 
-Functions of a package are compiled together, those of another distribution by themselves; the package has a
-module ``warmup`` with ``compile_all()``. A process of its own compiles: :func:`begin` starts that program,
-and a call that needs a function before it is there waits. There are two reasons. Compiling takes some ten
-seconds and holds the interpreter's lock. And code that is used in the process that compiled it is not the
-code that is kept: calls in it may go to the first compilation of the called function instead of the copy that
-was optimised with its caller. Sums are then rounded in another order (``fastmath``), and the first run would
+The functions of a package are compiled together, separately from other distributions; the package has a
+module ``warmup`` with ``compile_all()``. A separate process compiles: :func:`begin` starts that program,
+and a call that needs a function waits until it is there. There are two reasons. Compiling takes about ten
+seconds and holds the interpreter's lock. The process that compiled a function may also run other code than
+the cache holds. Its calls may go to the first compilation of a called function, not to the copy that was
+optimised with its caller. Sums are then rounded in another order (``fastmath``), and the first run would
 not give the same model as the next.
 """
 
@@ -65,24 +66,24 @@ from importlib import import_module
 import_module(sys.argv[1] + ".warmup").compile_all()
 """
 HOME = __name__.rpartition(".")[0]
-"""The package whose functions are compiled if no other is named."""
+"""The default package of compiled functions."""
 
 
 def inner(function: Callable[..., Any] | None = None, **options: Any) -> Any:
     """Compile a function that only compiled functions call.
 
-    It gets no wrappers for Python and C, which take a third of the time of compiling: called from Python it
-    crashes, so tests call its ``py_func``. It counts no references to arrays, which would be atomic steps in
-    every loop that takes one from a named tuple, and so it cannot make arrays.
+    The function has no wrappers for Python and C, which take a third of the time of compiling. Called from
+    Python it crashes, so tests call its ``py_func``. It counts no references to arrays, which would be
+    atomic steps in every loop that takes an array from a named tuple, and so it cannot create arrays.
     """
     options |= {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "_nrt": False}
     return njit(**options) if function is None else njit(**options)(function)
 
 
 def entry(function: Callable[..., Any]) -> Any:
-    """Compile a function that Python calls, and keep the result for later processes.
+    """Compile a function that Python calls, and cache the result for later processes.
 
-    It runs without the interpreter's lock: threads may read, or work out addresses, side by side.
+    It runs without the interpreter's lock: threads may read, or compute addresses, side by side.
     """
     compiled = njit(nogil=True, no_cfunc_wrapper=True)(function)
     if not numba.config.DISABLE_JIT:
@@ -90,13 +91,14 @@ def entry(function: Callable[..., Any]) -> Any:
     return compiled
 
 
-# --- where it is kept ---
+# --- the cache folder ---
 
 
 def folder(package: str = HOME) -> Path:
-    """Where ``package`` is kept: named by its sources, these, numba, Python and the processor.
+    """Return the cache folder of ``package``; its name is a digest of the sources, numba, Python and the
+    processor.
 
-    Where nothing can be written, or another user can write, it is a temporary folder, for this process alone.
+    If the user cannot write there, or another user can, a temporary folder serves this process alone.
     """
     return _folder(package)
 
@@ -126,7 +128,7 @@ def _sources(package: str) -> list[Path]:
 
 _COMPLETE, _LOCK = "complete", "lock"
 _environment: dict[str, str] = {}
-"""Variables that tell the process that compiles where to."""
+"""Environment variables that tell the compiling process where to write."""
 _message = "compiling counting loops for their first use: about half a minute"
 
 
@@ -149,7 +151,7 @@ def _package_of(function: Callable[..., Any]) -> str:
 
 
 class _Locator:
-    """Tells numba where to keep a function."""
+    """A locator that tells numba which folder caches a function."""
 
     def __init__(self, package: str, py_file: str, line: int) -> None:
         self._package, self._py_file, self._line = package, py_file, line
@@ -165,7 +167,7 @@ class _Locator:
         return str(folder(self._package))
 
     def get_source_stamp(self) -> str:
-        """A digest of the file's contents: the same version installed again has the same stamp."""
+        """Return a digest of the file's contents: the same version installed again has the same stamp."""
         return hashlib.sha256(Path(self._py_file).read_bytes()).hexdigest()
 
     def get_disambiguator(self) -> str:
@@ -180,10 +182,10 @@ _DIGEST = hashlib.sha256().digest_size
 
 
 class _Files(IndexDataCacheFile):
-    """The files of a function: in each the SHA-256 of the rest, written at once, and a pickle.
+    """The cache files of a function: each begins with the SHA-256 of the rest, and is written at once.
 
-    One that does not fit is removed, and with it the mark that all is compiled: the process that compiles
-    makes it again.
+    A damaged file is removed together with the mark that everything is compiled: the compiling process then
+    writes it again.
     """
 
     def _load_index(self) -> Any:
@@ -224,7 +226,7 @@ def _discard(path: Path) -> None:
 
 
 class _Cache(FunctionCache):
-    """numba's cache of a function; nothing that is wrong with the files may stop the program."""
+    """numba's cache of a function; a problem with its files never stops the program."""
 
     _impl_class = _CacheImpl
 
@@ -236,7 +238,7 @@ class _Cache(FunctionCache):
         self._cache_file = _Files(locator.get_cache_path(), self._impl.filename_base, stamp)
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
-        """The compiled function when it is on disk or will be soon; None if it is to be compiled here."""
+        """Return the compiled function if it is on disk or will be soon; None if it must be compiled here."""
         found = self._load(sig, target_context)
         if found is None and not _compiles_here:
             child = begin(self._package)
@@ -246,17 +248,17 @@ class _Cache(FunctionCache):
                 while found is None and running:
                     time.sleep(_POLL)
                     running = child is not None and child.poll() is None
-                    found = self._load(sig, target_context)  # also when it has just ended
+                    found = self._load(sig, target_context)  # also if the child has just ended
         return found
 
     def _load(self, sig: Any, target_context: Any) -> Any:
         try:
             return super().load_overload(sig, target_context)
-        except Exception:  # a file that is half there, of another user, or of a changed format
+        except Exception:  # a partial file, another user's, or one of a changed format
             return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
-        """Keep a compiled function, if the folder takes it."""
+        """Cache a compiled function, if the folder is writable."""
         try:
             super().save_overload(sig, data)
         except OSError:
@@ -264,17 +266,17 @@ class _Cache(FunctionCache):
                 raise
 
 
-# --- compiling in a process of its own ---
+# --- compiling in a separate process ---
 
 _lock = threading.Lock()
 _children: dict[str, subprocess.Popen[bytes] | None] = {}
-"""Package -> the process that compiles it."""
+"""Process that compiles each package, by the package's name."""
 _compiles_here = _said = False
-"""Whether this is that process; whether the user was told why nothing happens."""
+"""Whether this is the compiling process; whether the user was told the reason for the wait."""
 
 
 def begin(package: str = HOME) -> subprocess.Popen[bytes] | None:
-    """Start the process that compiles ``package``, unless it is on disk; the process, or ``None``."""
+    """Start a process that compiles ``package``, unless the cache has it; returns the process or ``None``."""
     with _lock:
         if _children.get(package) is None and not (
             _compiles_here or numba.config.DISABLE_JIT or (folder(package) / _COMPLETE).exists()
@@ -284,7 +286,7 @@ def begin(package: str = HOME) -> subprocess.Popen[bytes] | None:
 
 
 class _Waiting:
-    """How long one or more threads have waited for compiled functions; a context manager for each wait."""
+    """The time that threads have waited for compiled functions; a context manager for each wait."""
 
     def __init__(self) -> None:
         self._lock, self._count = threading.Lock(), 0
@@ -305,7 +307,7 @@ _waiting = _Waiting()
 
 
 def waited() -> float:
-    """Seconds for which this process has waited for functions that another one compiled."""
+    """Return the seconds that this process has waited for functions compiled by another one."""
     return _waiting.seconds
 
 
@@ -313,9 +315,9 @@ def _start(package: str = HOME) -> subprocess.Popen[bytes] | None:
     command = python("-c", import_path_statement() + _PROGRAM, package)
     nothing = subprocess.DEVNULL
     try:
-        # In a group of its own: Ctrl-C is for the process that waits, which then ends this one. Not in a
-        # session of its own: Linux divides time between sessions first, whatever their priorities are.
-        # Nothing is written to its standard input: it ends when this process does.
+        # It runs in a process group of its own: Ctrl-C is for the waiting process, which then ends this
+        # one. It shares the session: Linux divides time between sessions first, whatever their priorities
+        # are. Nothing is written to its standard input: it ends when this process does.
         child = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -324,7 +326,7 @@ def _start(package: str = HOME) -> subprocess.Popen[bytes] | None:
             process_group=0,
             env={**os.environ, "OMP_NUM_THREADS": "1", **_environment},
         )
-    except OSError:  # no interpreter, or too many processes: it is compiled where it is called
+    except OSError:  # no interpreter, or too many processes: functions are compiled on their first call
         return None
     atexit.register(_end, child, os.getpid())
     return child
@@ -339,9 +341,9 @@ def _end(child: subprocess.Popen[bytes], owner: int) -> None:
 
 @contextlib.contextmanager
 def compiling(package: str = HOME) -> Iterator[bool]:
-    """Let this process compile what it calls of ``package``; one process at a time does.
+    """Let this process compile the functions of ``package`` that it calls; one process at a time does so.
 
-    Yields whether anything is missing. When the block ends without an error, everything counts as compiled.
+    Yields whether anything is missing. A block that ends without an error marks everything as compiled.
     """
     global _compiles_here
     _compiles_here = True
@@ -357,7 +359,7 @@ def compiling(package: str = HOME) -> Iterator[bool]:
 
 
 def _say() -> None:
-    """Tell the user why nothing happens for a while, once."""
+    """Log the reason for the wait, once."""
     global _said
     if not _said:
         _said = True

@@ -1,7 +1,7 @@
-"""A place in a text that moves forward, with what its addresses depend on carried along.
+"""A position in a text that moves forward and updates its addresses.
 
-A token costs one step of the fields and one hash for each pattern, however long the text is; the addresses
-are those that :func:`lior.counting.engine.prepare` finds for the same position of the whole text.
+A token costs one step of the fields and one hash for each pattern, however long the text is. The addresses
+equal those that :func:`lior.counting.engine.prepare` finds for the same position of the whole text.
 """
 
 from __future__ import annotations
@@ -19,40 +19,40 @@ from lior.counting.fields import FIELDS, REACH, Carried
 from lior.counting.layout import TRAIL, Block, Ints
 
 _CAPACITY = 4096
-"""Tokens that are held; when they are full, the last :data:`_KEPT` begin anew."""
+"""Maximum tokens in memory; when they are full, the last :data:`_KEPT` start the text anew."""
 _KEPT = REACH + TRAIL
 
 
 class Cells(NamedTuple):
-    """The nearest of ``J`` cells, as the largest sum over the last ``L`` tokens."""
+    """Scores of ``J`` cells; the nearest has the largest sum over the last ``L`` tokens."""
 
     scores: NDArray[np.float64]
-    """What each token adds, ``(L, V + 1, J)``; the last token id stands before the document."""
+    """Contribution of each token, ``(L, V + 1, J)``; the last token id is a place before the document."""
     offset: NDArray[np.float64]
-    """``(J,)``"""
+    """Constant term of each cell, ``(J,)``"""
 
 
 NO_CELLS = Cells(np.zeros((0, 1, 1)), np.zeros(1))
 
 
 class Route(NamedTuple):
-    """A text and the position in it that comes next, as compiled functions see them."""
+    """A text and its next position, as compiled functions see them."""
 
     program: Program
     base: int
-    """The pattern whose addresses are trailed."""
+    """The pattern whose addresses are recorded in the trail."""
     cells: Cells
     shared: int
-    """Cells that the memory tells apart; a geometry with more shares them."""
+    """Number of cells that the memory distinguishes; a geometry with more cells shares them."""
     tokens: Ints
     depth: Ints
     along: Carried
     hashes: Ints
     near: NDArray[np.float64]
     based: Ints
-    """Address of the base pattern at each position, -1 where it was not looked for."""
+    """Address of the base pattern at each position, -1 where it was not computed."""
     used: Ints
-    """How many tokens there are, and how many positions the fields came to, ``(2,)``."""
+    """Number of tokens, and number of positions whose fields are computed, ``(2,)``."""
 
 
 @inner
@@ -78,7 +78,7 @@ def locate(route, block, row):
 
 @inner
 def _nearest(route, t, reach):
-    """The cell of the geometry at position ``t``, which ``reach`` tokens of the document precede."""
+    """Return the geometry's cell at position ``t``, which ``reach`` tokens of the document precede."""
     scores, total = route.cells.scores, route.near
     for j in range(len(total)):
         total[j] = route.cells.offset[j]
@@ -111,19 +111,19 @@ def _feed(route, tokens, block):
 
 
 class Cursor:
-    """The place behind the last token of a document that grows."""
+    """The position after the last token of a document that grows."""
 
     def __init__(self, patterns: tuple[str, ...], base: int, cells: Cells, shared: int) -> None:
         self._fixed = addresses.compile_patterns(patterns), base, cells, shared
         self.finds_cells = bool(len(cells.scores))
-        """Whether it knows the cells of the geometry; else they are given where it is read."""
+        """Whether the cursor knows the geometry's cells; otherwise the caller gives them with each read."""
         self.block = blank(1, len(patterns))
-        """Addresses and fields of the place, one row."""
+        """Addresses and fields of the position, one row."""
         self._begin(np.zeros(0, np.int64), 0)
 
     def _begin(self, tokens: Ints, depth: int) -> None:
-        """Start anew from the last tokens, of which the first stands at place ``depth``."""
-        # No further than from the first token on; what lies before it has no influence.
+        """Restart from the last tokens; the first of them has place ``depth``."""
+        # Starting at the first token suffices: earlier tokens have no influence.
         none = np.full(_CAPACITY, -1, np.int64)
         self.route = Route(
             *self._fixed,
@@ -151,7 +151,7 @@ class Cursor:
             self._begin(kept, int(self.route.depth[0]) + len(text) - len(kept))
 
     def make_room(self, count: int) -> bool:
-        """Let the route have space for ``count`` more tokens, if that is possible."""
+        """Reserve space in the route for ``count`` more tokens; returns whether that is possible."""
         used = int(self.route.used[0])
         if used + count < _CAPACITY:
             return True
@@ -163,7 +163,7 @@ class Cursor:
 
 
 def blank(rows: int, patterns: int) -> Block:
-    """A block of so many positions, to be filled by :func:`locate`; the tokens are -1."""
+    """Return a block of ``rows`` positions, to be filled by :func:`locate`; the tokens are -1."""
     ints = lambda *shape: np.zeros(shape, np.int64)  # noqa: E731
     return Block(
         where=ints(rows, patterns),

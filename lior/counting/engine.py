@@ -1,6 +1,6 @@
 """A counting memory with its mixture: write, read and fit text.
 
-This is the bridge between arrays of tokens and the compiled functions of the package; it knows nothing of
+This is the bridge between arrays of tokens and the compiled functions of the package; it does not depend on
 torch, plugins or documents.
 """
 
@@ -36,18 +36,18 @@ from lior.counting.packed import Packed
 from lior.counting.pipeline import ONE, WORTH, Halves
 
 AHEAD = 1 << 15
-"""How far after its last token a memory that stands still is taken to be read, in tokens.
+"""Assumed distance, in tokens, between the end of a memory that does not grow and the text that it reads.
 
-What was written last is then a little old, as it is for most of the text that follows.
+So the most recent tokens seem a little old, as they are for most of the text that follows.
 """
 
 BLOCK = 2048
-"""Most tokens that are prepared at once; the budget is enforced after each block."""
+"""Maximum tokens prepared at once; the budget is enforced after each block."""
 PRUNE_TO = 0.92
-"""Share of the budget that pruning leaves in use."""
+"""Share of the budget that remains in use after pruning."""
 
 _GIVEN = -1
-"""Number of the buffers in which a second thread finds what it mixes."""
+"""Index of the buffers that pass features to a second thread, which mixes them."""
 
 FROZEN = Rates(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
@@ -57,18 +57,18 @@ WeightSets = tuple[Weights, Weights]
 
 @attrs.frozen
 class Schedule:
-    """Learning rates over a training run, which fall from the first to the last geometrically."""
+    """Learning rates over a training run, which fall geometrically from the first to the last."""
 
     weight: tuple[float, ...]
     token: tuple[float, ...]
     table: tuple[float, ...]
     logit: tuple[float, ...] | None = None
-    """None leaves the counters' logits alone: they serve every use of the memory."""
+    """``None`` freezes the counters' logits: they serve every use of the memory."""
     bias: float = 2e-3
     secondary: float = 1.0
 
     def at(self, progress: float) -> Rates:
-        """The learning rates when a share ``progress`` of the run is over."""
+        """Return the learning rates after the share ``progress`` of the run."""
         ends = (self.weight, self.token, self.table, self.logit or (0.0, 0.0))
         moving = (first * (last / first) ** progress if first else 0.0 for first, last in ends)
         weight, token, table, logit = moving
@@ -81,33 +81,34 @@ class Prediction(NamedTuple):
     p: NDArray[np.float32]
     """``(B, A)``."""
     weight_set: Ints
-    """Which of the two weight sets was used at each position, ``(B,)``."""
+    """Index (0 or 1) of the weight set used at each position, ``(B,)``."""
 
     @classmethod
     def empty(cls, positions: int, alphabet: int) -> Prediction:
-        """Arrays for the distributions at so many positions."""
+        """Return arrays for the distributions at ``positions`` positions."""
         return cls(np.empty((positions, alphabet), np.float32), np.zeros(positions, np.int64))
 
 
 @attrs.define
 class Segment:
-    """A segment of one document: context, then from ``start`` on the tokens to be written or fitted."""
+    """A segment of one document: context, then from ``start`` on the tokens to write or fit."""
 
     tokens: Ints
     depth: Ints
-    """How many tokens of the document precede each."""
+    """Number of tokens of the document before each token."""
     start: int
     cell: Ints | None = None
-    """Cell of the geometry of each token from ``start`` on; all 0 without it."""
+    """Cell of the geometry of each token from ``start`` on; all 0 by default."""
     kept: NDArray[np.bool_] | None = None
-    """Which tokens from ``start`` on to learn from when the memory stands still; all without it."""
+    """Mask of the tokens from ``start`` on to learn from when nothing is written; all by default."""
 
     def blocks(self, size: int) -> list[tuple[int, int]]:
-        """Bounds of consecutive parts of at most ``size`` tokens."""
+        """Return the bounds of consecutive parts of at most ``size`` tokens."""
         return [(lo, min(lo + size, len(self.tokens))) for lo in range(self.start, len(self.tokens), size)]
 
     def prepared(self, block: Block, lo: int, hi: int) -> Block:
-        """The block of the tokens ``lo .. hi - 1`` with their cells, and -1 for tokens not to be learned."""
+        """Return the block of tokens ``lo .. hi - 1`` with their cells, and -1 for tokens not to be
+        learned."""
         part = slice(lo - self.start, hi - self.start)
         if self.cell is not None:
             block = block._replace(cell=self.cell[part])
@@ -119,8 +120,9 @@ class Segment:
 class Engine:
     """A counting memory with the options of a recipe; the weights are passed to each call.
 
-    With more than one thread it reads several blocks at once, works out the next block's addresses while
-    one is fitted or written, and fits a long text by two threads; results are the same.
+    With more than one thread it reads several blocks at once and computes the next block's addresses while
+    a block is fitted or written. Two threads fit a long text. Results do not depend on the number of
+    threads.
     """
 
     def __init__(self, plan: Plan, patterns: tuple[str, ...], *, window: int, budget: int, threads: int = 1):
@@ -136,12 +138,12 @@ class Engine:
         self.load(locations.empty(), 0)
 
     def load(self, store: Store, clock: int) -> None:
-        """Replace the memory by ``store``, of ``clock`` tokens."""
+        """Replace the memory by ``store``, which has counted ``clock`` tokens."""
         self.store, self.clock = store, clock
         self._vocab = locations.vocab(store)
 
     def packed(self) -> Packed:
-        """The memory in canonical order."""
+        """Return the memory in canonical order."""
         return locations.pack(self.store)
 
     def write(self, segment: Segment) -> None:
@@ -164,9 +166,10 @@ class Engine:
         ahead: int,
         cell: Ints | None = None,
     ) -> Prediction:
-        """Distributions at ``positions (B,)`` of a text, ``ahead`` tokens from now; nothing changes.
+        """Return the distributions at ``positions (B,)`` of a text, ``ahead`` tokens from now; nothing
+        changes.
 
-        ``cell (B,)`` is the cell of the geometry at each position, 0 without it.
+        ``cell (B,)`` is the cell of the geometry at each position, 0 by default.
         """
         out = Prediction.empty(len(positions), len(alphabet))
         if not out.p.size:
@@ -192,9 +195,9 @@ class Engine:
         return out
 
     def cursor(self, cells: Cells = NO_CELLS, shared: int = 1) -> Cursor:
-        """The beginning of a document, from which a text can be followed.
+        """Return a cursor at the beginning of a document, to follow its text.
 
-        ``cells`` finds the cell of the geometry, of which the memory tells ``shared`` apart.
+        ``cells`` finds the cell of the geometry; the memory distinguishes ``shared`` cells.
         """
         return Cursor(self.patterns, self.plan.base, cells, shared)
 
@@ -207,7 +210,7 @@ class Engine:
         ahead: int,
         cell: Ints | None = None,
     ) -> Prediction:
-        """What :meth:`read` gives for the places of ``cursors``, each in a text of its own."""
+        """Return the distributions at ``cursors``, each in a text of its own, as :meth:`read` does."""
         found = Prediction.empty(len(cursors), len(alphabet))
         if found.p.size:
             rows = [cursor.block for cursor in cursors]
@@ -230,8 +233,9 @@ class Engine:
     ) -> Prediction:
         """Predict the tokens of a segment, each window before ``learned`` is updated by it.
 
-        ``write`` says whether the tokens are counted as well, ``long`` whether the segment is of a long text:
-        logits of counters move some windows late then, so that two threads can do a half of the work each.
+        ``write`` says whether to count the tokens as well, ``long`` whether the segment belongs to a long
+        text. In a long text the logits of counters are updated some windows late, so that two threads can
+        do half of the work each.
         """
         out = Prediction.empty(len(segment.tokens) - segment.start, len(alphabet))
         if not len(alphabet):
@@ -261,7 +265,7 @@ class Engine:
     def read_block(
         self, learned: WeightSets, block: Block, columns: Alphabet, buffers: Buffers, out: Prediction
     ) -> None:
-        """Distributions at the positions of a block; nothing is learned or counted."""
+        """Compute the distributions at the positions of a block; nothing is learned or counted."""
         still = Learner(learned, (FROZEN, FROZEN))
         stream.run(
             self.memory,
@@ -280,16 +284,16 @@ class Engine:
 
     @property
     def memory(self) -> Memory:
-        """The counters as compiled functions take them."""
+        """Return the counters as compiled functions take them."""
         return Memory(self.plan, self.store, self._vocab)
 
     def block(self, tokens: Ints, depth: Ints, start: int, clock: int | None) -> Block:
-        """The block of ``tokens[start:]``; without ``clock`` the time advances by one for each token."""
+        """Return the block of ``tokens[start:]``; without ``clock`` the time advances by one a token."""
         now = self.clock if clock is None else clock
         return prepare(self.plan, self.patterns, tokens, depth, start, now, still=clock is not None)
 
     def columns(self, tokens: Ints) -> Alphabet:
-        """The alphabet of ``tokens (A,)``."""
+        """Return the alphabet of ``tokens (A,)``."""
         if self._alphabet is None or self._alphabet.tokens.tobytes() != tokens.tobytes():
             column = np.full(MAX_VOCAB, -1, np.int32)
             column[tokens] = np.arange(len(tokens), dtype=np.int32)
@@ -297,7 +301,7 @@ class Engine:
         return self._alphabet
 
     def buffers(self, window: int, alphabet: int, thread: int = 0) -> Buffers:
-        """Scratch arrays, kept for the next call."""
+        """Return scratch arrays, which later calls reuse."""
         key = window, alphabet, thread
         if key not in self._buffers:
             self._buffers = {k: w for k, w in self._buffers.items() if k[1] == alphabet}
@@ -308,23 +312,23 @@ class Engine:
         self._vocab = max(self._vocab, int(block.tokens.max(initial=0)) + 1)
 
     def advance(self, tokens: int) -> None:
-        """Note that a block of so many tokens was counted; keep within the budget."""
+        """Note that a block of ``tokens`` tokens was counted, and enforce the budget."""
         self.clock += tokens
         if self.budget and locations.size(self.store) > self.budget:
             self.store = locations.prune(self.store, int(self.budget * PRUNE_TO), self.clock)
 
     def room_for(self, known: int) -> Memory:
-        """The memory, of which no location will know more than ``known`` tokens."""
+        """Return the memory for locations of at most ``known`` tokens."""
         self._vocab = max(self._vocab, known)
         return Memory(self.plan, self.store, known)
 
     def grow(self) -> None:
-        """Let the store have space for a window."""
+        """Reserve space in the store for a window."""
         writes = self.window * len(self.plan.parent)
         self.store = locations.reserve(self.store, writes, writes * 2 * (self._vocab + self.window + 2))
 
     def _blocks(self, segment: Segment, size: int, clock: int | None) -> Iterator[tuple[int, int, Block]]:
-        """The blocks of a segment one after the other; without ``clock`` it must advance between them."""
+        """Yield the blocks of a segment in turn; without ``clock`` the memory must advance between them."""
         bounds = segment.blocks(size)
 
         def made(lo: int, hi: int) -> Block:
@@ -335,13 +339,13 @@ class Engine:
             for (lo, hi), after in itertools.zip_longest(bounds, bounds[1:]):
                 block = pending.result() if pending else made(lo, hi)
                 pending = pool.submit(made, *after) if after and self.threads > 1 else None
-                if clock is None:  # the block was prepared before the clock came here
+                if clock is None:  # the block was prepared before the clock reached its beginning
                     block = block._replace(time=self.clock + np.arange(hi - lo))
                 yield lo, hi, block
 
 
 def split_blocks(positions: Ints) -> list[tuple[int, int, Ints]]:
-    """Blocks ``begin .. end - 1`` of a text, and which of ``positions (B,)`` are in each; none is empty."""
+    """Return the blocks ``begin .. end - 1`` of a text with their ``positions (B,)``; none is empty."""
     lo, hi = int(positions.min()), int(positions.max()) + 1
     bounds = ((begin, min(begin + BLOCK, hi)) for begin in range(lo, hi, BLOCK))
     parts = ((lo, hi, np.flatnonzero((positions >= lo) & (positions < hi))) for lo, hi in bounds)
@@ -349,7 +353,7 @@ def split_blocks(positions: Ints) -> list[tuple[int, int, Ints]]:
 
 
 def select(whole: Block, chosen: Ints, places: Ints, cell: Ints | None) -> Block:
-    """The positions at ``places[chosen]`` of a block, with their cells."""
+    """Return the positions at ``places[chosen]`` of a block, with their cells."""
     block = Block(*(column[places[chosen]] for column in whole))
     return block if cell is None else block._replace(cell=cell[chosen])
 
@@ -357,7 +361,7 @@ def select(whole: Block, chosen: Ints, places: Ints, cell: Ints | None) -> Block
 def prepare(
     plan: Plan, patterns: tuple[str, ...], tokens: Ints, depth: Ints, start: int, clock: int, *, still: bool
 ) -> Block:
-    """The block of ``tokens[start:]``; the time starts at ``clock`` and advances unless it is ``still``."""
+    """Return the block of ``tokens[start:]``; the time starts at ``clock`` and advances unless ``still``."""
     first = max(start - TRAIL, 0)
     found = addresses.locate(tokens, depth, first, patterns)
     trail = _trail(found.where[:, plan.base], depth[first:], start - first)
@@ -371,7 +375,7 @@ def prepare(
 
 
 def _trail(addresses: Ints, depth: Ints, start: int) -> Ints:
-    """For the positions ``start ..`` the :data:`TRAIL` addresses before each, -1 where there is none."""
+    """Return the :data:`TRAIL` addresses before each position ``start ..``, -1 where there is none."""
     padded = np.concatenate([np.full(TRAIL, -1), addresses])
     out = np.lib.stride_tricks.sliding_window_view(padded, TRAIL)[start : len(addresses)].copy()
     out[depth[start:, None] < np.arange(TRAIL, 0, -1)] = -1

@@ -1,10 +1,10 @@
-"""Secondary estimation (SSE/APM): each logit is corrected by what its probability was worth before.
+"""Secondary estimation (SSE/APM): each logit is corrected by how well its probability predicted before.
 
 The last step of the mixture, as in PAQ (M. Mahoney, 2005), but over whole tokens: for each token in each of
-two contexts, a table holds a correction for each bin of the log-probability. The contexts are the token that
-the longest nested context expects, and the previous token. The corrections move along the gradient of the
-log-probability as every other parameter does, but each by Newton's step: the gradient over the curvature
-``Σ p (1 - p)`` of all that moved it.
+two contexts, a table holds a correction for each bin of the log-probability. The contexts are the token
+that the longest nested context expects, and the previous token. The corrections follow the gradient of the
+log-probability, as every other parameter does, but by Newton's step. It is the gradient over the curvature
+``Σ p (1 - p)``, summed over all earlier steps.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ _CONTEXTS = 2
 
 @inner
 def rows(expected, previous, buffers, w):
-    """Rows of the tables at position ``w``; both tokens are plus 1, 0 for none."""
+    """Set the rows of the tables at position ``w``; both tokens are plus 1, 0 for none."""
     buffers.estimate[w, 0] = expected & _MASK
     buffers.estimate[w, 1] = ESTIMATION_ROWS + (previous & _MASK)
 
 
 @inner(fastmath=True)
 def correct(learned, buffers, w):
-    """Correct the logits of one position; between the two nearest bins the correction is interpolated."""
+    """Correct the logits of one position, interpolating between the corrections of the two nearest bins."""
     z, first, alphabet = buffers.logits, buffers.first[w], buffers.size[w]
     for s in range(alphabet):
         height = log(first[s] + float32(TINY)) * float32(-1 / NATS_A_BIN)
@@ -53,7 +53,7 @@ def correct(learned, buffers, w):
 
 @inner(fastmath=True)
 def bend(learned, buffers, w):
-    """Add the curvature at one position to that of the corrections; before any of its window moves."""
+    """Add the curvature at one position to the corrections', before any correction of its window moves."""
     for j in range(_CONTEXTS):
         table = learned.secondary_curvature[buffers.estimate[w, j]]
         for s in range(buffers.size[w]):

@@ -1,4 +1,4 @@
-"""Context fields: what address patterns and gates can see of the last :data:`REACH` tokens of a document.
+"""Context fields: the features of the last :data:`REACH` tokens that address patterns and gates use.
 
 Every field is a function of at most :data:`REACH` tokens before a position, however far back the text goes:
 anything further away counts as absent. So a position has the same addresses whether it is read alone, in a
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from lior.counting.compiled import entry, inner
 
 REACH = 1024
-"""Tokens before a position that a field may depend on."""
+"""Maximum number of tokens before a position that a field may depend on."""
 
 FIELDS = (
     "word",
@@ -75,13 +75,13 @@ FIELDS = (
 ) = range(len(FIELDS))
 
 _WORD = 32
-"""Longest word, in letters."""
+"""Maximum word length, in letters."""
 _GAP = 200
-"""Tokens after which a word, a punctuation mark or a name is forgotten."""
+"""Number of tokens after which a word, a punctuation mark or a name is forgotten."""
 _LINE = 255
-"""Longest line whose columns are compared."""
+"""Maximum length of a line whose columns are compared."""
 _PARAGRAPH = 900
-"""Tokens after which a heading or an earlier occurrence is forgotten."""
+"""Number of tokens after which a heading or an earlier occurrence is forgotten."""
 _PAIRS = 1 << 16
 _NEVER = -(1 << 40)
 _LF, _SPACE = 10, 32
@@ -107,7 +107,7 @@ _LF, _SPACE = 10, 32
     _SENTENCE,
     _STATE,
 ) = range(19)
-"""Entries of the state that is carried along a text, and their number.
+"""Entries of the state along a text, and their number.
 
 Places end in ``AT``, ``BEGIN`` or ``END``; ``_SENTENCE`` counts the words of the sentence; the others are
 values of the fields of the same name.
@@ -126,19 +126,19 @@ def mix(h: int, value: int) -> int:
 
 @njit(inline="always")
 def fold(token: int) -> int:
-    """The lower-case letter of an ASCII letter, other tokens as they are."""
+    """Return the lower-case letter of an ASCII letter, and other tokens unchanged."""
     return token + 32 if 65 <= token <= 90 else token
 
 
 @njit(inline="always")
 def is_letter(token: int) -> bool:
-    """Whether a byte belongs to a word: letters, apostrophes, all of UTF-8 beyond ASCII."""
+    """Return whether a byte belongs to a word: letters, apostrophes, all of UTF-8 beyond ASCII."""
     return 97 <= fold(token) <= 122 or token == 39 or 127 < token < 256
 
 
 @inner
 def _word_before(tokens, t, depth):
-    """Hash and length of the run of at most 32 letters that ends before ``t``."""
+    """Return hash and length of the run of at most 32 letters that ends before ``t``."""
     run = 0
     while run < _WORD and run < depth and is_letter(tokens[t - 1 - run]):
         run += 1
@@ -149,7 +149,7 @@ def _word_before(tokens, t, depth):
 
 
 class Carried(NamedTuple):
-    """What is carried along a text of ``T`` tokens from one position to the next."""
+    """The state along a text of ``T`` tokens, updated from one position to the next."""
 
     words: NDArray[np.int64]
     """Hashes of the word so far and of the last three, ``(4,)``."""
@@ -165,7 +165,7 @@ class Carried(NamedTuple):
 
 
 def carry(size: int) -> Carried:
-    """What is carried along a text of at most ``size`` tokens, at its beginning."""
+    """Return the state at the beginning of a text of at most ``size`` tokens."""
     nowhere = lambda count: np.full(count, -1, np.int64)  # noqa: E731
     pairs = np.full(_PAIRS, -1, np.int32)
     return Carried(
@@ -176,7 +176,7 @@ def carry(size: int) -> Carried:
 def compute(tokens: NDArray[np.int64], depth: NDArray[np.int64], start: int, out: NDArray[np.int64]) -> None:
     """Fill ``out (T - start, len(FIELDS))`` for the positions ``start ..`` of a text; 0 means "absent".
 
-    ``depth (T,)`` is how many tokens of its document precede each.
+    ``depth (T,)`` is the number of tokens of its document before each token.
     """
     _compute(tokens, depth, start, carry(len(tokens)), out)
 
@@ -191,7 +191,7 @@ def _compute(tokens, depth, start, along, out):
 
 @inner
 def step(tokens, depth, t, along):
-    """Go on to position ``t``, from the one before it; the token at ``t`` is not looked at."""
+    """Advance the state from the position before ``t`` to ``t``; the token at ``t`` is not read."""
     words, state = along.words, along.state
     if depth[t] == 0 or t == 0:
         words[:], state[:] = 0, 0
@@ -207,7 +207,7 @@ def step(tokens, depth, t, along):
 
 @inner
 def describe(tokens, depth, t, along, out):
-    """Fill ``out (len(FIELDS),)`` for position ``t``, to which :func:`step` came last."""
+    """Fill ``out (len(FIELDS),)`` for position ``t``; the last :func:`step` must have been to ``t``."""
     out[:] = 0
     along.words[0], length = _word_before(tokens, t, min(depth[t], t))
     _write(tokens, t, length, along.words, along.state, out)
@@ -258,7 +258,7 @@ def _end_word(tokens, depth, t, words, state):
     first = tokens[t - 1 - length]
     if state[_OPENING] == 0 and t - state[_LINE_BEGIN] <= _LINE:
         state[_OPENING] = words[1]
-    elif first != fold(first):  # a capital, and not because a line begins
+    elif first != fold(first):  # a capital that is not at the beginning of a line
         state[_NAME], state[_NAME_AT] = words[1], t
     state[_SENTENCE] = min(state[_SENTENCE], 4) + 1 if fresh else 1
     if t - state[_SHAPE_AT] > _GAP:
@@ -273,7 +273,7 @@ def _end_word(tokens, depth, t, words, state):
 
 @inner
 def _write(tokens, t, length, words, state, out):
-    """Write the fields of position ``t``, all but those of :func:`_followers`."""
+    """Write the fields of position ``t``, except those of :func:`_followers`."""
     near = t - state[_WORD_END] <= _GAP
     line, last_line = state[_LINE_BEGIN], state[_LAST_LINE_BEGIN]
     column, margin = t - line, line - last_line

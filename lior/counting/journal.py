@@ -1,8 +1,8 @@
 """The journal of a memory: all text written to it, ordered by document and place.
 
-Recency and times make counters depend on the order of writing. A memory that keeps a journal has one meaning
-all the same: the one that writing the documents in order gives. Later text goes on from there; earlier text
-means that the journal is written again.
+Recency and times make counters depend on the order of writing. A memory with a journal is defined all the
+same: it equals the memory that results from writing the documents in order. Later text is appended; for
+earlier text, the whole journal is written again.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ SNAPSHOT = {"passages": Expected("int64", (None, 4)), "tokens": Expected("int32"
 
 @attrs.define
 class StoredSpan:
-    """A part of one document: ``context`` tokens, then those that are written."""
+    """A part of one document: ``context`` tokens, then the tokens to write."""
 
     document: int
     begin: int
@@ -39,10 +39,10 @@ class StoredSpan:
     context: int
     tokens: Ints
     _buffer: Ints | None = attrs.field(default=None, init=False, repr=False, eq=False)
-    """The array that holds ``tokens``, with space behind them."""
+    """The array that holds ``tokens``, with space after them."""
 
     def extend(self, tokens: Ints) -> None:
-        """Append written tokens; a text that comes in small pieces is not copied anew for each."""
+        """Append written tokens; text that comes in small pieces is not copied anew for each piece."""
         size, full = len(self.tokens), len(self.tokens) + len(tokens)
         if self._buffer is None or full > len(self._buffer):
             self._buffer = np.empty(full + full // 2, np.int64)
@@ -56,13 +56,13 @@ class StoredSpan:
         return self.begin + len(self.tokens) - self.context
 
     def segment(self) -> Segment:
-        """The span in the form that an engine reads."""
+        """Return the span in the form that an engine reads."""
         depth = np.arange(self.begin - self.context, self.end)
         return Segment(self.tokens, depth, self.context)
 
 
 def spans(items: Items, reach: int) -> list[StoredSpan]:
-    """The items as spans, with at most ``reach`` tokens of context."""
+    """Return the items as spans, with at most ``reach`` tokens of context."""
     tokens, depth, document = (column.cpu().numpy().astype(np.int64) for column in items.text)
     breaks = np.flatnonzero((np.diff(depth) != 1) | (np.diff(document) != 0)) + 1
     found = []
@@ -77,7 +77,7 @@ def spans(items: Items, reach: int) -> list[StoredSpan]:
 
 @attrs.define
 class Journal:
-    """All spans, by document and place; those that touch are joined."""
+    """All spans, by document and place; adjacent spans are joined."""
 
     spans: list[StoredSpan] = attrs.field(factory=list)
 
@@ -91,15 +91,15 @@ class Journal:
         return (last.document, last.end) if last else (-1, 0)
 
     def follows(self, new: StoredSpan) -> bool:
-        """Whether a span comes after all others."""
+        """Return whether a span comes after all others."""
         return self.end <= (new.document, new.begin)
 
     def continues(self, new: StoredSpan) -> bool:
-        """Whether a span begins where the last one ends."""
+        """Return whether a span begins where the last one ends."""
         return self.end == (new.document, new.begin)
 
     def before(self, end: tuple[int, int]) -> int:
-        """How many tokens stand before a document and place."""
+        """Return the number of tokens before a document and place."""
         document, place = end
         return sum(
             min(span.end, place) - span.begin if span.document == document else span.end - span.begin
@@ -139,7 +139,7 @@ class Journal:
 
     @classmethod
     def of(cls, items: Iterable[Items], reach: int) -> Journal:
-        """The journal of ``items`` alone; raises as :meth:`add`."""
+        """Return the journal of ``items`` alone; raises as :meth:`add`."""
         fresh = cls()
         for each in items:
             for span in spans(each, reach):
@@ -147,7 +147,8 @@ class Journal:
         return fresh
 
     def divided(self, tokens: int, reach: int) -> tuple[list[StoredSpan], list[StoredSpan]]:
-        """The spans of the first ``tokens`` tokens, and of the rest, with at most ``reach`` of context."""
+        """Return the spans of the first ``tokens`` tokens, and the rest, with at most ``reach`` of
+        context."""
         first: list[StoredSpan] = []
         for number, span in enumerate(self.spans):
             size = span.end - span.begin
@@ -162,12 +163,12 @@ class Journal:
         return first, []
 
     def locate(self, span: Ints, at: Ints) -> tuple[Tensor, Tensor]:
-        """Document and place of the tokens ``at (K,)`` of the spans with the numbers ``span (K,)``."""
+        """Return document and place of the tokens ``at (K,)`` of the spans with the numbers ``span (K,)``."""
         table = np.array([[p.document, p.begin - p.context] for p in self.spans], np.int64).reshape(-1, 2)
         return torch.from_numpy(table[span, 0]), torch.from_numpy(table[span, 1] + at)
 
     def snapshot(self) -> State:
-        """The journal as tensors."""
+        """Return the journal as tensors."""
         table = [[p.document, p.begin, p.context, len(p.tokens)] for p in self.spans]
         tokens = np.concatenate([p.tokens for p in self.spans] or [np.zeros(0, np.int64)])
         return {
@@ -177,7 +178,7 @@ class Journal:
 
     @classmethod
     def restored(cls, snapshot: State) -> Journal:
-        """The journal of a snapshot.
+        """Return the journal of a snapshot.
 
         Raises
         ------
@@ -195,7 +196,7 @@ class Journal:
             and int(length.clamp(max=len(tokens) + 1).sum()) == len(tokens)
             and (not len(tokens) or 0 <= int(tokens.min()) <= int(tokens.max()) < MAX_VOCAB)
         ):
-            raise UsageError("passages and tokens are not those of a memory")
+            raise UsageError("passages and tokens do not form a memory")
         text = np.split(tokens.numpy().astype(np.int64), table[:, 3].cumsum(0).tolist())
         rows = zip(table[:, :3].tolist(), text, strict=False)
         return cls([StoredSpan(document, begin, context, part) for (document, begin, context), part in rows])
@@ -203,10 +204,10 @@ class Journal:
 
 @attrs.define(kw_only=True)
 class JournalMemory:
-    """Common base of memories that are made from the text written to them, in the order of its documents.
+    """Common base of memories that are computed from their text, in the order of its documents.
 
-    A subclass has ``name`` and ``context``, and makes what it reads from the journal, in :meth:`commit` and
-    :meth:`_renew`.
+    A subclass defines ``name`` and ``context``, and computes its state from the journal in :meth:`commit`
+    and :meth:`_renew`.
     """
 
     api_version: ClassVar[int] = 1
@@ -227,7 +228,7 @@ class JournalMemory:
         raise NotImplementedError
 
     def _renew(self) -> None:
-        """The journal is another one."""
+        """Update the state after the journal was replaced."""
         raise NotImplementedError
 
     def write(self, items: Items) -> None:
@@ -239,21 +240,21 @@ class JournalMemory:
         self._pending = []
 
     def rewrite(self, items: Iterable[Items]) -> None:
-        """Replace all items by ``items``; what was learned stays.
+        """Replace all items by ``items``; learned parameters stay.
 
         Raises
         ------
         UsageError
-            When some of them are the same; the memory is then left as it was.
+            When items overlap; the memory is then unchanged.
         """
         self._journal, self._pending = Journal.of(items, self.context), []
         self._renew()
 
     def attach(self, scorer: Scorer | None) -> None:
-        """What is read does not depend on the geometry."""
+        """Do nothing: the memory does not depend on the geometry."""
 
     def snapshot(self) -> State:
-        """The text."""
+        """Return the text as tensors."""
         return self._journal.snapshot()
 
     def restore(self, snapshot: State) -> None:
@@ -262,7 +263,7 @@ class JournalMemory:
         Raises
         ------
         UsageError
-            When it is none; the memory is left as it was.
+            When it is not a valid snapshot; the memory is then unchanged.
         """
         check(snapshot, SNAPSHOT, of=f"memory {self.name}")
         self._journal, self._pending = Journal.restored(snapshot), []

@@ -19,7 +19,7 @@ _LN2_HIGH, _LN2_LOW = 0.693359375, -2.12194440e-4
 
 @intrinsic
 def prefetch(_context: Any, array: Any, _index: Any) -> Any:
-    """Ask the processor to bring ``array[index]`` near; nothing else happens."""
+    """Ask the processor to load ``array[index]`` into its cache; this has no other effect."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         from numba.np import arrayobj
@@ -40,7 +40,7 @@ def prefetch(_context: Any, array: Any, _index: Any) -> Any:
 
 
 def _word(context: Any, builder: Any, kind: Any, array: Any, index: Any) -> Any:
-    """Where element ``index`` of an array of 64-bit integers stands."""
+    """Return the address of element ``index`` in a 64-bit integer array."""
     from numba.np import arrayobj
 
     return builder.gep(arrayobj.make_array(kind)(context, builder, array).data, [index])
@@ -48,7 +48,7 @@ def _word(context: Any, builder: Any, kind: Any, array: Any, index: Any) -> Any:
 
 @intrinsic
 def post(_context: Any, array: Any, _index: Any, _value: Any) -> Any:
-    """Write ``array[index]``; a thread that sees it by :func:`seen` sees all that this one wrote before."""
+    """Write ``array[index]``; a thread that reads it by :func:`seen` sees all earlier writes of this one."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         place = _word(context, builder, signature.args[0], args[0], args[1])
@@ -60,7 +60,7 @@ def post(_context: Any, array: Any, _index: Any, _value: Any) -> Any:
 
 @intrinsic
 def seen(_context: Any, array: Any, _index: Any) -> Any:
-    """``array[index]`` as another thread has it by :func:`post`."""
+    """Return ``array[index]`` as another thread wrote it by :func:`post`."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         place = _word(context, builder, signature.args[0], args[0], args[1])
@@ -82,14 +82,14 @@ def _let_others_run(_context: Any) -> Any:
 
 
 _PATIENCE = 1 << 10
-"""How often a thread looks before it lets others run: a few microseconds."""
+"""Number of checks before a thread yields to others; a few microseconds."""
 
 
 @njit(inline="always")
 def wait_for(signs: Any, place: int, least: int, end: int, last: int, stop: int) -> bool:
     """Wait until ``signs[place]`` is at least ``least``; returns whether it is.
 
-    It waits no longer where ``signs[end]`` is below ``last``, or ``signs[stop]`` is not 0.
+    It stops waiting when ``signs[end]`` is below ``last``, or ``signs[stop]`` is not 0.
     """
     looked = 0
     while seen(signs, place) < least:
@@ -103,7 +103,7 @@ def wait_for(signs: Any, place: int, least: int, end: int, last: int, stop: int)
 
 @intrinsic
 def array_at(_context: Any, _address: Any, shape: Any, kind: Any) -> Any:
-    """The array of a shape and type at an address, of which nothing is owned: what is there must outlive it.
+    """Return the array of a shape and type at an address; it owns nothing, so the memory must outlive it.
 
     ``numba.carray`` does the same, but not in functions that count no references.
     """
@@ -128,7 +128,7 @@ def array_at(_context: Any, _address: Any, shape: Any, kind: Any) -> Any:
 
 @njit(inline="always")
 def log(x: float) -> float:
-    """Natural logarithm of a positive, normal float32."""
+    """Return the natural logarithm of a positive, normal float32."""
     bits = np.float32(x).view(np.int32)
     exponent = int32(bits - int32(_SQRT_HALF)) >> int32(23)
     m = np.int32(bits - (exponent << int32(23))).view(np.float32) - float32(1)
@@ -147,7 +147,7 @@ def log(x: float) -> float:
 
 @njit(inline="always")
 def exp(x: float) -> float:
-    """Exponential of a float32 up to 88; below -87 it is that of -87."""
+    """Return the exponential of a float32 up to 88; below -87 it is ``exp(-87)``."""
     x = max(float32(x), float32(-87.0))
     n = np.floor(x * float32(1.44269504089) + float32(0.5))
     r = x - n * float32(_LN2_HIGH) - n * float32(_LN2_LOW)

@@ -1,10 +1,11 @@
-"""Modified Kneser–Ney smoothing in torch, for the n-gram baseline; Good and Turing's share of unseen tokens.
+"""Modified Kneser–Ney smoothing in torch, for the n-gram baseline, and Good and Turing's share of unseen
+tokens.
 
-Counts are sparse, sorted tables: the address of a counter is ``location * 2^16 + token``, and the addresses
-that are not zero are kept in ascending order, 12 bytes each. Absolute discounting turns counts ``c`` of a
-context into a distribution over a shorter context's distribution ``p_base``:
-``p(y) = max(c_y - D(c_y), 0) / n + (Σ_y D(c_y) / n) p_base(y)``, with a discount ``D`` that depends on the
-count (Ney, Essen and Kneser, 1994; three discounts as in Chen and Goodman, 1999).
+Counts are sparse, sorted tables: the address of a counter is ``location * 2^16 + token``, and the non-zero
+addresses are stored in ascending order, 12 bytes each. Absolute discounting interpolates the counts ``c``
+of a context with ``p_base``, the distribution in a shorter context. The result is ``p(y) = max(c_y -
+D(c_y), 0) / n + (Σ_y D(c_y) / n) p_base(y)``. The discount ``D`` depends on the count (Ney, Essen and
+Kneser, 1994; three discounts as in Chen and Goodman, 1999).
 """
 
 from __future__ import annotations
@@ -28,13 +29,13 @@ class CountTable(NamedTuple):
 
 
 def tally(keys: Tensor) -> CountTable:
-    """Occurrences of each of ``keys (N,)``."""
+    """Return occurrences of each of ``keys (N,)``."""
     unique, counts = torch.unique_consecutive(keys.sort().values, return_counts=True)
     return CountTable(unique, counts.int())
 
 
 def continuations(keys: Tensor, longer: Tensor) -> CountTable:
-    """Number of distinct longer keys that each key occurs with (Kneser and Ney, 1995).
+    """Return the number of distinct longer keys that each key occurs with (Kneser and Ney, 1995).
 
     ``keys (N,)`` and ``longer (N,)`` are the keys of the same ``N`` positions
     in a context and in the context one token longer.
@@ -48,17 +49,17 @@ def continuations(keys: Tensor, longer: Tensor) -> CountTable:
 def smooth(
     table: CountTable, discounts: Sequence[float], locations: Tensor, tokens: Tensor, base: Tensor
 ) -> Tensor:
-    """Probabilities of tokens, each after a context of its own.
+    """Return the probabilities of tokens, each after a context of its own.
 
     Parameters
     ----------
     discounts
-        Of counts 1, 2, …; the last one also of larger counts.
+        Discounts of the counts 1, 2, …; the last one applies to larger counts too.
     locations, tokens
         The contexts and the tokens, int64 ``(B,)``.
     base
-        Their probabilities after the shorter contexts, float64 ``(B,)``, which are returned where nothing was
-        counted.
+        Their probabilities after the shorter contexts, float64 ``(B,)``; returned for contexts without
+        counts.
     """
     if not len(table.keys):
         return base
@@ -76,7 +77,8 @@ def smooth(
 
 
 def estimated_discounts(counts: Tensor) -> tuple[float, float, float]:
-    """Discounts of counts 1, 2 and 3 or more from the counts of counts (Chen and Goodman, 1999, eq. 26)."""
+    """Estimate discounts of counts 1, 2, 3 or more from the counts of counts (Chen and Goodman, 1999, eq.
+    26)."""
     n1, n2, n3, n4 = (max(float((counts == k).sum()), 1.0) for k in (1, 2, 3, 4))
     y = n1 / (n1 + 2 * n2)
     raw = (1 - 2 * y * n2 / n1, 2 - 3 * y * n3 / n2, 3 - 4 * y * n4 / n3)
@@ -85,7 +87,7 @@ def estimated_discounts(counts: Tensor) -> tuple[float, float, float]:
 
 
 def unseen_share(counts: Tensor) -> Tensor:
-    """Probability of all unseen tokens together, given how often each was seen; float64 ``()``.
+    """Return the total probability of all unseen tokens, given how often each was seen; float64 ``()``.
 
     Good and Turing's estimate, the number of tokens seen once over the number
     seen (I. J. Good, 1953), kept above 0 while there are unseen tokens; 1 when

@@ -18,27 +18,27 @@ Small = NDArray[np.int32]
 Floats = NDArray[np.float32]
 
 LANES = 16
-"""Rows over the alphabet are padded to a multiple of this, so that loops over them are vector code."""
+"""Rows over the alphabet are padded to a multiple of this, so that loops over them are vectorised."""
 
 DENSE = 512
-"""Largest alphabet of which every token gets a column; of a larger one, the candidates do."""
+"""Maximum size of an alphabet whose tokens all get a column; in a larger one, only candidates do."""
 CANDIDATES = 1024
-"""Most tokens of a larger alphabet that get columns of their own at a position."""
+"""Maximum number of candidates, the tokens of a larger alphabet with a column of their own at a position."""
 WIDEST = 4096
-"""Most tokens with learned parameters of their own; beyond, tokens share them."""
+"""Maximum number of tokens with learned parameters of their own; further tokens share them."""
 
-# --- what learned parameters are selected by ---
+# --- indices of learned parameters ---
 
 CONFIDENCES = 30
-"""Confidences of a location: how often it was written × how many tokens it knows."""
+"""Number of confidences of a location: how often it was written × how many tokens it knows."""
 COUNT_BINS, REST_BINS, CONTEXT_BINS = 10, 8, 12
 STATES = COUNT_BINS * REST_BINS * 2
-"""States of a counter: its count × the other counts of its location × whether its token came last."""
+"""Number of states of a counter: its count × its location's other counts × whether its token came last."""
 AGE_BINS, AGE_COUNTS = 24, 5
 JOINT = 6
-"""Patterns whose states for a token are looked up together, with 4 states each."""
+"""Number of patterns whose states for a token are looked up together, with 4 states each."""
 LONGEST_BINS = 6
-"""Confidences of the longest nested context."""
+"""Number of confidences of the longest nested context."""
 PLACES = 12
 """Places in a word × lengths of the longest context, for the weights of single tokens."""
 
@@ -53,7 +53,7 @@ GATES = {
     "always": 1,
     "expected": 256,
 }
-"""Gate -> number of its values; ``longest`` has six for each nested order, ``cell`` one for each cell."""
+"""Number of values of each gate; ``longest`` has six for each nested order, ``cell`` one for each cell."""
 (
     GATE_LONGEST,
     GATE_PREVIOUS,
@@ -68,35 +68,36 @@ GATES = {
 """Numbers of the gates, in the order of :data:`GATES`."""
 
 ESTIMATION_ROWS, ESTIMATION_BINS = 128, 6
-"""Values of each context of secondary estimation, and of the token, modulo this; bins of the probability."""
+"""Size of secondary estimation: contexts and tokens are taken modulo the first number, probabilities have the
+second number of bins."""
 NATS_A_BIN = 2.0
-"""Width of a bin of secondary estimation; all that is less likely is in the last."""
+"""Width of a bin of secondary estimation in nats; the last bin holds all smaller probabilities."""
 
 # --- constants of the formulas ---
 
 MOST = 0.999
-"""Most that the discounts take of a distribution."""
+"""Maximum share of a distribution that the discounts take."""
 TINY = 1e-9
-"""Added to probabilities, so that logarithms are finite."""
+"""A constant added to probabilities, so that logarithms are finite."""
 SQUARE_RATE, SQUARE_FLOOR = 0.005, 0.02
-"""Rate of the running mean squares of the weights' gradients, and the number added to their roots."""
+"""Rate of the running mean squares of the weights' gradients, and the constant added to their roots."""
 CURVATURE_FIRST, CURVATURE_MOST = 10.0, 500.0
-"""Curvature that a correction of secondary estimation begins with, and the most that its steps count."""
+"""Initial curvature of a correction of secondary estimation, and the maximum that its steps use."""
 NOVEL = 4
-"""Where the discounts of novel occurrences begin in :attr:`Plan.discounts`."""
+"""Index of the first discount of novel occurrences in :attr:`Plan.discounts`."""
 TRAIL = 64
-"""Contexts before a position among which the unseen ones are counted."""
+"""Number of contexts before a position among which the unseen ones are counted."""
 
 
 class Plan(NamedTuple):
     """The options of a memory as arrays."""
 
     nested: int
-    """How many of the patterns are nested contexts, shortest first."""
+    """Number of nested contexts among the patterns; they come first, the shortest first."""
     base: int
     """The nested context whose distribution the other patterns back off to."""
     parent: Ints
-    """A location is made only where that of its parent pattern exists; -1 for no parent; ``(S,)``."""
+    """Parent of each pattern, -1 for none; a location is created only if the parent's exists; ``(S,)``."""
     joint: Ints
     """Groups of patterns whose states are looked up together, ``(J, 6)``."""
     joint_bit: Ints
@@ -104,15 +105,15 @@ class Plan(NamedTuple):
     gate_kind: Ints
     """Number of each gate, ``(G,)``."""
     gate_begin: Ints
-    """Where its rows begin in the table of gate weights, ``(G + 1,)``."""
+    """First row of each gate in the table of gate weights, ``(G + 1,)``."""
     discounts: Floats
-    """Of occurrences 0, 1, 2 and 3 or more; then the same for novel occurrences, ``(8,)``."""
+    """Discounts of 0, 1, 2 and 3 or more occurrences, then of as many novel occurrences, ``(8,)``."""
     recent: float
     """Share of recency in an expert's distribution."""
     slowest: float
-    """Least rate at which recency decays."""
+    """Minimum decay rate of recency."""
     unseen_contexts: int
-    """Most unseen contexts before a position for the first of two weight sets."""
+    """Maximum number of unseen contexts before a position for the first of two weight sets."""
 
 
 class Memory(NamedTuple):
@@ -121,14 +122,14 @@ class Memory(NamedTuple):
     plan: Plan
     store: Store
     vocab: int
-    """Most tokens that a location may know."""
+    """Maximum number of tokens that a location may know."""
 
 
 class Weights(NamedTuple):
-    """A weight set: the parameters that the delta rule moves, float32.
+    """A weight set: the parameters that the delta rule updates, float32.
 
-    They are weights of experts, and tables of logits. The squares are running means of the squared gradients
-    of the weights.
+    They are weights of experts, and tables of logits. The squares are running means of the squared
+    gradients of the weights.
     """
 
     confidence_weight: Floats
@@ -138,9 +139,10 @@ class Weights(NamedTuple):
     """Weights of all patterns for each value of each gate, ``(rows, S)``."""
     gate_square: Floats
     token_weight: Floats
-    """What a token adds to each pattern's weight: everywhere, and by place, ``(1 + PLACES, S, V)``."""
+    """Contribution of a token to each pattern's weight: everywhere, then by place, ``(1 + PLACES, S, V)``."""
     state_logit: Floats
-    """Logit of a counter's state and of where else its token is known, ``(S, CONTEXT_BINS * STATES)``."""
+    """Logit of a counter's state and of the other contexts that know its token, ``(S, CONTEXT_BINS *
+    STATES)``."""
     age_logit: Floats
     """Logit of a counter's age and count, ``(S, AGE_BINS * AGE_COUNTS)``."""
     joint_logit: Floats
@@ -163,7 +165,7 @@ class Rates(NamedTuple):
     logit: float
     bias: float
     secondary: float
-    """Share of Newton's step that a correction makes."""
+    """Share of Newton's step applied to a correction."""
 
 
 class Learner(NamedTuple):
@@ -180,7 +182,7 @@ class Alphabet(NamedTuple):
     """The tokens that a distribution is over."""
 
     tokens: Ints
-    """``(A,)``, ascending."""
+    """The tokens, ascending, ``(A,)``."""
     column: Small
     """Column of each token, -1 outside of the alphabet, ``(V,)``."""
 
@@ -191,7 +193,7 @@ class Block(NamedTuple):
     where: Ints
     """Addresses ``(B, S)``."""
     fields: Ints
-    """``(B, len(FIELDS))``."""
+    """Context fields, ``(B, len(FIELDS))``."""
     before: Ints
     """The last two tokens before each position, plus 1; 0 for none; ``(B, 2)``."""
     cell: Ints
@@ -199,9 +201,9 @@ class Block(NamedTuple):
     trail: Ints
     """Addresses of the base contexts before each position, -1 for none, ``(B, TRAIL)``."""
     tokens: Ints
-    """The tokens that stand there, -1 where nothing is to be learned, ``(B,)``."""
+    """The token at each position, -1 where nothing is to be learned, ``(B,)``."""
     time: Ints
-    """How many tokens the memory held when each is read, ``(B,)``."""
+    """Number of tokens in the memory when each position is read, ``(B,)``."""
 
 
 RECORD = np.dtype(
@@ -215,44 +217,44 @@ RECORD = np.dtype(
         ("novel", "u1"),
     ]
 )
-"""What is mixed of a counter: its token's column, occurrences, recency, entry in the table of states, learned
-logit, entry in the table of ages, novel occurrences."""
+"""Fields of a counter that enter the mixture: its token's column, occurrences, recency, table entry of
+states, learned logit, table entry of ages, novel occurrences."""
 
 
 class Buffers(NamedTuple):
     """Scratch arrays for the ``W`` positions of some windows, filled by reading, used by learning from them.
 
-    Windows take turns: while one is learned from, another thread can read the next ones. So no array shares a
-    line of the cache with another one, nor do the rows of one window with those of another.
-    A column stands for a token of the alphabet; of a large one for a candidate, the last for all others.
-    The ``K`` counters of the present locations are copied once at a position, location after location; ``R``
-    of them have a column. What has no axis ``W`` is of the position read last.
+    Windows take turns: while one is learned from, another thread can read the next ones. So no two arrays
+    share a cache line, nor do the rows of two windows. A column stands for a token of the alphabet; in a
+    large alphabet for a candidate, and the last column for all other tokens. The ``K`` counters of the
+    present locations are copied once at a position, location after location; ``R`` of them have a column.
+    Arrays without the axis ``W`` belong to the position read last.
     """
 
     window: int
-    """Positions of a window; see :func:`row_of`."""
+    """Number of positions of a window; see :func:`row_of`."""
     size: Ints  # columns in use, (W,)
     tokens: Ints  # index of each column's token among the learned parameters, (W, A)
-    target: Ints  # column of the token that stands there, -1 for none, (W,)
-    columns: Small  # of a large alphabet each token's column, that of others being the last, or -1; (2, V)
+    target: Ints  # column of the token at the position, -1 for none, (W,)
+    columns: Small  # in a large alphabet each token's column; other tokens have the last, or -1; (2, V)
 
-    slot: Ints  # slot of each pattern's location, negative when there is none, (W, S)
+    slot: Ints  # slot of each pattern's location, negative if there is none, (W, S)
     present: Small  # patterns with a location, the first `tally[w, PATTERNS]` count, (W, S)
     tally: Ints  # patterns present, counters read, longest nested context, place; (W, 4), see below
     totals: Ints  # occurrences and distinct tokens of each location, (S + 3, 2); the last rows stay 0
     confidence: Small  # confidence of each pattern's location, (W, S)
     gate: Ints  # row of each gate in the table of gate weights, (W, G)
     estimate: Ints  # rows of the two contexts of secondary estimation, (W, 2)
-    weight_set: Ints  # which of the two weight sets is used, (W,)
+    weight_set: Ints  # index (0 or 1) of the weight set, (W,)
 
     near: NDArray[np.void]  # copies of the counters of the present locations, one after the other, (K,)
     copied: NDArray[np.uint32]  # the first of each present location, then the last's end, (S + 1,)
 
-    record: NDArray[np.void]  # what is mixed of each counter with a column, a `RECORD`, (W, R)
+    record: NDArray[np.void]  # features of each counter with a column, a `RECORD`, (W, R)
     words: NDArray[np.uint32]  # the same memory, (W, 3 R)
     begin: NDArray[np.uint32]  # the first of each present location, then the last's end, (W, S + 1)
-    rank: Small  # which of its location's counters it was, (W, R)
-    token: Small  # its token
+    rank: Small  # rank of the counter in its location, (W, R)
+    token: Small  # token of the counter
     mass: Floats  # sums over the counters of each present location, (W, S, 7), see below
     joint: NDArray[np.uint16]  # joint states of each column, (W, J, A)
     longest: Ints  # the longest nested context that knows each column's token, (A,)
@@ -271,26 +273,26 @@ class Buffers(NamedTuple):
 
 
 PATTERNS, COUNTERS, LONGEST, PLACE = range(4)
-"""Of :attr:`Buffers.tally`; the place is that of the table of token weights."""
+"""Indices of :attr:`Buffers.tally`; the place is the row of the table of token weights."""
 TAKEN, OCCURRED, NOVEL_TAKEN, NOVEL_OCCURRED, ABOVE, RECENT, NOVEL_ABOVE = range(7)
-"""Of :attr:`Buffers.mass`: discounts and occurrences, novel ones; of the tokens without columns of their own
-what is above the discounts, the recencies, and the novel occurrences above their discounts."""
+"""Indices of :attr:`Buffers.mass`: discounts and occurrences, then of novel occurrences. For tokens without a
+column: the sum above the discounts, the recencies, and the novel occurrences above their discounts."""
 OCCURRENCES, DISTINCT = range(2)
-"""Of :attr:`Buffers.totals`."""
+"""Indices of :attr:`Buffers.totals`."""
 TOTAL, SQUARED, TIMES = range(3)
-"""Of :attr:`Buffers.sums`."""
+"""Indices of :attr:`Buffers.sums`."""
 
 
 _CORRECTIONS = 2 * ESTIMATION_ROWS, ESTIMATION_ROWS, ESTIMATION_BINS
 
 
 def pad(size: int) -> int:
-    """``size`` rounded up to whole vectors."""
+    """Round ``size`` up to whole vectors."""
     return -(-size // LANES) * LANES
 
 
 def parents(patterns: Sequence[str]) -> Ints:
-    """Each pattern's parent: the largest pattern whose parts are a proper subset of its own; -1 for none."""
+    """Return each pattern's parent, the largest pattern whose parts are a proper subset; -1 for none."""
     parsed = [frozenset(addresses.parse(pattern)) for pattern in patterns]
     out = []
     for mine in parsed:
@@ -312,7 +314,8 @@ def plan(
     recent: float,
     slowest: float,
 ) -> Plan:
-    """The options of a memory as arrays; ``joint`` holds indices of patterns, ``cells`` is their number."""
+    """Return the options of a memory as arrays; ``joint`` holds indices of patterns, ``cells`` is a
+    number."""
     sizes = [{"longest": nested * LONGEST_BINS, "cell": cells}.get(g) or GATES[g] for g in gates]
     bit = np.full((len(joint), len(patterns)), -1, np.int64)
     for row, group in enumerate(joint):
@@ -334,7 +337,7 @@ def plan(
 
 
 def fresh(plan: Plan, vocab: int) -> Weights:
-    """Initial weights: one value for all nested contexts, one for all other patterns, the rest 0."""
+    """Return initial weights: one value for all nested contexts, one for all other patterns, the rest 0."""
     patterns = len(plan.parent)
     first = np.full(patterns, 0.3 / patterns, np.float32)
     first[: plan.nested] = 0.48 / plan.nested
@@ -356,7 +359,7 @@ def fresh(plan: Plan, vocab: int) -> Weights:
 
 
 def widen(learned: Weights, vocab: int) -> Weights:
-    """``learned`` padded to at least ``vocab`` tokens."""
+    """Pad ``learned`` to at least ``vocab`` tokens."""
     missing = vocab - len(learned.bias)
     if missing <= 0:
         return learned
@@ -365,18 +368,18 @@ def widen(learned: Weights, vocab: int) -> Weights:
 
 
 TURNS = 4
-"""Windows that have rows in the buffers at a time."""
+"""Number of windows with rows in the buffers at a time."""
 
 
 @njit(inline="always")
 def row_of(buffers: Buffers, t: int) -> int:
-    """Row of position ``t`` of a block in the buffers: windows take turns, and their rows are apart."""
+    """Return the buffers' row of position ``t`` of a block; windows take turns, and their rows are apart."""
     window = buffers.window
     return t // window % TURNS * (len(buffers.slot) // TURNS) + t % window
 
 
 def buffers(plan: Plan, window: int, alphabet: int) -> Buffers:
-    """Buffers for windows of ``window`` positions over an alphabet of ``alphabet`` tokens."""
+    """Return buffers for windows of ``window`` positions over an alphabet of ``alphabet`` tokens."""
     rows = TURNS * max(window, _APART)
     most = alphabet if alphabet <= DENSE else CANDIDATES + 1
     s, a, g, j = len(plan.parent), pad(most), len(plan.gate_kind), len(plan.joint)
@@ -425,11 +428,11 @@ def buffers(plan: Plan, window: int, alphabet: int) -> Buffers:
 
 _LINE = 128
 _APART = 16
-"""Least rows between those of two windows: more than a line of the cache in every array."""
+"""Minimum number of rows between two windows: more than a cache line in every array."""
 
 
 def _apart(shape: tuple[int, ...], kind: DTypeLike) -> NDArray[Any]:
-    """Zeros that share no line of the cache with what is elsewhere."""
+    """Return zeros that share no cache line with other arrays."""
     size = math.prod(shape) * np.dtype(kind).itemsize
     whole = np.zeros(size + 2 * _LINE, np.uint8)
     first = -whole.ctypes.data % _LINE

@@ -1,9 +1,9 @@
 """The store: hard locations with packed token counters, as a hash table over a pool of counters.
 
-A location is a 12-byte slot of an open-addressed table; its counters, 12 bytes each, stand together in the
-pool, the one of the last token written first. A location that was written once, as most were, has its only
-counter in the slot: nothing was learned of it yet, so that token, time and novelty say all. Runs of counters
-that were freed are listed by size class and used again.
+A location is a 12-byte slot of an open-addressed table. Its counters, 12 bytes each, are adjacent in the
+pool; the counter of the last written token comes first. Most locations were written once. Such a location
+has its only counter in the slot: nothing was learned for it yet, so that token, time and novelty suffice.
+Freed runs of counters are listed by size class and reused.
 """
 
 from __future__ import annotations
@@ -21,12 +21,13 @@ from lior.counting.packed import MAX_SIZE, Packed
 
 TOKEN_BITS = 16
 MAX_VOCAB = 1 << TOKEN_BITS
-"""Number of token ids that a counter can hold."""
+"""Number of token ids that a counter can represent."""
 
 SLOT = np.dtype([("low", "u4"), ("high", "u2"), ("size", "u2"), ("at", "u4")])
 """Address (48 bits), number of counters, and the first counter's index in the pool; all 0 for an empty slot.
 
-Of a location written once ``size`` is the token, and ``at`` the time of the occurrence, with two marks above.
+In a location written once, ``size`` is the token, and ``at`` the time of the occurrence, with two flags in
+its high bits.
 """
 
 _COUNTER = "token:u2 count:u2 recency:u2 logit:i2 seen_low:u2 seen_high:u1 novel:u1"
@@ -44,17 +45,17 @@ RECENCY_ONE = 65535.0
 ONCE_RECENCY = int(RECENCY_ONE / 1.5 + 0.5)
 """Recency of the only token of a location after the first write."""
 LOGIT_ONE = 4096.0
-"""A counter's learned logit is a multiple of 1/4096, within ±8."""
+"""Unit of a counter's learned logit, which is a multiple of 1/4096 within ±8."""
 TICK_BITS = 2
-"""The time of the last occurrence is kept in ticks of 4 tokens, modulo 2^24."""
+"""Logarithm of the tokens per tick: the last occurrence is stored in ticks of 4 tokens, modulo 2^24."""
 TICKS = (1 << 24) - 1
 _ONCE, _NOVEL = 1 << 31, 1 << 30
-"""Marks in the slot of a location written once, and of one whose occurrence is novel."""
+"""Flags in a slot: the location was written once; its occurrence is novel."""
 
 FULLEST = 0.87
-"""Largest share of slots in use."""
+"""Maximum share of slots in use."""
 SLOT_COST = math.ceil(SLOT.itemsize / FULLEST)
-"""Bytes of a slot with its share of the empty ones."""
+"""Bytes of a slot, including its share of the empty slots."""
 MAX_COUNT = 65535
 _MAX_NOVEL = 255
 
@@ -62,7 +63,7 @@ _SPARE = 1.3
 _SIZE_CLASSES = 40
 _AHEAD = 16
 HASH_MULTIPLIER = 0x9E3779B97F4A7C15
-"""Fibonacci hashing, 2^64 over the golden ratio."""
+"""Multiplier of Fibonacci hashing, 2^64 over the golden ratio."""
 _SLOTS_USED, _POOL_USED, _POOL_FREED = range(3)
 
 
@@ -75,13 +76,13 @@ class Store(NamedTuple):
     words: NDArray[np.uint32]
     """The counters' memory as ``(M, 3)`` words, to move them."""
     used: NDArray[np.int64]
-    """Slots in use; counters of the pool handed out so far; counters in freed runs."""
+    """Number of slots in use, of the pool's counters handed out so far, and of counters in freed runs."""
     free: NDArray[np.int64]
     """First freed run of each size class, 0 for none."""
 
 
 def empty(slots: int = 1 << 12, counters: int = 1 << 12) -> Store:
-    """A store without locations."""
+    """Return a store without locations."""
     used = np.array([0, 1, 0], np.int64)
     return _store(np.zeros(slots, SLOT), np.zeros(counters, COUNTER), used, np.zeros(_SIZE_CLASSES, np.int64))
 
@@ -97,7 +98,7 @@ def _words(records: NDArray[np.void]) -> NDArray[np.uint32]:
 
 
 def reserve(store: Store, locations: int, counters: int) -> Store:
-    """A store with the same contents and capacity for so many more locations and counters."""
+    """Return a store with the same contents and capacity for more locations and counters."""
     slots, pool = store.slots, store.counters
     if store.used[_SLOTS_USED] + locations > FULLEST * len(slots):
         slots = np.zeros(int((store.used[_SLOTS_USED] + locations) * _SPARE / FULLEST), SLOT)
@@ -109,14 +110,14 @@ def reserve(store: Store, locations: int, counters: int) -> Store:
 
 
 def size(store: Store) -> int:
-    """Bytes of the locations and counters in use."""
+    """Return the bytes of the locations and counters in use."""
     counters = int(store.used[_POOL_USED] - store.used[_POOL_FREED] - 1)
     return int(store.used[_SLOTS_USED] / FULLEST) * SLOT.itemsize + counters * COUNTER.itemsize
 
 
 @inner
 def fits(store, positions, patterns, vocab):
-    """Whether so many positions fit into the store if no location knows more than ``vocab`` tokens."""
+    """Return whether so many positions fit into the store if no location knows more than ``vocab`` tokens."""
     writes = positions * patterns
     enough = store.used[_SLOTS_USED] + writes <= FULLEST * len(store.slots)
     return enough and store.used[_POOL_USED] + writes * 2 * (vocab + positions + 2) <= len(store.counters)
@@ -124,7 +125,7 @@ def fits(store, positions, patterns, vocab):
 
 @inner
 def can_move(store, counters):
-    """Whether so many counters can move from their slots to the pool."""
+    """Return whether ``counters`` counters can move from their slots to the pool."""
     return store.used[_POOL_USED] + counters <= len(store.counters)
 
 
@@ -133,7 +134,7 @@ def can_move(store, counters):
 
 @njit(inline="always")
 def home(address, size):
-    """Slot at which the search for ``address`` begins."""
+    """Return the slot at which the search for ``address`` begins."""
     mixed = (uint64(address) * uint64(HASH_MULTIPLIER)) >> uint64(32)
     return int64((mixed * uint64(size)) >> uint64(32))
 
@@ -150,13 +151,13 @@ def _address(slot):
 
 @njit(inline="always")
 def _once(slot):
-    """Whether a slot holds the only counter of its location."""
+    """Return whether a slot holds the only counter of its location."""
     return int64(slot.at) >= _ONCE
 
 
 @njit(inline="always")
 def in_pool(slot):
-    """The first counter of a slot in the pool, 0 if there is none."""
+    """Return the first counter of a slot in the pool, 0 if there is none."""
     return int64(0) if _once(slot) else int64(slot.at)
 
 
@@ -172,7 +173,7 @@ def _rehash(old, new):
 
 @inner
 def find(slots, address):
-    """Slot of ``address``, or ``-1 - p`` with the empty slot ``p`` where it would stand."""
+    """Return the slot of ``address``, or ``-1 - p`` with the empty slot ``p`` where it belongs."""
     p = home(address, len(slots))
     low, high = np.uint32(address & 0xFFFFFFFF), np.uint16(address >> 32)
     while slots[p].at:
@@ -184,14 +185,14 @@ def find(slots, address):
 
 @njit(inline="always")
 def _run(store, p):
-    """First and last + 1 of the counters of slot ``p`` in the pool; none must be in the slot."""
+    """Return the first and last + 1 of the counters of slot ``p`` in the pool; none may be in the slot."""
     begin = int64(store.slots[p].at)
     return begin, begin + int64(store.slots[p].size)
 
 
 @njit(inline="always")
 def age(counter, time):
-    """Ticks since the last occurrence of a counter's token."""
+    """Return the ticks since the last occurrence of a counter's token."""
     return _since(int64(counter.seen_low) | int64(counter.seen_high) << 16, time)
 
 
@@ -212,7 +213,7 @@ def _claim(store, p, address):
 
 @inner
 def _capacity(size):
-    """Capacity of a run of ``size`` counters, and its size class: 1, 2, 3, 4, 6, 8, 12, 16, …"""
+    """Return the capacity of a run of ``size`` counters, and its size class: 1, 2, 3, 4, 6, 8, 12, 16, …"""
     capacity, number = 1, 0
     while capacity < size:
         number += 1
@@ -268,7 +269,8 @@ def _move_out(store, p):
 
 @inner
 def pooled(store, p):
-    """First and last + 1 of the counters of slot ``p`` in the pool; one that is in the slot moves there."""
+    """Return the first and last + 1 of the counters of slot ``p`` in the pool; a counter in the slot moves
+    there."""
     if _once(store.slots[p]):
         _move_out(store, p)
     return _run(store, p)
@@ -276,21 +278,21 @@ def pooled(store, p):
 
 @inner
 def counter_of(store, begin, end, token, rank):
-    """Index of the counter of a token in a run, where it stood ``rank`` places behind the first one.
+    """Return the index of a token's counter in a run; it was ``rank`` places after the first one.
 
-    There it still is, unless it was written since.
+    It still is, unless it was written since.
     """
     if begin + rank < end and store.counters[begin + rank].token == token:
         return begin + rank
     for j in range(begin, end):
         if store.counters[j].token == token:
             return j
-    return int64(0)  # never: what a location knows, it keeps while a window is open
+    return int64(0)  # unreachable: a location forgets no token while a window is open
 
 
 @inner
 def _add_counter(store, p, token):
-    """A new counter for ``token`` in front of the others of slot ``p``."""
+    """Add a counter for ``token`` before the others of slot ``p``."""
     size, at = int64(store.slots[p].size), int64(store.slots[p].at)
     if size == 0:
         at = _allocate(store, 1)
@@ -309,7 +311,7 @@ def _add_counter(store, p, token):
 
 @inner
 def _add_run(store, address, size, source, begin):
-    """A new location with the ``size`` counters of ``source`` from ``begin`` on."""
+    """Add a location with the ``size`` counters of ``source`` from ``begin`` on."""
     p = -1 - find(store.slots, address)
     _claim(store, p, address)
     occurred, learned, last = int64(source[begin, 0]), int64(source[begin, 1]), int64(source[begin, 2])
@@ -404,9 +406,9 @@ def record(store, p, token, time, slowest, novel):
 def commit(store, plan, where, token, time, slot):
     """Count ``token`` at the addresses ``where (S,)``.
 
-    A location is made only where that of its parent pattern existed before: contexts grow by one step each
-    time they are seen, and most contexts that occur once take no memory. In a nested context the occurrence
-    is novel if the token was new in the next longer one. ``slot (S,)`` is a buffer.
+    A location is created only if that of its parent pattern existed before. So contexts grow by one step
+    each time they occur, and most contexts that occur once take no memory. In a nested context the
+    occurrence is novel if the token was new in the next longer one. ``slot (S,)`` is a buffer.
     """
     for i in range(len(where)):
         slot[i] = find(store.slots, where[i])
@@ -424,7 +426,7 @@ def commit(store, plan, where, token, time, slot):
 
 
 def inherit(store: Store, old: Store) -> Store:
-    """``store``, newly written, with the learned logits of the same counters in ``old``."""
+    """Return ``store``, newly written, with the learned logits of the same counters in ``old``."""
     while not _inherit(store, old):
         store = reserve(store, 0, len(store.counters))
     return store
@@ -432,7 +434,7 @@ def inherit(store: Store, old: Store) -> Store:
 
 @entry
 def _inherit(store, old):
-    """Copy the logits; False if the pool is full, to be called again with a larger one."""
+    """Copy the logits; returns False if the pool is full and the call must be repeated with a larger one."""
     for i in range(len(old.slots)):
         if in_pool(old.slots[i]) == 0:
             continue
@@ -461,7 +463,7 @@ def _inherit(store, old):
 
 
 def pack(store: Store) -> Packed:
-    """The canonical form of ``store``."""
+    """Return the canonical form of ``store``."""
     taken = store.slots[store.slots["at"] > 0]
     addresses = taken["high"].astype(np.int64) << 32 | taken["low"]
     order = np.argsort(addresses)
@@ -489,13 +491,13 @@ def _copy_counters(store, slots, words):
 
 
 def vocab(store: Store) -> int:
-    """One more than the largest token that a counter stands for."""
+    """Return one more than the largest token that has a counter."""
     alone = store.slots["size"][store.slots["at"] >= _ONCE]
     return int(np.append(alone, store.counters["token"][: store.used[_POOL_USED]]).max(initial=0)) + 1
 
 
 def unpack(packed: Packed) -> Store:
-    """The store of a canonical form; raises as :meth:`Packed.checked`."""
+    """Return the store of a canonical form; raises as :meth:`Packed.checked`."""
     sound = packed.checked()
     store = reserve(empty(), len(sound.sizes), 2 * len(sound.counters) + 64)
     insert(store, sound)
@@ -503,7 +505,7 @@ def unpack(packed: Packed) -> Store:
 
 
 def insert(store: Store, packed: Packed) -> None:
-    """Add locations that are not in ``store``, which has the capacity for them and twice their counters."""
+    """Add locations that are not in ``store``, which has capacity for them and for twice their counters."""
     pool = np.ascontiguousarray(packed.counters).reshape(-1).view(COUNTER)
     _insert_runs(store, packed.addresses, packed.sizes, _words(pool))
 
@@ -521,13 +523,13 @@ def _insert_runs(store, addresses, sizes, words):
 # --- a fixed budget ---
 
 AGES = 64
-"""Ages that pruning tells apart."""
+"""Number of ages that pruning distinguishes."""
 _OFTEN = 4
-"""Numbers of writes that pruning tells apart; the last stands for all larger ones."""
+"""Number of write counts that pruning distinguishes; the last stands for all larger ones."""
 
 
 def prune(store: Store, keep: int, clock: int) -> Store:
-    """A store of at most ``keep`` bytes, without the locations that were written least and longest ago.
+    """Return a store of at most ``keep`` bytes, without the locations written least often and longest ago.
 
     Locations written once go first, the oldest of them first; then those written twice, and so on.
     """
@@ -543,7 +545,7 @@ def prune(store: Store, keep: int, clock: int) -> Store:
 
 @inner
 def _worth(store, p, clock):
-    """Worth of a location, ``0 … _OFTEN * AGES - 1``: how often it was written, then how lately."""
+    """Return the worth of a location, ``0 … _OFTEN * AGES - 1``: number of writes, then recency."""
     total, youngest = int64(0), int64(1) << 40
     if _once(store.slots[p]):
         total, youngest = int64(1), _since(int64(store.slots[p].at) & TICKS, clock)
@@ -558,7 +560,7 @@ def _worth(store, p, clock):
 
 @inner
 def _cost(store, p):
-    """Bytes of a slot, with its share of the empty ones, and of its counters."""
+    """Return the bytes of a location: its counters and its slot, with a share of the empty slots."""
     counters = int64(0) if _once(store.slots[p]) else _capacity(int64(store.slots[p].size))[0]
     return SLOT_COST + _BYTES * counters
 

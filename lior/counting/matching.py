@@ -16,7 +16,7 @@ from lior.counting.compiled import entry, inner
 from lior.counting.fields import mix
 
 BREAK = -1
-"""Stands before each span, so that no match goes on into the span before."""
+"""Separator before each span, so that no match continues into the span before."""
 
 _SPARE = 1.5
 
@@ -27,28 +27,28 @@ class HashChains(NamedTuple):
     tokens: NDArray[np.int32]
     """``(N,)``, with :data:`BREAK` before each span."""
     written: NDArray[np.bool_]
-    """Which of them are written; the others are only context, ``(N,)``."""
+    """Mask of the written tokens; the others are only context, ``(N,)``."""
     previous: NDArray[np.int32]
     """The last earlier place after tokens of the same hash, 0 for none, ``(N,)``."""
     last: NDArray[np.int32]
     """The last place of each hash, 0 for none; the size is a power of two."""
     used: NDArray[np.int64]
-    """How many of the tokens there are, ``(1,)``; place 0 is none."""
+    """Number of tokens, ``(1,)``; place 0 is none."""
     shortest: int
-    """Tokens of the shortest match, which are hashed."""
+    """Length of the shortest match in tokens; so many tokens are hashed."""
 
 
 class Matches(NamedTuple):
     """The longest matches of ``B`` contexts."""
 
     places: NDArray[np.int64]
-    """The latest places after the longest match, 0 behind the last of them, ``(B, candidates)``."""
+    """The latest places after the longest match, followed by zeros, ``(B, candidates)``."""
     lengths: NDArray[np.int64]
     """Length of the match in tokens, 0 without any, ``(B,)``."""
 
 
 def empty(shortest: int, size: int) -> HashChains:
-    """Chains without tokens, with memory for ``size`` of them."""
+    """Return chains without tokens, with memory for ``size`` of them."""
     slots = 1 << max(size - 1, 1).bit_length()
     tokens, written = np.full(size, BREAK, np.int32), np.zeros(size, np.bool_)
     previous, last = np.zeros(size, np.int32), np.zeros(slots, np.int32)
@@ -56,7 +56,7 @@ def empty(shortest: int, size: int) -> HashChains:
 
 
 def append(chains: HashChains, tokens: NDArray[np.int64], written: NDArray[np.bool_]) -> HashChains:
-    """The chains with more tokens behind the others; ``chains`` itself, or a larger copy."""
+    """Append tokens to the chains; returns ``chains`` itself, or a larger copy."""
     begin, end = int(chains.used[0]), int(chains.used[0]) + len(tokens)
     first = begin
     if end > len(chains.tokens):
@@ -98,7 +98,7 @@ def _link(chains, begin):
 
 @inner
 def _length(chains, p, tokens, at, longest):
-    """How many tokens before place ``p`` are those before ``tokens[at]``, at most ``longest``."""
+    """Return how many tokens before place ``p`` equal those before ``tokens[at]``, at most ``longest``."""
     n = 0
     while n < longest and chains.tokens[p - 1 - n] >= 0 and chains.tokens[p - 1 - n] == tokens[at - 1 - n]:
         n += 1
@@ -112,11 +112,11 @@ def find(chains, tokens, depth, positions, longest, out):
     Parameters
     ----------
     tokens, depth
-        The text; the tokens at the positions are not looked at.
+        The text; the tokens at the positions are not read.
     longest
-        Most tokens that are compared.
+        Maximum number of tokens to compare.
     out
-        Gets the matches; as many places as it has columns are compared.
+        Receives the matches; as many places as it has columns are compared.
     """
     places, lengths = out.places, out.lengths
     for row in range(len(positions)):

@@ -9,9 +9,9 @@ is a sum of
   together;
 - a bias.
 
-Secondary estimation corrects the logits (:mod:`lior.counting.estimation`). Every learned number moves along
-the gradient of the log-probability, ``(1[token] - p(token)) · feature``; the features have no parameters of
-their own, so that nothing is propagated backwards.
+Secondary estimation corrects the logits (:mod:`lior.counting.estimation`). Every learned number follows the
+gradient of the log-probability, ``(1[token] - p(token)) · feature``; the features have no parameters, so
+that nothing is propagated backwards.
 """
 
 from __future__ import annotations
@@ -80,19 +80,19 @@ _REST_BIN = np.searchsorted([0, 1, 2, 4, 8, 16, 40], np.arange(42)).astype(np.in
 
 @njit(inline="always")
 def count_bin(c):
-    """1, 2, 3, 4, 5–6, 7–9, 10–14, 15–24, 25–60, more."""
+    """Return the bin of a count: 1, 2, 3, 4, 5–6, 7–9, 10–14, 15–24, 25–60, more."""
     return _COUNT_BIN[min(c, 61)]
 
 
 @njit(inline="always")
 def rest_bin(r):
-    """0, 1, 2, 3–4, 5–8, 9–16, 17–40, more."""
+    """Return the bin of the other counts: 0, 1, 2, 3–4, 5–8, 9–16, 17–40, more."""
     return _REST_BIN[min(r, 41)]
 
 
 @njit(inline="always")
 def _confidence(n, u):
-    """Confidence of a location, from 1: how often it was written, how many tokens it knows."""
+    """Return the confidence of a location, from 1: how often it was written, how many tokens it knows."""
     much = (n > 1) + (n > 2) + (n > 4) + (n > 8) + (n > 20) + (n > 80)
     return 1 + much * 4 + (0 if u == 1 else 1 if u == 2 else 2 if u <= 5 else 3)
 
@@ -111,7 +111,7 @@ def _age_bin(time, counter):
 def look_up(memory, where, buffers, w):
     """Find the locations of one position and copy their counters; note totals and confidence of each.
 
-    All that is read of counters at a position is read from these copies.
+    Later steps read the counters of a position from these copies only.
     """
     plan, present, longest, copied = memory.plan, 0, 0, int64(0)
     near = buffers.near
@@ -138,9 +138,9 @@ def look_up(memory, where, buffers, w):
 
 @inner
 def _expected(buffers, w, column):
-    """The token counted most in the longest nested context, plus 1; 0 for none.
+    """Return the token counted most in the longest nested context, plus 1; 0 for none.
 
-    Of equals it is the one that came last, then the least.
+    Ties go to the token that came last, then to the smallest.
     """
     best, most, near = int64(0), int64(-1), buffers.near
     for a in range(buffers.tally[w, PATTERNS]):
@@ -199,7 +199,7 @@ def gate_rows(plan, block, t, column_of, buffers, w):
 
 @inner
 def discount(plan, near, begin, end, novel):
-    """Sum of the discounts and of the counts of counters; ``novel`` is 0, or ``NOVEL`` for novel counts."""
+    """Return the sums of the discounts and of the counts; ``novel`` is 0, or ``NOVEL`` for novel counts."""
     taken, total = float32(0), int64(0)
     for j in range(int64(begin), int64(end)):
         c = int64(near[j].novel) if novel else int64(near[j].count)
@@ -210,7 +210,7 @@ def discount(plan, near, begin, end, novel):
 
 @inner(fastmath=True)
 def _expert(plan, records, begin, end, mass, base, last, out, width):
-    """Absolute discounting over a ``base`` distribution ``(width,)``, with recency mixed in."""
+    """Write absolute discounting over a distribution ``base (width,)``, with recency mixed in, to ``out``."""
     inverse = float32(1) / mass[OCCURRED]
     left = min(mass[TAKEN] * inverse, float32(MOST))
     for s in range(width):
@@ -226,7 +226,7 @@ def _expert(plan, records, begin, end, mass, base, last, out, width):
 
 @inner(fastmath=True)
 def _chain(plan, records, begin, end, mass, base, last, out, width):
-    """Kneser and Ney's continuation distribution; False if the location has no novel occurrence."""
+    """Write Kneser and Ney's continuation distribution; False if the location has no novel occurrence."""
     if mass[NOVEL_OCCURRED] == 0:
         return False
     inverse = float32(1) / mass[NOVEL_OCCURRED]
@@ -243,7 +243,7 @@ def _chain(plan, records, begin, end, mass, base, last, out, width):
 
 @inner(fastmath=True)
 def experts(plan, buffers, w):
-    """Log-probabilities of every present pattern, over the chain of nested contexts.
+    """Compute the log-probabilities of every present pattern, over the chain of nested contexts.
 
     A nested context gives its log-probabilities, another pattern their difference from those of its base.
     """
@@ -283,7 +283,7 @@ def _log(source, target, width):
 
 @inner
 def _masses(plan, near, begin, end, column, mass):
-    """Sums over the counters of a location; a token without a column of its own has -1 in ``column``."""
+    """Sum over the counters of a location; a token without a column has -1 in ``column``."""
     mass[TAKEN], n = discount(plan, near, begin, end, 0)
     mass[NOVEL_TAKEN], novel = discount(plan, near, begin, end, NOVEL)
     mass[OCCURRED], mass[NOVEL_OCCURRED] = float32(n), float32(novel)
@@ -299,9 +299,9 @@ def _masses(plan, near, begin, end, column, mass):
 
 @inner
 def counter_features(plan, column, others, time, buffers, w):
-    """What the store says of the counters of one position, for :func:`states` and the mixture.
+    """Collect the features of the counters of one position, for :func:`states` and the mixture.
 
-    ``others`` says whether tokens without a column of their own share the last one; else they are left out.
+    ``others`` says whether tokens without a column share the last one; otherwise they are left out.
     """
     record, near, records = 0, buffers.near, buffers.record[w]
     for a in range(buffers.tally[w, PATTERNS]):
@@ -319,7 +319,7 @@ def counter_features(plan, column, others, time, buffers, w):
             here = records[record]
             here.column, here.count, here.recency = s, near[r].count, near[r].recency
             here.prior, here.novel = near[r].logit, near[r].novel
-            here.state = 1 if r == begin else 0  # the location's last token stands first
+            here.state = 1 if r == begin else 0  # the location's last token comes first
             here.age = _age_bin(time, near[r]) * AGE_COUNTS + min(int64(near[r].count), AGE_COUNTS) - 1
             record += 1
     buffers.begin[w, buffers.tally[w, PATTERNS]] = buffers.tally[w, COUNTERS] = record
@@ -327,7 +327,7 @@ def counter_features(plan, column, others, time, buffers, w):
 
 @inner
 def states(plan, buffers, w):
-    """Entries of the counters of one position in the table of states, and the joint states of its columns."""
+    """Set the table entries of the counters of one position, and the joint states of its columns."""
     known, joint, records = buffers.longest, buffers.joint[w], buffers.record[w]
     present, longest = buffers.tally[w, PATTERNS], buffers.tally[w, LONGEST]
     for s in range(pad(buffers.size[w])):
@@ -362,7 +362,7 @@ def states(plan, buffers, w):
 
 @inner(fastmath=True)
 def logits(learned, buffers, w):
-    """The logits of one position, into ``buffers.logits``."""
+    """Compute the logits of one position, into ``buffers.logits``."""
     z, tokens, alphabet, records = buffers.logits, buffers.tokens[w], buffers.size[w], buffers.record[w]
     for s in range(alphabet):
         z[s] = learned.bias[tokens[s]]
@@ -389,7 +389,7 @@ def logits(learned, buffers, w):
 
 @inner(fastmath=True)
 def softmax(z, alphabet, out):
-    """Softmax of the first ``alphabet`` of ``z``; 0 in the padding."""
+    """Write the softmax of the first ``alphabet`` entries of ``z``; 0 in the padding."""
     top = z[0]
     for s in range(1, alphabet):
         top = max(top, z[s])
@@ -409,7 +409,7 @@ def softmax(z, alphabet, out):
 
 @inner(fastmath=True)
 def table_steps(learned, rates, buffers, w):
-    """One step of all tables and biases towards the token in column ``buffers.target[w]``.
+    """Step all tables and biases towards the token in column ``buffers.target[w]``.
 
     ``buffers.first[w]`` becomes the error of each column, ``1[token] - p``.
     """
@@ -445,7 +445,7 @@ def table_steps(learned, rates, buffers, w):
 
 @inner(fastmath=True)
 def logit_steps(store, rate, time, buffers, error, w):
-    """One step of the logits of the counters that were read at a position, with the errors of its columns."""
+    """Step the logits of the counters that were read at a position, with the errors of its columns."""
     records = buffers.record[w]
     for a in range(buffers.tally[w, PATTERNS]):
         i = buffers.present[w, a]
@@ -453,7 +453,7 @@ def logit_steps(store, rate, time, buffers, error, w):
         for r in range(int64(buffers.begin[w, a]), int64(buffers.begin[w, a + 1])):
             token = int64(buffers.token[w, r])
             here = store.counters[counter_of(store, begin, end, token, buffers.rank[w, r])]
-            # Most steps are far smaller than the grid; rounding at random keeps their mean.
+            # Most steps are far smaller than the grid; random rounding preserves their mean.
             noise = float32((mix(time, int64(i) << 16 | token) >> 40) & 0xFFFF) * float32(1 / 65536)
             moved = float32(here.logit) + float32(rate * LOGIT_ONE) * error[records[r].column] + noise
             here.logit = np.int16(np.floor(min(max(moved, float32(-32768)), float32(32767))))
@@ -461,7 +461,8 @@ def logit_steps(store, rate, time, buffers, error, w):
 
 @inner(fastmath=True)
 def weight_gradients(buffers, w):
-    """``Σ_s (1[s] - p(s)) log p_i(s)`` of every pattern, after :func:`table_steps`; 0 for absent patterns."""
+    """Compute ``Σ_s (1[s] - p(s)) log p_i(s)`` of every pattern, after :func:`table_steps`; 0 for absent
+    patterns."""
     out, error = buffers.gradient[w], buffers.first[w]
     out[:] = 0
     for a in range(buffers.tally[w, PATTERNS]):
@@ -475,7 +476,7 @@ def weight_gradients(buffers, w):
 
 @inner(fastmath=True)
 def weight_step(weights, squares, sums, rate):
-    """One step of weights ``(n,)``, scaled as RMSProp, by the sums ``(3, n)`` of their gradients."""
+    """Step weights ``(n,)``, scaled as in RMSProp, by the sums ``(3, n)`` of their gradients."""
     total, squared, times = sums[TOTAL], sums[SQUARED], sums[TIMES]
     for i in range(len(weights)):
         if times[i] > 0:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from lior.errors import UsageError
 
 MAX_SIZE = 65535
-"""Most counters of a location."""
+"""Maximum number of counters of a location."""
 
 _ADDRESS_BITS = 48
 
@@ -19,14 +19,15 @@ class Packed(NamedTuple):
     """A store in canonical order, as checkpoints hold it: equal contents give equal arrays."""
 
     addresses: NDArray[np.int64]
-    """Ascending, ``(N,)``."""
+    """Addresses of the locations, ascending, ``(N,)``."""
     sizes: NDArray[np.int32]
     """Number of counters of each location, ``(N,)``."""
     counters: NDArray[np.uint8]
-    """Their counters one after the other, ``(M, 12)``."""
+    """Counters of the locations, one after the other, ``(M, 12)``."""
 
     def checked(self) -> Packed:
-        """The same, or ``UsageError`` if the arrays contradict each other: compiled loops trust a store."""
+        """Return this store, or raise ``UsageError`` if its arrays are inconsistent: compiled loops trust
+        it."""
         addresses, sizes, counters = self
         if (
             len(addresses) != len(sizes)
@@ -35,5 +36,5 @@ class Packed(NamedTuple):
             or (len(addresses) and not 0 <= addresses[0] <= addresses[-1] < 1 << _ADDRESS_BITS)
             or not (np.diff(addresses) > 0).all()
         ):
-            raise UsageError("addresses, sizes and counters are not those of a memory")
+            raise UsageError("addresses, sizes and counters do not form a memory")
         return self

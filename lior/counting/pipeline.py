@@ -1,8 +1,8 @@
-"""Two threads that do a half each of reading and learning a text, where that takes less time than one.
+"""Two threads that each do half of reading and learning a text, if that is faster than one.
 
-Each waits for the other at every window. So what they gain depends on how near their cores are to each
-other, and beside other processes a thread that is waited for may not run. Results are the same with one
-thread as with two: the way that takes less time is taken, as measured.
+Each waits for the other at every window. So the gain depends on how near their cores are to each other, and
+on a busy machine a thread that the other waits for may not run. Results are the same with one thread and
+with two: measurements decide which to use.
 """
 
 from __future__ import annotations
@@ -15,29 +15,30 @@ from lior.counting import stream
 from lior.counting.layout import Ints
 
 AGAIN = 16
-"""The slower way is tried again after so many blocks."""
+"""Number of blocks after which the slower way is tried again."""
 WORTH = 256
-"""Least positions of a block that is given to two threads."""
+"""Minimum number of positions of a block for two threads."""
 TWO, ONE = range(2)
 _FIRST = TWO, TWO, ONE
-"""The first blocks; in the very first, compiled code is loaded."""
+"""Ways of the first blocks; the very first also loads compiled code."""
 
 
 class Halves:
-    """Runs blocks by two threads or by one, whichever took less time a position lately."""
+    """A runner of blocks by two threads or one, whichever took less time a position lately."""
 
     def __init__(self) -> None:
         self._seconds = [0.0, 0.0]
-        """Seconds a position when each way was last taken."""
+        """Seconds a position at the last use of each way."""
         self._blocks = 0
         self._latest, self._spent, self._done = ONE, 0.0, 0
-        """Of the latest block that two threads might have had: its way, seconds and positions."""
+        """Way, seconds and positions of the latest block that two threads might have had."""
         self._measured = False
 
     def way(self, first: int, *, two: bool) -> int:
-        """:data:`ONE` or :data:`TWO` threads for a block from position ``first`` on, ``two`` only if allowed.
+        """Choose :data:`ONE` or :data:`TWO` threads for a block from position ``first`` on, ``two`` only if
+        allowed.
 
-        A block that goes on does so in the same way.
+        A block that continues another keeps its way.
         """
         self._measured = two
         if not two:
@@ -56,7 +57,7 @@ class Halves:
         return faster if self._blocks % AGAIN else 1 - faster
 
     def run(self, way: int, half: Callable[[int, Ints], int], first: int) -> int:
-        """What ``half(part, signs)`` returns, where a block stopped; see :func:`stream.run`."""
+        """Run a block; returns the position where ``half(part, signs)`` stopped; see :func:`stream.run`."""
         began = time.perf_counter()
         done = _by_two(half) if way == TWO else half(stream.BOTH, stream.signs())
         if self._measured:
@@ -72,7 +73,7 @@ def _by_two(half: Callable[[int, Ints], int]) -> int:
         try:
             return half(part, signs)
         except BaseException:
-            signs[stream.STOP] = 1  # or the other one waits for ever
+            signs[stream.STOP] = 1  # otherwise the other thread waits for ever
             raise
 
     with ThreadPoolExecutor(1) as pool:

@@ -1,7 +1,7 @@
-"""Drawing tokens in one compiled call, which reads the memory as it is.
+"""Drawing tokens in one compiled call, which reads the memory without learning.
 
-It weighs the distribution of the memory as the outer mixer does (:mod:`lior.counting.coding`), and draws by a
-race: the token with the largest ``p^β / e`` wins, where the ``e`` are exponentially distributed. Tokens that
+The distribution of the memory is weighed as the outer mixer does (:mod:`lior.counting.coding`). A race
+draws the token: the largest ``p^β / e`` wins, where the ``e`` are exponentially distributed. Tokens that
 are much less likely than the likeliest do not take part (min-p: M. Nguyen et al., *Turning Up the Heat*,
 2024).
 """
@@ -22,25 +22,25 @@ from lior.counting.layout import DENSE, Floats, Ints, Learner
 
 
 class Race(NamedTuple):
-    """What a draw depends on beside the memory and the place."""
+    """The parameters of a draw beside the memory and the position."""
 
     noise: NDArray[np.float64]
     """Exponentially distributed numbers, ``(T, V)`` for ``T`` tokens."""
     beta: float
     """Inverse temperature."""
     least: float
-    """Share of the probability of the likeliest token that a token has at least."""
+    """Minimum probability of a token, relative to the likeliest."""
     mixing: Floats
     """Exponents of the outer mixer, one for each of :attr:`Chunk.sure`."""
     others: Ints
-    """All tokens outside of the alphabet, which are equally likely, ascending."""
+    """Tokens outside of the alphabet, ascending; all are equally likely."""
     unseen: float
-    """Probability of all of these together."""
+    """Total probability of the tokens outside of the alphabet."""
 
 
 @entry
 def _run(route, memory, learner, chunk, race, buffers, out):
-    """Draw tokens ``out (T,)``; the block, which is the place behind the text, becomes that behind them."""
+    """Draw tokens ``out (T,)``; the block is the position after the text, and moves with each."""
     for t in range(len(out)):
         out[t] = _one(memory, learner, chunk, race, race.noise[t], buffers)
         cursor.go_on(route, out[t])
@@ -50,7 +50,7 @@ def _run(route, memory, learner, chunk, race, buffers, out):
 
 @inner
 def _one(memory, learner, chunk, race, noise, buffers):
-    """Draw the token at the place of the block."""
+    """Draw the token at the position of the block."""
     tokens, others, block = chunk.alphabet.tokens, race.others, chunk.block
     if len(chunk.unigram):
         stream._unigram(memory.store, block.where[0], chunk.alphabet, chunk.unigram)
@@ -78,7 +78,7 @@ def _one(memory, learner, chunk, race, noise, buffers):
 def draw(
     engine: Engine, place: Cursor, alphabet: Ints, learned: WeightSets, race: Race, *, ahead: int, thread: int
 ) -> list[int]:
-    """Draw the tokens behind ``place``, which moves on; ``ahead`` as in :meth:`Engine.read_at`.
+    """Draw the tokens after ``place``, which moves on; ``ahead`` as in :meth:`Engine.read_at`.
 
     Threads with different numbers may draw side by side.
     """
@@ -103,4 +103,4 @@ def draw(
 
 
 _NONE, _EVEN = np.zeros(0, np.int64), np.zeros(0)
-"""A draw has no text to code, and no coder to choose among the other tokens."""
+"""Empty arrays: a draw has no text to code, and no coder to choose among the other tokens."""

@@ -1,13 +1,14 @@
 """Reading and learning a text window by window.
 
-Nothing is learned inside a window: all its positions are read with what was known at its beginning. Then the
-learned parameters move by the window's summed gradients, and the tokens are counted in their order. A window
-of one token adapts fastest.
+Nothing is learned inside a window: all its positions are read with the parameters at its beginning. Then
+the learned parameters change by the window's summed gradients, and the tokens are counted in their order. A
+window of one token adapts fastest.
 
-The work has two halves, each with memory of its own: what stands in the store (looked up, made into features,
-counted, logits of counters moved), and what is done with the features (mixed, corrected, weights moved). Two
-threads may do a half each, one some windows ahead of the other. In a long text the logits of counters move
-:data:`LATE` windows late for that reason, with one thread too: the results are the same to the last bit.
+The work has two halves, each with memory of its own. The first works on the store: it looks up locations,
+computes features, counts, and updates the logits of counters. The second works on the features: it mixes,
+corrects, and updates the weights. Two threads may do a half each, one some windows ahead of the other. For
+that reason, in a long text the logits of counters change :data:`LATE` windows late, with one thread too:
+the results are the same to the last bit.
 """
 
 from __future__ import annotations
@@ -34,13 +35,13 @@ from lior.counting.layout import (
 )
 
 FLOOR = 2e-6
-"""Least probability of a token of the alphabet, unless that is large."""
+"""Minimum probability of a token of the alphabet, unless the alphabet is large."""
 _MOST_FLOOR = 5e-4
-"""Most probability that the least ones of all tokens take together."""
+"""Maximum total of the minimum probabilities of all tokens."""
 
 _AHEAD = 4
 _OR_OTHERS, _OR_NONE = 0, 1
-"""Rows of ``Buffers.columns``: the column of a token that is no candidate is the last one, or -1."""
+"""Rows of ``Buffers.columns``: a token that is no candidate has the last column, or -1."""
 
 
 # --- reading ---
@@ -48,10 +49,10 @@ _OR_OTHERS, _OR_NONE = 0, 1
 
 @inner
 def _columns(alphabet, buffers, w, width, token):
-    """Decide which tokens get columns at one position; ``token`` is the one that stands there.
+    """Decide which tokens get columns at one position; ``token`` is the token there.
 
-    Of a large alphabet these are the tokens that the present locations know, but for the empty context,
-    the longer contexts first; the last column stands for all others together.
+    In a large alphabet these are the tokens that the present locations know, except the empty context, the
+    longer contexts first. The last column stands for all other tokens.
     """
     size = len(alphabet.tokens)
     if size <= DENSE:
@@ -83,7 +84,7 @@ def _columns(alphabet, buffers, w, width, token):
 
 @inner
 def aim(alphabet, buffers, w, token):
-    """Note which column is that of ``token``, which stands at the position read last; -1 is none."""
+    """Note the column of ``token``, the token at the position read last; -1 is none."""
     if token < 0 or alphabet.column[token] < 0:
         buffers.target[w] = -1
     elif len(alphabet.tokens) <= DENSE:
@@ -94,7 +95,7 @@ def aim(alphabet, buffers, w, token):
 
 @inner
 def _unseen(store, trail):
-    """How many of the addresses ``trail`` have no location; negative ones do not count."""
+    """Return how many of the addresses ``trail`` have no location; negative ones do not count."""
     number = 0
     for address in trail:
         number += address >= 0 and locations.find(store.slots, address) < 0
@@ -103,7 +104,7 @@ def _unseen(store, trail):
 
 @inner
 def look(memory, sets, block, t, alphabet, buffers, w):
-    """What is known at position ``t`` of the block: the features, which depend on the store alone."""
+    """Compute the features at position ``t`` of the block, which depend on the store alone."""
     plan, store = memory.plan, memory.store
     mixture.look_up(memory, block.where[t], buffers, w)
     weight_set = 0
@@ -119,7 +120,7 @@ def look(memory, sets, block, t, alphabet, buffers, w):
 
 @inner
 def weigh(plan, sets, buffers, w):
-    """The distribution that the features of :func:`look` give, into ``buffers.final[w]``."""
+    """Compute the distribution from the features of :func:`look`, into ``buffers.final[w]``."""
     learned = sets[buffers.weight_set[w]]
     mixture.experts(plan, buffers, w)
     buffers.logits[:] = 0
@@ -131,7 +132,7 @@ def weigh(plan, sets, buffers, w):
 
 @inner
 def read(memory, sets, block, t, alphabet, buffers, w):
-    """The distribution at position ``t`` of the block, into ``buffers.final[w]``."""
+    """Compute the distribution at position ``t`` of the block, into ``buffers.final[w]``."""
     look(memory, sets, block, t, alphabet, buffers, w)
     mixture.states(memory.plan, buffers, w)
     weigh(memory.plan, sets, buffers, w)
@@ -139,7 +140,7 @@ def read(memory, sets, block, t, alphabet, buffers, w):
 
 @inner
 def _unigram(store, where, alphabet, out):
-    """How often each token of a large alphabet occurred, plus 1/2, as a distribution ``out (A,)``."""
+    """Write the occurrences of each token of a large alphabet, plus 1/2, as a distribution ``out (A,)``."""
     out[:] = 0.5
     p = locations.find(store.slots, where[0])
     if p >= 0:
@@ -153,7 +154,8 @@ def _unigram(store, where, alphabet, out):
 
 @inner
 def _spread(alphabet, buffers, w, unigram, out):
-    """The distribution over the whole alphabet: tokens that are no candidates share the rest by unigrams."""
+    """Compute the distribution over all of the alphabet: tokens without a column share the rest by
+    unigrams."""
     size = len(alphabet.tokens)
     least = min(FLOOR, _MOST_FLOOR / size)
     final = buffers.final[w]
@@ -178,7 +180,7 @@ def _spread(alphabet, buffers, w, unigram, out):
 
 @inner
 def _learns(rates):
-    """Whether any learning rate is above 0."""
+    """Return whether any learning rate is above 0."""
     return rates.weight + rates.token + rates.table + rates.logit + rates.bias + rates.secondary > 0
 
 
@@ -266,27 +268,27 @@ def _fetch(store, block, t):
 
 
 BOTH, SUPPLIES, WEIGHS = range(3)
-"""Which half of the work a call of :func:`run` does; two calls side by side share signs and buffers."""
+"""Half of the work that a call of :func:`run` does; two concurrent calls share signs and buffers."""
 _SUPPLIED, _WEIGHED, _END, STOP = range(0, 64, 16)
-"""Places of the signs, each in a line of the cache of its own: how far positions are supplied, and weighed;
-where supplies end; whether the other half has failed."""
+"""Indices of the signs, each in a cache line of its own: positions supplied, positions weighed, the end of
+the supplies, and whether the other half has failed."""
 _NO_END = 1 << 62
 
 
 def signs() -> Ints:
-    """What two calls of :func:`run` for a block tell each other."""
+    """Return the signs through which two calls of :func:`run` for a block communicate."""
     out = np.zeros(64, np.int64)
     out[_END] = _NO_END
     return out
 
 
 LATE = TURNS - 1
-"""By how many windows the logits of counters may be late."""
+"""Maximum delay, in windows, of the logits of counters."""
 
 
 @inner
 def room(store, learner, window, patterns, vocab, write):
-    """Whether a window can be counted and logits can move without a store that grows."""
+    """Return whether a window can be counted and logits can move in the store without growing it."""
     if write and not locations.fits(store, window, patterns, vocab):
         return False
     moves = learner.rates[0].logit + learner.rates[1].logit > 0
@@ -295,7 +297,7 @@ def room(store, learner, window, patterns, vocab, write):
 
 @inner
 def move_logits(store, learner, block, begin, end, buffers, errors, again):
-    """Move the logits of the counters read at positions ``begin .. end - 1``, which are a window.
+    """Update the logits of the counters read at positions ``begin .. end - 1``, which are a window.
 
     ``errors (W, A)`` are those of :func:`mixture.table_steps`. ``again`` looks up the locations anew, since
     the store may have grown.
@@ -314,10 +316,10 @@ def move_logits(store, learner, block, begin, end, buffers, errors, again):
 
 @inner
 def _hand_over(buffers, w, given):
-    """Copy what :func:`weigh` and :func:`learn` take of position ``w`` to ``given``.
+    """Copy the inputs of :func:`weigh` and :func:`learn` at position ``w`` to ``given``.
 
-    Another thread reads it there. A core gets lines that it fills whole at once, and waits for each that it
-    changes a little; where cores are far from each other that was a third of the time.
+    Another thread reads them there. Copying whole cache lines at once avoids a wait for each small change
+    of a line; between distant cores these waits took a third of the time.
     """
     present, joint = buffers.tally[w, PATTERNS], buffers.joint[w]
     given.size[w], given.target[w] = buffers.size[w], buffers.target[w]
@@ -335,7 +337,7 @@ def _hand_over(buffers, w, given):
     _copy(buffers.estimate[w], given.estimate[w], buffers.estimate.shape[1])
     _copy(buffers.tally[w], given.tally[w], buffers.tally.shape[1])
     for s in range(buffers.size[w]):
-        if given.tokens[w, s] != buffers.tokens[w, s]:  # mostly it is the same: the other keeps its copy
+        if given.tokens[w, s] != buffers.tokens[w, s]:  # mostly it is the same: the other core keeps its copy
             given.tokens[w, s] = buffers.tokens[w, s]
 
 
@@ -349,25 +351,25 @@ def _copy(source, target, length):
 def run(memory, learner, block, first, alphabet, buffers, given, out, write, late, part, signs):
     """Read a block from position ``first`` on, learn from it, count it; returns where it stopped.
 
-    It stops early, before a window, when the store may have to grow for it; the next call goes on there.
+    It stops early, before a window, when the store may have to grow for it; the next call continues there.
 
     Parameters
     ----------
     learner
         A weight set whose learning rates are 0 is not changed.
     given
-        Where the features of ``buffers`` are mixed: the same buffers, or others where two threads work.
+        Buffers in which the features of ``buffers`` are mixed: the same, or others if two threads work.
     out
-        Gets the distributions, ``(B, A)``, and which of the two weight sets was used at each, ``(B,)``.
+        Receives the distributions, ``(B, A)``, and the weight set used at each position, ``(B,)``.
     write
         Whether to count the tokens.
     late
-        By how many windows the logits of counters move late, 0 or :data:`LATE`; at the end none is left.
+        Delay, in windows, of the logits of counters, 0 or :data:`LATE`; at the end none is left.
     part
-        :data:`BOTH`; or one of two threads :data:`SUPPLIES` and the other :data:`WEIGHS`, of an
+        :data:`BOTH`; or :data:`SUPPLIES` in one of two threads and :data:`WEIGHS` in the other, for an
         alphabet of at most ``DENSE`` tokens.
     signs
-        What the two tell each other, of :func:`signs`.
+        The signs of the two threads, from :func:`signs`.
     """
     plan, store, size = memory.plan, memory.store, len(block.tokens)
     window, patterns = buffers.window, len(plan.parent)
@@ -440,11 +442,11 @@ def write(memory, block, first):
 
 
 def least_probability(alphabet: int) -> float:
-    """Least probability of a token of an alphabet of that size."""
+    """Return the minimum probability of a token in an alphabet of ``alphabet`` tokens."""
     return min(FLOOR, _MOST_FLOOR / max(alphabet, 1))
 
 
 def floor(rows: Tensor) -> Tensor:
-    """Distributions ``(B, A)`` over a small alphabet with the least probability that a token has."""
+    """Raise the distributions ``(B, A)`` over a small alphabet to the minimum probability of a token."""
     least = least_probability(rows.shape[1])
     return rows * (1 - rows.shape[1] * least) + least

@@ -1,9 +1,10 @@
 """Attribution: which stored tokens a mixture's probabilities come from.
 
-A pattern's effect on a token is how much it favours the token over the others: its part of the logit, less
-the mean of its parts of the other tokens' logits, weighted by their probabilities. To first order the token's
-log-odds would lose so much without the pattern. Of a pattern's own distribution, the share given by its
-counters goes to the places where they were counted, and the share backed off goes on to the pattern under it.
+A pattern's effect on a token measures how much it favours the token over the others. It is the pattern's
+part of the token's logit, less the mean of its parts of the other tokens' logits, weighted by their
+probabilities. To first order, the token's log-odds would be lower by this much without the pattern. A
+pattern's own distribution has two shares. The share from its counters goes to the places where they were
+counted, and the backed-off share goes on to the pattern under it.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from lior.counting.layout import MOST, OCCURRED, PATTERNS, PLACE, TAKEN, Ints, P
 from lior.counting.locations import LOGIT_ONE, RECENCY_ONE
 
 LISTED = 256
-"""A counter of more occurrences than this is of a context so common that no single place counts."""
+"""Maximum occurrences of a counter that is traced; the context of a larger one is too common."""
 _BLOCK = 8192
 
 Floats = NDArray[np.float64]
@@ -33,19 +34,19 @@ class Traced(NamedTuple):
     """The stored tokens that the probabilities of ``B`` tokens come from."""
 
     row: Ints
-    """Which of the tokens each place is behind, ``(K,)``."""
+    """Index of the token that each place explains, ``(K,)``."""
     segment: Ints
-    """Which of the segments of text it is in, ``(K,)``."""
+    """Index of the place's text segment, ``(K,)``."""
     at: Ints
-    """Which token of the segment it is, ``(K,)``."""
+    """Index of the place's token in the segment, ``(K,)``."""
     share: Floats
     """Its share of the token's probability, ``(K,)``."""
     stored: Floats
-    """The share of all stored places, also of those that are not listed, ``(B,)``."""
+    """The share of all stored places, including those not listed, ``(B,)``."""
 
 
 class Effects(NamedTuple):
-    """How each pattern contributed to the probabilities of ``B`` tokens."""
+    """The contribution of each pattern to the probabilities of ``B`` tokens."""
 
     effect: NDArray[np.float32]
     """Effect of each pattern, ``(B, S)``."""
@@ -54,7 +55,7 @@ class Effects(NamedTuple):
     occurrences: Ints
     """Occurrences of the token at its location, ``(B, S)``."""
     mixed: NDArray[np.float32]
-    """The mixture's probability of the token, before the least one of every token is added, ``(B,)``."""
+    """The mixture's probability of the token, before the minimum of every token is added, ``(B,)``."""
 
 
 @entry
@@ -126,7 +127,7 @@ def trace(
     *,
     cell: Ints | None = None,
 ) -> Traced:
-    """The places behind the probabilities of ``targets (B,)`` at ``positions (B,)`` of a text.
+    """Return the places that explain the probabilities of ``targets (B,)`` at ``positions (B,)`` of a text.
 
     Parameters
     ----------
@@ -162,7 +163,7 @@ def _empty(rows: int, patterns: int) -> Effects:
 
 
 def _above_floor(mixed: Floats, alphabet: int) -> Floats:
-    """Share of the tokens' probabilities that the mixture gives; every token has the rest."""
+    """Return the share of the tokens' probabilities that the mixture gives; the minimum gives the rest."""
     least = stream.least_probability(alphabet)
     given = mixed * (1 - alphabet * least)
     share: Floats = given / (given + least)
@@ -170,7 +171,7 @@ def _above_floor(mixed: Floats, alphabet: int) -> Floats:
 
 
 def _place(plan: Plan, effect: Floats, own: Floats) -> Floats:
-    """The share of a token's probability that goes to the places that each pattern counted, ``(B, S)``."""
+    """Return the share of a token's probability for the places that each pattern counted, ``(B, S)``."""
     positive = np.maximum(effect, 0)
     total = positive.sum(1, keepdims=True)
     share = np.divide(positive, total, out=np.zeros_like(positive), where=total > 0)
@@ -193,7 +194,7 @@ def _found(
     placed: Floats,
     segments: Sequence[Segment],
 ) -> Traced:
-    """The places that wrote the counters: the last of their context and token, as many as were counted."""
+    """Return the places that wrote the counters: the last of their context and token, as many as counted."""
     row, pattern = np.nonzero((placed > 0) & (count > 0) & (count <= LISTED))
     keys, number = np.unique(np.stack([where[row, pattern], targets[row]], 1), axis=0, return_inverse=True)
     number = number.reshape(-1)
@@ -219,15 +220,15 @@ class _Wanted(NamedTuple):
     keys: Ints
     """Address and token, ``(N, 2)``."""
     table: Ints
-    """Hash table of the keys' numbers, -1 where it is empty."""
+    """Hash table of the keys' numbers, -1 in empty entries."""
     limit: Ints
-    """How many places of each key are kept, ``(N,)``."""
+    """Maximum number of places of each key, ``(N,)``."""
     begin: Ints
-    """Where the ring buffer of each begins, ``(N,)``."""
+    """First entry of each key's ring buffer, ``(N,)``."""
     ring: Ints
     """Segment and token of each place, ``(sum(limit), 2)``."""
     seen: Ints
-    """How many places of each were found, ``(N,)``."""
+    """Number of places found for each key, ``(N,)``."""
 
 
 def _wanted(keys: Ints, limit: Ints) -> _Wanted:
@@ -253,7 +254,7 @@ def _enter(keys, table):
 
 @entry
 def _collect(wanted, where, tokens, segment, first):
-    """Collect the positions with one of the keys; the last ``limit`` of each key are kept."""
+    """Collect the positions with one of the keys, the last ``limit`` of each key."""
     keys, table = wanted.keys, wanted.table
     for t in range(len(tokens)):
         for i in range(where.shape[1]):

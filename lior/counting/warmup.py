@@ -24,14 +24,14 @@ _PATTERNS = ("", "1")
 _TOKENS, _DEPTH, _ALPHABET = np.array([1, 2, 1, 2]), np.arange(4), np.array([1, 2])
 _RATES = Rates(1e-3, 1e-3, 1e-3, 1e-3, 1e-3, 1e-3)
 _LOW = 10
-"""Added to the niceness: a tenth of a core that another process wants."""
+"""Added niceness: the process gets a tenth of a core that another process wants."""
 
 
 def compile_all() -> None:
-    """Compile and keep all functions; of several processes one compiles, and the others wait.
+    """Compile and cache all functions; if several processes start, one compiles and the others wait.
 
-    The loop that reads and the one that draws take long: beside each a process of its own compiles others, so
-    that two cores are busy. Training needs the first pair.
+    The loops that read and draw take longest: while each compiles, another process compiles other
+    functions, so that two cores are busy. Training needs the first pair.
     """
     with compiling() as missing:
         if missing:
@@ -52,7 +52,7 @@ def _await(child: int) -> None:
 
 
 def _beside(call: Callable[..., None], *given: Any) -> int:
-    """Call a function in a copy of this process; the copy, 0 for none."""
+    """Call a function in a copy of this process; returns its process id, 0 for none."""
     if sys.platform != "linux":  # elsewhere system libraries do not bear copies
         call(*given)
         return 0
@@ -83,7 +83,7 @@ def _engine() -> Engine:
 
 
 def _reading(engine: Engine) -> None:
-    """Call the loop that reads, of a block that none of the other functions made."""
+    """Call the loop that reads, for a block that none of the other functions made."""
     learned, rows = layout.fresh(engine.plan, 256), np.zeros((4, 2), np.int64)
     fields, trail = np.zeros((4, len(FIELDS)), np.int64), np.full((4, layout.TRAIL), -1)
     block = layout.Block(rows, fields, rows.copy(), np.zeros(4, np.int64), trail, _TOKENS, np.arange(4))
@@ -92,7 +92,7 @@ def _reading(engine: Engine) -> None:
 
 
 def _counting(engine: Engine) -> None:
-    """Call the others without which training cannot go on."""
+    """Call the other functions that training needs."""
     segment = Segment(_TOKENS, _DEPTH, 0)
     engine.write(segment)
     locations.reserve(engine.store, 1 << 13, 1 << 13)

@@ -1,7 +1,7 @@
 """Documents to tokens.
 
-:mod:`~lior.data.corpus` lays documents out as one tensor of tokens, :mod:`~lior.data.split` chooses what is
-held out, and :mod:`~lior.data.noise` puts errors into them.
+:mod:`~lior.data.corpus` stores documents as one tensor of tokens, :mod:`~lior.data.split` chooses the
+held-out text, and :mod:`~lior.data.noise` adds errors to documents.
 """
 
 __all__ = ["corpus", "noise", "split"]

@@ -31,9 +31,9 @@ class Corpus:
     bytes: int
     """Length of all documents in bytes."""
     first_document: int = 0
-    """Number of the first document; the others count on."""
+    """Number of the first document; the others follow in order."""
     split_parts: Mapping[int, int] = attrs.field(factory=dict, repr=False)
-    """Index of a document that continues another -> index of that: they are parts of one."""
+    """Index of the document that each document continues, by index: both are parts of one."""
     structures: Structures = attrs.field(repr=False)
     """:attr:`RawDocument.structure` of each document."""
 
@@ -45,11 +45,11 @@ class Corpus:
         return len(self.tokens)
 
     def depth(self, positions: Tensor) -> Tensor:
-        """Number of tokens of the same document before each position."""
+        """Return the number of tokens of the same document before each position."""
         return positions - self.starts[torch.searchsorted(self.starts, positions, right=True) - 1]
 
     def text(self, lo: int, hi: int, *, context: int = 0) -> tuple[Text, int]:
-        """Tokens ``lo .. hi - 1`` with up to ``context`` tokens before them, and the index of ``lo``."""
+        """Return tokens ``lo .. hi - 1`` with up to ``context`` tokens before, and the index of ``lo``."""
         first = max(lo - context, 0)
         position = torch.arange(first, hi, device=self.tokens.device)
         document = torch.searchsorted(self.starts, position, right=True) - 1
@@ -58,7 +58,8 @@ class Corpus:
         return text, lo - first
 
     def chunks(self, begins: Sequence[int], length: int, hi: int, *, context: int) -> tuple[Text, Tensor]:
-        """Chunks of ``length`` tokens up to ``hi`` as one text, and the positions of these tokens in it.
+        """Return chunks of ``length`` tokens up to ``hi`` as one text, and the positions of these tokens in
+        it.
 
         Values that depend on at most ``context`` earlier tokens are the same here as in the whole corpus.
         """
@@ -71,11 +72,11 @@ class Corpus:
         return Text(*(torch.cat(column) for column in zip(*texts, strict=True))), torch.cat(positions)
 
     def bounds(self, index: int) -> tuple[int, int]:
-        """First position of the document of that index, and the position after its last."""
+        """Return the first position of the document of that index, and the position after its last."""
         return int(self.starts[index]), [*self.starts.tolist()[1:], len(self)][index]
 
     def and_then(self, more: Corpus) -> Corpus:
-        """The concatenation of this corpus and ``more``."""
+        """Return the concatenation of this corpus and ``more``."""
         return attrs.evolve(
             self,
             tokens=torch.cat([self.tokens, more.tokens.to(self.tokens)]),
@@ -87,11 +88,11 @@ class Corpus:
 
     @property
     def documents(self) -> int:
-        """How many documents there are; one in parts counts once."""
+        """Number of documents; a document in parts counts once."""
         return len(self.names) - len(self.split_parts)
 
     def without(self, index: int, size: int) -> Corpus:
-        """The corpus without one document, of ``size`` bytes; other parts of a split document stay."""
+        """Return the corpus without one document, of ``size`` bytes; other parts of a split document stay."""
         begin, end = self.bounds(index)
         pairs = (pair for pair in self.split_parts.items() if index not in pair)
         return attrs.evolve(
@@ -105,7 +106,7 @@ class Corpus:
         )
 
     def to(self, device: torch.device | str) -> Corpus:
-        """The corpus on ``device``."""
+        """Return the corpus on ``device``."""
         return attrs.evolve(self, tokens=self.tokens.to(device), starts=self.starts.to(device))
 
 
@@ -115,10 +116,10 @@ def build(documents: Iterable[RawDocument], tokenizer: Tokenizer) -> Corpus:
 
 
 def build_parts(documents: Iterable[RawDocument], tokenizer: Tokenizer, cut: int) -> tuple[Corpus, int]:
-    """As :func:`build`, but no token crosses byte ``cut``; also returns the number of tokens before it.
+    """Tokenise as :func:`build`, but no token crosses byte ``cut``; also returns the number of tokens
+    before it.
 
-    The document around that byte stays one document. So the text is cut at the same byte whatever the
-    tokenizer.
+    The document around that byte stays one document. So every tokenizer cuts the text at the same byte.
     """
     tokens, names, structures, starts, total, size, before = [], [], [], [], 0, 0, 0
     for name, data, structure in documents:
@@ -141,7 +142,7 @@ def build_parts(documents: Iterable[RawDocument], tokenizer: Tokenizer, cut: int
 
 
 def until(documents: Iterable[RawDocument], cut: int) -> Iterator[bytes]:
-    """The text before byte ``cut`` of all documents, one document after the other."""
+    """Yield the text before byte ``cut`` of all documents, one document after the other."""
     for _, data, _ in documents:
         if cut <= 0:
             return
@@ -150,7 +151,7 @@ def until(documents: Iterable[RawDocument], cut: int) -> Iterator[bytes]:
 
 
 def byte_lengths(tokens: Tensor, tokenizer: Tokenizer) -> Tensor:
-    """Length in bytes of each of ``tokens (N,)``, int64 ``(N,)``."""
+    """Return the length in bytes of each of ``tokens (N,)``, int64 ``(N,)``."""
     present = torch.bincount(tokens).nonzero()[:, 0].tolist()
     lengths = [0] * (max(present, default=-1) + 1)
     for token in present:
@@ -159,10 +160,10 @@ def byte_lengths(tokens: Tensor, tokenizer: Tokenizer) -> Tensor:
 
 
 def gather_contexts(tokens: Tensor, positions: Tensor, depth: Tensor, reach: int, vocab: int) -> Tensor:
-    """The ``reach`` tokens before each position, most recent first, int64 ``(B, reach)``.
+    """Return the ``reach`` tokens before each position, most recent first, int64 ``(B, reach)``.
 
-    ``depth (B,)`` is the number of tokens of the document before each position. Before the beginning of the
-    document the id is ``vocab``.
+    ``depth (B,)`` is the number of tokens of the document before each position. Places before the beginning
+    of the document have the id ``vocab``.
     """
     lag = torch.arange(reach, device=positions.device)
     index = (positions[:, None] - 1 - lag).clamp(min=0)

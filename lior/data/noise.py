@@ -16,14 +16,14 @@ from lior.data.corpus import Corpus
 from lior.errors import UsageError
 
 KINDS = ("letters", "edits", "digits")
-"""Lower-case letters replaced; letters inserted and bytes deleted; digits replaced."""
+"""Kinds of noise: lower-case letters replaced; letters inserted and bytes deleted; digits replaced."""
 
 _BYTES = 256
 _RANGES = {"letters": (97, 122), "digits": (48, 57)}
 
 _CHUNK = 2048
 _DAMAGED, _EDITED = 0.5, 0.2
-"""Shares of the chunks of :func:`damage` that have errors, and that have insertions and deletions."""
+"""Shares of the chunks of :func:`damage` with errors, and with insertions and deletions."""
 _REPLACED_SHARE, _EDITED_SHARE = 0.1, 0.05
 
 
@@ -32,20 +32,20 @@ class NoisyText(NamedTuple):
 
     corpus: Corpus
     end: int
-    """Where the part ends in it."""
+    """End of the part in the corpus."""
     kept: Tensor | None
-    """Which tokens of the part are unchanged, boolean; ``None`` for a text without noise."""
+    """Mask of the part's unchanged tokens, boolean; ``None`` for a text without noise."""
 
 
 def corrupt(corpus: Corpus, lo: int, hi: int, *, kind: str, share: float, generator: Generator) -> NoisyText:
-    """``corpus`` with noise in ``lo .. hi - 1``.
+    """Return ``corpus`` with noise in ``lo .. hi - 1``.
 
     Parameters
     ----------
     kind
         One of :data:`KINDS`.
     share
-        Share of the lower-case letters, or digits, replaced by random ones; for ``edits`` half of it is the
+        Share of the lower-case letters, or digits, replaced by random ones. For ``edits`` half of it is the
         share of bytes deleted, and as many letters are inserted.
 
     Raises
@@ -67,11 +67,12 @@ def corrupt(corpus: Corpus, lo: int, hi: int, *, kind: str, share: float, genera
 
 
 def damage(corpus: Corpus, lo: int, hi: int, *, generator: Generator) -> NoisyText:
-    """``corpus`` with errors in about half of ``lo .. hi - 1``, to learn from, in chunks of 2,048 tokens.
+    """Return ``corpus`` with errors in about half of ``lo .. hi - 1``, to learn from, in chunks of 2,048
+    tokens.
 
-    Most of these have a tenth of their lower-case letters and digits replaced, some have a fortieth of their
-    bytes deleted and as many letters inserted. Where tokens are not bytes, a tenth of them is replaced by
-    tokens from elsewhere in the text.
+    Most of these have a tenth of their lower-case letters and digits replaced. Some have a fortieth of
+    their bytes deleted and as many letters inserted. If tokens are not bytes, a tenth of them is replaced
+    by tokens from elsewhere in the text.
     """
     device = corpus.tokens.device
     pick = torch.rand(-(-(hi - lo) // _CHUNK), generator=generator, device=device)
@@ -86,15 +87,15 @@ def damage(corpus: Corpus, lo: int, hi: int, *, generator: Generator) -> NoisyTe
 def substitute(
     corpus: Corpus, lo: int, hi: int, hit: Tensor, *, generator: Generator
 ) -> tuple[Corpus, Tensor]:
-    """``corpus`` with tokens replaced at the places ``hit`` of ``lo .. hi - 1``, boolean ``(hi - lo,)``.
+    """Replace tokens of ``corpus`` at the places ``hit`` of ``lo .. hi - 1``, boolean ``(hi - lo,)``.
 
-    Lower-case letters are replaced by such letters, digits by digits; other bytes stay. Where tokens are not
-    bytes, they are replaced by tokens from elsewhere in the text.
+    Lower-case letters are replaced by such letters, digits by digits; other bytes stay. Tokens that are not
+    bytes are replaced by tokens from elsewhere in the text.
 
     Returns
     -------
     tuple of Corpus and Tensor
-        The corpus, and which of the tokens are unchanged.
+        The corpus, and a mask of the unchanged tokens.
     """
     if not _are_bytes(corpus):
         other = torch.randint(hi, (hi - lo,), generator=generator, device=corpus.tokens.device)
@@ -116,7 +117,7 @@ def _exchange(corpus: Corpus, lo: int, hi: int, hit: Tensor, other: Tensor) -> C
 def _replace(
     corpus: Corpus, lo: int, hi: int, span: tuple[int, int], hit: Tensor, generator: Generator
 ) -> tuple[Corpus, Tensor]:
-    """Random bytes of ``span`` in place of those in it that are ``hit``; and which tokens are unchanged."""
+    """Replace bytes of ``span`` at ``hit`` by random bytes of it; returns also a mask of unchanged tokens."""
     tokens = corpus.tokens[lo:hi]
     hit = hit & (tokens >= span[0]) & (tokens <= span[1])
     other = torch.randint(span[0], span[1] + 1, (len(tokens),), generator=generator, device=tokens.device)
@@ -126,7 +127,7 @@ def _replace(
 def _edit(
     corpus: Corpus, lo: int, hi: int, draw: Tensor, share: float, kept: Tensor, generator: Generator
 ) -> NoisyText:
-    """Bytes deleted where ``draw`` is low, letters inserted where it is high; ``kept`` of the others."""
+    """Delete bytes where ``draw`` is low, insert letters where it is high; ``kept`` masks other changes."""
     tokens = corpus.tokens[lo:hi]
     copies = torch.ones_like(draw, dtype=torch.int64)
     copies[draw < share] = 0

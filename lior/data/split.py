@@ -1,8 +1,8 @@
 """Training text, calibration split and held-out text: each a share of every document, or kind of file.
 
-A large document gives its own end. Of small documents of one kind, some are taken whole, at equal distances
-in their order. So the score of a run is of all its kinds of text, not of what comes last by name, and the
-mixer is fitted on all of them.
+A large document contributes its own end. Among small documents of one kind, some are taken whole, at equal
+distances in their order. So the score of a run covers all its kinds of text, not the one that comes last by
+name, and the mixer is fitted on all of them.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from typing import NamedTuple
 from lior.reading.documents import RawDocument
 
 OWN_END = 2000
-"""Bytes of a held-out end from which on a document gives its own."""
+"""Minimum size, in bytes, of a held-out end for a document to contribute its own."""
 
 _LEAST_END = 64
-"""Least bytes of any other end; a kind that owes less leaves it to the next."""
+"""Minimum size, in bytes, of any other end; a kind that owes less leaves it to the next."""
 
 _PART = re.compile(r"(:\d+|#[^/]*)$")
 
@@ -27,17 +27,17 @@ class Parts(NamedTuple):
     """The documents of a run, divided into training text, calibration split and held-out text."""
 
     documents: list[RawDocument]
-    """Training text first, of that the calibration split last; parts of a document have its name."""
+    """Training text first, ending with the calibration split; parts of a document have its name."""
     cut: int
     """Byte of all documents at which the held-out text begins."""
     split_parts: Mapping[int, int]
-    """Index of each part that continues a document -> index of the part before it."""
+    """Index of the part before each part that continues a document, by index."""
     calibration: int | None
-    """Index at which the calibration split begins; ``None`` where it is the end of the training text."""
+    """Index at which the calibration split begins; ``None`` if it is the end of the training text."""
 
 
 def kind(name: str) -> str:
-    """The kind of file of a document's name: its suffix, without the one of compression.
+    """Return the kind of file of a document's name: its suffix, without a suffix of compression.
 
     >>> kind("mail/all.jsonl#12"), kind("notes.md.gz"), kind("README")
     ('.jsonl', '.md', '')
@@ -46,23 +46,22 @@ def kind(name: str) -> str:
 
 
 def training_bytes(size: int, holdout: float) -> int:
-    """How many of ``size`` bytes are training text, given the share ``holdout`` of held-out text."""
+    """Return the bytes of training text in ``size`` bytes, given the share ``holdout`` of held-out text."""
     return int(size * (1 - holdout))
 
 
 def split(documents: Sequence[RawDocument], holdout: float, calibration: float = 0.0) -> Parts:
     """Divide documents into training text, calibration split and held-out text, without randomness.
 
-    Documents without text are left out.
-
-    A single document is cut and stays one, so its contexts go on; other parts begin without a context.
+    Documents without text are left out. A single document is cut and stays one, so its contexts continue;
+    other parts begin without a context.
 
     Parameters
     ----------
     holdout
         Share of the bytes that is held out, from 0 to 1.
     calibration
-        Share of the others that is the calibration split.
+        Share of the others that becomes the calibration split.
     """
     there = [document for document in documents if document.data]
     if len(there) < 2:
@@ -89,12 +88,13 @@ def split(documents: Sequence[RawDocument], holdout: float, calibration: float =
 
 
 def _piece(document: RawDocument, begin: int, end: int) -> RawDocument:
-    """A part of a document; the first has the structure of the whole."""
+    """Return a part of a document; the first has the structure of the whole."""
     return RawDocument(document.name, document.data[begin:end], b"" if begin else document.structure)
 
 
 def _begins(documents: Sequence[RawDocument], sizes: Sequence[int], share: float) -> list[int]:
-    """Byte at which a ``share`` of the first ``sizes`` bytes of each document, or of its kind, begins."""
+    """Return the byte at which the last ``share`` of each document's ``sizes`` bytes, or of its kind's,
+    begins."""
     begins = list(sizes)
     small: dict[str, list[int]] = {}
     for index, size in enumerate(sizes):
@@ -107,7 +107,7 @@ def _begins(documents: Sequence[RawDocument], sizes: Sequence[int], share: float
     for number, members in enumerate(small.values(), 1):
         for index in members:
             owed += share * sizes[index]
-            if 0 < sizes[index] <= owed + 0.5:  # a sum of shares may lack a little of a whole
+            if 0 < sizes[index] <= owed + 0.5:  # a sum of shares may be slightly below an integer
                 begins[index] = 0
                 owed -= sizes[index]
         kept = [index for index in members if begins[index]]
@@ -124,7 +124,7 @@ def _begins(documents: Sequence[RawDocument], sizes: Sequence[int], share: float
 
 
 def _at_line(data: bytes, begin: int) -> int:
-    """The first line at or after ``begin``, or ``begin`` itself where that would halve the end."""
+    """Return the first line at or after ``begin``, or ``begin`` itself if that would halve the end."""
     if not 0 < begin < len(data):
         return begin
     found = data.find(b"\n", begin - 1, (begin + len(data)) // 2) + 1

@@ -1,8 +1,8 @@
 """Adam: first and second moments of the gradients scale an update (Kingma & Ba 2015, algorithm 1).
 
-``m <- b1 m + (1-b1) g``, ``v <- b2 v + (1-b2) g²``, direction
-``m̂ / (√v̂ + eps)`` with ``m̂ = m / (1-b1^t)``, ``v̂ = v / (1-b2^t)``. Both functions are
-pure: :func:`init` makes the state, :func:`update` turns gradients into directions of descent.
+The moments are ``m <- b1 m + (1-b1) g`` and ``v <- b2 v + (1-b2) g²``. The direction is ``m̂ / (√v̂ +
+eps)`` with ``m̂ = m / (1-b1^t)``, ``v̂ = v / (1-b2^t)``. Both functions are pure: :func:`init` creates the
+state, :func:`update` turns gradients into directions of descent.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from lior.interfaces import State
 
 
 def init(params: State) -> State:
-    """Zero moments of every parameter, and 0 updates.
+    """Return zero moments of every parameter, and 0 updates.
 
     Returns
     -------
@@ -29,18 +29,18 @@ def init(params: State) -> State:
 
 
 def update(grads: State, state: State, *, b1: float, b2: float, eps: float) -> tuple[State, State]:
-    """Directions of one update.
+    """Return the directions of one update.
 
     Parameters
     ----------
     grads
         Gradient of every parameter that :func:`init` saw.
     state
-        From :func:`init` or the update before.
+        State from :func:`init` or the update before.
     b1, b2
         Decay per update of the first and the second moment, in [0, 1).
     eps
-        Added to the square root of the second moment, in the unit of the gradients.
+        Constant added to the square root of the second moment, in the unit of the gradients.
 
     Returns
     -------
@@ -50,7 +50,7 @@ def update(grads: State, state: State, *, b1: float, b2: float, eps: float) -> t
     Raises
     ------
     LiorError
-        If a gradient has another shape than its parameter; it would broadcast without an error.
+        If a gradient does not have its parameter's shape; it would broadcast without an error.
     """
     step = state["step"] + 1
     # In float64: for b2 near 1, 1 - b2^t has few digits in float32.
@@ -73,13 +73,14 @@ def update(grads: State, state: State, *, b1: float, b2: float, eps: float) -> t
 
 
 def counter(params: State) -> Tensor:
-    """An int64 zero on the device of ``params``."""
+    """Return an int64 zero on the device of ``params``."""
     device = next((p.device for p in params.values()), None)
     return torch.zeros((), dtype=torch.int64, device=device)
 
 
 def finite(*states: State) -> Tensor:
-    """Whether every number in ``states`` is finite, a bool tensor ``()``; does not wait for the device."""
+    """Return whether all numbers in ``states`` are finite, a bool tensor ``()``; does not wait for the
+    device."""
     # 0·x is 0 or NaN, and a sum of zeros cannot overflow as a sum of large numbers would.
     probes = [(0 * t).sum() for state in states for t in state.values() if t.is_floating_point()]
     return torch.stack([p.to(torch.float32) for p in probes]).sum() == 0 if probes else torch.tensor(True)

@@ -1,25 +1,23 @@
 """Curvature of a conformal metric ``g(x) = e^{2φ(x)} ĝ`` in closed form.
 
-A metric that is the same everywhere is flat, so curvature needs a field: here
+A uniform metric is flat, so curvature needs a field: here
 
     φ = Σ_j k_j,   k_j = a_j exp(−½ u_j / s²),   u_j = ĝ(x − c_j, x − c_j),
 
-a mixture over ``J`` centres. Its Ricci scalar and the resilience made of it are
+a mixture over ``J`` centres. Its Ricci scalar and the resilience derived from it are
 
     R    = −e^{−2φ} [2(n−1) Δφ + (n−2)(n−1) |∇φ|²]
     Δφ   = Σ_j k_j (u_j/s⁴ − n/s²),    |∇φ|² = |Σ_j k_j (x − c_j)/s²|²
     R_sc = √(|R|/n² + ε)
 
-with ``∇``, ``Δ`` and ``|·|`` those of the constant metric ``ĝ`` (A. L. Besse,
-*Einstein Manifolds*, theorem 1.159). In mapped coordinates ``y = A x``,
-``AᵀA = ĝ``, these are the Euclidean ones; ``y`` may have more components than
-``x``, since differences of ``y`` stay in the image of ``A``; ``n`` is the dimension
-of ``x``. Time is that of matrix products, ``O(N J m)``; no tensor is larger than
-``(N, J)`` or ``(N, m)``.
+with ``∇``, ``Δ`` and ``|·|`` of the constant metric ``ĝ`` (A. L. Besse, *Einstein Manifolds*, theorem
+1.159). In mapped coordinates ``y = A x``, ``AᵀA = ĝ``, these are the Euclidean ones. ``y`` may have more
+components than ``x``, since differences of ``y`` stay in the image of ``A``; ``n`` is the dimension of
+``x``. The cost is that of matrix products, ``O(N J m)``; no tensor is larger than ``(N, J)`` or ``(N, m)``.
 
-``φ`` is bounded by ``Σ_j |a_j|``, so bounding the amplitudes (see
-:func:`bound_amplitudes`) bounds ``e^{−2φ}`` and leaves the closed form exact; a
-saturating function of ``φ`` would add terms to ``∇φ`` and ``Δφ``.
+``φ`` is bounded by ``Σ_j |a_j|``. So bounding the amplitudes (see :func:`bound_amplitudes`) bounds
+``e^{−2φ}`` and leaves the closed form exact. A saturating function of ``φ`` would add terms to ``∇φ`` and
+``Δφ``.
 """
 
 from __future__ import annotations
@@ -32,9 +30,9 @@ from torch import Tensor
 from lior.geometry.gram import square_distances, tree_sum
 
 _FAR = 1e4
-"""Largest ``u/s²``: ``exp(−½ u/s²)`` is exactly 0 in float64 there, and larger values could overflow."""
+"""Maximum ``u/s²``: ``exp(−½ u/s²)`` is exactly 0 in float64 there, and larger values could overflow."""
 _MARGIN = 1e-5
-"""Relative distance from the bound at which amplitudes are put, more than they are rounded by."""
+"""Relative distance of clamped amplitudes from the bound, more than their rounding error."""
 
 
 class Mixture(NamedTuple):
@@ -49,7 +47,7 @@ class Mixture(NamedTuple):
 
 
 def scalar_curvature(y: Tensor, field: Mixture, n: int) -> Tensor:
-    """The Ricci scalar ``R`` at ``y (N, m)``, shape ``(N,)``, in units of 1/length²."""
+    """Return the Ricci scalar ``R`` at ``y (N, m)``, shape ``(N,)``, in units of 1/length²."""
     y, field = _centre(y, field)
     return _scalar(_local(y, field, n), field, n)
 
@@ -57,14 +55,14 @@ def scalar_curvature(y: Tensor, field: Mixture, n: int) -> Tensor:
 def ricci_scalar(
     phi: Tensor, laplacian: Tensor, squared_gradient: Tensor, n: int, *, unit: Tensor | float = 1.0
 ) -> Tensor:
-    """The Ricci scalar of any ``φ``, in units of 1/length².
+    """Return the Ricci scalar of any ``φ``, in units of 1/length².
 
     Parameters
     ----------
     phi, laplacian, squared_gradient
         ``φ``, ``Δφ`` and ``|∇φ|²``, of one shape.
     unit
-        The length in units of which both derivatives are given.
+        Unit of length of both derivatives.
     """
     bracket = 2 * (n - 1) * laplacian + (n - 2) * (n - 1) * squared_gradient
     return -(-2 * phi).exp() / unit**2 * bracket
@@ -82,12 +80,13 @@ class PrincipalPlanes(NamedTuple):
 
 
 def principal_planes(y: Tensor, field: Mixture, root: Tensor) -> PrincipalPlanes:
-    """The spectrum of the curvature operator ``R_op[μν, ρσ] = R_μνρσ`` on planes, at ``y (N, m)``.
+    """Return the spectrum of the curvature operator ``R_op[μν, ρσ] = R_μνρσ`` on planes, at ``y (N, m)``.
 
-    A conformally flat metric has ``Riem = −e^{2φ} ĝ ∧ P`` with ``P = ∇²φ − ∇φ∇φᵀ + ½|∇φ|² ĝ`` (Besse,
-    theorem 1.159; ``∧`` is the Kulkarni–Nomizu product), so that each two eigenvectors ``e_a``, ``e_b`` of
-    ``P`` span an eigenvector of ``R_op``: its eigenvalue is the sectional curvature ``−e^{−2φ}(p_a + p_b)``.
-    So it takes ``n³`` operations, and not the ``n⁶`` of the matrix. Twice the sum is the Ricci scalar.
+    A conformally flat metric has ``Riem = −e^{2φ} ĝ ∧ P``, where ``∧`` is the Kulkarni–Nomizu product and
+    ``P = ∇²φ − ∇φ∇φᵀ + ½|∇φ|² ĝ`` (Besse, theorem 1.159). So each two eigenvectors ``e_a``, ``e_b`` of
+    ``P`` span an eigenvector of ``R_op``; its eigenvalue is the sectional curvature ``−e^{−2φ}(p_a +
+    p_b)``. This takes ``n³`` operations instead of ``n⁶`` for the matrix. Twice the sum is the Ricci
+    scalar.
 
     Parameters
     ----------
@@ -111,20 +110,19 @@ def principal_planes(y: Tensor, field: Mixture, root: Tensor) -> PrincipalPlanes
 
 
 def resilience(y: Tensor, field: Mixture, n: int, eps: float) -> Tensor:
-    """``R_sc = √(|R|/n² + ε)`` at ``y (N, m)``, shape ``(N,)``, in units of 1/length."""
+    """Return ``R_sc = √(|R|/n² + ε)`` at ``y (N, m)``, shape ``(N,)``, in units of 1/length."""
     return (scalar_curvature(y, field, n).abs() / n**2 + eps).sqrt()
 
 
 def resilience_pullback(y: Tensor, field: Mixture, n: int, eps: float, dr: Tensor) -> tuple[Tensor, Mixture]:
-    """Derivatives of ``sum(dr * R_sc)`` with respect to ``y (N, m)`` and to ``field``.
+    """Return derivatives of ``sum(dr * R_sc)`` with respect to ``y (N, m)`` and to ``field``.
 
     Parameters
     ----------
     y, field, n, eps
         Arguments of :func:`resilience`.
     dr
-        Derivatives with respect to its result, ``(N,)``. The derivative of ``|R|`` at 0
-        is taken as 0.
+        Derivatives with respect to its result, ``(N,)``. The derivative of ``|R|`` at 0 is taken as 0.
     """
     y, field = _centre(y, field)
     at, s = _local(y, field, n), field.width
@@ -150,7 +148,7 @@ def resilience_pullback(y: Tensor, field: Mixture, n: int, eps: float, dr: Tenso
 
 
 def bound_amplitudes(amplitudes: Tensor, limit: float) -> Tensor:
-    """``amplitudes (J,)`` scaled down where needed so that ``Σ|a_j| <= limit``, hence ``|φ| <= limit``."""
+    """Scale ``amplitudes (J,)`` down where needed, so that ``Σ|a_j| <= limit``, hence ``|φ| <= limit``."""
     total = amplitudes.abs().sum()
     return torch.where(total > limit, amplitudes * (limit * (1 - _MARGIN) / total), amplitudes)
 
@@ -173,7 +171,7 @@ class _Local(NamedTuple):
 
 
 def _centre(y: Tensor, field: Mixture) -> tuple[Tensor, Mixture]:
-    """Both with the mean of the centres as origin, where rounding of differences is smallest."""
+    """Shift both so that the mean of the centres is the origin, where rounding of differences is smallest."""
     mean = field.centres.mean(dim=0)
     return y - mean, field._replace(centres=field.centres - mean)
 

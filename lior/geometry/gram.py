@@ -10,9 +10,8 @@ area         ``√(max(qq kk − qk², 0) + ε)``  antisymmetric: area ``|q ∧ 
 The area obeys Lagrange's identity ``(q·k)² + |q ∧ k|² = (q·q)(k·k)``
 (W. Greub, *Multilinear Algebra*, 2nd ed., section 5.9).
 
-Gram products of any size are allowed. Where the maximum is 0 the partial
-derivatives are 0. Where a square exceeds the largest number of the dtype, the
-cost is the square root of that number and the partial derivatives are 0.
+Gram products may have any size. A maximum of 0 has partial derivatives of 0. If a square exceeds the
+largest number of the dtype, the cost is the square root of that number and the partial derivatives are 0.
 
 The arguments broadcast; a cost matrix of ``B`` queries and ``K`` items takes
 ``qq (B, 1)``, ``qk (B, K)`` and ``kk (1, K)``. Such a matrix is large, so every
@@ -31,7 +30,7 @@ from torch.nn.functional import pad
 
 _ROW = 1024
 _SERIAL = 32768
-"""Most numbers that torch adds up in one thread on a CPU; of more, each thread adds up a part."""
+"""Maximum number of values that torch adds up in one thread on a CPU; of more, each thread adds a part."""
 
 
 class GramPartials(NamedTuple):
@@ -43,34 +42,33 @@ class GramPartials(NamedTuple):
 
 
 def distance(qq: Tensor, qk: Tensor, kk: Tensor, eps: float) -> Tensor:
-    """``√(max(qq + kk − 2qk, 0) + ε)``, of the broadcast shape.
+    """Return ``√(max(qq + kk − 2qk, 0) + ε)``, in the broadcast shape.
 
     Parameters
     ----------
     qq, qk, kk
         Gram products, broadcastable; a squared length each.
     eps
-        ``ε > 0``, a squared length: keeps the derivative finite at distance 0.
-        Rounding of the Gram products, about ``1e-7 (qq + kk)`` in float32,
-        should be below it.
+        ``ε > 0``, a squared length, which keeps the derivative finite at distance 0. The rounding of the
+        Gram products, about ``1e-7 (qq + kk)`` in float32, should be below it.
     """
     return _root(_difference(qq, qk, kk), eps)
 
 
 def distance_partials(qq: Tensor, qk: Tensor, kk: Tensor, eps: float) -> GramPartials:
-    """Partial derivatives of :func:`distance`, ``(1/2c, −1/c, 1/2c)`` with ``c`` the cost."""
+    """Return partial derivatives of :func:`distance`, ``(1/2c, −1/c, 1/2c)`` with ``c`` the cost."""
     inverse = _inverse_root(_difference(qq, qk, kk), eps)
     half = inverse * 0.5
     return GramPartials(qq=half, qk=inverse.neg_(), kk=half)
 
 
 def area(qq: Tensor, qk: Tensor, kk: Tensor, eps: float) -> Tensor:
-    """``√(max(qq kk − qk², 0) + ε)``, of the broadcast shape; ``eps`` is a squared area."""
+    """Return ``√(max(qq kk − qk², 0) + ε)``, in the broadcast shape; ``eps`` is a squared area."""
     return _root(_gram_determinant(qq, qk, kk), eps)
 
 
 def area_partials(qq: Tensor, qk: Tensor, kk: Tensor, eps: float) -> GramPartials:
-    """Partial derivatives of :func:`area`, ``(kk/2c, −qk/c, qq/2c)`` with ``c`` the cost."""
+    """Return partial derivatives of :func:`area`, ``(kk/2c, −qk/c, qq/2c)`` with ``c`` the cost."""
     half = _inverse_root(_gram_determinant(qq, qk, kk), eps).mul_(0.5)
     # 1/c is at most ε^−½: below this bound the product with 1/2c cannot overflow.
     largest = torch.finfo(half.dtype).max * min(1.0, math.sqrt(eps))
@@ -80,7 +78,7 @@ def area_partials(qq: Tensor, qk: Tensor, kk: Tensor, eps: float) -> GramPartial
 
 
 def square_distances(x: Tensor, c: Tensor) -> Tensor:
-    """``|x_i − c_j|² >= 0`` for ``x (N, m)`` and ``c (J, m)``, shape ``(N, J)``, by one matmul.
+    """Return ``|x_i − c_j|² >= 0`` for ``x (N, m)`` and ``c (J, m)``, shape ``(N, J)``, by one matmul.
 
     The mean of ``c`` is subtracted from both first: the rounding error grows with
     the distance from the origin.
@@ -92,7 +90,7 @@ def square_distances(x: Tensor, c: Tensor) -> Tensor:
 
 
 def tree_sum(x: Tensor) -> Tensor:
-    """The sum of all entries, a scalar tensor, in an order that does not depend on the number of threads."""
+    """Return the sum of all entries, a scalar tensor, in an order independent of the number of threads."""
     x = x.reshape(-1)
     while len(x) > _SERIAL:
         x = pad(x, (0, -len(x) % _ROW)).view(-1, _ROW).sum(1)
@@ -100,29 +98,29 @@ def tree_sum(x: Tensor) -> Tensor:
 
 
 def _shape(*tensors: Tensor) -> tuple[int, ...]:
-    """Their broadcast shape; the function of torch imports sympy, which takes half a second."""
+    """Return the broadcast shape of tensors; torch's function imports sympy, which takes half a second."""
     return np.broadcast_shapes(*(tensor.shape for tensor in tensors))
 
 
 def _difference(qq: Tensor, qk: Tensor, kk: Tensor) -> Tensor:
-    """``qq + kk − 2qk``; ``±inf`` on overflow, never NaN for Gram products (``qq, kk >= 0``)."""
+    """Return ``qq + kk − 2qk``; ``±inf`` on overflow, never NaN for Gram products (``qq, kk >= 0``)."""
     shape = _shape(qq, qk, kk)
     return torch.add(kk, qk.expand(shape), alpha=-2).add_(qq)
 
 
 def _gram_determinant(qq: Tensor, qk: Tensor, kk: Tensor) -> Tensor:
-    """``qq kk − qk²``; ``inf`` on overflow, also of both terms."""
+    """Return ``qq kk − qk²``; ``inf`` on overflow, also of both terms."""
     shape = _shape(qq, qk, kk)
     square = torch.mul(qq.expand(shape), kk).addcmul_(qk, qk, value=-1)
-    # Where the processor does not fuse multiplication and addition, inf − inf leaves NaN.
+    # Processors without fused multiply-add leave inf − inf = NaN.
     return square.nan_to_num_(nan=math.inf, posinf=math.inf)
 
 
 def _root(square: Tensor, eps: float) -> Tensor:
-    """``√(max(square, 0) + ε)`` in place; saturates at infinity."""
+    """Return ``√(max(square, 0) + ε)`` in place; saturates at infinity."""
     return square.clamp_(min=0, max=torch.finfo(square.dtype).max).add_(eps).sqrt_()
 
 
 def _inverse_root(square: Tensor, eps: float) -> Tensor:
-    """``1/√(square + ε)`` in place, 0 where ``square <= 0`` and at infinity."""
+    """Return ``1/√(square + ε)`` in place, 0 where ``square <= 0`` and at infinity."""
     return torch.threshold_(square, 0, math.inf).add_(eps).rsqrt_()

@@ -34,7 +34,8 @@ from lior.errors import UsageError
 Numbers: TypeAlias = "float | Sequence[float] | Tensor"
 
 _SLOWEST, _FASTEST, _RATIO = 0.4, 3.5, 3.0
-"""Rates of the power law's poles: from ``0.4 / horizon`` to 3.5, at most a factor 3 apart.
+"""Slowest and fastest rate of the power law's poles (the slowest over ``horizon``), and their largest
+ratio.
 
 With these the relative error stays below 1e-2 for every exponent in (0, 2]."""
 
@@ -52,7 +53,7 @@ class Kernel(NamedTuple):
 
 
 def exponential(alpha: Numbers, beta: Numbers) -> Kernel:
-    """``K(t) = α e^{-βt}``, one pole for every ``α`` and ``β`` (broadcast).
+    """Return ``K(t) = α e^{-βt}``, one pole for every ``α`` and ``β`` (broadcast).
 
     Raises
     ------
@@ -63,7 +64,7 @@ def exponential(alpha: Numbers, beta: Numbers) -> Kernel:
 
 
 def oscillation(eta: Numbers, omega: Numbers, phi: Numbers, zeta: Numbers) -> Kernel:
-    """``K(t) = η cos(ωt + φ) e^{-ζt}``, one pole for every set of values (broadcast).
+    """Return ``K(t) = η cos(ωt + φ) e^{-ζt}``, one pole for every set of values (broadcast).
 
     Frequency ``ω`` and phase ``φ`` are in radians (per step), the rate ``ζ`` is per step.
 
@@ -82,7 +83,7 @@ def oscillation(eta: Numbers, omega: Numbers, phi: Numbers, zeta: Numbers) -> Ke
 
 
 def power_law(delta: float, horizon: float, *, xi: float = 0.0) -> Kernel:
-    """``K(t) ≈ t^{-δ} e^{-ξ t}`` for ``1 <= t <= horizon``, relative error below 1e-2.
+    """Return ``K(t) ≈ t^{-δ} e^{-ξ t}`` for ``1 <= t <= horizon``, relative error below 1e-2.
 
     The exponential is exact: it is added to the rate of each pole.
 
@@ -124,7 +125,7 @@ def power_law(delta: float, horizon: float, *, xi: float = 0.0) -> Kernel:
 
 
 def concatenate(*kernels: Kernel) -> Kernel:
-    """The sum of ``kernels``: all their poles with all their coefficients."""
+    """Return the sum of ``kernels``: all their poles with all their coefficients."""
     return Kernel(torch.cat([k.poles for k in kernels]), torch.cat([k.coeff for k in kernels]))
 
 
@@ -133,7 +134,8 @@ def _log_spaced(low: float, high: float, count: int) -> Tensor:
 
 
 def _least_squares(a: Tensor, b: Tensor) -> Tensor:
-    """The ``w (P,)`` that minimises ``‖a w - b‖``, by modified Gram-Schmidt on ``a`` with ``b`` appended.
+    """Return the ``w (P,)`` that minimises ``‖a w - b‖``, by modified Gram-Schmidt on ``a`` with ``b``
+    appended.
 
     As accurate as Householder's method (Björck 1967). The rounding of LAPACK depends
     on the alignment of memory; this method always gives the same bits, as the initial
@@ -158,22 +160,22 @@ def _least_squares(a: Tensor, b: Tensor) -> Tensor:
 
 
 def powers(poles: Tensor, length: int) -> Tensor:
-    """``λ_p^j`` for ``j = 0 .. length - 1``, complex ``(length, P)``."""
+    """Return ``λ_p^j`` for ``j = 0 .. length - 1``, complex ``(length, P)``."""
     exponents = torch.arange(length, device=poles.device, dtype=poles.real.dtype)[:, None]
     # In polar form a pole of 0 has the power 0^0 = 1, and a real pole has real powers.
     return torch.polar(poles.abs() ** exponents, poles.angle() * exponents)
 
 
 def impulse(poles: Tensor, coeff: Tensor, length: int) -> Tensor:
-    """The kernel ``K(0) .. K(length - 1)``: real ``(length,)``, or ``(length, d)`` for ``coeff (P, d)``."""
+    """Return the real kernel ``K(0) .. K(length - 1)``; it is ``(length, d)`` for ``coeff (P, d)``."""
     return (powers(poles, length) @ coeff).real
 
 
 def impulse_pullback(poles: Tensor, dk: Tensor) -> Tensor:
-    """Derivatives of ``sum(dk * impulse)`` to the coefficients.
+    """Return derivatives of ``sum(dk * impulse)`` with respect to the coefficients.
 
-    ``dk`` has the shape of the impulse response. The result has the shape of ``coeff``; its real
-    and imaginary parts are the derivatives to the real and imaginary parts.
+    ``dk`` has the shape of the impulse response. The result has the shape of ``coeff``; its real and
+    imaginary parts are the derivatives with respect to the real and imaginary parts.
     """
     basis = powers(poles, dk.shape[0])
     return basis.conj().T @ dk.to(basis.dtype)
@@ -223,7 +225,7 @@ def _per_channel(coeff: Tensor) -> Tensor:
 
 
 def _toeplitz(kernel: Tensor) -> Tensor:
-    """``T[i, j] = K(i - j)``, zero above the diagonal: ``(C, C, d)`` from ``(C, d)``."""
+    """Return ``T[i, j] = K(i - j)``, zero above the diagonal: ``(C, C, d)`` from ``(C, d)``."""
     time = torch.arange(kernel.shape[0], device=kernel.device)
     lag = time[:, None] - time
     return kernel[lag.clamp(min=0)] * (lag >= 0)[..., None]

@@ -1,8 +1,8 @@
 """The metric ``g = Ω² Q diag(λ) Qᵀ + U diag(D) Uᵀ``, its matrix and its root.
 
-Every function is pure and keeps dtype and device. The root
-``A = [Ω Λ^½ Qᵀ ; D^½ Uᵀ]`` satisfies ``AᵀA = g``, so distances under ``g`` are
-Euclidean distances between ``A z``; it is ``(n + r, n)`` and needs no factorisation.
+Every function is pure and preserves dtype and device. The root ``A = [Ω Λ^½ Qᵀ ; D^½ Uᵀ]`` satisfies ``AᵀA
+= g``, so distances under ``g`` are Euclidean distances between ``A z``. It is ``(n + r, n)`` and needs no
+factorisation.
 """
 
 from __future__ import annotations
@@ -19,32 +19,32 @@ WEIGHT_MIN, WEIGHT_MAX = 1e-8, 1e2
 
 
 def cast(form: MetricForm, dtype: torch.dtype) -> MetricForm:
-    """The same metric with every field in ``dtype``."""
+    """Return the same metric with every field in ``dtype``."""
     q = None if form.q is None else form.q.to(dtype)
     return MetricForm(q, *(field.to(dtype) for field in (form.lam, form.omega2, form.u, form.d)))
 
 
 def root(form: MetricForm) -> Tensor:
-    """The rectangular root ``A (n + r, n)`` with ``AᵀA = g``."""
+    """Return the rectangular root ``A (n + r, n)`` with ``AᵀA = g``."""
     scales = _axis_scales(form)
     top = scales.diag() if form.q is None else scales[:, None] * form.q.mT
     return torch.cat([top, form.d.sqrt()[:, None] * form.u.mT])
 
 
 def dense(form: MetricForm) -> Tensor:
-    """The matrix ``g (n, n)``."""
+    """Return the matrix ``g (n, n)``."""
     axes = form.omega2 * form.lam
     g = axes.diag() if form.q is None else (form.q * axes) @ form.q.mT
     return g + (form.u * form.d) @ form.u.mT
 
 
 def root_pullback(form: MetricForm, droot: Tensor) -> MetricForm:
-    """Derivatives of ``sum(droot * root(form))`` with respect to the fields of ``form``.
+    """Return derivatives of ``sum(droot * root(form))`` with respect to the fields of ``form``.
 
     Parameters
     ----------
     form
-        Where to differentiate.
+        Metric at which to differentiate.
     droot
         Derivatives with respect to the root, ``(n + r, n)``.
 

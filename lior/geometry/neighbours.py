@@ -1,10 +1,9 @@
 """Cells of near coordinates: centres by k-means, and inverted lists for approximate nearest neighbours.
 
-Centres come from Lloyd's algorithm (S. Lloyd, 1982). An inverted list (J. Sivic and
-A. Zisserman, 2003) holds the items of a cell; the scorer compares a query with the
-items of the few cells whose centres are nearest to it. The search is approximate:
-features that are near to each other have a low cost under a product that is a
-distance, under other products they may not.
+Centres come from Lloyd's algorithm (S. Lloyd, 1982). An inverted list (J. Sivic and A. Zisserman, 2003)
+holds the items of a cell. The scorer compares a query with the items of the few cells whose centres are
+nearest to it. The search is approximate: near features have a low cost under a product that is a distance;
+under other products they may not.
 """
 
 from __future__ import annotations
@@ -21,16 +20,16 @@ from lior.geometry.gram import square_distances
 from lior.interfaces import Features, Scorer
 
 _ROUNDS = 8
-"""Rounds of Lloyd's algorithm."""
+"""Number of rounds of Lloyd's algorithm."""
 _SAMPLE_PER_CELL = 16
 _BLOCK = 1 << 22
-"""Largest number of distances in memory at a time."""
+"""Maximum number of distances in memory at a time."""
 
 
 def cell_centres(z: Tensor, root: Tensor, count: int, *, generator: Generator) -> Tensor:
-    """K-means centres ``(J, n)`` of the coordinates ``z (N, n)``, ``J = min(count, N)``.
+    """Return K-means centres ``(J, n)`` of the coordinates ``z (N, n)``, ``J = min(count, N)``.
 
-    Distances are those of the metric with ``root (m, n)``. A cell without points keeps its centre.
+    Distances are measured in the metric with ``root (m, n)``. A cell without points keeps its centre.
     """
     count = min(count, len(z))
     pick = torch.randperm(len(z), generator=generator, device=generator.device)[:count]
@@ -47,13 +46,13 @@ class Visit(NamedTuple):
     """A cell and the queries that search it."""
 
     rows: Tensor
-    """The queries, int64 ``(M,)``."""
+    """Indices of the queries, int64 ``(M,)``."""
     turn: Tensor
-    """Rank of the cell among those of each query, int64 ``(M,)``."""
+    """Rank of the cell among the cells of each query, int64 ``(M,)``."""
     items: slice
     """Its items, in the order of the index."""
     scores: Tensor
-    """``(M, items)``."""
+    """Scores, ``(M, items)``."""
 
 
 @attrs.frozen
@@ -64,7 +63,7 @@ class CellIndex:
     centres: Tensor
     """Features of the centres ``(J, p)``."""
     features: Features
-    """Of the items, cell after cell."""
+    """Features of the items, cell after cell."""
     position: Tensor
     """Number of each item in the text or in ``z``, int64 ``(N,)``, as the caller counts them."""
     begins: tuple[int, ...]
@@ -87,9 +86,9 @@ class CellIndex:
         return cls(scorer, centres, features.rows(order), position[order], begins)
 
     def groups(self, count: int, size: int, *, generator: Generator) -> Tensor:
-        """``count`` random items, int64, every ``size`` of them in a row from the same cell.
+        """Draw ``count`` random items, int64, each run of ``size`` from the same cell.
 
-        Each is uniform among the items: its cell is that of a random item, with replacement.
+        Each is uniform among the items: its cell is the cell of a random item, with replacement.
         """
         total, device = len(self.position), self.position.device
         seeds = torch.randint(total, (-(-count // size), 1), generator=generator, device=device)
@@ -100,7 +99,7 @@ class CellIndex:
         return self.position[(low + (shares * (high - low)).long()).flatten()[:count]]
 
     def visits(self, z: Tensor, probes: int) -> Iterator[Visit]:
-        """Queries ``z (Q, n)`` with the items of the ``probes`` cells nearest to each, cell by cell."""
+        """Yield queries ``z (Q, n)`` with the items of the ``probes`` cells nearest to each, cell by cell."""
         queries = self.scorer.features(z, query=True)
         probed = _nearest(queries.f, self.centres, min(probes, len(self.centres)))
         order = probed.flatten().argsort(stable=True)
@@ -113,7 +112,7 @@ class CellIndex:
                 yield Visit(rows, pairs % probed.shape[1], items, scores)
 
     def search(self, z: Tensor, at: Tensor, count: int, *, probes: int, exclude: int) -> Tensor:
-        """Of each query the ``count`` items of highest score, int64 ``(Q, count)``; -1 where there are fewer.
+        """Return the ``count`` items of highest score for each query, int64 ``(Q, count)``; -1 fills up.
 
         Parameters
         ----------
@@ -137,7 +136,7 @@ class CellIndex:
 
 
 def _nearest(f: Tensor, centres: Tensor, count: int) -> Tensor:
-    """The nearest ``count`` of ``centres (J, p)`` to each of ``f (N, p)``, ``(N, count)``."""
+    """Return the nearest ``count`` of ``centres (J, p)`` to each of ``f (N, p)``, ``(N, count)``."""
 
     def nearest(part: Tensor) -> Tensor:
         distances = square_distances(part, centres)

@@ -25,11 +25,11 @@ from lior.geometry.metric import SCALE_MAX, SCALE_MIN, WEIGHT_MAX, WEIGHT_MIN
 from lior.interfaces import MetricForm, State
 
 _INITIAL_WEIGHT = 0.1
-"""``D`` of a fresh state: a small part of the metric, yet far from 0, where its gradient fades."""
+"""Initial ``D``: a small part of the metric, yet far from 0, where its gradient vanishes."""
 
 
 def init(n: int, *, rank: int = 0, spread: float = 0.0, generator: Generator) -> State:
-    """Fresh entries, float32 on the generator's device.
+    """Return initial entries, float32 on the generator's device.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def init(n: int, *, rank: int = 0, spread: float = 0.0, generator: Generator) ->
 
 
 def form(state: State, q: Tensor | None = None) -> MetricForm:
-    """The metric of the entries in ``state`` and of the rotation ``q``."""
+    """Return the metric of the entries in ``state`` and of the rotation ``q``."""
     return MetricForm(
         q=q,
         lam=state["log_lam"].exp(),
@@ -70,7 +70,7 @@ def form(state: State, q: Tensor | None = None) -> MetricForm:
 
 
 def pullback(state: State, dform: MetricForm) -> State:
-    """Derivatives with respect to the four entries, given those with respect to the form."""
+    """Return derivatives with respect to the four entries, given those with respect to the form."""
     return {
         "log_lam": dform.lam * state["log_lam"].exp(),
         "log_omega": dform.omega2 * 2 * (2 * state["log_omega"]).exp(),
@@ -80,7 +80,8 @@ def pullback(state: State, dform: MetricForm) -> State:
 
 
 def project(state: State) -> State:
-    """``state`` with the four entries in range: ``λ``, ``Ω²`` and ``D`` clamped, columns of ``U`` unit."""
+    """Return ``state`` with the four entries in range: ``λ``, ``Ω²`` and ``D`` clamped, columns of ``U``
+    unit."""
     low, high = math.log(SCALE_MIN), math.log(SCALE_MAX)
     return {
         **state,
@@ -92,10 +93,10 @@ def project(state: State) -> State:
 
 
 def unit_columns(u: Tensor) -> Tensor:
-    """``u (n, r)`` with columns of length 1.
+    """Normalise the columns of ``u (n, r)`` to length 1.
 
-    A column that is unit up to rounding is returned bit for bit; a zero
-    column, which has no direction, becomes the first basis vector.
+    A column that is unit up to rounding is returned bit for bit. A zero column, which has no direction,
+    becomes the first basis vector.
     """
     peak = u.abs().amax(dim=0)
     first = torch.zeros_like(u)
@@ -108,7 +109,7 @@ def unit_columns(u: Tensor) -> Tensor:
 
 
 def _softplus(x: Tensor) -> Tensor:
-    # torch goes over to x at the threshold; at its default of 20 that is off by 2e-9.
+    # torch switches to x at the threshold; at its default of 20 that has an error of 2e-9.
     return torch.nn.functional.softplus(x, threshold=40)
 
 

@@ -1,20 +1,18 @@
 """Free and nudged phase of retrieval, and the difference that learning follows.
 
-The energy of memory item ``i`` is ``E_i = -S_i`` with scores ``S``; the free
-phase is ``w = softmax(S)``, the phase nudged by the observed token is
-``w_b = softmax(S + b·1[y_i = y])``. For any parameter,
+The energy of memory item ``i`` is ``E_i = -S_i`` with scores ``S``. The free phase is ``w = softmax(S)``;
+the phase nudged by the observed token is ``w_b = softmax(S + b·1[y_i = y])``. For any parameter,
 
-    (<∂E>_b - <∂E>_0) / b = -Σ_i (w_b - w)_i / b · ∂S_i,
+    (<∂E>_b - <∂E>_0) / b = -Σ_i (w_b - w)_i / b · ∂S_i.
 
-the equilibrium-propagation estimate (B. Scellier and Y. Bengio, 2017) with
-both phases in closed form; as ``b → 0`` it tends to the gradient of ``-p(y)``.
-At ``b = ∞`` (outputs clamped) the difference is not divided by ``b``: it is the
-exact gradient of ``-log p(y)`` (contrastive Hebbian learning, J. Movellan, 1991).
+This is the equilibrium-propagation estimate (B. Scellier and Y. Bengio, 2017) with both phases in closed
+form. As ``b → 0`` it tends to the gradient of ``-p(y)``. At ``b = ∞`` (outputs clamped) the difference is
+not divided by ``b``: it is the exact gradient of ``-log p(y)`` (contrastive Hebbian learning, J. Movellan,
+1991).
 
-The likelihood is smoothed: with probability ``ε`` a token comes from the
-uniform distribution instead of the memory, ``p = (1 - ε) Σ w_i 1[y_i = y] + ε/V``.
-The clamped phase then weights each query by the posterior probability that its
-token comes from the memory; with a finite nudge ``ε`` has no effect.
+The likelihood is smoothed, ``p = (1 - ε) Σ w_i 1[y_i = y] + ε/V``: with probability ``ε`` a token comes
+from the uniform distribution instead of the memory. The clamped phase then weights each query by the
+posterior probability that its token comes from the memory. ``ε`` has no effect on finite nudges.
 """
 
 from __future__ import annotations
@@ -30,30 +28,30 @@ class Phases(NamedTuple):
     """Derivatives of the mean loss with respect to the scores, and that loss."""
 
     d_scores: Tensor
-    """``(B, K)``."""
+    """Derivatives with respect to the scores, ``(B, K)``."""
     loss: Tensor
-    """Scalar, nats."""
+    """The mean loss, a scalar, in nats."""
 
 
 def hit_rate(weights: Tensor, same: Tensor) -> Tensor:
-    """``Σ_i w_i 1[y_i = y]``, ``(B,)``."""
+    """Return ``Σ_i w_i 1[y_i = y]``, ``(B,)``."""
     return (weights * same).sum(1)
 
 
 def loss_of(hits: Tensor, *, smoothing: float, vocab: int) -> Tensor:
-    """Mean of ``-log((1 - ε) hits + ε/V)`` in nats."""
+    """Return the mean of ``-log((1 - ε) hits + ε/V)`` in nats."""
     return -((1 - smoothing) * hits + smoothing / vocab).log().mean()
 
 
 def free_weights(scores: Tensor) -> Tensor:
-    """``softmax(S)`` over items; a row without any item (all ``-inf``) has weights 0."""
+    """Return ``softmax(S)`` over items; a row without any item (all ``-inf``) has weights 0."""
     top = scores.amax(1, keepdim=True).clamp(min=torch.finfo(scores.dtype).min)
     weights = (scores - top).exp_()
     return weights.div_(weights.sum(1, keepdim=True).clamp(min=torch.finfo(scores.dtype).tiny))
 
 
 def phases(scores: Tensor, same: Tensor, nudge: float, *, smoothing: float, vocab: int) -> Phases:
-    """Difference of the nudged and the free phase per unit of nudge.
+    """Return the difference of the nudged and the free phase per unit of nudge.
 
     Parameters
     ----------

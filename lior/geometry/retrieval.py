@@ -5,10 +5,9 @@ The same composition serves every combination of plugins:
     z = encoder(context)        y = A z, AᵀA = g        f = lift(y)
     cost = product(f_q·f_q, f_q·f_k, f_k·f_k)            S = -β R cost
 
-Only ``A``, the lift and the Gram products connect the parts, so distances to
-the whole memory are one matrix product, and one chain of vector-Jacobian
-products (:meth:`Geometry.phases`) gives the derivative of a function of the
-scores with respect to every parameter.
+Only ``A``, the lift and the Gram products connect the parts. So distances to the whole memory are one
+matrix product. One chain of vector-Jacobian products (:meth:`Geometry.phases`) gives a function's
+derivative with respect to every parameter, from its derivative with respect to the scores.
 """
 
 from __future__ import annotations
@@ -37,11 +36,11 @@ from lior.interfaces import (
 from lior.tensors import add_prefix, sub
 
 _LARGEST_TABLE = 1 << 23
-"""Most numbers of a table of cells."""
+"""Maximum number of values in a table of cells."""
 
 
 class Part(NamedTuple):
-    """Queries of a batch in a row, and the items that these are compared with."""
+    """Consecutive queries of a batch, and the items that they are compared with."""
 
     queries: slice
     items: Tensor | slice
@@ -64,10 +63,10 @@ class Batch(NamedTuple):
     item_tokens: Tensor
     """int64 ``(K,)``."""
     parts: tuple[Part, ...]
-    """Each query is in one of them."""
+    """Parts of the batch; each query is in one of them."""
 
     def same_token(self, part: Part) -> Tensor:
-        """``1[y_i = y]`` for the queries and items of ``part``, boolean."""
+        """Return ``1[y_i = y]`` for the queries and items of ``part``, boolean."""
         queries, items = self.query_tokens[part.queries], self.item_tokens[part.items]
         return queries.short()[:, None] == items.short()[None]
 
@@ -81,12 +80,12 @@ class _Side(NamedTuple):
 
 
 PARTS = ("encoder", "frame", "rsource", "product")
-"""The kinds of plugin that make a geometry."""
+"""The kinds of plugin that form a geometry."""
 
 
 @attrs.frozen(kw_only=True)
 class Geometry:
-    """The plugins of the geometry; its numbers are a flat state.
+    """The plugins of the geometry; their parameters are a flat state.
 
     Entries are named ``encoder.table``, ``frame.theta`` and so on, and ``log_beta``.
     """
@@ -105,7 +104,7 @@ class Geometry:
         return {part: getattr(self, part) for part in PARTS}
 
     def init(self, *, generator: Generator) -> State:
-        """Fresh state of all parts; ``β`` starts at 1."""
+        """Return the initial state of all parts; ``β`` starts at 1."""
         n = self.encoder.n
         frame = self.frame.init(n, generator=generator)
         rows = len(metric.root(self.frame.form(frame)))
@@ -118,7 +117,7 @@ class Geometry:
         )
 
     def learned(self, state: State) -> State:
-        """The entries that an updater may move."""
+        """Return the entries that an updater may move."""
         names = [f"{part}.{k}" for part, plugin in self._parts.items() for k in plugin.learned]
         return {name: state[name] for name in [*names, "log_beta"] if name in state}
 
@@ -129,7 +128,7 @@ class Geometry:
         return state | {"log_beta": state["log_beta"].clamp(-9.21, 9.21)}
 
     def prepare(self, state: State, sample: Iterable[tuple[Tensor, Tensor]]) -> State:
-        """Let an encoder with statistics observe a sample of the text; without one nothing is read of it."""
+        """Let an encoder with statistics observe a sample of the text; other encoders do not read it."""
         if not isinstance(self.encoder, ObservingEncoder):
             return state
         return state | add_prefix("encoder", self.encoder.observe(sub(state, "encoder"), sample))
@@ -144,11 +143,11 @@ class Geometry:
     # --- forward ---
 
     def scorer(self, state: State) -> Retrieval:
-        """The scorer of memories at ``state``."""
+        """Return the scorer of memories at ``state``."""
         return Retrieval(geometry=self, state=state)
 
     def loss(self, state: State, batch: Batch) -> Tensor:
-        """Mean retrieval loss of ``batch`` in nats, a scalar tensor."""
+        """Return the mean retrieval loss of ``batch`` in nats, a scalar tensor."""
         scorer, queries, items = self._sides(state, batch)
         losses = []
         for part in batch.parts:
@@ -159,7 +158,7 @@ class Geometry:
         return torch.stack(losses).sum()
 
     def phases(self, state: State, batch: Batch, nudge: float) -> tuple[State, Tensor]:
-        """The two-phase statistic of every learned entry, and the free phase's loss."""
+        """Return the two-phase statistic of every learned entry, and the free phase's loss."""
         scorer, queries, items = self._sides(state, batch)
         flow = _Flow(self, sub(state, "product"), scorer, queries, items)
         losses = []
@@ -191,7 +190,8 @@ class Geometry:
     # --- backward ---
 
     def _pullback(self, state: State, batch: Batch, flow: _Flow) -> State:
-        """Derivatives with respect to the learned entries, from those to the features of both sides."""
+        """Return derivatives with respect to the learned entries, from those with respect to both sides'
+        features."""
         scorer, product, grads = flow.scorer, sub(state, "product"), flow.grads
         d_root = torch.zeros_like(scorer.root)
         d_z = []
@@ -216,7 +216,7 @@ class Geometry:
 
 
 class _Flow:
-    """Sums over the parts of a batch: derivatives to the features of both sides and to scalars."""
+    """Sums over the parts of a batch: derivatives with respect to both sides' features and to scalars."""
 
     def __init__(
         self, geometry: Geometry, product: State, scorer: Retrieval, queries: _Side, items: _Side
@@ -271,16 +271,17 @@ class Retrieval:
         self._product = sub(state, "product")
         self._medium = sub(state, "rsource")
         self._known: tuple[Tensor, Features] | None = None
-        """Coordinates of items that were mapped last, and their features."""
+        """Coordinates of the items mapped last, and their features."""
 
     def fixed(self, z: Tensor) -> Features:
-        """Features of the items ``z (N, n)`` in the dtype of the geometry; kept while ``z`` is the same."""
+        """Return features of the items ``z (N, n)`` in the geometry's dtype, cached while ``z`` is the
+        same."""
         if self._known is None or self._known[0] is not z:
             self._known = z, self.features(z.to(self.root), query=False)
         return self._known[1]
 
     def nearest(self, z: Tensor, items: Features) -> Tensor:
-        """The item of highest score for each query ``z (N, n)``, int64 ``(N,)``.
+        """Return the item of highest score for each query ``z (N, n)``, int64 ``(N,)``.
 
         The resilience of a query is left out: it scales all its scores by one factor.
         """
@@ -288,7 +289,7 @@ class Retrieval:
         return self.scores(Features(f, (f * f).sum(1), None), items).argmax(1)
 
     def cell_table(self, centres: Tensor) -> CellTable | None:
-        """:meth:`nearest` of ``centres (J, n)`` as a table; ``None`` where it is no sum over tokens.
+        """Return :meth:`nearest` of ``centres (J, n)`` as a table; ``None`` if it is no sum over tokens.
 
         The nearest ``k`` has the largest ``2 y·y_k − y_k·y_k``, and ``y`` is a sum over tokens if ``z`` is.
         """
@@ -306,7 +307,7 @@ class Retrieval:
         return self.geometry.product.lift(self._product, y, query=query)
 
     def side(self, z: Tensor, *, query: bool) -> _Side:
-        """Mapped coordinates and features of coordinates ``z (N, n)``."""
+        """Return mapped coordinates and features of coordinates ``z (N, n)``."""
         geometry = self.geometry
         y = z @ self.root.T
         f = self._lift(y, query=query)
@@ -315,11 +316,11 @@ class Retrieval:
         return _Side(z, y, Features(f, (f * f).sum(1), resilience))
 
     def features(self, z: Tensor, *, query: bool) -> Features:
-        """Features of coordinates ``z (N, n)``."""
+        """Return features of coordinates ``z (N, n)``."""
         return self.side(z, query=query).features
 
     def scores(self, queries: Features, items: Features) -> Tensor:
-        """``S = -β R cost``, ``(B, K)``, all ``<= 0``."""
+        """Return ``S = -β R cost``, ``(B, K)``, all ``<= 0``."""
         product = self.geometry.product
         if is_pairwise(product):
             cost = product.pair_cost(queries.f, items.f, self._product)
@@ -329,7 +330,7 @@ class Retrieval:
         return self.scale(cost, queries.resilience, items.resilience)
 
     def scale(self, values: Tensor, rq: Tensor | None, rk: Tensor | None) -> Tensor:
-        """``-β R · values``; with resilience on both sides ``R`` is the geometric mean."""
+        """Return ``-β R · values``; with resilience on both sides ``R`` is the geometric mean."""
         row = -self.beta if rq is None else -self.beta * rq[:, None] ** self.exponent
         values = values * row
         return values if rk is None else values.mul_(rk[None] ** self.exponent)
@@ -338,7 +339,7 @@ class Retrieval:
 def _cost_pullback(
     product: AttentionProduct, params: State, fq: Features, fk: Features, d_cost: Tensor
 ) -> tuple[Tensor, Tensor, State]:
-    """Derivatives of ``sum(d_cost * cost)`` with respect to both features and the scalars of the cost."""
+    """Return derivatives of ``sum(d_cost * cost)`` with respect to both features and the cost's scalars."""
     if is_pairwise(product):
         ends = ((fq.f, fk.f, d_cost), (fk.f, fq.f, d_cost.mT))
         d_q, d_k = (
@@ -355,7 +356,7 @@ def _cost_pullback(
 
 
 def _weigh(scores: Tensor, part: Part) -> Tensor:
-    """Scores with the weights of items that represent several."""
+    """Return scores with the weights of items that represent several."""
     return scores if part.log_weight is None else scores + part.log_weight
 
 

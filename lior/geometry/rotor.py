@@ -1,17 +1,14 @@
 """Rotations ``Q = Q_1 Q_2 ... Q_L`` as layers of Givens rotations in disjoint planes.
 
-Layer ``l`` turns ``n // 2`` planes ``(i, j)`` at once, each by its own angle:
-``G(i, j, θ)`` has ``cos θ`` at ``ii`` and ``jj``, ``−sin θ`` at ``ij`` and
-``+sin θ`` at ``ji``. The planes follow the circle method of a round-robin
-tournament, so that :func:`cycle` layers turn every plane once and have as many
-angles as ``SO(n)`` has dimensions. ``Q`` is orthogonal with determinant +1
-for all angles, however they were updated.
+Layer ``l`` turns ``n // 2`` planes ``(i, j)`` at once, each by its own angle. ``G(i, j, θ)`` has ``cos θ``
+at ``ii`` and ``jj``, ``−sin θ`` at ``ij`` and ``+sin θ`` at ``ji``. The planes follow the circle method of
+a round-robin tournament. So :func:`cycle` layers turn every plane once and have as many angles as ``SO(n)``
+has dimensions. ``Q`` is orthogonal with determinant +1 for all angles, however they were updated.
 
-The derivative uses ``∂G/∂θ = J G`` with the plane's generator ``J``. With
-``P_l = Q_1 ... Q_{l−1}`` it becomes ``∂⟨dQ, Q⟩/∂θ = ⟨P_lᵀ (dQ Qᵀ) P_l, J⟩``,
-so that one matrix, turned a layer further each time, gives all angles in
-``O(L n²)``. (Sequences of plane rotations: Golub and Van Loan, *Matrix
-Computations*, 4th ed., section 5.1.)
+The derivative uses ``∂G/∂θ = J G`` with the plane's generator ``J``. With ``P_l = Q_1 ... Q_{l−1}`` it
+becomes ``∂⟨dQ, Q⟩/∂θ = ⟨P_lᵀ (dQ Qᵀ) P_l, J⟩``. So one matrix, turned a layer further each time, gives all
+angles in ``O(L n²)``. (Sequences of plane rotations: Golub and Van Loan, *Matrix Computations*, 4th ed.,
+section 5.1.)
 
 Shapes, with ``L >= 1`` layers: ``theta (L, n // 2)``, ``planes (L, n // 2, 2)`` int64, ``x (..., n)``.
 """
@@ -26,12 +23,13 @@ from torch import Tensor
 
 
 def cycle(n: int) -> int:
-    """Layers after which every plane of ``R^n`` was turned once: ``n − 1``, or ``n`` for odd ``n``."""
+    """Return the layers that turn every plane of ``R^n`` once: ``n − 1``, or ``n`` for odd ``n``."""
     return n - 1 + n % 2
 
 
 def schedule(n: int, layers: int, *, device: torch.device | str = "cpu") -> Tensor:
-    """Planes of each layer, int64 ``(layers, n // 2, 2)``, ``i < j``; repeats after :func:`cycle` layers.
+    """Return the planes of each layer, int64 ``(layers, n // 2, 2)``, ``i < j``; repeats after
+    :func:`cycle` layers.
 
     Examples
     --------
@@ -51,7 +49,7 @@ def schedule(n: int, layers: int, *, device: torch.device | str = "cpu") -> Tens
 
 
 def matrix(theta: Tensor, planes: Tensor, n: int) -> Tensor:
-    """``Q (n, n)``, of the dtype of ``theta``."""
+    """Return ``Q (n, n)``, in the dtype of ``theta``."""
     # In float64 and rounded once: in float32, 63 layers would lose orthogonality beyond 1e-6.
     q = torch.eye(n, dtype=torch.float64, device=theta.device)
     # Layer by layer Qᵀ is applied to the rows, the unit vectors e_i; Qᵀ e_i is row i of Q.
@@ -61,7 +59,7 @@ def matrix(theta: Tensor, planes: Tensor, n: int) -> Tensor:
 
 
 def pullback(theta: Tensor, planes: Tensor, dq: Tensor) -> Tensor:
-    """Derivatives of ``sum(dq * Q)``, ``dq (n, n)``, with respect to ``theta``; its shape."""
+    """Return derivatives of ``sum(dq * Q)``, ``dq (n, n)``, with respect to ``theta``, in its shape."""
     n = dq.shape[-1]
     moment = dq @ matrix(theta, planes, n).mT
     moment = moment - moment.mT
@@ -74,7 +72,7 @@ def pullback(theta: Tensor, planes: Tensor, dq: Tensor) -> Tensor:
 
 
 def wrap(theta: Tensor) -> Tensor:
-    """``theta`` modulo 2π in ``[−π, π)``; values already there are returned bit for bit."""
+    """Return ``theta`` modulo 2π in ``[−π, π)``; values already there are returned bit for bit."""
     wrapped = torch.remainder(theta + math.pi, 2 * math.pi) - math.pi
     # Rounding may put the remainder of a number just below a multiple of 2π onto it.
     wrapped = torch.where(wrapped >= math.pi, -math.pi, wrapped)
@@ -91,7 +89,7 @@ class _Layer(NamedTuple):
 
 
 def _layers(theta: Tensor, planes: Tensor, n: int) -> list[_Layer]:
-    """The layers' tables; a coordinate without a plane has cosine 1, sine 0 and itself as partner."""
+    """Return the layers' tables; a coordinate without a plane has cosine 1, sine 0 and itself as partner."""
     i, j = planes.unbind(-1)
     count = theta.shape[0]
     cos, sin = theta.cos(), theta.sin()

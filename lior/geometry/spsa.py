@@ -1,17 +1,16 @@
 """Simultaneous perturbation: descent from scalar losses alone (Spall 1992).
 
-With random signs ``Δ`` the slope ``D = (J(θ+cΔ) - J(θ-cΔ)) / 2c`` is the
-derivative along ``Δ``, and ``E[D Δ] = ∇J + O(c²)``: two losses give an
-estimate for any number of parameters. Three things make it usable where a large
-table and a few scalars are learned together.
+With random signs ``Δ`` the slope ``D = (J(θ+cΔ) - J(θ-cΔ)) / 2c`` is the derivative along ``Δ``, and ``E[D
+Δ] = ∇J + O(c²)``. So two losses give an estimate for any number of parameters. Three measures make it
+usable for a large table and a few scalars that are learned together.
 
 * Every tensor is measured in its own unit, its root mean square, so that one
   ``c`` suits all (:func:`units`).
 * The second difference ``κ = (J(θ+cΔ) - 2J(θ) + J(θ-cΔ)) / c²`` estimates the
   trace of the Hessian in these units (Hutchinson 1990). ``D/κ`` is the Newton step
   along ``Δ``: on a parabola stable for every number of parameters.
-* Directions are regenerated from seeds instead of kept (MeZO, Malladi et al.
-  2023), so memory does not grow with their number.
+* Directions are regenerated from seeds instead of stored (MeZO, Malladi et al. 2023), so memory does not
+  grow with their number.
 
 Gains fall as Spall (1998) recommends. All sizes are in units of :func:`units`.
 """
@@ -28,7 +27,7 @@ from torch import Generator, Tensor
 from lior.interfaces import State
 
 FLOOR = 0.1
-"""Smallest unit of a tensor; a tensor of zeros must be moved to be measured."""
+"""Minimum unit of a tensor; a tensor of zeros must be moved to be measured."""
 
 _STEP_DECAY, _PERTURBATION_DECAY = 0.602, 0.101
 
@@ -46,7 +45,7 @@ class Slope(NamedTuple):
     """First and second derivative along one random direction, from two losses."""
 
     seed: int
-    """Regenerates the direction, see :func:`move`."""
+    """Seed of the direction, see :func:`move`."""
     first: float
     """Derivative ``D`` along the direction."""
     second: float
@@ -54,7 +53,7 @@ class Slope(NamedTuple):
 
 
 def gains(step: int, *, learning_rate: float, perturbation: float, stability: float) -> Gains:
-    """``a_k = a / (A + k + 1)^0.602`` and ``c_k = c / (k + 1)^0.101`` of update ``k``.
+    """Return ``a_k = a / (A + k + 1)^0.602`` and ``c_k = c / (k + 1)^0.101`` of update ``k``.
 
     ``a`` is set so that ``a_0 = learning_rate``; ``stability`` is ``A``, the
     number of updates for which the gain stays near that value.
@@ -64,7 +63,7 @@ def gains(step: int, *, learning_rate: float, perturbation: float, stability: fl
 
 
 def units(params: State) -> State:
-    """Unit of every tensor: its root mean square, at least :data:`FLOOR`, shape ``()``."""
+    """Return the unit of every tensor: its root mean square, at least :data:`FLOOR`, shape ``()``."""
     return {name: _rms(p).clamp(min=FLOOR) for name, p in params.items()}
 
 
@@ -73,12 +72,12 @@ def _rms(p: Tensor) -> Tensor:
 
 
 def draw_seeds(count: int, generator: Generator) -> list[int]:
-    """``count`` seeds for directions."""
+    """Draw ``count`` seeds for directions."""
     return torch.randint(2**62, (count,), generator=generator, device=generator.device).tolist()
 
 
 def signs(params: State, seed: int) -> State:
-    """One direction: independent ±1 for every number of ``params``, in its dtype."""
+    """Return one direction: independent ±1 for every number of ``params``, in its dtype."""
     generators: dict[torch.device, Generator] = {}
     direction: State = {}
     # Sorted, because a state read from a file may have its entries in another order.
@@ -92,7 +91,7 @@ def signs(params: State, seed: int) -> State:
 
 
 def move(params: State, unit: State, seeds: Sequence[int], amounts: Sequence[float]) -> State:
-    """``θ + Σ_j amount_j · unit · Δ_j`` with the directions of ``seeds``; ``params`` itself stays."""
+    """Return ``θ + Σ_j amount_j · unit · Δ_j`` with directions from ``seeds``; ``params`` is not changed."""
     moved = dict(params)
     for seed, amount in zip(seeds, amounts, strict=True):
         for name, sign in signs(params, seed).items():
@@ -103,7 +102,7 @@ def move(params: State, unit: State, seeds: Sequence[int], amounts: Sequence[flo
 def probe_direction(
     loss: Callable[[State], float], params: State, unit: State, seed: int, *, distance: float, centre: float
 ) -> Slope:
-    """Slope and curvature along one direction, from two losses.
+    """Return slope and curvature along one direction, from two losses.
 
     Parameters
     ----------
@@ -112,7 +111,7 @@ def probe_direction(
     params, unit
         Parameters and their :func:`units`.
     seed
-        Of the direction.
+        Seed of the direction.
     distance
         Distance to either side, in units.
     centre
@@ -124,11 +123,11 @@ def probe_direction(
 
 
 def newton_amounts(slopes: Sequence[Slope], curvature: float, gain: Gains) -> list[float]:
-    """How far to :func:`move` along every direction: the average of their damped Newton steps.
+    """Return the distance to :func:`move` along every direction: the mean of their damped Newton steps.
 
-    The whole move is no longer than the distance at which the loss was probed: the loss
-    beyond it is unknown, and without curvature the Newton step has no bound. The
-    directions are nearly orthogonal, so lengths add in squares.
+    The whole move is at most as long as the distance at which the loss was probed. The loss beyond it is
+    unknown, and without curvature the Newton step has no bound. The directions are nearly orthogonal, so
+    lengths add in squares.
     """
     count = len(slopes)
     limit = gain.perturbation / math.sqrt(count)

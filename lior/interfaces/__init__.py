@@ -2,18 +2,19 @@
 
 Everything is a ``Protocol``: an implementation needs no base class, only the members named here.
 
-* **Geometry is functional.** Frames, sources, products, encoders and updaters hold nothing but their options.
-  Their numbers are a ``State``, a flat ``dict[str, Tensor]``, which is passed in; methods return new
-  dictionaries and never write into the tensors they were given. ``learned`` names the entries that an updater
-  may move; the other entries are statistics.
+* **Geometry is functional.** Frames, sources, products, encoders and updaters hold only their options.
+  Their parameters are a ``State``, a flat ``dict[str, Tensor]``, which is passed in; methods return new
+  dictionaries and never write into their arguments' tensors. ``learned`` names the entries that an updater
+  may change; the other entries are statistics.
 * **Memories and tokenizers are objects** that change. ``snapshot`` returns the whole content as a ``State``,
   and ``restore`` takes it.
 * **Randomness is explicit.** It comes from the ``torch.Generator`` passed in.
 * **Derivatives are written by hand.** ``pullback`` methods map the derivative of a scalar with respect to the
   output to derivatives with respect to learned entries and inputs. No implementation uses autograd.
 
-Shapes: ``n`` is the dimension of a coordinate ``z``; ``m`` that of a mapped coordinate ``y = A z`` with ``A``
-the root of the metric (``AᵀA = g``), so that ``g(z, z') = y · y'``; ``...`` stands for batch dimensions.
+Shapes: ``n`` is the dimension of a coordinate ``z``, ``m`` the dimension of a mapped coordinate ``y = A
+z``. ``A`` is the root of the metric (``AᵀA = g``), so that ``g(z, z') = y · y'``; ``...`` stands for batch
+dimensions.
 
 ``api_version`` of a plugin class is the interface version that it was written for; lior refuses others.
 """
@@ -98,21 +99,21 @@ class MetricForm(NamedTuple):
 
 @runtime_checkable
 class FrameProvider(Plugin, Protocol):
-    """Builds the metric ``g`` from learned parameters or from statistics of ``z``."""
+    """A builder of the metric ``g`` from learned parameters or from statistics of ``z``."""
 
     learned: ClassVar[tuple[str, ...]]
 
     def init(self, n: int, *, generator: Generator) -> State:
-        """Fresh state for coordinates of dimension ``n >= 2`` (float32, on the generator's device)."""
+        """Return a fresh float32 state for coordinates of dimension ``n >= 2``, on the generator's device."""
 
     def observe(self, state: State, z: Tensor) -> State:
         """Update statistics with a batch ``z (N, n)``; a frame without statistics returns ``state``."""
 
     def form(self, state: State) -> MetricForm:
-        """The metric that ``state`` describes."""
+        """Return the metric that ``state`` describes."""
 
     def pullback(self, state: State, dform: MetricForm) -> State:
-        """Derivatives with respect to the learned entries, given those with respect to the form."""
+        """Return derivatives with respect to the learned entries, given those with respect to the form."""
 
     def project(self, state: State) -> State:
         """Clamp, wrap and normalise. Idempotent; ``form`` is unchanged for values in range."""
@@ -120,13 +121,13 @@ class FrameProvider(Plugin, Protocol):
 
 @runtime_checkable
 class GradientFrame(FrameProvider, Protocol):
-    """A frame whose statistics are those of gradients: it needs a function that is being learned.
+    """A frame with statistics of gradients: it needs a function that is being learned.
 
-    A system without such a function does not call the method, and the metric stays as it was.
+    A system without such a function does not call the method, and the metric does not change.
     """
 
     least_scale: ClassVar[float]
-    """The least entry of ``lam``. Along a direction that no gradient has, rows should be as good as equal."""
+    """The minimum entry of ``lam``. Along a direction without any gradient, rows should be almost equal."""
 
     def observe_gradients(self, state: State, gradients: Tensor) -> State:
         """Update statistics with gradients ``(N, C, n)`` of ``C`` outputs at ``N`` points."""
@@ -136,11 +137,11 @@ class ResiliencePullback(NamedTuple):
     """Derivatives returned by :meth:`RSource.pullback`."""
 
     params: State
-    """With respect to the learned entries."""
+    """Derivatives with respect to the learned entries."""
     z: Tensor
-    """With respect to the coordinates, shape ``(..., n)``."""
+    """Derivatives with respect to the coordinates, shape ``(..., n)``."""
     root: Tensor
-    """With respect to the root ``A`` of the metric, shape ``(m, n)``."""
+    """Derivatives with respect to the root ``A`` of the metric, shape ``(m, n)``."""
 
 
 @runtime_checkable
@@ -150,23 +151,23 @@ class RSource(Plugin, Protocol):
     learned: ClassVar[tuple[str, ...]]
 
     def init(self, n: int, *, generator: Generator) -> State:
-        """Fresh state; ``R`` is finite before anything was observed."""
+        """Return the initial state; ``R`` is finite before anything was observed."""
 
     def observe(self, state: State, z: Tensor, form: MetricForm, *, total: int) -> State:
         """Take ``z (N, n)``, a uniform sample of a memory of ``total`` items, as the medium."""
 
     def resilience(self, state: State, z: Tensor, form: MetricForm) -> Tensor:
-        """``R`` at ``z (..., n)``: positive and finite, shape ``(...)``."""
+        """Return ``R`` at ``z (..., n)``: positive and finite, shape ``(...)``."""
 
     def pullback(self, state: State, z: Tensor, form: MetricForm, dr: Tensor) -> ResiliencePullback:
-        """Derivatives of ``sum(dr * R)``; ``dr`` has the shape of ``R``."""
+        """Return derivatives of ``sum(dr * R)``; ``dr`` has the shape of ``R``."""
 
     def project(self, state: State) -> State:
         """Clamp the learned entries. Idempotent."""
 
 
 class CostPartials(NamedTuple):
-    """Partial derivatives of a cost, each of its shape. They may share memory: do not write into them."""
+    """Partial derivatives of a cost, each in its shape. They may share memory: do not write into them."""
 
     qq: Tensor
     qk: Tensor
@@ -177,29 +178,29 @@ class CostPartials(NamedTuple):
 
 @runtime_checkable
 class AttentionProduct(Plugin, Protocol):
-    """Turns the Gram products of a query and a memory item into a cost ``>= 0``.
+    """A cost ``>= 0`` from the Gram products of a query and a memory item.
 
-    ``lift`` maps ``y`` to features whose dot products are the Gram products ``(qq, qk, kk)``; often it is the
-    identity. Where it is and the cost grows with the distance of two features, an attribute ``euclidean``
-    that is true lets the nearest cell be found by a table.
+    ``lift`` maps ``y`` to features whose dot products are the Gram products ``(qq, qk, kk)``; often it is
+    the identity. If it is, and the cost grows with the distance of two features, a true attribute
+    ``euclidean`` allows a table to find the nearest cell.
     """
 
     learned: ClassVar[tuple[str, ...]]
 
     def init(self, m: int, *, generator: Generator) -> State:
-        """Fresh state for mapped coordinates of dimension ``m``."""
+        """Return a fresh state for mapped coordinates of dimension ``m``."""
 
     def lift(self, params: State, y: Tensor, *, query: bool) -> Tensor:
-        """Features of ``y (..., m)``, shape ``(..., p)``; queries and items may differ."""
+        """Return features of ``y (..., m)``, shape ``(..., p)``; queries and items may differ."""
 
     def lift_pullback(self, params: State, y: Tensor, df: Tensor, *, query: bool) -> tuple[State, Tensor]:
-        """Derivatives with respect to the learned entries of the lift and to ``y``."""
+        """Return derivatives with respect to the learned entries of the lift and to ``y``."""
 
     def cost(self, qq: Tensor, qk: Tensor, kk: Tensor, params: State) -> Tensor:
-        """Cost from broadcastable Gram products; finite and ``>= 0`` for every real input."""
+        """Return the cost from broadcastable Gram products; finite and ``>= 0`` for every real input."""
 
     def partials(self, qq: Tensor, qk: Tensor, kk: Tensor, params: State) -> CostPartials:
-        """Partial derivatives of :meth:`cost` at the same arguments."""
+        """Return partial derivatives of :meth:`cost` at the same arguments."""
 
     def project(self, state: State) -> State:
         """Clamp and wrap the learned entries. Idempotent."""
@@ -209,23 +210,23 @@ class AttentionProduct(Plugin, Protocol):
 class PairwiseProduct(AttentionProduct, Protocol):
     """A product that may need the features themselves, because its cost is no function of Gram products.
 
-    Where ``pairwise`` is true, :meth:`pair_cost` takes the place of ``cost`` and ``partials``. It is
-    symmetric: exchanging the arguments transposes it.
+    If ``pairwise`` is true, :meth:`pair_cost` replaces ``cost`` and ``partials``. It is symmetric:
+    exchanging the arguments transposes it.
     """
 
     @property
     def pairwise(self) -> bool:
-        """Whether the cost with these options is one of pairs."""
+        """Whether the cost with these options depends on pairs of features."""
 
     def pair_cost(self, q: Tensor, k: Tensor, params: State) -> Tensor:
-        """Costs ``(B, K)``, finite and ``>= 0``, of features ``q (B, p)`` and ``k (K, p)``."""
+        """Return costs ``(B, K)``, finite and ``>= 0``, of features ``q (B, p)`` and ``k (K, p)``."""
 
     def pair_gradient(self, q: Tensor, k: Tensor, weights: Tensor, values: Tensor, params: State) -> Tensor:
-        """``Σ_i weights_bi values_ic ∂cost_bi/∂q_b (B, C, p)`` of ``weights (B, K)``, ``values (K, C)``."""
+        """Return ``Σ_i weights_bi values_ic ∂cost_bi/∂q_b``, shape ``(B, C, p)``, for ``values (K, C)``."""
 
 
 def is_pairwise(product: AttentionProduct) -> TypeGuard[PairwiseProduct]:
-    """Whether costs of ``product`` are those of pairs of features; asked for each of many matrices."""
+    """Return whether ``product`` needs pairs of features; called for each of many matrices."""
     return bool(getattr(product, "pairwise", False))
 
 
@@ -234,7 +235,7 @@ def is_pairwise(product: AttentionProduct) -> TypeGuard[PairwiseProduct]:
 
 @runtime_checkable
 class Encoder(Plugin, Protocol):
-    """Turns the tokens before a position into a coordinate ``z``.
+    """A map from the tokens before a position to a coordinate ``z``.
 
     Contexts are int64 token ids, latest first; the id ``vocab`` means "before the beginning of the document".
     """
@@ -247,21 +248,21 @@ class Encoder(Plugin, Protocol):
 
     @property
     def reach(self) -> int:
-        """How many previous tokens :meth:`encode` reads."""
+        """Number of previous tokens that :meth:`encode` reads."""
 
     def init(self, vocab: int, *, generator: Generator) -> State:
-        """Fresh state for token ids ``0 .. vocab - 1`` (and ``vocab``, see above)."""
+        """Return a fresh state for token ids ``0 .. vocab - 1`` (and ``vocab``, see above)."""
 
     def encode(self, state: State, contexts: Tensor) -> Tensor:
-        """Coordinates ``(B, n)`` of contexts ``(B, reach)``."""
+        """Return coordinates ``(B, n)`` of contexts ``(B, reach)``."""
 
     def pullback(self, state: State, contexts: Tensor, dz: Tensor) -> State:
-        """Derivatives of ``sum(dz * encode(contexts))`` with respect to the learned entries."""
+        """Return derivatives of ``sum(dz * encode(contexts))`` with respect to the learned entries."""
 
 
 @runtime_checkable
 class ObservingEncoder(Encoder, Protocol):
-    """An encoder with statistics of the text, which it takes in one pass before anything is learned."""
+    """An encoder with statistics of the text, which it collects in one pass before learning starts."""
 
     def observe(self, state: State, sample: Iterable[tuple[Tensor, Tensor]]) -> State:
         """Take blocks of positions: contexts ``(N, reach)``, and the tokens after them ``(N,)``."""
@@ -272,7 +273,7 @@ class AdditiveEncoder(Encoder, Protocol):
     """An encoder whose coordinates are sums of one vector for each of the last ``reach`` tokens."""
 
     def rows(self, state: State) -> Tensor:
-        """These vectors, ``(reach, vocab + 1, n)``."""
+        """Return these vectors, ``(reach, vocab + 1, n)``."""
 
 
 @runtime_checkable
@@ -280,13 +281,13 @@ class StreamingEncoder(Encoder, Protocol):
     """An encoder with unlimited context: a coordinate depends on every token of its document.
 
     Generation, online evaluation and compression read a document from its beginning and use :meth:`scan`.
-    Training and scoring, which need coordinates at any position, use :meth:`encode` with the last
-    ``reach`` tokens. Here :meth:`encode` takes contexts of any width from ``reach`` on, and the coordinate
-    after ``t`` tokens of a document is :meth:`encode` of these tokens behind ``reach`` ids ``vocab``.
+    Training and scoring, which need coordinates at any position, use :meth:`encode` with the last ``reach``
+    tokens. Here :meth:`encode` takes contexts of at least ``reach`` tokens. The coordinate after ``t``
+    tokens of a document is :meth:`encode` of these tokens after ``reach`` ids ``vocab``.
     """
 
     def stream(self, state: State) -> State:
-        """Streaming state at the beginning of a document."""
+        """Return the streaming state at the beginning of a document."""
 
     def scan(self, state: State, stream: State, tokens: Tensor) -> tuple[State, Tensor]:
         """Read ``tokens`` (int64 ``(T,)``, ``T >= 1``) after those that led to ``stream``.
@@ -295,13 +296,13 @@ class StreamingEncoder(Encoder, Protocol):
         -------
         tuple[State, Tensor]
             The next streaming state, and the coordinates after each token, ``(T, n)``. ``stream`` must come
-            from the same ``state``. In how many parts a document is read changes the rounding only.
+            from the same ``state``. The division of a document into parts changes the rounding only.
         """
 
 
 @runtime_checkable
 class Tokenizer(Plugin, Protocol):
-    """Bytes to token ids and back, without loss, once :meth:`fit` or :meth:`restore` was called."""
+    """A lossless map from bytes to token ids and back, once :meth:`fit` or :meth:`restore` was called."""
 
     @property
     def vocab(self) -> int:
@@ -311,13 +312,13 @@ class Tokenizer(Plugin, Protocol):
         """Learn from the training text alone, which is read once; the same text gives the same ids."""
 
     def encode(self, data: bytes) -> Tensor:
-        """Token ids of ``data``, int64 ``(N,)`` on the CPU."""
+        """Return token ids of ``data``, int64 ``(N,)`` on the CPU."""
 
     def decode(self, tokens: Sequence[int]) -> bytes:
-        """The bytes that ``tokens`` stand for; ``decode(encode(b)) == b`` for every ``b``."""
+        """Return the bytes that ``tokens`` stand for; ``decode(encode(b)) == b`` for every ``b``."""
 
     def snapshot(self) -> State:
-        """The learned content; empty where nothing is learned."""
+        """Return the learned content; empty if nothing is learned."""
 
     def restore(self, snapshot: State) -> None:
         """Become the tokenizer that ``snapshot`` describes."""
@@ -330,33 +331,33 @@ class Probe(Protocol):
     """The objective of one update, as an updater sees it."""
 
     def loss(self, params: State) -> float:
-        """Mean loss of the batch in nats at ``params``."""
+        """Return the mean loss of the batch in nats at ``params``."""
 
     def phases(self, params: State, nudge: float) -> State:
-        """``(<dE/dp>_nudged - <dE/dp>_free) / nudge`` for every parameter.
+        """Return ``(<dE/dp>_nudged - <dE/dp>_free) / nudge`` for every parameter.
 
-        ``nudge = inf`` clamps the outputs to the targets, and the result is the gradient of the mean loss; a
-        negative nudge pushes away from them; ``nudge = 0`` gives zeros exactly.
+        ``nudge = inf`` clamps the outputs to the targets and gives the gradient of the mean loss. A
+        negative nudge pushes away from the targets, and ``nudge = 0`` gives zeros exactly.
         """
 
 
 @runtime_checkable
 class Updater(Plugin, Protocol):
-    """Moves parameters by means of a :class:`Probe`; never sees a computation graph."""
+    """A rule that changes parameters by means of a :class:`Probe`; it never sees a computation graph."""
 
     def init(self, params: State) -> State:
-        """Fresh optimiser state."""
+        """Return a fresh optimiser state."""
 
     def step(
         self, params: State, state: State, probe: Probe, *, scale: float, generator: Generator
     ) -> tuple[State, State, bool]:
-        """One update; ``scale`` in [0, 1] multiplies the step size (the schedule).
+        """Make one update; ``scale`` in [0, 1] multiplies the step size (the schedule).
 
         Returns
         -------
         tuple[State, State, bool]
             Parameters, optimiser state, and False if the proposed change was not finite: the parameters are
-            then those given.
+            then unchanged.
         """
 
 
@@ -365,11 +366,12 @@ class CurvedRSource(RSource, Protocol):
     """A source whose metric varies from place to place: ``lior inspect --geometry`` shows its curvature."""
 
     def planes(self, state: State, z: Tensor, form: MetricForm) -> Any:
-        """The curvature operator at ``z (N, n)``, as :class:`lior.geometry.conformal.PrincipalPlanes`."""
+        """Return the curvature operator at ``z (N, n)``, a
+        :class:`lior.geometry.conformal.PrincipalPlanes`."""
 
 
 class Listener(Protocol):
-    """What is told of events; made without arguments, once in a process. Group ``lior.listeners``.
+    """A receiver of events; created without arguments, once in a process. Group ``lior.listeners``.
 
     Its methods have the names and arguments of :class:`lior.events.Events` and are marked with
     :data:`lior.events.hookimpl`.

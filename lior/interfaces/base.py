@@ -1,4 +1,4 @@
-"""What the interfaces of all kinds have in common."""
+"""The common base of the interfaces of all kinds."""
 
 from __future__ import annotations
 
@@ -14,6 +14,6 @@ State: TypeAlias = "dict[str, Tensor]"
 
 
 class Plugin(Protocol):
-    """What every implementation has in common."""
+    """The members that every implementation has."""
 
     api_version: ClassVar[int]

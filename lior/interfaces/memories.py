@@ -1,6 +1,6 @@
 """Interfaces of memories, and the records that pass between a memory and a model.
 
-:class:`MemoryBackend` is what every memory has. The other protocols are abilities that a memory may have.
+:class:`MemoryBackend` is the interface of every memory. The other protocols are optional abilities.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
 class Text(NamedTuple):
     """A part of a text: tokens, possibly of several documents one after the other.
 
-    Two tokens, one ``k`` places after the other, are of the same document exactly when the later one has
+    Two tokens at a distance of ``k`` places belong to the same document exactly when the later one has
     ``depth >= k``.
     """
 
     tokens: Tensor
     """Token ids, int64 ``(T,)``."""
     depth: Tensor
-    """How many tokens of its document precede each token, int64 ``(T,)``."""
+    """Number of tokens of its document before each token, int64 ``(T,)``."""
     document: Tensor
     """Number of the document of each token, int64 ``(T,)``."""
 
 
 class Items(NamedTuple):
-    """The tokens of ``text[start:]``; of those before, the last ``MemoryBackend.context`` are needed."""
+    """The tokens of ``text[start:]``; before them, the last ``MemoryBackend.context`` tokens are needed."""
 
     text: Text
     start: int
@@ -39,7 +39,7 @@ class Items(NamedTuple):
     cell: Tensor | None = None
     """Cell of the geometric gate that holds each coordinate, int64 ``(T - start,)``."""
     kept: Tensor | None = None
-    """Which items noise left unchanged, boolean ``(T - start,)``; ``None`` for clean text."""
+    """Mask of the items that noise left unchanged, boolean ``(T - start,)``; ``None`` for clean text."""
 
 
 class Query(NamedTuple):
@@ -47,7 +47,7 @@ class Query(NamedTuple):
 
     text: Text
     positions: Tensor
-    """Indices into ``text``, int64 ``(B,)``; the tokens at these places are not looked at."""
+    """Indices into ``text``, int64 ``(B,)``; the tokens at these places are not read."""
     z: Tensor | None
     """Coordinates ``(B, n)``."""
     cell: Tensor | None = None
@@ -60,28 +60,28 @@ class Evidence(NamedTuple):
     log_p: Tensor
     """Log-probabilities of ``E`` experts, ``(B, E, A)`` over an alphabet of ``A`` tokens, float32 and finite.
 
-    The exponentials of a row sum to 1; where nothing is stored the row is uniform.
+    The exponentials of a row sum to 1; an empty memory gives uniform rows.
     """
     gates: tuple[Tensor, ...]
     """Integer gates ``(B,)`` for the mixer's weight tables, in the order of ``gate_sizes``."""
 
     def rows(self, index: slice | Tensor) -> Evidence:
-        """The predictions at some of the contexts."""
+        """Return the predictions at some of the contexts."""
         return Evidence(self.log_p[index], tuple(gate[index] for gate in self.gates))
 
 
 class Features(NamedTuple):
-    """What a score depends on, for ``N`` queries or items."""
+    """The inputs of a score, for ``N`` queries or items."""
 
     f: Tensor
     """Lifted features ``(N, p)``."""
     norm: Tensor
     """Their squared norms ``(N,)``."""
     resilience: Tensor | None
-    """``R (N,)``; ``None`` where it does not enter the score."""
+    """``R (N,)``; ``None`` if it does not enter the score."""
 
     def rows(self, index: slice | Tensor) -> Features:
-        """The features of some of them."""
+        """Return the features of some of them."""
         here = None if self.resilience is None else self.resilience[index]
         return Features(self.f[index], self.norm[index], here)
 
@@ -96,26 +96,26 @@ class Trace(NamedTuple):
     document: Tensor
     """Number of the document that holds the stored token, int64 ``(K,)``."""
     offset: Tensor
-    """How many tokens of the document precede it, int64 ``(K,)``."""
+    """Number of tokens of the document before it, int64 ``(K,)``."""
     share: Tensor
-    """Its share of the expert's probability, float64 ``(K,)``; they sum to at most 1 per row and expert."""
+    """Its share of the expert's probability, float64 ``(K,)``; the sum per row and expert is at most 1."""
     stored: Tensor
-    """Share of all stored tokens together, listed or not, float64 ``(B, E)``."""
+    """Total share of all stored tokens, listed or not, float64 ``(B, E)``."""
 
 
 class Scorer(Protocol):
     """The learned geometry as a memory uses it (``lior.geometry.retrieval.Retrieval``)."""
 
     def features(self, z: Tensor, *, query: bool) -> Features:
-        """Features of coordinates ``z (N, n)``."""
+        """Return features of coordinates ``z (N, n)``."""
 
     def scores(self, queries: Features, items: Features) -> Tensor:
-        """``-beta * R * cost`` between ``B`` queries and ``K`` items, ``(B, K)``, all ``<= 0``."""
+        """Return ``-beta * R * cost`` between ``B`` queries and ``K`` items, ``(B, K)``, all ``<= 0``."""
 
 
 @runtime_checkable
 class MemoryBackend(Plugin, Protocol):
-    """Stores (context, next token) pairs and reads distributions back.
+    """A store of (context, next token) pairs that returns distributions.
 
     The content after :meth:`commit` does not depend on the order of writing.
     """
@@ -133,14 +133,14 @@ class MemoryBackend(Plugin, Protocol):
 
     @property
     def context(self) -> int:
-        """How many tokens before a position a read or a write depends on."""
+        """Number of tokens before a position that a read or a write depends on."""
 
     @property
     def experts(self) -> tuple[str, ...]:
         """Names of the distributions that a read returns."""
 
     def gate_sizes(self, alphabet: int) -> tuple[int, ...]:
-        """Number of values of each gate, for an alphabet of that size."""
+        """Return each gate's number of values, for an alphabet of ``alphabet`` tokens."""
 
     def write(self, items: Items) -> None:
         """Add ``items`` as pending: reads do not see them until :meth:`commit`."""
@@ -158,10 +158,10 @@ class MemoryBackend(Plugin, Protocol):
         """Set the geometry for the reads that follow; a memory without coordinates ignores it."""
 
     def read(self, query: Query, alphabet: Tensor) -> Evidence:
-        """Evidence over ``alphabet`` (sorted token ids, int64 ``(A,)``)."""
+        """Return evidence over ``alphabet`` (sorted token ids, int64 ``(A,)``)."""
 
     def snapshot(self) -> State:
-        """Everything committed, in canonical order: equal memories give equal tensors."""
+        """Return everything committed, in canonical order: equal memories give equal tensors."""
 
     def restore(self, snapshot: State) -> None:
         """Become the memory that ``snapshot`` describes; pending items are dropped."""
@@ -173,10 +173,11 @@ class AdaptiveMemory(MemoryBackend, Protocol):
 
     @property
     def window(self) -> int:
-        """How many tokens :meth:`partial_fit` reads before it learns them; windows begin with the items."""
+        """Number of tokens that :meth:`partial_fit` reads before learning them; windows begin with the
+        items."""
 
     def peek(self, query: Query, alphabet: Tensor, *, ahead: int) -> Evidence:
-        """The evidence that :meth:`partial_fit` with ``write`` would give, bit for bit; nothing changes.
+        """Return the evidence of :meth:`partial_fit` with ``write``, bit for bit; nothing changes.
 
         The position is the ``ahead``-th of the first window, ``0 <= ahead < window``.
         """
@@ -187,26 +188,28 @@ class AdaptiveMemory(MemoryBackend, Protocol):
         Parameters
         ----------
         items
-            With ``kept`` they are text with errors, never to be written: a memory may learn from the
-            unchanged tokens how to read such text, and must not read clean text worse for it.
+            With ``kept`` they are text with errors, which is never written: a memory may learn from the
+            unchanged tokens how to read such text, and must not read clean text worse because of it.
         alphabet
             Sorted token ids, int64 ``(A,)``.
         progress
-            Share of the training that is over, in [0, 1]; it sets the learning rates.
+            Finished share of the training, in [0, 1]; it sets the learning rates.
         write
-            Whether the items are stored as they are read. Without, the stored items stay as they are, and the
-            parameters learned are those that :meth:`read` uses.
+            Whether to store the items as they are read. Without, the stored items do not change, and the
+            learned parameters are those that :meth:`read` uses.
         """
 
 
 @runtime_checkable
 class TrialMemory(AdaptiveMemory, Protocol):
-    """An adaptive memory that can be fitted on trial, to measure what it gains."""
+    """An adaptive memory that can be fitted on trial, to measure its gain."""
 
     def trial(self, *, geometry: bool) -> TrialMemory:
-        """A memory of the same items whose learned numbers are copies, to be read and fitted, not written to.
+        """Return a memory of the same items with copies of the learned parameters, to read and fit, not to
+        write.
 
-        Without ``geometry`` it begins with the mean of what all cells have learned; its items have none.
+        Without ``geometry`` it begins with the mean over all cells of the learned parameters; its items
+        have no cells.
         """
 
 
@@ -214,27 +217,28 @@ class CellTable(NamedTuple):
     """Scores of the ``J`` cells of a geometry as sums over the last tokens; the nearest has the largest."""
 
     scores: Tensor
-    """What each of the last ``L`` tokens adds, the most recent first, float64 ``(L, V + 1, J)``.
+    """Contribution of each of the last ``L`` tokens, the most recent first, float64 ``(L, V + 1, J)``.
 
-    Token id ``V`` stands before the document.
+    Token id ``V`` stands for a place before the document.
     """
     offset: Tensor
-    """``(J,)``"""
+    """Constant term of each cell, ``(J,)``"""
 
 
 @runtime_checkable
 class FollowingMemory(MemoryBackend, Protocol):
-    """A memory that follows a text token by token, at less cost than reading each position anew."""
+    """A memory that follows a text token by token, at less cost than a new read at each position."""
 
     def cursor(self, cells: CellTable | None) -> Any:
-        """The place behind an empty document, or ``None``; its method ``feed(tokens)`` moves it.
+        """Return a cursor at the start of a document, or ``None``; its method ``feed(tokens)`` moves it.
 
         It depends on the tokens and on ``cells`` alone: the memory may learn between two reads. Its attribute
         ``finds_cells`` says whether it knows the cells of the geometry.
         """
 
     def read_at(self, cursors: Sequence[Any], alphabet: Tensor, cell: Tensor | None) -> Evidence:
-        """What :meth:`read` gives behind each of ``cursors``, bit for bit, on the device of ``alphabet``.
+        """Return the evidence after each of ``cursors``, as :meth:`read` does, bit for bit, on
+        ``alphabet``'s device.
 
         ``cell (B,)`` is the cell of each, as in a :class:`Query`.
         """
@@ -242,7 +246,7 @@ class FollowingMemory(MemoryBackend, Protocol):
 
 @runtime_checkable
 class CodingMemory(FollowingMemory, AdaptiveMemory, Protocol):
-    """A memory that codes a text while it learns it, and draws one, in loops of its compiled functions."""
+    """A memory that codes or draws a text, and learns it, in loops of its compiled functions."""
 
     def coding(
         self, cursor: Any, alphabet: Tensor, *, progress: float, rows: int, others: Any, unseen: float
@@ -252,17 +256,18 @@ class CodingMemory(FollowingMemory, AdaptiveMemory, Protocol):
         Returns
         -------
         lior.counting.coding.Coding
-            ``others`` are the token ids outside of ``alphabet``, ``unseen`` is the probability of them all.
+            The coder of the chunk. ``others`` are the token ids outside of ``alphabet``, ``unseen`` is
+            their total probability.
         """
 
     def coded(self, items: Items) -> None:
         """Note that ``items`` were learned by :meth:`coding`."""
 
     def draw(self, cursor: Any, alphabet: Tensor, race: Any, thread: int) -> list[int]:
-        """Draw the tokens behind ``cursor`` from the memory as it is; the cursor moves on.
+        """Draw the tokens after ``cursor`` from the memory without learning; the cursor moves on.
 
-        ``race``, a :class:`lior.counting.sampling.Race`, holds the chance, the temperature and the mixer.
-        Threads with different numbers may draw side by side.
+        ``race``, a :class:`lior.counting.sampling.Race`, holds the random numbers, the temperature and the
+        mixer. Threads with different numbers may draw side by side.
         """
 
 
@@ -271,7 +276,7 @@ class TraceableMemory(MemoryBackend, Protocol):
     """A memory that can name the stored tokens behind a probability."""
 
     def trace(self, query: Query, tokens: Tensor, alphabet: Tensor) -> Trace:
-        """Sources of the probabilities that :meth:`read` gives to ``tokens (B,)``, one token per position."""
+        """Return the sources of the probabilities of ``tokens (B,)`` in :meth:`read`, one a position."""
 
 
 class OutsideDocument(NamedTuple):
@@ -279,9 +284,9 @@ class OutsideDocument(NamedTuple):
 
     name: str
     tokens: Tensor
-    """int64 ``(N,)``"""
+    """Tokens, int64 ``(N,)``"""
     line: int
-    """The line of the whole document at which it begins, from 1."""
+    """The line, from 1, of the whole document at which it begins."""
 
 
 @runtime_checkable
@@ -289,7 +294,7 @@ class QuotingMemory(TraceableMemory, Protocol):
     """A memory that reads documents which the run does not hold; its traces name them ``-1``, ``-2``, …"""
 
     def document(self, number: int) -> OutsideDocument:
-        """The document that a trace names by a number below 0."""
+        """Return the document that a trace names by a negative number."""
 
 
 @runtime_checkable
@@ -302,11 +307,11 @@ class PreparedMemory(MemoryBackend, Protocol):
 
 @runtime_checkable
 class WholeMemory(MemoryBackend, Protocol):
-    """A memory that may count a text as a whole, and would count it anew at each commit of a part."""
+    """A memory that may count a text as a whole, and would count it again at each commit of a part."""
 
     @property
     def whole(self) -> bool:
-        """Whether it does so with its options; training then commits its text when all of it is written."""
+        """Whether its options make it do so; training then commits its text when all of it is written."""
 
     def settle(self) -> None:
         """Commit the text of a training: all items are counted as a whole, later ones as they come."""
@@ -314,7 +319,7 @@ class WholeMemory(MemoryBackend, Protocol):
 
 @runtime_checkable
 class SelfWeightedMemory(MemoryBackend, Protocol):
-    """A memory that sets the mixer's first weights of its experts."""
+    """A memory that sets the mixer's initial weights of its experts."""
 
     def trust(self, alphabet: int) -> tuple[Tensor, ...]:
-        """For each gate the weights of the experts with which the mixer begins, ``(gate size, E)``."""
+        """Return for each gate the mixer's initial weights of the experts, ``(gate size, E)``."""

@@ -1,6 +1,6 @@
-"""The interface of retrievers, and what they read: the counts of an index by a view of it, and a question.
+"""The interface of retrievers, and their inputs: the counts of an index through a view, and a question.
 
-A view is whatever has the members of :class:`PassageView`: the index of a database, or lists in memory.
+A view is any object with the members of :class:`PassageView`: the index of a database, or lists in memory.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Units = Literal["", "passage_", "context_"]
-"""Documents, with the words of their contexts; passages; contexts."""
+"""Units of an index: documents, with the words of their contexts; passages; contexts."""
 
 
 @attrs.frozen
@@ -32,13 +32,13 @@ class Date:
     end: int
     """Offset after its last character."""
     words: tuple[str, ...]
-    """What is counted: ``d:02-18`` for the day, ``d:2025-02`` for month and year; of "3/4" both readings."""
+    """Counted terms: ``d:02-18`` for the day, ``d:2025-02`` for month and year; for "3/4" both readings."""
     year: str = ""
     """The year as it is written."""
 
 
 class Question(Protocol):
-    """A question, and what it says by itself."""
+    """A question, and the facts that follow from its text alone."""
 
     @property
     def text(self) -> str: ...
@@ -50,7 +50,7 @@ class Question(Protocol):
 
     @property
     def language(self) -> str:
-        """Its language, such as ``english``."""
+        """The question's language, such as ``english``."""
         ...
 
     @property
@@ -63,31 +63,32 @@ class Question(Protocol):
 
     @property
     def expected(self) -> re.Pattern[str] | None:
-        """What a sentence that answers has, such as a time; ``None`` where the question does not tell."""
+        """A pattern of answering sentences, such as a time; ``None`` if the question does not determine
+        one."""
         ...
 
     def suits(self, text: str) -> bool:
-        """Whether a passage has what the question asks for."""
+        """Return whether a passage has the kind of content that the question asks for."""
         ...
 
     def among(self, languages: Sequence[str]) -> str:
-        """Its language, one of those of a text; the first where it does not tell."""
+        """Return the question's language, one of a text's; the first if the question does not decide."""
         ...
 
 
 @attrs.frozen
 class Term:
-    """A stem and how often it is used."""
+    """A stem and its frequencies."""
 
     id: int
-    """Key of its postings; it has no other meaning."""
+    """Key of its postings, without any other meaning."""
     stem: str
     text: int
-    """Passages whose text has it."""
+    """Number of passages whose text has it."""
     context: int
-    """Contexts that have it."""
+    """Number of contexts that have it."""
     confirmed: int
-    """Passages with a confirmed question that has it."""
+    """Number of passages with a confirmed question that has it."""
 
 
 @attrs.frozen(eq=False)
@@ -97,42 +98,42 @@ class TermQuery:
     terms: np.ndarray
     """Keys of the terms, int64 ``(K,)``."""
     weights: np.ndarray
-    """How often the term is meant, float64 ``(K,)``, positive."""
+    """Weight of the term: how often the question has it, float64 ``(K,)``, positive."""
     idf: np.ndarray
     """idf of each term, float64 ``(K,)``."""
     owners: np.ndarray
-    """Number of the question's word that the term is for, int64 ``(K,)``; −1 where it only resembles a
-    missing word, which it does not cover."""
+    """Index of the question's word that each term represents, int64 ``(K,)``; −1 for a term that only
+    resembles a missing word, which it does not cover."""
     word_idf: np.ndarray
-    """idf of each word of the question, float64 ``(W,)``; of a missing word that of a term no passage has."""
+    """idf of each word of the question, float64 ``(W,)``; a missing word counts as a term in no passage."""
     words: tuple[str, ...]
-    """Words of the text that it was understood as."""
+    """Words of the text as which the question was understood."""
     missing: tuple[str, ...]
-    """Words that the text does not have, nor a misspelling of."""
+    """Words of the question that the text does not have, nor a misspelling of them."""
     asked: tuple[str, ...] = ()
     """The words of the question, ``W``."""
     taken: tuple[str, ...] = ()
-    """The word of the text that each of them was taken for, ``W``; empty for a missing one."""
+    """The word of the text that each word of the question was taken for, ``W``; empty for a missing one."""
 
 
 @attrs.frozen(eq=False)
 class Forward:
-    """The terms of units in their order: entries ``starts[u]`` to ``starts[u + 1] - 1`` are of unit ``u``."""
+    """The terms of units in order: entries ``starts[u]`` to ``starts[u + 1] - 1`` belong to unit ``u``."""
 
     starts: np.ndarray
-    """int64 ``(U + 1,)``."""
+    """First entry of each unit, int64 ``(U + 1,)``."""
     terms: np.ndarray
     """Keys of terms, in the order of the stems, int32 ``(P,)``."""
     counts: np.ndarray
-    """uint16 ``(P,)``, positive."""
+    """Frequencies of the terms, uint16 ``(P,)``, positive."""
 
 
 @attrs.frozen(eq=False)
 class Layout:
-    """Where passages, paragraphs, contexts and documents lie. All are numbered by the documents' names."""
+    """The positions of passages, paragraphs, contexts and documents, numbered by the documents' names."""
 
     names: tuple[str, ...]
-    """Of the documents, ascending."""
+    """Names of the documents, ascending."""
     ids: tuple[int, ...]
     """Keys of the documents."""
     languages: np.ndarray
@@ -152,11 +153,11 @@ class Layout:
     context_of: np.ndarray
     """Context of each passage, int64 ``(N,)``."""
     lengths: np.ndarray
-    """Words of each passage without stop words, int64 ``(N,)``."""
+    """Number of words of each passage without stop words, int64 ``(N,)``."""
     distinct: np.ndarray
-    """Different terms of each passage, int64 ``(N,)``."""
+    """Number of different terms of each passage, int64 ``(N,)``."""
     context_lengths: np.ndarray
-    """Words of each context, int64 ``(C,)``."""
+    """Number of words of each context, int64 ``(C,)``."""
 
 
 class PassageVectors(Protocol):
@@ -166,11 +167,11 @@ class PassageVectors(Protocol):
     def embedder(self) -> Embedder: ...
 
     def question(self, text: str) -> Future[np.ndarray]:
-        """The unit vector of a question, float32 ``(width,)``, read by another thread."""
+        """Return the unit vector of a question, float32 ``(width,)``, computed by another thread."""
         ...
 
     def cosines(self, rows: np.ndarray, question: np.ndarray) -> np.ndarray:
-        """Cosine of a question with passages, float32 ``(n,)``."""
+        """Return the cosine of a question with passages, float32 ``(n,)``."""
         ...
 
     def lacking(self, rows: np.ndarray) -> np.ndarray:
@@ -178,14 +179,14 @@ class PassageVectors(Protocol):
         ...
 
     def beginnings(self, question: np.ndarray) -> np.ndarray | None:
-        """Cosine of a question with the beginning of each document, float32 ``(D,)``.
+        """Return the cosine of a question with the beginning of each document, float32 ``(D,)``.
 
-        ``None`` where some are not read yet, and in a small index.
+        It is ``None`` while some are not embedded yet, and in a small index.
         """
         ...
 
     def documents(self, numbers: np.ndarray) -> np.ndarray:
-        """Unit vectors of the beginnings of documents, by their numbers, float32 ``(n, width)``."""
+        """Return unit vectors of the beginnings of documents, by their numbers, float32 ``(n, width)``."""
         ...
 
 
@@ -196,12 +197,12 @@ class PassageView(Protocol):
     """The passages that a retriever may find, bool ``(N,)``; ``None``: all."""
 
     def __len__(self) -> int:
-        """Number of passages."""
+        """Return the number of passages."""
         ...
 
     @property
     def layout(self) -> Layout:
-        """Lengths of passages and contexts, and where all lie."""
+        """Lengths of passages and contexts, and all positions."""
         ...
 
     @property
@@ -211,68 +212,69 @@ class PassageView(Protocol):
 
     @property
     def vectors(self) -> PassageVectors | None:
-        """Vectors of the passages; ``None`` where no embedder is given, and for documents."""
+        """Vectors of the passages; ``None`` without an embedder, and for documents."""
         ...
 
     def by_document(self) -> PassageView:
-        """The same text with each document as one passage, its contexts counted as text."""
+        """Return the same text with each document as one passage, its contexts counted as text."""
         ...
 
     def passages(self, rows: range) -> list[Passage]:
-        """The passages at adjacent rows of a document, with their texts."""
+        """Return the passages at adjacent rows of a document, with their texts."""
         ...
 
     def postings(self, term: int, field: int = 0) -> tuple[np.ndarray, np.ndarray]:
-        """The passages whose text (field 0) or context (1) has a term, and how often.
+        """Return the passages whose text (field 0) or context (1) has a term, and how often.
 
-        Rows, int64 ``(n,)``, in any order, and counts, uint16 ``(n,)``, positive. For contexts the row is
-        that of the first passage that has the context.
+        These are rows, int64 ``(n,)``, in any order, and counts, uint16 ``(n,)``, positive. A context is
+        represented by the row of its first passage.
         """
         ...
 
     def confirmed(self, term: int) -> tuple[np.ndarray, np.ndarray]:
-        """As :meth:`postings`, of the questions that passages were confirmed to answer."""
+        """Return :meth:`postings` of the questions that passages were confirmed to answer."""
         ...
 
     @property
     def all_confirmed(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Passage and term, int64 ``(n,)``, and count, uint16, of the words of all confirmed questions."""
+        """Return passage and term, int64 ``(n,)``, and count, uint16, of words in all confirmed questions."""
         ...
 
     def forward(self, of: Units) -> Forward:
-        """The terms of all documents, passages or contexts."""
+        """Return the terms of all documents, passages or contexts."""
         ...
 
     def term(self, stem: str) -> Term | None:
-        """The term of a stem; ``None`` where nothing has it."""
+        """Return the term of a stem; ``None`` if no text has it."""
         ...
 
     def terms(self) -> list[Term]:
-        """All terms, in the order of their stems."""
+        """Return all terms, in the order of their stems."""
         ...
 
     def stems(self, word: str) -> list[str]:
-        """The stems of a word of the text as it is written there, in alphabetical order."""
+        """Return the stems of a word, spelled as in the text, in alphabetical order."""
         ...
 
     def vocabulary(self) -> tuple[str, np.ndarray]:
-        """All words of the text, a line each, in alphabetical order, and their keys, int64 ``(V,)``."""
+        """Return all words of the text, one a line, in alphabetical order, and their keys, int64 ``(V,)``."""
         ...
 
     def words_by_id(self, ids: Sequence[int]) -> list[tuple[str, str, int]]:
-        """The words of some keys in their order, each with its stem and the number of documents with it."""
+        """Return the words of some keys in order, each with its stem and the number of documents with it."""
         ...
 
     def word_counts(self) -> list[tuple[str, int, int]]:
-        """All words in alphabetical order, the key of the term of each, and how many documents have it."""
+        """Return all words in alphabetical order, the key of each word's term, and the number of its
+        documents."""
         ...
 
     def derived(self, key: Hashable, compute: Callable[[], T]) -> T:
-        """``compute()``, a function of the counts alone, kept in memory until the next change."""
+        """Return ``compute()``, a function of the counts alone, cached in memory until the next change."""
         ...
 
     def kept(self, key: str, compute: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-        """Arrays as with :meth:`derived`, which may be kept longer."""
+        """Return arrays as :meth:`derived` does; they may be cached longer."""
         ...
 
 
@@ -283,21 +285,21 @@ class Ranking:
     passages: np.ndarray
     """Rows of the index, int64 ``(K,)``, best first, ties by row."""
     scores: np.ndarray
-    """float64 ``(K,)``, descending."""
+    """Scores, float64 ``(K,)``, descending."""
     recall: np.ndarray
-    """Weighted query-term recall: the share of the question's idf whose terms each passage has, together with
-    its context and its paragraph, float64 ``(K,)`` in [0, 1]."""
+    """Weighted query-term recall, float64 ``(K,)`` in [0, 1]: the share of the question's idf whose terms are
+    in each passage, its context or its paragraph."""
     method: str
-    """How they were ranked, in a few words, such as "words" or "words, feedback and smoothing"."""
+    """The ranking method in a few words, such as "words" or "words, feedback and smoothing"."""
     query: TermQuery
     """The question as terms of the index, after spelling correction."""
     evidence: Mapping[str, np.ndarray] = attrs.field(factory=dict)
-    """What the score was made of, by name, float64 ``(K,)`` each: shown by ``lior ask --explain``."""
+    """Parts of the score by name, float64 ``(K,)`` each: shown by ``lior ask --explain``."""
 
 
 @attrs.frozen(kw_only=True, eq=False)
 class Candidates:
-    """Passages that may answer a question, in the order of their rows, and what tells of each."""
+    """Passages that may answer a question, in the order of their rows, and their features."""
 
     rows: np.ndarray
     """Rows of the index, int64 ``(C,)``, ascending."""
@@ -306,46 +308,46 @@ class Candidates:
     passages: tuple[Passage, ...]
     """Their texts, each with its context."""
     features: np.ndarray
-    """What tells of each, float64 ``(C, F)``; the columns are those of ``lior_ask.judging.features``."""
+    """Features of each candidate, float64 ``(C, F)``; the columns are ``lior_ask.judging.features``."""
     folder: np.ndarray
-    """What tells of the question in the folder, float64 ``(G,)``."""
+    """Features of the question in the folder, float64 ``(G,)``."""
     level: str
-    """The best evidence that there is: ``words``, or an ``encoder`` too."""
+    """The best available evidence: ``words``, or an ``encoder`` too."""
 
 
 @runtime_checkable
 class Retriever(Protocol):
-    """Ranks passages for a question. Group ``lior.retrievers``.
+    """A ranking of passages for a question. Group ``lior.retrievers``.
 
-    A retriever has options but no state: all it uses is a function of the counts of the view, and of the
-    ``vectors`` of its passages, so that learning and forgetting are exact. The vectors are read in idle time
-    for one with the attribute ``embeds = True``.
+    A retriever has options but no state. It uses only functions of the view's counts, and the ``vectors``
+    of its passages, so that learning and forgetting are exact. A retriever with the attribute ``embeds =
+    True`` has the vectors computed in idle time.
     """
 
     api_version: ClassVar[int]
 
     def rank(self, view: PassageView, question: Question, top: int) -> Ranking:
-        """The ``top`` best passages; fewer when fewer share a word with the question."""
+        """Return the ``top`` best passages; fewer if fewer share a word with the question."""
         ...
 
 
 @runtime_checkable
 class Judge(Protocol):
-    """Says which candidate answers a question, and how likely it does. Group ``lior.judges``.
+    """A judge of which candidate answers a question, and how likely. Group ``lior.judges``.
 
-    It has no state; what it says does not depend on the order of the candidates.
+    It has no state; its results do not depend on the order of the candidates.
     """
 
     api_version: ClassVar[int]
 
     def scores(self, question: Question, candidates: Candidates) -> np.ndarray:
-        """How well each candidate answers, float64 ``(C,)``; their exponentials are relative chances."""
+        """Return a score of each candidate, float64 ``(C,)``; exponentials are relative probabilities."""
         ...
 
     def confidence(self, question: Question, candidates: Candidates, scores: np.ndarray) -> float:
-        """The probability that the candidate with the highest score, or its block, answers, in [0, 1]."""
+        """Return the probability, in [0, 1], that the best-scored candidate, or its block, answers."""
         ...
 
     def least(self, candidates: Candidates) -> float:
-        """The confidence from which on it is given as the answer."""
+        """Return the threshold of the confidence: from it on a candidate is given as the answer."""
         ...

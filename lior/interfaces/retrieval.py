@@ -21,26 +21,26 @@ if TYPE_CHECKING:
 TEXT_KINDS = ("prose", "markdown", "mail", "chat", "log", "code", "rows")
 """Kinds of text; they decide how a parsed document is cut into passages."""
 TABLE_KINDS = ("rows", "mail", "chat", "log", "events", "contacts")
-"""Kinds of tables. Columns of mail: from, to, date, subject; of a chat: date, from, text; of a log: date,
-level, text; of a calendar: begin, end, summary, place; of contacts: name, phone, mail, birthday,
-organisation, address."""
+"""Kinds of tables, some with fixed columns. Mail: from, to, date, subject. Chat: date, from, text. Log: date,
+level, text. Events: begin, end, summary, place. Contacts: name, phone, mail, birthday, organisation,
+address."""
 
 
 @attrs.frozen(kw_only=True)
 class Table:
-    """Rows of a document that can be counted, listed and calculated with: those of a table in the usual
-    sense, messages, entries of a log, events of a calendar, contacts."""
+    """Rows of a document that can be counted, listed and used in calculations. They are rows of an ordinary
+    table, messages, entries of a log, events of a calendar, or contacts."""
 
     kind: str = attrs.field(default="rows", validator=attrs.validators.in_(TABLE_KINDS))
     name: str = ""
-    """Of the sheet, or the heading above it; empty where the document has one table."""
+    """Name of the sheet, or the heading above the table; empty if the document has one table."""
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...] = attrs.field(repr=False)
-    """Cells as they stand in the file, as many as columns; empty where there is nothing."""
+    """Cells as in the file, as many as columns; empty cells are empty strings."""
     lines: tuple[int, ...] = attrs.field(repr=False)
     """Line of the document's text, from 0, at which each row begins, ascending."""
     until: str = ""
-    """Day, in ISO 8601, up to which all rows are here, where there are more: a series of events goes on."""
+    """Day, in ISO 8601, up to which the table has all rows, if there are more: a series of events goes on."""
 
 
 @attrs.frozen(kw_only=True)
@@ -51,22 +51,21 @@ class ParsedDocument:
     """Lines are separated by a line feed. Plain files keep every character of every line."""
     kind: str = attrs.field(validator=attrs.validators.in_(TEXT_KINDS))
     name: str = ""
-    """Name inside the file, for files with many documents; empty where the file is the document."""
+    """Name inside the file, for files with many documents; empty if the file is the document."""
     title: str = ""
     lines: tuple[int, ...] | None = attrs.field(default=None, repr=False)
-    """Line of the file, from 1, of each line of the text; ``None`` where both are the same."""
+    """Line in the file, from 1, for each line of the text; ``None`` if both are the same."""
     places: tuple[tuple[int, str], ...] = ()
     """First line of the text, from 0, and name of each page, cell or message: ``(12, "page 3")``,
     ascending."""
     wrapped: tuple[int, ...] = attrs.field(default=(), repr=False)
-    """Lines of the text, from 0, that go on with the sentence of the line before, where the reader knows."""
+    """Lines of the text, from 0, that continue the sentence of the line before, if the reader knows."""
     titles: tuple[int, ...] = attrs.field(default=(), repr=False)
-    """Lines of the text, from 0, that only name what stands elsewhere, such as a link alone."""
+    """Lines of the text, from 0, that only refer to something elsewhere, such as a link alone."""
     tables: tuple[Table, ...] = attrs.field(default=(), repr=False)
-    """What can be calculated with, where the reader knows."""
+    """Tables for calculations, if the reader knows any."""
     notes: tuple[str, ...] = ()
-    """What a user should know of how it was read, one line each: an encoding guessed, parts left out and
-    why."""
+    """Notes for the user, one line each: an encoding guessed, or parts left out, with the reason."""
 
 
 @attrs.frozen(kw_only=True)
@@ -79,24 +78,24 @@ class Passage:
     column: int = 1
     """First character in that line, from 1."""
     text: str
-    """As it stands in the parsed document: whole lines, or a part of one."""
+    """Text as in the parsed document: whole lines, or a part of one."""
     context: str = ""
     """Headings above it and the name of the file: counted with less weight, not quoted."""
     place: str = ""
-    """Page, cell or message, where the document has such."""
+    """Page, cell or message, if the document has any."""
     group: int = 0
-    """Number of the paragraph, message, table or definition inside the document that the passage is a part
-    of."""
+    """Number of the passage's paragraph, message, table or definition inside the document."""
     block: int = 0
-    """Number of the block inside the document that the passage is a part of; those of one are adjacent."""
+    """Number of the passage's block inside the document; the passages of a block are adjacent."""
     title: bool = False
-    """Whether it names what stands elsewhere, such as a line of a table of contents; it is no answer."""
+    """Whether it only refers to something elsewhere, as a table of contents does; it is no answer."""
 
 
 @attrs.frozen(kw_only=True)
 class Block:
-    """What belongs together in a document: a term with its definition, a heading with the paragraph below it,
-    a row with the head of its table, a message with its subject. The answer around a sentence."""
+    """A unit of meaning in a document, which gives the answer around a sentence. It is a term with its
+    definition, a heading with the paragraph below it, a row with the head of its table, or a message with its
+    subject."""
 
     document: str
     line: int
@@ -104,55 +103,55 @@ class Block:
     end_line: int
     """Last line of its passages in the file."""
     text: str
-    """The innermost heading above it, if there is one, as the first line; then its passages as they stand
-    in the document, without more than one blank line between them."""
+    """The innermost heading above it, if any, as the first line; then its passages as in the document, with
+    at most one blank line between them."""
     begin: int
-    """Where the sentence begins in ``text``."""
+    """Start of the sentence in ``text``."""
     end: int
-    """Where it ends."""
+    """End of the sentence."""
 
 
 @attrs.frozen(kw_only=True)
 class Result:
-    """What was calculated from rows of tables, for a question such as "how much did we spend on food?"."""
+    """A result calculated from rows of tables, for a question such as "how much did we spend on food?"."""
 
     operation: str
-    """``count``, ``list``, ``sum``, ``mean``, ``highest``, ``lowest``, ``newest``, ``oldest``
-    or ``share``; of groups that within each: ``sum`` for "how much per month"."""
+    """``count``, ``list``, ``sum``, ``mean``, ``highest``, ``lowest``, ``newest``, ``oldest`` or ``share``;
+    with groups, the operation within each: ``sum`` for "how much per month"."""
     value: str
-    """As it is shown: ``12``, ``1,234.50``, ``2025-03-04``, ``12.50 %``; of a list the number of its rows, of
-    groups their names and values: ``2025-02 31.00, 2025-03 76.70``."""
+    """The value as displayed: ``12``, ``1,234.50``, ``2025-03-04``, ``12.50 %``. A list has the number of its
+    rows, groups have their names and values: ``2025-02 31.00, 2025-03 76.70``."""
     about: str
-    """Of what, with all conditions, in one line: ``amount in expenses.csv where category is food``."""
+    """The subject with all conditions, in one line: ``amount in expenses.csv where category is food``."""
     arithmetic: str = ""
-    """``12.30 + 4.20 = 16.50``, the middle left out where there are many; of a share ``4 of 49``, of
-    the highest group the others; empty where nothing is added."""
+    """The calculation: ``12.30 + 4.20 = 16.50``, without the middle of many terms. It is ``4 of 49`` for a
+    share, the other groups for the highest one, and empty if nothing is added."""
     rows: tuple[Passage, ...] = ()
-    """The rows that were used, with their places, in the order in which they are shown."""
+    """The rows that were used, with their places, in the order of display."""
 
 
 @runtime_checkable
 class Reader(Protocol):
-    """Text of the files of some formats. Group ``lior.readers``.
+    """A reader of the text of files in some formats. Group ``lior.readers``.
 
-    One that needs packages has the attribute ``packages``, a tuple of names of distributions: its files are
-    read again when one of these is installed or has another version. ``None`` there stands for those of all
-    readers, for a reader that calls the others.
+    A reader that needs packages has the attribute ``packages``, a tuple of names of distributions. Its
+    files are read again when one of these is installed or has another version. ``None`` there stands for
+    the packages of all readers, for a reader that calls the others.
 
-    It runs in a process of its own, with limits of time, memory and output (:mod:`lior.reading.limits`); what
-    it raises, prints and logs is told, and when it crashes, its file is left out. One of plain text, which
-    takes no more than a few times the bytes, may have the attribute ``in_process`` that is true. One that
-    takes seconds for a small file has an attribute ``slow`` that is true: its files are read last. One of
-    files whose first lines can be read alone has an attribute ``divisible`` that is true: those of a giant
-    are read.
+    It runs in a separate process, with limits of time, memory and output (:mod:`lior.reading.limits`). Its
+    errors, prints and logs are reported, and if it crashes, its file is left out. Three optional attributes
+    are true for special readers. ``in_process`` is for plain text, which takes no more than a few times its
+    bytes. ``slow`` is for readers that take seconds for a small file: their files are read last.
+    ``divisible`` is for files whose first lines can be read alone: the first lines of a giant file are
+    read.
     """
 
     api_version: ClassVar[int]
     suffixes: ClassVar[tuple[str, ...]]
-    """In lower case, with the dot: ``(".md", ".markdown")``."""
+    """Suffixes in lower case, with the dot: ``(".md", ".markdown")``."""
 
     def read(self, data: bytes, name: str) -> list[ParsedDocument]:
-        """The documents in ``data``; ``name`` is the file's, for messages and kinds.
+        """Return the documents in ``data``; ``name`` is the file's, for messages and kinds.
 
         Raises
         ------
@@ -166,26 +165,26 @@ class Reader(Protocol):
 class Embedder(Protocol):
     """Unit vectors of texts: the nearer the meaning, the higher the cosine. Group ``lior.embedders``.
 
-    The constructor looks only whether what is needed is installed, and raises ``MissingPackage`` if it is
-    not; a model is opened by the first :meth:`embed`. Threads may embed at once.
+    The constructor only checks whether its requirements are installed, and raises ``MissingPackage`` if
+    not; the first :meth:`embed` opens a model. Threads may embed at once.
     """
 
     api_version: ClassVar[int]
     width: int
-    """Numbers of a vector."""
+    """Dimension of a vector."""
     digest: str
-    """Of the model and of how texts are prepared, one line: equal digests give equal vectors on a machine."""
+    """Digest of the model and the preparation of texts, one line: it determines the vectors on a machine."""
     unrelated: float
     """Usual cosine of a question with a passage that does not answer it, in [-1, 1)."""
     related: float
     """Usual cosine of a question with a passage that answers it in other words, above ``unrelated``."""
 
     def embed(self, texts: Sequence[str], *, question: bool = False) -> np.ndarray:
-        """Vectors of length 1, float32 ``(n, width)``; zeros for a text that has nothing it knows.
+        """Return vectors of length 1, float32 ``(n, width)``; zeros for a text without anything that it
+        knows.
 
-        A vector is a function of its text, bit by bit: it does not depend on the other ``texts``, nor on what
-        was embedded before. ``question`` says that the texts are questions, which some models read in another
-        way.
+        A vector is a function of its text, bit by bit: it does not depend on the other ``texts``, nor on
+        earlier calls. ``question`` says that the texts are questions, which some models read differently.
 
         Raises
         ------
@@ -200,13 +199,13 @@ class CachedIndex(Protocol):
 
     file: Path
     paths: tuple[str, ...]
-    """The folders and files that it is of; empty where it does not say."""
+    """The folders and files that it indexes; empty if unknown."""
     size: int
-    """In bytes."""
+    """Size in bytes."""
     used: float
-    """When it was opened last, in seconds since 1970."""
+    """Time of the last use, in seconds since 1970."""
     gone: bool
-    """Whether none of what it is of is there any more."""
+    """Whether none of the indexed files exists any more."""
 
     def remove(self) -> None:
         """Delete it; a process that has it open goes on."""
@@ -217,34 +216,35 @@ class CachedIndex(Protocol):
 class RunIndexes(Protocol):
     """Indexes of the documents of runs. Group ``lior.indexes``.
 
-    :class:`lior.Run` asks for one where it is asked a question; lior-ask has it. Documents come as their
-    name, what was parsed of them, with lines as in their file, and why nothing was, or ``None``.
+    :class:`lior.Run` requests one when it is asked a question; lior-ask provides it. A document is given as
+    its name, its parsed documents, with lines as in their file, and the error or ``None``.
     """
 
     api_version: ClassVar[int]
 
     def build(self, documents: Iterable[tuple[str, Sequence[ParsedDocument], LiorError | None]]) -> Any:
-        """An index in memory, as :class:`lior_ask.Index` is."""
+        """Return an index in memory, an :class:`lior_ask.Index`."""
         ...
 
     def put(self, index: Any, name: str, found: Sequence[ParsedDocument], fault: LiorError | None) -> None:
-        """Put documents in place of those that ``index`` has under their name."""
+        """Replace the documents of ``index`` under their name."""
         ...
 
     def cached(self, place: Path, digest: str) -> Any:
-        """The index cached with the checkpoint at ``place``, or ``None`` if it is not that of ``digest``."""
+        """Return the index cached with the checkpoint at ``place``; ``None`` if its digest is not
+        ``digest``."""
         ...
 
     def has_questions(self, place: Path, digest: str) -> bool:
-        """Whether that index has confirmed questions."""
+        """Return whether that index has confirmed questions."""
         ...
 
     def cache(self, index: Any, run: Path, place: Path, digest: str) -> None:
-        """:meth:`save`; where that cannot be done, the index is made again the next time."""
+        """Call :meth:`save`; if that fails, the index is built again the next time."""
         ...
 
     def save(self, index: Any, run: Path, place: Path, digest: str) -> None:
-        """Keep ``index`` with the checkpoint at ``place`` of ``run``.
+        """Save ``index`` with the checkpoint at ``place`` of ``run``.
 
         Raises
         ------
@@ -254,13 +254,13 @@ class RunIndexes(Protocol):
         ...
 
     def chat(self, run: Any, *, sampling: Any, tokens: int, stop: str, seed: int) -> Any:
-        """A conversation with a :class:`lior.Run`; see :meth:`lior.Run.chat`."""
+        """Return a conversation with a :class:`lior.Run`; see :meth:`lior.Run.chat`."""
         ...
 
     def stop_words(self, text: str) -> Collection[str]:
-        """Words that say nothing alone, such as "the", in the language of a text."""
+        """Return words without meaning of their own, such as "the", in the language of a text."""
         ...
 
     def caches(self) -> Sequence[CachedIndex]:
-        """The indexes in the user's cache, the one used last first."""
+        """Return the indexes in the user's cache, the most recently used first."""
         ...

@@ -33,7 +33,7 @@ class Baseline:
     order4: float
 
     def bits(self, tokens_per_byte: float) -> dict[str, float]:
-        """Both in bits per byte, by name."""
+        """Return both in bits per byte, by name."""
         scale = tokens_per_byte / math.log(2)
         return {"unigram": self.unigram * scale, "order4": self.order4 * scale}
 
@@ -45,12 +45,13 @@ def measure(corpus: Corpus, train: int, end: int, *, vocab: int) -> Baseline:
 
 @torch.no_grad()
 def nats_per_token(corpus: Corpus, train: int, end: int, *, vocab: int, order: int) -> tuple[float, float]:
-    """Nats per token of ``train .. end - 1`` under the unigram and the n-gram of the tokens before ``train``.
+    """Return nats per token of ``train .. end - 1`` under the unigram and the n-gram of the tokens before
+    ``train``.
 
     Parameters
     ----------
     order
-        Longest context of the n-gram in tokens, at least 1.
+        Maximum context of the n-gram in tokens, at least 1.
     """
     patterns = ("", *(f"1-{m}" for m in range(1, order + 1)))
     tables = _tables(corpus, train, patterns)
@@ -76,7 +77,7 @@ def nats_per_token(corpus: Corpus, train: int, end: int, *, vocab: int, order: i
 
 
 def _tables(corpus: Corpus, train: int, patterns: tuple[str, ...]) -> list[CountTable]:
-    """Counters of each pattern: counts of the last, continuation counts of the others."""
+    """Return the counters of each pattern: counts of the last, continuation counts of the others."""
     keys: list[list[Tensor]] = []
     for begin in range(0, train, _BLOCK):
         text, start = corpus.text(begin, min(begin + _BLOCK, train), context=len(patterns) - 1)

@@ -1,9 +1,9 @@
 """Lossless compression: arithmetic coding with a model that learns the text while it reads.
 
-Encoder and decoder take the same steps, :class:`lior.model.online.Follower`: before each token both know its
-distribution, after it both learn the same. A range coder (:mod:`lior.counting.coder`) turns distributions
-into code words with the length of the model's bits, within a small share. Where one memory makes the model
-and can code (:class:`~lior.interfaces.CodingMemory`), 64 tokens are one call of a compiled loop.
+Encoder and decoder take the same steps, :class:`lior.model.online.Follower`: before each token both know
+its distribution, after it both learn the same. A range coder (:mod:`lior.counting.coder`) turns
+distributions into code words whose length is nearly the model's bits. If a single memory forms the model
+and can code (:class:`~lior.interfaces.CodingMemory`), one call of a compiled loop codes 64 tokens.
 
 The results of both must agree to the last bit. So both run the same functions on arrays of the same shapes,
 token by token, and on one thread, because a sum depends on the number of threads. Sums still depend on the
@@ -44,16 +44,16 @@ from lior.model.online import Follower
 from lior.tensors import one_thread
 
 FORMAT = 2
-"""Version of the layout and of what the code words say. Another one is refused."""
+"""Version of the layout and the code words; other versions are refused."""
 
 _MAGIC = b"\x89lior"
 _START = struct.Struct("<BI")
 _NUMBERS = struct.Struct("<32sQQ32sI")
 _LIBRARIES = ("lior", "torch", "numpy", "numba", "llvmlite")
 _REPORT_EVERY = 2048
-"""Tokens between two reports of the progress."""
+"""Number of tokens between two progress reports."""
 _LARGEST = 2 << 30
-"""Most bytes and tokens of an original."""
+"""Maximum bytes and tokens of an original."""
 
 
 @attrs.frozen
@@ -76,7 +76,7 @@ class CompressedFile:
     """Code words, a multiple of 4 bytes."""
 
     def pack(self) -> bytes:
-        """The content of the file."""
+        """Return the content of the file."""
         name = self.recipe.encode()
         numbers = _NUMBERS.pack(self.digest, self.size, self.tokens, self.sha256, self.machine)
         body = bytes([len(name)]) + name + numbers + self.words
@@ -84,12 +84,12 @@ class CompressedFile:
 
     @classmethod
     def unpack(cls, data: bytes, *, name: str) -> CompressedFile:
-        """The file with the content ``data``, called ``name`` in messages.
+        """Return the file with the content ``data``, called ``name`` in messages.
 
         Raises
         ------
         DataError
-            When it is not a compressed file, of a newer format, cut short or damaged.
+            When it is not a compressed file, or a newer format, truncated or damaged.
         """
         begin = len(_MAGIC) + _START.size
         if data[: len(_MAGIC)] != _MAGIC[: len(data)] or not data:
@@ -117,7 +117,7 @@ class CompressedFile:
 
 
 def machine() -> int:
-    """A number for the type of CPU and the libraries' versions, on which the last bits of sums depend."""
+    """Return a number for the type of CPU and the libraries' versions, which affect the last bits of sums."""
     binding = import_module("llvmlite.binding")
     parts = [binding.get_host_cpu_name(), binding.get_host_cpu_features().flatten()]
     return zlib.crc32("\n".join(parts + [f"{name} {_version(name)}" for name in _LIBRARIES]).encode())
@@ -136,19 +136,19 @@ class Coder:
 
     model: Model
     digest: bytes
-    """SHA-256 of the run's manifest, or of the parts of an untrained model."""
+    """SHA-256 of the run's manifest, or of an untrained model's parts."""
     recipe: str
     """Name of the recipe of an untrained model; empty for a run."""
     document: int = 0
-    """Number of the document that is coded: higher than those that the model has read."""
+    """Number of the coded document, higher than those that the model has read."""
 
     def check(self, file: CompressedFile, *, name: str) -> None:
-        """Refuse a file that was made with another model.
+        """Refuse a file that was compressed with another model.
 
         Raises
         ------
         RunError
-            When it was; ``name`` is the name of the file.
+            When the models differ; ``name`` is the name of the file.
         """
         theirs, ours = file.digest.hex()[:12], self.digest.hex()[:12]
         if file.digest != self.digest:
@@ -170,7 +170,7 @@ def compress(
     Raises
     ------
     DataError
-        When there is more of it than a compressed file holds.
+        When ``data`` is larger than a compressed file can hold.
     """
     if len(data) > _LARGEST:
         raise DataError(f"{len(data):,} bytes: at most {_LARGEST >> 30} GiB are compressed; split it")
@@ -184,7 +184,7 @@ def compress(
 def decompress(
     file: CompressedFile, coder: Coder, *, name: str, progress: ProgressCallback = silent
 ) -> bytes:
-    """Decompress what :func:`compress` gave; the model learns it.
+    """Decompress a result of :func:`compress`; the model learns it.
 
     Parameters
     ----------
@@ -194,7 +194,7 @@ def decompress(
     Raises
     ------
     RunError
-        When the file was made with another model.
+        When the file was compressed with another model.
     DataError
         When the result is not the original.
     """
@@ -224,7 +224,7 @@ class _TooFewWords(Exception):
 def encode(
     model: Model, tokens: Tensor, *, document: int = 0, progress: ProgressCallback = silent
 ) -> tuple[bytes, float]:
-    """Code words of ``tokens (N,)`` (int64, on the CPU) and their bits; the model is changed.
+    """Return the code words of ``tokens (N,)`` (int64, on the CPU) and their bits; the model is changed.
 
     Parameters
     ----------
@@ -244,9 +244,9 @@ def encode(
 def decode(
     model: Model, words: bytes, count: int, *, document: int = 0, progress: ProgressCallback = silent
 ) -> Tensor:
-    """The ``count`` tokens (int64) of the code words that :func:`encode` gave; the model is changed.
+    """Return the ``count`` tokens (int64) of the code words from :func:`encode`; the model is changed.
 
-    Where there are no more words the coder reads zeros, which an encoder may have left out only once.
+    After the last word the coder reads zeros; an encoder may have left them out only once.
     """
     source = RangeCoder(words)
     with one_thread():

@@ -9,19 +9,19 @@ from lior.interfaces import Tokenizer
 
 
 class Detokenizer:
-    """Decodes one token after the other: whole characters, and a stop text ends the text.
+    """A decoder of one token after the other: whole characters, and a stop text ends the text.
 
-    Bytes that are not UTF-8 become U+FFFD. What could be the beginning of a stop text is held back until
-    more tokens tell.
+    Bytes that are not UTF-8 become U+FFFD. A possible beginning of a stop text is held back until more
+    tokens decide.
 
     Parameters
     ----------
     tokenizer
         Its :meth:`~lior.interfaces.Tokenizer.decode` gives the bytes of a token.
     stops
-        Texts at which the text ends: at the one that is complete first, whatever the tokens are.
+        Texts at which the text ends: the one that is complete first counts, whatever the tokens are.
     keep_stop
-        Whether the stop text is a part of the text, which then ends behind it.
+        Whether the text includes the stop text at its end.
     """
 
     def __init__(self, tokenizer: Tokenizer, stops: Sequence[str] = (), *, keep_stop: bool = False) -> None:
@@ -29,11 +29,11 @@ class Detokenizer:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._held = ""
         self._seen = ""
-        """The end of what was told, of the length that a stop text may begin in."""
+        """The end of the returned text, as long as a stop text may begin in it."""
         self.told = 0
-        """Characters returned so far."""
+        """Number of characters returned so far."""
         self.stopped = False
-        """Whether a stop text came."""
+        """Whether a stop text occurred."""
 
     @property
     def position(self) -> int:
@@ -41,15 +41,15 @@ class Detokenizer:
         return self.told + len(self._held)
 
     def add(self, token: int) -> str:
-        """The text that is certain with one more token; empty once :attr:`stopped`."""
+        """Add a token; returns the text that is certain now, empty once :attr:`stopped`."""
         return "" if self.stopped else self._more(self._decoder.decode(self._decode([token])), last=False)
 
     def end(self) -> str:
-        """What is left when no token follows."""
+        """Return the remaining text when no token follows."""
         return "" if self.stopped else self._more(self._decoder.decode(b"", final=True), last=True)
 
     def pieces(self, tokens: Iterable[int]) -> Iterator[str]:
-        """The text of all ``tokens``, a piece for each and one for the end, until a stop text came."""
+        """Yield the text of all ``tokens``, a piece for each and one for the end, until a stop text."""
         for token in tokens:
             yield self.add(token)
             if self.stopped:
@@ -72,7 +72,7 @@ class Detokenizer:
         return told
 
     def _may_begin(self, held: str) -> int:
-        """Characters at the end of ``held`` that may begin a stop text."""
+        """Return the number of characters at the end of ``held`` that may begin a stop text."""
         sizes = (
             size
             for stop in self._stops

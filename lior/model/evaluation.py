@@ -38,12 +38,12 @@ class Score:
         return self.nats_per_byte / math.log(2)
 
     def plus(self, cost: Tensor, lengths: Tensor, counted: Tensor) -> Score:
-        """The score with more tokens: their nats, lengths in bytes, and whether they count, ``(N,)``."""
+        """Return the score with more tokens: nats, lengths in bytes, and whether they count, ``(N,)``."""
         nats, size = float(cost[counted].sum()), int(lengths[counted].sum())
         return Score(self.nats + nats, self.tokens + int(counted.sum()), self.bytes + size)
 
     def summary(self, seconds: float) -> dict[str, float]:
-        """The object that ``lior eval --json`` prints."""
+        """Return the object that ``lior eval --json`` prints."""
         return {
             "bits_per_byte": self.bits_per_byte,
             "nats_per_byte": self.nats_per_byte,
@@ -54,7 +54,7 @@ class Score:
 
 
 ProgressCallback: TypeAlias = "Callable[[str, int, int, Mapping[str, float]], None]"
-"""Called with (stage, tokens done, all tokens, metrics)."""
+"""Function called with (stage, tokens done, all tokens, metrics)."""
 
 
 def silent(stage: str, step: int, steps: int, metrics: Mapping[str, float]) -> None:
@@ -80,9 +80,10 @@ def evaluate(
     ----------
     online
         Learn while reading (:class:`~lior.model.online.Online`): the model is changed; it may be untrained.
-        Without, the model is frozen.
+        Otherwise the model is frozen.
     counted
-        Which positions count, boolean ``(hi - lo,)``; the others are only read. ``None`` counts all.
+        Mask of the positions that count, boolean ``(hi - lo,)``; the others are only read. ``None`` counts
+        all.
     progress
         Called after every block.
     each

@@ -1,9 +1,9 @@
 """Sampling text from a model, one token after the other.
 
 The entropy gate depends on the uncertainty of the model, ``h = H(p) / ln A`` in [0, 1] for an alphabet of
-``A`` tokens: it mixes in the unweighted vote of the memories with the weight
-``γ = recall · σ(12 (h − recall_at))`` and lowers the temperature to ``T (1 − cooling · h)``. Probabilities
-always sum to 1, and the temperature stays above 0.
+``A`` tokens. It mixes in the unweighted vote of the memories with the weight ``γ = recall · σ(12 (h −
+recall_at))``. It also lowers the temperature to ``T (1 − cooling · h)``. Probabilities always sum to 1, and
+the temperature stays above 0.
 """
 
 from __future__ import annotations
@@ -23,30 +23,30 @@ from lior.model.language_model import DocumentCoordinates, Model
 from lior.tensors import threads
 
 RECENT = 1000
-"""Tokens at the end of the context in which a repetition counts as a loop."""
+"""Number of tokens at the end of the context in which a repetition counts as a loop."""
 _LONGEST = 64
-"""Longest repetition that is measured, in tokens."""
+"""Maximum length of a repetition that is measured, in tokens."""
 _STEEPNESS = 12.0
 _COLDEST = 0.05
-"""Least share of the temperature that cooling leaves."""
+"""Minimum share of the temperature that cooling leaves."""
 
 
 _ZERO = torch.zeros(1, dtype=torch.int64)
 _NO_TEXT = Text(_ZERO[:0], _ZERO[:0], _ZERO[:0])
-"""Stands for the text where cursors follow it, and nothing else is read of it."""
+"""A placeholder for the text if cursors follow it and nothing else reads it."""
 
 
 class Session:
     """A growing context, with predictions of its next token.
 
-    The memories read its last ``model.context`` tokens; coordinates of an encoder with unlimited context
-    depend on all of it.
+    The memories read its last ``model.context`` tokens; the coordinates of an encoder with unlimited
+    context depend on all of it.
     """
 
     def __init__(self, model: Model, tokens: Sequence[int] = (), *, thread: int = 0):
         self.model, self._thread = model, thread
         self.recent: list[int] = []
-        """The last tokens of the context, at least :data:`RECENT` if there are as many."""
+        """The last tokens of the context, at least :data:`RECENT` if it has as many."""
         self._kept = max(model.context, RECENT)
         self._length, self._coordinates = 0, DocumentCoordinates(model)
         self._cursors = model.cursors()
@@ -78,13 +78,14 @@ class Session:
 
     @property
     def compiled(self) -> bool:
-        """Whether one memory and its cursor are enough to draw, so that :meth:`draw` does."""
+        """Whether one memory and its cursor suffice to draw, so that :meth:`draw` works."""
         return self._coder is not None
 
     def draw(self, sampling: Sampling, generator: Generator, count: int = 1) -> list[int] | None:
         """Draw the next ``count`` tokens and feed them, in one call.
 
-        ``None``, and nothing fed, where that cannot be. How many are drawn at once does not change them.
+        Returns ``None`` without feeding anything if that is not possible. The tokens do not depend on how
+        many are drawn at once.
         """
         if self._coder is None or not is_plain(sampling):
             return None
@@ -95,13 +96,14 @@ class Session:
         return tokens
 
     def log_probs(self) -> Tensor:
-        """Log-probabilities of the next token, ``(V,)``, on the CPU."""
+        """Return log-probabilities of the next token, ``(V,)``, on the CPU."""
         return self.together([self])[0]
 
     def log_probs_with(self, sampling: Sampling, log_p: Tensor | None = None) -> Tensor:
-        """Log-probabilities from which ``sampling`` draws at its temperature, ``(V,)``; they sum to 1.
+        """Return the log-probabilities from which ``sampling`` draws at its temperature, ``(V,)``; they sum
+        to 1.
 
-        ``log_p`` are those of :meth:`log_probs`, if they are known.
+        ``log_p`` is the result of :meth:`log_probs`, if known.
         """
         log_p = self.log_probs() if log_p is None else log_p
         unsure = uncertainty(log_p, len(self.model.alphabet)) if sampling.recall or sampling.cooling else 0.0
@@ -117,16 +119,17 @@ class Session:
 
     @staticmethod
     def together(sessions: Sequence[Session]) -> Tensor:
-        """:meth:`log_probs` of several contexts of one model, ``(B, V)``, in one reading of its memories.
+        """Return :meth:`log_probs` of several contexts of one model, ``(B, V)``, in one reading of its
+        memories.
 
-        They come to the CPU in one transfer: tokens are drawn there, from the same random numbers whatever
-        the device of the model is.
+        They come to the CPU in one transfer. Tokens are drawn there, from the same random numbers on any
+        device of the model.
         """
         return sessions[0].model.log_probs(*_read(sessions)).cpu()
 
 
 def _read(sessions: Sequence[Session]) -> tuple[Text, Tensor, Tensor | None, dict[str, Evidence]]:
-    """Text, positions and coordinates of the contexts, and the evidence of memories that follow them."""
+    """Return text, positions and coordinates of the contexts, and the evidence of memories with cursors."""
     model, cursors = sessions[0].model, [session._cursors for session in sessions]
     if not sessions[0]._reach and sessions[0]._coordinates.next is None:
         places = _ZERO.expand(len(sessions))
@@ -146,18 +149,18 @@ def _read(sessions: Sequence[Session]) -> tuple[Text, Tensor, Tensor | None, dic
 
 
 def uncertainty(log_p: Tensor, alphabet: int) -> float:
-    """Entropy of ``log_p (V,)`` as a share of the largest over ``alphabet`` tokens, in [0, 1]."""
+    """Return the entropy of ``log_p (V,)`` as a share of the maximum over ``alphabet`` tokens, in [0, 1]."""
     with threads(len(log_p)):
         entropy = float(-(log_p.double().exp() * log_p.double().clamp(min=-1e6)).sum())
     return min(max(entropy / math.log(alphabet), 0.0), 1.0) if alphabet > 1 else 0.0
 
 
 def loop_costs(recent: Sequence[int], sampling: Sampling, vocab: int) -> Tensor:
-    """Penalty in nats for each token that continues a loop, ``(V,)``.
+    """Return the penalty in nats for each token that continues a loop, ``(V,)``.
 
-    Where the last ``L`` tokens occurred before, the token that followed them then costs
-    ``loop_penalty · (L + 1 − loop_length)`` nats if that is more than 0 (the penalty named DRY, with a slope
-    instead of a base).
+    If the last ``L`` tokens occurred before, the token that followed them then has a cost. It is
+    ``loop_penalty · (L + 1 − loop_length)`` nats if that is more than 0 (the penalty named DRY, with a
+    slope instead of a base).
     """
     said = np.array(recent[-RECENT:], np.int64)
     costs = torch.zeros(vocab, dtype=torch.float64)
@@ -181,7 +184,7 @@ def draw(log_p: Tensor, sampling: Sampling, *, generator: Generator) -> int:
     if sampling.temperature == 0:
         return int(log_p.argmax())
     with threads(len(log_p)):
-        # With the smallest temperature the top is then 0 and not nan.
+        # Subtracting the maximum makes the top 0, and not nan, at the smallest temperature.
         below_top = log_p.double() - log_p.max()
         if sampling.min_p:  # of the model's own distribution: M. Nguyen et al., Turning Up the Heat, 2024
             below_top[below_top < math.log(sampling.min_p)] = -math.inf
@@ -193,13 +196,13 @@ def draw(log_p: Tensor, sampling: Sampling, *, generator: Generator) -> int:
         if sampling.top_k:
             p[sampling.top_k :] = 0
         if sampling.top_p < 1:
-            p[1:][p.cumsum(0)[:-1] >= sampling.top_p] = 0  # the likeliest always stays
-        # What torch.multinomial does for one draw, without its checks: the arrival that comes first.
+            p[1:][p.cumsum(0)[:-1] >= sampling.top_p] = 0  # the likeliest token always remains
+        # torch.multinomial's method for one draw, without its checks: the earliest arrival wins.
         return int(index[(p / torch.empty_like(p).exponential_(1, generator=generator)).argmax()])
 
 
 def is_plain(sampling: Sampling) -> bool:
-    """Whether a temperature and ``min_p`` are all that changes how tokens are drawn."""
+    """Return whether only a temperature and ``min_p`` change how tokens are drawn."""
     plain = Sampling(temperature=1.0)
     return bool(sampling.temperature) and attrs.evolve(sampling, temperature=1.0, min_p=plain.min_p) == plain
 
@@ -211,7 +214,7 @@ def proceed(session: Session, sampling: Sampling, *, generator: Generator) -> It
 
 
 def _draw(session: Session, sampling: Sampling, generator: Generator, most: int) -> list[int]:
-    """The next tokens of a session, at most so many; they have been fed to it."""
+    """Return the next tokens of a session, at most ``most``; they have been fed to it."""
     if (tokens := session.draw(sampling, generator, most)) is not None:
         return tokens
     token = draw(session.log_probs_with(sampling), sampling, generator=generator)
@@ -220,7 +223,7 @@ def _draw(session: Session, sampling: Sampling, generator: Generator, most: int)
 
 
 _AHEAD = 32
-"""Tokens that are drawn in one call, a few milliseconds."""
+"""Number of tokens drawn in one call, which takes a few milliseconds."""
 
 
 def generate(
@@ -234,8 +237,8 @@ def generate(
 ) -> Iterator[int]:
     """Yield ``count`` token ids that continue ``prompt``.
 
-    Some are drawn ahead: where the caller stops early, the generator has served for them too. Threads with
-    different numbers ``thread`` may generate side by side where :attr:`Session.compiled`.
+    Some are drawn ahead: if the caller stops early, the generator has advanced for them too. Threads with
+    different numbers ``thread`` may generate side by side if :attr:`Session.compiled`.
     """
     session, left = Session(model, prompt, thread=thread), count
     while left > 0:
@@ -246,7 +249,7 @@ def generate(
 
 @attrs.frozen
 class Request:
-    """A continuation that is asked for."""
+    """A request for a continuation."""
 
     prompt: Sequence[int]
     count: int
@@ -255,11 +258,11 @@ class Request:
 
 
 def generate_all(model: Model, requests: Sequence[Request], *, threads: int) -> list[list[int]]:
-    """The tokens of each request: those of :func:`generate`, where reading several contexts at once does not
-    round their probabilities to others.
+    """Return the tokens of each request, as :func:`generate` does, unless reading several contexts at once
+    rounds their probabilities differently.
 
-    Threads divide the requests that are drawn in compiled calls; the others are read together, a token of
-    each in one step.
+    Threads divide the requests that compiled calls draw; the others are read together, one token of each in
+    one step.
     """
     found: list[list[int]] = [[] for _ in requests]
 

@@ -38,17 +38,17 @@ from lior.model import mixer
 from lior.tensors import sub, threads
 
 _PRODUCTS = 1 << 13
-"""Multiplications for a position, about: its coordinates are mapped and compared with 64 cells."""
+"""Approximate multiplications for a position: its coordinates are mapped and compared with 64 cells."""
 _MIXED = 1 << 9
-"""Positions whose experts are mixed at once: they stay in the processor's cache."""
+"""Number of positions whose experts are mixed at once: they fit the processor's cache."""
 
 
 @attrs.define(kw_only=True)
 class Model:
     """A language model over the tokens of its tokenizer.
 
-    ``state`` holds the numbers of the geometry, ``weights`` those of the mixer, and ``cells`` the centres of
-    the geometric gate ``(J, n)``.
+    ``state`` holds the parameters of the geometry, ``weights`` those of the mixer, and ``cells`` the
+    centres of the geometric gate ``(J, n)``.
     """
 
     tokenizer: Tokenizer
@@ -58,7 +58,7 @@ class Model:
     weights: State = attrs.field(factory=dict, repr=False)
     cells: Tensor | None = attrs.field(default=None, repr=False)
     token_counts: Tensor = attrs.field(repr=False)
-    """How often the memories hold each token, int64 ``(V,)``."""
+    """Number of occurrences of each token in the memories, int64 ``(V,)``."""
     _scorer: Retrieval | None = attrs.field(default=None, init=False, repr=False)
     _exact_scorer: Retrieval | None = attrs.field(default=None, init=False, repr=False)
     _table: CellTable | None = attrs.field(default=None, init=False, repr=False)
@@ -76,11 +76,11 @@ class Model:
 
     @property
     def alphabet(self) -> Tensor:
-        """Token ids that the memories hold, ascending, int64 ``(A,)``."""
+        """Token ids in the memories, ascending, int64 ``(A,)``."""
         return self._known().tokens
 
     def _known(self) -> _Known:
-        """Values derived from the token counts, which are replaced and never written into."""
+        """Return values derived from the token counts, which are replaced and never written into."""
         if self._counted is None or self._counted.counts is not self.token_counts:
             tokens = self.token_counts.nonzero()[:, 0]
             others, share = (self.token_counts == 0).nonzero()[:, 0], unseen_share(self.token_counts)
@@ -95,7 +95,7 @@ class Model:
         return max(reach, *(m.context for m in self.memories.values()))
 
     def cursors(self) -> dict[str, Any]:
-        """The beginning of a text for each memory that can follow it, by name."""
+        """Return a cursor at the beginning of a text for each memory that can follow it, by name."""
         if self._table is None and self.cells is not None and self._exact_scorer is not None:
             self._table = self._exact_scorer.cell_table(self.cells.double())
         memories = {name: m for name, m in self.memories.items() if isinstance(m, FollowingMemory)}
@@ -104,12 +104,12 @@ class Model:
 
     @property
     def coder(self) -> CodingMemory | None:
-        """The memory that codes and draws text in loops of its own, if it alone makes the model."""
+        """The memory that codes and draws text in loops of its own, if it alone forms the model."""
         (memory, *others), experts = self.memories.values(), self.experts
         return memory if isinstance(memory, CodingMemory) and not others and len(experts) == 1 else None
 
     def reach(self, cursors: Mapping[str, Any]) -> int:
-        """Number of tokens before a position that must be given where ``cursors`` follow the text."""
+        """Return the number of tokens before a position that must be given if ``cursors`` follow the text."""
         needed = [m.context for name, m in self.memories.items() if name not in cursors]
         found = all(cursor.finds_cells for cursor in cursors.values())
         if self.geometry and (needed or "cells" in self.weights or (self.cells is not None and not found)):
@@ -123,7 +123,7 @@ class Model:
 
     @torch.no_grad()
     def set_geometry(self, state: State) -> None:
-        """Use the geometry ``state`` from now on; coordinates that the memories hold are not recomputed."""
+        """Use the geometry ``state`` from now on; the memories' stored coordinates are not recomputed."""
         self.state, self._table = state, None
         self._scorer = self.geometry.scorer(state) if self.geometry else None
         exact = {k: v.double() if v.is_floating_point() else v for k, v in state.items()}
@@ -141,12 +141,12 @@ class Model:
         self.cells = cell_centres(z, self._scorer.root, count, generator=generator)
 
     def first_weights(self, memories: Mapping[str, MemoryBackend], cells: int) -> State:
-        """A mixer of ``memories``: an average of the adaptive ones, or else of all their experts."""
+        """Return a mixer of ``memories`` that averages the adaptive ones, or else all experts."""
         vocab = self.tokenizer.vocab
         sizes = tuple(n for m in memories.values() for n in m.gate_sizes(vocab))
         names = [name for name, m in memories.items() for _ in m.experts]
         strong = [i for i, name in enumerate(names) if name in self.adaptive]
-        # With a single expert there is nothing to weigh by place.
+        # A single expert needs no weights by place.
         cells = 0 if len(names) == 1 else cells
         weights = mixer.init(len(names), sizes, cells, device=self.device, strong=strong)
         gate = expert = 0
@@ -165,13 +165,13 @@ class Model:
 
     @property
     def _gates(self) -> int:
-        """How many hard gates the memories have."""
+        """Return the number of hard gates of the memories."""
         return sum(len(memory.gate_sizes(self.tokenizer.vocab)) for memory in self.memories.values())
 
     def add_memory(self, name: str, memory: SelfWeightedMemory) -> None:
-        """Ask one more memory, which has one expert and one gate, weighed by what it trusts itself.
+        """Add one more memory, which has one expert and one gate, with the weights that it sets itself.
 
-        Nothing that was fitted changes, and :meth:`drop_memory` undoes it to the last bit.
+        Fitted parameters do not change, and :meth:`drop_memory` undoes it to the last bit.
         """
         (table,) = memory.trust(self.tokenizer.vocab)
         self.weights = mixer.widen(self.weights, self._gates, table)
@@ -179,19 +179,19 @@ class Model:
         self.memories = {**self.memories, name: memory}
 
     def drop_memory(self, name: str) -> None:
-        """Take away the memory that was added last."""
+        """Remove the memory that was added last."""
         self.weights = self.weights_before()
         self.memories = {each: memory for each, memory in self.memories.items() if each != name}
 
     def weights_before(self) -> State:
-        """The weights without the memory that was added last."""
+        """Return the weights without the memory that was added last."""
         return mixer.narrow(self.weights, self._gates - 1)
 
     # --- memory ---
 
     @torch.no_grad()
     def coordinates(self, text: Text, positions: Tensor) -> Tensor | None:
-        """Coordinates ``(B, n)`` of the contexts at ``positions``; ``None`` without a geometry."""
+        """Return coordinates ``(B, n)`` of the contexts at ``positions``; ``None`` without a geometry."""
         if self.geometry is None:
             return None
         encoder = self.geometry.encoder
@@ -210,7 +210,7 @@ class Model:
 
     @torch.no_grad()
     def items(self, text: Text, start: int = 0, z: Tensor | None = None) -> Items:
-        """The tokens ``text[start:]`` with their coordinates and cells, as memories take them."""
+        """Return the tokens ``text[start:]`` with coordinates and cells, in the form that memories take."""
         if z is None:
             z = self.coordinates(text, torch.arange(start, len(text.tokens), device=text.tokens.device))
         with threads((len(text.tokens) - start) * _PRODUCTS):
@@ -219,14 +219,14 @@ class Model:
     def _written(
         self, text: Text, start: int, memories: Iterable[MemoryBackend], z: Tensor | None = None
     ) -> Items:
-        """As :meth:`items`; without coordinates, which take time, where none of ``memories`` stores any."""
+        """Return :meth:`items`, without coordinates, which take time, if none of ``memories`` stores any."""
         if any(memory.stores_coordinates for memory in memories):
             return self.items(text, start, z)
         return Items(text, start, None)
 
     @torch.no_grad()
     def query(self, text: Text, positions: Tensor, z: Tensor | None = None) -> Query:
-        """A query for the next tokens at ``positions``."""
+        """Return a query for the next tokens at ``positions``."""
         with threads(len(positions) * _PRODUCTS):
             if z is None:
                 z = self.coordinates(text, positions)
@@ -236,7 +236,8 @@ class Model:
     def write(
         self, text: Text, start: int = 0, *, skip: Collection[str] = (), z: Tensor | None = None
     ) -> None:
-        """Give the tokens of ``text[start:]`` to the memories, except those in ``skip``, which hold them.
+        """Give the tokens of ``text[start:]`` to the memories, except those in ``skip``, which hold them
+        already.
 
         They can be read after :meth:`commit`.
         """
@@ -270,7 +271,7 @@ class Model:
     def rewrite(self, pieces: Iterable[tuple[Text, int]], since: Mapping[str, int] | None = None) -> None:
         """Let the memories hold exactly ``text[start:]`` of every piece; learned parameters stay.
 
-        ``since``: the first document that a memory holds, by name; the others hold all.
+        ``since`` is the first document that a memory holds, by its name; the other memories hold all.
         """
         items = [self._written(text, start, self.memories.values()) for text, start in pieces]
         for name, memory in self.memories.items():
@@ -301,7 +302,7 @@ class Model:
         given: Mapping[str, Evidence] | None = None,
         z: Tensor | None = None,
     ) -> mixer.Inputs:
-        """The evidence at ``positions``; ``given`` is that of memories that were read already."""
+        """Return the evidence at ``positions``; ``given`` is the evidence of memories already read."""
         return mixer.beside(*self._evidence(text, positions, alphabet, given, z))
 
     def _evidence(
@@ -312,7 +313,7 @@ class Model:
         given: Mapping[str, Evidence] | None,
         z: Tensor | None,
     ) -> tuple[list[Evidence], Tensor | None]:
-        """What each memory knows at ``positions``, and the geometric gate."""
+        """Return the evidence of each memory at ``positions``, and the geometric gate."""
         given = given or {}
         needed = "cells" in self.weights or not given.keys() >= self.memories.keys()  # coordinates cost time
         query = self.query(text, positions, z) if needed else Query(text, positions, None)
@@ -323,28 +324,28 @@ class Model:
         return evidence, self.cell_weights(query.z) if "cells" in self.weights else None
 
     def cell_weights(self, z: Tensor | None) -> Tensor | None:
-        """The geometric gate ``(B, J)``: a softmax of the scores of the centres for each query."""
+        """Return the geometric gate ``(B, J)``: a softmax of the scores of the centres for each query."""
         if self.cells is None or z is None or self._scorer is None:
             return None
         queries = self._scorer.features(z, query=True)
         return torch.softmax(self._scorer.scores(queries, self._scorer.fixed(self.cells)), 1)
 
     def _cell(self, z: Tensor | None) -> Tensor | None:
-        """The nearest centre, ``(B,)``; in float64, so that it does not depend on the number of queries."""
+        """Return the nearest centre, ``(B,)``; in float64, so that the number of queries does not matter."""
         if self.cells is None or z is None or self._exact_scorer is None:
             return None
         return self._exact_scorer.nearest(z.double(), self._exact_scorer.fixed(self.cells))
 
     @torch.no_grad()
     def cell(self, text: Text, position: Tensor) -> int:
-        """The nearest centre of the geometry at one position ``(1,)``; 0 without a geometry."""
+        """Return the nearest centre of the geometry at one position ``(1,)``; 0 without a geometry."""
         found = self._cell(self.coordinates(text, position))
         return 0 if found is None else int(found)
 
     def follow(
         self, cursors: Sequence[Mapping[str, Any]], text: Text, positions: Tensor, z: Tensor | None
     ) -> dict[str, Evidence]:
-        """The evidence at ``positions (B,)`` of the memories that :meth:`cursors` follow the text in."""
+        """Return the evidence at ``positions (B,)`` of the memories whose :meth:`cursors` follow the text."""
         names = cursors[0].keys() if len(self.alphabet) else ()
         if not names:
             return {}
@@ -366,10 +367,10 @@ class Model:
         count: int,
         thread: int,
     ) -> list[int] | None:
-        """Draw the next ``count`` tokens behind ``cursor``, which moves on, in one compiled call.
+        """Draw the next ``count`` tokens after ``cursor``, which moves on, in one compiled call.
 
-        ``memory`` is :attr:`coder`; ``temperature`` and ``min_p`` of ``sampling`` count. ``None`` while
-        nothing is known.
+        ``memory`` is :attr:`coder`; only ``temperature`` and ``min_p`` of ``sampling`` are used. Returns
+        ``None`` while the memory is empty.
         """
         known = self._known()
         if not len(known.tokens):
@@ -389,7 +390,7 @@ class Model:
         z: Tensor | None = None,
         given: Mapping[str, Evidence] | None = None,
     ) -> Tensor:
-        """Log-probabilities of every token id, ``(B, V)``; the exponentials of a row sum to 1.
+        """Return log-probabilities of every token id, ``(B, V)``; the exponentials of a row sum to 1.
 
         ``given`` is the evidence of memories that were read already.
         """
@@ -415,7 +416,7 @@ class Model:
         z: Tensor | None,
         given: Mapping[str, Evidence] | None,
     ) -> Tensor:
-        """``predict`` gives log-probabilities over the alphabet; the other tokens share the escape."""
+        """Extend ``predict``, log-probabilities over the alphabet, to all tokens; others share the escape."""
         _, alphabet, kept, escape, *_ = self._known()
         with threads(len(positions) * _PRODUCTS):
             full = escape.expand(len(positions), self.tokenizer.vocab).clone()
@@ -427,7 +428,7 @@ class Model:
 
     @torch.no_grad()
     def score(self, text: Text, positions: Tensor, z: Tensor | None = None) -> Tensor:
-        """Log-probabilities in nats of the tokens at ``positions``, ``(B,)``."""
+        """Return log-probabilities in nats of the tokens at ``positions``, ``(B,)``."""
         alphabet = self.alphabet
         if not len(alphabet):
             return self._known().escape.expand(len(positions))
@@ -445,7 +446,7 @@ class Model:
 
     @torch.no_grad()
     def score_inputs(self, inputs: mixer.Inputs, targets: Tensor, alphabet: Tensor) -> Tensor:
-        """Log-probabilities of the ``targets (B,)``, columns of ``alphabet`` or -1, given the inputs."""
+        """Return log-probabilities of ``targets (B,)``, columns of ``alphabet`` or -1, given the inputs."""
         _, _, kept, escape, *_ = self._known()
         known = mixer.log_probs(self.weights, inputs) + kept
         padded = torch.cat([known, escape.expand(len(known), 1)], 1)  # the last column, -1, is the escape
@@ -453,9 +454,9 @@ class Model:
 
 
 class DocumentCoordinates:
-    """Coordinates of one document while it is read, from an encoder that sees all of it.
+    """The coordinates of one document while it is read, from an encoder that sees all of it.
 
-    With an encoder of limited context there are none: the model computes them from the last tokens.
+    An encoder of limited context has none: the model computes them from the last tokens.
     """
 
     def __init__(self, model: Model) -> None:
@@ -486,23 +487,23 @@ class _Known(NamedTuple):
     tokens: Tensor
     """The tokens seen, ascending."""
     kept: Tensor
-    """Log of the share of those."""
+    """Logarithm of their share."""
     escape: Tensor
-    """Log of the share of each token never seen."""
+    """Logarithm of the share of each token never seen."""
     others: Tensor
-    """These tokens, ascending."""
+    """The tokens never seen, ascending."""
     unseen: float
-    """The share of all of them."""
+    """Their total share."""
 
 
 def _check(name: str, memory: MemoryBackend, evidence: Evidence, rows: int, columns: int) -> Evidence:
-    """``evidence``, or an error that names the memory when it has not the shape that the mixer relies on."""
+    """Return ``evidence``, or raise an error that names the memory if the mixer cannot use its shapes."""
     wanted = rows, len(memory.experts), columns
     found = tuple(evidence.log_p.shape)
     if found != wanted or any(tuple(gate.shape) != (rows,) for gate in evidence.gates):
         gates = ", ".join(str(tuple(gate.shape)) for gate in evidence.gates) or "none"
         raise BrokenPlugin(
-            f"memory {name!r} does not keep to its interface: log_p has shape {found} and gates have "
+            f"memory {name!r} violates its interface: log_p has shape {found} and gates have "
             f"{gates}; they should have {wanted} and ({rows},)."
         )
     return evidence

@@ -1,10 +1,9 @@
-"""The mixer: experts to one distribution.
+"""The mixer: from experts to one distribution.
 
-``logits(y) = Σ_e W_e log p_e(y)``: a product of experts whose weights ``W`` are
-sums of small tables, one row of each selected by a gate; a soft gate mixes the
-rows of its table instead. Learning is the two-phase rule, clamped minus free
-statistics, ``ΔW_e = log p_e(y) - Σ_s p(s) log p_e(s)``: the gradient of the
-log-likelihood, which is concave in ``W``.
+``logits(y) = Σ_e W_e log p_e(y)`` is a product of experts. Its weights ``W`` are sums of small tables; a
+gate selects one row of each, and a soft gate mixes the rows of its table instead. Learning is the two-phase
+rule, clamped minus free statistics, ``ΔW_e = log p_e(y) - Σ_s p(s) log p_e(s)``. This is the gradient of
+the log-likelihood, which is concave in ``W``.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ class Inputs(NamedTuple):
     """Soft gate ``(B, J)``, rows sum to 1; ``None`` without a geometric gate."""
 
     def rows(self, index: Tensor | slice) -> Inputs:
-        """The inputs at some of the positions."""
+        """Return the inputs at some of the positions."""
         return Inputs(
             self.log_p[index],
             tuple(g[index] for g in self.gates),
@@ -41,14 +40,14 @@ class Inputs(NamedTuple):
 
 
 def beside(evidence: Sequence[Evidence], cells: Tensor | None) -> Inputs:
-    """The evidence of several memories as one."""
+    """Join the evidence of several memories."""
     return Inputs(
         torch.cat([e.log_p for e in evidence], 1), tuple(gate for e in evidence for gate in e.gates), cells
     )
 
 
 def join(parts: Sequence[Inputs]) -> Inputs:
-    """The inputs of several batches as one."""
+    """Join the inputs of several batches."""
     cells = [part.cells for part in parts if part.cells is not None]
     return Inputs(
         torch.cat([part.log_p for part in parts]),
@@ -65,9 +64,9 @@ def init(
     device: torch.device | str,
     strong: Sequence[int] = (),
 ) -> State:
-    """Weights that average the experts: ``1/E`` in the first table, 0 elsewhere.
+    """Return weights that average the experts: ``1/E`` in the first table, 0 elsewhere.
 
-    Where some experts are ``strong``, that is mixtures themselves, the average is of these, and the other
+    If some experts are ``strong``, that is mixtures themselves, the average is over these, and the other
     experts begin at 0.
     """
     sizes = {f"gate{i}": n for i, n in enumerate(gate_sizes)}
@@ -84,27 +83,27 @@ def init(
 
 
 def widen(params: State, gates: int, table: Tensor) -> State:
-    """Weights with one more expert, which has those of ``table (n, 1)`` by a gate of its own.
+    """Return weights with one more expert, whose weights are ``table (n, 1)`` by a gate of its own.
 
-    ``gates`` is the number of gates that there are. :func:`narrow` undoes it to the last bit.
+    ``gates`` is the number of existing gates. :func:`narrow` undoes it to the last bit.
     """
     wide = {name: torch.cat([each, torch.zeros_like(each[:, :1])], 1) for name, each in params.items()}
     any_table = next(iter(wide.values()))
     own = any_table.new_zeros(len(table), any_table.shape[1])
-    if not gates and "gate0" in params:  # weights without a gate hold in every row of the first one
+    if not gates and "gate0" in params:  # weights without a gate are the same in every row of the first one
         own += wide["gate0"]
     own[:, -1:] += table.to(own)
     return wide | {f"gate{gates}": own}
 
 
 def narrow(params: State, gates: int) -> State:
-    """Weights without the last expert and its gate, the one behind ``gates`` others."""
+    """Return the weights without the last expert and its gate, which follows ``gates`` others."""
     kept = {name: each[:, :-1].clone() for name, each in params.items() if name != f"gate{gates}"}
     return kept or {"gate0": params["gate0"][:1, :-1].clone()}
 
 
 def weights(params: State, inputs: Inputs) -> Tensor:
-    """``W`` at each position, ``(B, E)``."""
+    """Return ``W`` at each position, ``(B, E)``."""
     rows = [params[f"gate{i}"].index_select(0, gate) for i, gate in enumerate(inputs.gates)]
     total = rows[0] if rows else inputs.log_p.new_zeros(inputs.log_p.shape[:2])
     for row in rows[1:]:
@@ -115,7 +114,7 @@ def weights(params: State, inputs: Inputs) -> Tensor:
 
 
 def log_probs(params: State, inputs: Inputs) -> Tensor:
-    """Log-probabilities over the alphabet, ``(B, A)``."""
+    """Return log-probabilities over the alphabet, ``(B, A)``."""
     with threads(inputs.log_p.numel()):
         chosen, log_p = weights(params, inputs), inputs.log_p
         alone = log_p.shape[1] == 1  # a token of a growing text should cost few calls
@@ -129,7 +128,8 @@ def vote(inputs: Inputs) -> Tensor:
 
 
 def gradient(params: State, inputs: Inputs, targets: Tensor) -> tuple[State, Tensor]:
-    """Gradient of the mean loss ``-log p(target)`` and the log-probabilities of the targets ``(B,)``.
+    """Return the gradient of the mean loss ``-log p(target)`` and the log-probabilities of the targets
+    ``(B,)``.
 
     Parameters
     ----------
@@ -157,12 +157,12 @@ def gradient(params: State, inputs: Inputs, targets: Tensor) -> tuple[State, Ten
 def update(
     params: State, state: State, inputs: Inputs, targets: Tensor, rate: float
 ) -> tuple[State, State, Tensor]:
-    """One step of Adam along :func:`gradient`.
+    """Make one step of Adam along :func:`gradient`.
 
     Parameters
     ----------
     state
-        Of the optimiser: :func:`lior.geometry.adam.init` of ``params``, or from the update before.
+        State of the optimiser: :func:`lior.geometry.adam.init` of ``params``, or from the update before.
     rate
         Learning rate.
 
@@ -189,10 +189,10 @@ def columns(alphabet: Tensor, tokens: Tensor) -> Tensor:
 
 
 _ELEMENTS = 1 << 22
-"""Most numbers of the distributions that are computed at a time: 16 MB, which the allocator can reuse."""
+"""Maximum number of values of the distributions computed at a time: 16 MB, which the allocator can reuse."""
 
 
 def rows_at_once(most: int, alphabet: int) -> int:
-    """Number of positions to read at a time: ``most``, or else the power of two that memory allows."""
+    """Return the number of positions to read at a time: ``most``, or the power of two that memory allows."""
     fit = max(_ELEMENTS // max(alphabet, 1), 64)
     return most if fit >= most else 1 << fit.bit_length() - 1

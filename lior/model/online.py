@@ -1,8 +1,8 @@
 """Learning while reading, as a compressor does.
 
-A text is read in chunks, in which the alphabet is constant: a token that is not in it ends the chunk.
-Inside a chunk each adaptive memory reads, learns and writes in windows of its own, and the mixer is updated
-every :data:`WINDOW` tokens. At the end of the chunk all that was read is committed.
+A text is read in chunks, in which the alphabet is constant: a token outside of it ends the chunk. Inside a
+chunk each adaptive memory reads, learns and writes in windows of its own, and the mixer is updated every
+:data:`WINDOW` tokens. The end of the chunk commits all tokens read.
 
 :class:`Online` reads whole chunks, for evaluation. :class:`Follower` reads the same token by token, for a
 decoder, which does not know the next token.
@@ -28,16 +28,16 @@ from lior.model import mixer
 from lior.model.language_model import DocumentCoordinates, Model
 
 WINDOW = 64
-"""Tokens that the mixer reads before it learns from them."""
+"""Number of tokens that the mixer reads before it learns from them."""
 
 _CHUNK = 1024
-"""Longest chunk, in tokens."""
+"""Maximum chunk length, in tokens."""
 _RATE = 2e-4
 """Learning rate of the mixer."""
 _ROOM = 65536
-"""Tokens for which a :class:`Follower` allocates memory at first."""
+"""Number of tokens for which a :class:`Follower` allocates memory initially."""
 _SETTLED = 1_000_000
-"""Tokens after which the learning rates of an untrained model are those of a trained one."""
+"""Number of tokens after which an untrained model has the learning rates of a trained one."""
 
 
 class Online:
@@ -57,15 +57,15 @@ class Online:
         self.adaptive = model.adaptive
         """The memories that learn while they read, by name."""
         self.longest = _CHUNK if len(self.adaptive) == len(model.memories) else WINDOW
-        """Most tokens of a chunk: one window unless all memories are adaptive."""
+        """Maximum tokens of a chunk: one window unless all memories are adaptive."""
 
     @property
     def progress(self) -> float:
-        """Share of the learning that is over; it sets the learning rates of the memories."""
+        """Finished share of the learning; it sets the learning rates of the memories."""
         return 1.0 if self._trained else min(self._read / _SETTLED, 1.0)
 
     def chunk(self, tokens: Tensor) -> int:
-        """Length of the chunk that begins with ``tokens (N,)``."""
+        """Return the length of the chunk that begins with ``tokens (N,)``."""
         tokens = tokens[: self.longest].long()
         fresh = self.model.token_counts[tokens] == 0
         return int(fresh.nonzero()[0, 0]) + 1 if fresh.any() else len(tokens)
@@ -98,7 +98,7 @@ class Online:
         return torch.cat(scored)
 
     def _coordinates(self, text: Text, start: int) -> Tensor | None:
-        """Coordinates of the next chunk, document by document, if the encoder sees whole documents."""
+        """Return coordinates of the next chunk, document by document, if the encoder sees whole documents."""
         if self._document.next is None:
             return None
         begins = (text.depth[start + 1 :] == 0).nonzero()[:, 0] + start + 1
@@ -136,11 +136,11 @@ class Follower:
     Parameters
     ----------
     model
-        It is changed; on the CPU.
+        The model, on the CPU; it is changed.
     size
-        Tokens of the document.
+        Number of tokens of the document.
     document
-        Its number, higher than that of any document that the model has read.
+        Number of the document, higher than that of any document that the model has read.
     """
 
     def __init__(self, model: Model, size: int, *, document: int = 0) -> None:
@@ -153,7 +153,7 @@ class Follower:
         self._open()
 
     def _make_room(self, count: int) -> None:
-        """Allocate memory for ``count`` tokens; the size of the document may be a false claim."""
+        """Allocate memory for ``count`` tokens; the claimed size of the document may be false."""
         count = min(count, self._size) + 1  # the last position is only predicted
         fresh = torch.zeros(count - self._count, dtype=torch.int64)
         self._tokens = torch.cat([self._tokens[: self._count], fresh])
@@ -194,7 +194,7 @@ class Follower:
 
     @torch.no_grad()
     def code(self, words: RangeCoder, given: NDArray[np.int64] | None = None) -> None:
-        """Read and code tokens up to the end of a window, or one; ``given`` is the document to encode."""
+        """Read and code tokens to the end of a window, or one token; ``given`` is the document to encode."""
         if self._coding is None:
             self._code_one(words, -1 if given is None else int(given[self._count]))
         else:
@@ -216,7 +216,7 @@ class Follower:
             self._cursor.feed([token])
 
     def _cell(self) -> int:
-        """Cell of the geometry of the next position."""
+        """Return the geometry's cell at the next position."""
         text, start = self._text(self._count, self._count + 1)
         return self._model.cell(text, torch.tensor([start]))
 
@@ -252,7 +252,8 @@ class Follower:
 
     @torch.no_grad()
     def predict(self) -> NDArray[np.float64]:
-        """Probabilities of the :attr:`known` tokens, then of all :attr:`unknown` tokens together, if any."""
+        """Return the probabilities of :attr:`known` tokens, then the total of :attr:`unknown` ones, if
+        any."""
         if not len(self._alphabet):
             return np.ones(1)
         text, start = self._text(self._count, self._count + 1)
@@ -300,18 +301,18 @@ class Follower:
         self._stepped, self._rows = self._count, []
 
     def _read_since(self, begin: int) -> Tensor | None:
-        """Coordinates of the positions from ``begin`` on, if the encoder sees whole documents."""
+        """Return coordinates of the positions from ``begin`` on, if the encoder sees whole documents."""
         return _join(self._z[begin - self._begin :])
 
     def _text(self, lo: int, hi: int) -> tuple[Text, int]:
-        """Positions ``lo .. hi - 1`` after the context of the model, and the index of ``lo``."""
+        """Return positions ``lo .. hi - 1`` after the context of the model, and the index of ``lo``."""
         first = max(lo - self._model.context, 0)
         here = slice(first, hi)
         return Text(self._tokens[here], self._depth[here], self._document[here]), lo - first
 
 
 def _coding_memory(model: Model) -> tuple[CodingMemory | None, Any]:
-    """The memory that can code a text while it learns it, and its cursor, if it alone makes the model."""
+    """Return the memory that can code a text while learning it, and its cursor, if it alone is the model."""
     if model.coder is None or DocumentCoordinates(model).next is not None:
         return None, None
     cursor = next(iter(model.cursors().values()), None)

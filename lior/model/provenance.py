@@ -1,8 +1,8 @@
-"""Where predicted tokens come from: the shares of the experts, and the stored places behind them.
+"""Origins of predicted tokens: the shares of the experts, and the stored places behind them.
 
-The probability of a token is divided among the experts by how much each favours it over the other tokens (the
-statistic by which the mixer learns, see :mod:`lior.model.mixer`). The memories divide the share of an expert
-among the stored tokens behind it (:class:`~lior.interfaces.TraceableMemory`); smoothing, for instance, is in
+Each expert has a share of a token's probability by how much it favours the token over others (the statistic
+by which the mixer learns, see :mod:`lior.model.mixer`). The memories divide the share of an expert among
+the stored tokens behind it (:class:`~lior.interfaces.TraceableMemory`). A part such as smoothing counts in
 the share and has no place. All parts sum to the probability.
 """
 
@@ -29,20 +29,20 @@ from lior.model.language_model import DocumentCoordinates, Model
 from lior.model.mixer import columns
 
 EXCERPT = 60
-"""Characters of an excerpt to either side."""
+"""Maximum number of characters of an excerpt on either side."""
 
 
 @attrs.frozen
 class Place:
-    """A stored token, or several in a row, behind a prediction."""
+    """A stored token, or several consecutive ones, behind a prediction."""
 
     document: str
     line: int
-    """From 1."""
+    """Line, from 1."""
     column: int
     """Character of the line, from 1."""
     before: str
-    """The end of its line before it, at most :data:`EXCERPT` characters."""
+    """The part of its line before it, at most :data:`EXCERPT` characters."""
     text: str
     after: str
     weight: float
@@ -56,15 +56,15 @@ class Explained:
     text: bytes
     probability: float
     experts: dict[str, float]
-    """Weight of each expert; with ``unseen`` where the token was in no text."""
+    """Weight of each expert; with ``unseen`` if the token was in no text."""
     sources: tuple[Place, ...]
-    """The places of the largest weights; for a word those that hold the whole word."""
+    """The places with the largest weights; for a word, places of the whole word."""
     elsewhere: float
-    """Weight of all other stored places."""
+    """Total weight of all other stored places."""
     unplaced: float
     """Weight without a stored token, such as smoothing."""
     documents: dict[str, float]
-    """Weight of each document: of all its places except those of contexts too common to list."""
+    """Weight of each document: the sum over its places, except of contexts too common to list."""
 
     @property
     def blank(self) -> bool:
@@ -72,7 +72,7 @@ class Explained:
         return self.text.isspace()
 
     def share(self, weight: float) -> float:
-        """``weight`` as a share of the probability, from 0 to 1."""
+        """Return ``weight`` as a share of the probability, from 0 to 1."""
         return weight / self.probability if self.probability else 0.0
 
 
@@ -91,18 +91,18 @@ def explain(
     most: int = 5,
     words: bool = False,
 ) -> list[Explained]:
-    """Where each of ``tokens`` after ``context`` comes from.
+    """Explain the origin of each of ``tokens`` after ``context``.
 
     Parameters
     ----------
     corpus
         The documents that the memories hold, by number.
     most
-        Largest number of places listed for each.
+        Maximum number of places listed for each.
     words
-        Whether the tokens of a word are taken together: its probability is their product, and each weight the
-        mean of their shares in it. A place then holds the whole word; places that hold some of its tokens
-        only are in the weight ``elsewhere``.
+        Whether to combine the tokens of a word: its probability is their product, and each weight the mean
+        of their shares in it. A place then holds the whole word; places of some of its tokens only count in
+        the weight ``elsewhere``.
     """
     if not len(tokens):
         return []
@@ -122,14 +122,14 @@ def explain(
 
 @attrs.define
 class _Origin:
-    """The origin of one token; all shares are of its probability."""
+    """The origin of one token, in shares of its probability."""
 
     probability: float
     experts: dict[str, float]
     places: dict[tuple[int, int], float] = attrs.field(factory=dict)
     """Share of each stored token, by document and offset."""
     stored: float = 0.0
-    """Share of all stored tokens."""
+    """Total share of all stored tokens."""
 
 
 def _origins(model: Model, text: Text, positions: Tensor, z: Tensor | None) -> list[_Origin]:
@@ -155,7 +155,7 @@ def _origins(model: Model, text: Text, positions: Tensor, z: Tensor | None) -> l
         for origin, stored in zip(found, (own * trace.stored).sum(1).tolist(), strict=True):
             origin.stored += stored
         weight = own[trace.row, trace.expert] * trace.share
-        # Documents that the run does not hold: of each memory every M-th number below 0.
+        # Documents that the run does not hold: each memory has every M-th negative number.
         documents = torch.where(
             trace.document < 0, (trace.document + 1) * len(model.memories) - 1 - number, trace.document
         )
@@ -173,21 +173,21 @@ def _add(shares: dict[T, float], key: T, share: float) -> None:
 
 
 def _effects(weights: dict[str, Tensor], inputs: mixer.Inputs, known: Tensor) -> Tensor:
-    """The experts' shares in the tokens of columns ``known (B,)``, float64 ``(B, E)``, rows sum to 1."""
+    """Return the experts' shares in tokens of columns ``known (B,)``, float64 ``(B, E)``, rows sum to 1."""
     part = (mixer.weights(weights, inputs)[:, :, None] * inputs.log_p).double()
     others = mixer.log_probs(weights, inputs).double().exp().scatter(1, known[:, None], 0.0)
     others /= others.sum(1, keepdim=True).clamp(min=1e-300)
     at = known[:, None, None].expand(-1, part.shape[1], 1)
     effect = part.gather(2, at)[:, :, 0] - torch.einsum("bea,ba->be", part, others)
-    # An expert that says the same of all tokens has the rounding error of its terms as its effect.
+    # The effect of an expert that is uniform over all tokens is the rounding error of its terms.
     positive = effect.where(effect > 1e-12 * part.abs().amax((1, 2), keepdim=True)[:, :, 0], 0.0)
     total = positive.sum(1, keepdim=True)
-    # Where no expert favours the token, each has part in what is left to all tokens.
+    # If no expert favours the token, all share equally.
     return torch.where(total > 0, positive / total.clamp(min=1e-300), 1.0 / part.shape[1]).cpu()
 
 
 def _words(pieces: Sequence[bytes]) -> list[range]:
-    """The tokens of each word, and of each run of an equal other character.
+    """Group tokens by word, and by run of any other character.
 
     A token begins a new word unless its first byte continues the character or the word before it.
     """
@@ -247,15 +247,15 @@ class DocumentShare:
     share: float
     """Mean of its shares in the words."""
     lines: dict[int, float]
-    """The same for each line among the listed places of the words, the largest share first."""
+    """The share of each line among the listed places of the words, the largest first."""
 
 
 @attrs.frozen
 class Account:
-    """Where a text comes from. The shares of the documents, ``common`` and ``unplaced`` sum to 1."""
+    """The origin of a text. The shares of the documents, ``common`` and ``unplaced`` sum to 1."""
 
     documents: tuple[DocumentShare, ...]
-    """The largest share first."""
+    """Shares of the documents, the largest first."""
     common: float
     """Share of contexts too common to list their places."""
     unplaced: float
@@ -265,7 +265,7 @@ class Account:
 
 
 def account(words: Sequence[Explained]) -> Account:
-    """The means of the shares in ``words``; blank words do not count unless all are blank."""
+    """Return the means of the shares in ``words``; blank words do not count unless all are blank."""
     counted = [word for word in words if not word.blank] or words
     documents: dict[str, float] = {}
     lines: dict[str, dict[int, float]] = {}
@@ -298,18 +298,18 @@ class _Library:
         self._open: dict[int, _Page] = {}
 
     def name(self, document: int) -> str:
-        """The name of the document of that number; raises as :meth:`page`."""
+        """Return the name of the document with that number; raises as :meth:`page`."""
         if 0 <= document < len(self._corpus.names):
             return self._corpus.names[document]
         return self.page(document).name
 
     def page(self, document: int) -> _Page:
-        """The document of that number; below 0 it is of a memory.
+        """Return the document with that number; a negative one belongs to a memory.
 
         Raises
         ------
         RunError
-            When there is none.
+            When there is no such document.
         """
         if document not in self._open:
             self._open[document] = self._outside(document) if document < 0 else self._held(document)
@@ -341,28 +341,28 @@ class _Library:
 
 @attrs.frozen(eq=False)
 class _Page:
-    """A document of ``N`` tokens; the end of another has the bytes of that before its own."""
+    """A document of ``N`` tokens; a part that continues another document starts with its bytes."""
 
     name: str
     tokens: NDArray[np.int64]
     data: bytes
     ends: NDArray[np.int64]
-    """Number of bytes before each token, and of all bytes, ``(N + 1,)``."""
+    """Number of bytes before each token, then of all bytes, ``(N + 1,)``."""
     lines: NDArray[np.int64]
     """First byte of each line."""
     line: int
     """Number of the first line."""
 
     def holds(self, offset: int, tokens: NDArray[np.int64]) -> bool:
-        """Whether it holds ``tokens (N,)`` from its token ``offset`` on."""
+        """Return whether it holds ``tokens (N,)`` from its token ``offset`` on."""
         return offset >= 0 and np.array_equal(self.tokens[offset:][: len(tokens)], tokens)
 
     def place(self, offset: int, length: int, weight: float) -> Place:
-        """``length`` tokens from token ``offset`` on."""
+        """Return the place of ``length`` tokens from token ``offset`` on."""
         begin, end = (int(self.ends[at]) for at in (offset, offset + length))
         line = int(np.searchsorted(self.lines, begin, side="right")) - 1
         last = int(self.lines[line + 1]) - 1 if line + 1 < len(self.lines) else len(self.data)
-        # An incremental decoder drops the bytes of a character that a token begins inside of.
+        # An incremental decoder drops the bytes of a character if a token begins inside it.
         before = codecs.getincrementaldecoder("utf-8")("replace").decode(self.data[self.lines[line] : begin])
         text, after = (self.data[lo:hi].decode("utf-8", "replace") for lo, hi in ((begin, end), (end, last)))
         return Place(

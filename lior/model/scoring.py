@@ -22,7 +22,7 @@ _BLANKS = np.frombuffer(b" \t\v\f", np.uint8)
 _NEWLINE = ord("\n")
 _WORD = re.compile(r"(?<!\w)[^\W\d_]{3,}(?!\w)")
 _HEXADECIMAL, _KEY = frozenset("abcdef"), 6
-"""Letters of hexadecimal numbers; so many of these alone are rather a key than a word."""
+"""Letters of hexadecimal numbers, and the number of such letters in a word that is likely a key."""
 
 
 class ScoredPart(NamedTuple):
@@ -32,10 +32,10 @@ class ScoredPart(NamedTuple):
     line: int
     """Line of its first byte, from 1."""
     column: int
-    """Column of its first byte that is not a blank, in bytes from 1."""
+    """Column, in bytes from 1, of its first byte that is not a blank."""
     begin: int
     end: int
-    """Its bytes in the document are ``begin .. end - 1``."""
+    """End of its bytes in the document, ``begin .. end - 1``."""
     bits: float
     """Sum of the bits of its bytes."""
 
@@ -52,21 +52,22 @@ class ScoredDocument:
     name: str
     data: bytes
     bits: NDArray[np.float64]
-    """``-log2 p`` of each byte, ``(len(data),)``; the bytes of a token have equal shares of its bits."""
+    """``-log2 p`` of each byte, ``(len(data),)``; the bytes of a token share its bits equally."""
 
     def lines(self) -> list[ScoredPart]:
-        """Its lines with their line ends; their bits sum to those of the document."""
+        """Return its lines with their line ends; their bits sum to the document's."""
         return self._parts(self._line_starts())
 
     def words(self) -> list[ScoredPart]:
-        """Its words, each with the blanks before it and the line end after it; final blanks are a word.
+        """Return its words, each with the blanks before it and the line end after it; final blanks are a
+        word.
 
-        Their bits sum to those of the document.
+        Their bits sum to the document's.
         """
         return self._parts(self._word_starts())
 
     def means(self, *, words: bool) -> NDArray[np.float64]:
-        """Bits per byte of the word (or else the character) that holds each byte, ``(len(data),)``."""
+        """Return bits per byte of the word (or else the character) that holds each byte, ``(len(data),)``."""
         data = np.frombuffer(self.data, np.uint8)
         starts = self._word_starts() if words else np.union1d(0, ((data & 0xC0) != 0x80).nonzero()[0])
         sizes = np.diff(starts, append=len(data))
@@ -94,7 +95,7 @@ class ScoredDocument:
 
 
 class SurpriseScale(NamedTuple):
-    """Mean and spread of the bits of a byte, by which parts of different lengths are compared."""
+    """Mean and deviation of the bits per byte, to compare parts of different lengths."""
 
     mean: float
     """Bits per byte."""
@@ -103,12 +104,12 @@ class SurpriseScale(NamedTuple):
 
     @classmethod
     def of(cls, documents: Sequence[ScoredDocument]) -> SurpriseScale:
-        """The scale of all bytes of ``documents``."""
+        """Return the scale of all bytes of ``documents``."""
         bits = np.concatenate([document.bits for document in documents])
         return cls(float(bits.mean()), float(bits.std()))
 
     def z(self, part: ScoredPart) -> float:
-        """Standard score of the bits of a part, as if the bits of its n bytes were independent.
+        """Return the standard score of a part, as if the bits of its n bytes were independent.
 
         They are not, so the score gives an order and no probability.
         """
@@ -117,10 +118,10 @@ class SurpriseScale(NamedTuple):
 
 
 def new_words(documents: Sequence[ScoredDocument], held: Iterable[bytes]) -> list[dict[int, ScoredPart]]:
-    """What stands in one line only, and not in the texts ``held``: line -> its new words, for each document.
+    """Return the new words of each document by line: words of one line only, and not in the texts ``held``.
 
-    The words of a line are one part, as if they stood together. Of :meth:`ScoredDocument.words`, those count
-    that have a :func:`spoken` word that is new.
+    The words of a line are one part, as if adjacent. A word of :meth:`ScoredDocument.words` counts if it
+    has a new :func:`spoken` word.
     """
     by_line, lines = list[dict[int, list[tuple[ScoredPart, set[str]]]]](), Counter[str]()
     for document in documents:
@@ -147,9 +148,9 @@ def _join(parts: Sequence[ScoredPart]) -> ScoredPart:
 
 
 def spoken(text: bytes) -> set[str]:
-    """The words of a text that are of three letters or more, in lower case.
+    """Return the words of a text with at least three letters, in lower case.
 
-    What has digits, changes its case inside or could be hexadecimal is rather a key than a word.
+    A word with digits, a change of case inside or only hexadecimal letters is probably a key.
 
     >>> sorted(spoken(b"Mallory's SHA256:ulQpxpPq deadbeef xid=0x1f re-opened /wp-admin"))
     ['admin', 'mallory', 'opened', 'xid']
@@ -168,7 +169,7 @@ def _plain(word: str) -> bool:
 def score(
     model: Model, corpus: Corpus, *, online: bool = False, progress: ProgressCallback = silent
 ) -> list[ScoredDocument]:
-    """The documents of ``corpus``, each byte scored from the text before it in its document.
+    """Return the documents of ``corpus``, each byte scored from the text before it in its document.
 
     Parameters
     ----------

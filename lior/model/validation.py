@@ -1,7 +1,7 @@
 """Checks of the content of a checkpoint, before anything is computed with it.
 
 A checksum shows that a file was not changed, not that lior wrote it. The shapes, types and ranges that the
-code relies on are checked here and, for their own content, by the memories
+code relies on are checked here; the memories check their own content
 (:meth:`lior.interfaces.MemoryBackend.restore`).
 """
 
@@ -40,7 +40,7 @@ def check_geometry(geometry: Geometry, state: State) -> None:
 
 
 def faults(geometry: Geometry, state: State) -> Iterator[tuple[str, str]]:
-    """Faults in the outputs of the plugins of a geometry at one context: kind of plugin, and description.
+    """Yield faults in the outputs of a geometry's plugins at one context: kind of plugin, and description.
 
     Outputs computed from a wrong one are not checked.
     """
@@ -66,7 +66,7 @@ def faults(geometry: Geometry, state: State) -> Iterator[tuple[str, str]]:
 
 
 def form_fault(form: MetricForm, n: int) -> str:
-    """The fault of ``form`` as a metric of ``n`` dimensions; empty without a fault."""
+    """Return the fault of ``form`` as a metric of ``n`` dimensions; empty without a fault."""
     rank = form.d.shape[-1] if form.d.ndim else 0
     shapes = {"lam": (n,), "omega2": (), "u": (n, rank), "d": (rank,)}
     shapes |= {} if form.q is None else {"q": (n, n)}
@@ -79,7 +79,7 @@ def form_fault(form: MetricForm, n: int) -> str:
 
 
 def _unlike(value: Tensor, shape: tuple[int, ...], what: str) -> str:
-    """The fault of ``value`` as finite numbers of a shape; empty without a fault."""
+    """Return the fault of ``value`` as finite numbers of a shape; empty without a fault."""
     if not isinstance(value, Tensor) or not value.is_floating_point():
         return f"{what} is not a tensor of floating point numbers"
     if tuple(value.shape) != shape:

@@ -20,4 +20,4 @@ PICTURES = {
     "coordinates": "contexts on the two principal axes of the metric",
     "curved": "sectional curvatures, and contexts by R",
 }
-"""Name of each picture -> its subject."""
+"""Subject of each picture, by its name."""

@@ -14,29 +14,29 @@ import attrs
 from lior.plots.scales import spread
 
 COLOURS = ("#0072B2", "#56B4E9", "#009E73", "#E69F00", "#D55E00", "#CC79A7", "#000000")
-"""Told apart with any colour vision (M. Okabe and K. Ito, *Color Universal Design*, 2002)."""
+"""Colours that are distinct with any colour vision (M. Okabe and K. Ito, *Color Universal Design*, 2002)."""
 MARKERS = ("o", "^", "s", "D", "v", "P", "X")
 """A marker for each colour, for prints without colours."""
 CURVE_COLOURS = (COLOURS[0], COLOURS[3], COLOURS[2], COLOURS[5])
 CURVE_STYLES = ("-", "--", ":")
-"""The fifth curve has the first colour and the second style."""
+"""Styles of curves; the curve after the last colour has the first colour and the second style."""
 LEVEL_COLOURS = COLOURS[4:]
 MOST_LABELS = 40
-"""Labels in one column; of more, every second or third one is written."""
+"""Maximum number of labels in one column; of more, every second or third one is written."""
 _FONT_POINTS = 8.0
 LABEL_INCHES = 1.3 * _FONT_POINTS / 72
 """Height of a label with the gap to the next one."""
 
 
 def logarithmic(axis: Any, direction: str, linear_to: float = 0.0) -> None:
-    """Make one axis logarithmic, with plain numbers; those of Matplotlib are formulas.
+    """Make one axis logarithmic, with plain numbers; Matplotlib's own are formulas.
 
     Parameters
     ----------
     direction
         ``x`` or ``y``.
     linear_to
-        The axis is linear from minus this to this number, logarithmic beyond; 0: nowhere linear.
+        The axis is linear from minus this to this number, logarithmic beyond; 0 means nowhere linear.
     """
     ticks = import_module("matplotlib.ticker")
     scale = axis.xaxis if direction == "x" else axis.yaxis
@@ -54,7 +54,7 @@ def logarithmic(axis: Any, direction: str, linear_to: float = 0.0) -> None:
 
 
 def plain_numbers() -> Any:
-    """The formatter of numbers at an axis: separators between thousands, no formulas."""
+    """Return the formatter of numbers at an axis: separators between thousands, no formulas."""
     return import_module("matplotlib.ticker").FuncFormatter(lambda value, _: f"{value:,.6g}")
 
 
@@ -77,12 +77,12 @@ class LabelColumn:
     def add(
         self, text: str, value: float, *, at: float = 1.0, column: float = 1.04, point: str = "", **look: Any
     ) -> None:
-        """Add a label for the point (``at``, ``value``). Values come in rising order.
+        """Add a label for the point (``at``, ``value``). Values come in ascending order.
 
         Parameters
         ----------
         column
-            Horizontal place of the label, as a share of the axes' width.
+            Horizontal position of the label, as a share of the axes' width.
         point
             Matplotlib's coordinates of ``at``; if empty, shares of the axes' width.
         look
@@ -110,10 +110,11 @@ class LabelColumn:
         self._notes.append(note)
 
     def separate(self) -> None:
-        """Move the labels apart; to be called when the axes have their final height."""
+        """Move the labels apart; call it when the axes have their final height."""
         gap = LABEL_INCHES * self.axis.figure.dpi / self.axis.get_window_extent().height
         to_axes = self.axis.transData + self.axis.transAxes.inverted()
-        # A logarithmic axis has no place for 0, the usual second coordinate: the middle of the axis has one.
+        # A logarithmic axis has no place for 0, the usual second coordinate: the middle of the axis has
+        # one.
         middle = sum(self.axis.get_xlim()) / 2
         wanted = [float(to_axes.transform((middle, note.xy[1]))[1]) for note in self._notes]
         for note, place in zip(self._notes, spread(wanted, gap=gap, low=0, high=1), strict=True):

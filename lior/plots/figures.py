@@ -17,12 +17,12 @@ from lior.runs.files import PARTIAL
 _LETTER = 0.6
 """Width of a letter relative to its height, in most texts."""
 _ROUNDS, _AT_REST = (4, 20), 1e-3
-"""Fewest and most rounds of the layout, and the share of the figure below which a move is none."""
+"""Minimum and maximum number of layout rounds, and the share of the figure that counts as a move."""
 _DPI = 110
 
 
 def library() -> ModuleType:
-    """Matplotlib.
+    """Return Matplotlib.
 
     Raises
     ------
@@ -54,7 +54,7 @@ def write(picture: Picture, folder: Path, formats: Sequence[str]) -> list[Path]:
     RunError
         When the folder cannot be written.
     """
-    # Names may hold dollars, which are no formulas; the identifiers in an SVG are random without a salt.
+    # Names may contain dollars, which are no formulas; the identifiers in an SVG are random without a salt.
     with library().rc_context({"text.parse_math": False, "svg.hashsalt": picture.name}):
         figure = draw(picture)
         images = {form: _image(figure, form) for form in formats}
@@ -71,14 +71,14 @@ def write(picture: Picture, folder: Path, formats: Sequence[str]) -> list[Path]:
 
 
 def _image(figure: Any, form: str) -> bytes:
-    """The file as bytes; without a date, so that equal figures give equal bytes."""
+    """Return the file as bytes, without a date, so that equal figures give equal bytes."""
     stream = BytesIO()
     figure.savefig(stream, format=form, metadata={"Date": None} if form == "svg" else {})
     return stream.getvalue()
 
 
 def draw(picture: Picture) -> Any:
-    """A Matplotlib figure with all panels of a picture."""
+    """Return a Matplotlib figure with all panels of a picture."""
     panels = picture.panels
     columns = min(picture.columns, len(panels))
     places = [divmod(i, columns) for i in range(len(panels))]

@@ -20,7 +20,7 @@ _STAGES = {
     "mixer": ("mixer: calibration split, block by block", "tokens read"),
     "validate": ("validate: held-out text, mean so far", "tokens scored"),
 }
-"""Stage -> title, and unit of a step."""
+"""Title, and unit of a step, of each stage."""
 
 
 class _Record(NamedTuple):
@@ -32,7 +32,7 @@ class _Record(NamedTuple):
 
 
 def panels(run: Path) -> list[LineChart]:
-    """A panel for each stage of the run that reported a cost.
+    """Return a panel for each stage of the run that reported a cost.
 
     Raises
     ------
@@ -70,7 +70,7 @@ def _records(path: Path) -> Iterator[_Record]:
         raise LeftOut(f"metrics.jsonl cannot be read ({getattr(error, 'strerror', None) or error})") from None
     for number, line in enumerate(lines, 1):
         if not line.endswith("\n"):
-            return  # a line that is being written
+            return  # a line that is still being written
         try:
             record = dict(json.loads(line))
             cost = next((record[key] for key in _COSTS if key in record), None)
@@ -85,7 +85,7 @@ def _records(path: Path) -> Iterator[_Record]:
 
 
 def _baseline(run: Path, tokens: float) -> dict[str, float]:
-    """Bits per token of the n-gram in the summary; empty while there is no summary."""
+    """Return the n-gram's bits per token in the summary; empty while there is no summary."""
     try:
         summary: dict[str, Any] = json.loads((run / "summary.json").read_text(encoding="utf-8"))
         return {"4-gram": float(summary["baseline"]["order4"]) * float(summary["val_bytes"]) / tokens}

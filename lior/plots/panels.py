@@ -1,6 +1,6 @@
-"""Panels of a picture: numbers, how they are drawn on Matplotlib axes, and the same numbers as a table.
+"""Panels of a picture: numbers, their drawing on Matplotlib axes, and the same numbers as a table.
 
-Another package makes a panel of its own kind by deriving from :class:`Panel`.
+Another package defines its own kind of panel by deriving from :class:`Panel`.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from lior.plots.scales import linear_limit, named, number
 from lior.runs.telemetry import finite
 
 Finish: TypeAlias = Callable[[], None] | None
-"""Called when the axes have their final size; ``None`` if there is nothing to adjust."""
+"""Function to call when the axes have their final size; ``None`` if there is nothing to adjust."""
 
 _MARKED_POINTS = 40
-"""Points of longer curves have no marker each."""
+"""Maximum number of points of a curve with a marker for each."""
 _CROWD = 400
-"""More dots than these are smaller, and lighter where they are alone."""
+"""Number of dots above which they are smaller, and lighter where they are alone."""
 _NUMBERED_COLUMNS = 24
-"""Heat maps with more columns have no numbers in their cells."""
+"""Maximum number of columns of a heat map with numbers in its cells."""
 _ROWS, _LARGEST = 10, 4
 """Rows of the table of a curve or histogram, and cells that the table of a heat map names in each row."""
 
@@ -50,7 +50,7 @@ class Table(NamedTuple):
 class Panel(abc.ABC):
     """One pair of axes with its title and its numbers.
 
-    The fields of a subclass are what ``--json`` prints, so they hold plain numbers, names and lists.
+    The fields of a subclass are printed by ``--json``, so they hold plain numbers, names and lists.
     """
 
     kind: ClassVar[str]
@@ -61,16 +61,16 @@ class Panel(abc.ABC):
     title: str
 
     def inches(self) -> tuple[float, float]:
-        """Width and height of the panel in a file, with the labels around its axes."""
+        """Return width and height of the panel in a file, with the labels around its axes."""
         return 6.2, 3.6
 
     @abc.abstractmethod
     def draw(self, axis: Any) -> Finish:
-        """Draw on the Matplotlib axes ``axis``, labels included; the title is there already."""
+        """Draw on the Matplotlib axes ``axis``, labels included; the title exists already."""
 
     @abc.abstractmethod
     def table(self) -> Table:
-        """The numbers as text, in about a dozen rows."""
+        """Return the numbers as text, in about a dozen rows."""
 
 
 @attrs.frozen(kw_only=True)
@@ -80,14 +80,14 @@ class Curve:
     name: str
     x: Sequence[float]
     y: Sequence[float]
-    """Where it is not finite, the curve is interrupted."""
+    """Values of the function; the curve is interrupted where one is not finite."""
     error: Sequence[float] = ()
-    """Standard error of each ``y``, or the error that :attr:`LineChart.error_name` names; may be empty."""
+    """Standard error of each ``y``, or the error named by :attr:`LineChart.error_name`; may be empty."""
     dots: bool = False
     """Whether its points are drawn without lines between them."""
 
     def finite(self) -> list[int]:
-        """Indices of the points that are finite."""
+        """Return indices of the points that are finite."""
         points = zip(self.x, self.y, strict=True)
         return [i for i, (x, y) in enumerate(points) if math.isfinite(x) and math.isfinite(y)]
 
@@ -102,25 +102,25 @@ class LineChart(Panel):
     y_label: str
     curves: Sequence[Curve]
     levels: dict[str, float] = attrs.field(factory=dict)
-    """Name -> value to compare with: a horizontal line, with its name right of the axes."""
+    """Values to compare with, by name: a horizontal line, with its name right of the axes."""
     log_x: bool = False
     log_y: bool = False
-    """Whether the axis is logarithmic. If a number on it is 0 or negative, it is linear about 0, and its
-    label says within which limit."""
+    """Whether the axis is logarithmic. If it has a number that is 0 or negative, it is linear about 0, and
+    its label gives the limit."""
     low: float | None = None
     high: float | None = None
-    """Least and greatest visible ``y``; ``None``: of all numbers."""
+    """Minimum and maximum visible ``y``; ``None`` for those of all numbers."""
     error_bars: bool = False
-    """Whether an error is drawn as a bar at each point and not as a band."""
+    """Whether an error is drawn as a bar at each point instead of a band."""
     error_name: str = "± 1 standard error"
 
     def inches(self) -> tuple[float, float]:
-        """Room for the names of all levels."""
+        """Return width and height with space for the names of all levels."""
         width, height = super().inches()
         return width, max(height, 1.3 + axes.LABEL_INCHES * min(len(self.levels), axes.MOST_LABELS))
 
     def _missing(self) -> str:
-        """The remark on points that cannot be shown; empty if there are none."""
+        """Return the remark on points that cannot be shown; empty if there are none."""
         points = sum(len(curve.x) for curve in self.curves)
         bad = points - sum(len(curve.finite()) for curve in self.curves)
         if not points:
@@ -128,7 +128,7 @@ class LineChart(Panel):
         return f"{bad:,} of {points:,} points are not finite and left out" if bad else ""
 
     def draw(self, axis: Any) -> Finish:
-        """Curves, levels and a legend."""
+        """Draw curves, levels and a legend."""
         for i, (curve, colour) in enumerate(zip(self.curves, cycle(CURVE_COLOURS), strict=False)):
             self._draw_curve(axis, curve, colour, CURVE_STYLES[i // len(CURVE_COLOURS) % len(CURVE_STYLES)])
         for value, colour in zip(self.levels.values(), cycle(LEVEL_COLOURS), strict=False):
@@ -166,7 +166,7 @@ class LineChart(Panel):
 
     @staticmethod
     def _scale(axis: Any, direction: str, label: str, linear_to: float | None) -> None:
-        """Scale, numbers and label of one axis: linear without ``linear_to``, else logarithmic beyond it."""
+        """Set scale, numbers and label of an axis: linear without ``linear_to``, else logarithmic beyond."""
         if linear_to is not None:
             axes.logarithmic(axis, direction, linear_to)
         elif direction == "x":
@@ -178,7 +178,7 @@ class LineChart(Panel):
         axis.set(**{f"{direction}label": label + note})
 
     def _name_levels(self, axis: Any) -> Finish:
-        """Names of the visible levels, right of the axes; of many, of every second, third … one."""
+        """Name the visible levels, right of the axes; if there are many, every second, third … one."""
         low, high = sorted(axis.get_ylim())
         found = sorted((value, name) for name, value in self.levels.items() if low <= value <= high)
         labels = LabelColumn(axis)
@@ -187,7 +187,7 @@ class LineChart(Panel):
         return labels.separate
 
     def table(self) -> Table:
-        """Points of each curve from its first to its last one; below, its least and greatest value."""
+        """Return points of each curve from its first to its last one; below, its minimum and maximum."""
         several, errors = len(self.curves) > 1, any(curve.error for curve in self.curves)
         count = max(_ROWS // max(len(self.curves), 1), 3)
         rows, notes = [], []
@@ -214,17 +214,17 @@ class BarChart(Panel):
     x_label: str
     names: Sequence[str]
     values: Sequence[float]
-    """None of them negative."""
+    """Lengths of the bars, none of them negative."""
     notes: Sequence[str]
-    """The text beside each bar, behind its number."""
+    """The text beside each bar, after its number."""
 
     def inches(self) -> tuple[float, float]:
-        """A height for each name, if there are many."""
+        """Return a height for each name, if there are many."""
         width, height = super().inches()
         return width, max(height, 1.3 + 0.27 * len(self.names))
 
     def draw(self, axis: Any) -> Finish:
-        """Horizontal, the first name on top."""
+        """Draw horizontal bars, the first name on top."""
         bars = axis.barh(range(len(self.names)), self.values, color=COLOURS[0])
         labels = [f"{number(v, 3)}  {note}" for v, note in zip(self.values, self.notes, strict=True)]
         axis.bar_label(bars, labels, padding=4, fontsize=8)
@@ -233,7 +233,7 @@ class BarChart(Panel):
         return None
 
     def table(self) -> Table:
-        """A row for each name."""
+        """Return a row for each name."""
         values = map(number, self.values)
         return Table(["", self.x_label, ""], [*zip(self.names, values, self.notes, strict=True)])
 
@@ -249,11 +249,11 @@ class Histogram(Panel):
     edges: Sequence[float]
     counts: Sequence[int]
     levels: dict[str, float]
-    """Name -> value to compare with: a vertical line."""
+    """Values to compare with, by name: a vertical line."""
     log_x: bool = False
 
     def draw(self, axis: Any) -> Finish:
-        """A filled staircase."""
+        """Draw a filled staircase."""
         axis.stairs(self.counts, self.edges, fill=True, color=COLOURS[0])
         axis.set(xlabel=self.x_label, ylabel=self.y_label)
         looks = zip(cycle(LEVEL_COLOURS), cycle((":", "-", "--")), strict=False)
@@ -266,7 +266,7 @@ class Histogram(Panel):
         return None
 
     def table(self) -> Table:
-        """Counts of neighbouring bins together."""
+        """Return counts of neighbouring bins together."""
         step = -(-len(self.counts) // _ROWS)
         rows = []
         for i in range(0, len(self.counts), step):
@@ -288,14 +288,14 @@ class HeatMap(Panel):
     values: Sequence[Sequence[float]]
     """A row of numbers for each name in ``rows``."""
     columns: Sequence[str] = ()
-    """Their names, in place of numbers from 0; may be empty."""
+    """Names of the columns, in place of numbers from 0; may be empty."""
 
     def inches(self) -> tuple[float, float]:
-        """A fixed height for each row."""
+        """Return a fixed height for each row."""
         return 9.9, (2.2 if self.columns else 1.5) + 0.42 * len(self.rows)
 
     def draw(self, axis: Any) -> Finish:
-        """Colours, with the numbers written in if there are few."""
+        """Draw colours, with the numbers written in if there are few."""
         most = max(abs(value) for row in self.values for value in row) or 1.0
         image = axis.imshow(
             self.values, aspect="auto", cmap="PuOr", vmin=-most, vmax=most, interpolation="nearest"
@@ -316,7 +316,7 @@ class HeatMap(Panel):
         return None
 
     def table(self) -> Table:
-        """The mean of each row, and its largest numbers with their columns."""
+        """Return the mean of each row, and its largest numbers with their columns."""
         rows = []
         for name, row in zip(self.rows, self.values, strict=True):
             order = sorted(range(len(row)), key=lambda i: -abs(row[i]))[:_LARGEST]
@@ -339,20 +339,20 @@ class ScatterPlot(Panel):
     of: Sequence[int]
     """Class of each point, an index into ``classes``."""
     subject: str = "next token"
-    """Of the classes."""
+    """Subject of the classes."""
 
     def inches(self) -> tuple[float, float]:
-        """Larger than other panels."""
+        """Return a larger size than other panels."""
         return 9.3, 5.8
 
     def _by_class(self) -> Iterator[tuple[int, list[float], list[float]]]:
-        """Class, ``x`` and ``y`` of its points; the rarest class last, so that it is drawn on top."""
+        """Yield the class, ``x`` and ``y`` of its points; the rarest class comes last, to be drawn on top."""
         for kind, _ in sorted(Counter(self.of).items(), key=lambda item: (-item[1], item[0])):
             rows = [i for i, each in enumerate(self.of) if each == kind]
             yield kind, [self.x[i] for i in rows], [self.y[i] for i in rows]
 
     def draw(self, axis: Any) -> Finish:
-        """A marker and a colour for each class."""
+        """Draw a marker and a colour for each class."""
         for kind, x, y in self._by_class():
             axis.scatter(
                 x,
@@ -371,7 +371,7 @@ class ScatterPlot(Panel):
         return None
 
     def table(self) -> Table:
-        """The number of points of each class, and where their mean is."""
+        """Return each class's number of points, and the position of their mean."""
         rows = [
             [self.classes[kind], f"{len(x):,}", *(number(math.fsum(v) / len(v), 3) for v in (x, y))]
             for kind, x, y in self._by_class()
@@ -400,13 +400,13 @@ class Picture:
             raise ValueError(f"{self.name}: a picture needs a panel and a column")
 
     def summary(self) -> dict[str, Any]:
-        """The numbers for JSON; a number that is not finite is ``None``."""
+        """Return the numbers for JSON; a number that is not finite becomes ``None``."""
         panels = [{"kind": panel.kind, **attrs.asdict(panel)} for panel in self.panels]
         found: dict[str, Any] = finite({"title": self.title, "panels": panels})
         return found
 
 
 def _evenly(length: int, count: int) -> list[float]:
-    """Up to ``count`` (at least 2) places from 0 to ``length - 1``, the same distance apart."""
+    """Return up to ``count`` (at least 2) places from 0 to ``length - 1``, at equal distances."""
     few = min(length, count)
     return [k * (length - 1) / max(few - 1, 1) for k in range(few)]

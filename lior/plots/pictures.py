@@ -33,13 +33,13 @@ _FIFTHS = "least fifth of R", "second", "third", "fourth", "greatest fifth"
 
 @attrs.frozen(kw_only=True)
 class PlottedRun:
-    """A run, and the size of the samples that its pictures are made from."""
+    """A run, and the size of the samples for its pictures."""
 
     path: Path
     loaded: Checkpoint | None
     """``None`` until training is finished."""
     sample: int
-    """Number of contexts."""
+    """Number of contexts in a sample."""
     progress: Progress
 
     @property
@@ -59,7 +59,7 @@ class PlottedRun:
 def open_run(
     run: Path, *, sample: int, progress: Progress = lambda done, of: None, device: torch.device | str = "cpu"
 ) -> PlottedRun:
-    """Open the run at ``run``; of an unfinished one only the telemetry is available.
+    """Open the run at ``run``; an unfinished one provides only the telemetry.
 
     Raises
     ------
@@ -81,7 +81,7 @@ def _in_training(run: Path) -> bool:
 
 @torch.no_grad()
 def picture(name: str, run: PlottedRun) -> Picture:
-    """One of :data:`lior.plots.PICTURES`.
+    """Return one of :data:`lior.plots.PICTURES`.
 
     Raises
     ------
@@ -198,7 +198,7 @@ def _coordinates(run: PlottedRun) -> _Built:
 
 
 def _scatter(y: Tensor, **given: Any) -> ScatterPlot:
-    """Coordinates ``y = A z (N, m)`` along their two principal axes."""
+    """Return a scatter plot of coordinates ``y = A z (N, m)`` along their two principal axes."""
     flat, shares = principal(y)
     return ScatterPlot(
         x_label=f"first principal axis of A z ({shares[0]:.1%} of the variance)",
@@ -244,7 +244,7 @@ def _curvature(run: PlottedRun) -> _Built:
 
 
 def principal(y: Tensor) -> tuple[Tensor, tuple[float, float]]:
-    """The two principal components ``(N, 2)`` of ``y (N, m)``, and their shares of the variance.
+    """Return the two principal components ``(N, 2)`` of ``y (N, m)``, and their shares of the variance.
 
     The largest entry of each axis is positive, so that the same points give the same picture.
     """
@@ -286,7 +286,7 @@ def _weights(run: PlottedRun) -> _Built:
 
 
 def _tables(model: Model) -> list[tuple[str, str, str]]:
-    """Name, title and label of the axis of each table of the mixer."""
+    """Return name, title and axis label of each table of the mixer."""
     gates = [
         (name, number, len(sizes))
         for name, memory in model.memories.items()

@@ -9,7 +9,7 @@ _EXPONENT_FROM = 1e15
 
 
 def number(value: float, digits: int = 4) -> str:
-    """A number as short text, with separators between thousands.
+    """Return a number as short text, with separators between thousands.
 
     >>> number(12345.678), number(0.0123456), number(3.0)
     ('12,346', '0.01235', '3')
@@ -22,22 +22,23 @@ def number(value: float, digits: int = 4) -> str:
 
 
 def named(name: str, value: float) -> str:
-    """The label of a level: its name and its value."""
+    """Return the label of a level: its name and its value."""
     return f"{name}: {value:.3f}" if abs(value) >= 0.01 or not value else f"{name}: {value:.3g}"
 
 
 def spans_decades(values: Sequence[float]) -> bool:
-    """Whether a logarithmic axis shows these numbers better: the largest is over 20 times the least."""
+    """Return whether a logarithmic axis suits these numbers: the largest is over 20 times the smallest."""
     return bool(values) and 0 < 20 * min(values) < max(values)
 
 
 def linear_limit(values: Iterable[float]) -> float | None:
-    """Up to which size a logarithmic axis has to be linear about 0, so that it shows all finite ``values``.
+    """Return the size up to which a logarithmic axis is linear about 0, so that it shows all finite
+    ``values``.
 
     Returns
     -------
     float or None
-        0 where all are positive; ``None`` where none is finite and other than 0, so that the axis has to be
+        0 if all are positive; ``None`` if none is finite and different from 0, so that the axis must be
         linear everywhere.
     """
     found = [value for value in values if math.isfinite(value)]
@@ -46,18 +47,18 @@ def linear_limit(values: Iterable[float]) -> float | None:
         return None
     if min(found) > 0:
         return 0.0
-    # A curve that crosses 0 has values near 0 by chance; an exact 0 says nothing about the range.
+    # A curve that crosses 0 has values near 0 by chance; an exact 0 is no evidence of the range.
     decades = 6 if min(found) < 0 else 18
     return 10.0 ** math.floor(math.log10(max(min(sizes), max(sizes) * 10.0**-decades)))
 
 
 def spread(places: Sequence[float], *, gap: float, low: float, high: float) -> list[float]:
-    """Places in the same order, at least ``gap`` apart and as near to the given ones as possible.
+    """Return places in the same order, at least ``gap`` apart and as near to the given ones as possible.
 
     Parameters
     ----------
     places
-        Rising numbers.
+        Ascending numbers.
     low, high
         The result stays between these if there is room for all places.
 

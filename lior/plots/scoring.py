@@ -21,19 +21,19 @@ CLASSES = ("lower case", "upper case", "digit", "space", "newline", "punctuation
 """Classes of tokens; ``other`` are control characters and all bytes beyond ASCII."""
 
 Progress = Callable[[int, int], None]
-"""Called before the first block and after each block with (tokens done, tokens)."""
+"""Function to call before the first block and after each block with (tokens done, tokens)."""
 
 _CHUNK, _BLOCK, _BINS = 128, 1024, 24
 _LEAST_POINTS = 3
-"""Shorter curves are not shown."""
+"""Minimum number of points of a curve that is shown."""
 _LEAST_TOKENS = 10
-"""Averages over fewer tokens are not shown, if there are others."""
+"""Minimum number of tokens of an average, unless all have fewer."""
 
 
 def class_of(data: bytes) -> int:
-    """The class of a token with the bytes ``data``, an index into :data:`CLASSES`.
+    """Return the class of a token with the bytes ``data``, an index into :data:`CLASSES`.
 
-    It is that of the first byte that is neither space nor newline, if there is one.
+    It is the class of the first byte that is neither space nor newline, if there is one.
 
     >>> [CLASSES[class_of(data)] for data in (b"a", b" The", b" ", b"\\n ", b"!", b"\\xc3", b"")]
     ['lower case', 'upper case', 'space', 'newline', 'punctuation', 'other', 'other']
@@ -48,7 +48,7 @@ def class_of(data: bytes) -> int:
 
 
 def classes_of(tokens: Tensor, tokenizer: Tokenizer) -> Tensor:
-    """Class of each of ``tokens (N,)``, int64 ``(N,)``."""
+    """Return the class of each of ``tokens (N,)``, int64 ``(N,)``."""
     present, index = torch.unique(tokens, return_inverse=True)
     found = [class_of(tokenizer.decode([token])) for token in present.tolist()]
     return torch.tensor(found, dtype=torch.int64, device=tokens.device)[index]
@@ -71,7 +71,7 @@ class ScoredTokens:
     """Tokens of the validation text."""
 
     def bits_per_byte(self, rows: Tensor | slice = slice(None)) -> tuple[float, float]:
-        """Bits per byte and their standard error, that of a ratio of means (W. Cochran, *Sampling
+        """Return bits per byte and their standard error, for a ratio of means (W. Cochran, *Sampling
         Techniques*), of the tokens ``rows``."""
         nats, size = self.nats[rows], self.bytes[rows]
         total = float(size.sum())
@@ -117,7 +117,7 @@ def score(loaded: Checkpoint, count: int, progress: Progress) -> ScoredTokens:
 
 
 def panels(scored: ScoredTokens) -> Iterator[LineChart | BarChart]:
-    """Cost along the validation text, by depth in the document where that varies, and by class."""
+    """Yield the cost along the validation text, by depth in the document if it varies, and by class."""
     bins = min(_BINS, max(len(scored.place) // _LEAST_TOKENS, 1))
     along = _curve(
         scored, scored.place * bins // scored.total, [(i + 0.5) * scored.total / bins for i in range(bins)]
@@ -143,7 +143,7 @@ def panels(scored: ScoredTokens) -> Iterator[LineChart | BarChart]:
 
 
 def _curve(scored: ScoredTokens, group: Tensor, middles: Sequence[float]) -> Curve:
-    """Bits per byte of each group, at the middle of its positions."""
+    """Return bits per byte of each group, at the middle of its positions."""
     counts = torch.bincount(group, minlength=len(middles))
     large = (counts >= min(_LEAST_TOKENS, int(counts.max()))).nonzero()[:, 0].tolist()
     found = [(middles[i], *scored.bits_per_byte(group == i)) for i in large]

@@ -1,11 +1,11 @@
 """Plugins: the kinds, which plugins are installed, and the checked class behind a name.
 
-This package finds plugins; it has none. Those that come with lior are in the package ``lior_plugins``, which
-like the other distributions is in the folder ``plugins`` of the repository.
+This package finds plugins; it contains none. lior's own plugins are in the package ``lior_plugins``, which,
+like the other distributions, is in the folder ``plugins`` of the repository.
 
 Public modules: :mod:`~lior.plugins.kinds` (the table of kinds), :mod:`~lior.plugins.registry` (finds and
 checks plugins), :mod:`~lior.plugins.discovery` (reads the metadata of distributions),
-:mod:`~lior.plugins.trust` (what may be imported on whose word).
+:mod:`~lior.plugins.trust` (which imports are trusted).
 """
 
 __all__ = ["discovery", "kinds", "listening", "registry", "trust"]

@@ -1,4 +1,4 @@
-"""Which plugins are installed, read from the metadata of distributions without importing them.
+"""The list of installed plugins, read from the metadata of distributions without importing them.
 
 A distribution offers plugins by entry points (PyPA specification "Entry points") in the groups of the kinds.
 """
@@ -57,17 +57,17 @@ class Origin:
 
 
 def normalise(distribution: str) -> str:
-    """The canonical form of a distribution's name (PEP 503)."""
+    """Return the canonical form of a distribution's name (PEP 503)."""
     return re.sub(r"[-_.]+", "-", distribution.strip()).lower()
 
 
 def allowed_classes(environ: Mapping[str, str]) -> frozenset[str]:
-    """The ``package.module:Class`` in ``LIOR_ALLOW_PLUGINS``: a run may name them."""
+    """Return the ``package.module:Class`` in ``LIOR_ALLOW_PLUGINS``: a run may name them."""
     return frozenset(word for word in _words(environ) if ":" in word)
 
 
 def allowed_distributions(environ: Mapping[str, str], owners: Collection[str]) -> frozenset[str] | None:
-    """The canonical names in ``LIOR_ALLOW_PLUGINS``, with lior and ``owners``; ``None`` allows all.
+    """Return the canonical names in ``LIOR_ALLOW_PLUGINS``, with lior and ``owners``; ``None`` allows all.
 
     Raises
     ------
@@ -86,15 +86,15 @@ def _words(environ: Mapping[str, str]) -> list[str]:
 
 
 def scan(groups: Mapping[str, str]) -> tuple[list[Origin], list[str]]:
-    """All plugins that are installed in the entry-point groups ``groups`` (kind -> group).
+    """List all plugins that are installed in the entry-point groups ``groups`` (kind -> group).
 
-    A distribution that is listed twice counts once: the first on ``sys.path`` is the one that an import
-    finds. What :mod:`lior.plugins.trust` does not call installed does not count.
+    A distribution that is listed twice counts once: an import finds the first on ``sys.path``. Plugins that
+    :mod:`lior.plugins.trust` does not consider installed do not count.
 
     Returns
     -------
     origins
-        In the order of ``sys.path``.
+        The plugins in the order of ``sys.path``.
     faults
         One sentence for each distribution whose metadata is damaged.
     """
@@ -117,13 +117,13 @@ def scan(groups: Mapping[str, str]) -> tuple[list[Origin], list[str]]:
 
 
 def _claims(distribution: Distribution, groups: Mapping[str, str]) -> Iterator[Origin]:
-    """The plugins of one distribution; names and versions are parsed only if it has any."""
+    """Yield the plugins of one distribution; names and versions are parsed only if it has any."""
     kinds = {group: kind for kind, group in groups.items()}
     text = distribution.read_text("entry_points.txt") or ""
     if not any(f"[{group}" in text for group in kinds):
         return
     metadata = distribution.metadata  # parsed at every access
-    # Of what is missing, some finders of metadata say None and others raise.
+    # For missing entries, some finders of metadata return None and others raise.
     name, version = ((metadata.get_all(key) or [""])[0] for key in ("Name", "Version"))
     if not name or not version:
         raise ValueError("its METADATA has no Name or no Version")

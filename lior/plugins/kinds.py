@@ -1,9 +1,9 @@
-"""The kinds of plugin: one table, from which all that depends on a kind is derived.
+"""The kinds of plugin: one table, from which everything that depends on a kind is derived.
 
-The registry, the contract suites, the choices of the command line, the templates of ``lior plugins new`` and
-the help of the configuration read :data:`KINDS`. The test ``tests/plugins/test_kinds.py`` names the places
-that Python cannot derive: the overloads of ``Registry.get``, the fields of ``TrainConfig`` and the page
-``docs/interfaces.md``.
+The registry, the contract suites, the choices of the command line, the templates of ``lior plugins new``
+and the help of the configuration read :data:`KINDS`. The test ``tests/plugins/test_kinds.py`` names the
+places that Python cannot derive: the overloads of ``Registry.get``, the fields of ``TrainConfig`` and the
+page ``docs/interfaces.md``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from lior.errors import UsageError, did_you_mean, sentences
 
 @dataclass(frozen=True, kw_only=True)  # attrs would be a tenth of the time of `lior --help`
 class Kind:
-    """A kind of plugin. Another system needs ``group`` and ``interface`` only.
+    """A kind of plugin. Other systems need only ``group`` and ``interface``.
 
     Raises
     ------
@@ -35,7 +35,7 @@ class Kind:
     help: str = ""
     """One line, without a full stop."""
     suite: str = ""
-    """Factory of the contract suite, as ``package.module:function``; empty where there is none."""
+    """Factory of the contract suite, as ``package.module:function``; empty without a suite."""
     use: str = ""
     """Command that uses a plugin, with ``{}`` for its name, as ``lior plugins new`` prints it."""
     option: str = ""
@@ -49,7 +49,7 @@ class Kind:
 
     @property
     def owner(self) -> str:
-        """The package that the group begins with."""
+        """The package at the beginning of the group."""
         return self.group.partition(".")[0]
 
     @property
@@ -60,7 +60,7 @@ class Kind:
 
 
 def _train(plural: str, kind: str, interface: str, help: str, flags: str, option: str) -> Kind:
-    """A kind that the configuration of a training run chooses."""
+    """Return a kind that the configuration of a training run chooses."""
     return Kind(
         group=f"lior.{plural}",
         interface=f"lior.interfaces:{interface}",
@@ -113,16 +113,16 @@ KINDS = {
     "judge": Kind(
         group="lior.judges",
         interface="lior.interfaces:Judge",
-        help="says which passage answers, and how likely",
+        help="decides which passage answers, and how likely",
         suite="lior_ask.testing:judge_contract",
         use="LIOR_JUDGE={} lior ask FOLDER QUESTION",
     ),
     "listener": Kind(
         group="lior.listeners",
         interface="lior.interfaces:Listener",
-        help="is told of trainings and of documents that change",
+        help="receives events of trainings and of changed documents",
         suite="lior.testing.listeners:listener_contract",
-        use="lior train notes.txt --config tiny  # {} is told of it",
+        use="lior train notes.txt --config tiny  # {} receives the events",
     ),
     "command": Kind(
         group="lior.commands",
@@ -131,11 +131,11 @@ KINDS = {
         use="lior {} RUN",
     ),
 }
-"""Name -> kind, in the order of listings."""
+"""The kinds by name, in the order of listings."""
 
 
 def import_target(target: str) -> Any:
-    """The object that ``package.module:attribute`` names."""
+    """Return the object that ``package.module:attribute`` names."""
     module, _, path = target.partition(":")
     value: Any = import_module(module.strip())
     for part in path.strip().split("."):

@@ -1,7 +1,7 @@
-"""Installed listeners: what packages add to be told of events, without any code of the user.
+"""Installed listeners: packages add them to receive events, without any code of the user.
 
-They are told by every training and by every change of documents. One that cannot be imported, or fails while
-it is told something, is named once and left out; what is done goes on.
+Every training and every change of documents sends them events. A listener that cannot be imported, or that
+raises an error, is named once and left out; the work continues.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from lior.plugins.registry import registry
 
 
 class LeftOut(UserWarning):
-    """A listener is told nothing more."""
+    """A warning that a listener receives no more events."""
 
 
 @cache
 def installed() -> tuple[object, ...]:
-    """The installed listeners, each made once in a process and behind a guard."""
+    """Return the installed listeners, each created once in a process and behind a guard."""
     found = list[object]()
     for name in registry.names("listener"):
         try:
             listener = Guarded(registry.get("listener", name)(), registry.origin("listener", name).label)
             manager([listener])
-        except Exception as error:  # whatever one does, the others are still told
+        except Exception as error:  # an error of one listener must not stop the others
             _left_out(f"listener {name!r}", error)
         else:
             found.append(listener)
@@ -42,7 +42,7 @@ def tell(event: str, **arguments: Any) -> None:
 
 
 class Guarded:
-    """A listener that is told nothing more after its first error."""
+    """A listener that receives no more events after its first error."""
 
     def __init__(self, listener: Any, label: str) -> None:
         self._label, self._broken = label, False
@@ -64,7 +64,7 @@ class Guarded:
 
 
 def heard(listener: object) -> list[str]:
-    """The events that a listener hears."""
+    """Return the names of the events that a listener receives."""
     return [name for name in dir(listener) if getattr(getattr(listener, name), "lior_impl", None)]
 
 

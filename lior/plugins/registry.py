@@ -5,8 +5,8 @@ plugin and checks that it was written for this version of the interfaces and has
 plugins are found in the same way as all others. A system built on lior has a registry of its own kinds,
 under the same rules.
 
-Wherever the user gives a name, ``package.module:Class`` will do. A file that is opened may name no class so
-(:func:`lior.plugins.trust.opening`), unless the user allows it.
+A user may give ``package.module:Class`` in place of any name. An opened file may not name a class in this
+way (:func:`lior.plugins.trust.opening`), unless the user allows it.
 """
 
 from __future__ import annotations
@@ -38,18 +38,18 @@ if TYPE_CHECKING:
 
 
 class Registry:
-    """Finds plugins by kind and name.
+    """A registry of plugins by kind and name.
 
-    The installed ones are listed once, at the first question.
+    The installed ones are listed once, on first use.
 
     Parameters
     ----------
     environ
-        Where ``LIOR_ALLOW_PLUGINS`` is read from: the distributions whose plugins are used, comma-separated.
-        Those of lior, and of the packages that the kinds belong to, always are. The environment of the
-        process if not given.
+        Environment with ``LIOR_ALLOW_PLUGINS``: the distributions whose plugins are used, comma-separated.
+        The distributions of lior, and of the packages that the kinds belong to, are always used. By default
+        the environment of the process.
     kinds
-        Name -> :class:`Kind`; those of lior if not given.
+        The kinds (:class:`Kind`) by name; by default those of lior.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Registry:
         return tuple(self._faults)
 
     def names(self, kind: str) -> list[str]:
-        """Names of the plugins of one kind, sorted; nothing is imported.
+        """Return names of the plugins of one kind, sorted; nothing is imported.
 
         Raises
         ------
@@ -80,7 +80,7 @@ class Registry:
         return sorted({name for k, name in (*self._installed(), *self._registered) if k == kind})
 
     def origins(self, kind: str, name: str) -> tuple[Origin, ...]:
-        """All plugins that claim a name; :meth:`get` refuses the name when they are several.
+        """Return all plugins that claim a name; :meth:`get` refuses a name with several claims.
 
         Raises
         ------
@@ -98,14 +98,14 @@ class Registry:
         return tuple(claims)
 
     def origin(self, kind: str, name: str) -> Origin:
-        """Where the plugin of this name comes from.
+        """Return the distribution and class of the plugin with this name.
 
         Raises
         ------
         UnknownPlugin
             If no plugin has the name.
         DuplicatePlugin
-            If more than one has it.
+            If several plugins have it.
         """
         claims = self.origins(kind, name)
         if len(claims) > 1:
@@ -142,12 +142,13 @@ class Registry:
         self._registered[kind, name] = Origin(kind, name, "", "", target), plugin
 
     def name(self, kind: str, plugin: type) -> str:
-        """The name under which a class is installed or registered, or else ``package.module:Class``."""
+        """Return the name under which a class is installed or registered, or else
+        ``package.module:Class``."""
         target = f"{plugin.__module__}:{plugin.__qualname__}"
         found = (name for name in self.names(kind) if self.origins(kind, name)[0].target == target)
         return next(found, target)
 
-    # One overload per kind, so that type checkers know what `get` returns.
+    # One overload per kind, so that type checkers infer the result of `get`.
     @overload
     def get(self, kind: Literal["frame"], name: str) -> type[interfaces.FrameProvider]: ...
     @overload
@@ -178,18 +179,18 @@ class Registry:
     def get(self, kind: str, name: str) -> Any: ...
 
     def get(self, kind: str, name: str) -> Any:
-        """The plugin class (for commands: the command), imported and checked.
+        """Return the plugin class (for commands: the command), imported and checked.
 
         Raises
         ------
         UnknownPlugin
             If no plugin has the name.
         DuplicatePlugin
-            If more than one has it.
+            If several plugins have it.
         IncompatiblePlugin
             If it was written for another version of the interfaces.
         UntrustedPlugin
-            If a file that is being opened names a class, or another one would be imported than was installed.
+            If an opened file names a class, or if another class would be imported than was installed.
         BrokenPlugin
             If it cannot be imported or lacks methods of its interface.
         """
@@ -206,9 +207,9 @@ class Registry:
         return plugin
 
     def make(self, kind: str, name: str) -> Any:
-        """The plugin as its defaults make it; of ``NAME:MODEL``, with its option ``model``.
+        """Create the plugin with its default options; ``NAME:MODEL`` sets its option ``model``.
 
-        Raises what :meth:`get` does, and ``UsageError`` for a model of a plugin that has no such option.
+        Raises the errors of :meth:`get`, and ``UsageError`` for a model of a plugin without such an option.
         """
         plugin, _, model = name.partition(":")
         if not model or plugin not in self.names(kind):
@@ -219,7 +220,7 @@ class Registry:
         return made(model=model)
 
     def _trusts(self, kind: str, target: str) -> bool:
-        """Whether a file may name the class: it is installed, here already, or allowed by the user."""
+        """Return whether a file may name the class: it is installed, imported already, or allowed."""
         known = (origin for name in self.names(kind) for origin in self.origins(kind, name))
         return (
             any(origin.target == target for origin in known)
@@ -228,14 +229,14 @@ class Registry:
         )
 
     def allowed(self, kind: str) -> str:
-        """What may be given where a plugin of this kind is chosen, in words."""
+        """Describe in words the values with which a plugin of this kind can be chosen."""
         if self._is_of_lior(kind):
             return f"a name that `lior plugins --kind {kind}` lists"
         names = self.names(kind)
         return f"one of {', '.join(names)}" if names else "package.module:Class"
 
     def _is_of_lior(self, kind: str) -> bool:
-        """Whether `lior plugins` knows the kind; another system may have a kind of the same name."""
+        """Return whether `lior plugins` knows the kind; another system may have a kind of the same name."""
         return self._kinds[kind] == KINDS.get(kind)
 
     def _installed(self) -> dict[tuple[str, str], list[Origin]]:
@@ -273,15 +274,15 @@ def _load(origin: Origin) -> Any:
         raise BrokenPlugin(f"{origin.label} cannot be loaded: {origin.target!r} is not package.module:Class.")
     if origin.distribution and (place := foreign_place(origin.target.partition(":")[0], origin.distribution)):
         raise UntrustedPlugin(
-            f"{origin.label} would be imported from {place}, and not from where it is installed. Work in "
-            "another directory, or take that one off PYTHONPATH."
+            f"{origin.label} would be imported from {place}, not from its installed location. Work in "
+            "another directory, or remove that one from PYTHONPATH."
         )
     try:
         with needs_model(origin.label):
             return import_target(origin.target)
     except MissingPackage:
         raise
-    except (Exception, SystemExit) as error:  # whatever a foreign module does, the others keep working
+    except (Exception, SystemExit) as error:  # an error in a foreign module must not stop the others
         cause = f"{type(error).__name__}: {error}".strip().splitlines()[0]
         fix = f"Repair, upgrade or uninstall {origin.distribution}." if origin.distribution else ""
         raise BrokenPlugin(sentences(f"{origin.label} cannot be loaded: {cause}.", fix)) from error
@@ -307,7 +308,7 @@ def _check(plugin: Any, origin: Origin, kind: Kind) -> None:
 
 
 def _provides(plugin: Any, interface: type, name: str) -> bool:
-    """Whether ``plugin`` itself defines ``name``, and as a method where the interface has a method."""
+    """Return whether ``plugin`` itself defines ``name``, as a method if the interface has a method."""
     if name in {field.name for field in getattr(plugin, "__attrs_attrs__", ())}:
         return True  # attrs may keep a field out of the class namespace
     asked, found = getattr(interface, name, None), getattr(plugin, name, None)
@@ -317,9 +318,10 @@ def _provides(plugin: Any, interface: type, name: str) -> bool:
 
 
 def interface_members(interface: type) -> list[str]:
-    """Public methods and attributes that ``interface`` requires, inherited ones included, sorted.
+    """Return the public methods and attributes that ``interface`` requires, including inherited ones,
+    sorted.
 
-    ``typing`` offers this only from Python 3.13 (``get_protocol_members``).
+    ``typing`` provides this only from Python 3.13 (``get_protocol_members``).
     """
     names: set[str] = set()
     for cls in interface.__mro__:
@@ -333,9 +335,10 @@ registry = Registry()
 
 
 def plugin_at_fault(error: BaseException) -> str:
-    """The plugin of another distribution in whose module ``error`` was raised, with the line; or nothing.
+    """Return the plugin of another distribution whose module raised ``error``, with the line; or an empty
+    text.
 
-    The innermost one counts: an error in torch below a plugin's call is put down to the plugin.
+    The innermost plugin counts: an error in torch inside a plugin's call is attributed to the plugin.
     """
     owners = {
         origin.target.partition(":")[0]: origin

@@ -1,8 +1,10 @@
-"""What may be imported: what the user installed or named, not what lies about or what a file names.
+"""The imports that are trusted: code that the user installed or named, not code that a file or folder
+brings.
 
-*Installed* is a distribution whose metadata is in a folder of ``sys.path`` that is a site directory, or that
-is neither the working directory nor in a run. Python itself puts the working directory there (``python -m``,
-an interactive session, ``PYTHONPATH=.``), and whoever unpacks a run in it brings what it holds.
+A distribution is *installed* if its metadata is in a folder of ``sys.path``. The folder must be a site
+directory, or neither the working directory nor in a run. Python itself adds the working directory (``python
+-m``, an interactive session, ``PYTHONPATH=.``), so unpacking a run there would make its contents
+importable.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ FLAG = "--trust-plugins"
 
 
 class Trust:
-    """The word of the user of this process."""
+    """The trust that the user of this process has granted."""
 
     every = False
     """Whether files may name classes that are imported (``lior --trust-plugins``)."""
@@ -41,12 +43,12 @@ def opening(path: Path | str) -> Iterator[None]:
 
 
 def name_by() -> str:
-    """The file or folder whose word a class would be imported on now; empty where it is the user's word."""
+    """Return the file or folder that would request an import now; empty if it is the user."""
     return "" if Trust.every else _opened.get()
 
 
 def installed_paths() -> list[str]:
-    """The folders of ``sys.path`` in which distributions count as installed."""
+    """Return the folders of ``sys.path`` in which distributions count as installed."""
     here = _here()
     return [entry for entry in sys.path if entry and not _foreign(Path(entry).resolve(), here)]
 
@@ -63,9 +65,9 @@ def import_path_statement() -> str:
 
 
 def foreign_place(module: str, distribution: str) -> Path | None:
-    """Where ``module`` would be imported from, if that is not where ``distribution`` is installed."""
+    """Return the file from which ``module`` would be imported, if ``distribution`` is installed elsewhere."""
     spec = None
-    with suppress(ValueError):  # a module without a specification is here already
+    with suppress(ValueError):  # a module without a specification is imported already
         spec = find_spec(module.partition(".")[0])
     if spec is None:
         return None
@@ -85,7 +87,7 @@ def _here() -> Path | None:
 
 
 def _foreign(folder: Path, here: Path | None) -> bool:
-    """Whether ``folder`` is the working directory, or in a run, and not a site directory."""
+    """Return whether ``folder`` is the working directory, or in a run, and not a site directory."""
     if str(folder) in (*site.getsitepackages(), site.getusersitepackages()):
         return False
     return folder == here or any(
@@ -95,7 +97,8 @@ def _foreign(folder: Path, here: Path | None) -> bool:
 
 
 def _editable(root: Path, distribution: str) -> bool:
-    """Whether a distribution is installed from a source folder that holds ``root`` (``pip install -e``)."""
+    """Return whether a distribution is installed (``pip install -e``) from a folder that contains
+    ``root``."""
     import json
     from importlib.metadata import distributions
     from urllib.parse import unquote, urlsplit

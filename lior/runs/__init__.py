@@ -1,10 +1,11 @@
 """Runs on disk: directories, checkpoints, telemetry, and documents learned and forgotten after training.
 
-For any program: ``files`` (written whole or not at all), ``bundle`` (tensor files and a manifest), ``folder``
-(the directory of a run and its checkpoints), ``telemetry`` and ``loop`` (steps, stops, checkpoints). For
-lior: ``checkpoint`` (its contents) and their ``format``, ``directory`` (its files), ``run`` (the public
-object), ``documents`` (as they were read), ``indexes`` (what answers questions about them), ``editing``,
-``syncing``, ``inspection`` and ``geometry``.
+Five modules serve any program. ``files`` writes files whole or not at all, and ``bundle`` writes tensor
+files with a manifest. ``folder`` has the directory of a run and its checkpoints, ``telemetry`` the numbers
+of a run, and ``loop`` its steps, stops and checkpoints. The others are lior's own. ``checkpoint`` has the
+contents of a checkpoint, ``format`` its format, and ``directory`` the files of a run. ``run`` is the public
+object, ``documents`` returns the documents as they were read, and ``indexes`` answers questions about them.
+``editing``, ``syncing``, ``inspection`` and ``geometry`` work on finished runs.
 """
 
 __all__ = [

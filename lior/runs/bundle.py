@@ -1,10 +1,10 @@
-"""Bundles: a folder of tensor files and a manifest that is there whole or not at all.
+"""Bundles: a folder of tensor files and a manifest that exists whole or not at all.
 
-A bundle has ``NAME.safetensors`` for every group of tensors and ``manifest.json`` with the format, the
-program's own entries, the size and SHA-256 of each file, and its own SHA-256. It is written to a sibling,
-flushed to the disk and renamed, and nothing in it is changed afterwards. No file of it can run code.
-:mod:`lior.runs.checkpoint` keeps models in bundles, and a program of another distribution can keep its own;
-:mod:`lior.runs.folder` has the directory around them.
+A bundle has ``NAME.safetensors`` for every group of tensors, and ``manifest.json``. The manifest has the
+format, the program's own entries, the size and SHA-256 of each file, and its own SHA-256. It is written to
+a sibling, flushed to the disk and renamed; its contents never change afterwards. None of its files can run
+code. :mod:`lior.runs.checkpoint` stores models in bundles, and a program of another distribution can store
+its own; :mod:`lior.runs.folder` manages the directory around them.
 
 >>> import tempfile, torch
 >>> path = Path(tempfile.mkdtemp()) / "first"
@@ -47,21 +47,21 @@ _OWN = ("format", "files", "sha256")
 """Entries of a manifest that :func:`write` adds."""
 _LARGEST = 64 << 20
 _MISFITS = (LookupError, TypeError, AttributeError, ValueError, RuntimeError, ArithmeticError, MemoryError)
-"""Errors that code raises when it reads values that it did not write."""
+"""Errors of code that reads values that it did not write."""
 
 
 @attrs.frozen(kw_only=True)
 class Format:
-    """Which bundles a program writes and reads."""
+    """The bundles that a program writes and reads."""
 
     program: str
-    """Its name in messages, such as ``lior``: the program to upgrade when a format is newer."""
+    """The program's name in messages, such as ``lior``: the program to upgrade when a format is newer."""
     version: int
-    """Of the layout and of the meaning of the manifest and the tensors; the newest that is read."""
+    """The newest version that is read, of the layout and the meaning of manifest and tensors."""
 
 
 def file_name(group: str) -> str:
-    """Name of the file of a group of tensors."""
+    """Return the name of the file that holds a group of tensors."""
     return group + _SUFFIX
 
 
@@ -76,29 +76,29 @@ def write(
     format: Format,
     share: Mapping[str, Path] | None = None,
 ) -> None:
-    """Write a bundle to ``path``, which must not exist and never holds half of one.
+    """Write a bundle to ``path``, which must not exist and never holds part of a bundle.
 
     Parameters
     ----------
     tensors
-        Name of a group -> its tensors, of any shape and device and of all types that safetensors has (complex
-        numbers best as ``torch.view_as_real``); views of one storage are written apart.
+        Tensors of each group by its name, of any shape and device and of all types that safetensors has
+        (complex numbers best as ``torch.view_as_real``); views of one storage are written separately.
     manifest
         Further entries, ready for JSON; ``format``, ``files`` and ``sha256`` are added.
     share
-        Name of a group -> an earlier bundle that has the same tensors in it. Its file gets a second name
-        where the file system supports hard links, and is written anew elsewhere.
+        An earlier bundle with the same tensors in a group, by the group's name. Its file gets a second name
+        if the file system supports hard links; otherwise it is written again.
 
     Raises
     ------
     UsageError
-        When the name of a group is not made of letters, digits, ``_`` and ``-``, or the manifest has an entry
-        that is added here.
+        When the name of a group is not made of letters, digits, ``_`` and ``-``, or the manifest has an
+        entry that is added here.
     TypeError, ValueError
         When an entry of the manifest is not ready for JSON.
     OSError
-        When a file cannot be written, for instance because the disk is full. After this, as after any
-        exception, nothing of the bundle is left.
+        When a file cannot be written, for instance because the disk is full. After this or any other
+        exception, nothing of the bundle remains.
     """
     for name in tensors:
         if not _NAME.fullmatch(name):
@@ -106,7 +106,7 @@ def write(
     for name in _OWN:
         if name in manifest:
             raise UsageError(f"entry {name!r} of a manifest is written by lior itself; rename it")
-    entries = json.loads(json.dumps(dict(manifest)))  # as they are read back, or the checksum would not match
+    entries = json.loads(json.dumps(dict(manifest)))  # as when read back, or the checksum would not match
     part = path.with_name(path.name + files.PARTIAL)
     shutil.rmtree(part, ignore_errors=True)
     if not path.parent.exists():
@@ -134,7 +134,7 @@ def write(
 
 
 def _publish(part: Path, path: Path) -> None:
-    """Give the written bundle its name for good; it has the old name again where that cannot be flushed."""
+    """Give the written bundle its final name; if that cannot be flushed, it gets the old name back."""
     part.rename(path)
     try:
         files.sync(path.parent)
@@ -169,7 +169,8 @@ def save_file(tensors: State, path: Path) -> None:
 
 
 def _separate(tensors: State) -> State:
-    """The tensors on the CPU without common storage, which safetensors refuses: a plugin may keep views."""
+    """Return the tensors on the CPU without common storage, which safetensors refuses; plugins may use
+    views."""
     separate: State = {}
     seen: set[int] = set()
     for name, value in tensors.items():
@@ -186,14 +187,15 @@ def _separate(tensors: State) -> State:
 def read(
     path: Path, *, format: Format, device: torch.device | str = "cpu"
 ) -> tuple[dict[str, Any], dict[str, State]]:
-    """The manifest of the bundle at ``path``, and its tensors on ``device``.
+    """Return the manifest of the bundle at ``path``, and its tensors on ``device``.
 
-    Checksums are computed while the tensors are read; a wrong one explains more than a fault of reading.
+    Checksums are computed while the tensors are read; a wrong checksum explains more than a read error.
 
     Raises
     ------
     RunError
-        When a file is missing, damaged, a link, of another program, or of a format that is not read any more.
+        When a file is missing, damaged, a link, from another program, or in a format that is no longer
+        read.
     NewerFormat
         When a later version of the program wrote it.
     """
@@ -201,7 +203,7 @@ def read(
     with misfits_as_run_errors(path, program=format.program):
         listed = {file.removesuffix(_SUFFIX): file for file in manifest["files"]}
         for group, file in listed.items():
-            if file != file_name(group) or not _NAME.fullmatch(group):  # it could lead out of the bundle
+            if file != file_name(group) or not _NAME.fullmatch(group):  # a path could lead out of the bundle
                 raise UsageError(f"{file!r} is not the name of a file of tensors")
 
         def check() -> None:
@@ -218,12 +220,12 @@ def read(
 
 
 def read_manifest(path: Path, *, format: Format) -> dict[str, Any]:
-    """The manifest of the bundle at ``path``; other files are not looked at.
+    """Return the manifest of the bundle at ``path``; other files are not read.
 
     Raises
     ------
     RunError
-        When it is missing, damaged, of another program, or of a format that is not read any more.
+        When it is missing, damaged, from another program, or in a format that is no longer read.
     NewerFormat
         When a later version of the program wrote it.
     """
@@ -259,7 +261,7 @@ def _load(path: Path, device: torch.device | str) -> State:
 
     try:
         tensors = load_file(path, device=str(device))
-        # In the file they begin at any byte; matrix products round by how their operands are aligned.
+        # In the file they begin at any byte; matrix products round differently for other alignments.
         for name in tensors:  # one after the other, so that not all of them are in memory twice
             tensors[name] = tensors[name].clone()
         return tensors
@@ -271,8 +273,8 @@ def _load(path: Path, device: torch.device | str) -> State:
 def misfits_as_run_errors(path: Path, *, program: str) -> Iterator[None]:
     """Turn errors of code that uses values read from ``path`` into ``RunError``.
 
-    A right checksum does not say that ``program`` wrote the values, or that they belong to one run. Classes
-    that only they name are not imported (:func:`lior.plugins.trust.opening`).
+    A right checksum does not prove that ``program`` wrote the values, or that they belong to one run.
+    Classes that only the values name are not imported (:func:`lior.plugins.trust.opening`).
     """
     try:
         with opening(path):
@@ -290,12 +292,12 @@ def misfits_as_run_errors(path: Path, *, program: str) -> Iterator[None]:
 
 
 def digest(manifest: Mapping[str, Any]) -> str:
-    """SHA-256 of a manifest without its own entry, whatever its layout on disk."""
+    """Return the SHA-256 of a manifest without its own entry, whatever its layout on disk."""
     return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
 
 
 def fingerprint(path: Path) -> dict[str, Any]:
-    """Size and SHA-256 of a file."""
+    """Return the size and SHA-256 of a file."""
     with path.open("rb") as stream:
         return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(stream, "sha256").hexdigest()}
 

@@ -1,9 +1,9 @@
-"""A checkpoint of lior: a model, its documents and where its training stands, in memory and on disk.
+"""A checkpoint of lior: a model, its documents and the state of its training, in memory and on disk.
 
-On disk it is a bundle (:mod:`lior.runs.bundle`). ``model.safetensors`` holds the tokenizer, the geometry, the
-mixer and the memories, ``text.safetensors`` the documents and, while training is not over,
-``training.safetensors`` the state from which it can be resumed. ``manifest.json`` names the components with
-all their options and their distributions.
+On disk it is a bundle (:mod:`lior.runs.bundle`). ``model.safetensors`` holds the tokenizer, the geometry,
+the mixer and the memories, and ``text.safetensors`` the documents. Until training is finished,
+``training.safetensors`` holds the state from which it can be resumed. ``manifest.json`` names the
+components with all their options and their distributions.
 """
 
 from __future__ import annotations
@@ -39,24 +39,24 @@ class Document:
     bytes: int
     tokens: int
     held: int
-    """How many of its tokens the memories hold; the others are validation text."""
+    """Number of its tokens in the memories; the others are validation text."""
     added: str | None
-    """When it was learned, if after training: ISO 8601 with time zone."""
+    """Time of learning, for a document learned after training: ISO 8601 with time zone."""
 
 
 def total(documents: Sequence[Document]) -> Document:
-    """The first of ``documents`` with the sizes of all."""
+    """Return the first of ``documents`` with the total sizes."""
     sums = {key: sum(getattr(each, key) for each in documents) for key in ("bytes", "tokens", "held")}
     return attrs.evolve(documents[0], **sums)
 
 
 @attrs.frozen(kw_only=True)
 class TrainingState:
-    """Where training stands."""
+    """The state of a training."""
 
     tensors: State = attrs.field(repr=False)
     numbers: dict[str, Any]
-    """Ready for JSON."""
+    """Counters and settings, ready for JSON."""
 
 
 @attrs.frozen(kw_only=True)
@@ -66,21 +66,21 @@ class Checkpoint:
     model: Model
     corpus: Corpus
     n_train: int
-    """How many tokens at the beginning of ``corpus`` the memories hold; validation text follows them."""
+    """Number of tokens at the beginning of ``corpus`` that the memories hold; then comes validation text."""
     components: Mapping[str, Sequence[Component]] = attrs.field(repr=False)
-    """Kind -> the plugins of this kind; all but "memory" have one."""
+    """The plugins of each kind; every kind but "memory" has one."""
     added: tuple[str, ...] = ()
-    """When each of the last documents was learned after training; the memories hold these as well."""
+    """Times at which the last documents were learned, after training; the memories hold them too."""
     quoting: bool = False
-    """Whether the last memory was added for the documents that were learned later; it holds these alone."""
+    """Whether the last memory was added for documents that were learned later; it holds only these."""
     training: TrainingState | None = None
-    """State from which training can be resumed; ``None`` when it is over."""
+    """State from which training can be resumed; ``None`` when it is finished."""
     score: float | None = None
-    """Nats per byte of the validation text, if they are known."""
+    """Nats per byte of the validation text, if known."""
     pending_erasure: bool = False
-    """Whether earlier checkpoints hold text that was forgotten, and have to be removed."""
+    """Whether earlier checkpoints hold forgotten text and must be removed."""
     manifest: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
-    """As it is on disk; empty for a checkpoint that was not read from there."""
+    """The manifest on disk; empty for a checkpoint that was not read from there."""
 
     @property
     def digest(self) -> str:
@@ -88,13 +88,14 @@ class Checkpoint:
         return bundle.digest(self.manifest)
 
     def is_of_training(self, other: Checkpoint) -> bool:
-        """Whether both are of one training: the parameters that it fitted are equal, which editing leaves."""
+        """Return whether both belong to one training: the fitted parameters, which editing preserves, are
+        equal."""
         (mine, parts), (theirs, others) = self._of_training(), other._of_training()
         same = parts == others and mine.keys() == theirs.keys()
         return same and all(mine[name].equal(theirs[name].to(mine[name].device)) for name in mine)
 
     def _of_training(self) -> tuple[State, dict[str, list[dict[str, Any]]]]:
-        """The parameters that training fitted, and the components that it had."""
+        """Return the parameters that training fitted, and its components."""
         model, parts = self.model, describe(self.components)
         weights = model.weights
         if self.quoting:
@@ -104,16 +105,16 @@ class Checkpoint:
 
     @property
     def end_of_training(self) -> int:
-        """Number of tokens of the documents of training: the documents learned later begin there."""
+        """Number of tokens of the training's documents; documents learned later begin there."""
         first = len(self.corpus.names) - len(self.added)
         return int(self.corpus.starts[first]) if self.added else len(self.corpus)
 
     def stored_ranges(self) -> tuple[tuple[int, int], ...]:
-        """Ranges ``lo, hi`` of the tokens that the memories hold."""
+        """Return the ranges ``lo, hi`` of the tokens that the memories hold."""
         return (0, self.n_train), (self.end_of_training, len(self.corpus))
 
     def pieces(self, size: int = 65536) -> Iterator[tuple[Text, int]]:
-        """The text that the memories hold, as :meth:`Model.write` takes it."""
+        """Yield the text that the memories hold, in the form of :meth:`Model.write`."""
         for lo, hi in self.stored_ranges():
             for begin in range(lo, hi, size):
                 yield self.corpus.text(begin, min(begin + size, hi), context=self.model.context)
@@ -126,7 +127,7 @@ class Checkpoint:
 
     @property
     def fitted(self) -> tuple[str, ...]:
-        """Names of the parts with parameters that training fitted and editing leaves as they are."""
+        """Names of the parts whose parameters training fitted and editing preserves."""
         model = self.model
         parts = {
             "tokenizer": bool(model.tokenizer.snapshot()),
@@ -137,14 +138,14 @@ class Checkpoint:
         return tuple(part for part, there in parts.items() if there)
 
     def documents(self) -> list[Document]:
-        """All documents in their order; the parts of one that was split are counted as one."""
+        """Return all documents in their order; the parts of a split document count as one."""
         parts, split = self.parts(), self.corpus.split_parts
         for part in sorted(split, reverse=True):
             parts[split[part]] = total([parts[split[part]], parts[part]])
         return [document for i, document in enumerate(parts) if i not in split]
 
     def parts(self) -> list[Document]:
-        """As :meth:`documents`, with each part of a split document: one for each name of the corpus."""
+        """Return :meth:`documents` with each part of a split document: one for each name of the corpus."""
         names, before = self.corpus.names, len(self.corpus.names) - len(self.added)
         lengths = byte_lengths(self.corpus.tokens.long(), self.model.tokenizer)
         starts = self.corpus.starts.cpu()
@@ -158,7 +159,7 @@ class Checkpoint:
         return [Document(*row, when) for row, when in zip(columns, added, strict=True)]
 
     def validation(self) -> tuple[Corpus, int, int]:
-        """The run's own validation text: a corpus, and where the text begins and ends in it.
+        """Return the run's own validation text: a corpus, and the text's beginning and end in it.
 
         Raises
         ------
@@ -170,12 +171,13 @@ class Checkpoint:
                 "the run has no validation text of its own: a score on text that its memories hold would be "
                 "too good; name a text to score, or train with --holdout keep"
             )
-        # Online scoring writes it after the documents that were learned later, so its numbers follow theirs.
+        # Online scoring writes it after the documents that were learned later, so its numbers follow
+        # theirs.
         text = attrs.evolve(self.corpus, first_document=len(self.corpus.names)) if self.added else self.corpus
         return text, self.n_train, self.end_of_training
 
     def other_text(self, documents: Sequence[RawDocument]) -> tuple[Corpus, int, int]:
-        """Other documents as if they followed those of the run, with their beginning and end."""
+        """Return other documents as if they followed the run's, with their beginning and end."""
         other = corpora.build(documents, self.model.tokenizer).to(self.model.device)
         return attrs.evolve(other, first_document=len(self.corpus.names)), 0, len(other)
 
@@ -184,7 +186,7 @@ class Checkpoint:
 
 
 def contents(checkpoint: Checkpoint) -> tuple[dict[str, State], dict[str, Any]]:
-    """The tensors and the manifest of a checkpoint, as :func:`lior.runs.bundle.write` takes them."""
+    """Return the tensors and the manifest of a checkpoint, as :func:`lior.runs.bundle.write` takes them."""
     corpus, model, training = checkpoint.corpus, checkpoint.model, checkpoint.training
     groups = {MODEL: tensors(model), TEXT: _text(corpus)}
     if training is not None:
@@ -206,7 +208,7 @@ def contents(checkpoint: Checkpoint) -> tuple[dict[str, State], dict[str, Any]]:
 
 
 def _text(corpus: Corpus) -> State:
-    """The tensors of the documents."""
+    """Return the tensors of the documents."""
     sizes = [0, *map(len, corpus.structures)]
     return {
         "tokens": corpus.tokens,
@@ -254,7 +256,7 @@ def load(path: Path, *, device: torch.device | str = "cpu") -> Checkpoint:
 
 
 def tensors(model: Model) -> State:
-    """All tensors of a model, by the names that they have on disk."""
+    """Return all tensors of a model, by their names on disk."""
     parts = {
         "tokenizer": model.tokenizer.snapshot(),
         "geometry": model.state,
@@ -268,7 +270,7 @@ def tensors(model: Model) -> State:
 
 
 def _rebuild(manifest: Mapping[str, Any], flat: State) -> tuple[Model, dict[str, list[Component]]]:
-    """The model of a manifest and its :func:`tensors`, and the components with its plugins."""
+    """Return the model of a manifest and its :func:`tensors`, and the components with its plugins."""
     options = manifest["geometry"]
     parts: dict[str, list[Component]] = {}
     for kind, entries in manifest["components"].items():
@@ -303,9 +305,9 @@ def _rebuild(manifest: Mapping[str, Any], flat: State) -> tuple[Model, dict[str,
 
 
 def describe(components: Mapping[str, Sequence[Component]]) -> dict[str, list[dict[str, Any]]]:
-    """Kind -> names, options and distributions of its components, ready for JSON.
+    """Return names, options and distributions of the components by kind, ready for JSON.
 
-    All options of the instances, defaults included: a later version may have other defaults.
+    All options of the instances, including defaults: a later version may have other defaults.
     """
     return {kind: [_entry(kind, each) for each in chosen] for kind, chosen in components.items()}
 
@@ -321,7 +323,8 @@ def _entry(kind: str, component: Component) -> dict[str, Any]:
 
 
 def _component(kind: str, entry: Mapping[str, Any], needed: bool) -> Component:
-    """The component of an entry, with its plugin if that is ``needed``; ``RunError`` without that."""
+    """Return the component of an entry, with its plugin if that is ``needed``; ``RunError`` if it is
+    missing."""
     component = Component(name=entry["name"], options=entry["options"])
     try:
         return attrs.evolve(component, plugin=build(kind, component)) if needed else component

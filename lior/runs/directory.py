@@ -51,32 +51,33 @@ _CHECKSUM = "metrics_sha256"
 
 @attrs.define
 class RunDirectory:
-    """A run directory that this process alone writes, as a context manager."""
+    """A run directory that only this process writes, as a context manager."""
 
     config: TrainConfig
     folder: RunFolder
 
     @classmethod
     def create(cls, path: Path, config: TrainConfig) -> RunDirectory:
-        """Make the directory and write the configuration.
+        """Create the directory and write the configuration.
 
         Raises
         ------
         RunError
             When it exists and is not empty, or cannot be written.
         """
-        # TOML is UTF-8: in a file name that is not, "?" makes a pattern that finds the file again.
+        # TOML is UTF-8: in other file names, "?" makes a pattern that finds the file again.
         table = to_toml(_with_absolute_paths(config))
         return cls(config, RunFolder.create(path, {CONFIG: table}))
 
     @classmethod
     def resume(cls, path: Path) -> tuple[RunDirectory, Checkpoint]:
-        """A run whose training is not over, and its newest checkpoint.
+        """Return an unfinished run, and its newest checkpoint.
 
         Raises
         ------
         RunError
-            When it is no run, another process has it, it is finished, or its configuration was changed.
+            When it is no run, another process has locked it, it is finished, or its configuration was
+            changed.
         """
         _check(path)
         folder = RunFolder.open(path)
@@ -87,8 +88,8 @@ class RunDirectory:
                 raise RunError(f"{path}: training is over, there is nothing to resume")
             if checkpoint.training.numbers["config"] != _fingerprint(path):
                 raise RunError(
-                    f"{path / CONFIG}: changed since the run began, so it cannot go on as it began; "
-                    "undo that, or train anew with another --out"
+                    f"{path / CONFIG}: changed since the run began, so the run cannot continue; "
+                    "undo the change, or train again with another --out"
                 )
             with opening(path):
                 return cls(with_instances(config), folder), checkpoint
@@ -98,14 +99,14 @@ class RunDirectory:
 
     @classmethod
     def edit(cls, path: Path, base: Path) -> RunDirectory:
-        """A finished run whose checkpoint at ``base`` is in memory, to write the next one.
+        """Lock a finished run whose checkpoint at ``base`` is in memory, to write the next one.
 
-        Another process that writes is waited for, :data:`PATIENCE` seconds at most.
+        It waits for another process that writes, :data:`PATIENCE` seconds at most.
 
         Raises
         ------
         RunError
-            When another process has the run for longer, or the directory cannot be written.
+            When another process locks the run for longer, or the directory cannot be written.
         """
         _check(path)
         folder = RunFolder.open(path, base, patience=PATIENCE)
@@ -128,11 +129,11 @@ class RunDirectory:
         return self.folder.path
 
     def telemetry(self, position: int = 0, elapsed: float = 0.0) -> Telemetry:
-        """A callback that writes ``metrics.jsonl`` from byte ``position`` on, and ``train.log``."""
+        """Return a callback that writes ``metrics.jsonl`` from byte ``position`` on, and ``train.log``."""
         return Telemetry(self.path, position, elapsed, describe=headline)
 
     def save_manifest(self, found: Iterable[File]) -> None:
-        """Write the manifest of the files that the run is made from, for :mod:`lior.runs.syncing`.
+        """Write the manifest of the files of the run, for :mod:`lior.runs.syncing`.
 
         Raises
         ------
@@ -162,14 +163,14 @@ class RunDirectory:
     def save_edited(self, checkpoint: Checkpoint, *, forgotten: bool) -> None:
         """Write ``checkpoint`` as the next one; older ones are removed as after :meth:`save`.
 
-        With ``forgotten`` all of them are, because they hold the forgotten text.
+        With ``forgotten`` all older ones are removed, because they hold the forgotten text.
 
         Raises
         ------
         OSError
-            When the directory cannot be written; the run is then as it was.
+            When the directory cannot be written; the run is then unchanged.
         RunError
-            When the checkpoint was written, and an older one cannot be removed.
+            When the checkpoint was written, but an older one cannot be removed.
         """
         assert self.folder.newest is not None
         if checkpoint.pending_erasure:  # the process that forgot was interrupted
@@ -201,7 +202,7 @@ class RunDirectory:
 
 
 def open_run(path: Path, *, device: torch.device | str = "cpu") -> Checkpoint:
-    """The newest checkpoint of the finished run at ``path``.
+    """Return the newest checkpoint of the finished run at ``path``.
 
     Raises
     ------
@@ -212,9 +213,10 @@ def open_run(path: Path, *, device: torch.device | str = "cpu") -> Checkpoint:
 
 
 def open_checkpoint(path: Path, *, device: torch.device | str = "cpu") -> tuple[Checkpoint, Path]:
-    """As :func:`open_run`, with the path of the checkpoint.
+    """Return the checkpoint of :func:`open_run`, with its path.
 
-    If a process that forgot documents was interrupted before it removed older checkpoints, they are removed.
+    If a process that forgot documents was interrupted before it removed older checkpoints, they are
+    removed.
     """
     _check(path)
     try:
@@ -231,7 +233,7 @@ def open_checkpoint(path: Path, *, device: torch.device | str = "cpu") -> tuple[
 
 
 def read_summary(path: Path) -> dict[str, Any] | None:
-    """The numbers that the training of the run at ``path`` ended with, if it has any.
+    """Return the final numbers of the training of the run at ``path``, if it has any.
 
     Raises
     ------
@@ -282,7 +284,8 @@ def damage(path: Path) -> dict[str, bool]:
 
 
 def newest(folders: Iterable[Path], *, finished: bool = True) -> Path:
-    """The run in one of ``folders`` that was written last, of those whose training is ``finished`` or is not.
+    """Return the run in ``folders`` that was written last, among finished or, without ``finished``, stopped
+    ones.
 
     Raises
     ------
@@ -307,12 +310,12 @@ def _check(path: Path) -> None:
 
 
 def _newest(path: Path, *, device: torch.device | str) -> tuple[Checkpoint, Path]:
-    """The newest checkpoint that verifies."""
+    """Return the newest valid checkpoint."""
     return runfolder.newest(path, lambda each: checkpoints.load(each, device=device), stacklevel=4)
 
 
 def unfinished(path: Path) -> str:
-    """Why the run at ``path`` has no finished checkpoint, and what to do."""
+    """Explain why the run at ``path`` has no finished checkpoint, and what to do."""
     if files.locked(path / LOCK):
         return "another process is training this run now; wait until it ends"
     return f"training did not finish; `lior train --resume {path}` goes on with it"
@@ -331,7 +334,8 @@ def unstarted(path: Path) -> TrainConfig | None:
 
 
 def is_changed(path: Path, base: Path, checkpoint: Checkpoint) -> bool:
-    """Whether ``checkpoint``, read from ``base``, is no longer the newest; damaged ones do not count.
+    """Return whether ``checkpoint``, read from ``base``, is no longer the newest; damaged ones do not
+    count.
 
     Raises ``NewerFormat`` when a later version of lior wrote a newer one.
     """
@@ -349,7 +353,7 @@ def is_changed(path: Path, base: Path, checkpoint: Checkpoint) -> bool:
 
 
 def _fault(path: Path) -> RunError | None:
-    """Why a checkpoint cannot be read, if so; checksums are compared, tensors are not loaded."""
+    """Return why a checkpoint cannot be read, if so; checksums are compared, tensors not loaded."""
     try:
         with misfits_as_run_errors(path):
             for name, expected in read_manifest(path)["files"].items():
@@ -359,7 +363,7 @@ def _fault(path: Path) -> RunError | None:
     return None
 
 
-# --- what was forgotten ---
+# --- forgotten text ---
 
 
 def _finish_erasure(path: Path, newest: Path) -> None:
@@ -367,7 +371,7 @@ def _finish_erasure(path: Path, newest: Path) -> None:
         with files.lock(path / LOCK):
             runfolder.remove_older(path, newest)
     except RunError:
-        return  # another process has the run: it is forgetting, or the next process removes the text
+        return  # another process has locked the run: it is forgetting, or the next process removes the text
     except OSError as error:
         warnings.warn(_remains(path, error), TextRemains, stacklevel=3)
 

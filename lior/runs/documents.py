@@ -1,6 +1,6 @@
-"""The documents of a run as they were read: whole, with their lines, for an index of them.
+"""The original documents of a run: whole, with their lines, for an index of them.
 
-Without torch where the tokens of the run are bytes.
+This needs no torch if the tokens of the run are bytes.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ _TEXT = bundle.file_name(TEXT)
 
 
 def verify_manifest(place: Path) -> dict[str, Any]:
-    """The manifest of the checkpoint at ``place``, whose text was verified.
+    """Return the manifest of the checkpoint at ``place`` after verifying its text.
 
-    Raises ``RunError`` when it was not written by lior, or is damaged.
+    Raises ``RunError`` if lior did not write it, or it is damaged.
     """
     manifest = read_manifest(place)
     with misfits_as_run_errors(place):
@@ -37,9 +37,9 @@ def verify_manifest(place: Path) -> dict[str, Any]:
 
 
 def texts_of(run: Path, document: str) -> list[bytes]:
-    """The texts of a document of the index of a run, each line where it stands in the file.
+    """Return the texts of a document in a run's index, each line at its line of the file.
 
-    Raises ``RunError`` when no checkpoint of it can be read; ``DataError`` when there is no such document.
+    Raises ``RunError`` if no checkpoint of the run can be read, and ``DataError`` without such a document.
     """
     manifest, place = folder.newest(run, verify_manifest, stacklevel=3)
     with misfits_as_run_errors(place):
@@ -51,7 +51,7 @@ def texts_of(run: Path, document: str) -> list[bytes]:
 
 
 def parse(documents: Sequence[RawDocument]) -> tuple[list[ParsedDocument], LiorError | None]:
-    """The documents of a name, and the last fault of those that cannot be read."""
+    """Return the documents of a name, and the last fault of those that cannot be read."""
     found, fault = list[ParsedDocument](), None
     for document in documents:
         try:
@@ -62,11 +62,11 @@ def parse(documents: Sequence[RawDocument]) -> tuple[list[ParsedDocument], LiorE
 
 
 def parse_of(document: RawDocument) -> list[ParsedDocument]:
-    """A document as its reader found it, or else as its name says, or else as plain text."""
+    """Parse a document by its stored structure, else by its name, else as plain text."""
     if document.structure:
         return [_structure(document)]
     data, path = document.data, PurePath(document.name)
-    while is_compressed(path.name):  # the run holds it decompressed
+    while is_compressed(path.name):  # the run stores it decompressed
         path = path.with_suffix("")
     try:
         return parse_bytes(data, path.name or "text")
@@ -80,7 +80,7 @@ def _structure(document: RawDocument) -> ParsedDocument:
 
 
 def as_in_file(document: RawDocument) -> bytes:
-    """The text of a document, each line at the line of the file that it is from.
+    """Return the text of a document, each line at its line of the file.
 
     Raises ``DataError`` when its structure is damaged.
     """
@@ -94,18 +94,18 @@ def by_name(
     split_parts: Iterable[Sequence[int]] = (),
     only: str | None = None,
 ) -> dict[str, list[RawDocument]]:
-    """Name -> its documents.
+    """Group documents by name.
 
     Parameters
     ----------
     texts
-        The document of a number.
+        Function from a document's number to its text.
     structures
-        That of each document; of one in parts, the first has it.
+        Structure of each document; for a document in parts, the first has it.
     split_parts
         Pairs of numbers: the first document continues the second.
     only
-        The name that is wanted; all if not given.
+        The name to return; by default all.
     """
     continued = {before: part for part, before in split_parts}
     parts = set(continued.values())
@@ -122,7 +122,7 @@ def by_name(
 
 
 def read(place: Path, manifest: Mapping[str, Any]) -> dict[str, list[RawDocument]]:
-    """Name -> the documents of a checkpoint whose text was verified."""
+    """Return the documents of a checkpoint, whose text was verified, by name."""
     if manifest["components"]["tokenizer"][0]["name"] != "bytes":
         from lior.runs.checkpoint import load  # a tokenizer with a vocabulary needs torch
 
@@ -142,7 +142,7 @@ def read(place: Path, manifest: Mapping[str, Any]) -> dict[str, list[RawDocument
 
 
 def note_learned(checkpoint: Any, texts: Sequence[RawDocument]) -> None:
-    """Tell the user of those of ``texts`` of which the memories of a checkpoint hold at least a part."""
+    """Tell the user which of ``texts`` a checkpoint's memories hold, at least in part."""
     sizes = {len(text.data) for text in texts if text.data}
     names = {each.name for each in checkpoint.documents() if each.held and each.bytes in sizes}
     held = {each.data for name in names for each in of_checkpoint(checkpoint, name)[name]}
@@ -152,7 +152,7 @@ def note_learned(checkpoint: Any, texts: Sequence[RawDocument]) -> None:
 
 
 def of_checkpoint(checkpoint: Any, only: str | None = None) -> dict[str, list[RawDocument]]:
-    """The documents of a :class:`~lior.runs.checkpoint.Checkpoint` in memory, or those of one name."""
+    """Return the documents of a :class:`~lior.runs.checkpoint.Checkpoint` in memory, or of one name."""
     corpus, decode = checkpoint.corpus, checkpoint.model.tokenizer.decode
 
     def text(number: int) -> bytes:

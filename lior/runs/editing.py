@@ -1,8 +1,8 @@
 """Learn and forget documents after training.
 
-Learning writes to the memories. After forgetting, the memories hold exactly what they would hold had they
-never seen the document: contents that depend on the order of writing are computed again from the stored text.
-Parameters fitted in training (geometry, mixer, weights of adaptive memories) stay as they are; see
+Learning writes to the memories. After forgetting, the memories hold exactly what they would hold if they
+had never seen the document. Contents that depend on the order of writing are computed again from the stored
+text. Parameters fitted in training (geometry, mixer, weights of adaptive memories) do not change; see
 ``docs/decisions/forgetting.md``.
 """
 
@@ -27,10 +27,10 @@ from lior.runs.checkpoint import Checkpoint
 
 _BLOCK = 65536
 _QUOTES = "match"
-"""The memory that repeats."""
+"""Name of the memory that repeats texts learned once."""
 _TRUST = 1.25
-"""Its weight, that of a memory of all text is 1: what was learned on purpose is meant to be said again. After
-40 kB were learned beside 60, other text costs at most .006 bits per byte more for it, and mostly less."""
+"""Its weight, relative to a memory of all text: a text that was learned on purpose should be repeated. After
+learning 40 kB beside 60 kB, other text costs at most 0.006 bits per byte more, and mostly less."""
 
 
 @torch.no_grad()
@@ -40,7 +40,7 @@ def learn(checkpoint: Checkpoint, documents: Sequence[RawDocument]) -> Checkpoin
     Raises
     ------
     DataError
-        When a document is empty or has no name, or its name is there already; nothing is changed then.
+        When a document is empty or has no name, or its name exists already; nothing is changed then.
     """
     check(documents, checkpoint.corpus.names)
     checkpoint, found = _quoting(checkpoint), checkpoint
@@ -60,9 +60,9 @@ def learn(checkpoint: Checkpoint, documents: Sequence[RawDocument]) -> Checkpoin
 
 
 def _quoting(checkpoint: Checkpoint) -> Checkpoint:
-    """The checkpoint with a memory that repeats what was learned once, which counts alone do not.
+    """Return the checkpoint with a memory that repeats texts learned once, which counts alone do not.
 
-    It holds only documents that were learned after training, so that nothing else becomes slower to learn.
+    It holds only documents that were learned after training, so that learning other text is not slower.
     """
     model = checkpoint.model
     if _QUOTES in model.memories or not model.weights:
@@ -75,14 +75,14 @@ def _quoting(checkpoint: Checkpoint) -> Checkpoint:
 
 
 def _unquoting(checkpoint: Checkpoint) -> Checkpoint:
-    """Undo :func:`_quoting`: the model is what it was before, to the last bit."""
+    """Undo :func:`_quoting`; the model equals the earlier one to the last bit."""
     checkpoint.model.drop_memory(_QUOTES)
     memories = checkpoint.components["memory"][:-1]
     return attrs.evolve(checkpoint, quoting=False, components={**checkpoint.components, "memory": memories})
 
 
 def check(documents: Sequence[RawDocument], held: Collection[str]) -> None:
-    """Refuse documents that cannot be learned beside those of the names ``held``, with ``DataError``."""
+    """Raise ``DataError`` for documents that cannot be learned beside documents named ``held``."""
     held, names = set(held), set[str]()
     for document in documents:
         if not document.name:
@@ -108,7 +108,7 @@ def forget(checkpoint: Checkpoint, indices: Collection[int]) -> Checkpoint:
     documents, kept = checkpoint.parts(), checkpoint
     for index in sorted(set(indices), reverse=True):
         kept = _without(kept, index, documents[index].bytes)
-    # Later documents get new numbers, which the memories hold, even when nothing of the document was held.
+    # Later documents get new numbers, which the memories store, even if they held nothing of the document.
     later = any(document.held for document in documents[min(indices, default=len(documents)) :])
     if kept.quoting and not kept.added:
         kept = _unquoting(kept)
@@ -118,7 +118,7 @@ def forget(checkpoint: Checkpoint, indices: Collection[int]) -> Checkpoint:
 
 
 def restructure(checkpoint: Checkpoint, documents: Sequence[RawDocument]) -> Checkpoint:
-    """Give documents of the checkpoint the structure of ``documents``, which have their names and texts."""
+    """Give documents of the checkpoint the structure of ``documents`` with the same names and texts."""
     found, text = {each.name: each.structure for each in documents}, checkpoint.corpus
     structures = tuple(
         old if number in text.split_parts else found.get(name, old)
@@ -128,7 +128,7 @@ def restructure(checkpoint: Checkpoint, documents: Sequence[RawDocument]) -> Che
 
 
 def _without(checkpoint: Checkpoint, index: int, size: int) -> Checkpoint:
-    """The checkpoint without the document of that number, which has ``size`` bytes."""
+    """Return the checkpoint without the document of that number, which has ``size`` bytes."""
     begin, end = checkpoint.corpus.bounds(index)
     later = index - (len(checkpoint.corpus.names) - len(checkpoint.added))
     return attrs.evolve(
@@ -140,9 +140,10 @@ def _without(checkpoint: Checkpoint, index: int, size: int) -> Checkpoint:
 
 
 def find(checkpoint: Checkpoint, name: str) -> list[int]:
-    """Indices of all documents of that name, or of the only one whose path ends with it.
+    """Return the indices of all documents with a name, or the index of the only one whose path ends with
+    it.
 
-    Training takes several documents of one name, which are forgotten together, as are the parts of one.
+    Training accepts several documents of one name; they are forgotten together, as are the parts of one.
 
     Raises
     ------
@@ -167,7 +168,7 @@ def find(checkpoint: Checkpoint, name: str) -> list[int]:
 
 
 def format_name(name: str) -> str:
-    """A name for messages and tables, in a line."""
+    """Return a name for messages and tables, in one line."""
     return in_line(name) or "''"
 
 

@@ -18,9 +18,9 @@ _PAUSE = 0.02
 
 
 def write_text(path: Path, text: str, *, errors: str = "strict") -> None:
-    """Put ``text`` in place of the file at ``path``, or leave it as it was and raise ``OSError``.
+    """Replace the file at ``path`` by ``text``, or leave it unchanged and raise ``OSError``.
 
-    It has the permissions of its folder; see :func:`lior.files.follow`.
+    It gets the permissions of its folder; see :func:`lior.files.follow`.
     """
     with replacing(path, private=True) as stream:
         stream.write(text.encode("utf-8", errors))
@@ -30,7 +30,7 @@ def write_text(path: Path, text: str, *, errors: str = "strict") -> None:
 def appending(path: Path) -> IO[str]:
     """Open a file of a run for more lines; a new one has the permissions of its folder.
 
-    Characters that UTF-8 cannot encode, as of file names, are escaped.
+    Characters that UTF-8 cannot encode, for instance in file names, are escaped.
     """
     if not path.exists():
         path.touch(0o600)
@@ -39,7 +39,7 @@ def appending(path: Path) -> IO[str]:
 
 
 def partial(folder: Path) -> list[Path]:
-    """Files and folders in ``folder`` that an interrupted program left half written."""
+    """Return the files and folders in ``folder`` that an interrupted program left half written."""
     return list(folder.glob(f"*{PARTIAL}"))
 
 
@@ -56,7 +56,7 @@ def remove_partial(folder: Path) -> None:
 def lock(path: Path, *, patience: float = 0.0) -> IO[str]:
     """Take the lock file at ``path`` for this process, until the stream is closed.
 
-    Another process that has it is waited for, ``patience`` seconds at most.
+    It waits for another process that holds it, ``patience`` seconds at most.
 
     The lock is advisory and ends with the process. Readers do not need it, because files that they read are
     never changed in place.
@@ -64,9 +64,9 @@ def lock(path: Path, *, patience: float = 0.0) -> IO[str]:
     Raises
     ------
     RunError
-        When another process has it.
+        When another process holds it.
     OSError
-        When the file cannot be made.
+        When the file cannot be created.
     """
     stream = appending(path)
     try:
@@ -94,7 +94,7 @@ def _take(stream: IO[str], patience: float) -> None:
 
 
 def locked(path: Path) -> bool:
-    """Whether a process has the lock file at ``path``."""
+    """Return whether a process holds the lock file at ``path``."""
     try:
         with path.open() as stream:
             fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)

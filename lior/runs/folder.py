@@ -1,13 +1,13 @@
-"""The directory of a run of any program: who may write it, its checkpoints, and which of them stay.
+"""The directory of a run of any program: write access, its checkpoints, and which of them are kept.
 
 ::
 
-    config.toml      what the run was asked for; a directory without it is not a run
-    checkpoints/     a folder for each checkpoint, with its number; the newest that verifies counts
+    config.toml      the requested options; a directory without it is not a run
+    checkpoints/     a folder for each checkpoint, with its number; the newest valid one counts
     lock             held by the process that changes the run
 
-A program adds files and folders of its own. :class:`lior.runs.directory.RunDirectory` adds those of lior, and
-a program of another distribution can do the same, with :mod:`lior.runs.bundle` for the contents of
+A program adds files and folders of its own. :class:`lior.runs.directory.RunDirectory` adds those of lior,
+and a program of another distribution can do the same, with :mod:`lior.runs.bundle` for the contents of
 checkpoints.
 """
 
@@ -38,24 +38,24 @@ _REMEDY = "give another --out"
 
 @attrs.define
 class RunFolder:
-    """A run directory that no other process writes; :meth:`close` it in the end."""
+    """A run directory that no other process writes; :meth:`close` it at the end."""
 
     path: Path
     _lock: IO[str] = attrs.field(repr=False)
     newest: Path | None = None
-    """The newest checkpoint that is known to be good: the one that was read, or written last."""
+    """The newest checkpoint that is known to be valid: the one that was read, or written last."""
 
     @classmethod
     def create(cls, path: Path, contents: Mapping[str, str]) -> RunFolder:
-        """Make the directory and write its first files.
+        """Create the directory and write its first files.
 
         A directory in which the same run began, and was killed before its first checkpoint, is taken.
 
         Parameters
         ----------
         contents
-            File name -> text, written in this order. ``config.toml`` belongs at the end: with it the
-            directory is a run. Characters that UTF-8 cannot encode become "?".
+            Texts by file name, written in this order. ``config.toml`` must come last: it makes the
+            directory a run. Characters that UTF-8 cannot encode become "?".
 
         Raises
         ------
@@ -84,12 +84,12 @@ class RunFolder:
 
     @classmethod
     def open(cls, path: Path, newest: Path | None = None, *, patience: float = 0.0) -> RunFolder:
-        """Lock the run at ``path`` for writing; ``patience`` is that of :func:`lior.runs.files.lock`.
+        """Lock the run at ``path`` for writing; ``patience`` as in :func:`lior.runs.files.lock`.
 
         Raises
         ------
         RunError
-            When another process has it, or the directory cannot be written.
+            When another process holds it, or the directory cannot be written.
         """
         try:
             return cls(path, files.lock(path / LOCK, patience=patience), newest)
@@ -102,16 +102,16 @@ class RunFolder:
 
     @contextlib.contextmanager
     def writing(self, number: int) -> Iterator[Path]:
-        """Context manager: gives the path of the checkpoint of that number, which the block writes.
+        """Give the path of the checkpoint of that number, which the block writes (context manager).
 
         A damaged or forgotten checkpoint of this number is removed before, because a folder cannot be
-        replaced in one operation. What is written must be a whole checkpoint or none, as
-        :func:`lior.runs.bundle.write` leaves it.
+        replaced in one operation. The block must write a whole checkpoint or none, as
+        :func:`lior.runs.bundle.write` does.
 
         Raises
         ------
         UsageError
-            When :attr:`newest` has this number: it stays until its successor is there.
+            When :attr:`newest` has this number: it remains until its successor exists.
         OSError
             When the old checkpoint cannot be removed.
         """
@@ -127,7 +127,7 @@ class RunFolder:
     def prune(self, *, last: int = 1, every: int = 0) -> None:
         """Remove half-written files and the checkpoints that :func:`choose_kept` does not keep.
 
-        :attr:`newest` always stays; without it nothing is removed. A file that cannot be removed stays.
+        :attr:`newest` is always kept; without it nothing is removed. Files that cannot be removed remain.
         """
         if self.newest is None:
             return
@@ -149,7 +149,7 @@ def check(path: Path, *, program: str, command: str) -> None:
     program
         Name of the program in the message, such as ``lior``.
     command
-        The command that makes a run, such as ``lior train``.
+        Command that creates a run, such as ``lior train``.
 
     Raises
     ------
@@ -196,43 +196,44 @@ def _has(file: Path, text: str) -> bool:
 
 
 def checkpoint_path(run: Path, number: int) -> Path:
-    """Path of the checkpoint of that number, which is below 10⁹."""
+    """Return the path of the checkpoint of that number, which is below 10⁹."""
     return run / _CHECKPOINTS / f"step-{number:09d}"
 
 
 def number(path: Path) -> int:
-    """The number of the checkpoint at ``path``."""
+    """Return the number of the checkpoint at ``path``."""
     found = _NAME.fullmatch(path.name)
     return int(found[1]) if found else 0
 
 
 def list_checkpoints(run: Path) -> list[Path]:
-    """The checkpoints of a run, the newest first; they are not opened."""
+    """Return the checkpoints of a run, the newest first; they are not opened."""
     folder = run / _CHECKPOINTS
     if not folder.is_dir():
         return []
-    with os.scandir(folder) as entries:  # names and kinds of one moment: other processes write and remove
+    with os.scandir(folder) as entries:  # a snapshot: other processes write and remove
         found = [Path(entry) for entry in entries if _NAME.fullmatch(entry.name) and entry.is_dir()]
     return sorted(found, key=number, reverse=True)
 
 
 def newest(run: Path, load: Callable[[Path], T], *, stacklevel: int = 2) -> tuple[T, Path]:
-    """The newest checkpoint that verifies, as returned by ``load``, and its path.
+    """Return the newest valid checkpoint, as returned by ``load``, and its path.
 
-    A newer one that does not verify is skipped with the warning :class:`~lior.errors.SkippedCheckpoint`. When
+    A newer one that is not valid is skipped with the warning :class:`~lior.errors.SkippedCheckpoint`. If
     another process writes or removes checkpoints in the meantime, the search begins again.
 
     Parameters
     ----------
     load
-        Reads the checkpoint at a path, and raises ``RunError`` when it cannot be used.
+        Function that reads the checkpoint at a path, and raises ``RunError`` if it cannot be used.
     stacklevel
-        Which caller's line the warning names, as for :func:`warnings.warn`; 2 is the direct caller.
+        Number of the caller whose line the warning names, as for :func:`warnings.warn`; 2 is the direct
+        caller.
 
     Raises
     ------
     RunError
-        When no checkpoint verifies: the fault of the newest.
+        When no checkpoint is valid; it has the fault of the newest.
     """
     faults: list[RunError] = []
     paths = list_checkpoints(run)
@@ -256,20 +257,21 @@ def newest(run: Path, load: Callable[[Path], T], *, stacklevel: int = 2) -> tupl
     raise RunError(f"{run}: the run has no checkpoint: training did not finish; repeat its command")
 
 
-# --- which checkpoints stay ---
+# --- choice of checkpoints to keep ---
 
 
 def choose_kept(scores: Mapping[int, float | None], *, last: int, every: int) -> set[int]:
-    """Numbers of the checkpoints to keep: the last few, each ``every``-th, and the one with the best score.
+    """Return the numbers of the checkpoints to keep: the last few, each ``every``-th, and the best one.
 
     Parameters
     ----------
     scores
-        Number -> score, the lower the better, ``None`` where it is not known.
+        Score of each number, the lower the better, ``None`` if unknown.
     last
-        How many of the newest are kept; 0 counts as 1.
+        Number of newest checkpoints to keep; 0 counts as 1.
     every
-        Counted from the first, which is kept as well; 0 keeps none for this reason.
+        Interval of kept checkpoints, counted from the first, which is kept as well; 0 keeps none for this
+        reason.
     """
     numbers = sorted(scores)
     kept = set(numbers[-max(last, 1) :])
@@ -280,7 +282,7 @@ def choose_kept(scores: Mapping[int, float | None], *, last: int, every: int) ->
 
 
 def older_remains(run: Path, path: Path) -> list[Path]:
-    """Checkpoints older than the one at ``path``, and half-written files, which may hold an older text."""
+    """Return checkpoints older than that at ``path``, and half-written files, which may hold older text."""
     older = [each for each in list_checkpoints(run) if number(each) < number(path)]
     return older + [each for folder in (run, run / _CHECKPOINTS) for each in files.partial(folder)]
 
@@ -291,7 +293,7 @@ def remove_older(run: Path, path: Path) -> None:
     Raises
     ------
     OSError
-        When one cannot be removed: the text in it would remain.
+        When one cannot be removed: its text would remain.
     """
     for each in older_remains(run, path):
         gone = each if each.name.endswith(files.PARTIAL) else _rename(each)
@@ -304,13 +306,13 @@ def remove_older(run: Path, path: Path) -> None:
 
 
 def _remove(path: Path) -> None:
-    """Remove a checkpoint if it is there; raises ``OSError`` when it cannot be renamed."""
+    """Remove a checkpoint if it exists; raises ``OSError`` if it cannot be renamed."""
     if path.exists():
         shutil.rmtree(_rename(path), ignore_errors=True)
 
 
 def _rename(path: Path) -> Path:
-    """Rename a checkpoint before it is removed, so that half of one is never listed."""
+    """Rename a checkpoint before removing it, so that half of one is never listed."""
     gone = path.with_name(f"{path.name}.old{files.PARTIAL}")
     shutil.rmtree(gone, ignore_errors=True)
     return path.rename(gone)

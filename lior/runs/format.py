@@ -20,17 +20,17 @@ MODEL, TEXT, TRAINING = "model", "text", "training"
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
-    """The manifest of the checkpoint at ``path``; raises as :func:`lior.runs.bundle.read_manifest`."""
+    """Return the manifest of the checkpoint at ``path``; raises as :func:`lior.runs.bundle.read_manifest`."""
     return bundle.read_manifest(path, format=FORMAT)
 
 
 def misfits_as_run_errors(path: Path) -> AbstractContextManager[None]:
-    """:func:`lior.runs.bundle.misfits_as_run_errors` for a checkpoint of lior."""
+    """Return :func:`lior.runs.bundle.misfits_as_run_errors` for a checkpoint of lior."""
     return bundle.misfits_as_run_errors(path, program=FORMAT.program)
 
 
 def separate(data: bytes, starts: Sequence[int]) -> list[bytes]:
-    """The parts of ``data`` that begin at ``starts``."""
+    """Return the parts of ``data`` that begin at ``starts``."""
     return [data[begin:end] for begin, end in pairwise([*starts, len(data)])]
 
 
@@ -47,7 +47,7 @@ def check_text(
     Raises
     ------
     UsageError
-        Naming the fault.
+        With the name of the fault.
     """
     for name, dtype in _ARRAYS.items():
         if arrays[name].dtype != dtype or arrays[name].ndim != 1:
@@ -74,7 +74,7 @@ def check_text(
 
 
 def _split_parts(pairs: Any, names: Sequence[str], trained: int) -> dict[int, int]:
-    """The pairs of :attr:`Corpus.split_parts`, checked; the first ``trained`` documents may be split."""
+    """Check the pairs of :attr:`Corpus.split_parts`; the first ``trained`` documents may be split."""
     if not isinstance(pairs, list) or not all(isinstance(pair, list) and len(pair) == 2 for pair in pairs):
         raise UsageError("split_parts is not a list of pairs")
     for part, before in pairs:

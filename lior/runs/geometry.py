@@ -1,4 +1,4 @@
-"""The geometry of a run: where its metric is stretched or curved, and which contexts are there."""
+"""The geometry of a run: where its metric is stretched or curved, and the contexts there."""
 
 from __future__ import annotations
 
@@ -18,23 +18,24 @@ from lior.runs.inspection import metric_form, sample_positions, sample_stored
 from lior.tensors import sub
 
 SAMPLE = 512
-"""Contexts at which curvature is measured."""
+"""Number of contexts at which curvature is measured."""
 _AXES, _COORDINATES, _PLACES, _BEFORE = 5, 3, 4, 40
-"""Axes and planes that are listed, their coordinates, contexts of each kind, and the bytes of a context."""
+"""Number of axes and planes listed, number of their coordinates, contexts of each kind, and bytes per
+context."""
 LEVELS = (0.0, 0.05, 0.5, 0.95, 1.0)
 """Quantiles of curvatures."""
 
 
 @attrs.frozen
 class Direction:
-    """An axis or a plane, by the coordinates that lie in it most."""
+    """An axis or a plane, by its largest coordinates."""
 
     value: float
     """Eigenvalue of the metric, or mean sectional curvature in 1/length²."""
     share: float
-    """Of the sum of all; of the sum of absolute values."""
+    """Share in the sum of the eigenvalues, or of the absolute curvatures."""
     coordinates: tuple[tuple[int, float], ...]
-    """Number of a coordinate, from 0, and its share of the squared length."""
+    """Numbers of coordinates, from 0, with their shares of the squared length."""
 
 
 @attrs.frozen
@@ -55,19 +56,19 @@ class GeometryReport:
     """The content of ``lior inspect --geometry``."""
 
     axes: tuple[Direction, ...]
-    """Along which the metric is stretched most; distances grow by the root of the eigenvalue."""
+    """Axes along which the metric is stretched most; distances grow by the root of the eigenvalue."""
     contexts: int
-    """At how many stored contexts the curvature was measured."""
+    """Number of stored contexts at which the curvature was measured."""
     scalar: tuple[float, ...] | None
     """Quantiles :data:`LEVELS` of the Ricci scalar; ``None`` in a flat geometry."""
     sectional: tuple[float, ...] | None
-    """The same of the sectional curvatures, the spectrum of the curvature operator."""
+    """Quantiles of the sectional curvatures, the spectrum of the curvature operator."""
     negative: float | None
     """Share of the planes with negative curvature."""
     planes: tuple[Direction, ...]
-    """The two axes with the greatest absolute curvature, at the contexts that are curved most."""
+    """The two axes with the largest absolute curvature, at the most curved contexts."""
     places: tuple[ContextPlace, ...]
-    """Contexts where ``R`` is greatest, then those where it is least."""
+    """Contexts with the largest ``R``, then those with the smallest."""
 
 
 @torch.no_grad()
@@ -77,7 +78,7 @@ def geometry_of(checkpoint: Checkpoint, sample: int = SAMPLE) -> GeometryReport:
     Raises
     ------
     RunError
-        When the run has no geometry, or its memories hold nothing.
+        When the run has no geometry, or its memories are empty.
     """
     model = checkpoint.model
     form = metric_form(model)
@@ -85,7 +86,7 @@ def geometry_of(checkpoint: Checkpoint, sample: int = SAMPLE) -> GeometryReport:
         raise RunError("the run has no geometry: none of its memories compares contexts")
     z, _ = sample_stored(checkpoint, sample)
     if not len(z):
-        raise RunError("the memories of the run hold nothing, so that there is nowhere to measure")
+        raise RunError("the run's memories are empty, so there is nothing to measure")
     source, z = model.geometry.rsource, z.double()
     medium = {
         name: t.double() if t.is_floating_point() else t for name, t in sub(model.state, "rsource").items()
@@ -110,20 +111,20 @@ def geometry_of(checkpoint: Checkpoint, sample: int = SAMPLE) -> GeometryReport:
 
 
 def quantiles(values: Tensor) -> tuple[float, ...]:
-    """The quantiles :data:`LEVELS`."""
+    """Return the quantiles :data:`LEVELS`."""
     ordered = values.sort().values
     return tuple(float(ordered[round(level * (len(ordered) - 1))]) for level in LEVELS)
 
 
 def _coordinates(vector: Tensor) -> tuple[tuple[int, float], ...]:
-    """The coordinates with the largest shares of the squared length."""
+    """Return the coordinates with the largest shares of the squared length."""
     shares = vector.square() / vector.square().sum()
     found = shares.topk(min(_COORDINATES, len(shares)))
     return tuple(zip(found.indices.tolist(), found.values.tolist(), strict=True))
 
 
 def _planes(found: PrincipalPlanes) -> Iterator[Direction]:
-    """The most curved plane at each of the most curved contexts."""
+    """Return the most curved plane at each of the most curved contexts."""
     size = found.curvatures.abs()
     most, which = size.max(1)
     for row in most.argsort(descending=True)[:_AXES].tolist():

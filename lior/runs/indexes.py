@@ -1,4 +1,4 @@
-"""What makes the index of the documents of a run: a distribution such as lior-ask, by an entry point."""
+"""The provider of indexes of a run's documents: a distribution such as lior-ask, found by an entry point."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _REGISTRY = Registry(kinds={_KIND: Kind(group="lior.indexes", interface="lior.in
 
 
 def installed() -> bool:
-    """Whether something makes indexes of runs."""
+    """Return whether a provider of indexes is installed."""
     return bool(_REGISTRY.names(_KIND))
 
 
 def indexes(who: str) -> RunIndexes:
-    """What makes them, for ``who`` needs it.
+    """Return the provider of indexes, which ``who`` needs.
 
     Raises ``MissingPackage`` when it is not installed.
     """

@@ -1,6 +1,6 @@
 """The components of a finished run, its sizes, and whether its invariants hold.
 
-Everything is measured on the model in memory, with any plugins, by their interfaces alone. Loading has
+Everything is measured on the model in memory, with any plugins, through their interfaces alone. Loading has
 verified the checksums of all files before.
 """
 
@@ -39,19 +39,19 @@ class ComponentEntry:
     distribution: str
     version: str
     options: dict[str, Any]
-    """All of them."""
+    """All options."""
     changed: dict[str, Any]
-    """Options that are not the installed plugin's defaults."""
+    """Options that differ from the installed plugin's defaults."""
 
 
 @attrs.frozen
 class NumberCount:
-    """How many numbers a part of the model has."""
+    """The number of parameters and statistics in a part of the model."""
 
     part: str
     learned: int
     statistics: int
-    """Numbers that are counted or drawn, not learned."""
+    """Number of values that are counted or drawn, not learned."""
 
 
 @attrs.frozen
@@ -61,14 +61,14 @@ class MemoryUse:
     name: str
     experts: int
     items: int
-    """Rows of its largest tensor."""
+    """Number of rows of its largest tensor."""
     of: str
     """Name of that tensor."""
     bytes: int
     capacity: int | None
-    """Largest number of items, where the memory has such an option; 0 is no limit."""
+    """Maximum number of items, if the memory has such an option; 0 is no limit."""
     budget: int | None
-    """Largest number of bytes, likewise."""
+    """Maximum number of bytes, likewise."""
 
     @property
     def fill(self) -> float | None:
@@ -82,16 +82,16 @@ class MetricNumbers:
 
     dimension: int
     rank: int
-    """Of the part ``U diag(D) Uᵀ``."""
+    """Rank of the part ``U diag(D) Uᵀ``."""
     least: float
     greatest: float
-    """Eigenvalues of ``g``."""
+    """Smallest and largest eigenvalue of ``g``."""
     effective_rank: float
     beta: float
 
     @property
     def condition(self) -> float:
-        """Greatest by least eigenvalue."""
+        """Largest eigenvalue divided by the smallest."""
         return self.greatest / self.least if self.least > 0 else float("inf")
 
 
@@ -103,9 +103,9 @@ class TextCount:
     bytes: int
     tokens: int
     held: int
-    """How many tokens the memories hold; the others are validation text."""
+    """Number of tokens in the memories; the others are validation text."""
     alphabet: int
-    """How many token ids the memories hold."""
+    """Number of token ids in the memories."""
     vocabulary: int
 
 
@@ -120,7 +120,7 @@ class Invariant:
 
     @property
     def holds(self) -> bool:
-        """Whether the value keeps to the bound; NaN never does."""
+        """Return whether the value satisfies the bound; NaN never does."""
         return bool(_RELATIONS[self.relation](self.value, self.bound))
 
 
@@ -134,7 +134,7 @@ class Inspection:
     metric: MetricNumbers | None
     text: TextCount
     files: dict[str, int]
-    """Path within the run -> bytes."""
+    """Size in bytes of each file, by its path within the run."""
     verified: tuple[str, ...]
     """Files of the checkpoint whose checksums were compared when it was loaded."""
     invariants: tuple[Invariant, ...]
@@ -161,7 +161,7 @@ def inspect(run: Path, checkpoint: Checkpoint) -> Inspection:
 
 
 def _components(run: Path, manifest: Mapping[str, Any], model: Model) -> Iterator[ComponentEntry]:
-    """The components that ``model`` has; a manifest names those of a geometry also where it has none."""
+    """Yield the components of ``model``; a manifest names those of a geometry even if it has none."""
     for kind, entries in manifest["components"].items():
         for entry in entries if model.geometry or kind not in PARTS else ():
             with opening(run):
@@ -181,7 +181,7 @@ def _as_json(value: Any) -> Any:
 
 
 def _numbers(model: Model, snapshots: Mapping[str, State]) -> Iterator[NumberCount]:
-    """For each part of ``model``; for a memory the numbers that it learns, not those that it stores."""
+    """Yield the numbers of each part of ``model``; for a memory its learned parameters, not its items."""
     learned = model.geometry.learned(model.state).keys() if model.geometry else ()
     for part in dict.fromkeys(name.split(".")[0] for name in model.state):
         entries = {k: v.numel() for k, v in model.state.items() if k.split(".")[0] == part}
@@ -231,27 +231,28 @@ def _text(checkpoint: Checkpoint) -> TextCount:
 
 
 def metric_form(model: Model) -> MetricForm | None:
-    """The metric of ``model`` in float64; ``None`` without a geometry."""
+    """Return the metric of ``model`` in float64; ``None`` without a geometry."""
     if model.geometry is None:
         return None
     return metric.cast(model.geometry.frame.form(sub(model.state, "frame")), torch.float64)
 
 
 def spectrum(form: MetricForm) -> Tensor:
-    """Eigenvalues of ``g``, descending, ``(n,)``."""
+    """Return eigenvalues of ``g``, descending, ``(n,)``."""
     return torch.linalg.eigvalsh(metric.dense(form)).flip(0)
 
 
 def effective_rank(eigenvalues: Tensor) -> float:
-    """``exp(H(p))`` with ``p`` the shares of the eigenvalues (O. Roy and M. Vetterli, 2007): 1 to ``n``."""
+    """Return ``exp(H(p))`` with ``p`` the shares of the eigenvalues (O. Roy and M. Vetterli, 2007): 1 to
+    ``n``."""
     p = eigenvalues / eigenvalues.sum()
     return float(torch.special.entr(p).sum().exp())
 
 
 def angles(q: Tensor) -> Tensor:
-    """Angles in degrees, descending, of the ``n // 2`` planes that the rotation ``q (n, n)`` turns.
+    """Return angles in degrees, descending, of the ``n // 2`` planes that the rotation ``q (n, n)`` turns.
 
-    They are the arguments of its eigenvalues, which come in conjugate pairs ``exp(±iθ)``: any rotation turns
+    They are the arguments of its eigenvalues, which come in conjugate pairs ``exp(±iθ)``. A rotation turns
     each of these planes in itself, by an angle from 0 to 180.
     """
     arguments = torch.linalg.eigvals(q.double()).angle().abs().rad2deg()
@@ -259,7 +260,7 @@ def angles(q: Tensor) -> Tensor:
 
 
 def metric_of(model: Model) -> MetricNumbers | None:
-    """The metric of ``model`` in numbers; ``None`` without a geometry."""
+    """Return the metric of ``model`` in numbers; ``None`` without a geometry."""
     form = metric_form(model)
     if form is None:
         return None
@@ -284,7 +285,7 @@ def _of_the_files(run: Path) -> Iterator[Invariant]:
 
 
 def _invariants(checkpoint: Checkpoint, snapshots: Mapping[str, State]) -> Iterator[Invariant]:
-    """Those of any run; costs and probabilities on a sample, which is always the same."""
+    """Yield the invariants of any run; costs and probabilities on a sample, which is always the same."""
     model = checkpoint.model
     state = {**model.state, **model.weights, **({} if model.cells is None else {"cells": model.cells})}
     tensors = [*state.values(), *(v for snapshot in snapshots.values() for v in snapshot.values())]
@@ -321,7 +322,7 @@ def _of_the_costs(checkpoint: Checkpoint) -> Iterator[Invariant]:
 
 
 def _of_the_probabilities(checkpoint: Checkpoint) -> Iterator[Invariant]:
-    """At positions spread over the text, learned or held out."""
+    """Yield invariants of the probabilities at positions spread over the text, learned or held out."""
     begins, end = spread(len(checkpoint.corpus), _POSITIONS).tolist(), len(checkpoint.corpus)
     if not begins:
         return
@@ -339,9 +340,9 @@ def _largest(x: Tensor) -> float:
 
 
 def spread(total: int, count: int) -> Tensor:
-    """A stratified sample of ``min(count, total)`` of the numbers ``0 .. total - 1``, ascending.
+    """Return a stratified sample of ``min(count, total)`` of the numbers ``0 .. total - 1``, ascending.
 
-    They are the same whenever they are drawn.
+    The sample is the same on every call.
     """
     if count >= total:
         return torch.arange(total)
@@ -350,9 +351,10 @@ def spread(total: int, count: int) -> Tensor:
 
 
 def sample_stored(checkpoint: Checkpoint, count: int) -> tuple[Tensor, Tensor]:
-    """Coordinates ``(N, n)`` of up to ``count`` contexts in the memories, and the tokens there ``(N,)``.
+    """Return coordinates ``(N, n)`` of up to ``count`` contexts in the memories, and the tokens there
+    ``(N,)``.
 
-    The contexts are spread over all of the text that is held. The model must have a geometry.
+    The contexts are spread over all of the held text. The model must have a geometry.
     """
     model, text = checkpoint.model, checkpoint.corpus
     geometry = model.geometry
@@ -364,7 +366,7 @@ def sample_stored(checkpoint: Checkpoint, count: int) -> tuple[Tensor, Tensor]:
 
 
 def sample_positions(checkpoint: Checkpoint, count: int) -> Tensor:
-    """The positions of the contexts of :func:`sample_stored` in the text, int64 ``(N,)``."""
+    """Return the positions of the contexts of :func:`sample_stored` in the text, int64 ``(N,)``."""
     bounds = torch.tensor(checkpoint.stored_ranges())
     ends = (bounds[:, 1] - bounds[:, 0]).cumsum(0)
     index = spread(int(ends[-1]), count)

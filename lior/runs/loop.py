@@ -1,8 +1,8 @@
-"""The loop of a training run: step after step, a checkpoint now and then, a stop when it is asked for.
+"""The loop of a training run: step after step, with regular checkpoints, and a stop on request.
 
 Any program can train with it: lior runs its stages in it, lior-ritz the phases of its optimisers. A program
-makes a subclass of :class:`Loop` that writes the contents of its checkpoints, and gives the stages; the loop
-tells the events, keeps the time and decides when to write.
+derives a subclass from :class:`Loop` that writes the contents of its checkpoints, and provides the stages.
+The loop sends the events, measures the time and decides when to write.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from lior.runs.telemetry import Telemetry
 
 
 class LoopStage(Protocol):
-    """A part of training with its own steps, as far as the loop needs it."""
+    """A part of training with its own steps, in the form that the loop needs."""
 
     @property
     def name(self) -> str:
@@ -33,13 +33,13 @@ class LoopStage(Protocol):
 
     @property
     def message(self) -> str:
-        """Its work in one line; empty when the stage is not worth a line."""
+        """Description of its work in one line; empty if the stage needs no line."""
 
     def begin(self) -> None:
         """Prepare for the first step; not called when the stage is restored."""
 
     def advance(self) -> bool:
-        """Do the next step; False when there is none left."""
+        """Do the next step; returns False when there is none left."""
 
     def end(self) -> None:
         """Hand over the results, after the last step."""
@@ -58,13 +58,13 @@ class LoopState:
     stage: int = attrs.field(validator=instance_of(int))
     """Index of the stage."""
     step: int = attrs.field(validator=instance_of(int))
-    """Steps done so far, of all stages."""
+    """Number of steps done so far, in all stages."""
     elapsed: float = attrs.field(validator=instance_of(float))
     """Seconds since the start of the run."""
     seconds: dict[str, float] = attrs.field(validator=instance_of(dict))
     """Seconds of each stage."""
     metrics: int = attrs.field(validator=instance_of(int))
-    """Bytes of the metrics written so far."""
+    """Number of bytes of the metrics written so far."""
 
 
 START = LoopState(stage=0, step=0, elapsed=0.0, seconds={}, metrics=0)
@@ -72,7 +72,7 @@ START = LoopState(stage=0, step=0, elapsed=0.0, seconds={}, metrics=0)
 
 
 class Stopwatch:
-    """Wall-clock seconds of a run and its stages, counted on from ``state``."""
+    """Wall-clock seconds of a run and its stages, continued from ``state``."""
 
     def __init__(self, state: LoopState = START) -> None:
         self._begin = time.perf_counter() - state.elapsed
@@ -86,7 +86,7 @@ class Stopwatch:
 
     @property
     def seconds(self) -> dict[str, float]:
-        """Seconds of every stage, of the present one so far."""
+        """Seconds of every stage, including the current one so far."""
         if not self._stage:
             return dict(self._seconds)
         now = self._seconds.get(self._stage, 0.0) + time.perf_counter() - self._since
@@ -94,7 +94,7 @@ class Stopwatch:
 
     @contextmanager
     def measure(self, stage: str) -> Iterator[None]:
-        """Context manager: adds the time of the block to ``stage``."""
+        """Add the time of the block to ``stage`` (context manager)."""
         self._stage, self._since = stage, time.perf_counter()
         try:
             yield
@@ -103,30 +103,30 @@ class Stopwatch:
 
 
 def never() -> bool:
-    """Do not stop."""
+    """Return False: do not stop."""
     return False
 
 
 @attrs.define(kw_only=True)
 class Loop(ABC, Generic[S]):
-    """Base class of a training: does the steps of its stages, writes checkpoints, and stops when asked."""
+    """Base class of a training: does the steps of its stages, writes checkpoints, and stops on request."""
 
     folder: RunFolder | None
     """Directory of the run; without one nothing is written."""
     command: str
-    """The command that resumes a run when its directory is added, such as ``lior train --resume``."""
+    """Command that resumes a run when its directory is added, such as ``lior train --resume``."""
     telemetry: Telemetry | None = None
     callbacks: Iterable[object] = ()
     """Objects with methods of :class:`lior.events.Events`."""
     stop: Callable[[], bool] = never
-    """Asked after every step; when it returns true, a checkpoint is written and ``Stopped`` raised."""
+    """Called after every step; when it returns true, a checkpoint is written and ``Stopped`` raised."""
     interval: float
-    """Seconds between checkpoints; ``math.inf`` writes none now and then."""
+    """Seconds between checkpoints; ``math.inf`` writes no regular ones."""
     clock: Stopwatch = attrs.field(factory=Stopwatch)
     step: int = 0
-    """Steps done so far, of all stages."""
+    """Number of steps done so far, in all stages."""
     hook: Any = attrs.field(init=False)
-    """Tells events: ``hook.lior_train_stage(...)``."""
+    """Sender of events: ``hook.lior_train_stage(...)``."""
     _saved: float = attrs.field(factory=time.monotonic, init=False)
     """Time of the last checkpoint, or of the last attempt."""
 
@@ -139,16 +139,16 @@ class Loop(ABC, Generic[S]):
         """Write a checkpoint inside a stage, or at its beginning if it is ``None``; raises ``OSError``."""
 
     def may_write(self, stage: S) -> bool:
-        """Whether a checkpoint may be written now and then after the last step of ``stage``."""
+        """Return whether a regular checkpoint may be written after the last step of ``stage``."""
         return True
 
     def progress(self, stage: str, step: int, steps: int, metrics: Metrics) -> None:
-        """Tell that step ``step`` of ``steps`` of a stage is done."""
+        """Report that step ``step`` of ``steps`` of a stage is done."""
         self.hook.lior_train_step(stage=stage, step=step, steps=steps, metrics=metrics)
 
     @property
     def position(self) -> int:
-        """Bytes of the metrics written so far."""
+        """Number of bytes of the metrics written so far."""
         return self.telemetry.position if self.telemetry else 0
 
     def run(self, stages: Sequence[S], first: int = 0, restore: Callable[[S], None] | None = None) -> None:
@@ -157,7 +157,7 @@ class Loop(ABC, Generic[S]):
         Parameters
         ----------
         restore
-            Makes the first of them stand where it was left; it begins anew if not given.
+            Function that restores the first of them to its interrupted state; by default it begins anew.
 
         Raises
         ------
@@ -195,7 +195,7 @@ class Loop(ABC, Generic[S]):
     def _try_to_save(self, index: int, stage: S) -> None:
         try:
             self.save(index, stage)
-        except RunError as error:  # the model is still in memory, and the checkpoint before on the disk
+        except RunError as error:  # the model is still in memory, and the previous checkpoint on the disk
             self.hook.lior_checkpoint_failed(error=error)
             self._saved = time.monotonic()
 
@@ -207,7 +207,7 @@ class Loop(ABC, Generic[S]):
         Parameters
         ----------
         metrics
-            How many bytes of the metrics belong to it; all if not given.
+            Number of bytes of the metrics that belong to it; all by default.
 
         Raises
         ------
@@ -219,7 +219,7 @@ class Loop(ABC, Generic[S]):
                 self.write(self.state(index, metrics), stage)
 
     def state(self, index: int, metrics: int | None = None) -> LoopState:
-        """Where the loop stands, in the stage of that index; ``metrics`` as for :meth:`save`."""
+        """Return the state of the loop in the stage of that index; ``metrics`` as for :meth:`save`."""
         return LoopState(
             stage=index,
             step=self.step,
@@ -230,7 +230,7 @@ class Loop(ABC, Generic[S]):
 
     @contextmanager
     def reported(self) -> Iterator[None]:
-        """Context manager around the writing of a checkpoint: sends the event; raises as :meth:`save`."""
+        """Send the event of a written checkpoint (context manager); raises as :meth:`save`."""
         assert self.folder is not None
         try:
             yield

@@ -1,7 +1,7 @@
-"""The manifest of a run's files: which files its documents are from, and their state when they were read.
+"""The manifest of a run's files: the files of its documents, and their state when they were read.
 
 It is the file ``sync.json`` of the run's directory, with a checksum, written whole or not at all. The
-documents themselves are in the checkpoint alone: without the manifest, or with an older one,
+documents themselves are only in the checkpoint: without the manifest, or with an older one,
 :mod:`lior.runs.syncing` compares the files with them.
 """
 
@@ -24,30 +24,30 @@ from lior.runs.bundle import digest
 NAME = "sync.json"
 _FORMAT = 2
 _KEPT = "size", "modified", "sha256", "documents", "reason", "detail", "reader"
-"""What is kept of a file beside its name, in the order of its fields."""
+"""Stored fields of a file beside its name, in the order of its fields."""
 
 
 @attrs.frozen
 class FileManifest:
-    """The files that the documents of a run are from."""
+    """The files from which the documents of a run come."""
 
     paths: tuple[str, ...]
     """Absolute paths of the folders and files."""
     field: str = "text"
     """Key of the text in a line of JSON Lines."""
     files: Mapping[str, File] = attrs.field(factory=dict)
-    """Name of a file, as `lior ask` names documents -> what is known of it. Its documents are those that the
+    """Stored state of each file, by its name as `lior ask` names documents. Its documents are those that the
     run has from it, or may have."""
     checkpoint: int = 0
-    """Number of the newest checkpoint when it was written."""
+    """Number of the newest checkpoint when the manifest was written."""
 
     @classmethod
     def of(cls, paths: Sequence[str], field: str, found: Iterable[File]) -> FileManifest:
-        """The manifest of a run that is being trained on the files ``found`` at ``paths``."""
+        """Return the manifest of a run that is being trained on the files ``found`` at ``paths``."""
         return cls(absolute(paths), field, {file.name: entry(file) for file in found if not file.given})
 
     def save(self, run: Path) -> None:
-        """Write the manifest into the directory of a run; raises ``OSError`` and leaves the old one then."""
+        """Write the manifest into a run's directory; on error raises ``OSError`` and leaves the old one."""
         entries = {name: [getattr(file, key) for key in _KEPT] for name, file in sorted(self.files.items())}
         body = {"format": _FORMAT, **attrs.asdict(self, recurse=False), "files": entries}
         text = json.dumps({**body, "sha256": digest(body)}, separators=(",", ":"))
@@ -55,12 +55,12 @@ class FileManifest:
 
 
 def entry(file: File) -> File:
-    """A file without what the manifest leaves out: notes and content."""
+    """Return a file without the fields that the manifest omits: notes and content."""
     return attrs.evolve(file, notes=(), content=())
 
 
 def load(run: Path) -> FileManifest | None:
-    """The manifest in the directory of a run; ``None`` if there is none.
+    """Return the manifest in the directory of a run; ``None`` if there is none.
 
     Raises ``RunError`` when it is damaged, or of a later version.
     """
@@ -79,5 +79,5 @@ def load(run: Path) -> FileManifest | None:
 
 
 def newest(run: Path) -> int:
-    """Number of the newest checkpoint; 0 if there is none."""
+    """Return the number of the newest checkpoint; 0 if there is none."""
     return max(map(runfolder.number, runfolder.list_checkpoints(run)), default=0)

@@ -61,28 +61,28 @@ Work = Callable[[], Checkpoint]
 class Run:
     """A model with its documents, as :func:`load`, ``lior.train`` and ``lior.resume`` return it.
 
-    It wraps the :class:`~lior.runs.checkpoint.Checkpoint` that is in memory, whether that was just trained or
-    read from a directory. Changes are in memory until :meth:`save`.
+    It wraps a :class:`~lior.runs.checkpoint.Checkpoint` in memory, either just trained or read from a
+    directory. Changes are in memory until :meth:`save`.
     """
 
     checkpoint: Checkpoint
-    """The model and its documents, as they would be saved now."""
+    """The model and its documents, as :meth:`save` would write them now."""
     path: Path | None = None
     """The run's directory; ``None`` for a run that was never written."""
     summary: dict[str, Any] | None = None
     """The object that ``lior train --json`` prints; ``None`` when the directory has no ``summary.json``."""
     _base: Path | None = None
-    """Path of the checkpoint that was changed, or is still as it was read."""
+    """Path of the checkpoint that is unchanged or changed in memory."""
     _forgotten: bool = attrs.field(default=False, init=False)
     _whole: bool = attrs.field(default=True, init=False)
-    """False once a change was interrupted, which leaves the memories between two states."""
+    """False after an interrupted change, which leaves the memories between two states."""
     _index: Any = attrs.field(default=None, init=False)
     _moved: tuple[list[str], list[str]] = attrs.field(factory=lambda: ([], []), init=False)
     """Names of documents learned and dropped since the run was opened or saved."""
     _edits: list[Callable[[Run], object]] = attrs.field(factory=list, init=False)
-    """What was done to the run since it was opened or saved, to be done again to another state of it."""
+    """Changes since the run was opened or saved, to be repeated on another state of it."""
     changes: int = attrs.field(default=0, init=False)
-    """Documents learned and forgotten since the run was opened or saved."""
+    """Number of documents learned and forgotten since the run was opened or saved."""
 
     def __repr__(self) -> str:
         text = self.checkpoint.corpus
@@ -98,11 +98,11 @@ class Run:
         return self.checkpoint.model
 
     def documents(self) -> list[Document]:
-        """All documents in the order in which they were learned."""
+        """Return all documents in the order in which they were learned."""
         return self.checkpoint.documents()
 
     def text(self, name: str) -> list[bytes]:
-        """The documents of exactly this name, each whole; training takes several of one name.
+        """Return the documents of exactly this name, each whole; training accepts several of one name.
 
         Raises
         ------
@@ -112,7 +112,7 @@ class Run:
         return [document.data for document in self.raw(name)]
 
     def raw(self, name: str) -> list[RawDocument]:
-        """As :meth:`text`, with what their readers found besides."""
+        """Return the documents of :meth:`text`, with the structure that their readers found."""
         found = texts.of_checkpoint(self.checkpoint, only=name).get(name)
         if found is None:
             fault = f"{editing.format_name(name)}: no document of this name in the run."
@@ -123,7 +123,7 @@ class Run:
 
     @property
     def index(self) -> Any:
-        """The index of the documents, a :class:`lior_ask.Index`, made when it is first needed.
+        """The index of the documents, a :class:`lior_ask.Index`, built on first use.
 
         Learning and forgetting change it.
 
@@ -157,15 +157,15 @@ class Run:
 
     @property
     def _saved(self) -> Path | None:
-        """The checkpoint on the disk that is the one in memory."""
+        """The checkpoint on the disk that equals the one in memory."""
         return self._base if not self.changes and self._whole else None
 
     @check_keywords()
     def ask(self, question: str, top: int = 3, *, filters: Any = None) -> Any:
         """Find the passages of the documents that answer a question, and decide whether any does.
 
-        Lines and columns are those of the documents as the run has them. What was learned or forgotten since
-        counts at once. ``filters`` are :class:`lior_ask.Filters`; the reply is a :class:`lior_ask.Answer`.
+        Lines and columns refer to the documents as the run stores them. Later changes count at once.
+        ``filters`` are :class:`lior_ask.Filters`; the reply is a :class:`lior_ask.Answer`.
 
         Raises
         ------
@@ -177,7 +177,7 @@ class Run:
         return self.index.ask(question, top, filters)
 
     def confirm(self, question: str, passage: Passage) -> bool:
-        """As :meth:`lior_ask.Index.confirm`; it is kept with the run, until the document is forgotten.
+        """Confirm as :meth:`lior_ask.Index.confirm`, stored with the run until the document is forgotten.
 
         Raises ``RunError`` when another process changes the run; nothing is confirmed then.
         """
@@ -199,9 +199,9 @@ class Run:
         Parameters
         ----------
         tokens
-            Most tokens of a text that the model goes on with.
+            Maximum number of tokens of a text that the model writes.
         stop
-            Text at which such a text ends; empty: none.
+            Text at which such a text ends; empty for none.
         sampling
             Fields of :class:`~lior.config.sampling.ChatSampling`, such as ``temperature=0``.
 
@@ -210,7 +210,7 @@ class Run:
         MissingPackage
             When lior-ask is not installed.
         UsageError
-            When an argument has the wrong value, or a name that is not known.
+            When an argument has the wrong value, or an unknown name.
         """
         how, ends = ChatSampling(**sampling), _text("stop", stop).decode("utf-8", "replace")
         return indexes("lior.Run.chat").chat(self, sampling=how, tokens=tokens, stop=ends, seed=seed)
@@ -232,7 +232,7 @@ class Run:
         seed: int = 0,
         **sampling: Any,
     ) -> str | list[str]:
-        """Continue ``prompt`` by ``tokens`` tokens; of a list each, as if it were alone.
+        """Continue ``prompt`` by ``tokens`` tokens; each text of a list is continued as if it were alone.
 
         Parameters
         ----------
@@ -242,7 +242,7 @@ class Run:
         Raises
         ------
         UsageError
-            When an argument has the wrong type or value, or a name that is not known.
+            When an argument has the wrong type or value, or an unknown name.
         """
         if isinstance(prompt, str | bytes) or not isinstance(prompt, Sequence):
             return "".join(self.stream(prompt, tokens, seed=seed, **sampling))
@@ -260,7 +260,7 @@ class Run:
     def stream(
         self, prompt: str | bytes, tokens: int = 200, *, seed: int = 0, **sampling: Any
     ) -> Iterator[str]:
-        """As :meth:`complete`, piece by piece as the tokens are drawn; a piece has whole characters."""
+        """Yield the result of :meth:`complete` in pieces of whole characters, as tokens are drawn."""
         _check_count(tokens)
         model, how = self.model, Sampling(**sampling)
         generator = torch.Generator().manual_seed(seed)
@@ -268,13 +268,14 @@ class Run:
         drawn = generate(model, context, tokens, how, generator=generator)
         return filter(None, Detokenizer(model.tokenizer).pieces(drawn))
 
-    @overload  # a str is a sequence of str as well; the first that fits counts
+    @overload  # a str is a sequence of str as well; the first match counts
     def score(self, text: str | bytes) -> float: ...  # type: ignore[overload-overlap]
     @overload
     def score(self, text: Sequence[str | bytes]) -> list[float]: ...
     @check_keywords()
     def score(self, text: str | bytes | Sequence[str | bytes]) -> float | list[float]:
-        """The cross-entropy of ``text`` under the model, in bits per byte; of a list each, read in one go.
+        """Return the cross-entropy of ``text``, or of each text in a list, under the model in bits per
+        byte.
 
         An empty text has 0.
 
@@ -299,12 +300,12 @@ class Run:
     def sources(
         self, prompt: str | bytes, text: str | bytes, *, most: int = 5, words: bool = True
     ) -> list[Explained]:
-        """The stored places that predict the words of ``text``, or its tokens, after ``prompt``.
+        """Return the stored places that predict the words of ``text``, or its tokens, after ``prompt``.
 
         Parameters
         ----------
         most
-            How many places are listed of each, those of largest weight first.
+            Maximum number of places listed for each, those with the largest weight first.
 
         Returns
         -------
@@ -334,7 +335,7 @@ class Run:
         Parameters
         ----------
         text
-            Paths as ``lior train`` takes them, or a mapping of names to texts.
+            Paths as for ``lior train``, or a mapping of names to texts.
         name
             Name of a single document, instead of its path.
         field
@@ -343,7 +344,7 @@ class Run:
         Raises
         ------
         DataError
-            When a text cannot be read or is empty, or a document of its name is there already.
+            When a text cannot be read or is empty, or a document of its name exists already.
         UsageError
             When ``name`` is given for several documents.
         """
@@ -355,9 +356,9 @@ class Run:
         return self.learn_all(sources)
 
     def learn_all(self, documents: Sequence[RawDocument], *, replace: bool = False) -> list[Document]:
-        """Learn documents as they were read, all of them or none; errors are those of :meth:`learn`.
+        """Learn documents as they were read, all of them or none; raises as :meth:`learn`.
 
-        With ``replace``, those of the same names are forgotten first.
+        With ``replace``, documents of the same names are forgotten first.
         """
         if replace:
             editing.check(documents, ())
@@ -373,9 +374,9 @@ class Run:
     def forget(self, name: str) -> Document:
         """Forget the document of that name, or the only one whose path ends with it.
 
-        The memories then hold what they would hold had they never seen it, and so does every checkpoint of
-        the run on the disk after :meth:`save`. Training takes several documents of one name; all of them are
-        forgotten then, and the sizes returned are their sums.
+        The memories then hold what they would hold if they had never seen it, and so does every checkpoint
+        of the run on the disk after :meth:`save`. Training accepts several documents of one name; all of
+        them are forgotten then, and the sizes returned are their sums.
 
         Raises
         ------
@@ -398,7 +399,7 @@ class Run:
         return gone
 
     def _forget(self, names: Sequence[str], relearned: Collection[str] = ()) -> list[Document]:
-        """Forget documents; the index has those to be ``relearned`` until then."""
+        """Forget documents; the index holds documents to be ``relearned`` until then."""
         indices = {index for name in names for index in editing.find(self.checkpoint, name)}
         every = self.checkpoint.corpus.names
         those = {every[index] for index in indices}
@@ -413,17 +414,17 @@ class Run:
     def sync(
         self, paths: str | Path | Sequence[str | Path] | None = None, *, dry_run: bool = False
     ) -> Synced:
-        """Learn what is new or changed in the files that the run was made from, and forget what is gone.
+        """Learn what is new or changed in the files of the run, and forget what is gone.
 
-        All of it is saved as one checkpoint, with changes that were made before. Documents that :meth:`learn`
-        added stay; those that were forgotten by hand come back when their file changes.
+        All of it is saved as one checkpoint, with earlier changes. Documents added by :meth:`learn` stay;
+        documents that were forgotten by hand come back when their file changes.
 
         Parameters
         ----------
         paths
-            Folders and files, instead of those that the run was made from; they are remembered.
+            Folders and files, instead of the run's own; they are remembered.
         dry_run
-            Only say what would be done.
+            Only report what would be done.
 
         Raises
         ------
@@ -443,9 +444,9 @@ class Run:
         return self._save(lambda run: run._follow([*map(str, given)]))
 
     def _follow(self, paths: Sequence[str]) -> tuple[Synced, AbstractContextManager[None] | None]:
-        """Do what :meth:`sync` does, but for saving: what was done, and what saving is to be inside of.
+        """Do the changes of :meth:`sync`; returns the report, and a context manager for saving.
 
-        ``None`` where there is nothing to save.
+        It is ``None`` if there is nothing to save.
         """
         assert self.path is not None
         found = syncing.scan(self.path, paths, base=self._base)
@@ -469,13 +470,13 @@ class Run:
     ) -> None:
         """Do ``work``, which changes the model; an interruption may leave it between two states.
 
-        The index follows if it was opened, or has confirmed questions: it drops names, and puts documents.
+        The index follows if it was opened, or has confirmed questions: it drops names and adds documents.
         """
         saved = self._saved
         digest = self.checkpoint.digest
         if self._index is None and saved and installed() and indexes("lior.Run").has_questions(saved, digest):
             self.index  # noqa: B018 (read)
-        asked, self._index = self._index, None  # it is made anew should this be interrupted
+        asked, self._index = self._index, None  # it is built anew should this be interrupted
         try:
             self.checkpoint = work()
         except DataError:  # before anything was changed
@@ -495,14 +496,14 @@ class Run:
         self._index = asked
 
     def _note(self, edit: Callable[[Run], object]) -> None:
-        if self.path is not None:  # only then there are other processes
+        if self.path is not None:  # only then are there other processes
             self._edits.append(edit)
 
     def save(self, *, warm_up: bool = True) -> None:
         """Write the changes as the run's next checkpoint; the former stays until this one is complete.
 
-        While another process writes to the run, it is waited for, a minute at most. What others changed since
-        the run was opened is there afterwards, too: the changes are then done again, to what is on the disk.
+        It waits for another process that writes to the run, a minute at most. Changes by others since the
+        run was opened are preserved: this run's changes are then repeated on the state on the disk.
 
         Parameters
         ----------
@@ -512,12 +513,12 @@ class Run:
         Raises
         ------
         DataError
-            When they cannot be, such as learning a document whose name another process has given meanwhile.
-            As after any error, the run in memory is as it was.
+            When they cannot be repeated, for instance learning a document whose name another process has
+            used meanwhile. After any error, the run in memory is unchanged.
         RunError
-            When the run was never written, was trained anew, another process has it for longer, or it cannot
-            be written; when a change was interrupted; and when forgotten text cannot be removed from earlier
-            checkpoints.
+            When the run was never written, was trained anew, is locked by another process for longer, or
+            cannot be written; when a change was interrupted; and when forgotten text cannot be removed from
+            earlier checkpoints.
         """
         self._save(lambda run: (None, nullcontext()), warm_up=warm_up)
 
@@ -526,19 +527,19 @@ class Run:
     ) -> T:
         """Do a ``last`` change to a run, this one or a newer state of it, and write it; what that gave.
 
-        The context manager that it gives is around the writing of the checkpoint by this process alone;
-        nothing is written without one.
+        The context manager from ``last`` surrounds the writing of the checkpoint by this process alone;
+        without one nothing is written.
         """
         if self.path is None or self._base is None:
             raise RunError("the run has no directory: train with out=..., or keep it in memory")
         if not self._whole:
-            raise RunError(f"{self.path}: a change was broken off; nothing was written; open the run anew")
+            raise RunError(f"{self.path}: a change was interrupted; nothing was written; open the run anew")
         edits = tuple(self._edits)
         outcome, around = last(self)
         if around is None:
             return outcome
         with RunDirectory.edit(self.path, self._base) as directory:
-            if is_changed(self.path, self._base, self.checkpoint):  # nobody changes it from here on
+            if is_changed(self.path, self._base, self.checkpoint):  # no process changes it from here on
                 outcome, around = self._repeat(edits, last)
                 if around is None:
                     return outcome
@@ -548,7 +549,7 @@ class Run:
                     directory.save_edited(self.checkpoint, forgotten=self._forgotten)
             except OSError as error:
                 raise RunError(
-                    f"{self.path}: cannot be written: {error.strerror or error}; it is as it was"
+                    f"{self.path}: cannot be written: {error.strerror or error}; it is unchanged"
                 ) from error
             finally:
                 if directory.folder.newest != self._base:
@@ -564,7 +565,7 @@ class Run:
         return outcome
 
     def _repeat(self, edits: Sequence[Callable[[Run], object]], last: Callable[[Run], T]) -> T:
-        """Become the run that is on the disk, with ``edits`` and a ``last`` change; what the last gave."""
+        """Become the run on the disk, with ``edits`` and a ``last`` change; returns the last one's result."""
         assert self.path is not None
         newer = load(self.path, device=str(self.model.device))
         if not newer.checkpoint.is_of_training(self.checkpoint):
@@ -577,7 +578,7 @@ class Run:
         return outcome
 
     def _written(self, path: Path | None) -> None:
-        """The checkpoint at ``path`` is the one in memory."""
+        """Note that the checkpoint at ``path`` equals the one in memory."""
         assert path is not None
         self._base = path
         self.checkpoint = attrs.evolve(
@@ -593,7 +594,7 @@ def load(run: str | Path, *, device: str = "cpu") -> Run:
     Raises
     ------
     DeviceError
-        When CUDA is asked for and absent.
+        When CUDA is requested and absent.
     RunError
         When it is no run, unfinished or damaged.
     """
@@ -608,7 +609,7 @@ def _check_count(tokens: Any) -> None:
 
 
 def _text(name: str, value: Any) -> bytes:
-    """A text that was given as an argument of that name."""
+    """Return the bytes of a text given as the argument ``name``."""
     if not isinstance(value, str | bytes):
         raise UsageError(f"{name} is of type {type(value).__name__}; give a text (str or bytes)")
     return as_bytes(value)

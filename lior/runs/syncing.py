@@ -1,11 +1,12 @@
-"""A run and the files that it was made from: learn what is new or changed, forget what is gone.
+"""A run and its files: learn what is new or changed, forget what is gone.
 
-:func:`scan` reads the files that are not as the manifest of the run says, without torch. :func:`compare` then
-finds what is to be done to the documents of the run, all of which becomes one checkpoint
+:func:`scan` reads the files that differ from the manifest of the run, without torch. :func:`compare` then
+determines the changes to the documents of the run, which become one checkpoint
 (:meth:`lior.runs.run.Run.sync`).
 
-The manifest is written before the checkpoint, with the files concerned marked, and after it. So whenever the
-process ends, the next one compares these files with the documents that the run has, and does what is left.
+The manifest is written before the checkpoint, with the affected files marked, and again after it. So if the
+process ends at any time, the next one compares these files with the documents of the run, and does the
+rest.
 """
 
 from __future__ import annotations
@@ -31,60 +32,60 @@ if TYPE_CHECKING:
     from lior.runs.checkpoint import Checkpoint
 
 _UNSEEN = (SkipReason.CLOSED_FOLDER, SkipReason.UNREADABLE)
-"""Reasons for which the files in a folder are not seen."""
+"""Reasons for which the files in a folder cannot be seen."""
 _PASSING = (SkipReason.TOO_LARGE, SkipReason.MISSING_PACKAGE)
-"""Reasons that say nothing of the text: what the run holds of such a file stays."""
+"""Reasons independent of the text: the run's documents of such a file stay."""
 
 
 @attrs.frozen
 class Synced:
-    """The result of a sync, or of a dry run: names of documents, in the order of the files."""
+    """The result of a sync or dry run: names of documents, in file order."""
 
     learned: tuple[str, ...]
-    """New in the files."""
+    """Documents that are new in the files."""
     changed: tuple[str, ...]
-    """Forgotten as they were, and learned as they are."""
+    """Documents whose old version was forgotten and whose new version was learned."""
     forgotten: tuple[str, ...]
-    """No longer in the files."""
+    """Documents that are no longer in the files."""
     unchanged: int
-    """Documents that stay."""
+    """Number of unchanged documents."""
     skipped: tuple[SkippedFile, ...]
-    """Files and folders that were not read, and why."""
+    """Files and folders that were not read, with reasons."""
     notes: tuple[str, ...] = ()
-    """What a user should know besides, one line each."""
+    """Further notes for the user, one line each."""
 
     @property
     def changes(self) -> int:
-        """Documents learned, changed and forgotten."""
+        """Number of documents learned, changed and forgotten."""
         return len(self.learned) + len(self.changed) + len(self.forgotten)
 
 
 @attrs.define
 class Scan:
-    """The files at the paths of a run, and what its manifest says of them."""
+    """The files at the paths of a run, and their entries in its manifest."""
 
     run: Path
     before: FileManifest | None
-    """The manifest; ``None`` where there is none that can be used."""
+    """The manifest; ``None`` without a usable one."""
     paths: tuple[str, ...]
     field: str
     moved: bool
-    """Whether ``paths`` are others than the run was made from."""
+    """Whether ``paths`` differ from the run's own."""
     read: dict[str, File] = attrs.field(factory=dict)
     """Files that may have other documents than the run."""
     entries: dict[str, File] = attrs.field(factory=dict)
-    """All other files that are there, as the next manifest has them."""
+    """All other files, as entries of the next manifest."""
     skipped: list[SkippedFile] = attrs.field(factory=list)
     notes: list[str] = attrs.field(factory=list)
 
     @property
     def old(self) -> dict[str, File]:
-        """Name of a file -> its entry in the manifest."""
+        """Entries of the manifest by file name."""
         return dict(self.before.files) if self.before else {}
 
     @property
     def roots(self) -> list[Path]:
-        """The folders in which changes show."""
+        """The folders in which to watch for changes."""
         return folders_of(self.paths)
 
     @property
@@ -94,7 +95,7 @@ class Scan:
 
     @property
     def up_to_date(self) -> bool:
-        """Whether the documents of the run are those of the files."""
+        """Whether the run has exactly the documents of the files."""
         differ = any(file.content or self._had(name) for name, file in self.read.items())
         return self.before is not None and not differ and not any(map(self._had, self.gone))
 
@@ -108,7 +109,7 @@ class Scan:
         forgotten: Iterable[str] = (),
         same: int = 0,
     ) -> Synced:
-        """The report for a caller; ``same`` is the number of unchanged documents in files that were read."""
+        """Return the report for a caller; ``same`` is the number of unchanged documents in the files read."""
         same += sum(len(each.documents) for each in self.entries.values())
         every = (file.skipped for file in (*self.entries.values(), *self.read.values()))
         known = {each.name for each in self.skipped}
@@ -126,7 +127,7 @@ class Changes:
     new: list[RawDocument]
     """Documents to learn after that."""
     moved: list[RawDocument]
-    """Documents with the text that the run has, and another structure, such as other lines of their file."""
+    """Documents with the run's text and another structure, such as other lines of their file."""
     done: Synced
     before: FileManifest
     after: FileManifest
@@ -145,19 +146,19 @@ class Changes:
         self.save_manifest()
 
     def save_manifest(self) -> None:
-        """Write the new manifest; where it cannot be written, the next process compares what is marked."""
+        """Write the new manifest; if that fails, the next process compares the marked files."""
         with contextlib.suppress(OSError):
             attrs.evolve(self.after, checkpoint=manifest.newest(self.run)).save(self.run)
 
 
 def scan(run: Path, paths: Sequence[str] | None = None, *, base: Path | None = None) -> Scan:
-    """Find the files at ``paths``, or those that ``run`` was made from, and read those that are changed.
+    """Find the files at ``paths``, or the files of ``run``, and read the changed ones.
 
     Parameters
     ----------
     base
-        The checkpoint that is in memory, instead of the newest. When it is older than the manifest, every
-        file is read.
+        The checkpoint in memory, instead of the newest. If it is older than the manifest, every file is
+        read.
 
     Raises
     ------
@@ -166,7 +167,7 @@ def scan(run: Path, paths: Sequence[str] | None = None, *, base: Path | None = N
     UsageError
         When it was not made from files, and no paths are given.
     DataError
-        When a path does not exist, or no file is left in all of them.
+        When a path does not exist, or there is no file left in any of them.
     """
     runfolder.check(run, program="lior", command="lior train")
     before, notes = None, []
@@ -199,7 +200,7 @@ def scan(run: Path, paths: Sequence[str] | None = None, *, base: Path | None = N
 
 
 def _read(source: SourceFile, found: Scan, *, anew: bool) -> None:
-    """Read a file if it is changed, or ``anew``, and put it where it belongs in ``found``."""
+    """Read a file if it has changed, or ``anew``, and add it to ``found``."""
     name, old = source.name, found.old.get(source.name)
     known = old if old and old.size >= 0 and not anew else None
     file = read_document_file(source, known, field=found.field, limit=LIMIT)
@@ -218,16 +219,16 @@ def finish(found: Scan) -> Synced:
     entries = found.entries | {name: manifest.entry(file) for name, file in found.read.items()}
     after = FileManifest(found.paths, found.field, entries, manifest.newest(found.run))
     if found.before is None or after != attrs.evolve(found.before, checkpoint=after.checkpoint):
-        # another process that has the run writes the manifest itself; where it cannot be, nothing is lost
+        # another process that holds the run writes the manifest itself; if that fails, nothing is lost
         with contextlib.suppress(RunError, OSError), files.lock(found.run / runfolder.LOCK):
             after.save(found.run)
     return found.outcome()
 
 
 def compare(checkpoint: Checkpoint, found: Scan) -> Changes:
-    """The changes that make the documents of a run those of the files; nothing is changed yet.
+    """Return the changes that make the documents of a run equal to the files'; nothing is changed yet.
 
-    Raises ``UsageError`` when the files are others than before, and none of the documents is in them.
+    Raises ``UsageError`` if the files are others than before and hold none of the documents.
     """
     held = {name: _join(several) for name, several in documents.of_checkpoint(checkpoint).items()}
     own, entries = _from_files(checkpoint, found), dict(found.entries)
@@ -269,20 +270,20 @@ def compare(checkpoint: Checkpoint, found: Scan) -> Changes:
 
 
 def _join(documents: Sequence[RawDocument]) -> RawDocument:
-    """The documents of one name as one."""
+    """Join the documents of one name."""
     data, structure = (b"".join(parts) for parts in list(zip(*documents, strict=True))[1:])
     return RawDocument(documents[0].name, data, structure)
 
 
 def _unseen(own: Iterable[str], found: Scan) -> set[str]:
-    """Names of documents of files that cannot be read now, or are in folders that cannot be opened."""
+    """Return names of documents of files that cannot be read now, or are in folders that cannot be opened."""
     files = [name for name, each in found.entries.items() if each.size < 0]
     folders = tuple(f"{each.name}/" for each in found.skipped if each.reason in _UNSEEN)
     return {name for name in own if name.startswith(folders) or any(_part_of(name, file) for file in files)}
 
 
 def _from_files(checkpoint: Checkpoint, found: Scan) -> set[str]:
-    """Names of the documents of the run that came from its files."""
+    """Return names of the documents of the run that came from its files."""
     if found.before is not None:
         return _names(found.before.files.values())
     made = _made_from(found.run)[0]
@@ -292,7 +293,7 @@ def _from_files(checkpoint: Checkpoint, found: Scan) -> set[str]:
 
 
 def _made_from(run: Path) -> tuple[tuple[str, ...], str]:
-    """Paths of the text in a run's configuration, and the key of the text in JSON Lines."""
+    """Return paths of the text in a run's configuration, and the key of the text in JSON Lines."""
     try:
         data = tomllib.loads((run / runfolder.CONFIG).read_text(encoding="utf-8"))["data"]
         return tuple(map(str, data["text"])), str(data["field"])
@@ -301,7 +302,7 @@ def _made_from(run: Path) -> tuple[tuple[str, ...], str]:
 
 
 def _mark(name: str, old: File | None, documents: Sequence[str] = ()) -> File:
-    """An entry by which the next scan reads the file again; it keeps the names of its documents."""
+    """Return an entry that makes the next scan read the file again; it lists the names of its documents."""
     return File(name, documents=tuple(dict.fromkeys((*(old.documents if old else ()), *documents))))
 
 

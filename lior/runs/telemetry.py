@@ -16,27 +16,28 @@ from lior.runs import files
 
 
 class Telemetry:
-    """Callback that appends events to two files of a run directory.
+    """A callback that appends events to two files of a run directory.
 
-    A line of the metrics is a JSON object with ``time`` (seconds since the start of the run), ``stage``,
-    ``step``, ``steps`` and the stage's own numbers or lists of numbers, with ``null`` for values that are not
-    finite. A ``step`` among the numbers replaces that of the stage. The numbers of lior's stages are in
-    ``docs/interfaces.md``.
+    A line of the metrics is a JSON object. It has ``time`` (seconds since the start of the run), ``stage``,
+    ``step``, ``steps`` and the stage's own numbers or lists of numbers. Values that are not finite are
+    ``null``. A ``step`` among the numbers replaces that of the stage. ``docs/interfaces.md`` lists the
+    numbers of lior's stages.
 
     Parameters
     ----------
     folder
         The run directory.
     position
-        How many bytes of the metrics to keep; further lines follow them.
+        Number of bytes of the metrics to keep; further lines follow them.
     elapsed
         Seconds since the start of the run.
     metrics, log
-        Files within ``folder``; missing folders are made.
+        Files within ``folder``; missing folders are created.
     describe
-        Makes a line for the log of a configuration.
+        Function from a configuration to a line for the log.
     remark
-        Makes a line for the log, or ``None``, of ``stage``, ``step``, ``steps`` and the numbers of a step.
+        Function from ``stage``, ``step``, ``steps`` and the numbers of a step to a line for the log, or
+        ``None``.
     """
 
     def __init__(
@@ -62,7 +63,7 @@ class Telemetry:
 
     @property
     def position(self) -> int:
-        """Bytes of metrics written so far; they are flushed to the disk."""
+        """Number of bytes of metrics written so far; they are flushed to the disk."""
         if not self._metrics.exists():
             return 0
         files.sync(self._metrics)
@@ -106,7 +107,7 @@ class Telemetry:
 
     @hookimpl
     def lior_checkpoint_failed(self, error: RunError) -> None:
-        """Log why there is no checkpoint."""
+        """Log the reason for the missing checkpoint."""
         self._say(f"checkpoint failed: {error}")
 
     @hookimpl
@@ -123,7 +124,7 @@ def _json(value: Any) -> str:
 
 
 def finite(value: Any) -> Any:
-    """``value`` with ``None`` in place of numbers that are not finite, which JSON does not have."""
+    """Replace numbers that are not finite, which JSON does not have, by ``None`` in ``value``."""
     if isinstance(value, Mapping):
         return {key: finite(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):

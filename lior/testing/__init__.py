@@ -46,7 +46,7 @@ class Failure(NamedTuple):
 
 
 def suite(kind: str, make: Callable[[], Any]) -> type:
-    """A new class whose ``test_*`` methods check what ``make()`` returns.
+    """Return a new class whose ``test_*`` methods check the result of ``make()``.
 
     Raises
     ------
@@ -81,7 +81,7 @@ def run_suite(kind: str, make: Callable[[], Any]) -> list[Failure]:
     if laws:
         try:
             make()
-        except LiorError as error:  # such as a missing package: reported once, not once a law
+        except LiorError as error:  # such as a missing package: reported once, not for each law
             return [Failure("constructor", str(error))]
     for name in laws:
         try:
@@ -92,7 +92,7 @@ def run_suite(kind: str, make: Callable[[], Any]) -> list[Failure]:
 
 
 def _first_line(error: BaseException) -> str:
-    """The kind of error and the first line of its text; of a group, that of its first member."""
+    """Return the kind of error and its first line; for a group, those of the first member."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     lines = str(error).strip().splitlines()

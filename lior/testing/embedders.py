@@ -21,7 +21,7 @@ ODD = ("", " \n", "\0", "\ud800 half a character", "東京都の天気は晴れ�
 
 
 def embedder_contract(make: Callable[[], Embedder]) -> type:
-    """A new class whose ``test_*`` methods check the embedder that ``make()`` returns."""
+    """Return a new class whose ``test_*`` methods check the embedder that ``make()`` returns."""
 
     class EmbedderContract:
         def test_declares_what_the_interface_asks_for(self) -> None:
@@ -57,7 +57,7 @@ def embedder_contract(make: Callable[[], Embedder]) -> type:
 
 
 def _embed(embedder: Embedder, texts: Sequence[str], question: bool = False) -> np.ndarray:
-    """The vectors of texts after a check of each."""
+    """Return the vectors of texts after a check of each."""
     found = embedder.embed(texts, question=question)
     assert found.dtype == np.float32
     assert found.shape == (len(texts), embedder.width)

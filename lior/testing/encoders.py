@@ -25,10 +25,11 @@ _VOCAB = 11
 
 
 def encoder_contract(make: Callable[[], Encoder]) -> type:
-    """A new class whose ``test_*`` methods check the encoder that ``make()`` returns for each test.
+    """Return a new class whose ``test_*`` methods check the encoder that ``make()`` returns for each test.
 
-    The laws of a stream hold trivially for an encoder that is no :class:`~lior.interfaces.StreamingEncoder`,
-    and that of statistics for one that is no :class:`~lior.interfaces.ObservingEncoder`.
+    The laws of a stream hold trivially for an encoder that is no
+    :class:`~lior.interfaces.StreamingEncoder`, and the law of statistics for one that is no
+    :class:`~lior.interfaces.ObservingEncoder`.
     """
 
     class EncoderContract(initial_state_contract(make, Encoder)):  # type: ignore[misc]
@@ -151,14 +152,14 @@ def _tokens(count: int, seed: int) -> Tensor:
 
 
 def _contexts(encoder: Encoder, size: int, seed: int) -> Tensor:
-    """Random contexts; the id ``_VOCAB``, "before the beginning", among them."""
+    """Return random contexts; the id ``_VOCAB``, "before the beginning", among them."""
     return torch.randint(_VOCAB + 1, (size, encoder.reach), generator=make_generator(seed))
 
 
 def _scan(
     encoder: StreamingEncoder, state: State, tokens: Tensor, sizes: Sequence[int] | None = None
 ) -> Tensor:
-    """The coordinates ``(len(tokens), n)`` of a document that is read in parts of the given sizes."""
+    """Return the coordinates ``(len(tokens), n)`` of a document that is read in parts of the given sizes."""
     stream, found = encoder.stream(state), []
     for part in tokens.split(list(sizes or [len(tokens)])):
         stream, z = encoder.scan(state, stream, part)
@@ -167,6 +168,6 @@ def _scan(
 
 
 def _assert_near(actual: Tensor, expected: Tensor) -> None:
-    """Equal up to rounding in sums of numbers of the size of the largest one."""
+    """Assert equality up to rounding, in units of the largest expected number."""
     size = max(1.0, expected.abs().max().item())
     assert_close(actual, expected, atol=1000 * torch.finfo(expected.dtype).eps * size, rtol=0)

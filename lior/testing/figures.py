@@ -1,4 +1,4 @@
-"""Legibility of a Matplotlib figure, for tests of panels: lior's own and those of other packages."""
+"""Legibility of a Matplotlib figure, for tests of panels in lior and other packages."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def texts(figure: Any) -> list[Any]:
-    """The visible texts of a figure; Matplotlib also has labels of ticks beyond the axes."""
+    """Return the visible texts of a figure; Matplotlib also has tick labels beyond the axes."""
     from matplotlib.axes import Axes
     from matplotlib.text import Text
 
@@ -31,7 +31,7 @@ def check_readable(figure: Any) -> None:
     assert len(found) >= 4
     boxes = []
     for text in found:
-        extent = Text.get_window_extent(text)  # of the letters, without the line of an annotation
+        extent = Text.get_window_extent(text)  # extent of the letters, without the line of an annotation
         assert frame.x0 <= extent.x0 <= extent.x1 <= frame.x1, text
         assert frame.y0 <= extent.y0 <= extent.y1 <= frame.y1, text
         boxes.append((text, extent))

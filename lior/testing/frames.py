@@ -26,7 +26,7 @@ from lior.testing.tensors import (
 
 
 def frame_contract(make: Callable[[], FrameProvider]) -> type:
-    """A new class whose ``test_*`` methods check the frame that ``make()`` returns for each test."""
+    """Return a new class whose ``test_*`` methods check the frame that ``make()`` returns for each test."""
 
     class FrameContract(initial_state_contract(make, FrameProvider)):  # type: ignore[misc]
         def test_a_fresh_state_is_float32(self) -> None:
@@ -145,7 +145,7 @@ def frame_contract(make: Callable[[], FrameProvider]) -> type:
 
 
 def _observe(frame: FrameProvider, n: int, seed: int, dtype: torch.dtype, edge: str, rows: int = 40) -> State:
-    """A fresh state, cast to ``dtype``, that has observed a batch of the given kind."""
+    """Return a fresh state, cast to ``dtype``, that has observed a batch of the given kind."""
     state = cast(frame.init(n, generator=make_generator(seed)), dtype)
     state = frame.observe(state, fill((rows, n), edge, seed, dtype))
     if isinstance(frame, GradientFrame):
@@ -155,7 +155,7 @@ def _observe(frame: FrameProvider, n: int, seed: int, dtype: torch.dtype, edge: 
 
 @st.composite
 def _states(draw: st.DrawFn, make: Callable[[], FrameProvider], dtype: torch.dtype | None = None) -> State:
-    """Projected states: after some batch, with learned entries moved not at all, a little or far."""
+    """Draw projected states: after some batch, with learned entries moved not at all, a little or far."""
     frame = make()
     seed = draw(seeds())
     state = _observe(frame, draw(dimensions()), seed, dtype or draw(dtypes()), draw(st.sampled_from(EDGES)))
@@ -168,7 +168,7 @@ def _fields(form: MetricForm) -> State:
 
 
 def _least(frame: FrameProvider) -> float:
-    """The least entry of ``lam``; frames of gradients may set it."""
+    """Return the minimum entry of ``lam``; frames of gradients may set it."""
     return frame.least_scale if isinstance(frame, GradientFrame) else SCALE_MIN
 
 

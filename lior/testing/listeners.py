@@ -27,7 +27,7 @@ _METRICS = st.dictionaries(
 
 
 def listener_contract(make: Callable[[], Listener]) -> type:
-    """A new class whose ``test_*`` methods check the listener that ``make()`` returns."""
+    """Return a new class whose ``test_*`` methods check the listener that ``make()`` returns."""
 
     class ListenerContract:
         def test_hears_events(self) -> None:
@@ -60,7 +60,7 @@ def listener_contract(make: Callable[[], Listener]) -> type:
 
 @contextlib.contextmanager
 def _elsewhere() -> Any:
-    """A folder of its own, which is the working directory."""
+    """Work in a new folder (context manager)."""
     before = Path.cwd()
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)

@@ -43,15 +43,15 @@ _ALPHABETS = (
     torch.arange(256),
 )
 _LENGTH, _N = 60, 4
-"""Tokens of a document; dimension of a coordinate."""
+"""Number of tokens per document; dimension of a coordinate."""
 _ROUNDING = 1e-5
-"""Of a log-probability in float32 after sums in another order."""
+"""Rounding error of a log-probability in float32 after sums in another order."""
 _SHARE_ROUNDING = 1e-9
-"""Of a sum of float64 shares."""
+"""Rounding error of a sum of float64 shares."""
 
 
 def memory_contract(make: Callable[[], MemoryBackend]) -> type:
-    """A new class whose ``test_*`` methods check the memory that ``make()`` returns.
+    """Return a new class whose ``test_*`` methods check the memory that ``make()`` returns.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def memory_contract(make: Callable[[], MemoryBackend]) -> type:
     """
 
     def holding(*documents: Items) -> MemoryBackend:
-        """A memory that holds ``documents``, each with a commit of its own."""
+        """Return a memory that holds ``documents``, each with a commit of its own."""
         memory = make()
         memory.attach(_Euclidean() if memory.needs_geometry else None)
         _write(memory, *documents)
@@ -109,7 +109,7 @@ def memory_contract(make: Callable[[], MemoryBackend]) -> type:
                 memory.write(pieces[index])
                 if index in commits:
                     memory.commit()
-                    _read(memory, documents[0])  # caches of a read must not outlive what is written later
+                    _read(memory, documents[0])  # caches of a read must not outlive later writes
             memory.commit()
             _assert_same_memory(memory, holding(*documents), _document(seed, 3))
 
@@ -223,7 +223,7 @@ def memory_contract(make: Callable[[], MemoryBackend]) -> type:
                 memory.rewrite([other])
                 memory.restore(memory.snapshot())
 
-        # --- tracing, where the memory can ---
+        # --- tracing, if the memory can ---
 
         @law(seed=seeds(), alphabet=st.sampled_from(_ALPHABETS), count=st.integers(0, 2))
         def test_a_trace_names_stored_places(self, seed: int, alphabet: Tensor, count: int) -> None:
@@ -259,16 +259,16 @@ class _Euclidean:
     """A :class:`~lior.interfaces.Scorer` of negative distances."""
 
     def features(self, z: Tensor, *, query: bool) -> Features:
-        """The coordinates themselves."""
+        """Return the coordinates themselves."""
         return Features(z, z.square().sum(1), None)
 
     def scores(self, queries: Features, items: Features) -> Tensor:
-        """Minus the distances, scaled so that near items have most of the weight."""
+        """Return minus the distances, scaled so that near items have most of the weight."""
         return -4 * torch.cdist(queries.f, items.f, compute_mode="donot_use_mm_for_euclid_dist")
 
 
 def _document(seed: int, number: int) -> Items:
-    """Document ``number``, whole, of random tokens and coordinates."""
+    """Return document ``number``, whole, of random tokens and coordinates."""
     generator = torch.Generator().manual_seed(4 * seed + number)
     tokens = _ALPHABET[torch.randint(len(_ALPHABET), (_LENGTH,), generator=generator)]
     text = Text(tokens, torch.arange(_LENGTH), torch.full((_LENGTH,), number))
@@ -276,7 +276,7 @@ def _document(seed: int, number: int) -> Items:
 
 
 def _halves(items: Items, context: int) -> tuple[Items, Items]:
-    """The same items in two parts, the second with no more context than it needs."""
+    """Split items into two parts; the second has no more context than it needs."""
     middle = 2 * _LENGTH // 3
     cut = max(middle - context, 0)
     head, tail = (
@@ -308,7 +308,7 @@ def _read(memory: MemoryBackend, items: Items) -> Evidence:
 
 
 def _places(trace: Trace, row: int) -> set[tuple[int, ...]]:
-    """Expert, document and offset of all places behind one of the tokens."""
+    """Return expert, document and offset of all places behind one of the tokens."""
     here = trace.row == row
     return set(map(tuple, torch.stack([trace.expert, trace.document, trace.offset], 1)[here].tolist()))
 
@@ -324,7 +324,7 @@ def _assert_same_memory(actual: MemoryBackend, expected: MemoryBackend, asked: I
 
 
 def _assert_trace(trace: Trace, tokens: Tensor, experts: int, documents: Sequence[Items]) -> None:
-    """Check a trace of ``tokens (B,)`` by a memory of so many experts that stores ``documents``."""
+    """Check a trace of ``tokens (B,)`` by a memory of ``experts`` experts that stores ``documents``."""
     row, expert, document, offset, share, stored = trace
     count = len(row)
     assert all(column.shape == (count,) and column.dtype == torch.int64 for column in trace[:4])

@@ -28,7 +28,7 @@ _MAGNITUDES = (0.0, 1e-40, 1e-38, 1e-20, 1e-3, 1.0, 1e4, 1e18, 1e20, 1e38, 3e38)
 
 
 def product_contract(make: Callable[[], AttentionProduct]) -> type:
-    """A new class whose ``test_*`` methods check the product that ``make()`` returns for each test."""
+    """Return a new class whose ``test_*`` methods check the product that ``make()`` returns for each test."""
 
     class ProductContract(initial_state_contract(make, AttentionProduct)):  # type: ignore[misc]
         def test_a_fresh_state_is_float32(self) -> None:
@@ -143,7 +143,7 @@ def product_contract(make: Callable[[], AttentionProduct]) -> type:
         def test_costs_of_pairs_have_their_derivative(self, case: _Case, seed: int) -> None:
             product = make()
             if not is_pairwise(product):
-                return  # only a product that says so has costs of pairs
+                return  # only a product with ``pairwise`` has costs of pairs
             q, k = (product.lift(case.params, y, query=True) for y in (case.q, case.k))
             cost = product.pair_cost(q, k, case.params)
             assert cost.shape == (len(q), len(k))
@@ -200,7 +200,7 @@ def _cases(
     dtype: torch.dtype | None = None,
     edges: tuple[str, ...] = ("normal",),
 ) -> _Case:
-    """Four queries and five items with a fresh state."""
+    """Draw four queries and five items with a fresh state."""
     edge = draw(st.sampled_from(edges))
     return _case(make(), draw(dimensions()), edge, draw(seeds()), dtype or draw(dtypes()))
 
@@ -215,7 +215,7 @@ def _name(gram: Sequence[Tensor]) -> State:
 
 
 def _expand(qq: Tensor, qk: Tensor, kk: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The Gram products, each a tensor of the full shape."""
+    """Return the Gram products, each a tensor of the full shape."""
     qq, qk, kk = torch.broadcast_tensors(qq, qk, kk)
     return qq.contiguous(), qk.contiguous(), kk.contiguous()
 
@@ -225,7 +225,7 @@ def _cost(product: AttentionProduct, params: State, q: Tensor, k: Tensor) -> Ten
 
 
 def _chain(product: AttentionProduct, case: _Case) -> State:
-    """Derivatives of the sum of squared costs with respect to all learned entries, by the pullbacks."""
+    """Return derivatives of the sum of squared costs with respect to all learned entries, by pullbacks."""
     params = case.params
     gram = _gram(product, params, case.q, case.k)
     dcost = 2 * product.cost(*gram, params)
@@ -246,7 +246,7 @@ def _chain(product: AttentionProduct, case: _Case) -> State:
 
 
 def _extremes(dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
-    """All combinations of magnitudes with ``qq, kk >= 0``; ``qk`` need not be a dot product."""
+    """Return all combinations of magnitudes with ``qq, kk >= 0``; ``qk`` need not be a dot product."""
     values = torch.tensor(_MAGNITUDES, dtype=dtype)
     signed = torch.cat([values, -values])
     qq, qk, kk = torch.meshgrid(values, signed, values, indexing="ij")

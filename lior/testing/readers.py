@@ -15,7 +15,7 @@ _MARKUP = st.text("<>/!?[]{}\"'&;#-=:,|. \n\r\tabAB01", max_size=120)
 
 
 def reader_contract(make: Callable[[], Reader]) -> type:
-    """A new class whose ``test_*`` methods check the reader that ``make()`` returns."""
+    """Return a new class whose ``test_*`` methods check the reader that ``make()`` returns."""
 
     class ReaderContract:
         def test_declares_what_the_interface_asks_for(self) -> None:
@@ -42,7 +42,7 @@ def reader_contract(make: Callable[[], Reader]) -> type:
 
 
 def read(reader: Reader, data: bytes) -> list[ParsedDocument]:
-    """The documents of ``data`` after a check of each; none if the reader refuses it in one line."""
+    """Return the documents of ``data`` after a check of each; none if the reader refuses it in one line."""
     documents, reason = [], "none"
     try:
         documents = reader.read(data, f"name{reader.suffixes[0]}")
@@ -55,7 +55,7 @@ def read(reader: Reader, data: bytes) -> list[ParsedDocument]:
 
 
 def check_document(document: ParsedDocument, data: bytes) -> None:
-    """Raise ``AssertionError`` if positions of the document lead nowhere."""
+    """Raise ``AssertionError`` if positions of the document are invalid."""
     lines = document.text.count("\n") + 1
     if document.lines is not None:
         assert len(document.lines) == lines, f"{len(document.lines)} numbers for {lines} lines"

@@ -27,7 +27,7 @@ from lior.testing.tensors import (
 
 
 def rsource_contract(make: Callable[[], RSource]) -> type:
-    """A new class whose ``test_*`` methods check the source that ``make()`` returns for each test."""
+    """Return a new class whose ``test_*`` methods check the source that ``make()`` returns for each test."""
 
     class RSourceContract(initial_state_contract(make, RSource)):  # type: ignore[misc]
         @law(
@@ -141,11 +141,11 @@ def rsource_contract(make: Callable[[], RSource]) -> type:
 
 class _Case(NamedTuple):
     fresh: State
-    """Before any observation."""
+    """State before any observation."""
     state: State
-    """After one, with learned entries moved and projected."""
+    """State after one observation, with learned entries moved and projected."""
     medium: Tensor
-    """The coordinates observed, ``(30, n)``."""
+    """The observed coordinates, ``(30, n)``."""
     z: Tensor
     """Other points, ``(8, n)``."""
     form: MetricForm
@@ -167,7 +167,7 @@ def _cases(draw: st.DrawFn, make: Callable[[], RSource], dtype: torch.dtype | No
 
 
 def _form(n: int, seed: int, dtype: torch.dtype) -> MetricForm:
-    """A generic metric whose factors, rotation and two directions, reach every part of the root."""
+    """Return a generic metric whose factors, rotation and two directions, reach every part of the root."""
     u = torch.nn.functional.normalize(fill((n, 2), "normal", seed + 3, dtype), dim=0)
     return MetricForm(
         q=rotation(n, seed, dtype),

@@ -1,8 +1,7 @@
 """Hypothesis strategies for tensors and coordinates.
 
-A tensor is drawn as an *edge* (which kind of values) and a seed, so a failing
-example is two small numbers, shrinks towards seed 0, and costs the same
-for every size.
+A tensor is drawn as an *edge* (a kind of values) and a seed. So a failing example is two small numbers,
+shrinks towards seed 0, and costs the same for every size.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ LAW = settings(
     phases=[phase for phase in Phase if phase is not Phase.explain],
     suppress_health_check=[HealthCheck.too_slow],
 )
-"""Settings of a law in a contract suite: quick, nothing written to disk, no verdict from a slow machine.
+"""Settings of a law in a contract suite: quick, no files, and no verdict that depends on a slow machine.
 
 Two small numbers need no explanation, which would take longer than the search for them.
 """
@@ -73,27 +72,27 @@ FINITE_SQUARES: tuple[str, ...] = tuple(edge for edge in EDGES if edge != "huge"
 
 
 def fill(shape: Sequence[int], edge: str, seed: int, dtype: torch.dtype) -> Tensor:
-    """The tensor of that shape, kind of values (one of :data:`EDGES`) and seed."""
+    """Return the tensor for a shape, a kind of values (one of :data:`EDGES`) and a seed."""
     return _FILL[edge](shape, torch.Generator().manual_seed(seed)).to(dtype)
 
 
 def dtypes() -> st.SearchStrategy[torch.dtype]:
-    """``float32`` or ``float64``."""
+    """Return ``float32`` or ``float64``."""
     return st.sampled_from(DTYPES)
 
 
 def seeds() -> st.SearchStrategy[int]:
-    """Seeds of a generator; small, so that they read well in a report."""
+    """Return seeds of a generator; small, so that they read well in a report."""
     return st.integers(0, 2**16 - 1)
 
 
 def dimensions() -> st.SearchStrategy[int]:
-    """Dimensions of a coordinate: the smallest, an odd one, the smallest useful and the default."""
+    """Return dimensions of a coordinate: the smallest, an odd one, the smallest useful and the default."""
     return st.sampled_from((2, 3, 8, 64))
 
 
 def rotation(n: int, seed: int, dtype: torch.dtype) -> Tensor:
-    """A rotation ``(n, n)`` of determinant +1, uniformly distributed (QR of a normal matrix)."""
+    """Return a rotation ``(n, n)`` of determinant +1, uniformly distributed (QR of a normal matrix)."""
     q, r = torch.linalg.qr(fill((n, n), "normal", seed, torch.float64))
     q = q * r.diagonal().sign()
     if torch.linalg.det(q) < 0:

@@ -1,4 +1,4 @@
-"""Shared by the contract suites: checks of states, derivatives by autograd, unchanged inputs."""
+"""Helpers of the contract suites: checks of states, derivatives by autograd, unchanged inputs."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from lior.testing.strategies import dimensions, fill, law, seeds
 
 
 def make_generator(seed: int) -> Generator:
-    """A CPU generator of that seed."""
+    """Return a CPU generator of that seed."""
     return torch.Generator().manual_seed(seed)
 
 
 def cast(state: State, dtype: torch.dtype) -> State:
-    """``state`` with its floating-point entries in ``dtype``."""
+    """Return ``state`` with its floating-point entries in ``dtype``."""
     return {key: value.to(dtype) if value.is_floating_point() else value for key, value in state.items()}
 
 
 def clones(state: State) -> State:
-    """A copy that shares no memory with ``state``."""
+    """Return a copy that shares no memory with ``state``."""
     return {key: value.clone() for key, value in state.items()}
 
 
 def initial_state_contract(make: Callable[[], Any], interface: type[Any]) -> type[Any]:
-    """A new class with the laws of a plugin whose ``init(n, generator=...)`` gives a fresh state."""
+    """Return a new class with the laws of a plugin whose ``init(n, generator=...)`` gives a fresh state."""
 
     class InitialStateContract:
         def test_declares_what_the_interface_asks_for(self) -> None:
@@ -45,7 +45,7 @@ def initial_state_contract(make: Callable[[], Any], interface: type[Any]) -> typ
 
 
 def assert_declared(plugin: Any, interface: type[Any], state: State) -> None:
-    """``plugin`` has all that ``interface`` names; learned entries of its fresh ``state`` are float32."""
+    """Assert that ``plugin`` has all members of ``interface``, and float32 learned entries in ``state``."""
     assert isinstance(plugin, interface)
     assert plugin.api_version == API_VERSION
     assert all(type(value) is Tensor for value in state.values()), "a state is a flat dictionary of tensors"
@@ -55,7 +55,7 @@ def assert_declared(plugin: Any, interface: type[Any], state: State) -> None:
 
 
 def move_state(state: State, keys: Iterable[str], size: float, seed: int) -> State:
-    """``state`` with normal noise of that size added to the entries ``keys``."""
+    """Return ``state`` with normal noise of that size added to the entries ``keys``."""
     return state | {
         key: state[key] + size * fill(state[key].shape, "normal", seed + index, state[key].dtype)
         for index, key in enumerate(keys)
@@ -63,7 +63,7 @@ def move_state(state: State, keys: Iterable[str], size: float, seed: int) -> Sta
 
 
 def assert_same(actual: State, expected: State) -> None:
-    """The same entries, bit for bit."""
+    """Assert that entries are the same, bit for bit."""
     assert set(actual) == set(expected)
     for key, value in actual.items():
         assert_close(value, expected[key], atol=0, rtol=0, equal_nan=True, msg=named(key))
@@ -79,7 +79,7 @@ def unchanged(*states: State) -> Iterator[None]:
 
 
 def assert_derivatives(actual: State, expected: State, tolerance: float = 1e-10) -> None:
-    """The same derivatives up to ``tolerance`` times the largest of each entry, at least 1."""
+    """Assert equal derivatives up to ``tolerance`` times the largest of each entry, at least 1."""
     assert set(actual) == set(expected), f"derivatives of {set(actual)}, wanted {set(expected)}"
     for key, value in actual.items():
         size = max(1.0, expected[key].abs().max().item() if expected[key].numel() else 0.0)
@@ -87,14 +87,14 @@ def assert_derivatives(actual: State, expected: State, tolerance: float = 1e-10)
 
 
 def assert_reachable(gradient: State, learned: Iterable[str]) -> None:
-    """A derivative for each learned entry and no other, and none of them 0 everywhere."""
+    """Assert a derivative for each learned entry and no other, and that none of them is 0 everywhere."""
     assert set(gradient) == set(learned), "one derivative for each learned entry, no other"
     for key, value in gradient.items():
         assert (value != 0).any(), f"{key}: the gradient is 0 for generic input"
 
 
 def gradients(scalar: Callable[[State], Tensor], at: State, keys: Iterable[str]) -> State:
-    """Derivatives of ``scalar(at)`` with respect to the entries ``keys``, by autograd; 0 where unused."""
+    """Return derivatives of ``scalar(at)`` with respect to entries ``keys``, by autograd; 0 where unused."""
     leaves = {key: at[key].detach().clone().requires_grad_() for key in keys}
     if not leaves:
         return {}
@@ -107,5 +107,5 @@ def gradients(scalar: Callable[[State], Tensor], at: State, keys: Iterable[str])
 
 
 def named(name: str) -> Callable[[str], str]:
-    """A message of :func:`torch.testing.assert_close` that begins with ``name``."""
+    """Return a function that begins a message of :func:`torch.testing.assert_close` with ``name``."""
     return lambda message: f"{name}: {message}"

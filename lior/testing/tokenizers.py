@@ -19,11 +19,11 @@ DOCUMENTS = (
     bytes(range(256)) * 2,
     b"",
 )
-"""Documents that the suite fits tokenizers on."""
+"""Documents on which the suite fits tokenizers."""
 
 
 def tokenizer_contract(make: Callable[[], Tokenizer]) -> type:
-    """A new class whose ``test_*`` methods check the tokenizer that ``make()`` returns, not fitted yet."""
+    """Return a new class whose ``test_*`` methods check the unfitted tokenizer that ``make()`` returns."""
 
     @cache  # fitting takes time, and the laws change nothing
     def fitted() -> Tokenizer:
@@ -111,7 +111,7 @@ def _fit(make: Callable[[], Tokenizer], *documents: bytes) -> Tokenizer:
 
 
 def _assert_same(a: Tokenizer, b: Tokenizer) -> None:
-    """The same numbers and the same behaviour."""
+    """Assert the same numbers and the same behaviour."""
     assert_same(a.snapshot(), b.snapshot())
     assert a.vocab == b.vocab
     for data in (*DOCUMENTS, b"words that neither was fitted on"):
@@ -125,7 +125,7 @@ def _assert_lossless(tokenizer: Tokenizer, data: bytes) -> None:
 
 
 def _refusal(tokenizer: Tokenizer, token: int) -> str | None:
-    """Message with which ``decode`` refuses ``token``; ``None`` if it does not."""
+    """Return the message with which ``decode`` refuses ``token``; ``None`` if it does not."""
     try:
         tokenizer.decode([token])
     except LiorError as error:

@@ -39,13 +39,13 @@ class Parabola:
         self.curvature: State = {name: 0.5 + noise(*shape).abs() for name, shape in shapes.items()}
 
     def loss(self, params: State) -> float:
-        """The mean over all numbers."""
+        """Return the mean over all numbers."""
         # Sorted: the order of the entries must not change the rounding.
         terms = (self.curvature[k] * (params[k] - self.target[k]) ** 2 for k in sorted(params))
         return 0.5 * sum(term.sum().item() for term in terms) / _count(params)
 
     def phases(self, params: State, nudge: float) -> State:
-        """The gradient of :meth:`loss`, with an error for a finite nudge; zeros for ``nudge = 0``."""
+        """Return the gradient of :meth:`loss`, with an error for a finite nudge; zeros for ``nudge = 0``."""
         if nudge == 0:
             return {k: torch.zeros_like(p) for k, p in params.items()}
         count = _count(params)
@@ -54,23 +54,23 @@ class Parabola:
 
 
 class Broken(Parabola):
-    """A parabola that answers with a number that is not finite."""
+    """A parabola that returns a number that is not finite."""
 
     def __init__(self, seed: int, answer: float):
         super().__init__(seed, torch.float32)
         self.answer = answer
 
     def loss(self, params: State) -> float:
-        """The wrong answer."""
+        """Return the wrong answer."""
         return self.answer
 
     def phases(self, params: State, nudge: float) -> State:
-        """The wrong answer, in every number."""
+        """Return the wrong answer, in every number."""
         return {k: torch.full_like(p, self.answer) for k, p in params.items()}
 
 
 def updater_contract(make: Callable[[], Updater]) -> type:
-    """A new class whose ``test_*`` methods check the updater that ``make()`` returns for each test.
+    """Return a new class whose ``test_*`` methods check the updater that ``make()`` returns for each test.
 
     Its options should suit a problem with curvatures and distances of about 1.
     """
@@ -189,7 +189,7 @@ def _run(updater: Updater, problem: Parabola, seed: int, updates: int) -> State:
 
 
 def _random_search(problem: Parabola, seed: int) -> float:
-    """The lowest loss of as many random points around the start, distributed like the target."""
+    """Return the lowest loss of as many random points around the start, distributed like the target."""
     # Another seed than the problem's, whose first draws are the target itself.
     generator = make_generator(seed + 2**20)
 

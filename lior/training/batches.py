@@ -1,11 +1,12 @@
-"""Batches for the updates of the metric: queries, and the items of the memory they are compared with.
+"""Batches for the updates of the metric: queries, and the items of the memory that they are compared with.
 
-The items are a uniform sample of the memory. With ``geometry.near`` they are the nearest items of each query
-and a uniform sample of the other items, each with the weight of the items that it represents. The sum over
-the items of a batch then estimates the sum over the memory without bias (importance sampling; R. Neal, 2001);
-from a plain sample of ``K`` of ``N`` items the metric learns a width that suits a memory of ``K`` items. The
-queries of a batch come in groups of neighbours, which share nearest items and so leave room for more queries.
-With ``geometry.keys = 0`` the items are the whole memory, each once, which a GPU compares at once.
+The items are a uniform sample of the memory. With ``geometry.near`` they are the nearest items of each
+query and a uniform sample of the other items, each weighted by the number of items that it represents. The
+sum over the items of a batch then estimates the sum over the memory without bias (importance sampling; R.
+Neal, 2001). From a plain sample of ``K`` of ``N`` items the metric would learn a width that suits a memory
+of ``K`` items. The queries of a batch come in groups of neighbours, which share nearest items and so leave
+room for more queries. With ``geometry.keys = 0`` the items are the whole memory, each once, which a GPU
+compares at once.
 """
 
 from __future__ import annotations
@@ -26,39 +27,40 @@ from lior.tensors import sub
 
 _PROBES = 4
 _POOL = 1 << 20
-"""Most items that are searched for neighbours."""
+"""Maximum number of items that are searched for neighbours."""
 _LEAST_SAMPLE = 0.25
-"""Least share of the uniform sample in the items of a batch."""
+"""Minimum share of the uniform sample in the items of a batch."""
 _ENCODE_BLOCK = 65536
 _SAMPLE_BLOCK = 4096
 _PART_ELEMENTS = {"cpu": 1 << 24, "cuda": 1 << 28}
-"""Most scores that are in memory at once where queries are compared with the whole memory."""
+"""Maximum number of scores in memory when queries are compared with the whole memory."""
 
 
 @attrs.frozen
 class BatchSampler:
-    """Draws batches of queries and memory items from positions in a corpus."""
+    """A sampler of queries and memory items from positions in a corpus."""
 
     corpus: Corpus
     reach: int
     vocab: int
     config: GeometryConfig
     asked: Corpus | None = None
-    """Corpus of the contexts of queries, of the same length; ``None`` for ``corpus`` itself."""
+    """Corpus of the queries' contexts, of the same length; ``None`` for ``corpus`` itself."""
 
     def positions(self, lo: int, hi: int, count: int, generator: Generator) -> Tensor:
-        """Random positions in ``lo .. hi - 1``, int64 ``(count,)``."""
+        """Return random positions in ``lo .. hi - 1``, int64 ``(count,)``."""
         return torch.randint(lo, hi, (count,), generator=generator, device=self.corpus.tokens.device)
 
     def blocks(self, items: int, count: int, generator: Generator) -> Iterator[tuple[Tensor, Tensor]]:
-        """Up to ``count`` positions of ``0 .. items - 1``, each once: their contexts and their tokens."""
+        """Yield up to ``count`` positions of ``0 .. items - 1``, each once, as contexts and tokens."""
         tokens = self.corpus.tokens
         at = torch.randperm(items, generator=generator, device=tokens.device)[:count].sort().values
         for part in at.split(_SAMPLE_BLOCK):
             yield self.contexts(part), tokens[part].long()
 
     def sample(self, items: int, generator: Generator) -> Tensor:
-        """The uniform sample among the items of a batch, from ``0 .. items - 1``; all of them for no keys."""
+        """Return the uniform sample among a batch's items, from ``0 .. items - 1``; all of them with ``keys =
+        0``."""
         near, keys = self.config.near * self.config.group, self.config.keys
         if not keys:
             return torch.arange(items, device=self.corpus.tokens.device)
@@ -66,7 +68,7 @@ class BatchSampler:
         return self.positions(0, items, min(count, items), generator)
 
     def batch(self, queries: Tensor, sample: Tensor, items: int, near: Tensor | None = None) -> Batch:
-        """Queries at positions ``(B,)`` against ``sample`` and the items ``near``.
+        """Return queries at positions ``(B,)`` against ``sample`` and the items ``near``.
 
         Parameters
         ----------
@@ -96,7 +98,7 @@ class BatchSampler:
     def _parts(
         self, queries: Tensor, keys: Tensor, sample: Tensor, near: Tensor, items: int
     ) -> Iterator[Part]:
-        """Groups of queries against the items near to one of them, and the sample of all others."""
+        """Yield groups of queries against the items near to one of them, and the sample of all others."""
         size = self.config.group
         for begin in range(0, len(queries), size):
             here = slice(begin, min(begin + size, len(queries)))
@@ -104,7 +106,7 @@ class BatchSampler:
             yield Part(here, torch.searchsorted(keys, own), self._excluded(queries[here], own), log_weight)
 
     def _excluded(self, queries: Tensor, keys: Tensor) -> tuple[Tensor, Tensor]:
-        """Pairs of queries and the items within ``exclude`` of them, which are a range of the sorted keys."""
+        """Return pairs of queries and the items within ``exclude`` of them, a range of the sorted keys."""
         exclude = self.config.exclude
         first = torch.searchsorted(keys, queries - exclude, right=True)
         length = torch.searchsorted(keys, queries + exclude) - first
@@ -113,13 +115,13 @@ class BatchSampler:
         return rows, columns
 
     def contexts(self, positions: Tensor, corpus: Corpus | None = None) -> Tensor:
-        """Contexts ``(B, reach)`` at ``positions`` of ``corpus``, or else of the sampler's own."""
+        """Return contexts ``(B, reach)`` at ``positions`` of ``corpus``, or else of the sampler's own."""
         corpus = corpus or self.corpus
         return gather_contexts(corpus.tokens, positions, corpus.depth(positions), self.reach, self.vocab)
 
 
 def _weigh(near: Tensor, sample: Tensor, items: int) -> tuple[Tensor, Tensor]:
-    """Sorted positions of the items of a batch, and the log of the number of items each represents."""
+    """Return the sorted positions of a batch's items, and the log of how many items each represents."""
     certain = near[near >= 0].unique()
     others = sample[~torch.isin(sample, certain)]
     represented = math.log((items - len(certain)) / len(others)) if len(others) else 0.0
@@ -132,18 +134,18 @@ def _weigh(near: Tensor, sample: Tensor, items: int) -> tuple[Tensor, Tensor]:
 
 @attrs.frozen
 class BatchProbe:
-    """The objective of a batch, as an updater sees it (:class:`lior.interfaces.Probe`)."""
+    """The objective of a batch, in the form of :class:`lior.interfaces.Probe`."""
 
     geometry: Geometry
     statistics: State
     batch: Batch
 
     def loss(self, params: State) -> float:
-        """Mean retrieval loss in nats."""
+        """Return the mean retrieval loss in nats."""
         return float(self.geometry.loss(self.statistics | params, self.batch))
 
     def phases(self, params: State, nudge: float) -> State:
-        """The two-phase statistic of every parameter."""
+        """Return the two-phase statistic of every parameter."""
         return self.geometry.phases(self.statistics | params, self.batch, nudge)[0]
 
 
@@ -154,11 +156,11 @@ class BatchStream:
     sampler: BatchSampler
     geometry: Geometry
     memory: int
-    """Positions ``0 .. memory - 1`` are the items."""
+    """Number of items, at the positions ``0 .. memory - 1``."""
     generator: Generator
     _drawn: State = attrs.field(factory=dict, init=False)
-    """``queries`` and their nearest items ``near``, drawn ahead; of the calibration batch ``calibration``
-    (queries), ``sample`` and ``near_calibration``. Absent is what was not drawn yet."""
+    """``queries`` and their nearest items ``near``, drawn ahead; for the calibration batch ``calibration``
+    (queries), ``sample`` and ``near_calibration``. Entries that were not drawn yet are absent."""
 
     def set_calibration(self, lo: int, hi: int) -> None:
         """Choose the queries of :meth:`calibration` from positions ``lo .. hi - 1``."""
@@ -167,7 +169,7 @@ class BatchStream:
         self._drawn["sample"] = sampler.sample(self.memory, self.generator)
 
     def state(self) -> State:
-        """Tensors for :meth:`restore`."""
+        """Return tensors for :meth:`restore`."""
         return dict(self._drawn)
 
     def restore(self, state: State) -> None:
@@ -175,14 +177,15 @@ class BatchStream:
         self._drawn = dict(state)
 
     def calibration(self) -> Batch:
-        """The same queries and sample each time, with the nearest items that were found last."""
+        """Return the same queries and sample each time, with the nearest items found last."""
         drawn = self._drawn
         return self.sampler.batch(
             drawn["calibration"], drawn["sample"], self.memory, drawn.get("near_calibration")
         )
 
     def draw(self, state: State, update: int) -> Batch:
-        """The batch of update number ``update``, in order from 0; ``state`` is that of the geometry.
+        """Return the batch of update number ``update``, in order from 0; ``state`` is the state of the
+        geometry.
 
         With ``geometry.near`` the nearest items are searched every ``refresh`` updates.
         """

@@ -1,7 +1,7 @@
-"""What the geometry is worth: the mixture is fitted with it, and once more without it.
+"""The gain from the geometry: the mixture is fitted with it, and once more without it.
 
 The memories do not hold the calibration split yet. Both mixtures read its beginning once, and predict each
-position before they learn it: a geometry that only remembers what it has seen gains nothing.
+position before they learn it: a geometry that only remembers past text gains nothing.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ _BLOCK = 4096
 _TIME = 0.6
 """Share of the time limit after which nothing is compared."""
 _SAMPLE = 32768
-"""Most tokens that are read: about three seconds."""
+"""Maximum number of tokens to read: about three seconds."""
 
 
 @attrs.define
 class _Mixture:
-    """A mixture of memories of ``job.model``, of which the adaptive ones are trials."""
+    """A mixture of memories of ``job.model``, whose adaptive ones are trials."""
 
     job: Job
     memories: Mapping[str, MemoryBackend]
@@ -45,7 +45,8 @@ class _Mixture:
         self._moments = adam.init(self._weights)
 
     def read(self, items: Items, given: Mapping[str, Evidence], done: float, share: float) -> Tensor:
-        """Costs in nats of ``items (T,)``, a ``share`` of all after ``done``, which then are learned.
+        """Return costs in nats of ``items (T,)``, a ``share`` of all after ``done``; they are learned
+        afterwards.
 
         ``given`` is the evidence of memories that are not adaptive.
         """
@@ -68,7 +69,7 @@ class _Mixture:
 
 @attrs.define
 class WeighGeometry:
-    """Notes in ``job.found`` what the geometry saves, in bits per byte, and the standard error of that."""
+    """A stage that notes in ``job.found`` the geometry's gain, in bits per byte, and its standard error."""
 
     job: Job
     name: str = attrs.field(default="mixer", init=False)
@@ -85,14 +86,14 @@ class WeighGeometry:
         return parts.memory, min(parts.memory + _SAMPLE, parts.train)
 
     def begin(self) -> None:
-        """Nothing is prepared."""
+        """Do nothing: nothing is prepared."""
 
     def advance(self) -> bool:
-        """All of it is one step; without a text, or once the time is used up, there is none."""
+        """Do everything in one step; without a text, or after the time limit, there is none."""
         job, (begin, end) = self.job, self._range
         if self._done or begin == end or job.spent() > _TIME:
             return False
-        # Generators of their own: the training goes on as without this.
+        # Generators of their own: the training is not affected.
         mixtures = [
             _Mixture(job, _trials(job.model, geometry), geometry, Generator(job.model.device).manual_seed(0))
             for geometry in (True, False)
@@ -105,7 +106,7 @@ class WeighGeometry:
         return True
 
     def _read(self, mixtures: list[_Mixture]) -> Iterator[list[Tensor]]:
-        """Costs of the tokens, a block at a time, for each of the mixtures."""
+        """Yield the costs of the tokens, a block at a time, for each of the mixtures."""
         job, model, (begin, end) = self.job, self.job.model, self._range
         still = {name: memory for name, memory in model.memories.items() if name not in model.adaptive}
         size = mixer.rows_at_once(_BLOCK, len(job.alphabet))
@@ -121,10 +122,10 @@ class WeighGeometry:
             job.progress(self.name, after - begin, end - begin, {})
 
     def end(self) -> None:
-        """The result is noted already."""
+        """Do nothing: the result is noted already."""
 
     def state(self) -> StageState:
-        """Whether it is done."""
+        """Return whether the stage is done."""
         return StageState({}, {"done": self._done})
 
     def restore(self, state: StageState) -> None:
@@ -132,12 +133,12 @@ class WeighGeometry:
 
 
 def can_weigh(model: Model) -> bool:
-    """Whether ``model`` has a geometry and would be a model without it."""
+    """Return whether ``model`` has a geometry and would be a model without it."""
     return model.geometry is not None and bool(_trials(model, geometry=False))
 
 
 def _trials(model: Model, geometry: bool) -> dict[str, MemoryBackend]:
-    """The memories of a model with or without the geometry; none where an adaptive one cannot be tried."""
+    """Return a model's memories with or without the geometry; none if an adaptive one cannot be tried."""
     if not all(isinstance(memory, TrialMemory) for memory in model.adaptive.values()):
         return {}
     return {

@@ -1,7 +1,7 @@
-"""How long a training will take, from a short one on a sample of the text.
+"""The duration of a training, estimated from a short one on a sample of the text.
 
-The sample is read with the settings of the run, on this machine and under its present load. The stages that
-read text take time in proportion to it; the updates of the metric take the same for any text.
+The sample is read with the settings of the run, on this machine and under its present load. The time of
+stages that read text is proportional to its size; the time of the updates of the metric is constant.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from lior.reading.documents import RawDocument
 from lior.training.preparation import train
 
 SAMPLE = 16_384
-"""Bytes of the sample; a text of up to so many is its own."""
+"""Size of the sample in bytes; a shorter text is its own sample."""
 
 _PIECE, _WARM = 2048, 1024
-"""Bytes of a piece of the sample, and of the text that is trained on first: loading code takes time, once."""
+"""Bytes of a sample piece, and of the text for a first training, which loads the code."""
 
 _UPDATES = 4
-"""Updates of the metric that are timed; one before them is not."""
+"""Number of updates of the metric that are timed, after one that is not."""
 
 
 def estimate(config: TrainConfig, documents: Sequence[RawDocument]) -> float:
-    """About how many seconds the training of ``documents`` with ``config`` will take.
+    """Estimate the seconds of training on ``documents`` with ``config``.
 
-    It takes a second or two itself. Nothing is kept of the trainings on the sample.
+    It takes a second or two itself. The trainings on the sample leave no traces.
 
     Raises
     ------
@@ -43,7 +43,7 @@ def estimate(config: TrainConfig, documents: Sequence[RawDocument]) -> float:
     config = attrs.evolve(config, geometry=attrs.evolve(config.geometry, patience=0))
     given = sample(documents, SAMPLE)
     without = attrs.evolve(config, geometry=attrs.evolve(config.geometry, updates=0))
-    train(without, documents=sample(documents, _WARM))  # waits for what the recipe needs of compiled code
+    train(without, documents=sample(documents, _WARM))  # waits until the recipe's code is compiled
     summary = train(without, documents=given).summary
     assert summary is not None
     spent: Mapping[str, float] = summary["seconds"]
@@ -55,7 +55,7 @@ def estimate(config: TrainConfig, documents: Sequence[RawDocument]) -> float:
 
 
 def sample(documents: Sequence[RawDocument], size: int) -> list[RawDocument]:
-    """About ``size`` bytes in pieces at equal distances, or all of a smaller text."""
+    """Return about ``size`` bytes in pieces at equal distances, or all of a smaller text."""
     total = sum(len(document.data) for document in documents)
     if total <= size:
         return list(documents)
@@ -72,7 +72,7 @@ def sample(documents: Sequence[RawDocument], size: int) -> list[RawDocument]:
 
 
 def _updates(config: TrainConfig, documents: list[RawDocument]) -> float:
-    """Seconds of the updates of the metric, from a few of them."""
+    """Estimate the seconds of the metric's updates, from a few of them."""
     times: list[float] = []
 
     class Watch:

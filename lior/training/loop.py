@@ -48,11 +48,11 @@ class Training(Loop[Stage]):
     parts: Split
     config: TrainConfig
     components: Mapping[str, Sequence[Component]]
-    """Those of the model, as in a :class:`~lior.runs.checkpoint.Checkpoint`."""
+    """Components of the model, as in a :class:`~lior.runs.checkpoint.Checkpoint`."""
     generator: Generator
     directory: RunDirectory | None
     found: dict[str, float] = attrs.field(factory=dict)
-    """What stages measured so far."""
+    """Measurements of the stages so far."""
     stages: list[Stage] = attrs.field(init=False)
     _job: Job = attrs.field(init=False)
     _waited: float = attrs.field(factory=compiled.waited, init=False)
@@ -74,7 +74,7 @@ class Training(Loop[Stage]):
         self.stages = plan(self._job)
 
     def begin(self) -> None:
-        """Tell the start, and let memories that take time for their first use prepare it."""
+        """Send the start event, and let memories with a slow first use prepare it."""
         for memory in self.model.memories.values():
             if isinstance(memory, PreparedMemory):
                 memory.prepare()
@@ -82,7 +82,7 @@ class Training(Loop[Stage]):
         self.hook.lior_train_start(config=self.config, run=path)
 
     def write(self, state: LoopState, stage: Stage | None) -> None:
-        """Write a checkpoint that stands in ``stage``."""
+        """Write a checkpoint inside ``stage``."""
         assert self.directory is not None
         own = StageState({}, {}) if stage is None else stage.state()
         training = TrainingState(
@@ -97,7 +97,7 @@ class Training(Loop[Stage]):
         self.directory.save(state.step, attrs.evolve(self._checkpoint(), training=training))
 
     def _checkpoint(self, score: float | None = None) -> Checkpoint:
-        """The model as it is now."""
+        """Return the current model as a checkpoint."""
         return Checkpoint(
             model=self.model,
             corpus=self.text,
@@ -123,7 +123,7 @@ class Training(Loop[Stage]):
             measure = partial(
                 baseline.measure, self.text, parts.train, parts.end, vocab=model.tokenizer.vocab
             )
-            # Another core has time for it; a GPU would only be asked by two threads.
+            # Another core has time for it; two threads would only compete for a GPU.
             wanted = beside.submit(measure) if model.device.type == "cpu" else None
             score = evaluation.evaluate(
                 model, self.text, parts.train, parts.end, stage="validate", progress=progress
@@ -152,8 +152,9 @@ class Training(Loop[Stage]):
     def _learn_held_out(self) -> None:
         """Write the held-out text to the memories, unless it is kept or a text of its own.
 
-        What was fitted stays, as when a document is learned later. There is no stop in here: the checkpoint
-        before has not taken in anything, so an interrupted run is scored again, and without profit.
+        Fitted parameters do not change, as when a document is learned later. This cannot be stopped: the
+        checkpoint before has not read any of it, so an interrupted run is scored again, and without an
+        advantage.
         """
         parts, data = self.parts, self.config.data
         if parts.train == parts.end or data.valid or data.after_validation == "keep":
@@ -168,7 +169,7 @@ class Training(Loop[Stage]):
         self.parts = attrs.evolve(parts, train=parts.end)
 
     def _summary(self, score: evaluation.Score, reference: baseline.Baseline) -> dict[str, Any]:
-        """The numbers of a run; the keys are documented in ``docs/interfaces.md``."""
+        """Return the numbers of a run; the keys are documented in ``docs/interfaces.md``."""
         config, model = self.config, self.model
         used: dict[str, Any] = {"tokenizer": config.tokenizer.name, "memory": config.memory.names}
         for kind in (*PARTS, "updater"):
@@ -194,9 +195,9 @@ class Training(Loop[Stage]):
 
 
 def plan(job: Job) -> list[Stage]:
-    """The stages of ``job``: metric, text, mixer on the calibration split, then that split as text.
+    """Return the stages of ``job``: metric, text, mixer on the calibration split, then that split as text.
 
-    What the geometry is worth is measured before the mixer is fitted, while no memory knows that split.
+    The gain from the geometry is measured before the mixer is fitted, while no memory knows that split.
 
     Adaptive memories read the text ``fit.passes`` times, the last time without the calibration split, which
     they read after the mixer has been fitted on it.

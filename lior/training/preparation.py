@@ -1,7 +1,7 @@
 """Training: from a configuration and texts to a model.
 
-:func:`train` and :func:`resume` prepare what a :class:`~lior.training.loop.Training` needs, and run it; its
-stages are in :mod:`lior.training.stages`.
+:func:`train` and :func:`resume` prepare a :class:`~lior.training.loop.Training` and run it; its stages are
+in :mod:`lior.training.stages`.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from lior.training.loop import Training
 from lior.training.stages import Split, Stage, StageState
 
 MIN_TOKENS = 64
-"""Least tokens of a text that can be split into memory, calibration split and validation text."""
+"""Minimum tokens of a text that can be split into memory, calibration split and validation text."""
 
 
 @torch.no_grad()
@@ -53,22 +53,22 @@ def train(
     callbacks: Iterable[object] = (),
     stop: Callable[[], bool] = never,
 ) -> Run:
-    """Train a model as ``config`` says.
+    """Train a model with a configuration.
 
     Parameters
     ----------
     config
-        Instances of plugins in it are those that are used; others are built.
+        Instances of plugins in it are used; other plugins are built.
     out
         Directory for the run, new or empty; ``None`` keeps the model in memory only.
     documents
         Text to learn from, instead of the text that ``config`` names.
     files
-        The files that ``config`` names with their documents, if they were read already.
+        The files of ``config`` with their documents, if they were read already.
     callbacks
         Objects with :mod:`lior.events` hooks.
     stop
-        Asked after every step; when it returns true, a checkpoint is written and :class:`Stopped` raised.
+        Called after every step; when it returns true, a checkpoint is written and :class:`Stopped` raised.
 
     Raises
     ------
@@ -104,7 +104,7 @@ def train(
             stop=stop,
         )
         training.begin()
-        training.save(0)  # it holds the text: nothing else is needed to resume
+        training.save(0)  # with its text, this checkpoint suffices to resume
         training.run(training.stages)
         return training.finish()
 
@@ -112,7 +112,7 @@ def train(
 @check_keywords()
 @torch.no_grad()
 def resume(run: str | Path, *, callbacks: Iterable[object] = (), stop: Callable[[], bool] = never) -> Run:
-    """Go on with the training of ``run``, which was stopped, from its newest checkpoint.
+    """Continue the training of ``run``, which was stopped, from its newest checkpoint.
 
     The result is that of a training that was never interrupted, bit for bit on the CPU. A run without a
     checkpoint begins anew, from the files that its configuration names.
@@ -155,7 +155,7 @@ def resume(run: str | Path, *, callbacks: Iterable[object] = (), stop: Callable[
         training.begin()
         with misfits_as_run_errors(path):
             if not 0 <= loop.stage <= len(training.stages):
-                raise UsageError(f"training stands in stage {loop.stage} of {len(training.stages)}")
+                raise UsageError(f"training is in stage {loop.stage} of {len(training.stages)}")
 
         def restore(stage: Stage) -> None:
             with misfits_as_run_errors(path):
@@ -168,7 +168,7 @@ def resume(run: str | Path, *, callbacks: Iterable[object] = (), stop: Callable[
 def _loop_options(
     config: TrainConfig, directory: RunDirectory | None, state: LoopState = START
 ) -> dict[str, Any]:
-    """What a training needs to write its directory, going on from ``state``."""
+    """Return the options with which a training writes its directory, continuing from ``state``."""
     return {
         "directory": directory,
         "folder": directory.folder if directory else None,
@@ -182,7 +182,7 @@ def _loop_options(
 
 
 def _with_budget(config: TrainConfig) -> TrainConfig:
-    """``config`` with ``memory_budget`` as the option ``budget`` of the memories that have one."""
+    """Return ``config`` with ``memory_budget`` as the option ``budget`` of the memories that have one."""
     budget = config.memory_budget
     if not budget:
         return config
@@ -200,7 +200,7 @@ def _with_budget(config: TrainConfig) -> TrainConfig:
 
 
 def build_model(config: TrainConfig, device: torch.device, generator: Generator) -> Model:
-    """The untrained model of the plugins in ``config``, with a geometry if a memory uses one.
+    """Build the untrained model of the plugins in ``config``, with a geometry if a memory uses one.
 
     Raises
     ------
@@ -230,20 +230,21 @@ def build_model(config: TrainConfig, device: torch.device, generator: Generator)
 
 
 def _check_plugins(geometry: Geometry, config: TrainConfig) -> None:
-    """Refuse plugins with outputs that cannot be used, before anything is computed with them."""
+    """Refuse plugins with unusable outputs, before anything is computed with them."""
     generator, n = Generator().manual_seed(0), geometry.encoder.n
     form = geometry.frame.form(geometry.frame.init(n, generator=generator))
     wrong = validation.form_fault(form, n)
     found = [("frame", wrong)] if wrong else validation.faults(geometry, geometry.init(generator=generator))
     for kind, fault in found:
         origin = registry.origin(kind, getattr(config, kind).name)
-        raise BrokenPlugin(f"{origin.label} does not keep to its interface: {fault}.")
+        raise BrokenPlugin(f"{origin.label} violates its interface: {fault}.")
 
 
 def tokenize(config: TrainConfig, tokenizer: Tokenizer, documents: list[RawDocument]) -> tuple[Corpus, Split]:
-    """The tokens of ``documents``, and where their parts end; ``tokenizer`` is fitted on the training text.
+    """Return the tokens of ``documents``, and the ends of their parts; fits ``tokenizer`` on the training
+    text.
 
-    The validation text begins at the same bytes whatever the tokenizer.
+    The validation text begins at the same bytes for every tokenizer.
 
     Raises
     ------
@@ -263,7 +264,7 @@ def tokenize(config: TrainConfig, tokenizer: Tokenizer, documents: list[RawDocum
     if text.names[: len(divided.documents)] == tuple(document.name for document in divided.documents):
         text = attrs.evolve(
             text, split_parts=divided.split_parts
-        )  # or else a part gave no token, and is no document
+        )  # otherwise a part gave no token, and is no document
         if divided.calibration is not None:
             memory = int(text.starts[divided.calibration])
     return text, Split(memory, train, len(text))

@@ -1,6 +1,6 @@
 """The stages of training: the metric, the text, the mixer.
 
-:mod:`lior.training.loop` puts them in their order and runs them one after the other.
+:mod:`lior.training.loop` orders them and runs them one after the other.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Split:
 
 @attrs.frozen(kw_only=True)
 class Job:
-    """What the stages of a training share: model, text, configuration, random generator."""
+    """The common data of a training's stages: model, text, configuration, random generator."""
 
     model: Model
     text: Corpus
@@ -50,13 +50,13 @@ class Job:
     config: TrainConfig
     generator: Generator
     progress: ProgressCallback
-    """Called after every step with (stage, step, steps, metrics)."""
+    """Callback after every step with (stage, step, steps, metrics)."""
     spent: Callable[[], float]
-    """Share of the time limit of the run that is used up."""
+    """Function that returns the used share of the run's time limit."""
     found: dict[str, float] = attrs.field(factory=dict)
-    """What stages measured, for the summary of the run; checkpoints keep it."""
+    """Measurements of the stages, for the summary of the run; checkpoints store it."""
     alphabet: Tensor = attrs.field(init=False)
-    """Tokens of the training text, ascending; computed once, because a GPU must be waited for."""
+    """Tokens of the training text, ascending; computed once, because it waits for a GPU."""
 
     @alphabet.default
     def _tokens(self) -> Tensor:
@@ -64,18 +64,18 @@ class Job:
 
 
 class StageState(NamedTuple):
-    """What a stage needs, with the model, to continue after an interruption."""
+    """The data from which a stage, with the model, continues after an interruption."""
 
     tensors: State
     numbers: dict[str, Any]
-    """Ready for JSON."""
+    """Counters and settings, ready for JSON."""
 
 
 class Stage(LoopStage, Protocol):
-    """A part of training with its own loop; it is built anew from the job when a run is resumed."""
+    """A part of training with its own loop; it is built again from the job when a run is resumed."""
 
     def state(self) -> StageState:
-        """What :meth:`restore` needs, with the model, to continue from here."""
+        """Return the data from which :meth:`restore`, with the model, continues."""
 
     def restore(self, state: StageState) -> None:
         """Continue where a stage of an equal job was interrupted."""
@@ -84,23 +84,23 @@ class Stage(LoopStage, Protocol):
 # --- the metric -------------------------------------------------------------
 
 _CHECKS = 12
-"""How often the loss on the calibration split is measured."""
+"""Number of measurements of the loss on the calibration split."""
 _WARM_UP = 20
-"""Updates until the step size is reached."""
+"""Number of updates until the step size is reached."""
 _LEAST_SCALE = 0.02
 _GEOMETRY_TIME = 0.5
 _CELL_SAMPLE = 16384
 _OBSERVED = 16384
-"""Positions that frame and resilience source observe where updates see the whole memory."""
+"""Number of positions that frame and resilience source observe if updates see the whole memory."""
 _SAMPLE = 1 << 25
-"""Numbers, one for each token id and position, that an encoder may observe."""
+"""Maximum number of values, one for each token id and position, that an encoder may observe."""
 
 
 @attrs.define
 class LearnGeometry:
-    """Fits the metric by local updates on batches; keeps the state of the lowest calibration loss.
+    """A stage that fits the metric by local updates on batches; the lowest calibration loss counts.
 
-    It ends early after ``geometry.patience`` measurements in a row that were no better.
+    It ends early after ``geometry.patience`` consecutive measurements without improvement.
     """
 
     job: Job
@@ -108,13 +108,13 @@ class LearnGeometry:
     updater: Updater
     name: str = attrs.field(default="geometry", init=False)
     _done: int = attrs.field(default=0, init=False)
-    """Updates so far."""
+    """Number of updates so far."""
     _rejected: int = attrs.field(default=0, init=False)
     _best_loss: float = attrs.field(default=math.inf, init=False)
     _worse: int = attrs.field(default=0, init=False)
-    """Measurements since the lowest loss."""
+    """Number of measurements since the lowest loss."""
     _used: float = attrs.field(default=0.0, init=False)
-    """Share of the time for this stage that is used up."""
+    """Used share of the time for this stage."""
     _current: State = attrs.field(init=False)
     _best: State = attrs.field(init=False)
     _optimiser: State = attrs.field(init=False)
@@ -129,13 +129,13 @@ class LearnGeometry:
 
     @property
     def _over(self) -> bool:
-        """Whether all updates are done, or the time or the patience is used up."""
+        """Return whether all updates are done, or the time or the patience is used up."""
         config = self.job.config.geometry
         impatient = 0 < config.patience <= self._worse
         return self._done >= config.updates or impatient or (self._done > 0 and self._used >= 1)
 
     def begin(self) -> None:
-        """Draw what is the same in all batches; frames and sources get their statistics in any case."""
+        """Draw the constant parts of all batches; frames and sources get their statistics in any case."""
         job = self.job
         self._origin = job.generator.get_state()
         self._batches = self._stream()
@@ -155,7 +155,7 @@ class LearnGeometry:
         return BatchStream(sampler, self.geometry, job.parts.memory, job.generator)
 
     def advance(self) -> bool:
-        """One update. The step size falls with the updates, or with the time where that is shorter."""
+        """Make one update. The step size falls with the updates, or with the time if that is shorter."""
         if self._over:
             return False
         config = self.job.config.geometry
@@ -185,12 +185,12 @@ class LearnGeometry:
         job.progress("geometry", self._done, self._done if self._over else config.updates, metrics)
 
     def _check(self) -> dict[str, float]:
-        """Measure the calibration loss and keep the geometry if it is the best so far."""
+        """Measure the calibration loss and store the geometry if it is the best so far."""
         loss = float(self.geometry.loss(self._current, self._batches.calibration()))
         if not math.isfinite(loss):
             raise PluginError(
                 f"the loss of the geometry is not finite after update {self._done}: the updater or a "
-                "derivative is wrong; `lior plugins --check` tells which"
+                "derivative is wrong; `lior plugins --check` shows which"
             )
         self._worse += 1
         if loss < self._best_loss:
@@ -198,13 +198,13 @@ class LearnGeometry:
         return {"calibration_loss": loss, "rejected": self._rejected}
 
     def _prepared(self, state: State) -> State:
-        """``state`` after an encoder with statistics has observed a sample of the memory."""
+        """Return ``state`` after an encoder with statistics has observed a sample of the memory."""
         sampler, memory = self._batches.sampler, self.job.parts.memory
         count = _SAMPLE // (self.geometry.vocab + 1)
         return self.geometry.prepare(state, sampler.blocks(memory, count, self.job.generator))
 
     def _observed(self, state: State) -> State:
-        """``state`` after frame and resilience source have observed a uniform sample of the memory."""
+        """Return ``state`` after frame and resilience source have observed a uniform sample of the memory."""
         memory, sampler = self.job.parts.memory, self._batches.sampler
         count = min(sampler.config.keys or _OBSERVED, memory)
         sample = sampler.positions(0, memory, count, self.job.generator)
@@ -220,7 +220,7 @@ class LearnGeometry:
             job.model.set_cells(sampler.contexts(sample), count, generator=job.generator)
 
     def state(self) -> StageState:
-        """Geometry (now and best), optimiser, batches drawn ahead, generator before its first draw."""
+        """Return geometry (now and best), optimiser, batches drawn ahead, generator before its first draw."""
         groups = {"state": self._current, "best": self._best, "optimiser": self._optimiser}
         groups |= {"batches": self._batches.state()}
         tensors = {k: v for group, state in groups.items() for k, v in add_prefix(group, state).items()}
@@ -246,7 +246,7 @@ class LearnGeometry:
 
 @contextmanager
 def _rewound(generator: Generator, origin: Tensor) -> Iterator[None]:
-    """Context manager: the generator is in its earlier state ``origin`` inside the block only."""
+    """Rewind the generator to its earlier state ``origin`` inside the block only (context manager)."""
     now = generator.get_state()
     generator.set_state(origin)
     try:
@@ -264,7 +264,8 @@ _TEXT_TIME = 0.6
 
 @attrs.define
 class FitMemories:
-    """Fits adaptive memories to tokens ``lo .. hi - 1``, which they store; pass ``number`` of ``count``."""
+    """A stage that fits adaptive memories to tokens ``lo .. hi - 1`` and stores them; pass ``number`` of
+    ``count``."""
 
     job: Job
     lo: int
@@ -281,14 +282,14 @@ class FitMemories:
         return f"reading and learning {self.hi - self.lo:,} tokens, reading {self.number + 1} of {self.count}"
 
     def begin(self) -> None:
-        """A pass from the beginning of the text starts with empty memories; learned parameters stay."""
+        """Empty the memories if the pass starts at the beginning of the text; learned parameters stay."""
         self._at = self.lo
         if not self.lo:
             for memory in self.job.model.adaptive.values():
                 memory.rewrite(())
 
     def advance(self) -> bool:
-        """One block; once the time for learning is used up, blocks are only stored."""
+        """Process one block; after the time for learning, blocks are only stored."""
         if self._at >= self.hi:
             return False
         job, model, train = self.job, self.job.model, self.job.parts.train
@@ -311,10 +312,10 @@ class FitMemories:
         return True
 
     def end(self) -> None:
-        """The memories hold the text already."""
+        """Do nothing: the memories hold the text already."""
 
     def state(self) -> StageState:
-        """The position in the text, and the sums of the metric."""
+        """Return the position in the text, and the sums of the metric."""
         return StageState({}, {"at": self._at, "nats": self._nats, "read": self._read})
 
     def restore(self, state: StageState) -> None:
@@ -323,20 +324,20 @@ class FitMemories:
 
 @attrs.define
 class WriteText:
-    """Writes tokens ``lo .. hi - 1`` to the memories that do not hold them yet, and counts them."""
+    """A stage that writes tokens ``lo .. hi - 1`` to memories that do not hold them yet, and counts them."""
 
     job: Job
     lo: int
     hi: int
     fitted: bool
-    """Whether adaptive memories hold it."""
+    """Whether adaptive memories hold the tokens."""
     name: str = attrs.field(default="memory", init=False)
     _at: int = attrs.field(init=False)
     _pending: int = attrs.field(default=0, init=False)
 
     @property
     def message(self) -> str:
-        """The number of tokens; nothing when all memories hold them already."""
+        """The number of tokens; empty if all memories hold them already."""
         return f"writing {self.hi - self.lo:,} tokens" if self._waiting else ""
 
     @property
@@ -351,7 +352,7 @@ class WriteText:
 
     @property
     def _settling(self) -> list[WholeMemory]:
-        """Memories that count the text of the training as a whole, and do not hold it yet."""
+        """Return memories that count the training text as a whole, and do not hold it yet."""
         if self.lo or self.fitted:
             return []
         return [memory for memory in self.job.model.memories.values() if isinstance(memory, WholeMemory)]
@@ -360,7 +361,7 @@ class WriteText:
         self._at = self.lo
 
     def advance(self) -> bool:
-        """One block. Memories of items sort all of them at each commit, so they get more blocks at a time."""
+        """Process one block, or several for memories of items, which sort all of them at each commit."""
         if self._at >= self.hi:
             return False
         model = self.job.model
@@ -387,7 +388,8 @@ class WriteText:
         self._commit()
 
     def state(self) -> StageState:
-        """The position in the text. Pending items are committed first, which does not change the memories."""
+        """Return the position in the text, after committing pending items, which leaves the memories
+        unchanged."""
         self._commit()
         return StageState({}, {"at": self._at})
 
@@ -403,10 +405,11 @@ _MIXER_TIME = 0.8
 
 @attrs.define
 class FitMixer:
-    """Fits the mixer on the calibration split, which the memories do not hold yet.
+    """A stage that fits the mixer on the calibration split, which the memories do not hold yet.
 
-    Adaptive memories read it first, ``fit.calibration_passes`` times as it is and ``noise_passes`` times with
-    errors; the mixer learns from their evidence in the last pass, which they give before they learn a block.
+    Adaptive memories read it first, ``fit.calibration_passes`` times unchanged and ``noise_passes`` times
+    with errors. The mixer learns from their evidence in the last pass, which they give before they learn a
+    block.
     """
 
     job: Job
@@ -415,7 +418,7 @@ class FitMixer:
     _at: int = attrs.field(init=False)
     _adam: State = attrs.field(init=False)
     _reading: noise.NoisyText = attrs.field(init=False)
-    """The calibration split as this pass reads it."""
+    """The calibration split in this pass."""
     _origin: Tensor = attrs.field(init=False)
     """State of the generator before the errors of this pass were drawn."""
 
@@ -426,7 +429,7 @@ class FitMixer:
 
     @property
     def _passes(self) -> tuple[int, int]:
-        """Passes without and with errors."""
+        """Numbers of passes without and with errors."""
         fit = self.job.config.fit
         return (fit.calibration_passes, fit.noise_passes) if self.job.model.adaptive else (1, 0)
 
@@ -445,7 +448,7 @@ class FitMixer:
             self._reading = noise.NoisyText(job.text, parts.train, None)
 
     def advance(self) -> bool:
-        """One block; once the time for this stage is used up there is none but the first."""
+        """Process one block; after the time for this stage there is none but the first."""
         job, first, count = self.job, self.job.parts.memory, sum(self._passes)
         if self._at >= self._reading.end and self._number < count:
             self._open(self._number + 1)
@@ -468,14 +471,14 @@ class FitMixer:
         return True
 
     def _progress(self, done: float) -> float:
-        """Share of the passes of this kind that is over."""
+        """Return the finished share of the passes of this kind."""
         clean, damaged = self._passes
         if self._number < clean:
             return (self._number + done) / clean
         return (self._number - clean + done) / damaged
 
     def _fit(self, items: Items, evidence: Mapping[str, Evidence], done: float, share: float) -> float:
-        """Updates on one block, a ``share`` of all, after ``done`` of them; their mean loss in nats."""
+        """Update on one block, a ``share`` of all, after ``done`` of them; returns the mean loss in nats."""
         model, config = self.job.model, self.job.config.mixer
         inputs, targets = self._examples(items, evidence)
         fit = model.weights, self._adam, inputs, targets
@@ -485,9 +488,10 @@ class FitMixer:
         return loss
 
     def _examples(self, items: Items, evidence: Mapping[str, Evidence]) -> tuple[mixer.Inputs, Tensor]:
-        """Inputs and targets of the mixer at a sample of ``items``: their share of ``mixer.positions``.
+        """Return the mixer's inputs and targets at a sample of ``items``, their share of
+        ``mixer.positions``.
 
-        Each expert has weights of its own, so the number is that for one expert.
+        Each expert has weights of its own, so the option is the number for one expert.
         """
         job, text, start = self.job, items.text, items.start
         count, size = len(text.tokens) - start, job.parts.train - job.parts.memory
@@ -502,7 +506,7 @@ class FitMixer:
         return inputs, columns(job.alphabet, text.tokens[chosen + start])
 
     def _fault(self, log_p: Tensor) -> PluginError:
-        """An error that names memories whose evidence is not a number; ``log_p (B, E, A)`` of all experts."""
+        """Return an error that names memories whose evidence is not a number; ``log_p`` is ``(B, E, A)``."""
         names = [name for name, memory in self.job.model.memories.items() for _ in memory.experts]
         wrong = log_p.isnan().any(2).any(0).tolist()
         found = sorted({name for name, bad in zip(names, wrong, strict=True) if bad}) or ["none by itself"]
@@ -511,10 +515,10 @@ class FitMixer:
         )
 
     def end(self) -> None:
-        """The model has the weights already."""
+        """Do nothing: the model has the weights already."""
 
     def state(self) -> StageState:
-        """The pass, the position in it, the generator before its errors were drawn, and Adam's moments."""
+        """Return the pass, its position, the generator before its errors were drawn, and Adam's moments."""
         tensors = add_prefix("adam", self._adam) | {"origin": self._origin}
         return StageState(tensors, {"number": self._number, "at": self._at})
 
@@ -536,7 +540,7 @@ def learn(
     done: float,
     share: float,
 ) -> tuple[State, State, float]:
-    """Updates of a mixer on a block, a ``share`` of all that it learns, after ``done`` of it.
+    """Update a mixer on a block, a ``share`` of its text, after ``done`` of it.
 
     Returns
     -------

@@ -76,7 +76,7 @@ CASES = {
     "raises in torch": form("form.lam @ torch.zeros(3)", BY_NAME),
     "another shape": form(
         "form._replace(lam=form.lam[1:])",
-        "1.2 does not keep to its interface: form.lam has shape (7,), and should have (8,)",
+        "1.2 violates its interface: form.lam has shape (7,), and should have (8,)",
     ),
     "not a number": form(
         "form._replace(lam=form.lam * torch.nan)", "form.lam has numbers that are not finite"
@@ -85,7 +85,7 @@ CASES = {
     "another version": Case("frame", "api_version: ClassVar[int] = 99", "for version 99 of the interface"),
     "evidence of another shape": read(
         "e._replace(log_p=e.log_p[:, :, 1:])",
-        "memory 'theirs' does not keep to its interface: log_p has shape",
+        "memory 'theirs' violates its interface: log_p has shape",
     ),
     "evidence without numbers": read("e._replace(log_p=e.log_p * 1e999 * 0)", "gave no numbers: theirs"),
     "an update without numbers": Case("updater", NAN_STEP, "loss of the geometry is not finite after update"),

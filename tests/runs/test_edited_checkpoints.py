@@ -244,7 +244,7 @@ def test_a_version_of_a_newer_lior_is_not_written_over(path):
     assert newest(path) == later
 
 
-# --- forgetting that was broken off ---
+# --- forgetting that was interrupted ---
 
 
 @pytest.fixture
@@ -286,7 +286,7 @@ def test_whoever_writes_next_finishes_it_first(broken_off, monkeypatch):
     run.learn({"one": "text"})
     with monkeypatch.context() as patch:
         patch.setattr(shutil, "rmtree", refuse)
-        with pytest.raises(RunError, match="cannot be written: Permission denied; it is as it was"):
+        with pytest.raises(RunError, match="cannot be written: Permission denied; it is unchanged"):
             run.save()
     run.save()
     assert texts(broken_off) == []

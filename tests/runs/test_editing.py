@@ -376,7 +376,7 @@ def test_a_change_that_is_broken_off_is_not_written(run, monkeypatch):
     monkeypatch.setattr(type(run.model.memories["exact"]), "rewrite", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run.forget("a.txt")
-    with pytest.raises(RunError, match="a change was broken off; nothing was written; open the run anew"):
+    with pytest.raises(RunError, match="a change was interrupted; nothing was written; open the run anew"):
         run.save()
 
 

@@ -152,7 +152,7 @@ def test_a_full_disk_is_one_line_and_what_is_complete_stays(texts, made, tmp_pat
     monkeypatch.setattr(shards, "write_shard", fails_later)
     with (
         ThreadPoolExecutor(1) as pool,
-        pytest.raises(DataError, match="no space; mend that, and the same command goes on"),
+        pytest.raises(DataError, match="no space; fix this, and run the same command again"),
     ):
         building.build([str(texts)], tmp_path / "a", shard=SMALL, workers=pool)
     monkeypatch.undo()
@@ -171,7 +171,7 @@ def test_files_that_cannot_grow_are_named_with_the_cause(texts, tmp_path, size):
     command += ["--shard", str(SMALL), "--quiet"]
     told = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (told.returncode, told.stdout) == (1, "")
-    assert "a: File too large; mend that, and the same command goes on" in told.stderr
+    assert "a: File too large; fix this, and run the same command again" in told.stderr
     assert told.stderr.count("\n") == 1
     assert [path.name for path in (tmp_path / "a").iterdir() if not path.name.isdigit()] == ["lock"]
     again = building.build([str(texts)], tmp_path / "a", shard=SMALL)

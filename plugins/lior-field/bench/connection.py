@@ -1,10 +1,10 @@
-"""What the field adds to a model of text: encoders.
+"""The effect of the field's encoders on a model of text.
 
     python plugins/lior-field/bench/connection.py [--part dynamics|far|…] [--seeds 3]
 
-Three texts: the documentation of lior (prose and code), its embedded corpus, and one with long dependencies,
-which ``dependencies`` makes: brackets and quotes that close 100 to 1,000 bytes after they opened, names that
-return, and pronouns that agree with them.
+Three texts: the documentation of lior (prose and code), its embedded corpus, and a text with long
+dependencies from ``dependencies``. It has brackets and quotes that close 100 to 1,000 bytes after they
+opened, names that return, and pronouns that agree with them.
 """
 
 from __future__ import annotations
@@ -55,11 +55,11 @@ WORDS = (
 )
 SIZE = 60_000
 LONG_SIZE = 120_000
-"""Of the text with long dependencies, whose events are rare."""
+"""Bytes of the text with long dependencies, whose events are rare."""
 
 
 def dependencies(seed: int, size: int) -> tuple[str, dict[str, list[int]]]:
-    """A text of about ``size`` bytes, and the places that only what stands far before decides."""
+    """Return a text of about ``size`` bytes, and the places that only a distant context determines."""
     draw, data = random.Random(seed), bytearray()
     marks: dict[str, list[int]] = {"bracket": [], "name": [], "agreement": []}
     while len(data) < size:
@@ -82,7 +82,7 @@ def dependencies(seed: int, size: int) -> tuple[str, dict[str, list[int]]]:
 
 
 def texts(seed: int) -> dict[str, str]:
-    """Name -> text."""
+    """Return the texts by name."""
     pages = "\n".join(path.read_text() for path in sorted((ROOT / "docs").glob("*.md")))
     reference = "\n".join(document.data.decode("utf-8", "replace") for document in read_embedded())
     return {
@@ -93,9 +93,9 @@ def texts(seed: int) -> dict[str, str]:
 
 
 def train(kind: str, text: str, seed: int, memory: Any, **settings: Any) -> Run:
-    """A model of the first nine tenths of ``text``.
+    """Train a model on the first nine tenths of ``text``.
 
-    On the text with long dependencies an update compares no items that share the far context of a query.
+    With long dependencies, an update compares no items that share the far context of a query.
     """
     geometry = {"updates": 150, "batch": 256, "keys": 4096}
     if kind == "dependencies":
@@ -104,7 +104,7 @@ def train(kind: str, text: str, seed: int, memory: Any, **settings: Any) -> Run:
 
 
 def decided_bits(run: Run, seed: int) -> dict[str, float]:
-    """Bits per byte of a fresh text at the places that something far before decides."""
+    """Return the bits per byte of a fresh text at the places that a distant context determines."""
     text, marked = dependencies(1000 + seed, LONG_SIZE // 3)
     built = corpus.build([RawDocument("fresh", text.encode())], run.model.tokenizer)
     bits = scoring.score(run.model, built)[0].bits
@@ -112,7 +112,7 @@ def decided_bits(run: Run, seed: int) -> dict[str, float]:
 
 
 def row(part: str, name: str, texts_of: Any, seeds: int, memory: Any, **settings: Any) -> dict[str, Any]:
-    """Means over seeds of the bits per byte of each text."""
+    """Return means over seeds of the bits per byte of each text."""
     found: dict[str, list[float]] = {}
     begin = time.process_time()
     for seed in range(seeds):

@@ -1,9 +1,9 @@
-"""How well a field's hidden numbers are recovered, beside those before learning and direct least squares.
+"""Recovery of a field's hidden numbers, compared with the initial ones and direct least squares.
 
     python plugins/lior-field/bench/learning.py [--part rest|memory] [--seeds 3]
 
-An error is that of all numbers of a kind together, ``‖found − hidden‖ / ‖hidden‖``. Noise is relative to
-the root mean square of what is observed.
+An error combines all numbers of a kind, ``‖found − hidden‖ / ‖hidden‖``. Noise is relative to the root mean
+square of the observations.
 """
 
 from __future__ import annotations
@@ -30,24 +30,24 @@ from lior_plugins.updaters.spsa import Spsa
 
 Errors = dict[str, float]
 FAST = {"learning_rate": 4.0, "perturbation": 0.8, "stability": 1000.0}
-"""Of the updater ``spsa``, for numbers that begin at 0."""
+"""Options of the updater ``spsa``, for numbers that begin at 0."""
 HIDDEN = kernel.concatenate(kernel.exponential(0.7, 0.05), kernel.oscillation(0.5, 0.8, 0.4, 0.1))
 WRONG = kernel.concatenate(kernel.exponential(0.5, 0.1), kernel.oscillation(0.3, 1.0, 0.0, 0.2))
 
 
 def normal(draw: Generator, *shape: int, dtype: torch.dtype = torch.float64) -> Tensor:
-    """Standard normal numbers."""
+    """Return standard normal numbers."""
     return torch.randn(*shape, generator=draw, dtype=dtype)
 
 
 def blurred(value: Tensor, noise: float, draw: Generator) -> Tensor:
-    """``value`` as it is observed."""
+    """Return ``value`` with observation noise."""
     size = value.abs().square().mean().sqrt()
     return value + noise * size * normal(draw, *value.shape, dtype=value.dtype)
 
 
 def relative(found: Tensor, hidden: Tensor) -> float:
-    """Distance over size."""
+    """Return the relative error."""
     return float((found - hidden).norm() / hidden.norm())
 
 
@@ -55,7 +55,7 @@ def relative(found: Tensor, hidden: Tensor) -> float:
 
 
 def rest(draw: Generator) -> dict[str, Errors]:
-    """Potential and mass from fields at rest under 8 drives."""
+    """Return potential and mass from fields at rest under 8 drives."""
     grid, side = Grid(shape=(8, 8)), (8, 8)
     hidden = {"log_potential": 0.5 * normal(draw, *side), "log_mass": torch.tensor(0.5, dtype=torch.float64)}
     start = {name: torch.zeros_like(value) for name, value in hidden.items()}
@@ -93,7 +93,7 @@ def rest(draw: Generator) -> dict[str, Errors]:
 
 
 def least_squares(h: Hamiltonian, t: Tensor, drives: Tensor) -> State:
-    """``V T − (ħ²/2m) Δ T = J`` solved for ``V`` and ``1/m``, in which it is linear; needs every site."""
+    """Solve ``V T − (ħ²/2m) Δ T = J`` for ``V`` and ``1/m``, in which it is linear; needs every site."""
     count, s = math.prod(h.grid.shape), t.shape[-1]
     still = torch.diag_embed(t.reshape(count, s).T).reshape(-1, count)
     bent = -(h.hbar**2) / 2 * h.grid.laplacian(t).reshape(count, s).T.reshape(-1, 1)
@@ -107,7 +107,7 @@ def least_squares(h: Hamiltonian, t: Tensor, drives: Tensor) -> State:
 
 
 def memory(draw: Generator) -> dict[str, Errors]:
-    """The kernel from what went into a memory, 500 steps of white noise, and what came out."""
+    """Recover the kernel from the input of a memory, 500 steps of white noise, and its output."""
     x = normal(draw, 500, 1)
     exact = kernel.scan(*HIDDEN, x)[0]
 
@@ -133,10 +133,10 @@ def memory(draw: Generator) -> dict[str, Errors]:
 
 
 def prony(x: Tensor, m: Tensor, order: int = 3) -> Kernel:
-    """``m_t = Σ a_i m_{t−i} + Σ b_j x_{t−j}`` by least squares, as poles: exact without noise.
+    """Return ``m_t = Σ a_i m_{t−i} + Σ b_j x_{t−j}`` by least squares, as poles: exact without noise.
 
-    After G. de Prony (1795), with known input. Every pole of the real recurrence is one here, so that complex
-    ones come in pairs.
+    After G. de Prony (1795), with known input. Every pole of the real recurrence is listed, so that complex
+    poles come in pairs.
     """
     rows = [
         torch.cat([m[t - order : t].flip(0), x[t - order + 1 : t + 1].flip(0)]) for t in range(order, len(m))

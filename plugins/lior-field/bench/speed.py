@@ -27,7 +27,7 @@ TOKENS = 65_536
 
 
 def rate(work: Callable[[], Any], units: int) -> float:
-    """Units per processor second: the best of seven rounds after one that warms up."""
+    """Return units per processor second: the best of seven rounds after one that warms up."""
     work()
     seconds = []
     for _ in range(7):
@@ -38,7 +38,7 @@ def rate(work: Callable[[], Any], units: int) -> float:
 
 
 def repeated(step: Callable[[Any], Any], state: Any) -> Callable[[], Any]:
-    """Some steps, each from where the one before has ended."""
+    """Return a function that makes some steps, each from the end of the one before."""
 
     def work() -> None:
         at = state
@@ -49,12 +49,12 @@ def repeated(step: Callable[[Any], Any], state: Any) -> Callable[[], Any]:
 
 
 def plain_unitary(t: np.ndarray, half: np.ndarray, kinetic: np.ndarray) -> np.ndarray:
-    """One split step, as one writes it in numpy."""
+    """Make one split step, in plain numpy."""
     return half * np.fft.ifft2(kinetic * np.fft.fft2(half * t, axes=(0, 1)), axes=(0, 1))
 
 
 def plain_symplectic(state: tuple[np.ndarray, np.ndarray], dt: float) -> tuple[np.ndarray, np.ndarray]:
-    """One step of velocity Verlet."""
+    """Make one step of velocity Verlet."""
 
     def force(x: np.ndarray) -> np.ndarray:
         around = sum(np.roll(x, shift, axis) for axis in (0, 1) for shift in (1, -1))

@@ -1,10 +1,10 @@
-"""Words as one-hot coordinates or as distances of their targets: errors on rows that were not learned.
+"""Words as one-hot coordinates or as distances of their targets: errors on unseen rows.
 
     python plugins/lior-tables/bench/categories.py [SEEDS] [ROWS]
 
-Sets with words: ``adult``, ``german`` and ``abalone`` of ``../shared/data/tables`` (or ``LIOR_SHARED_DATA``),
-and two made ones, where a number depends on a word of 150 or of 12. The ratio is below 1 where distances are
-better; its interval is a bootstrap over the rows to predict.
+Sets with words: ``adult``, ``german`` and ``abalone`` of ``../shared/data/tables`` (or
+``LIOR_SHARED_DATA``), and two synthetic ones, in which a number depends on a word of 150 or of 12. The
+ratio is below 1 if distances are better; its interval is a bootstrap over the rows to predict.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from lior_tables import GeometricClassifier, GeometricRegressor
 
 
 def made(levels: int, rows: int = 4000) -> tuple[pd.DataFrame, np.ndarray]:
-    """A target that depends on a number and, without order, on a word."""
+    """Return a synthetic table: the target depends on a number and, without order, on a word."""
     rng = np.random.RandomState(0)
     effect, word, x = rng.randn(levels), rng.randint(0, levels, rows), rng.randn(rows, 3)
     y = effect[word] * np.cos(x[:, 0]) + x[:, 1] + 0.3 * rng.randn(rows)
@@ -31,7 +31,7 @@ def made(levels: int, rows: int = 4000) -> tuple[pd.DataFrame, np.ndarray]:
 
 
 def read(name: str) -> Table:
-    """A set by name."""
+    """Read a set by name."""
     if name.startswith("made"):
         return Table(name, *made(int(name.removeprefix("made"))), False)
     return table(name, Path(os.environ.get("LIOR_SHARED_DATA", "../shared/data")) / "tables")

@@ -1,14 +1,14 @@
-"""Seconds of one core, memory and error on a table of any size, beside CatBoost with its defaults.
+"""Seconds of one core, memory and error on a table of any size, compared with CatBoost's defaults.
 
     OMP_NUM_THREADS=1 python plugins/lior-tables/bench/growth.py 30000 20 --function sum --catboost
     OMP_NUM_THREADS=1 python plugins/lior-tables/bench/growth.py 1000000 20 --kept folder
     python plugins/lior-tables/bench/growth.py 300000 20 --workers 1 --workers 2
 
-``arm``: the rows are joint angles of an arm in the plane, and the output is the distance of its end from its
-base. ``sum``: functions of one input and of two, added up. Further inputs do not matter. Errors are to the
-output without its noise. An interrupted fit goes on from the folder of ``--kept``. With ``--workers``, a
-number of processes or the address of a Dask scheduler, the same table is fitted by each of those, and the
-seconds are those of the clock.
+``arm``: the rows are joint angles of an arm in the plane, and the output is the distance of its end from
+its base. ``sum``: functions of one input and of two, added up. Further inputs do not matter. Errors are
+relative to the output without its noise. An interrupted fit continues from the folder of ``--kept``. Each
+``--workers``, a number of processes or the address of a Dask scheduler, fits the same table; the seconds
+are then of the clock.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ TESTED = 5000
 
 
 def arm(z: Tensor) -> Tensor:
-    """Of the first eight angles."""
+    """Return the distance of the end of the arm from its base, from the first eight angles."""
     angles = (0.6 * z[:, :8]).cumsum(1)
     return torch.hypot(angles.cos().sum(1), angles.sin().sum(1))
 
 
 def added(z: Tensor) -> Tensor:
-    """Of the first eight inputs."""
+    """Return the sum of functions of the first eight inputs."""
     a, b, c, d, e, f, g, h = z[:, :8].unbind(1)
     return (2 * a).sin() + b * c + 0.5 * d.square() + e.abs() + 0.5 * f + (g * h).cos()
 
 
 def draw(function: str, count: int, inputs: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Rows ``(count, inputs)``, outputs ``(count, 1)`` of standard deviation 1, and the same with noise."""
+    """Draw rows ``(count, inputs)``, outputs ``(count, 1)`` with standard deviation 1, and noisy outputs."""
     generator = torch.Generator().manual_seed(0)
     z = torch.randn(count, inputs, generator=generator)
     y = {"arm": arm, "sum": added}[function](z)[:, None]
@@ -55,7 +55,7 @@ def draw(function: str, count: int, inputs: int) -> tuple[Tensor, Tensor, Tensor
 def fit(
     z: Tensor, y: Tensor, options: Options, kept: Path | None, workers: Workers | None
 ) -> tuple[TableModel, float]:
-    """The model, and seconds of this process, or of the clock with workers."""
+    """Return the model, and seconds of this process, or of the clock with workers."""
     clock = time.process_time if workers is None else time.perf_counter
     begun = clock()
 

@@ -26,7 +26,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 Set = tuple[np.ndarray, np.ndarray, np.ndarray]
-"""Arrays, classes, and whether each is of the test part."""
+"""Arrays, classes, and a mask of the test part."""
 
 
 _TEXTURES = (
@@ -42,7 +42,7 @@ _TEXTURES = (
 
 
 def split(y: np.ndarray, validate: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Rows to learn and to test."""
+    """Return the rows to learn and to test."""
     every = np.arange(len(y))
     train, test = train_test_split(every, test_size=0.25, stratify=y, random_state=0)
     if validate:
@@ -51,7 +51,7 @@ def split(y: np.ndarray, validate: bool) -> tuple[np.ndarray, np.ndarray]:
 
 
 def digits(validate: bool) -> Set:
-    """scikit-learn's digits, 8 × 8."""
+    """Return scikit-learn's digits, 8 × 8."""
     bunch = load_digits()
     train, test = split(bunch.target, validate)
     kept = np.sort(np.concatenate([train, test]))
@@ -59,7 +59,7 @@ def digits(validate: bool) -> Set:
 
 
 def textures(validate: bool) -> Set:
-    """Tiles of 32 × 32 of pictures that scikit-image installs; the left three quarters are to learn."""
+    """Return 32 × 32 tiles of pictures that scikit-image installs; the left three quarters are to learn."""
     import skimage
 
     folder, x, y, where = Path(skimage.__file__).parent / "data", [], [], []
@@ -77,7 +77,7 @@ def textures(validate: bool) -> Set:
 
 
 def videos(validate: bool, shuffled: bool = False) -> Set:
-    """A spot that moves left, right, up or down in noise, around the edges, in eight frames of 16 × 16."""
+    """Return a spot that moves left, right, up or down in noise, across edges, in eight frames of 16 × 16."""
     rng = np.random.RandomState(0)
     y = np.arange(600) % 4
     steps = np.array([[0, -1], [0, 1], [-1, 0], [1, 0]])[y]
@@ -95,7 +95,7 @@ def videos(validate: bool, shuffled: bool = False) -> Set:
 
 
 def ours(data: Set, features: str) -> tuple[float, float]:
-    """Accuracy and seconds of `lior table fit` and `predict` on files."""
+    """Return accuracy and seconds of `lior table fit` and `predict` on files."""
     x, y, tests = data
     with tempfile.TemporaryDirectory() as given:
         home = Path(given)
@@ -146,7 +146,7 @@ def _boosting() -> object:
 
 
 def others(data: Set, make: Callable[[], object]) -> tuple[float, float]:
-    """Accuracy and seconds of an estimator of pixels."""
+    """Return accuracy and seconds of an estimator of pixels."""
     x, y, tests = data
     flat = x.reshape(len(x), -1) / (255.0 if x.dtype == np.uint8 else 1.0)
     started = time.perf_counter()
@@ -156,7 +156,7 @@ def others(data: Set, make: Callable[[], object]) -> tuple[float, float]:
 
 
 def measure(name: str, validate: bool) -> Iterator[tuple[str, float, float]]:
-    """System, accuracy and seconds."""
+    """Yield system, accuracy and seconds."""
     data = {"digits": digits, "textures": textures, "videos": videos}[name](validate)
     counts = f"{(~data[2]).sum()} to learn, {data[2].sum()} to test"
     print(f"{name}: {counts}, {len(np.unique(data[1]))} classes", flush=True)
@@ -170,7 +170,7 @@ def measure(name: str, validate: bool) -> Iterator[tuple[str, float, float]]:
 
 
 def main() -> None:
-    """Print what is measured."""
+    """Print the measurements."""
     validate = "--validate" in sys.argv
     names = [each for each in sys.argv[1:] if each != "--validate"] or ["digits", "textures", "videos"]
     for name in names:

@@ -3,8 +3,8 @@
     python plugins/lior-tables/bench/reasons.py
 
 Sets of ``../shared/data/tables`` (or ``LIOR_SHARED_DATA``), 600 rows to learn, medians over 200 others.
-``kernel`` is ``α_i k(x, x_i)``, ``weights`` is ``w_i(x) (y_i − mean)``; ``size`` is the sum of the sizes of
-all shares, in standard deviations of the target.
+``kernel`` is ``α_i k(x, x_i)``, ``weights`` is ``w_i(x) (y_i − mean)``; ``size`` is the total absolute
+share, in standard deviations of the target.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from lior_tables import GeometricRegressor
 
 
 def rows_for(shares: np.ndarray, part: float) -> int:
-    """Median number of rows that have this part of the sizes of the shares ``(B, N)``."""
+    """Return the median number of rows that reach ``part`` of the total absolute ``shares (B, N)``."""
     sizes = -np.sort(-np.abs(shares), axis=1)
     reached = sizes.cumsum(1) < part * sizes.sum(1, keepdims=True)
     return int(np.median(reached.sum(1))) + 1

@@ -1,13 +1,14 @@
-"""Real tables with dates and groups: later rows, and groups that were not learned; beside CatBoost.
+"""Real tables with dates and groups: later rows, and unseen groups; compared with CatBoost.
 
     npm pack vega-datasets@2.8.1 && tar xzf vega-datasets-2.8.1.tgz
     OMP_NUM_THREADS=1 python plugins/lior-tables/bench/vega.py package/data --plain --catboost
 
-The last quarter of the rows by time, or a quarter of the groups (drawn with the seed), is predicted from the
-others: ``weather`` and its maximal temperature (``temps``) by date or by month, damage in ``birds`` by date
-or state, ratings of ``movies`` by date or distributor. With ``--plain`` also without ``time`` and ``group``.
-CatBoost has each date as days, month, day of the year and weekday, categories of its own, and depth 4 or 6
-and up to 500 trees chosen on a fifth of the rows to learn.
+The last quarter of the rows by time, or a quarter of the groups (drawn with the seed), is predicted from
+the others. The targets are ``weather`` and its maximal temperature (``temps``) by date or by month, and
+damage in ``birds`` by date or state. The ratings of ``movies`` are predicted by date or distributor. With
+``--plain`` also without ``time`` and ``group``. CatBoost gets each date as days, month, day of the year and
+weekday, and its own categories. Depth (4 or 6) and the number of trees (up to 500) are chosen on a fifth of
+the rows to learn.
 """
 
 from __future__ import annotations
@@ -32,19 +33,19 @@ Frame = pd.DataFrame
 
 
 def weather(folder: Path) -> tuple[Frame, Any, str, str]:
-    """Inputs, target, and the columns of time and of groups."""
+    """Return inputs, target, and the columns of time and of groups."""
     frame = pd.read_csv(folder / "seattle-weather.csv").assign(month=lambda each: each["date"].str[:7])
     return frame.drop(columns="weather"), frame["weather"].to_numpy(), "date", "month"
 
 
 def temps(folder: Path) -> tuple[Frame, Any, str, str]:
-    """The maximal temperature from the date, rain and wind."""
+    """Return the maximal temperature from the date, rain and wind."""
     frame, _, time, group = weather(folder)
     return frame[["date", "wind", "precipitation", "month"]], frame["temp_max"].to_numpy(), time, group
 
 
 def birds(folder: Path) -> tuple[Frame, Any, str, str]:
-    """Damage by birds; costs, which follow from it, are left out, and the one row of class B."""
+    """Return damage by birds, without the costs, which follow from it, and the one row of class B."""
     frame = pd.read_csv(folder / "birdstrikes.csv", keep_default_na=False)
     frame = frame[frame["Effect Amount of damage"] != "B"].reset_index(drop=True)
     frame["Speed IAS in knots"] = pd.to_numeric(frame["Speed IAS in knots"], errors="coerce")
@@ -53,7 +54,7 @@ def birds(folder: Path) -> tuple[Frame, Any, str, str]:
 
 
 def movies(folder: Path) -> tuple[Frame, Any, str, str]:
-    """Ratings; titles and directors, nearly all different, are left out."""
+    """Return ratings, without titles and directors, which are nearly all different."""
     frame = pd.read_json(folder / "movies.json")
     dates = pd.to_datetime(frame["Release Date"], errors="coerce", format="mixed")
     kept = frame["IMDB Rating"].notna() & (dates < "2011")
@@ -65,7 +66,7 @@ def movies(folder: Path) -> tuple[Frame, Any, str, str]:
 
 
 def split(frame: Frame, by: str, how: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rows to learn and rows to predict."""
+    """Return the rows to learn and the rows to predict."""
     if how == "time":
         order = np.argsort(pd.to_datetime(frame[by]).to_numpy(), kind="stable")
         return order[: int(0.75 * len(order))], order[int(0.75 * len(order)) :]
@@ -75,7 +76,7 @@ def split(frame: Frame, by: str, how: str, seed: int) -> tuple[np.ndarray, np.nd
 
 
 def catboost(learn: Frame, y: np.ndarray, test: Frame) -> tuple[Any, Any]:
-    """Predictions, or probabilities with their classes."""
+    """Return predictions, or probabilities with their classes."""
     from catboost import CatBoostClassifier, CatBoostRegressor, Pool
 
     def prepared(frame: Frame) -> tuple[Frame, list[str]]:
@@ -114,7 +115,7 @@ def catboost(learn: Frame, y: np.ndarray, test: Frame) -> tuple[Any, Any]:
 
 
 def judged(said: np.ndarray, classes: Any, truth: np.ndarray, spread: float) -> str:
-    """Log loss and share right of the rows whose class was learned, or error in deviations of the target."""
+    """Return log loss and share right of rows with learned classes, or the error in target deviations."""
     if classes is None:
         return f"error {np.sqrt(np.mean((said - truth) ** 2)) / spread:.4f}"
     known = np.isin(truth, classes)

@@ -43,7 +43,7 @@ def test_names_that_say_nothing_change_nothing() -> None:
     names = [f"{rng.choice(GOOD)} {rng.choice(BAD)} {rng.randint(10**6)}" for _ in range(200)]
     y = np.sin(3 * table["x"]) + 0.1 * rng.randn(200)
     plain = GeometricRegressor(**QUICK).fit(table[:150], y[:150])
-    with pytest.warns(ColumnNote, match="'who' holds texts or names that say nothing of the target"):
+    with pytest.warns(ColumnNote, match="'who' holds texts or names that do not predict the target"):
         named = GeometricRegressor(**QUICK, texts="words").fit(table.assign(who=names)[:150], y[:150])
     said = named.predict(table.assign(who=names)[150:])
     assert np.square(said - y[150:]).mean() < 1.1 * np.square(plain.predict(table[150:]) - y[150:]).mean()

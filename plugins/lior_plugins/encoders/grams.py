@@ -1,8 +1,7 @@
 """Coordinates from tokens, runs of them, and words: ``z = Σ_l M_l[x_{t-1-l}] + Σ_p T_p[h_p(context)]``.
 
-With one vector per token alone, costs of contexts that differ in two places are
-about the sum of those that differ in one. A vector per run of tokens adds their
-joint effect: that *all* of ``the`` is there.
+With one vector per token alone, costs of contexts that differ in two places are about the sum of the costs
+for one. A vector per run of tokens adds their joint effect: that *all* of ``the`` is there.
 """
 
 from __future__ import annotations
@@ -26,7 +25,8 @@ _APOSTROPHE = 39
 
 @attrs.frozen(kw_only=True)
 class Grams(Lags):
-    """A table of vectors per lag, and a hashed one per pattern (the hashing trick, Weinberger et al., 2009).
+    """A table of vectors per lag, and a hashed one per pattern (the hashing trick, Weinberger et al.,
+    2009).
 
     State: ``table (lags * (vocab + 1), n)`` as of :class:`Lags`, and ``grams
     (P * 2^bits, n)``, which begins as normal noise of standard deviation
@@ -60,14 +60,14 @@ class Grams(Lags):
                     )
 
     def init(self, vocab: int, *, generator: Generator) -> State:
-        """Fresh tables for token ids ``0 .. vocab``."""
+        """Return a fresh tables for token ids ``0 .. vocab``."""
         tables = super().init(vocab, generator=generator)
         rows = len(self.patterns) << self.bits
         noise = torch.randn(rows, self.n, generator=generator, device=generator.device)
         return tables | {"grams": noise * self.gram_scale}
 
     def encode(self, state: State, contexts: Tensor) -> Tensor:
-        """Coordinates ``(B, n)`` of contexts ``(B, lags)``, in the tables' dtype."""
+        """Return coordinates ``(B, n)`` of contexts ``(B, lags)``, in the tables' dtype."""
         rows = len(self.patterns) << self.bits
         if len(state["grams"]) != rows:
             raise UsageError(f"grams of {len(state['grams'])} rows; these patterns and bits have {rows}")
@@ -75,14 +75,14 @@ class Grams(Lags):
         return z + embedding_bag(self._rows(contexts), state["grams"], mode="sum")
 
     def pullback(self, state: State, contexts: Tensor, dz: Tensor) -> State:
-        """Derivatives of ``sum(dz * encode(contexts))`` to the tables."""
+        """Return derivatives of ``sum(dz * encode(contexts))`` with respect to the tables."""
         grams = torch.zeros_like(state["grams"])
         for rows in self._rows(contexts).unbind(1):
             grams.index_add_(0, rows, dz)
         return super().pullback(state, contexts, dz) | {"grams": grams}
 
     def _rows(self, contexts: Tensor) -> Tensor:
-        """The row of each pattern, int64 ``(B, P)``."""
+        """Return the row of each pattern, int64 ``(B, P)``."""
         words = _words(contexts)
         rows = []
         for number, pattern in enumerate(self.patterns):
@@ -99,16 +99,16 @@ class Grams(Lags):
 
 
 def _fold(tokens: Tensor) -> Tensor:
-    """Lower-case letters for the upper-case ones of ASCII."""
+    """Return lower-case letters for the upper-case ones of ASCII."""
     return torch.where((tokens >= 65) & (tokens <= 90), tokens + 32, tokens)
 
 
 def _words(contexts: Tensor) -> tuple[Tensor, Tensor]:
-    """Hashes of the word so far and of the word before it, int64 ``(B,)`` each; 0 for none."""
+    """Return hashes of the word so far and of the word before it, int64 ``(B,)`` each; 0 for none."""
     folded = _fold(contexts)
     letter = ((folded >= 97) & (folded <= 122)) | (folded == _APOSTROPHE) | ((folded > 127) & (folded < 256))
     first = last = torch.zeros_like(contexts[:, 0])
-    # One step for each lag: on a GPU a sum along so short rows takes longer than all of these.
+    # One step for each lag: on a GPU a sum along such short rows takes longer than all of these.
     so_far = torch.ones_like(letter[:, 0])
     begun, over = ~so_far, ~so_far
     for token, here in zip((folded + 1).unbind(1), letter.unbind(1), strict=True):

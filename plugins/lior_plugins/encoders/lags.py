@@ -32,26 +32,26 @@ class Lags:
 
     @property
     def reach(self) -> int:
-        """How many previous tokens a coordinate depends on."""
+        """Number of previous tokens that a coordinate depends on."""
         return self.lags
 
     def init(self, vocab: int, *, generator: Generator) -> State:
-        """Fresh table for token ids ``0 .. vocab``."""
+        """Return a fresh table for token ids ``0 .. vocab``."""
         device = generator.device
         noise = torch.randn(self.lags, vocab + 1, self.n, generator=generator, device=device)
         weight = self.scale * self.decay ** torch.arange(self.lags, device=device)
         return {"table": (noise * weight[:, None, None]).reshape(-1, self.n)}
 
     def encode(self, state: State, contexts: Tensor) -> Tensor:
-        """Coordinates ``(B, n)`` of contexts ``(B, lags)``, in the table's dtype."""
+        """Return coordinates ``(B, n)`` of contexts ``(B, lags)``, in the table's dtype."""
         return lookup(state["table"], contexts, self.reach)
 
     def rows(self, state: State) -> Tensor:
-        """The vectors that a coordinate is the sum of, ``(lags, vocab + 1, n)``."""
+        """Return the vectors whose sum is a coordinate, ``(lags, vocab + 1, n)``."""
         return state["table"].view(self.lags, -1, self.n)
 
     def pullback(self, state: State, contexts: Tensor, dz: Tensor) -> State:
-        """Derivatives of ``sum(dz * encode(contexts))`` to the table."""
+        """Return derivatives of ``sum(dz * encode(contexts))`` with respect to the table."""
         return {"table": scatter(contexts, dz, self._vocab(state) + 1).reshape(-1, self.n)}
 
     def _vocab(self, state: State) -> int:

@@ -27,13 +27,12 @@ _TAIL_EXPONENT = 0.5
 
 @attrs.frozen(kw_only=True)
 class Poles:
-    """Embedding and kernel coefficients are learned, the poles are fixed.
+    """An encoder with a learned embedding and learned kernel coefficients of fixed poles.
 
-    State: ``embedding (vocab + 1, n)`` and the coefficients ``coeff_re``,
-    ``coeff_im (P, n)``, all learned; ``poles_re``, ``poles_im (P,)``. The poles
-    are a bank of damped oscillations with frequencies spread over (0, π), which
-    tells neighbouring lags apart, exponentials for the recent past, and a
-    power law for the distant one. A real pole ignores its ``coeff_im``.
+    State: ``embedding (vocab + 1, n)`` and the coefficients ``coeff_re``, ``coeff_im (P, n)``, all learned;
+    ``poles_re``, ``poles_im (P,)``. The poles have three parts. A bank of damped oscillations with
+    frequencies spread over (0, π) distinguishes neighbouring lags, exponentials serve the recent past, and
+    a power law the distant one. A real pole ignores its ``coeff_im``.
     """
 
     api_version: ClassVar[int] = 1
@@ -51,7 +50,7 @@ class Poles:
     scale: float = option(0.35, help="initial standard deviation of the most recent token's entries", low=0)
 
     def init(self, vocab: int, *, generator: Generator) -> State:
-        """Fresh state for token ids ``0 .. vocab``: random amplitude and phase per mode and dimension."""
+        """Return the initial state for token ids ``0 .. vocab``: random amplitudes and phases."""
         device = generator.device
 
         def noise(rows: int) -> Tensor:
@@ -73,13 +72,13 @@ class Poles:
         }
 
     def encode(self, state: State, contexts: Tensor) -> Tensor:
-        """Coordinates ``(B, n)`` of contexts ``(B, L)``, ``L >= reach``, in the embedding's dtype."""
+        """Return coordinates ``(B, n)`` of contexts ``(B, L)``, ``L >= reach``, in the embedding's dtype."""
         width = max(self.reach, contexts.shape[-1])
         table = kernel.impulse(*_complex(state), width)[:, None] * state["embedding"]
         return lookup(table.reshape(-1, self.n), contexts, width)
 
     def pullback(self, state: State, contexts: Tensor, dz: Tensor) -> State:
-        """Derivatives of ``sum(dz * encode(contexts))`` to the embedding and the coefficients."""
+        """Return derivatives of ``sum(dz * encode(contexts))`` with respect to embedding and coefficients."""
         poles, coeff = _complex(state)
         weights = kernel.impulse(poles, coeff, contexts.shape[1])
         dtable = scatter(contexts, dz, state["embedding"].shape[0])
@@ -91,15 +90,15 @@ class Poles:
         }
 
     def stream(self, state: State) -> State:
-        """As :func:`stream`."""
+        """Return the state of :func:`stream`."""
         return stream(_complex(state)[0], state["embedding"], self.reach)
 
     def scan(self, state: State, stream: State, tokens: Tensor) -> tuple[State, Tensor]:
-        """As :func:`scan`."""
+        """Read tokens as :func:`scan`."""
         return scan(*_complex(state), state["embedding"], stream, tokens)
 
     def _kernels(self) -> tuple[kernel.Kernel, kernel.Kernel]:
-        """The bank with random coefficients, and the power law."""
+        """Return the bank with random coefficients, and the power law."""
         rate = -math.log(self.decay)
         frequencies = [math.pi * (i + 0.5) / self.oscillations for i in range(self.oscillations)]
         bank = kernel.oscillation(1.0, frequencies, 0.0, rate)
@@ -111,7 +110,7 @@ class Poles:
 
 
 def _complex(state: State) -> tuple[Tensor, Tensor]:
-    """Poles ``(P,)`` and coefficients ``(P, n)``."""
+    """Return poles ``(P,)`` and coefficients ``(P, n)``."""
     return (
         torch.complex(state["poles_re"], state["poles_im"]),
         torch.complex(state["coeff_re"], state["coeff_im"]),
@@ -119,12 +118,12 @@ def _complex(state: State) -> tuple[Tensor, Tensor]:
 
 
 def stream(poles: Tensor, embedding: Tensor, reach: int) -> State:
-    """The complex ``modes (P, n)`` of a kernel after ``reach`` times the last row of ``embedding``.
+    """Return the complex ``modes (P, n)`` of a kernel after ``reach`` times the last row of ``embedding``.
 
     Raises
     ------
     UsageError
-        If a pole is not inside the unit circle, where the sum over all tokens has no bound.
+        If a pole is not inside the unit circle: the sum over all tokens would have no bound.
     """
     if not bool((poles.abs() < 1).all()):
         raise UsageError("encoder: a pole is not inside the unit circle")

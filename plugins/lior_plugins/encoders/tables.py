@@ -1,7 +1,7 @@
 """The sum of one table row per lag, and its adjoint, for encoders that look tokens up in a table.
 
-A table ``M (reach * (vocab + 1), n)`` holds the rows of lag 0 (the most recent
-token), then those of lag 1 and so on; ``z = Σ_l M_l[context_l]``.
+A table ``M (reach * (vocab + 1), n)`` holds the rows of lag 0 (the most recent token), then the rows of lag
+1 and so on. The sum is ``z = Σ_l M_l[context_l]``.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from lior.errors import UsageError
 
 
 def lookup(table: Tensor, contexts: Tensor, reach: int) -> Tensor:
-    """``Σ_l M_l[contexts[:, l]]``, shape ``(B, n)``.
+    """Return ``Σ_l M_l[contexts[:, l]]``, shape ``(B, n)``.
 
     Raises
     ------
     UsageError
-        If ``contexts`` is not of shape ``(B, reach)``, or the table is not of ``reach`` equal parts.
+        If ``contexts`` is not of shape ``(B, reach)``, or the table does not have ``reach`` equal parts.
     """
     if contexts.ndim != 2 or contexts.shape[1] != reach:
         raise UsageError(
@@ -33,12 +33,12 @@ def lookup(table: Tensor, contexts: Tensor, reach: int) -> Tensor:
 
 
 def scatter(contexts: Tensor, dz: Tensor, rows: int) -> Tensor:
-    """Derivatives of ``sum(dz * lookup)`` to the tables, ``(reach, rows, n)`` with ``rows = vocab + 1``.
+    """Return derivatives of ``sum(dz * lookup)`` with respect to the tables, ``(reach, rows, n)``, ``rows =
+    vocab + 1``.
 
-    One ``index_add_`` per lag reads ``dz`` in place; every form that first
-    writes a row per token (sort and segment sum, one-hot product, a sparse
-    matrix, embedding's own backward) takes 1.5 to 40 times as long. Deterministic
-    on the CPU, and on CUDA under ``torch.use_deterministic_algorithms``.
+    One ``index_add_`` per lag reads ``dz`` in place. Alternatives that first write a row per token take 1.5
+    to 40 times as long (sort and segment sum, one-hot product, a sparse matrix, embedding's own backward).
+    The result is deterministic on the CPU, and on CUDA under ``torch.use_deterministic_algorithms``.
     """
     reach = contexts.shape[1]
     tables = dz.new_zeros(reach, rows, dz.shape[1])

@@ -1,11 +1,9 @@
 """Metric from the data: axes of the covariance of the coordinates, scales that whiten them.
 
-With ``C = Q diag(σ²) Qᵀ`` and ``σ̄²`` the mean of ``σ²``, the scales are
-``λ_i = (σ̄² / (σ_i² + ε σ̄²))^whitening``: at whitening 1 the squared distance
-of Mahalanobis (1936) up to ``ε`` and an overall factor, at 0 the Euclidean
-one. The covariance is centred: distances see differences of coordinates only,
-and the covariance of a difference of two independent ones is ``2 C``,
-whatever their mean.
+With ``C = Q diag(σ²) Qᵀ`` and ``σ̄²`` the mean of ``σ²``, the scales are ``λ_i = (σ̄² / (σ_i² + ε
+σ̄²))^whitening``. Whitening 1 gives the squared distance of Mahalanobis (1936) up to ``ε`` and an overall
+factor, 0 the Euclidean one. The covariance is centred: distances depend on differences of coordinates only,
+and the covariance of a difference of two independent ones is ``2 C``, for any mean.
 
 Batches are merged by the pairwise update of Chan, Golub and LeVeque
 (*The American Statistician* 37, 1983), with the past weighted by ``decay``.
@@ -27,16 +25,16 @@ from lior.geometry.metric import SCALE_MAX, SCALE_MIN
 from lior.interfaces import MetricForm, State
 
 _EPS = 1 / SCALE_MAX
-"""Least relative variance ``ε``; this value puts an axis without variance at the largest scale."""
+"""Minimum relative variance ``ε``; this value puts an axis without variance at the largest scale."""
 
 
 @attrs.frozen(kw_only=True)
 class Derived:
-    """Rotation and scales from running statistics; only the overall scale is learned.
+    """A frame with rotation and scales from running statistics; only the overall scale is learned.
 
-    State: ``count`` (scalar, weight of the coordinates seen), ``mean (n,)``,
-    ``covariance (n, n)``, the rotation ``q (n, n)`` and ``log_lam (n,)``
-    derived from them, ``log_omega``, and ``u``, ``raw_d`` of rank 0.
+    State: ``count`` (a scalar, the weight of the coordinates seen), ``mean (n,)`` and ``covariance (n,
+    n)``. The rotation ``q (n, n)`` and ``log_lam (n,)`` are derived from them. Further entries are
+    ``log_omega``, and ``u``, ``raw_d`` of rank 0.
     """
 
     api_version: ClassVar[int] = 1
@@ -48,7 +46,7 @@ class Derived:
     )
 
     def init(self, n: int, *, generator: Generator) -> State:
-        """The Euclidean metric, nothing seen.
+        """Return the Euclidean metric, before any observation.
 
         Raises
         ------
@@ -68,9 +66,8 @@ class Derived:
     def observe(self, state: State, z: Tensor) -> State:
         """Merge a batch ``z (N, n)`` into the statistics and derive rotation and scales anew.
 
-        A batch that is empty, or whose moments are not finite in the state's
-        dtype, is left out. While the covariance is zero the rotation and the
-        scales stay as they were.
+        A batch that is empty, or whose moments are not finite in the state's dtype, is left out. While the
+        covariance is zero the rotation and the scales do not change.
 
         Raises
         ------
@@ -86,11 +83,11 @@ class Derived:
         return {**kept, **_axes(kept, self.whitening)}
 
     def form(self, state: State) -> MetricForm:
-        """The metric; ``q`` and ``λ`` are read from the state."""
+        """Return the metric; ``q`` and ``λ`` are read from the state."""
         return parametrise.form(state, state["q"])
 
     def pullback(self, state: State, dform: MetricForm) -> State:
-        """Derivative with respect to ``log_omega``; the statistics are not learned."""
+        """Return the derivative with respect to ``log_omega``; the statistics are not learned."""
         return {"log_omega": parametrise.pullback(state, dform)["log_omega"]}
 
     def project(self, state: State) -> State:
@@ -99,7 +96,7 @@ class Derived:
 
 
 def _merge(state: State, z: Tensor, decay: float) -> State:
-    """``count``, ``mean`` and ``covariance`` after a batch ``z (N, n)``; not finite for an empty one."""
+    """Return ``count``, ``mean`` and ``covariance`` after a batch ``z (N, n)``, not finite if empty."""
     past, batch = decay * state["count"], z.shape[0]
     mean = z.mean(0)
     centred = z - mean
@@ -114,7 +111,7 @@ def _merge(state: State, z: Tensor, decay: float) -> State:
 
 
 def _axes(state: State, whitening: float) -> State:
-    """``q`` and ``log_lam`` of the covariance, or those in ``state`` while that is zero.
+    """Return ``q`` and ``log_lam`` of the covariance, or the ones in ``state`` while that is zero.
 
     Equal variances leave their axes undetermined, but then the scales are
     equal too and the metric does not depend on the choice.
@@ -137,10 +134,9 @@ def _axes(state: State, whitening: float) -> State:
 
 
 def _orient(q: Tensor) -> Tensor:
-    """Orthogonal ``q`` with each column's largest entry positive, then of determinant +1.
+    """Return orthogonal ``q`` with each column's largest entry positive, then of determinant +1.
 
-    The last column, that of the least variance, is turned where the
-    determinant asks for it.
+    The last column, which has the least variance, is negated if the determinant requires it.
     """
     peak = q.gather(0, q.abs().argmax(0, keepdim=True))
     q = q * torch.where(peak < 0, -1.0, 1.0)

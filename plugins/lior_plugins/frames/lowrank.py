@@ -14,7 +14,7 @@ from lior.interfaces import MetricForm, State
 
 @attrs.frozen(kw_only=True)
 class LowRank:
-    """A scale for every axis, and ``rank`` learned directions that add to the distance.
+    """A frame with a scale for every axis, and ``rank`` learned directions that add to the distance.
 
     State: the entries of :mod:`lior.geometry.parametrise`. There are no
     statistics.
@@ -26,7 +26,7 @@ class LowRank:
     rank: int = option(4, help="number of learned directions besides the axes", low=0)
 
     def init(self, n: int, *, generator: Generator) -> State:
-        """All scales 1, random directions of weight 0.1.
+        """Return scales 1, and random directions of weight 0.1.
 
         Raises
         ------
@@ -36,15 +36,15 @@ class LowRank:
         return parametrise.init(n, rank=self.rank, generator=generator)
 
     def observe(self, state: State, z: Tensor) -> State:
-        """``state``: nothing is counted."""
+        """Return ``state`` unchanged: there are no statistics."""
         return state
 
     def form(self, state: State) -> MetricForm:
-        """The metric, with ``q = None``."""
+        """Return the metric, with ``q = None``."""
         return parametrise.form(state)
 
     def pullback(self, state: State, dform: MetricForm) -> State:
-        """Derivatives with respect to the learned entries, given those with respect to the form."""
+        """Return derivatives with respect to the learned entries, given those with respect to the form."""
         return parametrise.pullback(state, dform)
 
     def project(self, state: State) -> State:

@@ -14,7 +14,7 @@ from lior.geometry import parametrise, rotor
 from lior.interfaces import MetricForm, State
 
 _SPREAD = 0.1
-"""Initial spread of ``log λ``. With all ``λ`` equal the metric is isotropic: no angle would matter."""
+"""Initial spread of ``log λ``. With equal ``λ`` the metric is isotropic: no angle matters."""
 _TURN = 0.1
 """Initial turn of a coordinate through all layers, in radians."""
 
@@ -35,7 +35,7 @@ class Rotor:
     rank: int = option(0, help="number of learned directions besides the rotated axes", low=0)
 
     def init(self, n: int, *, generator: Generator) -> State:
-        """Small random angles, and scales that differ, so that no gradient is 0 by symmetry.
+        """Return small random angles, and scales that differ, so that no gradient is 0 by symmetry.
 
         Raises
         ------
@@ -48,16 +48,16 @@ class Rotor:
         return {"theta": theta * (_TURN / math.sqrt(layers)), **scales}
 
     def observe(self, state: State, z: Tensor) -> State:
-        """``state``: nothing is counted."""
+        """Return ``state`` unchanged: there are no statistics."""
         return state
 
     def form(self, state: State) -> MetricForm:
-        """The metric; ``q`` is built in ``O(layers n²)``."""
+        """Return the metric; ``q`` is built in ``O(layers n²)``."""
         theta, n = state["theta"], state["log_lam"].shape[0]
         return parametrise.form(state, rotor.matrix(theta, _planes(state), n))
 
     def pullback(self, state: State, dform: MetricForm) -> State:
-        """Derivatives with respect to the learned entries, given those with respect to the form."""
+        """Return derivatives with respect to the learned entries, given those with respect to the form."""
         assert dform.q is not None, "the form of this frame has a rotation, so its derivative has one"
         dtheta = rotor.pullback(state["theta"], _planes(state), dform.q)
         return {"theta": dtheta, **parametrise.pullback(state, dform)}

@@ -1,8 +1,8 @@
 """``exact``: every stored position, read by a softmax over the whole memory or the cells near the query.
 
-The whole memory is read in blocks with a running maximum, so no ``queries × items`` matrix ever exists. With
-``probes`` a read visits that many cells of an inverted list only, which is fast enough for a memory of every
-position of a text.
+The whole memory is read in blocks with a running maximum, so no ``queries × items`` matrix ever exists.
+With ``probes`` a read visits only that many cells of an inverted list, which is fast enough for a memory of
+every position of a text.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from lior_plugins.memories.items import ItemMemory, ItemStore, normalise, raise_
 _BLOCK_ELEMENTS = {"cpu": 1 << 20, "cuda": 1 << 26}
 _QUERY_ROWS = 256
 _TILE = 32
-"""Items of one token that are added up together."""
+"""Number of items of one token that are added up together."""
 
 
 @attrs.define(kw_only=True)
@@ -66,7 +66,7 @@ class Exact(ItemMemory):
 
     def _indexed(self, store: ItemStore, scorer: Scorer) -> CellIndex:
         if self._cells is None:
-            # A fixed seed: the same items give the same cells, in whatever order they were written.
+            # A fixed seed: the same items give the same cells, for any order of writing.
             generator, numbers = Generator(store.z.device).manual_seed(0), torch.arange(len(store.z))
             numbers = numbers.to(store.z.device)
             with threads(store.z.numel()):
@@ -74,7 +74,8 @@ class Exact(ItemMemory):
         return self._cells
 
     def _whole(self, z: Tensor, tiles: _Tiles, column: Tensor, alphabet: int, scorer: Scorer) -> Tensor:
-        """Distributions of a few queries from all items; ``column`` of each tile, ``alphabet`` for none."""
+        """Return distributions of a few queries from all items; ``column`` of each tile is ``alphabet`` for
+        none."""
         queries = scorer.features(z, query=True)
         hits = z.new_zeros(len(self.inverse_temperatures), len(z), alphabet + 1)
         top = z.new_full((len(z), 1), -torch.inf)
@@ -92,7 +93,7 @@ class Exact(ItemMemory):
         return normalise(hits[..., :alphabet]).transpose(0, 1)
 
     def _near(self, z: Tensor, alphabet: Tensor, store: ItemStore, scorer: Scorer) -> Tensor:
-        """Distributions of queries from the items of the nearest cells."""
+        """Return distributions of queries from the items of the nearest cells."""
         cells = self._indexed(store, scorer)
         hits = z.new_zeros(len(self.inverse_temperatures), len(z), len(alphabet))
         top = z.new_full((len(z), 1), -torch.inf)
@@ -114,23 +115,23 @@ class Exact(ItemMemory):
 
 
 class _Tiles(NamedTuple):
-    """All items, every :data:`_TILE` of them with the same token; what is left of a tile counts nothing.
+    """All items, in tiles of :data:`_TILE` with the same token; unused entries of a tile count nothing.
 
-    Sums over a token are sums over tiles, in one operation for all tokens, and nothing has to be fetched from
-    the device to read.
+    Sums over a token are sums over tiles, in one operation for all tokens, and a read does not wait for the
+    device.
     """
 
     items: Features
     counts: Tensor
-    """Added to a score: 0, or ``-inf`` where no item is, ``(M * _TILE,)``."""
+    """Added to a score: 0, or ``-inf`` without an item, ``(M * _TILE,)``."""
     token: Tensor
-    """Of each tile, int64 ``(M,)``."""
+    """Token of each tile, int64 ``(M,)``."""
     place: Tensor
-    """Of each item, int64 ``(N,)``."""
+    """Place of each item among the tiles, int64 ``(N,)``."""
 
     @classmethod
     def build(cls, store: ItemStore, scorer: Scorer) -> _Tiles:
-        """Tiles of a store, whose items are in the order of their tokens; waits for the device."""
+        """Build the tiles of a store, whose items are in the order of their tokens; waits for the device."""
         token, count = torch.unique_consecutive(store.token, return_counts=True)
         tiles = (count + _TILE - 1) // _TILE
         ahead = (tiles * _TILE - count).cumsum(0) - (tiles * _TILE - count)

@@ -1,8 +1,8 @@
 """``faiss``: large memories on the CPU, read at the nearest items that an index finds.
 
-Faiss (M. Douze et al., 2024) proposes items by an inverted list over the scorer's features; the scorer then
-weighs them, and a read is one softmax over these neighbours. Items that are near in features have a low cost
-if the product is a distance; with other products the neighbours are only a guess.
+Faiss (M. Douze et al., 2024) proposes items by an inverted list over the scorer's features. The scorer then
+weighs them, and a read is one softmax over these neighbours. Items with near features have a low cost if
+the product is a distance; with other products the neighbours are only a guess.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Faiss(ItemMemory):
     Raises
     ------
     UsageError
-        Where faiss is not installed.
+        If faiss is not installed.
     """
 
     api_version: ClassVar[int] = 1
@@ -76,7 +76,7 @@ class Faiss(ItemMemory):
         faiss, points = _module(), f.cpu().numpy()
         count = min(self.lists or max(math.isqrt(len(points)) // 2, 1), len(points))
         index = faiss.IndexIVFFlat(faiss.IndexFlatL2(points.shape[1]), points.shape[1], count)
-        index.cp.min_points_per_centroid = 1  # no warning on the standard error
+        index.cp.min_points_per_centroid = 1  # no warning on standard error
         index.cp.max_points_per_centroid = _POINTS_PER_LIST
         index.train(points)
         index.add(points)
@@ -84,7 +84,7 @@ class Faiss(ItemMemory):
         return index
 
     def _near(self, z: Tensor, column: Tensor, size: int, items: Features, scorer: Scorer) -> Tensor:
-        """Distributions of a few queries from the neighbours of each."""
+        """Return distributions of a few queries from the neighbours of each."""
         queries = scorer.features(z, query=True)
         count = min(self.neighbours, len(column))
         found = torch.from_numpy(self._index.search(queries.f.cpu().numpy(), count)[1]).to(z.device)

@@ -1,8 +1,8 @@
 """Common base of the memories of items: storage, a capacity, and evidence at several temperatures.
 
-A memory over its capacity keeps the items of lowest priority. The priority is a hash of the item's place, so
-they are a uniform sample that does not depend on the order of writing (bottom-k sampling, E. Cohen and
-H. Kaplan, 2007).
+A memory over its capacity keeps the items of lowest priority. The priority is a hash of the item's place.
+So the items are a uniform sample that does not depend on the order of writing (bottom-k sampling, E. Cohen
+and H. Kaplan, 2007).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from lior.tensors import Expected, check
 
 _CONFIDENCE_BINS = 8
 _LISTED = 256
-"""Most places that a trace names for a token and an expert: those of the largest weight."""
+"""Maximum number of places, of the largest weight, that a trace names for a token and an expert."""
 
 
 class ItemStore(NamedTuple):
@@ -37,7 +37,7 @@ class ItemStore(NamedTuple):
     offset: Tensor
 
     def at(self, index: Tensor) -> ItemStore:
-        """Some of the items."""
+        """Return some of the items."""
         return ItemStore(*(t[index] for t in self))
 
     @property
@@ -50,7 +50,7 @@ class ItemStore(NamedTuple):
 class ItemMemory(abc.ABC):
     """A :class:`~lior.interfaces.MemoryBackend` without the search for items.
 
-    A subclass sets ``name`` and ``api_version`` and has the three abstract methods.
+    A subclass sets ``name`` and ``api_version`` and defines the three abstract methods.
     """
 
     name: ClassVar[str]
@@ -74,16 +74,16 @@ class ItemMemory(abc.ABC):
 
     @property
     def context(self) -> int:
-        """No tokens: coordinates stand for the context."""
+        """Number of tokens needed: none, since coordinates represent the context."""
         return 0
 
     @property
     def experts(self) -> tuple[str, ...]:
-        """One expert for each inverse temperature."""
+        """Names of the experts, one for each inverse temperature."""
         return tuple(f"retrieval ×{s:g}" for s in self.inverse_temperatures)
 
     def gate_sizes(self, alphabet: int) -> tuple[int, ...]:
-        """Bins of the largest probability of the first expert."""
+        """Return the number of bins of the first expert's largest probability."""
         return (_CONFIDENCE_BINS,)
 
     # --- writing ---
@@ -123,7 +123,7 @@ class ItemMemory(abc.ABC):
         self._pending = []
 
     def rewrite(self, items: Iterable[Items]) -> None:
-        """Replace all items by ``items``, including those that were dropped for the capacity before."""
+        """Replace all items by ``items``, including items that were dropped for the capacity before."""
         self._store, self._pending = None, []
         self._changed()
         for piece in items:
@@ -149,7 +149,7 @@ class ItemMemory(abc.ABC):
         self._changed()
 
     def read(self, query: Query, alphabet: Tensor) -> Evidence:
-        """One distribution for each inverse temperature, and one gate.
+        """Return one distribution for each inverse temperature, and one gate.
 
         Raises
         ------
@@ -170,7 +170,7 @@ class ItemMemory(abc.ABC):
         return Evidence(p.log_(), (gate,))
 
     def trace(self, query: Query, tokens: Tensor, alphabet: Tensor) -> Trace:
-        """The items with the token, each with its share of the weight.
+        """Return the items with the token, each with its share of the weight.
 
         Raises
         ------
@@ -203,20 +203,20 @@ class ItemMemory(abc.ABC):
 
     @abc.abstractmethod
     def _weighed(self, z: Tensor, store: ItemStore, scorer: Scorer) -> tuple[Tensor, Tensor]:
-        """Indices and scores ``(K,)`` of the items that a read of one query ``z (1, n)`` weighs."""
+        """Return indices and scores ``(K,)`` of the items that a read of one query ``z (1, n)`` weighs."""
 
     @abc.abstractmethod
     def _distributions(self, z: Tensor, alphabet: Tensor, store: ItemStore, scorer: Scorer) -> Tensor:
-        """Distributions ``(B, E, A)`` of queries ``z (B, n)``; ``store`` is not empty."""
+        """Return distributions ``(B, E, A)`` of queries ``z (B, n)``; ``store`` is not empty."""
 
     @abc.abstractmethod
     def _changed(self) -> None:
-        """Drop caches: the items or the scorer have changed."""
+        """Drop caches after a change of the items or the scorer."""
 
     # --- state ---
 
     def snapshot(self) -> State:
-        """The items in the order of their places; no entries if the memory is empty."""
+        """Return the items in the order of their places; no entries if the memory is empty."""
         if self._store is None or not len(self._store.token):
             return {}
         store = self._store.at(self._store.place.argsort())
@@ -228,7 +228,7 @@ class ItemMemory(abc.ABC):
         Raises
         ------
         UsageError
-            When it is not a snapshot of such a memory, which then stays as it was.
+            When it is not a snapshot of such a memory, which is then unchanged.
         """
         if snapshot:
             count = len(snapshot["token"]) if "token" in snapshot else 0
@@ -244,11 +244,11 @@ class ItemMemory(abc.ABC):
 
 
 def normalise(hits: Tensor) -> Tensor:
-    """``hits (..., A)`` with sum 1 in each row; uniform where a row is 0."""
+    """Scale ``hits (..., A)`` to sum 1 in each row; a row of zeros becomes uniform."""
     total = hits.sum(-1, keepdim=True)
     return torch.where(total > 0, hits / total.clamp(min=1e-30), 1.0 / hits.shape[-1])
 
 
 def raise_to(weights: Tensor, power: float) -> Tensor:
-    """``weights ** power``, fast for common powers."""
+    """Return ``weights ** power``, fast for common powers."""
     return weights if power == 1 else weights.square() if power == 2 else weights**power

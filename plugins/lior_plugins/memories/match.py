@@ -1,7 +1,7 @@
 """``match``: predicts the tokens that followed the longest matches of the context in the written text.
 
-Counts need a context several times before they trust it; a match of twenty tokens is trusted at once. So this
-memory quotes: it continues a sentence that was written a single time, and names its place as the source.
+Counts need a context several times before they trust it; a match of twenty tokens is trusted at once. So
+this memory quotes: it continues a sentence that was written once, and names its place as the source.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _TRUST = (
 )
 """Weight of the expert at these lengths, by agreement, times the option."""
 _AGREE = 3
-"""One place, several with the same next token, several with others."""
+"""Number of agreements: one place, several with the same next token, several with others."""
 
 
 @attrs.define(kw_only=True)
@@ -43,15 +43,15 @@ class Match(JournalMemory):
 
     name: ClassVar[str] = "match"
 
-    shortest: int = option(6, help="tokens that a match has at least", low=1, high=64)
-    longest: int = option(32, help="tokens that are compared at most", low=1, high=1024)
-    candidates: int = option(32, help="places that a read compares at most, the latest first", low=1)
+    shortest: int = option(6, help="minimum tokens of a match", low=1, high=64)
+    longest: int = option(32, help="maximum tokens that are compared", low=1, high=1024)
+    candidates: int = option(32, help="maximum places that a read compares, the latest first", low=1)
     smoothing: float = option(0.02, help="share of the uniform distribution", low=1e-6, high=0.5)
 
     weight: float = option(1.0, help="weight of a long match before anything is learned", low=0.0, high=10.0)
 
     _chains: HashChains | None = attrs.field(default=None, init=False, repr=False, eq=False)
-    """``None`` when it must be made anew from the journal."""
+    """``None`` if it must be rebuilt from the journal."""
 
     def __attrs_post_init__(self) -> None:
         if self.shortest > self.longest:
@@ -59,26 +59,26 @@ class Match(JournalMemory):
 
     @property
     def context(self) -> int:
-        """Tokens that are compared at most."""
+        """Maximum number of tokens that are compared."""
         return self.longest
 
     @property
     def experts(self) -> tuple[str, ...]:
-        """One."""
+        """Names of the experts: one."""
         return ("longest match",)
 
     def gate_sizes(self, alphabet: int) -> tuple[int, ...]:
-        """Length of the match × agreement of its places."""
+        """Return the number of gate values: match lengths × agreements of places."""
         return (len(_LENGTHS) * _AGREE + 1,)
 
     def trust(self, alphabet: int) -> tuple[Tensor, ...]:
-        """More for a longer match: most texts have none long enough to learn this from."""
+        """Return more weight for a longer match: most texts have none long enough to learn this from."""
         return (torch.cat([torch.zeros(1), self.weight * torch.tensor(_TRUST).flatten()])[:, None],)
 
     # --- writing ---
 
     def commit(self) -> None:
-        """Add the pending items to the text; the index is made anew if they do not come last."""
+        """Add the pending items to the text; the index is rebuilt if they do not come last."""
         pending, self._pending = self._pending, []
         for span in pending:
             continues = self._journal.continues(span)
@@ -106,13 +106,13 @@ class Match(JournalMemory):
         return self._chains
 
     def _renew(self) -> None:
-        """The index is made anew at the next read."""
+        """Rebuild the index at the next read."""
         self._chains = None
 
     # --- reading ---
 
     def read(self, query: Query, alphabet: Tensor) -> Evidence:
-        """The share of each token among the places with the longest match."""
+        """Return the share of each token among the places with the longest match."""
         places, lengths = self._matches(query)
         tokens = torch.from_numpy(self._chained().tokens[places].astype(np.int64))
         column = torch.searchsorted(alphabet.cpu(), tokens).clamp(max=len(alphabet) - 1)
@@ -128,7 +128,7 @@ class Match(JournalMemory):
         return Evidence(p.log_()[:, None].to(alphabet.device), (gate.to(alphabet.device),))
 
     def trace(self, query: Query, tokens: Tensor, alphabet: Tensor) -> Trace:
-        """The places with the longest match where the token stands; each has the same share."""
+        """Return the places with the longest match that have the token; each has the same share."""
         places, _ = self._matches(query)
         found = torch.from_numpy(self._chained().tokens[places].astype(np.int64))
         same = torch.from_numpy(places > 0) & (found == tokens.cpu()[:, None])
@@ -141,7 +141,7 @@ class Match(JournalMemory):
         return Trace(row, torch.zeros_like(row), document, offset, share, stored[:, None])
 
     def _standing(self, places: np.ndarray) -> tuple[Tensor, Tensor]:
-        """Document and offset of places in the chains, which are laid out span by span."""
+        """Return document and offset of places in the chains, which are laid out span by span."""
         begins = np.cumsum([1, *(len(p.tokens) + 1 for p in self._journal.spans)])
         which = np.searchsorted(begins, places, side="right") - 1
         return self._journal.locate(which, places - begins[which] - 1)

@@ -1,9 +1,10 @@
 """``sdm``: sparse distributed memory with selected-coordinate addresses and a mixture of its own.
 
 Every address pattern selects one hard location for a context; a location holds token counters (P. Kanerva,
-*Sparse Distributed Memory*, 1988; patterns after Jaeckel). A read looks at one location per pattern, ``O(S)``
-whatever the memory's size, and mixes them into one distribution; the mixture learns while the memory is
-written (:mod:`lior.counting.mixture`). It counts on the CPU; evidence is returned on the device of the model.
+*Sparse Distributed Memory*, 1988; patterns after Jaeckel). A read looks at one location per pattern,
+``O(S)`` for any size of the memory, and mixes them into one distribution. The mixture learns while the
+memory is written (:mod:`lior.counting.mixture`). It counts on the CPU; evidence is returned on the device
+of the model.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ class Sdm(JournalMemory):
     joint: tuple[str, ...] = option(JOINTS, help="groups of six patterns whose states are looked up together")
     gates: tuple[str, ...] = option(
         ("longest", "previous", "words", "position", "layout", "pair", "expected", "always"),
-        help="what selects the mixture's weights; cell is that of the geometry",
+        help="selectors of the mixture's weights; cell is the geometry's cell",
     )
     cells: int = option(64, help="values of the gate cell; a geometry with more cells shares them", low=1)
     base_order: int = option(3, help="nested context under the further patterns", low=0)
@@ -73,7 +74,7 @@ class Sdm(JournalMemory):
     window: int = option(4, help="tokens read before they are learned", low=1, high=64)
     counts: str = option(
         "sequence",
-        help="what is stored: by a walk through the text, or from totals, which are faster and use all cores",
+        help="counting method: sequence walks through the text; totals is faster and uses all cores",
         choices=("sequence", "totals"),
     )
     budget: int = option(0, help="bytes for locations and counters; 0 is no limit", low=0)
@@ -87,9 +88,9 @@ class Sdm(JournalMemory):
 
     _engine: Engine = attrs.field(init=False, repr=False, eq=False)
     _settled: int = attrs.field(default=0, init=False, repr=False, eq=False)
-    """How many tokens, the first of the journal, were counted from totals."""
+    """Number of the journal's first tokens that were counted from totals."""
     _until: tuple[int, int] | None = attrs.field(default=None, init=False, repr=False, eq=False)
-    """Document and place where the text of the training ended; None before one did."""
+    """Document and place at the end of the training's text; None before a training ended."""
     _learned: dict[str, Weights] = attrs.field(factory=dict, init=False, repr=False, eq=False)
     """Weights by mode, see ``_MODES``."""
 
@@ -121,17 +122,17 @@ class Sdm(JournalMemory):
 
     @property
     def needs_geometry(self) -> bool:
-        """Whether one of the gates is the geometry's."""
+        """Whether one of the gates uses the geometry."""
         return "cell" in self.gates
 
     @property
     def context(self) -> int:
-        """Tokens before a position that its addresses depend on."""
+        """Number of tokens before a position that its addresses depend on."""
         return REACH
 
     @property
     def experts(self) -> tuple[str, ...]:
-        """One: the mixture of all patterns."""
+        """Names of the experts: one, the mixture of all patterns."""
         return ("counts",)
 
     @property
@@ -144,11 +145,11 @@ class Sdm(JournalMemory):
         return self.counts == "totals"
 
     def gate_sizes(self, alphabet: int) -> tuple[int, ...]:
-        """Confidence of the mixture × the weight set that serves."""
+        """Return the number of gate values: confidence of the mixture × its weight set."""
         return (2 * SURE_BINS,)
 
     def prepare(self) -> None:
-        """Start to compile the functions of the engine, unless they are on the disk."""
+        """Start to compile the functions of the engine, unless the cache has them."""
         compiled.begin()
 
     # --- writing ---
@@ -169,7 +170,7 @@ class Sdm(JournalMemory):
 
     @property
     def _to_settle(self) -> int:
-        """How many of the journal's tokens are to be counted from totals; the rest in their sequence."""
+        """Number of the journal's tokens to count from totals; the rest are counted in sequence."""
         if not self.whole:
             return 0
         if self._until is None:
@@ -178,9 +179,9 @@ class Sdm(JournalMemory):
         return tokens if tokens <= batch_counting.MOST else 0
 
     def settle(self) -> None:
-        """Count the pending items; with ``counts = totals`` all items from totals, and no later ones.
+        """Count the pending items; with ``counts = totals`` count all items from totals, and no later ones.
 
-        Later is what stands behind them in the order of the documents.
+        Later items come after them in the order of the documents.
         """
         if self.whole:
             self._until = max([self._journal.end, *((each.document, each.end) for each in self._pending)])
@@ -189,7 +190,7 @@ class Sdm(JournalMemory):
             self._renew()
 
     def _renew(self) -> None:
-        """Count the whole journal again; counters that were there before keep their learned logits."""
+        """Count the whole journal again; existing counters keep their learned logits."""
         before = self._engine.store
         self._engine.clear()
         self._settled = self._to_settle
@@ -202,7 +203,7 @@ class Sdm(JournalMemory):
             self._engine.load(locations.inherit(self._engine.store, before), self._engine.clock)
 
     def _settle(self, spans: Sequence[StoredSpan]) -> None:
-        """Let the memory be what the totals of ``spans`` give."""
+        """Replace the memory by the totals of ``spans``."""
         segments = [span.segment() for span in spans]
         store = batch_counting.build(
             segments, self._engine.plan, self._address_patterns, threads=all_threads()
@@ -214,15 +215,15 @@ class Sdm(JournalMemory):
     # --- reading and learning ---
 
     def read(self, query: Query, alphabet: Tensor) -> Evidence:
-        """The mixture's distribution."""
+        """Return the mixture's distribution."""
         return self._read(query, alphabet, self._read_mode(), ahead=AHEAD)
 
     def _read_mode(self) -> str:
-        """The mode whose weights a read uses."""
+        """Return the mode whose weights a read uses."""
         return next(mode for mode in reversed(_MODES) if mode in self._learned)
 
     def peek(self, query: Query, alphabet: Tensor, *, ahead: int) -> Evidence:
-        """What :meth:`partial_fit` with ``write`` would return for place ``ahead`` of its window."""
+        """Return the result of :meth:`partial_fit` with ``write`` for place ``ahead`` of its window."""
         return self._read(query, alphabet, "online", ahead=ahead)
 
     def _read(self, query: Query, alphabet: Tensor, mode: str, *, ahead: int) -> Evidence:
@@ -241,12 +242,12 @@ class Sdm(JournalMemory):
         return _evidence([found], alphabet)
 
     def cursor(self, cells: CellTable | None) -> Cursor:
-        """The beginning of a text, to be followed token by token."""
+        """Return a cursor at the beginning of a text, to follow it token by token."""
         table = cells and Cells(*(part.cpu().double().numpy() for part in cells))
         return self._engine.cursor(table or NO_CELLS, self.cells)
 
     def read_at(self, cursors: Sequence[Cursor], alphabet: Tensor, cell: Tensor | None) -> Evidence:
-        """What :meth:`read` gives behind each of ``cursors``; ``cell (B,)`` as in a query."""
+        """Return the evidence after each of ``cursors``, as :meth:`read`; ``cell (B,)`` as in a query."""
         self._widen(alphabet)
         sets = self._weight_sets(self._read_mode())
         found = self._engine.read_at(
@@ -257,9 +258,9 @@ class Sdm(JournalMemory):
     def coding(
         self, cursor: Cursor, alphabet: Tensor, *, progress: float, rows: int, others: Ints, unseen: float
     ) -> Coding:
-        """As :meth:`partial_fit` with ``write``, of a chunk of at most ``rows`` tokens that it codes.
+        """Learn, as :meth:`partial_fit` with ``write``, a chunk of at most ``rows`` tokens while coding it.
 
-        ``others`` are the tokens outside of the alphabet, ``unseen`` the probability of them all. The chunk
+        ``others`` are the tokens outside of the alphabet, ``unseen`` is their total probability. The chunk
         ends with :meth:`coded`.
         """
         self._widen(alphabet)
@@ -274,14 +275,15 @@ class Sdm(JournalMemory):
         self._engine.advance(len(items.text.tokens) - items.start)
 
     def draw(self, cursor: Cursor, alphabet: Tensor, race: Race, thread: int) -> list[int]:
-        """Draw the tokens behind ``cursor``, which moves on, one for each row of ``race.noise``."""
+        """Draw the tokens after ``cursor``, which moves on, one for each row of ``race.noise``."""
         self._widen(alphabet)
         sets = self._weight_sets(self._read_mode())
         known = alphabet.cpu().numpy()
         return sampling.draw(self._engine, cursor, known, sets, race, ahead=AHEAD, thread=thread)
 
     def trace(self, query: Query, tokens: Tensor, alphabet: Tensor) -> Trace:
-        """The places that wrote the counters in favour of the token; see :mod:`lior.counting.tracing`."""
+        """Return the places that wrote the counters in favour of the token; see
+        :mod:`lior.counting.tracing`."""
         self._widen(alphabet)
         sets = self._weight_sets(self._read_mode())
         text, depth, places, targets, known = (
@@ -306,8 +308,9 @@ class Sdm(JournalMemory):
     def partial_fit(self, items: Items, alphabet: Tensor, *, progress: float, write: bool) -> Evidence:
         """Predict ``items``, each window before it is learned.
 
-        With ``write`` the items are written and the online numbers learn; without it the memory stands still
-        and the static numbers learn; from text with errors, the numbers for reads after unseen contexts.
+        With ``write`` the items are written and the parameters for online reading are learned. Without it
+        the memory does not change and the static parameters are learned; from text with errors, the
+        parameters for reads after unseen contexts.
         """
         if write and items.kept is not None:
             raise UsageError("items with errors are not to be written")
@@ -334,7 +337,7 @@ class Sdm(JournalMemory):
         return _evidence(found, alphabet)
 
     def trial(self, *, geometry: bool) -> Sdm:
-        """A memory of the same counters, with copies of what was learned."""
+        """Return a memory of the same counters, with copies of the learned parameters."""
         other = copy.copy(self)
         other._engine = copy.copy(self._engine)
         other._learned = {mode: _copy(learned) for mode, learned in self._learned.items()}
@@ -346,7 +349,7 @@ class Sdm(JournalMemory):
         return other
 
     def _weight_sets(self, mode: str) -> WeightSets:
-        """The two weight sets of a mode; new ones begin as copies of those of the mode before."""
+        """Return the two weight sets of a mode; new ones begin as copies of the previous mode's."""
         for before, name in itertools.pairwise(_MODES[: _MODES.index(mode) + 1]):
             if name not in self._learned:
                 self._learned[name] = _copy(self._learned[before])
@@ -373,7 +376,7 @@ class Sdm(JournalMemory):
     # --- state ---
 
     def snapshot(self) -> State:
-        """Journal, counters in canonical order, and what was learned."""
+        """Return journal, counters in canonical order, and learned parameters."""
         packed = self._engine.packed()
         state = self._journal.snapshot() | {"clock": torch.tensor(self._engine.clock)}
         if self.whole:
@@ -389,7 +392,7 @@ class Sdm(JournalMemory):
         Raises
         ------
         UsageError
-            When it is no snapshot of a memory with these options; the memory is left as it was.
+            When it is no snapshot of a memory with these options; the memory is then unchanged.
         """
         check(snapshot, SNAPSHOT, of="memory sdm")
         learned = weights_in(snapshot, self._engine.plan)
@@ -406,9 +409,9 @@ class Sdm(JournalMemory):
 _MODES = ("online", "static", "unseen")
 """Modes with weights of their own: writing, reading a fixed memory, reading after unseen contexts."""
 LONG = 4096
-"""Least tokens that are fitted as a long text, of one or several documents; online it is fewer at once."""
+"""Minimum tokens that are fitted as a long text, of one or several documents; online it is fewer at once."""
 _VOCAB = 256
-"""Tokens that the learned tables hold at first."""
+"""Initial number of tokens in the learned tables."""
 
 
 def _evidence(found: Sequence[Prediction], alphabet: Tensor) -> Evidence:

@@ -68,7 +68,7 @@ def check_options(sdm: Any, address_patterns: Sequence[str]) -> None:
     Raises
     ------
     UsageError
-        Naming the option, its value and what is allowed.
+        With the option's name, its value and the allowed values.
     """
     if not sdm.orders or sdm.orders[0] != 0 or sorted(set(sdm.orders)) != list(sdm.orders):
         raise UsageError(f"orders = {list(sdm.orders)}: allowed are ascending lengths from 0")
@@ -93,16 +93,16 @@ def check_options(sdm: Any, address_patterns: Sequence[str]) -> None:
 
 
 NOT_SETTLED = (-1, -1)
-"""Where the text of a training ends that there was not."""
+"""Mark for the end of a training's text if there was no training."""
 
 
 def settle_in(snapshot: State) -> tuple[int, tuple[int, int] | None]:
-    """How many tokens of a snapshot were counted from totals, and where the text of a training ended.
+    """Return the number of a snapshot's tokens counted from totals, and the end of the training's text.
 
     Raises
     ------
     UsageError
-        When it is no number of its tokens.
+        When it is not a valid number of its tokens.
     """
     if (noted := snapshot.get("settled")) is None:
         return 0, None
@@ -114,12 +114,12 @@ def settle_in(snapshot: State) -> tuple[int, tuple[int, int] | None]:
 
 
 def weights_in(snapshot: State, plan: Plan) -> dict[str, Weights]:
-    """The weights of a snapshot, by mode.
+    """Return the weights of a snapshot, by mode.
 
     Raises
     ------
     UsageError
-        When their shapes or types are not those of a memory with this ``plan``.
+        When their shapes or types do not belong to a memory with this ``plan``.
     """
     modes = {name.split(".")[0] for name in snapshot if "." in name}
     found = {}

@@ -1,4 +1,4 @@
-"""The lift of the products that live in the metric's own space: none."""
+"""The identity as lift, for products in the metric's own space."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from lior.interfaces import State
 
 
 class IdentityLift:
-    """Part of a product whose features are the mapped coordinates and that learns nothing."""
+    """A part of products whose features are the mapped coordinates, without learned parameters."""
 
     learned: ClassVar[tuple[str, ...]] = ()
 
     def init(self, m: int, *, generator: Generator) -> State:
-        """An empty state."""
+        """Return an empty state."""
         return {}
 
     def lift(self, params: State, y: Tensor, *, query: bool) -> Tensor:
-        """``y`` itself."""
+        """Return ``y`` itself."""
         return y
 
     def lift_pullback(self, params: State, y: Tensor, df: Tensor, *, query: bool) -> tuple[State, Tensor]:
-        """No derivatives of parameters, and ``df`` itself."""
+        """Return no derivatives of parameters, and ``df`` itself."""
         return {}, df
 
     def project(self, state: State) -> State:
-        """``state``."""
+        """Return ``state`` unchanged."""
         return state

@@ -14,10 +14,9 @@ it multiplies basis spinor ``b`` by ``exp(−(i/2) Σ_k θ_k z_k(b))`` with
 changes its sign. (P. Lounesto, *Clifford Algebras and Spinors*, 2nd ed., chapters 3
 and 17; P. Jordan and E. Wigner, *Z. Phys.* 47 (1928) 631.)
 
-Item features are therefore ``y`` times a second real matrix, and a lift is one
-matmul. The features ``[Re ψ, Im ψ]`` have the dot products ``Re⟨ψ_q|S ψ_k⟩``. Because
-of ``S`` the cost is not symmetric in query and item; with ``S = 1`` it would be the
-distance after one more linear map.
+Item features are therefore ``y`` times a second real matrix, and a lift is one matmul. The features ``[Re
+ψ, Im ψ]`` have the dot products ``Re⟨ψ_q|S ψ_k⟩``. Because of ``S`` the cost is not symmetric in query and
+item; with ``S = 1`` it would be the distance after one more linear map.
 """
 
 from __future__ import annotations
@@ -51,7 +50,8 @@ class Spinor:
     eps: float = option(1e-2, help="added to the squared distance", low=1e-12)
 
     def init(self, m: int, *, generator: Generator) -> State:
-        """Random isometry ``W``, or projection for ``m > 2d``, that keeps squared lengths on average.
+        """Return a random isometry ``W``, or projection for ``m > 2d``, that preserves squared lengths on
+        average.
 
         Raises
         ------
@@ -69,11 +69,11 @@ class Spinor:
         return {"w_real": w_real.clone(), "w_imag": w_imag.clone(), "theta": theta}
 
     def lift(self, params: State, y: Tensor, *, query: bool) -> Tensor:
-        """Features ``[Re ψ, Im ψ]`` of ``y (..., m)``, ``ψ`` turned by ``S`` for items; ``(..., 2d)``."""
+        """Return features ``[Re ψ, Im ψ] (..., 2d)`` of ``y (..., m)``, ``ψ`` turned by ``S`` for items."""
         return y @ self._matrix(params, query)
 
     def lift_pullback(self, params: State, y: Tensor, df: Tensor, *, query: bool) -> tuple[State, Tensor]:
-        """Derivatives of ``sum(df * lift(y))`` with respect to ``W``, ``theta`` and ``y``."""
+        """Return derivatives of ``sum(df * lift(y))`` with respect to ``W``, ``theta`` and ``y``."""
         w = self._matrix(params, query)
         dw = y.reshape(-1, y.shape[-1]).mT @ df.reshape(-1, df.shape[-1])
         dre, dim = dw.chunk(2, dim=1)
@@ -91,24 +91,24 @@ class Spinor:
         return dparams, df @ w.mT
 
     def cost(self, qq: Tensor, qk: Tensor, kk: Tensor, params: State) -> Tensor:
-        """The chordal distance, of the broadcast shape of the Gram products."""
+        """Return the chordal distance, in the broadcast shape of the Gram products."""
         return gram.distance(qq, qk, kk, self.eps)
 
     def partials(self, qq: Tensor, qk: Tensor, kk: Tensor, params: State) -> CostPartials:
-        """Partial derivatives of :meth:`cost`; those of ``qq`` and ``kk`` are one tensor."""
+        """Return partial derivatives of :meth:`cost`; ``qq`` and ``kk`` share one tensor."""
         return CostPartials(*gram.distance_partials(qq, qk, kk, self.eps), params={})
 
     def project(self, state: State) -> State:
-        """``theta`` modulo 4π in ``[−2π, 2π)``: a turn by 2π changes the sign of a spinor."""
+        """Wrap ``theta`` modulo 4π into ``[−2π, 2π)``: a turn by 2π changes the sign of a spinor."""
         return {**state, "theta": 2 * rotor.wrap(state["theta"] / 2)}
 
     def _rotor(self, params: State) -> tuple[Tensor, Tensor]:
-        """Real and imaginary part of the diagonal of ``S``, ``(d,)`` each."""
+        """Return the real and imaginary part of the diagonal of ``S``, ``(d,)`` each."""
         phases = rotor_phases(params["theta"], self.generators)
         return phases.cos(), phases.sin()
 
     def _matrix(self, params: State, query: bool) -> Tensor:
-        """``[Re W, Im W]`` or, for items, ``[Re WS, Im WS]``; ``(m, 2d)``."""
+        """Return ``[Re W, Im W]`` or, for items, ``[Re WS, Im WS]``; ``(m, 2d)``."""
         re, im = params["w_real"], params["w_imag"]
         if query:
             return torch.cat([re, im], dim=1)
@@ -117,12 +117,12 @@ class Spinor:
 
 
 def spinor_dimension(n: int) -> int:
-    """``d = 2^⌈n/2⌉``."""
+    """Return ``d = 2^⌈n/2⌉``."""
     return int(2 ** ((n + 1) // 2))
 
 
 def plane_signs(n: int, *, dtype: torch.dtype = torch.float64, device: torch.device | str = "cpu") -> Tensor:
-    """``z_k(b) = ±1`` for each of the ``⌊n/2⌋`` planes and each basis spinor, shape ``(⌊n/2⌋, d)``."""
+    """Return ``z_k(b) = ±1`` for each of the ``⌊n/2⌋`` planes and each basis spinor, shape ``(⌊n/2⌋, d)``."""
     sites = (n + 1) // 2
     basis = torch.arange(2**sites, device=device)
     shifts = torch.arange(sites - 1, sites - 1 - n // 2, -1, device=device)[:, None]
@@ -130,5 +130,5 @@ def plane_signs(n: int, *, dtype: torch.dtype = torch.float64, device: torch.dev
 
 
 def rotor_phases(theta: Tensor, n: int) -> Tensor:
-    """Phases ``−½ Σ_k θ_k z_k(b)`` of the diagonal of ``S``, for angles ``theta (⌊n/2⌋,)``; real ``(d,)``."""
+    """Return phases ``−½ Σ_k θ_k z_k(b) (d,)`` of the diagonal of ``S``, for angles ``theta (⌊n/2⌋,)``."""
     return -0.5 * theta @ plane_signs(n, dtype=theta.dtype, device=theta.device)

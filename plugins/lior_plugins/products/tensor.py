@@ -23,9 +23,9 @@ class TensorProduct(IdentityLift):
     eps: float = option(1e-2, help="added to the squared distance", low=1e-12)
 
     def cost(self, qq: Tensor, qk: Tensor, kk: Tensor, params: State) -> Tensor:
-        """The distance, of the broadcast shape of the Gram products."""
+        """Return the distance, in the broadcast shape of the Gram products."""
         return gram.distance(qq, qk, kk, self.eps)
 
     def partials(self, qq: Tensor, qk: Tensor, kk: Tensor, params: State) -> CostPartials:
-        """Partial derivatives of :meth:`cost`; those of ``qq`` and ``kk`` are one tensor."""
+        """Return partial derivatives of :meth:`cost`; ``qq`` and ``kk`` share one tensor."""
         return CostPartials(*gram.distance_partials(qq, qk, kk, self.eps), params={})

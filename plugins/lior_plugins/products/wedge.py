@@ -17,8 +17,8 @@ from lior_plugins.products.identity import IdentityLift
 class Wedge(IdentityLift):
     """The area ``|z_q ∧ z_k|`` of the parallelogram of two coordinates; see :mod:`lior.geometry.gram`.
 
-    It is smallest for parallel coordinates, of whatever length and sign, and
-    grows with both lengths. It depends on the origin, unlike a distance.
+    It is smallest for parallel coordinates, of any length and sign, and grows with both lengths. Unlike a
+    distance it depends on the origin.
     """
 
     api_version: ClassVar[int] = 1
@@ -26,9 +26,9 @@ class Wedge(IdentityLift):
     eps: float = option(1e-2, help="added to the squared area", low=1e-12)
 
     def cost(self, qq: Tensor, qk: Tensor, kk: Tensor, params: State) -> Tensor:
-        """The area, of the broadcast shape of the Gram products."""
+        """Return the area, in the broadcast shape of the Gram products."""
         return gram.area(qq, qk, kk, self.eps)
 
     def partials(self, qq: Tensor, qk: Tensor, kk: Tensor, params: State) -> CostPartials:
-        """Partial derivatives of :meth:`cost`."""
+        """Return partial derivatives of :meth:`cost`."""
         return CostPartials(*gram.area_partials(qq, qk, kk, self.eps), params={})

@@ -1,7 +1,7 @@
 """Resilience from the local density: the inverse distance to the k-th neighbour in a sample.
 
-With ``d_k(z)`` the distance of ``z`` to the ``k``-th nearest item of the memory, a
-measure of how thinly the memory covers its surroundings,
+Let ``d_k(z)`` be the distance of ``z`` to the ``k``-th nearest item of the memory, which measures how
+thinly the memory covers its surroundings. Then
 
     R(z) = (1/ℓ) ρ^p,    ρ = ℓ / (d_k(z) + ε ℓ),
 
@@ -26,25 +26,24 @@ from lior.interfaces import MetricForm, ResiliencePullback, State
 from lior_plugins.rsources.coordinates import mapped
 
 MAX_POWER = 4.0
-"""Bound of the exponent."""
+"""Maximum of the exponent."""
 _RHO_MIN = 1e-4
 """Lower bound of ``ρ``, so that ``ρ^p`` does not underflow."""
 _BLOCK = 1 << 22
-"""Most distances in memory at a time."""
+"""Maximum number of distances in memory at a time."""
 
 
 @attrs.frozen(kw_only=True)
 class Constitutive:
     """A power of the inverse distance to the ``k``-th neighbour, estimated on a sample.
 
-    Of ``T`` stored items ``S`` are kept, so ``d_k`` is the ``k S/T``-th smallest
-    distance to these (at least the first), interpolated between neighbouring ranks. A
-    point that is itself in the sample counts as its own first neighbour.
+    A sample of ``S`` of the ``T`` items is stored as the reference. So ``d_k`` is the ``k S/T``-th smallest
+    distance to these (at least the first), interpolated between neighbouring ranks. A point of the sample
+    counts as its own first neighbour.
 
-    State: ``power`` is learned; ``reference (S, n)``, ``order`` and ``length`` are
-    statistics. ``order`` holds the weights of the sorted distances, so that its shape
-    tells the largest rank and no number has to be fetched from the device.
-    With fewer than two items there is no medium and ``R = 1``.
+    State: ``power`` is learned; ``reference (S, n)``, ``order`` and ``length`` are statistics. ``order``
+    holds the weights of the sorted distances, so that its shape gives the largest rank without a transfer
+    from the device. With fewer than two items there is no medium and ``R = 1``.
     """
 
     api_version: ClassVar[int] = 1
@@ -55,7 +54,7 @@ class Constitutive:
     softening: float = option(0.05, help="added to the distance, in median distances", low=1e-3, high=1e3)
 
     def init(self, n: int, *, generator: Generator) -> State:
-        """``p = 1`` and an empty reference."""
+        """Return ``p = 1`` and an empty reference."""
         device = generator.device
         return {
             "power": torch.ones((), device=device),
@@ -65,7 +64,7 @@ class Constitutive:
         }
 
     def observe(self, state: State, z: Tensor, form: MetricForm, *, total: int) -> State:
-        """Keep every ``N/S``-th point of ``z (N, n)`` and measure ``ℓ`` under ``form``.
+        """Store every ``N/S``-th point of ``z (N, n)`` and measure ``ℓ`` under ``form``.
 
         Raises
         ------
@@ -92,14 +91,15 @@ class Constitutive:
         return {**kept, "order": _order(rank, size, state["order"]), "length": length}
 
     def resilience(self, state: State, z: Tensor, form: MetricForm) -> Tensor:
-        """``R`` at ``z (..., n)``, shape ``(...)``, in units of 1/length."""
+        """Return ``R`` at ``z (..., n)``, shape ``(...)``, in units of 1/length."""
         if state["reference"].shape[0] < 2:
             return z.new_ones(z.shape[:-1])
         rho = self._rho(state, _neighbours(state, z, form).length)
         return (rho.pow(state["power"]) / state["length"]).reshape(z.shape[:-1])
 
     def pullback(self, state: State, z: Tensor, form: MetricForm, dr: Tensor) -> ResiliencePullback:
-        """Derivatives of ``sum(dr * R)``, through the neighbours that set ``d_k``; ``ℓ`` is a constant."""
+        """Return derivatives of ``sum(dr * R)``, through the neighbours that set ``d_k``; ``ℓ`` is
+        constant."""
         a = root(form)
         if state["reference"].shape[0] < 2:
             zero = torch.zeros_like(state["power"])
@@ -140,7 +140,7 @@ class _Neighbours(NamedTuple):
 
 
 def _order(rank: float, size: int, like: Tensor) -> Tensor:
-    """Weights of the sorted distances that give the interpolated ``rank``; ``size >= 2``."""
+    """Return weights of the sorted distances that give the interpolated ``rank``; ``size >= 2``."""
     rank = min(max(rank, 1.0), float(size))
     low = min(int(rank), size - 1)
     weights = like.new_zeros(low + 1)
@@ -149,10 +149,10 @@ def _order(rank: float, size: int, like: Tensor) -> Tensor:
 
 
 def _neighbours(state: State, z: Tensor, form: MetricForm) -> _Neighbours:
-    """Bracketing neighbours of ``z (..., n)``, in blocks of points.
+    """Return bracketing neighbours of ``z (..., n)``, in blocks of points.
 
-    Gram products choose the neighbours; the distances are then those of the
-    differences, which do not cancel.
+    Gram products choose the neighbours; the distances are then computed from the differences, which do not
+    cancel.
     """
     points, reference = mapped(z, form), mapped(state["reference"], form)
     mean = reference.y.mean(dim=0)

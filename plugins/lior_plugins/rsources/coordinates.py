@@ -1,4 +1,4 @@
-"""Mapped coordinates of a batch of points, for the sources of resilience."""
+"""Mapped coordinates of points, for the resilience sources."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lior.geometry.metric import root
 from lior.interfaces import MetricForm
 
 LIMIT = 1e12
-"""Coordinates are clamped to ``±LIMIT``: far outside any medium, and their squares fit float32."""
+"""Clamp of coordinates: far outside any medium, and their squares fit float32."""
 
 
 class Mapped(NamedTuple):
@@ -26,7 +26,7 @@ class Mapped(NamedTuple):
 
 
 def mapped(z: Tensor, form: MetricForm) -> Mapped:
-    """Coordinates ``z (..., n)`` as one batch, clamped and mapped by the root of ``form``.
+    """Return coordinates ``z (..., n)`` as one batch, clamped and mapped by the root of ``form``.
 
     Raises
     ------

@@ -26,10 +26,9 @@ _NO_SPREAD = 1e-24
 class Curvature:
     """Curvature of ``e^{2φ(x)} ĝ``, with ``φ`` a learned mixture over centres of the memory.
 
-    The width of the bumps is ``s = exp(log_width) σ J^{−1/n}`` with ``σ`` the root
-    mean square distance of the ``J`` centres from their mean under the current
-    metric, about the distance of neighbouring centres. Measured so, a constant
-    factor of the metric leaves ``R_sc √g`` as it is (for ``ε → 0``).
+    The width of the bumps is ``s = exp(log_width) σ J^{−1/n}``, about the distance of neighbouring centres.
+    ``σ`` is the root mean square distance of the ``J`` centres from their mean under the current metric. In
+    this unit, a constant factor of the metric leaves ``R_sc √g`` unchanged (for ``ε → 0``).
 
     ``R_sc`` has the unit 1/length and is of order ``√(2|φ|)/s``, so that the cost
     of a distance ``s`` is of order ``√(2|φ|)``.
@@ -46,7 +45,7 @@ class Curvature:
     eps: float = option(1e-8, help="added to the squared resilience", low=1e-30)
 
     def init(self, n: int, *, generator: Generator) -> State:
-        """Random amplitudes of both signs, ``Σ|a_j|`` about 0.4 of its bound."""
+        """Return random amplitudes of both signs, with ``Σ|a_j|`` about 0.4 of its bound."""
         device = generator.device
         scale = 0.5 * MAX_LOG_FACTOR / self.centres
         return {
@@ -59,8 +58,8 @@ class Curvature:
     def observe(self, state: State, z: Tensor, form: MetricForm, *, total: int) -> State:
         """Place the centres on points of ``z (N, n)``, at first by farthest-point sampling.
 
-        Later each centre moves to the point nearest to it, because its
-        amplitude was learned there. ``N = 0`` changes nothing, ``total`` is not used.
+        Later each centre moves to the point nearest to it, because its amplitude was learned there. ``N =
+        0`` changes nothing, ``total`` is not used.
         """
         points = mapped(z, form)
         if points.z.shape[0] == 0:
@@ -73,18 +72,18 @@ class Curvature:
         return {**state, "centres": centres, "observed": state["observed"] + 1}
 
     def resilience(self, state: State, z: Tensor, form: MetricForm) -> Tensor:
-        """``R_sc`` at ``z (..., n)``, at least ``√ε``, shape ``(...)``, in units of 1/length."""
+        """Return ``R_sc`` at ``z (..., n)``, at least ``√ε``, shape ``(...)``, in units of 1/length."""
         field = _field(state, mapped(state["centres"], form))
         r = conformal.resilience(mapped(z, form).y, field, z.shape[-1], self.eps)
         return r.reshape(z.shape[:-1])
 
     def planes(self, state: State, z: Tensor, form: MetricForm) -> conformal.PrincipalPlanes:
-        """The curvature operator at ``z (N, n)``, by its principal planes."""
+        """Return the curvature operator at ``z (N, n)``, by its principal planes."""
         points, centres = mapped(z, form), mapped(state["centres"], form)
         return conformal.principal_planes(points.y, _field(state, centres), points.root)
 
     def pullback(self, state: State, z: Tensor, form: MetricForm, dr: Tensor) -> ResiliencePullback:
-        """Derivatives of ``sum(dr * R_sc)``; exact but at points where ``R`` is 0."""
+        """Return derivatives of ``sum(dr * R_sc)``; exact except at points where ``R`` is 0."""
         points, centres = mapped(z, form), mapped(state["centres"], form)
         field = _field(state, centres)
         dy, dfield = conformal.resilience_pullback(points.y, field, z.shape[-1], self.eps, dr.reshape(-1))
@@ -117,13 +116,13 @@ def _field(state: State, centres: Mapped) -> conformal.Mixture:
 
 
 def _spread(y: Tensor) -> tuple[Tensor, Tensor]:
-    """Deviations ``(J, m)`` from the mean and the mean of their squared lengths."""
+    """Return deviations ``(J, m)`` from the mean and the mean of their squared lengths."""
     deviations = y - y.mean(dim=0)
     return deviations, tree_sum(deviations.square()) / len(deviations)
 
 
 def _farthest_points(y: Tensor, count: int) -> Tensor:
-    """Indices of ``count`` rows of ``y (N, m)``: the most central one, then always the farthest.
+    """Return indices of ``count`` rows of ``y (N, m)``: the most central one, then always the farthest.
 
     Every row is then nearer to a chosen one than the chosen ones are to each
     other (T. F. Gonzalez, *Theor. Comput. Sci.* 38 (1985) 293). With fewer than

@@ -1,13 +1,12 @@
 """Byte-pair encoding, learned on the run's own text: frequent neighbours become one token.
 
-P. Gage, *A new algorithm for data compression*, 1994; R. Sennrich, B. Haddow
-and A. Birch, *Neural machine translation of rare words with subword units*,
-2016. Training and encoding are those of Hugging Face ``tokenizers``, which
-works on strings: every byte becomes the character of the same number (latin-1),
-so bytes that are not UTF-8 are kept.
+P. Gage, *A new algorithm for data compression*, 1994; R. Sennrich, B. Haddow and A. Birch, *Neural machine
+translation of rare words with subword units*, 2016. Hugging Face ``tokenizers`` trains and encodes. It
+works on strings: every byte becomes the character of the same number (latin-1), so bytes that are not UTF-8
+are preserved.
 
-Token ids 0 .. 255 are the bytes, the others the results of the merges in their
-order. The merges are therefore all there is to store.
+Token ids 0 .. 255 are the bytes, the others the results of the merges in their order. So only the merges
+are stored.
 """
 
 from __future__ import annotations
@@ -33,10 +32,10 @@ if TYPE_CHECKING:
 
 _BYTES = [bytes([value]) for value in range(256)]
 _MIN_COUNT = 2
-"""A pair seen less often is not merged: a token that occurs once teaches nothing."""
+"""Minimum count of a pair that is merged: a token that occurs once teaches nothing."""
 
 _SPACE = " \t\n\r\x0b\x0c"
-_LETTER = "A-Za-z\x80-\xff"  # the bytes of all that is not ASCII, so that other scripts have words too
+_LETTER = "A-Za-z\x80-\xff"  # all bytes beyond ASCII, so that other scripts have words too
 _WORDS = (
     f" ?[{_LETTER}]{{1,64}}"
     "| ?[0-9]{1,3}"
@@ -44,7 +43,7 @@ _WORDS = (
     f"|[{_SPACE}]{{1,64}}(?![^{_SPACE}])"  # without the last space, which belongs to the word after it
     f"|[{_SPACE}]{{1,64}}"
 )
-"""A token never crosses a match. The bounds avoid quadratic time on a text without spaces."""
+"""Pattern of words: no token crosses a match. The bounds avoid quadratic time on text without spaces."""
 
 _PIECE = 1 << 16
 _BATCH = 256
@@ -58,7 +57,7 @@ class Bpe:
     api_version: ClassVar[int] = 1
 
     vocab_size: int = option(
-        4096, help="most token ids; fewer where no pair of tokens occurs twice", low=257, high=32768
+        4096, help="maximum token ids; fewer if no pair of tokens occurs twice", low=257, high=32768
     )
 
     _merges: Tensor = attrs.field(init=False, repr=False, eq=False)
@@ -90,7 +89,7 @@ class Bpe:
         self._use(_as_ids(merges))
 
     def encode(self, data: bytes) -> Tensor:
-        """Token ids of ``data``, int64 ``(N,)`` on the CPU."""
+        """Return token ids of ``data``, int64 ``(N,)`` on the CPU."""
         ids = [torch.empty(0, dtype=torch.int64)]
         parts = _parts(data)
         while batch := list(islice(parts, _BATCH)):
@@ -99,7 +98,7 @@ class Bpe:
         return torch.cat(ids)
 
     def decode(self, tokens: Sequence[int]) -> bytes:
-        """The bytes that ``tokens`` stand for.
+        """Return the bytes that ``tokens`` stand for.
 
         Raises
         ------
@@ -115,7 +114,7 @@ class Bpe:
         return b"".join(map(self._pieces.__getitem__, tokens))
 
     def snapshot(self) -> State:
-        """The merges as pairs of token ids in the order in which they apply, int64 ``(M, 2)``."""
+        """Return the merges as pairs of token ids in the order in which they apply, int64 ``(M, 2)``."""
         return {"merges": self._merges.clone()}
 
     def restore(self, snapshot: State) -> None:
@@ -124,7 +123,7 @@ class Bpe:
         Raises
         ------
         UsageError
-            When a merge is of pieces that do not come before it.
+            When a merge joins pieces that do not come before it.
         """
         check(snapshot, {"merges": Expected("int64", (None, 2))}, of="tokenizer bpe")
         merges = snapshot["merges"]
@@ -136,8 +135,8 @@ class Bpe:
     def _use(self, merges: Tensor) -> None:
         """Encode by ``merges`` from now on.
 
-        Always with a new encoder: one that was trained again answers from a
-        cache of the words it met before.
+        It always creates a new encoder: an encoder that was trained again would use its cache of earlier
+        words.
         """
         pieces = list(_BYTES)
         rules: list[tuple[str, str]] = []
@@ -150,7 +149,7 @@ class Bpe:
 
 
 def _as_ids(merges: Iterable[tuple[str, str]]) -> Tensor:
-    """Merges of strings as merges of token ids, int64 ``(M, 2)``."""
+    """Return merges of strings as merges of token ids, int64 ``(M, 2)``."""
     ids = {_text(piece): token for token, piece in enumerate(_BYTES)}
     rows: list[tuple[int, int]] = []
     for left, right in merges:
@@ -160,15 +159,14 @@ def _as_ids(merges: Iterable[tuple[str, str]]) -> Tensor:
 
 
 def _text(piece: bytes) -> str:
-    """One character a byte."""
+    """Return one character for each byte."""
     return piece.decode("latin-1")
 
 
 def _parts(data: bytes) -> Iterator[str]:
-    """``data`` in parts that are encoded side by side and take little memory each.
+    """Yield ``data`` in parts that are encoded side by side and take little memory each.
 
-    They end before white space, where no token crosses; only a text without
-    any is cut elsewhere.
+    They end before white space, which no token crosses; only a text without any is cut elsewhere.
     """
     begin = 0
     while begin < len(data):
@@ -179,7 +177,7 @@ def _parts(data: bytes) -> Iterator[str]:
 
 
 def _splitting(model: tokenizers.models.BPE) -> tokenizers.Tokenizer:
-    """A tokenizer of the library around ``model``, in which tokens stay within words."""
+    """Return a tokenizer of the library around ``model``, in which tokens stay within words."""
     library = _library()
     tokenizer = library.Tokenizer(model)
     tokenizer.pre_tokenizer = library.pre_tokenizers.Split(library.Regex(_WORDS), "isolated")
@@ -187,7 +185,7 @@ def _splitting(model: tokenizers.models.BPE) -> tokenizers.Tokenizer:
 
 
 def _library() -> ModuleType:
-    """The package ``tokenizers``, imported when a run needs it.
+    """Return the package ``tokenizers``, imported when a run needs it.
 
     Raises
     ------

@@ -15,7 +15,7 @@ from lior.interfaces import State
 
 @attrs.frozen(kw_only=True)
 class Bytes:
-    """Token id = value of the byte."""
+    """A tokenizer whose token ids are the values of the bytes."""
 
     api_version: ClassVar[int] = 1
 
@@ -25,17 +25,17 @@ class Bytes:
         return 256
 
     def fit(self, documents: Iterable[bytes]) -> None:
-        """There is nothing to learn; ``documents`` are not read."""
+        """Do nothing: there is nothing to learn, and ``documents`` are not read."""
 
     def encode(self, data: bytes) -> Tensor:
-        """Token ids of ``data``, int64 ``(len(data),)`` on the CPU."""
+        """Return token ids of ``data``, int64 ``(len(data),)`` on the CPU."""
         if not data:
             return torch.empty(0, dtype=torch.int64)  # torch.frombuffer refuses an empty buffer
         # frombuffer warns about read-only memory, which a bytearray is not.
         return torch.frombuffer(bytearray(data), dtype=torch.uint8).to(torch.int64)
 
     def decode(self, tokens: Sequence[int]) -> bytes:
-        """The bytes with the values ``tokens``.
+        """Return the bytes with the values ``tokens``.
 
         Raises
         ------
@@ -50,8 +50,8 @@ class Bytes:
             raise UsageError(message) from None
 
     def snapshot(self) -> State:
-        """Empty."""
+        """Return an empty state."""
         return {}
 
     def restore(self, snapshot: State) -> None:
-        """There is nothing to restore."""
+        """Do nothing: there is nothing to restore."""

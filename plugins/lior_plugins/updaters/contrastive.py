@@ -1,9 +1,9 @@
 """Contrastive learning: Adam on a gradient that is estimated from a nudged and a free phase.
 
-``Δθ = -lr · scale · adam(g)`` with ``g = (<∂E/∂θ>_nudged - <∂E/∂θ>_free) / b``
-(equilibrium propagation, Scellier & Bengio 2017). Clamped, ``b = ∞``, it is the
-gradient of the loss itself; a finite nudge is applied in both directions and
-averaged, which cancels the error of first order in ``b`` (Laborieux et al. 2021).
+The step is ``Δθ = -lr · scale · adam(g)`` with ``g = (<∂E/∂θ>_nudged - <∂E/∂θ>_free) / b`` (equilibrium
+propagation, Scellier & Bengio 2017). Clamped, ``b = ∞``, ``g`` is the gradient of the loss itself. A finite
+nudge is applied in both directions and averaged, which cancels the error of first order in ``b`` (Laborieux
+et al. 2021).
 """
 
 from __future__ import annotations
@@ -24,26 +24,26 @@ from lior.interfaces import Probe, State
 class Contrastive:
     """Adam with the difference of two phases as the gradient; no loss is measured.
 
-    State: that of :mod:`lior.geometry.adam` and ``rejected``, the number of updates
-    left out because they were not finite.
+    State: the state of :mod:`lior.geometry.adam` and ``rejected``, the number of updates left out because
+    they were not finite.
     """
 
     api_version: ClassVar[int] = 1
 
-    learning_rate: float = option(0.02, help="largest change of a parameter per update, about", low=0)
+    learning_rate: float = option(0.02, help="approximate largest change of a parameter per update", low=0)
     nudge: float = option(math.inf, help="strength b of the nudge; inf clamps outputs to the targets", low=0)
     b1: float = option(0.9, help="decay of the gradient's running mean", low=0, high=0.9999)
     b2: float = option(0.99, help="decay of the squared gradient's running mean", low=0, high=0.9999)
     eps: float = option(1e-8, help="gradients below this size count as none", low=1e-30)
 
     def init(self, params: State) -> State:
-        """Zero moments; ``step`` and ``rejected`` are 0."""
+        """Return zero moments; ``step`` and ``rejected`` are 0."""
         return adam.init(params) | {"rejected": adam.counter(params)}
 
     def step(
         self, params: State, state: State, probe: Probe, *, scale: float, generator: Generator
     ) -> tuple[State, State, bool]:
-        """One update; on a non-finite one only ``rejected`` changes. ``generator`` is not used."""
+        """Make one update; a non-finite one changes only ``rejected``. ``generator`` is not used."""
         directions, after = adam.update(
             self._gradient(params, probe), state, b1=self.b1, b2=self.b2, eps=self.eps
         )

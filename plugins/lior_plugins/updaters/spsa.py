@@ -21,9 +21,8 @@ _MEMORY = 0.9
 class Spsa:
     """Damped Newton steps along random directions (:mod:`lior.geometry.spsa`).
 
-    One update takes ``1 + 2 directions`` losses, whatever the number of
-    parameters. State: ``step`` and ``rejected``, int64, and ``curvature``, the
-    running mean of ``κ²``, float64; all of shape ``()``.
+    One update takes ``1 + 2 directions`` losses, for any number of parameters. State: ``step`` and
+    ``rejected``, int64, and ``curvature``, the running mean of ``κ²``, float64; all of shape ``()``.
     """
 
     api_version: ClassVar[int] = 1
@@ -38,14 +37,14 @@ class Spsa:
     stability: float = option(100.0, help="updates before the gain begins to fall", low=0)
 
     def init(self, params: State) -> State:
-        """No update made, no curvature measured."""
+        """Return the state before any update, without a measured curvature."""
         count = adam.counter(params)
         return {"step": count, "rejected": count.clone(), "curvature": count.to(torch.float64)}
 
     def step(
         self, params: State, state: State, probe: Probe, *, scale: float, generator: Generator
     ) -> tuple[State, State, bool]:
-        """One update; on a non-finite loss or change only ``rejected`` changes.
+        """Make one update; a non-finite loss or change only increments ``rejected``.
 
         An update waits for the device: a loss is a Python number.
         """
@@ -73,5 +72,5 @@ class Spsa:
         return {"step": state["step"] + 1, "curvature": _MEMORY * state["curvature"] + (1 - _MEMORY) * square}
 
     def _curvature(self, state: State) -> float:
-        """Root mean square of ``κ``: positive also where the loss bends the other way."""
+        """Return the root mean square of ``κ``: positive also where the loss curves downwards."""
         return math.sqrt(float(state["curvature"]) / (1 - _MEMORY ** int(state["step"])))

@@ -1,7 +1,7 @@
-"""Make an archive of texts of any size: they are read as a stream, and sorted shard by shard by workers.
+"""Build an archive of texts of any size: read them as a stream, and sort them shard by shard in workers.
 
 This process reads documents and lays them out as shards; workers, which see the same folder, sort them. A
-shard is a file of its own, kept as soon as it is complete, so that what is interrupted goes on, with any
+shard is a file of its own, saved as soon as it is complete. So an interrupted build can continue, with any
 number of workers, and only shards whose documents changed are sorted again.
 """
 
@@ -33,9 +33,10 @@ from lior_archive.shards import Entry
 SHARD = 1 << 29
 """Bytes of a shard; sorting one takes seven times as much memory."""
 PIECE = 1 << 20
-"""Longer documents are cut at the end of a line, into pieces of about this size: contexts end there.
+"""Approximate size, in bytes, of the pieces of a longer document; it is cut at ends of lines, where
+contexts end.
 
-So a text gives the same counts whatever the size of the shards.
+So the counts of a text do not depend on the size of the shards.
 """
 _LINES = (".jsonl", ".ndjson")
 _ORDINARY = ("", ".txt", ".log", ".md", ".text")
@@ -46,11 +47,11 @@ Progress = Callable[[str, int, int, dict[str, float]], object]
 
 @attrs.define
 class Summary:
-    """What became of the texts."""
+    """The outcome of a build."""
 
     shards: int = 0
     sorted: int = 0
-    """Shards that were made; the others were there."""
+    """Number of shards that were built; the others existed already."""
     documents: int = 0
     bytes: int = 0
     sample_documents: int = 0
@@ -74,7 +75,7 @@ class _Batch:
 
     @property
     def sha256(self) -> str:
-        """Of names and texts."""
+        """SHA-256 of names and texts."""
         found = hashlib.sha256()
         for name, text in zip(self.names, self.texts, strict=True):
             found.update(f"{len(name)} {len(text)} {name}".encode("utf-8", "surrogateescape"))
@@ -93,7 +94,7 @@ def build(
     share: float = 0.01,
     progress: Progress = lambda *_: None,
 ) -> Summary:
-    """Make an archive of the documents of ``paths``, or bring it up to date with them.
+    """Build an archive of the documents of ``paths``, or update it to them.
 
     Parameters
     ----------
@@ -102,25 +103,25 @@ def build(
     field
         Key of the text in a line of JSON Lines.
     shard
-        Bytes of text from which on a shard ends.
+        Minimum bytes of text at which a shard ends.
     workers
-        As of :class:`~lior.workers.Workers`; those of a cluster need the folder under the same name.
+        As in :class:`~lior.workers.Workers`; workers of a cluster need the folder under the same name.
     sample
-        A file that gets some of the documents, as JSON Lines, which the archive then does not hold: what a
-        model is trained and scored on.
+        File for some of the documents, as JSON Lines, to train and score a model; the archive does not hold
+        them.
     share
-        Share of the documents that are for the sample; their names decide.
+        Share of the documents for the sample; a document's name decides.
 
     Raises
     ------
     DataError
-        When a path does not exist, or there is no text; when the disk is full, and what is complete stays.
+        When a path does not exist, or there is no text; or when the disk is full (complete shards stay).
     MissingPackage
         When a package that reads an address or a compressed file is not installed.
     RunError
         When another process is changing the archive.
     UsageError
-        For a size or share that cannot be, or workers that are not there.
+        For a size or share out of range, or missing workers.
     """
     if not PIECE <= shard <= 1 << 30:
         raise UsageError(f"shard = {shard}: allowed are {PIECE} to {1 << 30} bytes")
@@ -150,12 +151,12 @@ def build(
 
 @contextmanager
 def _tidy(folder: Path, made: Sequence[Entry]) -> Iterator[None]:
-    """Leave nothing half-written, and say of which archive it was that a file cannot be read or written."""
+    """Remove half-written files, and name the archive in errors of reading or writing a file."""
     try:
         yield
     except OSError as error:
         where, cause = f"{error.filename}: " if error.filename else "", error.strerror or error
-        raise DataError(f"{folder}: {where}{cause}; mend that, and the same command goes on") from error
+        raise DataError(f"{folder}: {where}{cause}; fix this, and run the same command again") from error
     finally:
         shards.remove_unfinished(folder, made)
 
@@ -185,7 +186,7 @@ def _batches(
     done: Summary,
     progress: Progress,
 ) -> Iterator[_Batch]:
-    """The documents of the archive, a shard at a time; those of the sample go to ``stream``."""
+    """Yield the documents of the archive, a shard at a time; documents of the sample go to ``stream``."""
     batch, last, number, steps = _Batch(), "", 0, 0
     for document, step, steps in _documents(paths, field, done.skipped):
         for piece in _pieces(document.data):
@@ -230,7 +231,7 @@ def _pieces(data: bytes) -> Iterator[bytes]:
 def _documents(
     paths: Sequence[str], field: str, skipped: list[SkippedFile]
 ) -> Iterator[tuple[RawDocument, int, int]]:
-    """Documents of all paths, with how many of so many files are behind them."""
+    """Yield the documents of all paths, with the number of finished files and their total."""
     sources, left = find_files([path for path in paths if "://" not in path]) if paths else ([], [])
     skipped += left
     remote = [found for path in paths if "://" in path for found in _remote(path)]
@@ -287,7 +288,7 @@ def _large(source: SourceFile, opener: object) -> bool:
 
 
 def _unpack(raw: IO[bytes], name: str) -> AbstractContextManager[IO[bytes]]:
-    """The stream, decompressed as the name says."""
+    """Return the stream, decompressed according to the name."""
     suffix = PurePath(name).suffix.lower()
     if suffix not in COMPRESSED:
         return nullcontext(raw)
@@ -301,7 +302,7 @@ def _unpack(raw: IO[bytes], name: str) -> AbstractContextManager[IO[bytes]]:
 
 
 def _text(stream: IO[bytes], name: str) -> Iterator[RawDocument]:
-    """A text in pieces that end with a line."""
+    """Yield a text in pieces that end with a line."""
     rest = b""
     while block := stream.read(PIECE - len(rest) if len(rest) < PIECE else PIECE):
         block = rest + block
@@ -313,7 +314,7 @@ def _text(stream: IO[bytes], name: str) -> Iterator[RawDocument]:
 
 
 def _records(stream: IO[bytes], name: str, field: str) -> Iterator[RawDocument]:
-    """The documents of JSON Lines, named by ``_id`` or the number of the line."""
+    """Yield the documents of JSON Lines, named by ``_id`` or the number of the line."""
     for number, line in enumerate(stream, 1):
         if not line.strip():
             continue

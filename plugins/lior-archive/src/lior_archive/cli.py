@@ -63,11 +63,10 @@ def archive(
 ) -> None:
     """Sort TEXT, of any size, to the folder OUT.
 
-    TEXT are files, folders, patterns, or addresses such as
-    s3://bucket/*.jsonl.zst. A model with the memory `suffix` reads OUT from
-    the disk: lior train sample.jsonl --memory sdm,suffix --set
-    memory.suffix.archive=OUT. The same command again goes on where it was
-    interrupted, and sorts only what has changed.
+    TEXT are files, folders, patterns, or addresses such as s3://bucket/*.jsonl.zst. A model with the memory
+    `suffix` reads OUT from the disk: lior train sample.jsonl --memory sdm,suffix --set
+    memory.suffix.archive=OUT. Run the same command again to continue after an interruption. It sorts only
+    what has changed.
     """
     import_torch(quiet=quiet)
     from lior import workers as teams

@@ -1,8 +1,8 @@
-"""∞-gram distributions: what followed contexts in several shards, interpolated over all their lengths.
+"""∞-gram distributions: the tokens after contexts in several shards, interpolated over all their lengths.
 
-The longest context that occurred decides (J. Liu et al., 2024), smoothed by the shorter ones. A context that
-occurred often is met again and again, and costs most: its distribution, and where it is in each shard, are
-kept. What follows a rare one is read beside its suffixes, each of which is looked at once for all lengths.
+The longest context that occurred decides (J. Liu et al., 2024), smoothed by the shorter ones. A frequent
+context recurs and costs most, so its distribution and its ranges in each shard are cached. The tokens after
+a rare context are read beside its suffixes, each of which is read once for all lengths.
 """
 
 from __future__ import annotations
@@ -36,21 +36,21 @@ from lior_archive.suffixes import (
 )
 
 OFTEN = 1 << 11
-"""A context that occurred more often is kept."""
+"""Number of occurrences above which a context is cached."""
 KEPT = 1 << 14
-"""Contexts that a thread keeps, four bytes each for every token of the alphabet."""
+"""Number of contexts that a thread caches, four bytes each for every token of the alphabet."""
 _OF_OTHER_USE = 3
 _ROOT, _SPARE, _OTHER = -1, -2, -3
-"""Their use: no context at all, and contexts that are not kept."""
+"""Rows of other use: no context at all, and two for contexts that are not cached."""
 _NONE = -4
 _LEAST = 1e-30
-"""Least probability, so that logarithms are finite in float32."""
+"""Minimum probability, so that logarithms are finite in float32."""
 _PART = 1 << 8
-"""Fewest positions that a thread reads at once."""
+"""Minimum number of positions that a thread reads at once."""
 
 
 class Kept(NamedTuple):
-    """Contexts that occurred often, each in the row of its hash; the last three of ``R`` rows differ."""
+    """A cache of frequent contexts, each in the row of its hash; the last three of ``R`` rows are special."""
 
     keys: NDArray[np.int64]
     """Length, shard and range there of the context without its last token, and that token, ``(R, 5)``."""
@@ -63,26 +63,27 @@ class Kept(NamedTuple):
 
 
 class _Found(NamedTuple):
-    """Where the contexts of a position are, and work space."""
+    """The ranges of a position's contexts, and scratch arrays."""
 
     lo: NDArray[np.int64]
     hi: NDArray[np.int64]
-    """Of a position and of the one before it, ``(2, S, L + 1)``; ``0, 0`` for a context that is not there."""
+    """Ranges at a position and at the one before, ``(2, S, L + 1)``; ``0, 0`` for contexts that do not
+    occur."""
     totals: NDArray[np.int64]
     """Suffixes in all shards, ``(2, L + 1)``."""
     slots: NDArray[np.int64]
-    """The row of :class:`Kept` that has, or is to get, the context; ``_NONE`` for none, ``(L + 1,)``."""
+    """The row of :class:`Kept` that holds, or will hold, the context; ``_NONE`` for none, ``(L + 1,)``."""
     new: NDArray[np.uint8]
-    """Whether it is to get it, ``(L + 1,)``."""
+    """Whether the row must still be filled, ``(L + 1,)``."""
     near: NDArray[np.uint32]
     """Counts by token of the alphabet, 0 between positions, ``(A,)``."""
     seen: NDArray[np.int64]
-    """Tokens of the alphabet that followed, in the order in which they were met, ``(A,)``."""
+    """Tokens of the alphabet that followed, in order of first occurrence, ``(A,)``."""
     values: NDArray[np.uint32]
     """Counts of ``seen`` for each length, ``(L + 1, A)``."""
     kinds: NDArray[np.int64]
     sums: NDArray[np.int64]
-    """How many of ``seen`` each length has, and the sum of its counts, ``(L + 1,)``."""
+    """Number of ``seen`` for each length, and the sum of their counts, ``(L + 1,)``."""
     counts: NDArray[np.uint32]
     """``(4, 256)``"""
     p: NDArray[np.float64]
@@ -91,16 +92,16 @@ class _Found(NamedTuple):
 
 @attrs.define
 class Reader:
-    """Reads distributions from shards.
+    """A reader of distributions from shards.
 
     Parameters
     ----------
     shards
         Texts whose counts are added.
     lengths
-        Most tokens of the context that each expert looks at, ascending.
+        Maximum length of the context of each expert, ascending.
     discounts
-        Of counts 1, 2 and more: those of S. Chen and J. Goodman (1999).
+        Discounts of counts 1, 2 and more (S. Chen and J. Goodman, 1999).
     """
 
     shards: tuple[Shard, ...]
@@ -108,7 +109,7 @@ class Reader:
     discounts: tuple[float, ...]
     _table: Table = attrs.field(init=False)
     _kept: dict[bytes, list[Kept]] = attrs.field(factory=dict, init=False)
-    """Those of the last alphabet, of which each thread that reads takes one."""
+    """Caches for the last alphabet; each reading thread takes one."""
 
     def __attrs_post_init__(self) -> None:
         self._table = suffixes.table(self.shards)
@@ -120,14 +121,14 @@ class Reader:
         positions: NDArray[np.int64],
         alphabet: NDArray[np.int64],
     ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]:
-        """The distributions before ``positions (B,)``.
+        """Return the distributions before ``positions (B,)``.
 
-        Where all tokens of a text follow something, neither it nor the order of its suffixes is read.
+        A text whose tokens all follow something is not read, nor is the order of its suffixes.
 
         Parameters
         ----------
         tokens, depth
-            Tokens of documents, and how many of its document stand before each.
+            Tokens of documents, and the number of tokens of its document before each.
         positions
             ``(B,)``
         alphabet
@@ -140,7 +141,7 @@ class Reader:
         longest
             Length of the longest context that occurred, ``(B,)``.
         sure
-            Whether one token followed it once (0), one several times (1), or several did (2), ``(B,)``.
+            0 if one token followed it once, 1 if one followed several times, 2 if several did, ``(B,)``.
         """
         available = self._kept.get(alphabet.tobytes())
         if available is None:
@@ -180,7 +181,7 @@ class Reader:
 
 
 def nothing_kept(shards: int, alphabet: int, rows: int = KEPT) -> Kept:
-    """Room for contexts that occur often."""
+    """Return an empty cache of frequent contexts."""
     rows += _OF_OTHER_USE
     keys, facts = np.full((rows, 5), -1, np.int64), np.zeros((rows, 2), np.int64)
     return Kept(keys, np.zeros((rows, shards, 2), np.int64), np.empty((rows, alphabet), np.float32), facts)
@@ -188,11 +189,12 @@ def nothing_kept(shards: int, alphabet: int, rows: int = KEPT) -> Kept:
 
 @entry
 def read(table, tokens, depth, positions, columns, lengths, discounts, kept, out, longest, sure):
-    """Distributions before positions, by absolute discounting interpolated over the lengths of the context.
+    """Compute distributions before positions, by absolute discounting interpolated over the context
+    lengths.
 
-    A length whose context occurred as often as the next longer one tells nothing of its own, since the same
-    places have both; it is left out. Parameters as of
-    :meth:`Reader.read`, whose results ``out``, ``longest`` and ``sure`` get.
+    A length whose context occurred as often as the next longer one adds no information, since both have the
+    same places; it is left out. Parameters as in :meth:`Reader.read`; ``out``, ``longest`` and ``sure``
+    receive its results.
     """
     count, size, most = len(table.sizes), len(columns), lengths[-1] + 1
     found = _Found(
@@ -231,12 +233,12 @@ def read(table, tokens, depth, positions, columns, lengths, discounts, kept, out
         )
 
 
-# --- where contexts are ---
+# --- ranges of contexts ---
 
 
 @inner
 def _find_all(table, steps_in, tokens, at, longest, found, last):
-    """Find the contexts of a position in all shards; what is known of the one before it is of no use."""
+    """Find the contexts of a position in all shards, without the ranges of the position before it."""
     now = 1 - last
     lo, hi = found.lo, found.hi
     found.slots[:] = _NONE
@@ -250,7 +252,7 @@ def _find_all(table, steps_in, tokens, at, longest, found, last):
 
 @inner
 def _add_up(found, now, begin):
-    """Work out how often the contexts from a length on occurred in all shards."""
+    """Sum over all shards how often the contexts of at least a length occurred."""
     for k in range(begin, found.totals.shape[1]):
         found.totals[now, k] = 0
         for s in range(found.lo.shape[1]):
@@ -295,7 +297,7 @@ def _step_all(table, steps_in, tokens, at, longest, found, kept, last):
 
 @inner
 def _step_kept(table, steps_in, token, k, found, kept, last):
-    """Find a context that goes on by one token, where the context without it occurred often."""
+    """Find a context that extends a frequent one by one token."""
     now = 1 - last
     lo, hi = found.lo, found.hi
     first = 0
@@ -333,7 +335,7 @@ def _step_kept(table, steps_in, token, k, found, kept, last):
 
 @inner
 def _slot(keys, k, first, lo, hi, token):
-    """The row of a key, or -1 less the one that it would have."""
+    """Return the row of a key, or -1 less the row that it would have."""
     mixed = (uint64(lo) * uint64(0x9E3779B97F4A7C15)) ^ (uint64(hi) * uint64(0xC2B2AE3D27D4EB4F))
     mixed = (mixed ^ uint64(k * TOKENS + token)) * uint64(0xD6E8FEB86659FD93)
     slot = int64((mixed >> uint64(32)) % uint64(len(keys) - _OF_OTHER_USE))
@@ -342,7 +344,7 @@ def _slot(keys, k, first, lo, hi, token):
     return slot if same else -1 - slot
 
 
-# --- what followed them ---
+# --- tokens after contexts ---
 
 
 @inner
@@ -360,7 +362,7 @@ def _keep_root(table, columns, discounts, found, kept):
 
 @inner
 def _interpolate_often(table, columns, discounts, found, now, k, shorter, p, facts):
-    """The distribution after a context that occurred often from that of the shorter one; they may be one."""
+    """Compute the distribution after a frequent context from the shorter one's; both may be one array."""
     counts, seen, values = found.counts, found.seen, found.values[k]
     counts[:] = 0
     for s in range(len(table.sizes)):
@@ -380,9 +382,9 @@ def _interpolate_often(table, columns, discounts, found, now, k, shorter, p, fac
 
 @inner
 def _interpolate(discounts, seen, values, n, total, shorter, p):
-    """The distribution after a context from that of the shorter one, which may be the same array.
+    """Compute the distribution after a context from that of the shorter one, which may be the same array.
 
-    ``n`` tokens ``seen`` followed the context as often as ``values`` say, ``total`` times together.
+    ``n`` tokens ``seen`` followed the context, with the counts ``values``, ``total`` times together.
     """
     ones, twos = int64(0), int64(0)
     for i in range(n):
@@ -400,7 +402,7 @@ def _interpolate(discounts, seen, values, n, total, shorter, p):
 
 @inner
 def _look(following, begin, end, column, near, seen, n, total):
-    """Count the tokens of a range; returns how many have been seen, and their sum."""
+    """Count the tokens of a range; returns the number of tokens seen, and their sum."""
     for i in places(begin, end):
         j = column[following[i]]
         if j >= 0:
@@ -414,7 +416,7 @@ def _look(following, begin, end, column, near, seen, n, total):
 
 @inner
 def _gather(table, column, found, now, least, most):
-    """Read what followed the contexts of ``least`` to ``most`` tokens: of each only what the longer lacks."""
+    """Count the tokens after contexts of ``least`` to ``most`` tokens, each without the longer one's."""
     near, seen, n, total = found.near, found.seen, int64(0), int64(0)
     for k in range(most, least - 1, -1):
         for s in range(len(table.sizes)):
@@ -451,14 +453,15 @@ def _sure(total, kinds):
 
 @inner
 def _interpolated(table, columns, column, lengths, discounts, found, kept, now, out):
-    """The distributions of a position; returns the longest context that occurred, and how sure it is."""
+    """Compute the distributions of a position; returns the longest context that occurred, and its
+    certainty."""
     k, expert, longest, sure, row, shorter, tells = int64(0), int64(0), int64(0), int64(0), _ROOT, _ROOT, True
     while k < found.totals.shape[1] and found.totals[now, k] > OFTEN:
         if k:
             if tells or found.totals[now, k] != found.totals[now, k - 1]:
                 shorter = row
             row = found.slots[k]
-            if row >= 0 and row == shorter:  # two contexts of one hash; the shorter one may be needed again
+            if row >= 0 and row == shorter:  # a hash collision: the shorter context may be needed again
                 kept.keys[row, 0] = -1
                 row = _NONE
             if row == _NONE or found.new[k]:

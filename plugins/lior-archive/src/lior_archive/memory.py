@@ -1,8 +1,8 @@
 """``suffix``: counts of contexts of every length, from a sorted text and from archives on the disk.
 
-It stores no counters, but the text and the order of its suffixes, six bytes a byte, of which a read looks at
-a few hundred. So a text may be far larger than the memory: an archive (``lior archive``) stays on the disk,
-and what this memory itself was given, which can be learned and forgotten exactly, is beside it.
+It stores no counters, but the text and the order of its suffixes, six bytes a byte; a read touches a few
+hundred of them. So a text may be far larger than the memory. An archive (``lior archive``) stays on the
+disk; beside it is the text written to this memory itself, which can be learned and forgotten exactly.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ class Suffix(JournalMemory):
     archive: str = option("", help="folder of an archive (`lior archive`) that is read beside the text")
 
     _reader: Reader | None = attrs.field(default=None, init=False, repr=False, eq=False)
-    """``None`` when it must be made anew from the journal."""
+    """``None`` if it must be rebuilt from the journal."""
     _archived: tuple[Shard, ...] = attrs.field(default=(), init=False, repr=False, eq=False)
     _about: list[Documents] | None = attrs.field(default=None, init=False, repr=False, eq=False)
-    """Read when a place is named."""
+    """Documents of the archives, read when a place is named."""
 
     def __attrs_post_init__(self) -> None:
         if not self.lengths or self.lengths[0] < 0 or any(a >= b for a, b in pairwise(self.lengths)):
@@ -57,16 +57,16 @@ class Suffix(JournalMemory):
 
     @property
     def context(self) -> int:
-        """The longest context."""
+        """Length of the longest context."""
         return self.lengths[-1]
 
     @property
     def experts(self) -> tuple[str, ...]:
-        """One for each length."""
+        """Names of the experts, one for each length."""
         return tuple(f"contexts up to {length}" for length in self.lengths)
 
     def gate_sizes(self, alphabet: int) -> tuple[int, ...]:
-        """Length of the longest context that occurred × what followed it."""
+        """Return the number of gate values: longest context that occurred × how many tokens followed it."""
         return ((len(_LONGEST) + 1) * _SURE,)
 
     # --- writing ---
@@ -85,18 +85,18 @@ class Suffix(JournalMemory):
         super().write(items)
 
     def commit(self) -> None:
-        """Add the pending items to the text, which is sorted anew at the next read."""
+        """Add the pending items to the text, which is sorted again at the next read."""
         pending, self._pending = self._pending, []
         for span in pending:
             self._journal.add(span)
             self._reader = None
 
     def prepare(self) -> None:
-        """Start to compile the functions that read a sorted text, unless they are on the disk."""
+        """Start to compile the functions that read a sorted text, unless the cache has them."""
         compiled.begin("lior_archive")
 
     def _renew(self) -> None:
-        """The text is sorted anew at the next read."""
+        """Sort the text again at the next read."""
         self._reader = None
 
     def _reads(self) -> Reader:
@@ -117,7 +117,7 @@ class Suffix(JournalMemory):
     # --- reading ---
 
     def read(self, query: Query, alphabet: Tensor) -> Evidence:
-        """The distribution after the last tokens, of each length."""
+        """Return the distribution after the last tokens, for each length."""
         known = alphabet.cpu().numpy()
         if len(known) and known[-1] >= suffixes.TOKENS:
             raise UsageError(_BYTES)
@@ -128,10 +128,10 @@ class Suffix(JournalMemory):
         return Evidence(torch.from_numpy(p).log_().to(alphabet.device), (gate.to(alphabet.device),))
 
     def trace(self, query: Query, tokens: Tensor, alphabet: Tensor) -> Trace:
-        """The places where a token followed a context of each length, which have equal parts of its share.
+        """Return the places where a token followed a context of each length; they share its part equally.
 
-        Places after a context are listed where there are 64 or fewer; documents of the archive are named
-        below 0.
+        Places after a context are listed if there are 64 or fewer; documents of the archive have negative
+        numbers.
         """
         text, depth = (part.cpu().numpy().astype(np.int64) for part in query.text[:2])
         found = origins.trace(
@@ -159,7 +159,7 @@ class Suffix(JournalMemory):
         return Trace(*(torch.from_numpy(column) for column in columns))
 
     def document(self, number: int) -> OutsideDocument:
-        """The document of the archive that a trace names by a number below 0."""
+        """Return the document of the archive that a trace names by a negative number."""
         number = -1 - number
         for documents in self._documents():
             if number < len(documents.ends):

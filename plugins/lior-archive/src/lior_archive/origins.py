@@ -1,7 +1,7 @@
-"""Where ∞-gram probabilities come from: the places of texts behind each, and their shares.
+"""Attribution of ∞-gram probabilities: the places of texts behind each, and their shares.
 
-A probability is a sum over lengths of the context: what its counts give to the token, times what the longer
-ones leave. The places where the token followed a context of a length have equal parts of the summand.
+A probability is a sum over context lengths: the share from a length's counts, times the share left by the
+longer ones. The places where the token followed a context of a length share its summand equally.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from lior_archive import suffixes
 from lior_archive.suffixes import BREAK, TOKENS, Shard, add_counts, search, shard_at
 
 MOST = 64
-"""Places after a context that are listed; where there are more, only those of a longer one are."""
+"""Maximum number of listed places after a context; with more, only places of a longer context are listed."""
 _WIDEST = 1 << 22
-"""Suffixes among which they are sought."""
+"""Maximum number of suffixes to search."""
 
 
 class Origins(NamedTuple):
@@ -29,11 +29,11 @@ class Origins(NamedTuple):
     expert: NDArray[np.int64]
     shard: NDArray[np.int64]
     place: NDArray[np.int64]
-    """Of the token, in the text of the shard, ``(K,)``."""
+    """Place of the token in the text of the shard, ``(K,)``."""
     share: NDArray[np.float64]
-    """Of the expert's probability, ``(K,)``."""
+    """Share of the expert's probability, ``(K,)``."""
     stored: NDArray[np.float64]
-    """Of all places, listed or not, ``(B, E)``."""
+    """Total share of all places, listed or not, ``(B, E)``."""
 
 
 def trace(
@@ -46,9 +46,9 @@ def trace(
     lengths: Sequence[int],
     discounts: Sequence[float],
 ) -> Origins:
-    """The places behind the probabilities of ``predicted (B,)``, tokens of the alphabet.
+    """Return the places behind the probabilities of ``predicted (B,)``, tokens of the alphabet.
 
-    The other parameters are those of :class:`~lior_archive.infinigram.Reader` and its ``read``.
+    The other parameters are as in :class:`~lior_archive.infinigram.Reader` and its ``read``.
     """
     lo, hi = np.zeros((2, len(positions), len(shards), lengths[-1] + 1), np.int64)
     counts = np.zeros((len(positions), lengths[-1] + 1, TOKENS), np.int64)
@@ -95,7 +95,7 @@ def look_up(table, tokens, depth, positions, lo, hi, counts):
 def _parts(
     counts: NDArray[np.int64], column: int, lengths: Sequence[int], discounts: Sequence[float]
 ) -> Iterator[NDArray[np.float64]]:
-    """The share of each length of the context in an expert's probability, ``(L + 1,)``, for each expert."""
+    """Return the share of each context length in an expert's probability, ``(L + 1,)``, for each expert."""
     totals = np.append(counts.sum(1), 0)
     parts, rest = np.zeros(len(counts)), 1 / counts.shape[1]
     taken = np.array([0.0, *discounts])[np.minimum(counts, len(discounts))]
@@ -116,13 +116,13 @@ def _list_suffixes(
     sizes: NDArray[np.int64],
     token: int,
 ) -> NDArray[np.int64]:
-    """The suffixes that a token follows, of the shortest context after which it has few places."""
+    """List the suffixes that a token follows, of the shortest context after which it has few places."""
     few = ((counts > 0) & (counts <= MOST) & (sizes <= _WIDEST)).nonzero()[0]
     if not len(few):
         return np.zeros(0, np.int64)
     begin, end = lo[few[0]], hi[few[0]]
     listed = begin + np.flatnonzero(shard.following[begin:end] == token)
-    # In a damaged archive the token need not stand where the order of the suffixes leads.
+    # In a damaged archive the order of the suffixes may lead to another token.
     places = shard.order[listed].astype(np.int64) - 1
     sound = (places >= 0) & (places < len(shard.text))
     sound[sound] = shard.text[places[sound]] == token
@@ -130,9 +130,10 @@ def _list_suffixes(
 
 
 def locate(ends: NDArray[np.int64], places: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Document, and offset in it, of places of a text as :func:`~lior_archive.suffixes.laid_out` makes it.
+    """Return the document, and the offset in it, of places of a text from
+    :func:`~lior_archive.suffixes.laid_out`.
 
-    ``ends`` are the sums of the lengths of the documents with their breaks, in their order, ``(D,)``.
+    ``ends`` holds the cumulative lengths of the documents with their breaks, in their order, ``(D,)``.
     """
     backwards = ends[-1] - 1 - places  # each document behind its break
     document = np.searchsorted(ends, backwards, side="right")

@@ -34,31 +34,32 @@ CHECKED = 512 << 20
 """Bytes of an archive whose files are compared with their checksums whenever it is opened, which takes half a
 second (chosen by hand). Those of a larger one are compared by ``lior archive``."""
 _SHARE = 0.75
-"""Of the memory that is available.
+"""Maximum size of the frequently read arrays, as a share of the available memory.
 
-Where what every position reads is more, nothing is read ahead: it would push out pages that are needed again.
+Larger ones are not read ahead, which would evict pages that are needed again.
 """
 
 
 @attrs.frozen
 class Entry:
-    """What the manifest says of a shard."""
+    """The manifest's entry of a shard."""
 
     name: str
     bytes: int
-    """Of its documents."""
+    """Bytes of its documents."""
     documents: int
     sha256: str
-    """Of names and texts of its documents."""
+    """SHA-256 of names and texts of its documents."""
 
 
 def write_shard(folder: Path, spool: Path, sha256: str) -> None:
-    """Sort the text of ``spool``, which :func:`spooled` wrote, to the shard ``folder``; the spool is removed.
+    """Sort the text of ``spool``, written by :func:`spooled`, into the shard ``folder``; the spool is
+    removed.
 
     Raises
     ------
     OSError
-        When the disk is full; nothing of the shard is left then.
+        When the disk is full; nothing of the shard remains.
     """
     part = folder.with_name(folder.name + PARTIAL)
     shutil.rmtree(part, ignore_errors=True)
@@ -66,7 +67,7 @@ def write_shard(folder: Path, spool: Path, sha256: str) -> None:
         part.mkdir(0o700)
         text, order = np.load(spool), part / "order.npy"
         _save(order, suffixes.order_of(text))
-        # Read from the file: what stands beside it is made in the memory that it took.
+        # Read from the file: the other arrays are computed in the memory that it took.
         shard = suffixes.complete(text, np.load(order, mmap_mode="c"))
         for name, array in shard._asdict().items():
             if name != "order":
@@ -88,8 +89,8 @@ def write_shard(folder: Path, spool: Path, sha256: str) -> None:
 
 
 def spooled(spool: Path, texts: Sequence[NDArray[np.uint8]], names: Sequence[str]) -> None:
-    """Write documents, as a shard keeps them, to a file from which any process can make the shard."""
-    # Not flushed: what a worker does not find whole after a power cut is written again.
+    """Write documents, in a shard's format, to a file from which any process can build the shard."""
+    # Not flushed: after a power cut, a damaged spool is written again.
     about = {"names": list(names), "sizes": [len(text) for text in texts]}
     spool.with_suffix(".json").write_text(json.dumps(about))
     _save(spool.with_suffix(".npy"), suffixes.laid_out(texts))
@@ -97,7 +98,7 @@ def spooled(spool: Path, texts: Sequence[NDArray[np.uint8]], names: Sequence[str
 
 
 def remove_unfinished(folder: Path, entries: Sequence[Entry]) -> None:
-    """Remove what was written for ``entries`` and is no shard, for a worker failed or was ended."""
+    """Remove unfinished files of ``entries``, left by a worker that failed or was stopped."""
     for entry in entries:
         shutil.rmtree(folder / (entry.name + PARTIAL), ignore_errors=True)
     for path in (folder / (entry.name + end) for entry in entries for end in (".spool", ".npy", ".json")):
@@ -106,7 +107,7 @@ def remove_unfinished(folder: Path, entries: Sequence[Entry]) -> None:
 
 
 def _save(path: Path, array: NDArray[Any]) -> None:
-    """As :func:`numpy.save`, whose error does not say why a file cannot be written."""
+    """Save an array as :func:`numpy.save` does, but with the reason in errors."""
     with path.open("wb") as stream:
         header = np.lib.format.header_data_from_array_1_0(array)
         np.lib.format.write_array_header_1_0(stream, header)
@@ -157,12 +158,12 @@ def publish(folder: Path, entries: Sequence[Entry]) -> None:
 
 
 def entries(folder: Path) -> list[Entry]:
-    """What the manifest of an archive lists.
+    """Return the entries of an archive's manifest.
 
     Raises
     ------
     DataError
-        When it is no archive, damaged, or of another version.
+        When the folder is no archive, damaged, or of another version.
     """
     try:
         content = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
@@ -170,12 +171,12 @@ def entries(folder: Path) -> list[Entry]:
             raise DataError(f"{folder}: an archive of another version; make it anew with `lior archive`")
         content = _verified(folder / MANIFEST)
         found = [Entry(**entry) for entry in content["shards"]]
-        if not all(entry.name.isdigit() for entry in found):  # it could lead out of the archive
-            raise ValueError("a shard's name is no number")
+        if not all(entry.name.isdigit() for entry in found):  # a path could lead out of the archive
+            raise ValueError("a shard's name is not a number")
         return found
     except FileNotFoundError:
         raise DataError(
-            f"{folder}: no archive there ({MANIFEST} is missing); `lior archive` makes one, or goes on"
+            f"{folder}: no archive there ({MANIFEST} is missing); `lior archive` builds or completes one"
         ) from None
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise DataError(f"{folder / MANIFEST}: cannot be read ({error})") from error
@@ -183,21 +184,21 @@ def entries(folder: Path) -> list[Entry]:
 
 @attrs.frozen(eq=False)
 class Documents:
-    """What the texts of a shard are, in their order."""
+    """The documents of a shard's text, in their order."""
 
     names: list[str]
     ends: NDArray[np.int64]
-    """Sums of their lengths and the breaks behind them, ``(D,)``."""
+    """Cumulative lengths of the documents and their breaks, ``(D,)``."""
     shard: Shard
 
     def tokens(self, number: int) -> NDArray[np.int64]:
-        """The tokens of a document."""
+        """Return the tokens of a document."""
         size = len(self.shard.text)
         begin = int(self.ends[number - 1]) if number else 0
         return self.shard.text[size - self.ends[number] : size - begin - 1][::-1].astype(np.int64)
 
     def line(self, number: int) -> int:
-        """The line at which a piece of a document begins, from 1; the pieces before it have its name."""
+        """Return the line, from 1, at which a piece of a document begins, after pieces of the same name."""
         first = number
         while first and self.names[first - 1] == self.names[number]:
             first -= 1
@@ -205,7 +206,7 @@ class Documents:
 
 
 def documents(folder: str | Path, shards: Sequence[Shard]) -> list[Documents]:
-    """The documents of each of the shards that :func:`open_archive` gave.
+    """Return the documents of each of the shards from :func:`open_archive`.
 
     Raises
     ------
@@ -222,18 +223,18 @@ def documents(folder: str | Path, shards: Sequence[Shard]) -> list[Documents]:
             if len(about["names"]) != len(ends) or (len(ends) and ends[-1] != len(shard.text)):
                 raise ValueError("it does not fit the text")
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{path}: damaged ({error}); run `lior archive` again, which mends it") from error
+            raise DataError(f"{path}: damaged ({error}); run `lior archive` again to repair it") from error
         found.append(Documents(about["names"], ends, shard))
     return found
 
 
 def open_archive(folder: str | Path) -> tuple[Shard, ...]:
-    """The shards of an archive, as maps of its files.
+    """Return the shards of an archive, as maps of its files.
 
     Raises
     ------
     DataError
-        When it is no archive, or a file is missing or damaged.
+        When the folder is no archive, or a file is missing or damaged.
     """
     folders = [Path(folder) / entry.name for entry in entries(Path(folder))]
     read = sum(_size(each / f"{name}.npy") for each in folders for name in suffixes.READ)
@@ -243,7 +244,7 @@ def open_archive(folder: str | Path) -> tuple[Shard, ...]:
 
 
 def _available() -> int:
-    """Bytes of memory that the system can give, also to its cache of the disk."""
+    """Return the bytes of memory that the system can provide, including its disk cache."""
     try:
         fields = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
         return int(fields["MemAvailable"].split()[0]) << 10
@@ -268,21 +269,21 @@ def _open(folder: Path, fits: bool = True, checked: bool = True) -> Shard:
         expected = {"text": ((size,), "u1"), "order": ((size,), "u4"), **suffixes.arrays_beside(size)}
         for name, (shape, kind) in expected.items():
             if maps[name].shape != shape or maps[name].dtype != kind:
-                raise ValueError(f"{name}.npy is not that of a shard")
+                raise ValueError(f"{name}.npy does not belong to a shard")
         bounds = maps["pairs"].astype(np.int64)
         if bounds[0] or bounds[-1] != size or (np.diff(bounds) < 0).any():
-            raise ValueError("pairs.npy is not that of a shard")
+            raise ValueError("pairs.npy does not belong to a shard")
         return Shard(**maps)
     except (OSError, ValueError, KeyError, EOFError) as error:
         raise DataError(f"{folder}: damaged ({error}); run `lior archive` again, which mends it") from error
 
 
 _maps: WeakValueDictionary[tuple[str, int, int, int], NDArray[Any]] = WeakValueDictionary()
-"""Files that are mapped; several memories of one process share them."""
+"""Mapped files; several memories of one process share them."""
 
 
 def _mapped(path: Path, ahead: bool) -> NDArray[Any]:
-    """A file as an array; the system reads what is around a place only where the file is read ``ahead``."""
+    """Map a file as an array; the system reads ahead only if ``ahead``."""
     found = path.stat()
     key = str(path.absolute()), found.st_ino, found.st_mtime_ns, found.st_size
     if (array := _maps.get(key)) is None:

@@ -1,10 +1,10 @@
-"""Suffix arrays: how often every token followed every context of a text, whatever the context's length.
+"""Suffix arrays: how often every token followed every context of a text, for any context length.
 
-A text stands backwards in a shard, so that a context is where a suffix begins, and a longer context is a
-narrower range of the sorted suffixes (U. Manber and G. Myers, 1993). Beside each suffix stands the token that
+A shard stores its text backwards. So a context is the beginning of a suffix, and a longer context is a
+narrower range of the sorted suffixes (U. Manber and G. Myers, 1993). Beside each suffix is the token that
 followed its context, as in the transform of M. Burrows and D. Wheeler (1994), with running sums at regular
-distances: counts of a range are a difference of two sums and the tokens at its ends (P. Ferragina and
-G. Manzini, 2000). Counts of shards add, so a text gives the same counts however it is divided.
+distances. The counts of a range are a difference of two sums and the tokens at its ends (P. Ferragina and
+G. Manzini, 2000). Counts of shards add, so the counts of a text do not depend on its division.
 """
 
 from __future__ import annotations
@@ -21,20 +21,21 @@ from lior.counting.compiled import entry, inner
 from lior.counting.kernels import array_at, prefetch
 
 BREAK = 0
-"""Stands between documents. In a document it ends the contexts before it, and is never predicted."""
+"""Separator between documents. It ends contexts, also inside a document, and is never predicted."""
 TOKENS = 256
 MOST = (1 << 31) - 2
-"""Largest number of tokens of a shard, with a break for each document."""
+"""Maximum number of tokens of a shard, including a break for each document."""
 SPAN = 1 << 16
-"""Suffixes between two running sums."""
+"""Number of suffixes between two running sums."""
 BLOCK = 1 << 11
-"""Suffixes between two sums that begin anew with each span, so that 16 bits hold them.
+"""Number of suffixes between two sums that begin anew with each span, so that they fit 16 bits.
 
-With 512 a text is read a twentieth faster, but from 2 bytes a byte of the archive's text instead of 1.25.
+With 512, reading a text is 5 % faster, but takes 2 bytes instead of 1.25 for each byte of the archive's
+text.
 """
 _PAIRS = TOKENS * TOKENS
 _LINE = 64
-"""Bytes that the processor brings near at once."""
+"""Bytes of a cache line of the processor."""
 
 
 class Shard(NamedTuple):
@@ -43,23 +44,23 @@ class Shard(NamedTuple):
     text: NDArray[np.uint8]
     """The tokens backwards, a break behind each document, ``(N,)``."""
     order: NDArray[np.uint32]
-    """Where each suffix begins, ``(N,)``."""
+    """Start of each suffix in the text, ``(N,)``."""
     following: NDArray[np.uint8]
     """The token before each suffix, which followed its context; a break for none, ``(N,)``."""
     sums: NDArray[np.uint32]
-    """How often each token is among the first ``SPAN * i`` of ``following``, ``(N // SPAN + 1, 256)``."""
+    """Count of each token among the first ``SPAN * i`` of ``following``, ``(N // SPAN + 1, 256)``."""
     parts: NDArray[np.uint16]
-    """How often each is among those of the same span before ``BLOCK * i``, ``(N // BLOCK + 1, 256)``."""
+    """Count of each token in the same span before ``BLOCK * i``, ``(N // BLOCK + 1, 256)``."""
     pairs: NDArray[np.uint32]
-    """First suffix that begins with each two tokens or what comes after them, ``(256² + 1,)``."""
+    """First suffix that begins with each pair of tokens or a later pair, ``(256² + 1,)``."""
 
 
 READ = ("following", "sums", "parts", "pairs")
-"""What steps read; text and order are for places that are named, and tokens that follow nothing."""
+"""Arrays that steps read; text and order serve to name places, and for tokens that follow nothing."""
 
 
 def build(text: NDArray[np.uint8], unwritten: NDArray[np.int64] | None = None) -> Shard:
-    """The shard of a text.
+    """Build the shard of a text.
 
     Parameters
     ----------
@@ -72,14 +73,14 @@ def build(text: NDArray[np.uint8], unwritten: NDArray[np.int64] | None = None) -
 
 
 def order_of(text: NDArray[np.uint8]) -> NDArray[np.uint32]:
-    """Where each suffix of a text begins, in their order."""
+    """Sort the suffixes of a text; returns the start of each."""
     return divsufsort(text).view(np.uint32) if len(text) else np.zeros(0, np.uint32)
 
 
 def complete(
     text: NDArray[np.uint8], order: NDArray[np.uint32], unwritten: NDArray[np.int64] | None = None
 ) -> Shard:
-    """The shard of a text whose suffixes are sorted; parameters as of :func:`build`."""
+    """Build the shard of a text whose suffixes are sorted; parameters as in :func:`build`."""
     zeros = {name: np.zeros(*of) for name, of in arrays_beside(len(text)).items()}
     shard = Shard(text=text, order=order, **zeros)
     kept = text if unwritten is None else text.copy()
@@ -90,7 +91,7 @@ def complete(
 
 
 def arrays_beside(size: int) -> dict[str, tuple[tuple[int, ...], str]]:
-    """Shapes and types of what stands beside a text of ``size`` tokens and the order of its suffixes."""
+    """Return shapes and types of the arrays beside the text and its suffix order, for ``size`` tokens."""
     return {
         "following": ((size,), "u1"),
         "sums": ((size // SPAN + 1, TOKENS), "u4"),
@@ -101,7 +102,7 @@ def arrays_beside(size: int) -> dict[str, tuple[tuple[int, ...], str]]:
 
 @entry
 def _fill(shard, kept):
-    """Work out what stands beside the suffixes; ``kept`` has a break for each token that follows nothing."""
+    """Compute the arrays beside the suffixes; ``kept`` has a break for each token that follows nothing."""
     text, order = shard.text, shard.order
     totals = np.zeros(TOKENS, np.uint32)
     for i in range(len(order) + 1):
@@ -125,23 +126,23 @@ def _fill(shard, kept):
 
 
 class Table(NamedTuple):
-    """Where the arrays of ``S`` shards are, which must outlive it, for functions that read any number."""
+    """Addresses of the arrays of ``S`` shards, which must outlive it, for compiled functions."""
 
     addresses: NDArray[np.int64]
-    """In the order of the fields of a shard, ``(S, 6)``."""
+    """Addresses in the order of a shard's fields, ``(S, 6)``."""
     sizes: NDArray[np.int64]
-    """``(S,)``"""
+    """Number of tokens and breaks of each shard, ``(S,)``"""
 
 
 def table(shards: Sequence[Shard]) -> Table:
-    """Where the arrays of shards are."""
+    """Return the addresses of the arrays of shards."""
     addresses = [[array.ctypes.data for array in shard] for shard in shards]
     return Table(np.array(addresses, np.int64), np.array([len(shard.text) for shard in shards], np.int64))
 
 
 @inner
 def shard_at(table, s):
-    """The shard number ``s``."""
+    """Return the shard number ``s``."""
     at, size = table.addresses[s], table.sizes[s]
     return Shard(
         array_at(at[0], (size,), np.uint8),
@@ -158,13 +159,14 @@ def shard_at(table, s):
 
 @inner
 def _at(text, place):
-    """The token at a place; a break behind the end, where only a damaged file leads."""
+    """Return the token at a place; a break after the end, which only a damaged file reaches."""
     return int64(text[place]) if place < len(text) else int64(BREAK)
 
 
 @inner
 def _bound(shard, lo, hi, depth, token):
-    """The first suffix of a range whose token at ``depth`` is at least ``token``; those before it agree."""
+    """Return the first suffix of a range with a token of at least ``token`` at ``depth``; earlier ones
+    agree."""
     while lo < hi:
         middle = (lo + hi) >> 1
         if _at(shard.text, int64(shard.order[middle]) + depth) < token:
@@ -176,7 +178,8 @@ def _bound(shard, lo, hi, depth, token):
 
 @inner
 def _narrow(shard, lo, hi, depth, token, before):
-    """The suffixes of a range, which share ``depth`` tokens, the first being ``before``, that go on so."""
+    """Narrow a range whose suffixes share ``depth`` tokens, ``before`` first, to those with ``token``
+    next."""
     if depth == 0:
         return int64(shard.pairs[token * TOKENS]), int64(shard.pairs[(token + 1) * TOKENS])
     if depth == 1:
@@ -188,7 +191,7 @@ def _narrow(shard, lo, hi, depth, token, before):
 
 @inner
 def search(shard, tokens, at, longest, lo, hi):
-    """Find the suffixes of the contexts of ``0, 1, … longest`` tokens before ``at``, none being ``0, 0``."""
+    """Find the suffixes of the contexts of ``0, 1, … longest`` tokens before ``at``; ``0, 0`` means none."""
     last = int64(0)
     lo[:], hi[:] = 0, 0
     hi[0] = len(shard.order)
@@ -205,13 +208,13 @@ def search(shard, tokens, at, longest, lo, hi):
 
 @inner
 def places(begin, end):
-    """A range without a sign: an index that could be negative would be tested, one byte at a time."""
+    """Return an unsigned range: an index that could be negative would be tested, one byte at a time."""
     return range(uint64(begin), uint64(end))
 
 
 @inner
 def within(shard, token, begin, end):
-    """How often a token follows suffixes of a range."""
+    """Count how often a token follows suffixes of a range."""
     found = int64(0)
     for i in places(begin, end):
         found += shard.following[i] == token
@@ -220,13 +223,13 @@ def within(shard, token, begin, end):
 
 @inner
 def _nearest(shard, i):
-    """The block whose sums are nearest to the suffix ``i``."""
+    """Return the block whose sums are nearest to the suffix ``i``."""
     return min((i + BLOCK // 2) // BLOCK, len(shard.parts) - 1)
 
 
 @inner
 def _before(shard, token, i):
-    """How often a token follows the first ``i`` suffixes."""
+    """Count how often a token follows the first ``i`` suffixes."""
     block = _nearest(shard, i)
     known = int64(shard.sums[block // (SPAN // BLOCK), token]) + int64(shard.parts[block, token])
     return known + within(shard, token, block * BLOCK, i) - within(shard, token, i, block * BLOCK)
@@ -234,7 +237,7 @@ def _before(shard, token, i):
 
 @inner
 def fetch(shard, token, i):
-    """Have the processor bring near what :func:`step` reads at the suffix ``i``."""
+    """Prefetch the data that :func:`step` reads at the suffix ``i``."""
     block = _nearest(shard, i)
     prefetch(shard.parts, block * TOKENS + token)
     prefetch(shard.sums, block // (SPAN // BLOCK) * TOKENS + token)
@@ -243,7 +246,7 @@ def fetch(shard, token, i):
 
 @inner
 def fetch_counts(shard, lo, hi):
-    """Have the processor bring near what :func:`add_counts` reads for a range."""
+    """Prefetch the data that :func:`add_counts` reads for a range."""
     for i in (lo, hi):
         block = _nearest(shard, i)
         for token in range(0, TOKENS, _LINE // 2):
@@ -253,17 +256,17 @@ def fetch_counts(shard, lo, hi):
 
 @inner
 def _fetch_following(shard, block, i):
-    """Have the processor bring near what follows suffixes between ``i`` and where a block begins."""
+    """Prefetch the tokens that follow suffixes between ``i`` and the start of a block."""
     for place in range(min(i, block * BLOCK), max(i, block * BLOCK), _LINE):
         prefetch(shard.following, place)
 
 
 @inner
 def step(shard, token, lo, hi):
-    """The suffixes of a context, ``lo < hi``, that goes on by one token; ``0, 0`` if there are none.
+    """Return the suffixes of a context ``lo < hi`` extended by one token; ``0, 0`` if there are none.
 
-    The suffixes that the token follows are in the order of those that begin with it: the step of Ferragina
-    and Manzini (2000), without a search.
+    The suffixes that the token follows have the same order as those that begin with it: this is the step of
+    Ferragina and Manzini (2000), without a search.
     """
     first = _before(shard, token, lo)
     count = within(shard, token, lo, hi) if hi - lo <= BLOCK else _before(shard, token, hi) - first
@@ -272,9 +275,9 @@ def step(shard, token, lo, hi):
 
 @inner
 def among(shard, token, first, count):
-    """So many suffixes that begin with a token, from the one of that number on; ``0, 0`` for none.
+    """Return ``count`` suffixes that begin with a token, from number ``first`` on; ``0, 0`` for none.
 
-    Whatever a damaged file says, they are of those that begin with the token.
+    Even in a damaged file they begin with the token.
     """
     begin, end = int64(shard.pairs[token * TOKENS]), int64(shard.pairs[(token + 1) * TOKENS])
     lo, hi = min(max(begin + first, begin), end), min(max(begin + first + count, begin), end)
@@ -283,7 +286,7 @@ def among(shard, token, first, count):
 
 @inner
 def walk(shard, tokens, at, longest, lo, hi):
-    """As :func:`search`, by steps from ``longest`` tokens before, so that text and order are not read."""
+    """Search as :func:`search`, by steps from ``longest`` tokens before, without reading text and order."""
     lo[:], hi[:] = 0, 0
     hi[0] = len(shard.order)
     for n in range(longest):
@@ -297,9 +300,9 @@ def walk(shard, tokens, at, longest, lo, hi):
 
 @inner
 def step_nested(shard, token, least, most, lo, hi, into_lo, into_hi, following):
-    """As :func:`step` for the contexts of ``least`` to ``most`` tokens, each of whose ranges holds the next.
+    """Step as :func:`step` for the contexts of ``least`` to ``most`` tokens; each range contains the next.
 
-    What is read next of the longest is fetched, also for a further step by the token ``following``.
+    It prefetches the longest context's next data, also for a further step by the token ``following``.
     """
     while most >= least and lo[most] == hi[most]:
         into_lo[most + 1], into_hi[most + 1] = 0, 0
@@ -319,11 +322,12 @@ def step_nested(shard, token, least, most, lo, hi, into_lo, into_hi, following):
 
 @inner
 def add_counts(shard, lo, hi, out):
-    """Add how often each token follows the suffixes of a range, to ``out (4, 256)``, whose rows are summands.
+    """Count how often each token follows the suffixes of a range, in ``out (4, 256)``, whose rows are
+    summands.
 
-    Neighbours are often the same token: an increment would wait for the one before it, were there one row.
+    Neighbours are often the same token: in a single row an increment would wait for the previous one.
     """
-    # From the sums that are nearest to the ends: on average a quarter of a block is read at each.
+    # From the sums nearest to the ends: on average a quarter of a block is read at each.
     first, last = _nearest(shard, lo), _nearest(shard, hi)
     if hi - lo <= BLOCK:
         for i in places(lo, hi):
@@ -347,7 +351,7 @@ def add_counts(shard, lo, hi, out):
 
 @inner
 def steps(shard, rest):
-    """Whether all tokens of a text follow something, so that steps are exact; ``rest (256,)`` is scratch."""
+    """Return whether all tokens follow something, so that steps are exact; ``rest (256,)`` is scratch."""
     rest[:] = 0
     for i in range((len(shard.parts) - 1) * BLOCK, len(shard.following)):
         rest[shard.following[i]] += 1
@@ -359,7 +363,7 @@ def steps(shard, rest):
 
 
 def laid_out(documents: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
-    """Documents as the text of a shard: the last first, each backwards, a break behind each."""
+    """Lay out documents as the text of a shard: the last first, each backwards, with a break after each."""
     out = np.empty(sum(map(len, documents)) + len(documents), np.uint8)
     end = len(out)
     for document in documents:

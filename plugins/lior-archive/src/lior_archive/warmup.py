@@ -15,7 +15,7 @@ _LENGTHS, _DISCOUNTS = (1,), (0.7, 1.0, 1.2)
 
 
 def compile_all() -> None:
-    """Compile and keep all functions; of several processes one compiles, and the others wait."""
+    """Compile and cache all functions; if several processes start, one compiles and the others wait."""
     with compiling("lior_archive") as missing:
         if missing:
             text = suffixes.laid_out([_TOKENS.astype(np.uint8)])

@@ -1,9 +1,9 @@
 """The action of texts: the cost of a document's path, and its rank correlation with surprise.
 
-Every token moves the coordinate of its context by a step. Its share of the action is ``R √(g(Δz, Δz) + ε)``,
-with the resilience half-way; where the path turns, the angle between two steps is large. The control is the
-same step in the plain metric of the coordinates, with ``R = 1``. Whether any of them agrees with the model's
-surprise is the rank correlation over lines.
+Every token moves the coordinate of its context by a step. Its share of the action is ``R √(g(Δz, Δz) +
+ε)``, with the resilience half-way; where the path turns, the angle between two steps is large. The control
+is the same step in the plain metric of the coordinates, with ``R = 1``. A rank correlation over lines shows
+whether any of them agrees with the model's surprise.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ MEASURES = ("action", "turning", "plain step")
 
 
 class PathMeasures(NamedTuple):
-    """Measures of the path of one document, a number for each of its bytes, float64."""
+    """Measures of the path of one document, one number for each of its bytes, float64."""
 
     action: NDArray[np.float64]
-    """Share of the action; the bytes of a token have equal shares of its step."""
+    """Share of the action; a token's bytes share its step equally."""
     turning: NDArray[np.float64]
     """Angle at the token, in radians."""
     plain: NDArray[np.float64]
@@ -40,7 +40,7 @@ class PathMeasures(NamedTuple):
 
 @torch.no_grad()
 def measure(model: Model, corpus: Corpus) -> list[PathMeasures]:
-    """The measures of every document of ``corpus``.
+    """Return the measures of every document of ``corpus``.
 
     Raises
     ------
@@ -59,8 +59,8 @@ def measure(model: Model, corpus: Corpus) -> list[PathMeasures]:
     for positions in torch.arange(len(corpus)).tensor_split(corpus.starts[1:].cpu()):
         z = model.coordinates(text, positions.to(model.device))
         assert z is not None  # there is a geometry
-        # The step of a token is that from the context before it to the one after, which the next position
-        # has.
+        # A token's step leads from the context before it to the one after, which belongs to the next
+        # position.
         steps = torch.zeros(3, len(positions), dtype=torch.float64)
         if len(positions) > 1:
             r = geometry.rsource.resilience(resilience, paths.midpoints(z), form)
@@ -74,7 +74,7 @@ def measure(model: Model, corpus: Corpus) -> list[PathMeasures]:
 
 
 class LineMeasures(NamedTuple):
-    """The lines of some documents, each with its means over its bytes."""
+    """The lines of some documents, each with means over its bytes."""
 
     document: list[str]
     line: list[int]
@@ -82,11 +82,11 @@ class LineMeasures(NamedTuple):
     surprise: NDArray[np.float64]
     """Bits per byte."""
     values: dict[str, NDArray[np.float64]]
-    """A number for each line, for each of :data:`MEASURES`."""
+    """One number for each line, for each of :data:`MEASURES`."""
 
 
 def by_line(scored: list[ScoredDocument], measured: list[PathMeasures]) -> LineMeasures:
-    """The lines that are not empty."""
+    """Return the lines that are not empty."""
     rows = [
         (part, document, path)
         for document, path in zip(scored, measured, strict=True)
@@ -112,11 +112,11 @@ class Agreement(NamedTuple):
     value: float
     low: float
     high: float
-    """Ends of the 95 % interval, by a bootstrap over lines."""
+    """Upper end of the 95 % interval (``low`` is the lower one), by a bootstrap over lines."""
 
 
 def agreement(a: NDArray[np.float64], b: NDArray[np.float64], *, seed: int = 0) -> Agreement:
-    """Spearman's rank correlation of two measures of the same lines.
+    """Return Spearman's rank correlation of two measures of the same lines.
 
     Raises
     ------
@@ -124,9 +124,7 @@ def agreement(a: NDArray[np.float64], b: NDArray[np.float64], *, seed: int = 0) 
         With fewer than 8 lines.
     """
     if len(a) < _FEWEST_LINES:
-        raise UsageError(
-            f"{len(a)} lines: whether two measures agree can be said from {_FEWEST_LINES} lines on"
-        )
+        raise UsageError(f"{len(a)} lines: comparing two measures needs at least {_FEWEST_LINES} lines")
     rng = np.random.default_rng(seed)
     draws = [_spearman(a[rows], b[rows]) for rows in rng.integers(len(a), size=(_DRAWS, len(a)))]
     low, high = np.quantile(draws, [0.025, 0.975])
@@ -140,7 +138,7 @@ def _spearman(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
 
 
 def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Ranks; equal values have the mean of theirs."""
+    """Return ranks; equal values get their mean rank."""
     _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
     ends = counts.cumsum()
     means: NDArray[np.float64] = (ends - (counts - 1) / 2)[inverse]

@@ -7,7 +7,7 @@ One rule makes each algebra from the one before it (A. Cayley, 1845; L. Dickson,
 Components are the last dimension: reals, complex numbers, quaternions, octonions. Norms multiply; octonions
 do not associate, but are alternative and obey Moufang's identities (J. Baez, *Bull. Amer. Math. Soc.* 39
 (2002) 145). With complex components quaternions are biquaternions, whose complex norm ``q q̄`` multiplies
-too; those of norm 1 turn and boost (W. Hamilton, 1853; L. Silberstein, 1912).
+too; biquaternions of norm 1 rotate and boost (W. Hamilton, 1853; L. Silberstein, 1912).
 
 A bilinear form is the sum of a symmetric and an antisymmetric one, :func:`symmetric_form` and :func:`wedge`.
 """
@@ -21,12 +21,12 @@ from lior.errors import UsageError
 
 
 def conjugate(a: Tensor) -> Tensor:
-    """All components but the first with the other sign; complex components stay as they are."""
+    """Negate all components but the first; complex components are not conjugated."""
     return torch.cat([a[..., :1], -a[..., 1:]], -1)
 
 
 def multiply(a: Tensor, b: Tensor) -> Tensor:
-    """The product of ``a (..., 2^k)`` and ``b (..., 2^k)``, ``k <= 3``; batch dimensions broadcast.
+    """Return the product of ``a (..., 2^k)`` and ``b (..., 2^k)``, ``k <= 3``; batch dimensions broadcast.
 
     Raises
     ------
@@ -47,23 +47,25 @@ def multiply(a: Tensor, b: Tensor) -> Tensor:
 
 
 def norm_squared(a: Tensor) -> Tensor:
-    """``a ā (...)``, the sum of the squares of the components; complex for complex components."""
+    """Return ``a ā (...)``, the sum of the squares of the components; complex for complex components."""
     return (a * a).sum(-1)
 
 
 def turned(vector: Tensor, rotor: Tensor) -> Tensor:
-    """``r v r̄`` of vectors ``(..., 3)`` and unit quaternions ``(..., 4)``: a rotation.
+    """Return ``r v r̄`` of vectors ``(..., 3)`` and unit quaternions ``(..., 4)``: a rotation.
 
-    ``r`` and ``−r`` give the same.
+    ``r`` and ``−r`` give the same rotation.
     """
     pure = torch.cat([torch.zeros_like(vector[..., :1]), vector], -1)
     return multiply(multiply(rotor, pure), conjugate(rotor))[..., 1:]
 
 
 def transform(event: Tensor, biquaternion: Tensor) -> Tensor:
-    """The Lorentz transformation of events ``(..., 4)``, time first, by biquaternions ``(..., 4)`` of norm 1.
+    """Return the Lorentz transformation of events ``(..., 4)``, time first, by biquaternions ``(..., 4)``
+    of norm 1.
 
-    ``q X q̄*`` of ``X = t + i (x, y, z)``, with ``*`` the complex conjugate; ``t² − x² − y² − z²`` stays.
+    ``q X q̄*`` of ``X = t + i (x, y, z)``, with ``*`` the complex conjugate; ``t² − x² − y² − z²`` is
+    invariant.
     """
     i = 1j
     x = torch.cat([event[..., :1].to(biquaternion.dtype), i * event[..., 1:]], -1)
@@ -72,7 +74,8 @@ def transform(event: Tensor, biquaternion: Tensor) -> Tensor:
 
 
 def symmetric_form(q: Tensor, k: Tensor, matrix: Tensor) -> Tensor:
-    """``qᵀ S k (...)`` of ``q, k (..., n)`` with the symmetric part ``S = (M + Mᵀ)/2`` of ``matrix (n, n)``.
+    """Return ``qᵀ S k (...)`` of ``q, k (..., n)`` with the symmetric part ``S = (M + Mᵀ)/2`` of ``matrix
+    (n, n)``.
 
     With ``M`` the identity it is the dot product. Together with :func:`wedge` it is ``qᵀ M k``.
     """
@@ -80,10 +83,11 @@ def symmetric_form(q: Tensor, k: Tensor, matrix: Tensor) -> Tensor:
 
 
 def wedge(q: Tensor, k: Tensor, matrix: Tensor) -> Tensor:
-    """``ω(q, k) = qᵀ Ω k (...)`` with the antisymmetric part ``Ω = (M − Mᵀ)/2`` of ``matrix (n, n)``.
+    """Return ``ω(q, k) = qᵀ Ω k (...)`` with the antisymmetric part ``Ω = (M − Mᵀ)/2`` of ``matrix (n,
+    n)``.
 
-    ``ω(q, k) = −ω(k, q)``, so that ``ω(q, q) = 0``. For a rotor ``R`` that turns every plane of an ``Ω``
-    with ``Ω² = −1`` by ``θ``, ``R = cos θ + sin θ Ω``, distances have both forms:
+    ``ω(q, k) = −ω(k, q)``, so that ``ω(q, q) = 0``. Let a rotor ``R = cos θ + sin θ Ω`` turn every plane of
+    an ``Ω`` with ``Ω² = −1`` by ``θ``. Distances then have both forms:
 
         |q − R k|² = |q|² + |k|² − 2 cos θ q·k − 2 sin θ ω(q, k)
     """
@@ -91,10 +95,11 @@ def wedge(q: Tensor, k: Tensor, matrix: Tensor) -> Tensor:
 
 
 def rotary(x: Tensor, angles: Tensor, positions: Tensor) -> Tensor:
-    """``x (T, n)`` with each plane ``(2k, 2k + 1)`` turned by ``position · angle_k``: rotary embedding.
+    """Return ``x (T, n)`` with each plane ``(2k, 2k + 1)`` turned by ``position · angle_k``: rotary
+    embedding.
 
-    The dot product of two rows depends on their distance only (J. Su and others, *RoFormer*, 2021). It is the
-    rotor ``exp(−½ t Σ θ_k γ_{2k−1} γ_{2k})`` of commuting planes, and the same as one undamped pole
+    The dot product of two rows depends on their distance only (J. Su and others, *RoFormer*, 2021). It is
+    the rotor ``exp(−½ t Σ θ_k γ_{2k−1} γ_{2k})`` of commuting planes, and equals one undamped pole
     ``e^{iθ_k}`` a plane.
     """
     planes = torch.view_as_complex(x.reshape(*x.shape[:-1], -1, 2).contiguous())

@@ -2,8 +2,8 @@
 
 ``f_v = Σ_l λ^l 1[x_{t−l} = v]`` are decayed counts of the tokens before a position, ``y`` is the token that
 follows. The canonical variates of the two (H. Hotelling, *Biometrika* 28 (1936) 321) are the sums ``u · f``
-that correlate most with sums over the classes of ``y``. What the last tokens say already is left out: both
-are measured from their means over the positions with the same last tokens (fixed effects).
+that correlate most with sums over the classes of ``y``. The information in the last tokens is left out:
+both are measured from their means over the positions with the same last tokens (fixed effects).
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 _RIDGE = 1e-3
-"""Added to the variance of each count, which is 1."""
+"""A constant added to the variance of each count, which is 1."""
 _CONSTANT = 1e-9
-"""Counts of a smaller standard deviation do not vary."""
+"""Minimum standard deviation of counts that vary."""
 
 
 class Variates(NamedTuple):
@@ -26,14 +26,14 @@ class Variates(NamedTuple):
     weights: Tensor
     """``u``, float64 ``(V, k)``: within groups the sums have variance 1, and no correlation."""
     correlations: Tensor
-    """With what follows, float64 ``(k,)``, falling; about ``√(V/N)`` where there is none."""
+    """Correlations with the next token, float64 ``(k,)``, descending; about ``√(V/N)`` by chance."""
 
 
 def variates(counts: Tensor, groups: Tensor, tokens: Tensor, k: int) -> Variates:
-    """The ``k`` variates of ``counts (N, V)`` and ``tokens (N,)`` within ``groups (N,)``.
+    """Return the ``k`` variates of ``counts (N, V)`` and ``tokens (N,)`` within ``groups (N,)``.
 
-    A column that is constant has the weight 0, and so have variates beyond the rank. The classes of the
-    tokens are taken as uncorrelated, each with its variance within the groups.
+    A constant column has the weight 0, and so have variates beyond the rank. The classes of the tokens are
+    treated as uncorrelated, each with its variance within the groups.
     """
     _, group, sizes = groups.unique(return_inverse=True, return_counts=True)
     _, label = tokens.unique(return_inverse=True)

@@ -1,7 +1,4 @@
-"""The tables of a run as matrices.
-
-Their spectra, and what is left of the model when they are cut to a rank.
-"""
+"""The tables of a run as matrices: their spectra, and the model after they are cut to a rank."""
 
 from __future__ import annotations
 
@@ -19,7 +16,7 @@ _SMALLEST = 4
 
 
 class Spectrum(NamedTuple):
-    """Singular values of a matrix, and what they say."""
+    """Singular values of a matrix, and measures of them."""
 
     values: Tensor
     """``σ``, largest first."""
@@ -33,7 +30,7 @@ class Spectrum(NamedTuple):
 
 
 def spectrum(matrix: Tensor) -> Spectrum:
-    """The spectrum of ``matrix (m, n)``, real or complex; that of zeros has effective rank 0 and errors 0."""
+    """Return the spectrum of ``matrix (m, n)``, real or complex; zeros have effective rank 0 and errors 0."""
     values = torch.linalg.svdvals(matrix)
     squares = values.double().square()
     total = squares.sum()
@@ -44,19 +41,19 @@ def spectrum(matrix: Tensor) -> Spectrum:
 
 
 class TableSpectrum(NamedTuple):
-    """A table of the geometry, as a matrix of rows of its last dimension."""
+    """The spectrum of a table of the geometry; its rows run along the last dimension."""
 
     name: str
     shape: tuple[int, int]
     effective_rank: float
     ranks: dict[str, int]
-    """Share of the squares -> rank that keeps it."""
+    """Rank that preserves each share of the squares."""
     values: list[float]
     """Singular values, largest first."""
 
 
 def _matrices(model: Model) -> dict[str, Tensor]:
-    """The learned entries with two sides of at least 4."""
+    """Return the learned entries with two sides of at least 4."""
     if model.geometry is None:
         raise RunError("the run has no geometry and so no tables; train with --memory exact or sdm,exact")
     learned = model.geometry.learned(model.state)
@@ -66,7 +63,7 @@ def _matrices(model: Model) -> dict[str, Tensor]:
 
 @torch.no_grad()
 def tables(model: Model) -> list[TableSpectrum]:
-    """The spectra of all tables.
+    """Return the spectra of all tables.
 
     Raises
     ------
@@ -90,7 +87,7 @@ def truncate(run: Checkpoint, rank: int) -> float:
     Returns
     -------
     float
-        Share of the numbers that two factors of that rank would need.
+        Size of two factors of that rank, as a share of the full tables.
 
     Raises
     ------

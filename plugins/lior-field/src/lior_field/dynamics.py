@@ -6,9 +6,9 @@ dissipative  ``∂T/∂τ = −(H − ⟨H⟩) T/ħ`` and pulls               ke
 symplectic   ``dT/dt = P/m``, ``dP/dt = −∂W/∂T + F``            keeps a shadow energy; reversible
 ===========  =================================================  ==========================================
 
-Each class holds the constants and one step ``dt``; ``start`` makes a state, a dict of tensors, and ``step``
-returns the next and leaves the one it was given as it was. ``drive``, of the field's shape, is the source,
-the evidence or the force. ``limit`` is the largest ``dt`` that is allowed, in the unit of time.
+Each class holds the constants and one step ``dt``; ``start`` creates a state, a dict of tensors, and
+``step`` returns the next one without changing its argument. ``drive``, in the field's shape, is the source,
+the evidence or the force. ``limit`` is the largest allowed ``dt``, in the unit of time.
 """
 
 from __future__ import annotations
@@ -39,9 +39,10 @@ class Unitary:
 
     (M. Feit, J. Fleck and A. Steiger, *J. Comput. Phys.* 47 (1982) 412.)
 
-    ``exp(−iV dt/2ħ) exp(−iK dt/ħ) exp(−iV dt/2ħ)`` with the kinetic part in Fourier space; where the metric
-    depends on the place, the exponential of the whole ``H`` by Chebyshev polynomials. A source acts half
-    before and half after. Longer steps than the limit turn the fastest wave by more than π, where it is taken
+    A step is ``exp(−iV dt/2ħ) exp(−iK dt/ħ) exp(−iV dt/2ħ)``, with the kinetic part in Fourier space. If
+    the metric depends on the place, it is the exponential of the whole ``H`` by Chebyshev polynomials. A
+    source acts half before and half after. A step beyond the limit turns the fastest wave by more than π,
+    which looks like a slower wave that turns back.
     for a slower one that turns back.
 
     Raises
@@ -52,7 +53,7 @@ class Unitary:
 
     hamiltonian: Hamiltonian
     dt: float
-    """The time of a step, in the unit of ``ħ`` over that of the energy."""
+    """Time step, in the unit of ``ħ`` divided by the unit of energy."""
 
     def __attrs_post_init__(self) -> None:
         _within(self.dt, self.limit, "π ħ over the range of energies")
@@ -64,11 +65,11 @@ class Unitary:
         return math.pi * self.hamiltonian.hbar / max(high - low, 1e-300)
 
     def start(self, field: Tensor) -> State:
-        """The field alone."""
+        """Return the field alone."""
         return {"field": field}
 
     def step(self, state: State, *, drive: Tensor | None = None) -> State:
-        """One step; ``drive`` is the source ``J``, an energy times the field's unit, constant over it."""
+        """Make one step; ``drive`` is the source ``J``, constant, an energy times the field's unit."""
         t, rate = state["field"], -1j * self.dt / self.hamiltonian.hbar
         if drive is not None:
             t = t + rate / 2 * drive
@@ -81,7 +82,7 @@ class Unitary:
         return {"field": t if drive is None else t + rate / 2 * drive}
 
     def energy(self, state: State) -> Tensor:
-        """``⟨T, H T⟩ / ⟨T, T⟩``, an energy."""
+        """Return ``⟨T, H T⟩ / ⟨T, T⟩``, an energy."""
         return self.hamiltonian.energy(state["field"])
 
     @cached_property
@@ -94,12 +95,12 @@ class Unitary:
 
 @attrs.define(kw_only=True, eq=False)
 class Dissipative:
-    """Imaginary time, which ends in the ground state, and two pulls, each a convex step of its own.
+    """Imaginary time, which ends in the ground state, and two pulls, each a convex step.
 
-    The pull of *evidence* ``E``, weight ``λ_QR``, is towards the posterior of Bayes' rule with the likelihood
-    ``w = exp(−|T − E|²/τ)``: ``B = √w T · ‖T‖/‖√w T‖``. The pull of *memory*, weight ``λ_F``, is towards the
-    recalled field. ``T ← (1 − λ dt) T + λ dt B`` stays between the two for ``λ dt <= 1``. The norm is that of
-    the beginning after every step.
+    The pull of *evidence* ``E``, weight ``λ_QR``, is towards the posterior of Bayes' rule with the
+    likelihood ``w = exp(−|T − E|²/τ)``: ``B = √w T · ‖T‖/‖√w T‖``. The pull of *memory*, weight ``λ_F``, is
+    towards the recalled field. ``T ← (1 − λ dt) T + λ dt B`` stays between the two for ``λ dt <= 1``. Every
+    step restores the initial norm.
 
     Raises
     ------
@@ -109,9 +110,9 @@ class Dissipative:
 
     hamiltonian: Hamiltonian
     dt: float
-    """The time of a step, in the unit of ``ħ`` over that of the energy."""
+    """Time step, in the unit of ``ħ`` divided by the unit of energy."""
     bayes: float = 0.0
-    """``λ_QR >= 0``, per unit of time; without evidence nothing is pulled."""
+    """``λ_QR >= 0``, per unit of time; without evidence there is no pull."""
     tau: float = 0.5
     """``τ > 0``, in the unit of ``|T|²``."""
     remembering: float = 0.0
@@ -133,7 +134,7 @@ class Dissipative:
         return 1 / total if total else torch.finfo(torch.float64).max
 
     def start(self, field: Tensor) -> State:
-        """The field, its norm and, with memory, the modes of a past in which it was the same."""
+        """Return the field, its norm and, with memory, the modes of a constant past."""
         state = {"field": field, "norm": self.hamiltonian.grid.norm(field)}
         if self.remembering and self.kernel is not None:
             memory = FieldMemory.start(self.kernel, field)
@@ -141,10 +142,10 @@ class Dissipative:
         return state
 
     def step(self, state: State, *, drive: Tensor | None = None) -> State:
-        """One step; ``drive`` is the evidence ``E``, of the field's unit."""
+        """Make one step; ``drive`` is the evidence ``E``, in the field's unit."""
         t = self.hamiltonian.exponential(state["field"], complex(-self.dt / self.hamiltonian.hbar))
         if (drive is not None and self.bayes) or "modes" in state:
-            # Pulls are weighed against a field of the norm of the beginning.
+            # Pulls are weighed against a field with the initial norm.
             t = self._normal(t, state["norm"])
         if drive is not None and self.bayes:
             t = t + self.bayes * self.dt * (self.posterior(t, drive) - t)
@@ -158,14 +159,14 @@ class Dissipative:
         return after | {"field": t}
 
     def posterior(self, t: Tensor, evidence: Tensor) -> Tensor:
-        """``B``, of the norm of ``T``."""
-        # The largest weight is made 1: the constant cancels, and no weight of all is rounded to 0.
+        """Return ``B``, with the norm of ``T``."""
+        # Scaled to a largest weight of 1: the constant cancels, and not all weights round to 0.
         exponent = -(t - evidence).abs().square() / self.tau
         b = torch.exp((exponent - exponent.max()) / 2) * t
         return self._normal(b, self.hamiltonian.grid.norm(t))
 
     def energy(self, state: State) -> Tensor:
-        """``⟨T, H T⟩ / ⟨T, T⟩``, an energy."""
+        """Return ``⟨T, H T⟩ / ⟨T, T⟩``, an energy."""
         return self.hamiltonian.energy(state["field"])
 
     def _normal(self, t: Tensor, norm: Tensor) -> Tensor:
@@ -178,8 +179,8 @@ class Symplectic:
 
     (L. Verlet, *Phys. Rev.* 159 (1967) 98.)
 
-    Sums are over sites with their volume, ``|∇T|²`` is that of the metric. For a wave of angular frequency
-    ``ω`` the energy swings by ``(ω dt)²/4`` of itself after release from rest, without drift; the step is
+    Sums are over sites with their volume; ``|∇T|²`` is taken in the metric. For a wave of angular frequency
+    ``ω`` the energy oscillates by a share ``(ω dt)²/4`` after release from rest, without drift; the step is
     exactly reversible.
 
     Raises
@@ -190,7 +191,7 @@ class Symplectic:
 
     grid: Grid
     dt: float
-    """The time of a step, in the unit of ``√(m/k)``."""
+    """Time step, in the unit of ``√(m/k)``."""
     mass: float = 1.0
     """``m > 0``, in ``k``'s unit times a squared time."""
     stiffness: float = 0.01
@@ -198,7 +199,7 @@ class Symplectic:
     tension: float = 0.0
     """``κ >= 0``, in ``k``'s unit times a squared length."""
     rest: Tensor | float = 0.0
-    """``T_eq``, a number or of the field's shape."""
+    """``T_eq``, a number or a tensor in the field's shape."""
 
     def __attrs_post_init__(self) -> None:
         if not (
@@ -216,11 +217,11 @@ class Symplectic:
         return 2 * math.sqrt(self.mass / (self.stiffness + self.tension * self.grid.largest()))
 
     def start(self, field: Tensor) -> State:
-        """The field at rest."""
+        """Return the field at rest."""
         return {"field": field, "momentum": torch.zeros_like(field)}
 
     def step(self, state: State, *, drive: Tensor | None = None) -> State:
-        """One step; ``drive`` is the force per area, of the field's shape and dtype, constant over it."""
+        """Make one step; ``drive`` is the force per area, constant, in the field's shape and dtype."""
         t, p = state["field"], state["momentum"].clone()
         self._kick(p, t, drive)
         t = t.clone()
@@ -229,7 +230,7 @@ class Symplectic:
         return {"field": t, "momentum": p}
 
     def energy(self, state: State) -> Tensor:
-        """Kinetic and potential energy, summed over the area; without that of the force."""
+        """Return kinetic and potential energy, summed over the area, without the energy of the force."""
         t, p = state["field"], state["momentum"]
         away = t - self.rest
         bent = self.grid.inner(t, self.grid.laplacian(t)).real

@@ -1,9 +1,9 @@
-"""The encoder ``field``: tokens drive a field, and the coordinates are what is read from it.
+"""The encoder ``field``: tokens drive a field, and coordinates are read from it.
 
-Each coordinate is a component of a field on a small periodic grid. A token adds its embedding to it at once;
-between tokens the field evolves under ``H = K/m + V(x)`` for a time ``t`` and loses a share of each mode. In
-the modes of ``H``, with energies ``E_m`` and damping rates ``γ_m``, that is a diagonal recurrence, so the
-field is read exactly as a sum of poles (:mod:`lior.geometry.kernel`):
+Each coordinate is a component of a field on a small periodic grid. A token instantly adds its embedding to
+it. Between tokens the field evolves under ``H = K/m + V(x)`` for a time ``t`` and loses a share of each
+mode. In the modes of ``H``, with energies ``E_m`` and damping rates ``γ_m``, this is a diagonal recurrence.
+So the field is read exactly as a sum of poles (:mod:`lior.geometry.kernel`):
 
     λ_m = exp(−γ_m + μ_m t),    S_m ← λ_m S_m + E[x_t],    z = Re Σ_m c_m S_m,
 
@@ -15,7 +15,7 @@ dissipative  ``−(E_m − E_0)``               imaginary time: high modes fade,
 symplectic   ``−i √(E_m − E_0 + ω₀²)``      waves, ``∂²T/∂t² = −(H − E_0 + ω₀²) T``; ``S`` is ``T + i P/ω``
 ===========  =============================  =====================================================
 
-At ``t = 0`` the field only forgets, in the same way whatever the dynamics: the control.
+At ``t = 0`` the field only decays, in the same way for all dynamics: the control.
 
 Unlike the fixed poles of ``poles``, these are learned, through mass, potential and damping: ``∂E_m/∂V(x) =
 u_m(x)²`` and ``∂E_m/∂ log m = −⟨u_m|K/m|u_m⟩`` (H. Hellmann, 1937; R. Feynman, *Phys. Rev.* 56 (1939) 340).
@@ -40,9 +40,9 @@ from lior_plugins.encoders import poles as filters
 from lior_plugins.encoders.tables import lookup, scatter
 
 _BAND = 0.9 * math.pi
-"""Energy of the fastest wave at first, just below that at which a turn is taken for one backwards."""
+"""Initial energy of the fastest wave, just below the one at which a turn looks like a turn backwards."""
 _FASTEST = 0.7
-"""Damping rate of the mode that forgets first, per token."""
+"""Damping rate of the mode that decays fastest, per token."""
 _REST = 0.1
 """``ω₀``, the frequency of a wave of the lowest energy, per token; at 0 it would have no slope."""
 DYNAMICS = ("unitary", "dissipative", "symplectic")
@@ -50,11 +50,11 @@ DYNAMICS = ("unitary", "dissipative", "symplectic")
 
 @attrs.frozen(kw_only=True)
 class FieldEncoder:
-    """Embedding, reading, mass, potential and damping are all learned.
+    """An encoder whose embedding, reading, mass, potential and damping are all learned.
 
-    State, with ``P = side²`` modes: ``embedding (vocab + 1, n)``; ``coeff_re``, ``coeff_im (P, n)``, in the
-    order of rising energies; ``potential (side, side)``; ``log_mass``, a scalar; ``log_damping (P,)``.
-    Dissipative modes are real, so ``coeff_im`` reads nothing of them, and is not there.
+    State, with ``P = side²`` modes: ``embedding (vocab + 1, n)``; ``coeff_re``, ``coeff_im (P, n)``, by
+    ascending energy; ``potential (side, side)``; ``log_mass``, a scalar; ``log_damping (P,)``. Dissipative
+    modes are real, so they have no ``coeff_im``.
     """
 
     api_version: ClassVar[int] = 1
@@ -62,7 +62,7 @@ class FieldEncoder:
     n: int = option(64, help="dimension of a coordinate", low=2)
     reach: int = option(32, help="previous tokens that a coordinate depends on in training", low=2)
     side: int = option(
-        4, help="sites along each side of the grid; their number is that of modes", low=3, high=16
+        4, help="sites along each side of the grid; there are as many modes as sites", low=3, high=16
     )
     dynamics: str = option("unitary", help="how the field evolves between tokens", choices=DYNAMICS)
     time: float = option(1.0, help="time that passes between two tokens; at 0 the field only forgets", low=0)
@@ -74,12 +74,12 @@ class FieldEncoder:
 
     @property
     def learned(self) -> tuple[str, ...]:
-        """All of the state."""
+        """Names of the learned entries: the whole state."""
         reading = ("coeff_re",) if self.dynamics == "dissipative" else ("coeff_re", "coeff_im")
         return ("embedding", *reading, "potential", "log_mass", "log_damping")
 
     def init(self, vocab: int, *, generator: Generator) -> State:
-        """Random embedding, reading and potential; the modes of least energy last longest."""
+        """Return random embedding, reading and potential; the modes of least energy last longest."""
         device, count = generator.device, self.side**2
 
         def noise(*shape: int) -> Tensor:
@@ -97,19 +97,19 @@ class FieldEncoder:
         return {name: state[name] for name in self.learned}
 
     def encode(self, state: State, contexts: Tensor) -> Tensor:
-        """Coordinates ``(B, n)`` of contexts ``(B, L)``, ``L >= reach``, in the embedding's dtype."""
+        """Return coordinates ``(B, n)`` of contexts ``(B, L)``, ``L >= reach``, in the embedding's dtype."""
         width = max(self.reach, contexts.shape[-1])
         weights = kernel.impulse(self.modes(state).poles, _coeff(state), width)
         return lookup((weights[:, None] * state["embedding"]).reshape(-1, self.n), contexts, width)
 
     def pullback(self, state: State, contexts: Tensor, dz: Tensor) -> State:
-        """Derivatives of ``sum(dz * encode(contexts))`` to everything that is learned."""
+        """Return derivatives of ``sum(dz * encode(contexts))`` to everything that is learned."""
         modes, coeff = self.modes(state), _coeff(state)
         weights = kernel.impulse(modes.poles, coeff, contexts.shape[1])
         dtable = scatter(contexts, dz, state["embedding"].shape[0])
         dk = (dtable * state["embedding"]).sum(1)
         dcoeff = kernel.impulse_pullback(modes.poles, dk)
-        dlog = poles_pullback(modes.poles, coeff, dk).conj() * modes.poles  # to log λ, conjugate
+        dlog = poles_pullback(modes.poles, coeff, dk).conj() * modes.poles  # with respect to log λ, conjugate
         denergy = self._denergy(modes.energies, dlog)
         moving = (modes.vectors * (self._kinetic(state) @ modes.vectors)).sum(0)
         found = {
@@ -123,7 +123,7 @@ class FieldEncoder:
         return {name: found[name] for name in self.learned}
 
     def stream(self, state: State) -> State:
-        """The field's modes after ``reach`` times the id ``vocab``, complex ``(P, n)``."""
+        """Return the field's modes after ``reach`` times the id ``vocab``, complex ``(P, n)``."""
         return filters.stream(self.modes(state).poles, state["embedding"], self.reach)
 
     def scan(self, state: State, stream: State, tokens: Tensor) -> tuple[State, Tensor]:
@@ -131,14 +131,14 @@ class FieldEncoder:
         return filters.scan(self.modes(state).poles, _coeff(state), state["embedding"], stream, tokens)
 
     def modes(self, state: State) -> Modes:
-        """The modes of the field between two tokens."""
+        """Return the modes of the field between two tokens."""
         energies, vectors = torch.linalg.eigh(self._kinetic(state) + state["potential"].reshape(-1).diag())
         fading, turning = self._rates(energies)
         sizes = (-state["log_damping"].exp() - self.time * fading).exp()
         return Modes(energies, torch.polar(sizes, -self.time * turning), vectors)
 
     def _rates(self, energies: Tensor) -> tuple[Tensor | float, Tensor]:
-        """``−Re μ`` and ``−Im μ``, ``(P,)``, of rising energies ``(P,)``, per unit of time."""
+        """Return ``−Re μ`` and ``−Im μ``, ``(P,)``, of ascending energies ``(P,)``, per unit of time."""
         if self.dynamics == "unitary":
             return 0.0, energies
         above = energies - energies[0]
@@ -147,18 +147,18 @@ class FieldEncoder:
         return 0.0, (above + _REST**2).sqrt()
 
     def _denergy(self, energies: Tensor, dlog: Tensor) -> Tensor:
-        """Derivatives to the energies ``(P,)`` from those to ``log λ``, complex ``(P,)``."""
+        """Return derivatives with respect to energies ``(P,)`` from those to ``log λ``, complex ``(P,)``."""
         if self.dynamics == "unitary":
             return self.time * dlog.imag
         if self.dynamics == "dissipative":
             denergy = -self.time * dlog.real
         else:
             denergy = self.time * dlog.imag / (2 * (energies - energies[0] + _REST**2).sqrt())
-        denergy[0] -= denergy.sum()  # all energies are counted from the lowest
+        denergy[0] -= denergy.sum()  # all energies are relative to the lowest
         return denergy
 
     def _kinetic(self, state: State) -> Tensor:
-        """``K/m``, real symmetric ``(P, P)``."""
+        """Return ``K/m``, real symmetric ``(P, P)``."""
         like = state["potential"]
         return _waves(self.side).to(like) / state["log_mass"].exp()
 
@@ -175,8 +175,8 @@ class Modes(NamedTuple):
 
 
 def _waves(side: int) -> Tensor:
-    """``−Δ`` of the grid as a matrix ``(P, P)``, scaled to a largest eigenvalue of :data:`_BAND`."""
-    # Unequal spacings tell the axes apart: equal energies have no derivative of their own.
+    """Return ``−Δ`` of the grid as a matrix ``(P, P)``, scaled to a largest eigenvalue of :data:`_BAND`."""
+    # Unequal spacings separate the axes: degenerate energies have no derivatives of their own.
     grid = Grid(shape=(side, side), spacing=(1.0, 1.2))
     unit = torch.eye(side**2, dtype=torch.float64).reshape(side, side, side**2)
     return -grid.laplacian(unit).reshape(side**2, side**2) * (_BAND / grid.largest())

@@ -1,9 +1,9 @@
 """The encoder ``far``: another encoder for the last tokens, and coordinates of the distant context.
 
 A far coordinate is a sum of decayed token counts, ``z = Σ_l λ^l U[x_{t−1−l}]``: a field of one slow mode.
-Updates on batches do not learn its table ``U``, because the tokens that matter are rare. One pass finds it,
-as the canonical variates (:mod:`lior_field.canonical`) of what stands far before and what comes next, given
-the last tokens: an opening bracket then counts for and its closing bracket against.
+Updates on batches do not learn its table ``U``, because the tokens that matter are rare. One pass computes
+it from the canonical variates (:mod:`lior_field.canonical`) of the distant context and the next token,
+given the last tokens. An opening bracket then counts for, and its closing bracket against.
 """
 
 from __future__ import annotations
@@ -25,21 +25,22 @@ from lior.tensors import add_prefix, sub
 from lior_field.canonical import variates
 
 _SHARED = 3
-"""Last tokens in which the positions of a group agree."""
+"""Number of last tokens in which the positions of a group agree."""
 
 
 @attrs.frozen(kw_only=True)
 class Far:
-    """The entries of the other encoder are learned, the table is not.
+    """An encoder whose near entries are learned, and whose far table is computed.
 
-    State: ``far (vocab + 1, coordinates)``, the table ``U``, and ``near.*``, those of the other encoder.
+    State: ``far (vocab + 1, coordinates)``, the table ``U``, and ``near.*``, the state of the other
+    encoder.
     """
 
     api_version: ClassVar[int] = 1
 
     n: int = option(64, help="dimension of a coordinate", low=3)
     near: str = option("poles", help="encoder of the last tokens, with its default options")
-    coordinates: int = option(12, help="dimensions for what stands far before, at most n - 2", low=1)
+    coordinates: int = option(12, help="dimensions for the distant context, at most n - 2", low=1)
     reach: int = option(512, help="previous tokens that a coordinate depends on", low=64)
     fading: float = option(500.0, help="tokens after which one counts 1/e", low=2, high=1e6)
     skip: int = option(24, help="last tokens left out where the table is found", low=0, high=63)
@@ -53,7 +54,7 @@ class Far:
 
     @property
     def learned(self) -> tuple[str, ...]:
-        """Those of the other encoder."""
+        """Names of the learned entries of the other encoder."""
         return tuple(f"near.{name}" for name in self._near.learned)
 
     @cached_property
@@ -68,12 +69,12 @@ class Far:
         return encoder
 
     def init(self, vocab: int, *, generator: Generator) -> State:
-        """A table of zeros, and the other encoder's state."""
+        """Return a table of zeros, and the other encoder's state."""
         table = torch.zeros(vocab + 1, self.coordinates, device=generator.device)
         return {"far": table} | add_prefix("near", self._near.init(vocab, generator=generator))
 
     def observe(self, state: State, sample: Iterable[tuple[Tensor, Tensor]]) -> State:
-        """Find the table: each variate with its correlation, relative to the first, times ``scale``."""
+        """Compute the table: each variate with its correlation, relative to the first, times ``scale``."""
         vocab = len(state["far"]) - 1
         counts, groups, tokens = [], [], []
         for contexts, after in sample:
@@ -91,18 +92,18 @@ class Far:
         return {**state, "far": table}
 
     def encode(self, state: State, contexts: Tensor) -> Tensor:
-        """Coordinates ``(B, n)`` of contexts ``(B, reach)``; the far ones come last."""
+        """Return coordinates ``(B, n)`` of contexts ``(B, reach)``; the far ones come last."""
         weights = self._weights(contexts, state["far"].dtype).expand(contexts.shape)
         far = embedding_bag(contexts, state["far"], mode="sum", per_sample_weights=weights)
         return torch.cat([self._near.encode(sub(state, "near"), self._last(contexts)), far], 1)
 
     def pullback(self, state: State, contexts: Tensor, dz: Tensor) -> State:
-        """Derivatives of ``sum(dz * encode(contexts))`` to the other encoder's learned entries."""
+        """Return derivatives of ``sum(dz * encode(contexts))`` to the other encoder's learned entries."""
         rest = dz[:, : self.n - self.coordinates].contiguous()
         return add_prefix("near", self._near.pullback(sub(state, "near"), self._last(contexts), rest))
 
     def _last(self, contexts: Tensor) -> Tensor:
-        """What the other encoder reads."""
+        """Return the part of the contexts that the other encoder reads."""
         return contexts[:, : self._near.reach].contiguous()
 
     def _weights(self, contexts: Tensor, dtype: torch.dtype) -> Tensor:

@@ -4,15 +4,15 @@ A field is a complex tensor ``T (Nx, Ny, ...)``; the dimensions after the first 
 every operator here treats alike. With the inverse metric ``g^{ab}`` and ``√g = 1/√(det g^{ab})`` the
 Laplacian is
 
-    Δ T = (1/√g) ∂_a (√g g^{ab} ∂_b T),
+    Δ T = (1/√g) ∂_a (√g g^{ab} ∂_b T).
 
-discretised as a difference of fluxes, so that it is self-adjoint under ``⟨A, B⟩ = Σ_x √g dx dy A̅·B`` for
-every metric, with the fluxes along an axis taken half-way between sites and mixed ones by central
-differences. A metric that is the same everywhere is diagonal in Fourier space; ``spectral`` then replaces the
-symbol of the differences by ``k²``.
+It is discretised as a difference of fluxes, so that it is self-adjoint under ``⟨A, B⟩ = Σ_x √g dx dy A̅·B``
+for every metric. Fluxes along an axis are taken half-way between sites, and mixed ones by central
+differences. A uniform metric is diagonal in Fourier space; ``spectral`` then replaces the symbol of the
+differences by ``k²``.
 
-Units: coordinates have that of ``spacing``, a length ``L``; the metric has none. ``Δ`` has 1/L², a volume L².
-Fields have any unit, here ``F``.
+Units: coordinates have the unit of ``spacing``, a length ``L``; the metric has none. ``Δ`` has 1/L², a
+volume L². Fields have any unit, here ``F``.
 """
 
 from __future__ import annotations
@@ -44,14 +44,14 @@ class Grid:
     shape: tuple[int, int]
     """Sites along x and y, at least 3 each."""
     spacing: tuple[float, float] = (1.0, 1.0)
-    """Distance of neighbours in coordinates, ``dx`` and ``dy``, in ``L``."""
+    """Distance of neighbouring sites in coordinates, ``dx`` and ``dy``, in ``L``."""
     inverse: Tensor = attrs.field(default=None, converter=_inverse_metric)
     """``g^{ab}``, symmetric and positive definite.
 
-    ``(2, 2)``, or ``(Nx, Ny, 2, 2)`` where it depends on place.
+    Its shape is ``(2, 2)``, or ``(Nx, Ny, 2, 2)`` if it depends on the place.
     """
     spectral: bool = False
-    """Whether derivatives are those of the Fourier series; only for a metric that is the same everywhere."""
+    """Whether derivatives are taken of the Fourier series; only for a uniform metric."""
 
     def __attrs_post_init__(self) -> None:
         if min(self.shape) < 3:
@@ -83,7 +83,7 @@ class Grid:
         return math.prod(self.spacing) / torch.linalg.det(self.inverse).sqrt()
 
     def sites(self) -> tuple[Tensor, Tensor]:
-        """Coordinates x and y of the sites, each ``(Nx, Ny)``; the origin is site ``(Nx // 2, Ny // 2)``."""
+        """Return x and y of the sites, each ``(Nx, Ny)``; the origin is site ``(Nx // 2, Ny // 2)``."""
         axes = [
             (torch.arange(n, dtype=torch.float64) - n // 2) * d
             for n, d in zip(self.shape, self.spacing, strict=True)
@@ -92,22 +92,22 @@ class Grid:
         return x, y
 
     def inner(self, a: Tensor, b: Tensor) -> Tensor:
-        """``⟨A, B⟩``, summed over sites and components, in ``F² L²``: a scalar, conjugate in ``A``."""
+        """Return ``⟨A, B⟩``, summed over sites and components, in ``F² L²``: a scalar, conjugate in ``A``."""
         return (spread(self.volume, a) * a.conj() * b).sum()
 
     def norm(self, a: Tensor) -> Tensor:
-        """``√⟨A, A⟩``, a real scalar, in ``F L``."""
+        """Return ``√⟨A, A⟩``, a real scalar, in ``F L``."""
         real = parts(a)
         return (spread(self.volume, real) * real.square()).sum().sqrt()
 
     def symbol(self) -> Tensor:
-        """The eigenvalues of ``−Δ``, in 1/L², none below 0.
+        """Return the eigenvalues of ``−Δ``, in 1/L², none below 0.
 
         Float64 ``(Nx, Ny)``, in the order of ``torch.fft.fft2``:
 
         ``Σ_a g^{aa} (2 − 2 cos k_a d_a)/d_a² + 2 g^{xy} sin(k_x dx) sin(k_y dy)/(dx dy)``, or ``g^{ab} k_a
-        k_b``. Of an even number of sites the highest wave is its own opposite; the mixed term leaves it out,
-        because its sign is undecided there, and ``−Δ`` of a real field would be complex (L. Trefethen,
+        k_b``. If the number of sites is even, the highest wave is its own opposite. The mixed term leaves
+        it out: its sign is undecided there, and ``−Δ`` of a real field would be complex (L. Trefethen,
         *Spectral Methods in MATLAB*, chapter 3).
 
         Raises
@@ -131,7 +131,7 @@ class Grid:
         return squares + 2 * g[0, 1] * torch.sin(k[0] * d[0]) * torch.sin(k[1] * d[1]) / (d[0] * d[1])
 
     def laplacian(self, t: Tensor) -> Tensor:
-        """``Δ T`` in ``F/L²``, of the shape of ``T (Nx, Ny, ...)``."""
+        """Return ``Δ T`` in ``F/L²``, in the shape of ``T (Nx, Ny, ...)``."""
         if self.spectral:
             return -self.filter(self.symbol(), t)
         if self.uniform:
@@ -149,7 +149,8 @@ class Grid:
         return total / spread(root, t)
 
     def add_laplacian(self, total: Tensor, t: Tensor, scale: float) -> None:
-        """``total += scale · Δ T`` in place, both of one shape and dtype; quicker than :meth:`laplacian`."""
+        """Add ``scale · Δ T`` to ``total`` in place, of the same shape and dtype; faster than
+        :meth:`laplacian`."""
         if self.spectral or not self.uniform:
             total.add_(self.laplacian(t), alpha=scale)
             return
@@ -158,14 +159,14 @@ class Grid:
         total.add_(t, alpha=-2 * sum(along))
         for axis, weight in enumerate(along):
             last = self.shape[axis] - 1
-            # Slices in place of rolled copies: both neighbours, and those across the edge.
+            # Slices instead of rolled copies: both neighbours, and those across the edge.
             for to, of, count in ((0, 1, last), (1, 0, last), (0, last, 1), (last, 0, 1)):
                 total.narrow(axis, to, count).add_(t.narrow(axis, of, count), alpha=weight)
         if mixed := float(self.inverse[0, 1]):
             total.add_(self._central(self._central(t, 1), 0), alpha=2 * mixed * scale)
 
     def largest(self) -> float:
-        """The largest eigenvalue of ``−Δ``, in 1/L²; where the metric varies, Gershgorin's bound of it."""
+        """Return the largest eigenvalue of ``−Δ``, in 1/L²; for a varying metric, Gershgorin's bound."""
         if self.uniform:
             return float(self.symbol().max())
         root = 1 / torch.linalg.det(self.inverse).sqrt()
@@ -179,12 +180,12 @@ class Grid:
         return float(((total + around / math.prod(self.spacing)) / root).max())
 
     def filter(self, factors: Tensor, t: Tensor) -> Tensor:
-        """``T`` with its Fourier components multiplied by ``factors (Nx, Ny)``."""
+        """Return ``T`` with its Fourier components multiplied by ``factors (Nx, Ny)``."""
         waves = torch.fft.fft2(t, dim=(0, 1))
         return torch.fft.ifft2(spread(factors, t) * waves, dim=(0, 1))
 
     def _flux(self, t: Tensor, weight: Tensor, axis: int) -> Tensor:
-        """``∂_a (w ∂_a T)`` with the weight averaged between neighbours."""
+        """Return ``∂_a (w ∂_a T)`` with the weight averaged between neighbours."""
         faces = (weight + weight.roll(-1, axis)) / 2
         flux = faces * (t.roll(-1, axis) - t)
         return (flux - flux.roll(1, axis)) / self.spacing[axis] ** 2
@@ -194,16 +195,17 @@ class Grid:
 
 
 def _without_highest(k: Tensor) -> Tensor:
-    """Wave numbers ``(N,)`` in the order of the FFT, with 0 for the highest of an even number."""
+    """Return wave numbers ``(N,)`` in the order of the FFT, with 0 for the highest of an even number."""
     return k if len(k) % 2 else k.index_fill(0, torch.tensor(len(k) // 2), 0.0)
 
 
 def spread(sites: Tensor, t: Tensor) -> Tensor:
-    """A scalar or numbers ``(Nx, Ny)`` of sites, to be multiplied with ``T (Nx, Ny, ...)``; on its device."""
+    """Broadcast a scalar or numbers ``(Nx, Ny)`` of sites against ``T (Nx, Ny, ...)``, on its device."""
     sites = sites.to(t.device)
     return sites if sites.ndim == 0 else sites.reshape(*sites.shape, *(1,) * (t.ndim - 2))
 
 
 def parts(t: Tensor) -> Tensor:
-    """A view of real numbers, ``(..., 2)`` of a complex ``T (...)``; their sums are several times as fast."""
+    """Return a view of real numbers, ``(..., 2)`` of a complex ``T (...)``; sums are several times as
+    fast."""
     return torch.view_as_real(t) if t.is_complex() else t

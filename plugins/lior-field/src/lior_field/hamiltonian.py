@@ -1,6 +1,6 @@
 """The energy ``H = −(ħ²/2m) Δ + V(x)`` of a field, and functions of it.
 
-``V`` multiplies every component of the field. ``ħ`` and ``m`` are numbers of the model: with energies in
+``V`` multiplies every component of the field. ``ħ`` and ``m`` are parameters of the model. With energies in
 ``E``, lengths in ``L`` and times in ``t``, ``ħ`` has the unit ``E t`` and ``m`` the unit ``E t²/L²``.
 """
 
@@ -17,7 +17,7 @@ from lior.errors import UsageError
 from lior_field.grid import Grid, parts, spread
 
 _TINY = 1e-17
-"""Chebyshev coefficients below this, relative to the largest, are not used."""
+"""Threshold of Chebyshev coefficients, relative to the largest; smaller ones are not used."""
 _MOST_TERMS = 100_000
 
 
@@ -61,24 +61,24 @@ class Hamiltonian:
 
     @cached_property
     def bounds(self) -> tuple[float, float]:
-        """An energy that no eigenvalue is below, and one that none is above."""
+        """Lower and upper bound of all eigenvalues, energies."""
         low, high = float(self.potential.min()), float(self.potential.max())
         return low, high + self.scale * self.grid.largest()
 
     def apply(self, t: Tensor) -> Tensor:
-        """``H T``, of the shape of ``T``, an energy times its unit."""
+        """Return ``H T``, in the shape of ``T``, an energy times its unit."""
         return spread(self.potential, t) * t - self.scale * self.grid.laplacian(t)
 
     def energy(self, t: Tensor) -> Tensor:
-        """``⟨T, H T⟩ / ⟨T, T⟩``, a real scalar; the expected energy, whatever the norm."""
+        """Return ``⟨T, H T⟩ / ⟨T, T⟩``, a real scalar; the expected energy, whatever the norm."""
         return self.grid.inner(t, self.apply(t)).real / self.grid.norm(t).square()
 
     def exponential(self, t: Tensor, factor: complex) -> Tensor:
-        """``exp(factor · H) T`` by Chebyshev polynomials, to rounding for any factor and metric.
+        """Compute ``exp(factor · H) T`` by Chebyshev polynomials, to rounding for any factor and metric.
 
         After H. Tal-Ezer and R. Kosloff, *J. Chem. Phys.* 81 (1984) 3967: the exponential's series on the
-        interval of :attr:`bounds`. ``factor`` has the unit of 1/energy. A real one below 0 is imaginary time;
-        then the result is that times ``exp(−factor · least energy)``, which cannot overflow.
+        interval of :attr:`bounds`. ``factor`` has the unit of 1/energy. A negative real factor is imaginary
+        time; the result is then multiplied by ``exp(−factor · least energy)``, which cannot overflow.
 
         Raises
         ------
@@ -96,7 +96,7 @@ class Hamiltonian:
         diagonal = diagonal.expand_as(parts(before)).contiguous()
 
         def add_turned(total: Tensor, v: Tensor, sign: float) -> None:
-            """``total += sign · 2 (H − centre)/half v``."""
+            """Add ``sign · 2 (H − centre)/half v`` to ``total``."""
             parts(total).addcmul_(diagonal, parts(v), value=sign)
             self.grid.add_laplacian(total, v, -sign * 2 * self.scale / half)
 
@@ -104,7 +104,7 @@ class Hamiltonian:
         add_turned(now, before, 0.5)
         total = weights[0] * before + weights[1] * now
         for k, weight in enumerate(weights[2:], 2):
-            # T_k = 2 e T_{k−1} − T_{k−2} in place: kept are T_0, T_1, −T_2, −T_3, T_4, ...
+            # T_k = 2 e T_{k−1} − T_{k−2} in place: stored are T_0, T_1, −T_2, −T_3, T_4, ...
             add_turned(before, now, 1 if k % 2 else -1)
             before, now = now, before
             signed = weight if k % 4 < 2 else -weight
@@ -115,19 +115,20 @@ class Hamiltonian:
         return total
 
     def relaxed(self, source: Tensor, start: Tensor | None = None, *, tolerance: float = 1e-14) -> Tensor:
-        """The field at rest under a source, ``H T = J``, which makes ``½ ⟨T, H T⟩ − Re ⟨J, T⟩`` least.
+        """Return the field at rest under a source, ``H T = J``, which minimises ``½ ⟨T, H T⟩ − Re ⟨J, T⟩``.
 
-        By conjugate gradients (M. Hestenes and E. Stiefel, *J. Res. Nat. Bur. Stand.* 49 (1952) 409), which
-        end where ``∂T/∂τ = −(H T − J)/ħ`` does.
+        Conjugate gradients (M. Hestenes and E. Stiefel, *J. Res. Nat. Bur. Stand.* 49 (1952) 409) end at
+        the limit of ``∂T/∂τ = −(H T − J)/ħ``.
 
         Parameters
         ----------
         source
             ``J (Nx, Ny, ...)``, an energy times the field's unit.
         start
-            The field to begin with; 0 if not given. It changes the rounding only.
+            The initial field; 0 by default. It changes the rounding only.
         tolerance
-            Of the residual's norm, relative to the larger of the source's and the first residual's.
+            Tolerance of the residual's norm, relative to the larger of the source's and the first
+            residual's.
 
         Raises
         ------
@@ -155,13 +156,14 @@ class Hamiltonian:
 
 
 def _bessel(z: complex) -> np.ndarray:
-    """``e^{−z} I_0(z), 2 e^{−z} I_1(z), ...``, the Chebyshev coefficients of ``exp(z (e − 1))`` on [−1, 1].
+    """Return ``e^{−z} I_0(z), 2 e^{−z} I_1(z), ...``, the Chebyshev coefficients of ``exp(z (e − 1))`` on
+    [−1, 1].
 
-    At least two, as many as rounding leaves, for a real part ``>= 0``. By Miller's recurrence from far above,
-    where the terms are nothing (W. Gautschi, *SIAM Review* 9 (1967) 24): ``I_{k−1} = (2k/z) I_k + I_{k+1}``,
-    and their sum is 1.
+    There are at least two, and as many as rounding leaves, for a real part ``>= 0``. Miller's recurrence
+    starts far above, where the terms vanish (W. Gautschi, *SIAM Review* 9 (1967) 24): ``I_{k−1} = (2k/z)
+    I_k + I_{k+1}``, and their sum is 1.
     """
-    z = z if abs(z) > 1e-30 else 1e-30 + 0j  # is divided by
+    z = z if abs(z) > 1e-30 else 1e-30 + 0j  # avoids a division by 0
     reach = abs(z)
     count = int(1.2 * reach + 12 * max(reach, 1.0) ** (1 / 3)) + 24
     if count > _MOST_TERMS:

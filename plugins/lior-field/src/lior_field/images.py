@@ -1,8 +1,8 @@
 """The derivatives at the centre of a patch of an image or a video.
 
-On a patch the field is fitted by least squares with the polynomial ``Σ_a c_a x^a / a!`` about its centre,
-so that ``c_a`` is an estimate of the derivative ``∂^a`` there: for ``|a| = 0, 1, 2`` a smoothed value, the
-gradient and the second derivatives (A. Savitzky and M. Golay, *Analytical Chemistry* 36, 1964). It is a fixed
+The polynomial ``Σ_a c_a x^a / a!`` about the centre of a patch is fitted to the field by least squares. So
+``c_a`` estimates the derivative ``∂^a`` there: for ``|a| = 0, 1, 2`` a smoothed value, the gradient and the
+second derivatives (A. Savitzky and M. Golay, *Analytical Chemistry* 36, 1964). The estimate is a fixed
 linear map of the pixels, exact for polynomials of that degree. Time is an axis like the others: a pattern
 that moves with velocity ``v`` has ``∂_t = −v·∇``.
 """
@@ -20,7 +20,8 @@ from lior.errors import UsageError
 
 
 def orders(axes: int, degree: int) -> list[tuple[int, ...]]:
-    """Orders of the derivatives along each axis, up to ``degree`` in all: the value, gradient and so on.
+    """Return the orders of the derivatives along each axis, up to ``degree`` in total: the value, gradient
+    and so on.
 
     >>> orders(2, 2)
     [(0, 0), (1, 0), (0, 1), (2, 0), (1, 1), (0, 2)]
@@ -30,9 +31,10 @@ def orders(axes: int, degree: int) -> list[tuple[int, ...]]:
 
 
 def observables(size: Sequence[int], degree: int = 2) -> Tensor:
-    """The map from the pixels of a patch to the derivatives at its centre, float64 ``(M, prod(size))``.
+    """Return the map from the pixels of a patch to the derivatives at its centre, float64 ``(M,
+    prod(size))``.
 
-    Rows are those of :func:`orders`, in units of a pixel; the last axis of the patch runs fastest.
+    Rows follow :func:`orders`, in units of a pixel; the last axis of the patch runs fastest.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
 """Learning the field's own numbers: masses, potentials and the poles of memory.
 
 The objectives here are probes (:class:`lior.interfaces.Probe`): the updaters that learn the geometry of a
-text, ``contrastive`` and ``spsa``, learn these numbers unchanged (:func:`learn`). The names of the parameters
-say which are learned:
+text, ``contrastive`` and ``spsa``, learn these numbers unchanged (:func:`learn`). The names of the
+parameters determine which numbers are learned:
 
 ===============================  ==================================================================
 ``log_mass``, ``log_potential``  the logarithm of a number of the Hamiltonian, which so stays above 0
@@ -12,17 +12,18 @@ say which are learned:
 ===============================  ==================================================================
 
 :class:`Equilibrium` learns from fields at rest by two phases (B. Scellier and Y. Bengio, *Front. Comput.
-Neurosci.* 11 (2017) 24). Under the source ``J`` a damped field, ``∂T/∂τ = −(H T − J)/ħ``, comes to rest where
+Neurosci.* 11 (2017) 24). Under the source ``J`` a damped field, ``∂T/∂τ = −(H T − J)/ħ``, comes to rest at
+the minimum of
 
-    F(T) = ½ ⟨T, H T⟩ − Re ⟨J, T⟩
+    F(T) = ½ ⟨T, H T⟩ − Re ⟨J, T⟩.
 
-is least, which conjugate gradients find without a step of time. A nudge ``β`` adds ``β C`` with
-``C = ½ Σ √g |T − T*|²`` over the sites observed: an energy of the same form, with the potential ``V + β``
-and the source ``J + β T*`` there. ``[∂F(T_β) − ∂F(T_0)]/β`` tends to the derivative of ``C`` at rest, and the
-mean over ``±β`` is off by ``O(β²)`` (A. Laborieux and others, *Front. Neurosci.* 15 (2021) 633674). What it
-needs is local: ``∂F/∂V = ½ √g |T|²`` and ``∂F/∂ log m = −½ ⟨T, K T⟩``.
+Conjugate gradients find it without time steps. A nudge ``β`` adds ``β C`` with ``C = ½ Σ √g |T − T*|²``
+over the observed sites. This is an energy of the same form, with the potential ``V + β`` and the source ``J
++ β T*`` there. ``[∂F(T_β) − ∂F(T_0)]/β`` tends to the derivative of ``C`` at rest, and the mean over ``±β``
+has an error of ``O(β²)`` (A. Laborieux and others, *Front. Neurosci.* 15 (2021) 633674). The derivatives
+are local: ``∂F/∂V = ½ √g |T|²`` and ``∂F/∂ log m = −½ ⟨T, K T⟩``.
 
-:class:`Filtered` learns a memory's kernel from what went in and what came out.
+:class:`Filtered` learns a memory's kernel from its inputs and outputs.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ _HAMILTONIAN = ("potential", "log_potential", "log_mass")
 
 
 def learn(probe: Probe, params: State, updater: Updater, *, updates: int, generator: Generator) -> State:
-    """``params`` after so many updates, whose size falls linearly to 0."""
+    """Return ``params`` after ``updates`` updates, whose size falls linearly to 0."""
     state = updater.init(params)
     for update in range(updates):
         scale = 1 - update / updates
@@ -58,19 +59,19 @@ def learn(probe: Probe, params: State, updater: Updater, *, updates: int, genera
 
 
 def numbers(kernel: Kernel) -> State:
-    """The learned form of a kernel of poles inside the unit circle and not 0: float64 ``(P,)`` each."""
+    """Return the learned form of a kernel of non-zero poles inside the unit circle: float64 ``(P,)`` each."""
     rate, frequency = -kernel.poles.abs().log(), kernel.poles.angle()
     coeff = {"coeff_re": kernel.coeff.real.clone(), "coeff_im": kernel.coeff.imag.clone()}
     return {"log_rate": rate.log(), "frequency": frequency, **coeff}
 
 
 def kernel_of(params: State) -> Kernel:
-    """The kernel that ``params`` describe; frequencies and imaginary parts that are not among them are 0.
+    """Return the kernel that ``params`` describe; missing frequencies and imaginary parts are 0.
 
     Raises
     ------
     UsageError
-        When rates or coefficients are nowhere.
+        When rates or coefficients are missing.
     """
     if not {"log_rate", "coeff_re"} <= set(params):
         raise UsageError("memory kernel: both log_rate and coeff_re are needed")
@@ -81,8 +82,8 @@ def kernel_of(params: State) -> Kernel:
 
 
 def _kernel_slopes(params: State, poles: Tensor, found: FilterPullback) -> State:
-    """Derivatives to the kernel's numbers among ``params``, from those to poles and coefficients."""
-    along = found.poles.conj() * poles  # to log λ, conjugate
+    """Return derivatives for the kernel's numbers among ``params``, from those for poles and coefficients."""
+    along = found.poles.conj() * poles  # with respect to log λ, conjugate
     slopes = {
         "log_rate": along.real * poles.abs().log(),
         "frequency": -along.imag,
@@ -96,7 +97,7 @@ def _kernel_slopes(params: State, poles: Tensor, found: FilterPullback) -> State
 
 
 def _mask(sites: Tensor | None) -> Tensor:
-    """1 where the field is observed, else 0: a scalar, or ``(Nx, Ny)``."""
+    """Return 1 at observed sites, else 0: a scalar, or ``(Nx, Ny)``."""
     return torch.ones((), dtype=torch.float64) if sites is None else sites.double().cpu()
 
 
@@ -107,7 +108,7 @@ def _fit(what: str, value: Tensor, shape: tuple[int, ...]) -> None:
 
 @attrs.frozen(kw_only=True, eq=False)
 class Equilibrium:
-    """Fields at rest under ``S`` drives, and what was observed of them. Nothing of the snapshot is changed.
+    """Fields at rest under ``S`` drives, and their observations. The snapshot is not changed.
 
     Learned: mass, and potential (one number or one for each site).
 
@@ -118,15 +119,15 @@ class Equilibrium:
     """
 
     hamiltonian: Hamiltonian
-    """Holds the numbers that are not learned."""
+    """The Hamiltonian with the numbers that are not learned."""
     snapshot: State
-    """``field``, of the drives' shape, where every phase begins."""
+    """Start of every phase: ``field``, in the drives' shape."""
     drives: Tensor
-    """Complex ``(Nx, Ny, ..., S)``."""
+    """Drives, complex ``(Nx, Ny, ..., S)``."""
     targets: Tensor
-    """``T*``, of the drives' shape; what it holds at sites that are not observed does not matter."""
+    """``T*``, in the drives' shape; its values at sites that are not observed do not matter."""
     sites: Tensor | None = None
-    """Which sites are observed, boolean ``(Nx, Ny)``; ``None`` for all."""
+    """Mask of the observed sites, boolean ``(Nx, Ny)``; ``None`` for all."""
 
     def __attrs_post_init__(self) -> None:
         if self.drives.ndim < 3:
@@ -135,26 +136,27 @@ class Equilibrium:
         _fit("field of the snapshot", self.snapshot["field"], self.drives.shape)
 
     def fields(self, params: State, nudge: float = 0.0) -> Tensor:
-        """The fields at rest, pulled to the targets by a finite ``nudge``, ``(Nx, Ny, ..., S)``."""
+        """Return the fields at rest, pulled to the targets by a finite ``nudge``, ``(Nx, Ny, ..., S)``."""
         h, pull = self._hamiltonian(params), nudge * _mask(self.sites)
         source = self.drives + spread(pull.to(self.drives.device), self.drives) * self.targets
         return attrs.evolve(h, potential=h.potential + pull).relaxed(source, self.snapshot["field"])
 
     def loss(self, params: State) -> float:
-        """Mean of ``C`` over the drives, in squared units of the field times an area."""
+        """Return the mean of ``C`` over the drives, in squared units of the field times an area."""
         away = self._away(self.fields(params))
         return float(self.hamiltonian.grid.norm(away).square()) / (2 * away.shape[-1])
 
     def phases(self, params: State, nudge: float) -> State:
-        """``[∂F(T_β) − ∂F(T_0)]/β``, mean over the drives; for ``β = ∞`` the derivative of the loss itself.
+        """Return ``[∂F(T_β) − ∂F(T_0)]/β``, mean over the drives; for ``β = ∞`` the derivative of the loss
+        itself.
 
-        The latter is the limit of weak nudges, by the response ``dT/dβ = −H⁻¹ (T − T*)`` at the sites
-        observed.
+        The latter is the limit of weak nudges, by the response ``dT/dβ = −H⁻¹ (T − T*)`` at the observed
+        sites.
 
         Raises
         ------
         UsageError
-            When a negative nudge is as strong as the potential, or a number has no part in ``F``.
+            When a negative nudge is as strong as the potential, or a number does not enter ``F``.
         """
         if nudge == 0:
             return {name: torch.zeros_like(value) for name, value in params.items()}
@@ -165,10 +167,10 @@ class Equilibrium:
         return self._slopes(params, (nudged + free) / 2, (nudged - free) / nudge)
 
     def _slopes(self, params: State, t: Tensor, change: Tensor) -> State:
-        """The change of ``∂F/∂θ`` as the field changes by ``change`` about ``t``.
+        """Return the change of ``∂F/∂θ`` as the field changes by ``change`` about ``t``.
 
-        ``F`` is of second order in the field, so that this is exact for finite changes: ``½|a|² − ½|b|²`` is
-        the real part of the product of the conjugate of ``(a + b)/2`` and ``a − b``.
+        ``F`` is quadratic in the field, so this is exact for finite changes: ``½|a|² − ½|b|²`` is the real
+        part of ``conj((a + b)/2) (a − b)``.
         """
         h, count = self._hamiltonian(params), t.shape[-1]
         volume = spread(h.grid.volume.to(t.device), t) / count
@@ -187,7 +189,7 @@ class Equilibrium:
         return attrs.evolve(self.hamiltonian, **own)
 
     def _away(self, t: Tensor) -> Tensor:
-        """``T − T*`` at the sites observed, elsewhere 0."""
+        """Return ``T − T*`` at the observed sites, elsewhere 0."""
         return spread(_mask(self.sites).to(t.device), t) * (t - self.targets)
 
 
@@ -196,28 +198,28 @@ class Equilibrium:
 
 @attrs.frozen(kw_only=True, eq=False)
 class Filtered:
-    """What went into a memory and what came out, ``(T, d)`` each, real: learns the kernel's numbers.
+    """Inputs and outputs of a memory, real ``(T, d)`` each, from which the kernel's numbers are learned.
 
     The energy is ``½ |m − K ∗ x|²``, mean over time, and the nudge ``β`` times ``½ |m − m*|²``.
     """
 
     x: Tensor
     observed: Tensor
-    """``m*``."""
+    """Observed outputs ``m*``."""
 
     def loss(self, params: State) -> float:
-        """Mean over time of ``½ |m − m*|²``."""
+        """Return the mean over time of ``½ |m − m*|²``."""
         return float((self._recalled(params)[1] - self.observed).square().sum()) / (2 * len(self.x))
 
     def phases(self, params: State, nudge: float) -> State:
-        """The difference of the two phases, for ``β = ∞`` the derivative of the loss.
+        """Return the difference of the two phases, for ``β = ∞`` the derivative of the loss.
 
         The nudged phase is at ``m + (m* − m) β/(1 + β)``: the difference is the derivative over ``1 + β``.
 
         Raises
         ------
         UsageError
-            For a nudge of −1 or below: nothing would come to rest.
+            For a nudge of −1 or below: the field would not come to rest.
         """
         if not nudge > -1:
             raise UsageError(f"nudge {nudge:g}: allowed is a number above −1")

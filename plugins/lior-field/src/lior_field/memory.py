@@ -1,13 +1,12 @@
 """The memory of a field: a kernel over its past values.
 
-The memory kernel of three modes is a sum of poles (:mod:`lior.geometry.kernel`); here its state is that of a
-field, and the part of it that learning needs, the derivatives of the filtered sequence. The fractional
-integral
+The memory kernel of three modes is a sum of poles (:mod:`lior.geometry.kernel`). This module has its state
+for a field, and the derivatives of the filtered sequence, which learning needs. The fractional integral
 
     (I^α f)(t) = 1/Γ(α) ∫_0^t (t − s)^{α−1} f(s) ds
 
-has weights of its own: those of product integration, which integrate the kernel exactly over each step (K.
-Diethelm, N. Ford and A. Freed, *Nonlinear Dynamics* 29 (2002) 3), and those of Grünwald and Letnikov.
+has weights of its own: product integration, which integrates the kernel exactly over each step (K.
+Diethelm, N. Ford and A. Freed, *Nonlinear Dynamics* 29 (2002) 3), and the weights of Grünwald and Letnikov.
 """
 
 from __future__ import annotations
@@ -24,19 +23,19 @@ from lior.geometry.kernel import Kernel
 
 
 class FieldMemory(NamedTuple):
-    """A normalised kernel, and the modes of the fields that were seen."""
+    """A normalised kernel, and the modes of the past fields."""
 
     kernel: Kernel
     """Poles and coefficients, complex128 ``(P,)``; the weights ``K(0), K(1), ...`` of past steps sum to 1."""
     modes: Tensor
-    """``(P, 2 · Nx · Ny · ...)``, complex, in the field's unit.
+    """Modes ``(P, 2 · Nx · Ny · ...)``, complex, in the field's unit.
 
-    Real and imaginary parts of the field are channels of their own.
+    Real and imaginary parts of the field are separate channels.
     """
 
     @classmethod
     def start(cls, modes: Kernel, field: Tensor) -> FieldMemory:
-        """The memory of a ``field`` that never changed.
+        """Return the memory of a ``field`` that never changed.
 
         Raises
         ------
@@ -56,12 +55,12 @@ class FieldMemory(NamedTuple):
         return cls(normal, (1 / (1 - modes.poles))[:, None] * _channels(field))
 
     def recall(self, field: Tensor) -> Tensor:
-        """``Σ_j K(j) T_{t−j}``, with the shape of ``field``, which gives the shape only."""
+        """Return ``Σ_j K(j) T_{t−j}``, in the shape of ``field``, whose values are not used."""
         flat = (self.kernel.coeff[:, None] * self.modes).sum(0).real.contiguous()
         return torch.view_as_complex(flat.reshape(*field.shape, 2))
 
     def after(self, field: Tensor) -> FieldMemory:
-        """The memory one step later, with ``field`` as the newest."""
+        """Return the memory one step later, with ``field`` as the newest."""
         return self._replace(modes=self.kernel.poles[:, None] * self.modes + _channels(field))
 
 
@@ -70,9 +69,10 @@ def _channels(field: Tensor) -> Tensor:
 
 
 def poles_pullback(poles: Tensor, coeff: Tensor, dk: Tensor) -> Tensor:
-    """Derivatives of ``sum(dk * impulse)`` to the poles ``(P,)``.
+    """Return derivatives of ``sum(dk * impulse)`` with respect to the poles ``(P,)``.
 
-    In the form of :func:`lior.geometry.kernel.impulse_pullback`, ``dk`` of the shape of the impulse response.
+    They have the form of :func:`lior.geometry.kernel.impulse_pullback`, with ``dk`` in the impulse
+    response's shape.
     """
     length = dk.shape[0]
     steps = torch.arange(1, length, device=dk.device, dtype=dk.dtype)[:, None]
@@ -87,23 +87,24 @@ class FilterPullback(NamedTuple):
     coeff: Tensor
     """With respect to the coefficients ``(P,)``.
 
-    Real and imaginary parts are those to the real and imaginary parts.
+    Their real and imaginary parts are the derivatives with respect to the real and imaginary parts.
     """
     poles: Tensor
     """With respect to the poles ``(P,)``, in the same form."""
 
 
 def filter_pullback(poles: Tensor, coeff: Tensor, x: Tensor, dm: Tensor) -> FilterPullback:
-    """What the adjoint of a filter that begins at rest gives.
+    """Return the derivatives of a filter that begins at rest, by its adjoint.
 
-    The derivatives follow from that to the impulse response, ``dK(j) = Σ_t dm_t x_{t−j}``, a correlation.
+    They follow from the derivative with respect to the impulse response, ``dK(j) = Σ_t dm_t x_{t−j}``, a
+    correlation.
 
     Parameters
     ----------
     poles, coeff
         Complex ``(P,)``.
     x, dm
-        Inputs, and derivatives to the outputs, real ``(T, d)``.
+        Inputs, and derivatives with respect to the outputs, real ``(T, d)``.
     """
     length = len(x)
     waves = torch.fft.rfft(x, 2 * length, dim=0).conj() * torch.fft.rfft(dm, 2 * length, dim=0)
@@ -112,7 +113,8 @@ def filter_pullback(poles: Tensor, coeff: Tensor, x: Tensor, dm: Tensor) -> Filt
 
 
 def product_weights(alpha: float, steps: int, dt: float = 1.0) -> Tensor:
-    """Weights ``w_k`` of ``f(t − k dt)`` in ``(I^α f)(t)``, float64 ``(steps,)``: exact for constants.
+    """Return weights ``w_k`` of ``f(t − k dt)`` in ``(I^α f)(t)``, float64 ``(steps,)``: exact for
+    constants.
 
     They have the unit of ``dt`` to the power ``α``.
 
@@ -129,7 +131,7 @@ def product_weights(alpha: float, steps: int, dt: float = 1.0) -> Tensor:
 
 
 def letnikov_weights(alpha: float, steps: int, dt: float = 1.0) -> Tensor:
-    """Weights of Grünwald and Letnikov: ``w_0 = dt^α``, ``w_k = w_{k−1} (1 − (1 − α)/k)``.
+    """Return weights of Grünwald and Letnikov: ``w_0 = dt^α``, ``w_k = w_{k−1} (1 − (1 − α)/k)``.
 
     Raises
     ------

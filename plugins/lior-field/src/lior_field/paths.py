@@ -1,13 +1,13 @@
 """The action of a path, and paths of least action.
 
-A path of points ``x_0, x_1, ...`` costs ``S = Σ R(x̄) √(g(Δx, Δx) + ε)`` with ``x̄`` half-way. It is the
-length in the metric ``R² g``; in a conformal one, ``e^{2φ} ĝ`` with ``R = e^φ`` and constant ``ĝ``, the
+A path of points ``x_0, x_1, ...`` costs ``S = Σ R(x̄) √(g(Δx, Δx) + ε)`` with ``x̄`` half-way. This is the
+length in the metric ``R² g``. In a conformal metric, ``e^{2φ} ĝ`` with ``R = e^φ`` and constant ``ĝ``, the
 shortest paths obey
 
     ẍ = −2 (∇φ·ẋ) ẋ + ĝ(ẋ, ẋ) ĝ⁻¹∇φ
 
-with the Christoffel symbols of A. L. Besse, *Einstein Manifolds*, theorem 1.159. Coordinates here are those
-mapped by the root of ``ĝ``, in which ``ĝ`` is the identity.
+with the Christoffel symbols of A. L. Besse, *Einstein Manifolds*, theorem 1.159. Coordinates here are
+mapped by the root of ``ĝ``, which makes ``ĝ`` the identity.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ from torch import Tensor
 from lior.errors import UsageError
 
 Factor: TypeAlias = Callable[[Tensor], tuple[Tensor, Tensor]]
-"""``x (..., n)`` to ``φ (...)`` and ``∇φ (..., n)``."""
+"""Function from ``x (..., n)`` to ``φ (...)`` and ``∇φ (..., n)``."""
 
 
 def sphere(x: Tensor) -> tuple[Tensor, Tensor]:
-    """The unit sphere in stereographic coordinates, ``e^φ = 2/(1 + |x|²)``: a :data:`Factor`."""
+    """Return the unit sphere in stereographic coordinates, ``e^φ = 2/(1 + |x|²)``: a :data:`Factor`."""
     up = 1 + x.square().sum(-1)
     return (2 / up).log(), -2 * x / up[..., None]
 
 
 def ball(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Poincaré's ball of curvature −1, ``e^φ = 2/(1 − |x|²)``, ``|x| < 1``: a :data:`Factor`."""
+    """Return Poincaré's ball of curvature −1, ``e^φ = 2/(1 − |x|²)``, ``|x| < 1``: a :data:`Factor`."""
     down = 1 - x.square().sum(-1)
     return (2 / down).log(), 2 * x / down[..., None]
 
 
 def action(points: Tensor, resilience: Tensor, eps: float = 0.0) -> Tensor:
-    """The terms ``R √(|Δx|² + ε)`` of the action of ``points (T, n)``, mapped; ``(T − 1,)``.
+    """Return the terms ``R √(|Δx|² + ε)`` of the action of ``points (T, n)``, mapped; ``(T − 1,)``.
 
     Parameters
     ----------
@@ -49,19 +49,19 @@ def action(points: Tensor, resilience: Tensor, eps: float = 0.0) -> Tensor:
 
 
 def midpoints(points: Tensor) -> Tensor:
-    """Half-way between neighbours, ``(T − 1, n)``."""
+    """Return the midpoints of neighbours, ``(T − 1, n)``."""
     return (points[1:] + points[:-1]) / 2
 
 
 def turning(points: Tensor) -> Tensor:
-    """The angle between one step and the next, in radians in [0, π], ``(T − 2,)``.
+    """Return the angle between one step and the next, in radians in [0, π], ``(T − 2,)``.
 
-    0 where a step has no length.
+    It is 0 where a step has no length.
     """
     steps = points.diff(dim=0)
     lengths = steps.norm(dim=-1)
     units = steps / lengths.clamp(min=torch.finfo(points.dtype).tiny)[:, None]
-    # From the sum and the difference: the arc cosine has no digits left where the path is straight.
+    # From the sum and the difference: the arc cosine has no precision for a straight path.
     apart, together = (units[1:] - units[:-1]).norm(dim=-1), (units[1:] + units[:-1]).norm(dim=-1)
     moving = (lengths[1:] > 0) & (lengths[:-1] > 0)
     return torch.where(moving, 2 * torch.atan2(apart, together), 0.0)
@@ -80,17 +80,17 @@ class Geodesic(NamedTuple):
     """A path of least action and its velocity at the same times."""
 
     points: Tensor
-    """``(steps + 1, ..., n)``."""
+    """Points of the path, ``(steps + 1, ..., n)``."""
     velocities: Tensor
-    """Of the same shape; ``e^φ |ẋ|`` is the same at all of them."""
+    """Velocities in the same shape; ``e^φ |ẋ|`` is constant."""
 
 
 def shoot(
     factor: Factor, start: Tensor, velocity: Tensor, *, time: float = 1.0, steps: int = 200
 ) -> Geodesic:
-    """The geodesic from ``start (..., n)`` with ``velocity (..., n)``.
+    """Return the geodesic from ``start (..., n)`` with ``velocity (..., n)``.
 
-    By the Runge–Kutta method of order 4.
+    It is integrated by the Runge–Kutta method of order 4.
 
     Raises
     ------
@@ -129,15 +129,15 @@ def connect(
     tolerance: float = 1e-10,
     rounds: int = 50,
 ) -> Geodesic:
-    """The geodesic between two points, by shooting with Newton's method from the straight line.
+    """Find the geodesic between two points, by shooting with Newton's method from the straight line.
 
-    A step that takes the end of the path further away is halved.
+    A step is halved if it moves the end of the path further away.
 
     Raises
     ------
     UsageError
         When the factor is not finite at one of them, as outside of :func:`ball`, or no geodesic is found
-        within ``rounds``; the points may be too far apart for one that is near the straight line.
+        within ``rounds``: the points may be too far apart for a geodesic near the straight line.
     """
     _refuse_outside(factor, start=start, end=end)
     velocity, n = end - start, len(start)
@@ -145,8 +145,8 @@ def connect(
     if scale == 0:
         still = start.expand(steps + 1, n)
         return Geodesic(still, torch.zeros_like(still))
-    # One path for the velocity itself and, for central differences, one for each change: n is small, and the
-    # factor need not have second derivatives.
+    # One path for the velocity itself and, for central differences, one for each change: n is small, and
+    # the factor need not have second derivatives.
     small = 1e-5 * scale * torch.eye(n, dtype=start.dtype)
     changes = torch.cat([torch.zeros_like(small[:1]), small, -small])
     share, step, best = 1.0, torch.zeros_like(velocity), math.inf
@@ -158,7 +158,7 @@ def connect(
         if float(miss.norm()) <= tolerance * scale:
             return Geodesic(points[:, 0], velocities[:, 0])
         if not float(miss.norm()) < best or not bool(points.isfinite().all()):
-            share /= 2  # Newton's step went too far
+            share /= 2  # Newton's step was too long
             continue
         velocity, best, share = velocity + share * step, float(miss.norm()), 1.0
         slopes = (points[-1, 1 : n + 1] - points[-1, n + 1 :]).mT / (2e-5 * scale)

@@ -1,12 +1,12 @@
 """The product ``quaternion``: a distance that a common rotation of the components leaves unchanged.
 
-Mapped coordinates are read as a row of quaternions. With ``⟨q, k⟩ = Σ_b q̄_b k_b``, itself a quaternion, the
-least distance over all unit quaternions ``u`` is
+Mapped coordinates are read as a row of quaternions. With ``⟨q, k⟩ = Σ_b q̄_b k_b``, itself a quaternion,
+the minimum distance over all unit quaternions ``u`` is
 
-    min_u |q − k u|² = |q|² + |k|² − 2 |⟨q, k⟩|,
+    min_u |q − k u|² = |q|² + |k|² − 2 |⟨q, k⟩|.
 
-the chordal distance of quaternionic projective space. It is that of ``tensor`` with the absolute value of a
-number of four components in place of the dot product, which is the first of them.
+It is the chordal distance of quaternionic projective space. Compared with ``tensor``, the absolute value of
+a quaternion replaces the dot product, which is its first component.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _TINY = 1e-12
 class Quaternion(IdentityLift):
     """The chordal distance of quaternionic lines; coordinates are padded with zeros to a multiple of 4.
 
-    ``cost`` and ``partials`` are those of ``tensor``, for readers that have Gram products only.
+    ``cost`` and ``partials`` are those of ``tensor``, for readers with Gram products only.
     """
 
     api_version: ClassVar[int] = 1
@@ -40,21 +40,21 @@ class Quaternion(IdentityLift):
     eps: float = option(1e-2, help="added to the squared distance", low=1e-12)
 
     def cost(self, qq: Tensor, qk: Tensor, kk: Tensor, params: State) -> Tensor:
-        """The distance with ``u = 1``."""
+        """Return the distance with ``u = 1``."""
         return gram.distance(qq, qk, kk, self.eps)
 
     def partials(self, qq: Tensor, qk: Tensor, kk: Tensor, params: State) -> CostPartials:
-        """Partial derivatives of :meth:`cost`."""
+        """Return partial derivatives of :meth:`cost`."""
         return CostPartials(*gram.distance_partials(qq, qk, kk, self.eps), params={})
 
     def pair_cost(self, q: Tensor, k: Tensor, params: State) -> Tensor:
-        """``√(max(|q|² + |k|² − 2 |⟨q, k⟩|, 0) + ε)``, shape ``(B, K)``."""
+        """Return ``√(max(|q|² + |k|² − 2 |⟨q, k⟩|, 0) + ε)``, shape ``(B, K)``."""
         return self._distance(q, k)[0]
 
     def pair_gradient(self, q: Tensor, k: Tensor, weights: Tensor, values: Tensor, params: State) -> Tensor:
-        """``Σ_i weights_bi values_ic ∂cost_bi/∂q_b``, shape ``(B, C, p)``.
+        """Return ``Σ_i weights_bi values_ic ∂cost_bi/∂q_b``, shape ``(B, C, p)``.
 
-        Where the maximum takes the 0 it is 0.
+        The gradient is 0 where the maximum is 0.
         """
         cost, parts, length, moves = self._distance(q, k)
         slope = torch.where(moves, weights / cost, 0.0)
@@ -64,9 +64,10 @@ class Quaternion(IdentityLift):
         return along
 
     def _distance(self, q: Tensor, k: Tensor) -> tuple[Tensor, list[Tensor], Tensor, Tensor]:
-        """The cost, the components of ``⟨q, k⟩``, their length.
+        """Return the cost, the components of ``⟨q, k⟩``, their length, and where the squared distance is
+        above 0.
 
-        And where the squared distance is above 0; ``(B, K)`` each.
+        Each is ``(B, K)``.
         """
         parts = [q @ keys.mT for keys in _images(k)]
         length = (torch.stack(parts).square().sum(0) + _TINY).sqrt()
@@ -75,7 +76,7 @@ class Quaternion(IdentityLift):
 
 
 def _images(k: Tensor) -> list[Tensor]:
-    """Rows ``k_c`` with ``q · k_c`` the component ``c`` of ``Σ_b q̄_b k_b``; four of ``(K, p)``."""
+    """Return rows ``k_c`` with ``q · k_c`` the component ``c`` of ``Σ_b q̄_b k_b``; four of ``(K, p)``."""
     blocks = pad(k, (0, -k.shape[-1] % 4)).unflatten(-1, (-1, 4))
     # (q̄ k)_c is the real part of (q̄ k) ē_c, which is q · (k ē_c).
     units = torch.eye(4, dtype=k.dtype, device=k.device)

@@ -1,7 +1,7 @@
 """The attention product ``hyperbolic``: the cost is a distance in hyperbolic space of learned curvature.
 
-Space that is curved negatively has room for trees: the ball of a given radius grows exponentially with it, as
-the number of leaves does with the depth. See :mod:`lior_hyperbolic.lorentz` for the formula and its sources.
+Negatively curved space has room for trees: the volume of a ball grows exponentially with its radius, as the
+number of leaves does with the depth. See :mod:`lior_hyperbolic.lorentz` for the formula and its sources.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ CURVATURE_MIN, CURVATURE_MAX = 1e-4, 1e2
 
 @attrs.frozen(kw_only=True)
 class Hyperbolic:
-    """The distance on the hyperboloid of curvature ``−c``; at small ``c`` that of the product ``tensor``.
+    """The distance on the hyperboloid of curvature ``−c``; at small ``c`` it tends to the product
+    ``tensor``.
 
     State: ``log_curvature``, the logarithm of ``c``, a scalar, learned. The features are the mapped
     coordinates: the time coordinate of a point follows from its Gram product.
@@ -34,30 +35,30 @@ class Hyperbolic:
 
     curvature: float = option(
         0.01,
-        help="c, with which learning begins: the space is curved by -c",
+        help="initial c: the curvature of the space is -c",
         low=CURVATURE_MIN,
         high=CURVATURE_MAX,
     )
     eps: float = option(1e-2, help="added to the squared chord", low=1e-12)
 
     def init(self, m: int, *, generator: Generator) -> State:
-        """``log c`` of the option ``curvature``."""
+        """Return ``log c`` of the option ``curvature``."""
         return {"log_curvature": torch.tensor(math.log(self.curvature), device=generator.device)}
 
     def lift(self, params: State, y: Tensor, *, query: bool) -> Tensor:
-        """``y`` itself."""
+        """Return ``y`` itself."""
         return y
 
     def lift_pullback(self, params: State, y: Tensor, df: Tensor, *, query: bool) -> tuple[State, Tensor]:
-        """No derivatives of parameters, and ``df`` itself."""
+        """Return no derivatives of parameters, and ``df`` itself."""
         return {}, df
 
     def cost(self, qq: Tensor, qk: Tensor, kk: Tensor, params: State) -> Tensor:
-        """The distance, of the broadcast shape of the Gram products."""
+        """Return the distance, in the broadcast shape of the Gram products."""
         return lorentz.distance(qq, qk, kk, params["log_curvature"], self.eps)
 
     def partials(self, qq: Tensor, qk: Tensor, kk: Tensor, params: State) -> CostPartials:
-        """Partial derivatives of :meth:`cost`."""
+        """Return partial derivatives of :meth:`cost`."""
         slopes = lorentz.distance_partials(qq, qk, kk, params["log_curvature"], self.eps)
         return CostPartials(slopes.qq, slopes.qk, slopes.kk, params={"log_curvature": slopes.log_c})
 

@@ -1,9 +1,9 @@
-"""Errors, probabilities, intervals and seconds of lior-tables beside other programs, and of its parts.
+"""Errors, probabilities, intervals and seconds of lior-tables, its parts, and other programs.
 
     PYTHONPATH=plugins/lior-tables/bench python -m comparison --tables ../shared/data/tables
 
-What was measured is kept in the folder of ``--cache``, with its settings as the key, and not measured again.
-What lior-tables gave is measured again after its code has changed. Set OMP_NUM_THREADS=1 for one thread.
+Results are stored in the folder of ``--cache``, with their settings as the key, and not measured again.
+Results of lior-tables are measured again after a change of its code. Set OMP_NUM_THREADS=1 for one thread.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _CONFORMAL = "lightgbm split conformal"
 _UNTUNED = "catboost untuned"
 _OTHER_PARTS = (_CONFORMAL, _UNTUNED)
 _FEWER = {"xrfm": 1}
-"""Seeds of what takes long, at most."""
+"""Maximum number of seeds of slow methods."""
 
 
 class Bench:
@@ -40,12 +40,12 @@ class Bench:
         self.folder, self.store = folder, store
 
     def run(self, method: str, names: list[str], seeds: int, *, numbers: bool = False) -> report.Runs:
-        """A method on all sets, or those with ``numbers`` as target, for so many seeds."""
+        """Measure a method on all sets, or those with ``numbers`` as target, for ``seeds`` seeds."""
         splits = sets.splits(names, self.folder, min(seeds, _FEWER.get(method, seeds)))
         return self.measure(method, (split for split in splits if not (numbers and split.classes)))
 
     def measure(self, method: str, splits: Iterable[Split]) -> report.Runs:
-        """A method on these splits."""
+        """Measure a method on these splits."""
         found: report.Runs = {}
         control = method in controls.CONTROLS
         settings = "" if control else ours.settings(method)

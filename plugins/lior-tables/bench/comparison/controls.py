@@ -1,8 +1,8 @@
 """Controls: boosters, forests, support vectors and xrfm, lightly tuned on a fifth of the rows to learn.
 
-A setting with the best held-out error (wrong answers plus Brier score for classes, squared error for numbers)
-is fitted again on all rows, with as many trees as were best, and a tenth more. One thread; seconds are the
-processor's.
+The setting with the best held-out error is fitted again on all rows, with 10 % more than the best number of
+trees. The error is wrong answers plus Brier score for classes, and the squared error for numbers. One
+thread; seconds are the processor's.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ HELD = 0.2
 
 
 def hold_out_error(split: Split, predictions: Array, y: Array) -> float:
-    """Wrong answers plus Brier score of classes, or the mean squared error."""
+    """Return wrong answers plus Brier score of classes, or the mean squared error."""
     if not split.classes:
         return float(((predictions - y) ** 2).mean())
     brier = ((predictions - np.eye(split.classes)[y]) ** 2).sum(1).mean()
@@ -41,7 +41,7 @@ def hold_out_error(split: Split, predictions: Array, y: Array) -> float:
 
 
 def _predicted(model: Any, x: Any, split: Split) -> Array:
-    """Probabilities of all classes, 0 for those that were not learned, or numbers."""
+    """Return probabilities of all classes, 0 for classes that were not learned, or numbers."""
     if not split.classes:
         return np.asarray(model.predict(x), dtype=np.float64).ravel()
     full = np.zeros((len(x), split.classes))
@@ -50,14 +50,14 @@ def _predicted(model: Any, x: Any, split: Split) -> Array:
 
 
 Result = tuple[dict[str, Any], dict[str, Array]]
-"""What is to be written of a control on a split: seconds, what was chosen, and its arrays."""
+"""Results of a control on a split: seconds, the chosen setting, and its arrays."""
 Fit = Callable[[dict[str, Any], Any, Array, tuple[Any, Array] | None], tuple[Any, int | None]]
 """(setting, rows, targets, held-out rows to stop early or None) -> model, its best number of trees."""
 
 
 @attrs.frozen(eq=False)
 class Chosen:
-    """The setting with the least error on the held-out rows, and the model that has it."""
+    """The setting with the least error on the held-out rows, and its model."""
 
     error: float
     setting: dict[str, Any]
@@ -73,7 +73,7 @@ def _choose(
     trees: str | None = None,
     error: Callable[[Any, Any, Array], float] | None = None,
 ) -> Chosen:
-    """Try the settings of a grid; ``trees`` is the name of the setting that the best number becomes."""
+    """Try the settings of a grid; ``trees`` names the setting for the best number of trees."""
     cut = int((1 - HELD) * len(split.y))
     held = learn[cut:], split.y[cut:]
     error = error or (lambda model, x, y: hold_out_error(split, _predicted(model, x, split), y))
@@ -101,12 +101,12 @@ def _timed(predict: Callable[[], Array], begin: float, **more: Any) -> Result:
 
 
 def _is_big(split: Split) -> bool:
-    """Whether there are so many rows and classes that a booster gets less."""
+    """Return whether there are so many rows and classes that a booster gets a smaller grid."""
     return split.classes * len(split.y) > 9000
 
 
 def make_catboost(split: Split, **options: Any) -> Any:
-    """A model of CatBoost for this kind of target, on one thread."""
+    """Create a model of CatBoost for this kind of target, on one thread."""
     from catboost import CatBoostClassifier, CatBoostRegressor
 
     kind = CatBoostClassifier if split.classes else CatBoostRegressor
@@ -114,7 +114,7 @@ def make_catboost(split: Split, **options: Any) -> Any:
 
 
 def catboost(split: Split, trees: int = 500, patience: int = 30) -> Result:
-    """Depths 6 and 4; where there are categories, as columns of 0 and 1 and by its own treatment."""
+    """Fit depths 6 and 4; categories are tried as columns of 0 and 1 and by its own treatment."""
     from catboost import Pool
 
     tables: dict[str, tuple[Any, Any]] = {"coded": encode(split)}
@@ -152,7 +152,7 @@ def catboost(split: Split, trees: int = 500, patience: int = 30) -> Result:
 
 
 def catboost_untuned(split: Split) -> Result:
-    """1,000 trees and nothing chosen; columns of numbers only."""
+    """Fit 1,000 trees without tuning; columns of numbers only."""
     begin = time.process_time()
     model = make_catboost(split, iterations=1000).fit(split.learn, split.y)
     return _timed(lambda: _predicted(model, split.test, split), begin)
@@ -180,7 +180,7 @@ def lightgbm(split: Split) -> Result:
 
 
 def lightgbm_split_conformal(split: Split) -> Result:
-    """90 % intervals of one width: tuned on all rows, fitted on three quarters, measured on the rest."""
+    """Return 90 % intervals of one width: tuned on all rows, fitted on three quarters, tested on the rest."""
     if split.classes:
         return {}, {}
     about, _ = lightgbm(split)
@@ -231,7 +231,7 @@ def random_forest(split: Split) -> Result:
 
 
 def svm(split: Split) -> Result:
-    """Radial basis functions; probabilities by scikit-learn's own scaling of decision values."""
+    """Fit radial basis functions; probabilities by scikit-learn's own scaling of decision values."""
     from sklearn.calibration import CalibratedClassifierCV
 
     learn, test = encode(split, standardise=True)
@@ -254,9 +254,9 @@ def svm(split: Split) -> Result:
 
 
 def xrfm(split: Split) -> Result:
-    """Recursive feature machines of that package: two kernels, two widths, two ridges, five rounds.
+    """Fit the package's recursive feature machines: two kernels, two widths, two ridges, five rounds.
 
-    It keeps the held-out rows to choose its round and temperature: the best model is not fitted again.
+    It uses the held-out rows to choose its round and temperature: the best model is not fitted again.
     """
     from xrfm import xRFM
 
@@ -311,4 +311,4 @@ CONTROLS: dict[str, Callable[[Split], Result]] = {
     "xrfm": xrfm,
     "lightgbm split conformal": lightgbm_split_conformal,
 }
-"""Name -> measurement of a split."""
+"""Measurement of a split, by the control's name."""

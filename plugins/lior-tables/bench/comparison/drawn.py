@@ -1,7 +1,7 @@
-"""Drawn functions, each of few of many inputs: ten families, drawn anew for every seed.
+"""Random functions, each of few of many inputs: ten families, drawn anew for every seed.
 
-What they have in them: waves, products of two and three inputs, jumps, slanted axes, a drawn net, sums, the
-largest of several inputs, and tails of noise and of inputs that no variance describes.
+The families have waves, products of two and three inputs, jumps, slanted axes, random networks, sums and
+maxima of several inputs. Some have heavy-tailed noise and inputs without a variance.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ import pandas as pd
 from comparison.sets import Array, Split, Table
 
 ROWS, TESTED = (1000, 2000), 2000
-"""Rows to learn, and rows to test."""
+"""Numbers of rows to learn, and number of rows to test."""
 Draw = np.random.Generator
 
 
 @attrs.frozen(kw_only=True)
 class Family:
-    """How inputs, the function and the noise are drawn."""
+    """A way to draw inputs, the function and the noise."""
 
     inputs: int
     truth: Callable[[Array, Draw], Array]
-    """Of rows ``(N, inputs)``; what it draws itself is another function for every seed."""
+    """Function of rows ``(N, inputs)``; its own random draws make another function for every seed."""
     spread: Callable[[Draw, tuple[int, int]], Array] = lambda draw, shape: draw.uniform(-2, 2, shape)
     noise: float = 0.2
-    """In deviations of the truth."""
+    """Size of the noise, in deviations of the truth."""
     tails: float = np.inf
-    """Degrees of freedom of the noise, normal at infinity. With fewer than three rows to test have none."""
+    """Degrees of freedom of the noise, normal at infinity. With fewer than three, test rows have none."""
 
 
 def _normal(draw: Draw, shape: tuple[int, int]) -> Array:
@@ -94,7 +94,7 @@ FAMILIES = {
 
 
 def split(name: str, rows: int, seed: int) -> Split:
-    """Rows of a family; those with more rows to learn begin with the same ones, and test the same."""
+    """Return rows of a family; larger training sets begin with the same rows, and test rows are the same."""
     family, whole = FAMILIES[name], max(ROWS) + TESTED
     draw = np.random.default_rng([seed, *name.encode()])
     x = family.spread(draw, (whole, family.inputs))
@@ -114,7 +114,7 @@ def split(name: str, rows: int, seed: int) -> Split:
 
 
 def splits(names: list[str], draws: int) -> Iterator[Split]:
-    """Draw by draw, with fewer and with more rows."""
+    """Yield draw by draw, with fewer and with more rows."""
     for seed in range(draws):
         for name in names:
             for rows in ROWS:

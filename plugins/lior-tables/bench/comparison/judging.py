@@ -1,4 +1,4 @@
-"""Judging predictions: errors that can be averaged over sets, and how sure a comparison is.
+"""Judging predictions: errors that can be averaged over sets, and the uncertainty of a comparison.
 
 Two methods are compared on the same rows. The error of a set is the mean over repetitions (seeds, folds); two
 errors are compared by their ratio, ratios of sets by their geometric mean. Intervals are percentiles of
@@ -15,8 +15,8 @@ import numpy as np
 Array = np.ndarray
 
 WRONG_FLOOR, NUMBER_FLOOR = 0.01, 0.002
-"""Added to a share of wrong answers, and to a root mean squared error in units of the target's spread: the
-ratio of two errors near 0 says nothing."""
+"""Floors added to a share of wrong answers, and to a root mean squared error in units of the target's spread.
+The ratio of two errors near 0 is meaningless."""
 DRAWS = 2000
 
 
@@ -33,7 +33,7 @@ class Estimate:
 
 
 def losses(predictions: Array, truth: Array) -> Array:
-    """Loss of each row: 1 for a wrong class and 0 for a right one, or the squared error.
+    """Return the loss of each row: 1 for a wrong class and 0 for a right one, or the squared error.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def losses(predictions: Array, truth: Array) -> Array:
 
 
 def error(losses: Array, *, classes: bool) -> Array:
-    """Errors of samples of rows, (…, B) → (…): wrong answers or root mean square, plus a floor."""
+    """Return errors of samples of rows, (…, B) → (…): wrong answers or root mean square, plus a floor."""
     mean = losses.mean(-1)
     return mean + WRONG_FLOOR if classes else np.sqrt(mean) + NUMBER_FLOOR
 
@@ -56,7 +56,7 @@ def error(losses: Array, *, classes: bool) -> Array:
 def ratio(
     ours: Sequence[Array], theirs: Sequence[Array], *, classes: bool, draws: int = DRAWS, seed: int = 0
 ) -> Estimate:
-    """Ratio of the errors of two methods on one set, < 1 where the first is better.
+    """Return the ratio of the errors of two methods on one set, < 1 if the first is better.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def _ratio(ours: Sequence[Array], theirs: Sequence[Array], classes: bool) -> flo
 def ratio_draws(
     ours: Sequence[Array], theirs: Sequence[Array], *, classes: bool, draws: int = DRAWS, seed: int = 0
 ) -> Array:
-    """Bootstrap of `ratio` over rows, (draws,)."""
+    """Return bootstrap draws of `ratio` over rows, (draws,)."""
     draw = np.random.default_rng(seed)
     sums = np.zeros((2, draws))
     for a, b in zip(ours, theirs, strict=True):
@@ -86,7 +86,7 @@ def ratio_draws(
 
 
 def pool(draws_of_sets: Sequence[Array], ratios: Sequence[float]) -> Estimate:
-    """Geometric mean over sets that are each too small, its interval from their own rows.
+    """Return the geometric mean over sets that are each too small, with an interval from their rows.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ def pool(draws_of_sets: Sequence[Array], ratios: Sequence[float]) -> Estimate:
 
 
 def mean_ratio(ratios: Sequence[float], draws: int = 10_000, seed: int = 0) -> Estimate:
-    """Geometric mean over sets; the interval says what other sets of the kind would give."""
+    """Return the geometric mean over sets; the interval predicts other sets of the kind."""
     logs = np.log(np.asarray(ratios, dtype=np.float64))
     rows = np.random.default_rng(seed).integers(0, len(logs), (draws, len(logs)))
     low, high = np.exp(np.quantile(logs[rows].mean(1), (0.025, 0.975)))
@@ -107,9 +107,10 @@ def mean_ratio(ratios: Sequence[float], draws: int = 10_000, seed: int = 0) -> E
 
 
 def coverage_by_thirds(low: Array, high: Array, truth: Array, scale: Array) -> tuple[float, Array]:
-    """Share of truths inside their intervals, and that of each third of the rows ordered by ``scale`` (3,).
+    """Return the share of truths inside their intervals, overall and in each third of the rows by ``scale``
+    (3,).
 
-    ``scale`` may be the widths of one method for all methods that are compared: equal thirds are fair.
+    ``scale`` may be the widths of one method for all compared methods: equal thirds are fair.
     """
     inside = (truth >= low) & (truth <= high)
     thirds = np.argsort(np.argsort(scale, kind="stable"), kind="stable") * 3 // len(scale)

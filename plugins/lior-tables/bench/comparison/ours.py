@@ -1,4 +1,4 @@
-"""lior-tables on a split: the estimators as a user has them, and models made of single parts."""
+"""lior-tables on a split: the estimators with their defaults, and models of single parts."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _CHANGES_NOTHING = {"explanation", "judging", "saving", "plots", "reading"}
 
 @cache
 def code() -> str:
-    """A digest of the modules that numbers depend on: an earlier version's are not taken for this one's."""
+    """Return a digest of the modules that matter: results of an earlier version are not reused."""
     folder = Path(lior_tables.__file__).parent
     files = [path for path in sorted(folder.glob("*.py")) if path.stem not in _CHANGES_NOTHING]
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:12]
 
 
 def estimator(split: Split) -> tuple[dict[str, Any], dict[str, Array]]:
-    """The estimator with its defaults on the table as it is; intervals where the target is a number."""
+    """Fit the estimator with its defaults on the unchanged table; intervals if the target is a number."""
     begin = time.process_time()
     kind = GeometricClassifier if split.classes else GeometricRegressor
     model = kind(random_state=split.seed).fit(split.learn, split.y)
@@ -54,7 +54,7 @@ def estimator(split: Split) -> tuple[dict[str, Any], dict[str, Array]]:
 
 
 def made_of(options: Options, split: Split) -> tuple[dict[str, Any], dict[str, Array]]:
-    """A model with these options on coordinates that all of them share."""
+    """Fit a model with these options on coordinates that all models share."""
     learn, test = (torch.from_numpy(part).float() for part in encode(split, standardise=True))
     y = torch.from_numpy(np.eye(split.classes)[split.y] if split.classes else split.y[:, None]).float()
     begin = time.process_time()
@@ -82,7 +82,7 @@ _STILL = ", metric not learned"
 
 
 def _ablations() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Names and options: each part by itself in a model of one member, and the mean of several."""
+    """Yield names and options: each part by itself in a model of one member, and the mean of several."""
     for readout in ("ridge", "vote"):
         one: dict[str, Any] = {"members": 1, "readout": readout}
         yield readout, one
@@ -97,16 +97,16 @@ def _ablations() -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 ABLATIONS = dict(_ablations())
-"""Name -> options. Each is compared with the name before the comma, the mean of members with ``ridge``."""
+"""Options by name. Each is compared with the name before the comma, the mean of members with ``ridge``."""
 
 
 def measure(name: str, split: Split) -> tuple[dict[str, Any], dict[str, Array]]:
-    """``lior-tables`` or the name of an ablation."""
+    """Measure ``lior-tables`` or the named ablation."""
     if name == "lior-tables":
         return estimator(split)
     return made_of(Options(**ABLATIONS[name]), split)
 
 
 def settings(name: str) -> str:
-    """What a result of that name depends on beside the split."""
+    """Return everything that the result of a name depends on beside the split."""
     return json.dumps([code(), {} if name == "lior-tables" else ABLATIONS[name]])

@@ -1,4 +1,4 @@
-"""Tables in Markdown of what was measured."""
+"""Tables in Markdown of the measurements."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from lior_bench.tables import markdown
 from lior_tables.judging import calibration_error, log_loss
 
 SMALL = 500
-"""Sets with fewer rows to test are pooled: none of them can be told from chance by itself."""
+"""Minimum test rows of a set; smaller sets are pooled, since a single one is not distinct from chance."""
 LIMIT = 1.10
-"""A set is worse when the whole interval of its ratio lies above."""
+"""Threshold of a worse set: the whole interval of its ratio is above it."""
 
 Runs = dict[str, list[tuple[Split, Measured]]]
-"""Set -> its seeds."""
+"""Seeds of each set."""
 
 
 def losses(runs: list[tuple[Split, Measured]]) -> list[np.ndarray]:
@@ -39,7 +39,7 @@ def _classes(runs: list[tuple[Split, Measured]]) -> bool:
 
 
 def ratios(ours: Runs, theirs: Runs) -> dict[str, float]:
-    """Ratio of errors of each set that both have, on the seeds that both have."""
+    """Return the ratio of errors of each set that both have, on the seeds that both have."""
     found = {}
     for name in sorted(set(ours) & set(theirs)):
         a, b = paired(ours[name], theirs[name])
@@ -50,14 +50,14 @@ def ratios(ours: Runs, theirs: Runs) -> dict[str, float]:
 def paired(
     ours: list[tuple[Split, Measured]], theirs: list[tuple[Split, Measured]]
 ) -> tuple[list[tuple[Split, Measured]], list[tuple[Split, Measured]]]:
-    """The seeds that both have, in one order."""
+    """Return the seeds that both have, in one order."""
     others = {split.seed: (split, m) for split, m in theirs}
     both = [(run, others[run[0].seed]) for run in ours if run[0].seed in others]
     return [a for a, _ in both], [b for _, b in both]
 
 
 def headline(ours: Runs, theirs: Runs, name: str) -> str:
-    """The ratio over all sets, regressions and classes, wins, sets that are worse, and small sets pooled."""
+    """Return the ratio over all sets, regressions and classes, wins, worse sets, and small sets pooled."""
     found = ratios(ours, theirs)
     kinds = {
         "all": list(found),
@@ -76,7 +76,7 @@ def headline(ours: Runs, theirs: Runs, name: str) -> str:
 
 
 def by_set(ours: Runs, theirs: Runs) -> str:
-    """The ratio of each set with its interval over rows; small sets pooled."""
+    """Return the ratio of each set with its interval over rows; small sets pooled."""
     lines, small, drawn = [], [], []
     for index, (name, value) in enumerate(ratios(ours, theirs).items()):
         a, b = paired(ours[name], theirs[name])
@@ -111,7 +111,7 @@ def by_set(ours: Runs, theirs: Runs) -> str:
 
 
 def peers(all_runs: dict[str, Runs], against: str) -> str:
-    """Every method: ratio to one of them, mean rank, and the means of its measures."""
+    """Return every method: ratio to one of them, mean rank, and the means of its measures."""
     errors = {method: _errors(runs) for method, runs in all_runs.items()}
     names = sorted(set.intersection(*(set(of) for of in errors.values())))
     table = np.array([[of[n] for n in names] for of in errors.values()])
@@ -129,7 +129,7 @@ MEASURES = ["accuracy", "RMSE / sd", "log loss", "ECE", "fit s (median)"]
 
 
 def measures(runs: Runs) -> list[str]:
-    """Means over sets of the means over seeds: accuracy, RMSE, log loss, calibration error; seconds."""
+    """Return means over sets of means over seeds: accuracy, RMSE, log loss, calibration error, seconds."""
     classes = [of for of in runs.values() if _classes(of)]
     numbers = [of for of in runs.values() if not _classes(of)]
 
@@ -150,7 +150,7 @@ def measures(runs: Runs) -> list[str]:
 
 
 def intervals(methods: dict[str, Runs], scale: str) -> str:
-    """Coverage and width of intervals of 90 %, and the worst third of the rows by the widths of ``scale``."""
+    """Return coverage and width of 90 % intervals, and the worst third of rows by the widths of ``scale``."""
     lines = []
     for method, runs in methods.items():
         cells = []
@@ -179,7 +179,7 @@ def intervals(methods: dict[str, Runs], scale: str) -> str:
 
 
 def ablation(all_runs: dict[str, Runs]) -> str:
-    """Each part beside what has only this part otherwise, over all sets, with wins."""
+    """Compare each part with the model without it, over all sets, with wins."""
     lines = []
     for name, runs in all_runs.items():
         whole = name.split(", ")[0]
@@ -196,7 +196,7 @@ def ablation(all_runs: dict[str, Runs]) -> str:
 
 
 def drawn(ours: Runs, theirs: Runs) -> str:
-    """Errors of drawn functions, mean over draws and the largest in units of it; seconds beside two fits."""
+    """Return errors of drawn functions, mean over draws and relative maximum; seconds beside two fits."""
     lines, found = [], []
     for name in ours:
         both = [

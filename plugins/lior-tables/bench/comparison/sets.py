@@ -1,4 +1,4 @@
-"""The sets: tables of a folder, scikit-learn's own, drawn ones with inputs that do not matter; their splits.
+"""The sets: tables of a folder, scikit-learn's own, synthetic ones with irrelevant inputs; their splits.
 
 A split has at most `TRAIN` rows to learn, and a fifth of all rows, at most `TEST`, to test. Classes keep
 their shares. All methods see the same rows.
@@ -20,7 +20,7 @@ Array = np.ndarray
 
 TRAIN, TEST = 2000, 2000
 CLASSES = ("adult", "german", "ionosphere", "letter", "phoneme", "sonar", "spambase")
-"""Tables of the folder whose target is a class; the others have a number."""
+"""Tables of the folder with a class as target; the others have a number."""
 BUILT_IN = {
     "breast_cancer": (datasets.load_breast_cancer, True),
     "diabetes": (datasets.load_diabetes, False),
@@ -33,7 +33,7 @@ BUILT_IN = {
 
 @attrs.frozen(eq=False)
 class Table:
-    """A whole set: columns of numbers and of categories, and a target of classes 0, 1, … or of numbers."""
+    """A whole set: columns of numbers and categories, and a target of classes 0, 1, … or numbers."""
 
     name: str
     columns: pd.DataFrame
@@ -70,7 +70,7 @@ class Split:
 
 @cache
 def table(name: str, folder: Path) -> Table:
-    """The set of that name.
+    """Return the set of that name.
 
     Raises
     ------
@@ -98,12 +98,12 @@ def _targets(values: object, classes: bool) -> Array:
 
 
 def names(folder: Path) -> list[str]:
-    """All real sets, in the order of their names."""
+    """Return the names of all real sets, sorted."""
     return sorted([*BUILT_IN, *(path.name.removesuffix(".csv.gz") for path in folder.glob("*.csv.gz"))])
 
 
 def split(table: Table, seed: int) -> Split:
-    """The rows of that seed."""
+    """Return the rows of that seed."""
     draw = np.random.RandomState(seed)
     rows = draw.permutation(len(table.target))
     held = min(max(len(rows) // 5, 1), TEST)
@@ -119,17 +119,17 @@ def split(table: Table, seed: int) -> Split:
 
 
 def splits(names: list[str], folder: Path, seeds: int) -> Iterator[Split]:
-    """Seed by seed, so that an interrupted measurement has all sets of the first."""
+    """Yield seed by seed, so that an interrupted measurement has all sets of the first."""
     for seed in range(seeds):
         for name in names:
             yield split(table(name, folder), seed)
 
 
 def encode(split: Split, *, standardise: bool = False) -> tuple[Array, Array]:
-    """Rows to learn and to test as numbers, for methods that know no categories.
+    """Return rows to learn and to test as numbers, for methods without categories.
 
-    A category has a column for each value that was learned; a missing number is the median.
-    With ``standardise`` columns have mean 0 and spread 1 and are cut at ±8; constant ones are left out.
+    A category has a column for each learned value; a missing number is the median. With ``standardise``
+    columns have mean 0 and spread 1 and are clipped at ±8; constant ones are left out.
     """
     both = [frame.copy() for frame in (split.learn, split.test)]
     for name in both[0].columns:
@@ -157,19 +157,20 @@ def encode(split: Split, *, standardise: bool = False) -> tuple[Array, Array]:
 
 
 NOISED, NOISE_COLUMNS = "+noise", 20
-"""A set's name ends so when columns of noise are added to it; how many."""
+"""Suffix of a set's name that adds columns of noise; the number of these columns."""
 _DRAWN_ROWS, _DRAWN_INPUTS = 4000, 32
 
 
 def noised(table: Table, columns: int) -> Table:
-    """The set with columns of normal noise after its own."""
+    """Return the set with columns of normal noise after its own."""
     noise = np.random.RandomState(0).normal(size=(len(table.target), columns))
     added = pd.DataFrame(noise, columns=[f"noise{i}" for i in range(columns)], index=table.columns.index)
     return attrs.evolve(table, name=table.name + NOISED, columns=pd.concat([table.columns, added], axis=1))
 
 
 def _draw(truth: Callable[[Array], Array], noise: float, *, classes: bool = False) -> Callable[[str], Table]:
-    """A set of 32 inputs of which ``truth`` uses few; ``noise`` in units of the truth's spread."""
+    """Return a generator of sets with 32 inputs, few of which ``truth`` uses; ``noise`` in units of the
+    truth's spread."""
 
     def make(name: str) -> Table:
         draw = np.random.RandomState(7)
@@ -207,6 +208,6 @@ DRAWN: dict[str, Callable[[str], Table]] = {
     "drawn_steps": _draw(_steps, 0.3),
     "drawn_arm_class": _draw(_arm, 0.1, classes=True),
 }
-"""Drawn sets: 2,000 rows to learn, 32 inputs, few of which matter."""
+"""Synthetic sets: 2,000 rows to learn, 32 inputs, few of which matter."""
 NOISY = ("airfoil", "breast_cancer", "concrete", "energy", "phoneme")
 """Sets that are also measured with columns of noise."""

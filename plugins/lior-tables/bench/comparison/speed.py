@@ -18,14 +18,14 @@ from lior_tables.model import Options, TableModel
 
 
 def table() -> str:
-    """All rows of the table; the processor's seconds."""
+    """Return all rows of the table, in processor seconds."""
     lines = [*_fit_and_predict(2_000, 20), *_fit_and_predict(36_000, 8), *_edit(10_000)]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     return markdown(["what", "measured"], [*lines, ["memory at most, GiB", f"{peak:.1f}"]])
 
 
 def beside_catboost(splits: Iterable[Split]) -> str:
-    """A fit with the defaults beside two of CatBoost, set by set and in turn; the processor's seconds.
+    """Compare a fit with the defaults with two of CatBoost, set by set and in turn; in processor seconds.
 
     CatBoost has depth 6 and then 4, up to 500 trees, and stops early on a fifth of the rows.
     """
@@ -82,11 +82,11 @@ def _timed(action: Callable[[], Any]) -> tuple[float, Any]:
 
 
 def _edit(count: int) -> list[list[str]]:
-    """Forget and learn one of so many rows, one member of float64."""
+    """Forget and learn one of ``count`` rows, one member of float64."""
     x, y = (torch.from_numpy(part) for part in _draw(count + 1, 8))
     options = Options(members=1, rounds=1, precision="float64")
     model = TableModel.fit(x[:count], y[:count, None], classes=False, options=options)
-    model.forget(torch.tensor([0]))  # what is made once for all edits is made here
+    model.forget(torch.tensor([0]))  # computed once for all edits
     forgetting, _ = _timed(lambda: model.forget(torch.tensor([17])))
     learning, _ = _timed(lambda: model.learn(x[count:], y[count:, None], torch.ones(1, dtype=torch.float64)))
     return [

@@ -1,4 +1,4 @@
-"""What was measured, on disk: a line of JSON for each fit, and its predictions. Nothing is measured twice."""
+"""Stored measurements: a line of JSON for each fit, and its predictions. Nothing is measured twice."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ class Measured:
     """One method on one split."""
 
     about: dict[str, Any]
-    """``method``, ``settings``, ``set``, ``seed``, ``fit_seconds``, ``predict_seconds``, what was chosen."""
+    """``method``, ``settings``, ``set``, ``seed``, ``fit_seconds``, ``predict_seconds``, and the chosen
+    setting."""
     arrays: dict[str, Array]
     """``predictions``: probabilities (B, C) or numbers (B,). Intervals: ``low``, ``high`` (B,)."""
 
@@ -26,7 +27,7 @@ class Measured:
 class Store:
     """A folder with ``measured.jsonl`` and ``arrays/``.
 
-    Several processes may add to it; a key that two of them measured has the first one's result.
+    Several processes may add to it; if two of them measured a key, the first result counts.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -44,7 +45,7 @@ class Store:
         return hashlib.sha256(text.encode()).hexdigest()[:20]
 
     def get(self, method: str, settings: str, name: str, seed: int) -> Measured | None:
-        """What is there under these four, or None."""
+        """Return the result under these four keys, or None."""
         about = self._lines.get(key := self.key(method, settings, name, seed))
         if about is None:
             return None
@@ -60,7 +61,7 @@ class Store:
         about: dict[str, Any],
         arrays: dict[str, Array],
     ) -> Measured:
-        """Write and return it."""
+        """Write and return a result."""
         key = self.key(method, settings, name, seed)
         about = {"key": key, "method": method, "settings": settings, "set": name, "seed": seed, **about}
         arrays = {k: v.astype(np.float32) for k, v in arrays.items()}

@@ -1,10 +1,10 @@
-"""Metric from the average gradient outer product (AGOP) of what is being learned.
+"""Metric from the average gradient outer product (AGOP) of the function being learned.
 
     M = mean_x Σ_c ∇f_c(x) ∇f_c(x)ᵀ
 
 Directions along which the learned function ``f`` changes become long, all others short (A. Radhakrishnan,
-D. Beaglehole, P. Pandit and M. Belkin, *Science* 383 (2024) 1461). It is the covariance of
-:mod:`lior_plugins.frames.derived`, uncentred and of gradients instead of coordinates.
+D. Beaglehole, P. Pandit and M. Belkin, *Science* 383 (2024) 1461). The matrix ``M`` is the covariance of
+:mod:`lior_plugins.frames.derived`, uncentred and with gradients in place of coordinates.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from lior.geometry.metric import SCALE_MAX
 from lior.interfaces import MetricForm, State
 
 _TOP = 1 / SCALE_MAX
-"""``Ω²`` of a metric with gradients: its largest eigenvalue is then 1."""
+"""``Ω²`` of a metric from gradients: its largest eigenvalue is then 1."""
 _LEAST = 1e-10
-"""The smallest eigenvalue then. Where most inputs do not matter, larger ones add up to a large distance."""
+"""The smallest eigenvalue then. If most inputs do not matter, larger values add up to a large distance."""
 _RANGE = math.log(_LEAST * SCALE_MAX), math.log(SCALE_MAX)
 
 
@@ -49,7 +49,7 @@ class Agop:
     decay: float = option(0.0, help="weight that earlier gradients keep at each round", low=0.0, high=1.0)
 
     def init(self, n: int, *, generator: Generator) -> State:
-        """The Euclidean metric, nothing seen.
+        """Return the Euclidean metric, nothing seen.
 
         Raises
         ------
@@ -61,19 +61,19 @@ class Agop:
         return {**scales, "count": eye.new_zeros(()), "moment": torch.zeros_like(eye), "q": eye}
 
     def observe(self, state: State, z: Tensor) -> State:
-        """``state``: coordinates do not matter, gradients do."""
+        """Return ``state`` unchanged: coordinates do not matter, gradients do."""
         return state
 
     def observe_gradients(self, state: State, gradients: Tensor) -> State:
         """Merge ``∇f (N, C, n)`` of ``C`` outputs at ``N`` points and derive the axes and scales anew.
 
-        The sum over outputs of each point counts as one observation of weight 1. Gradients that are none, all
-        0 or not finite are left out.
+        The sum over outputs of each point counts as one observation of weight 1. Missing, zero and
+        non-finite gradients are left out.
 
         Raises
         ------
         UsageError
-            When the gradients are not of the frame's dimension.
+            When the gradients do not have the frame's dimension.
         """
         n = state["moment"].shape[0]
         if gradients.ndim != 3 or gradients.shape[2] != n:
@@ -91,11 +91,11 @@ class Agop:
         return {**state, "count": count, "moment": moment, **self._axes(moment)}
 
     def form(self, state: State) -> MetricForm:
-        """The metric; ``q`` is ``None`` for a diagonal one."""
+        """Return the metric; ``q`` is ``None`` for a diagonal one."""
         return parametrise.form(state, None if self.diagonal else state["q"])
 
     def pullback(self, state: State, dform: MetricForm) -> State:
-        """Derivative with respect to ``log_omega``; the statistics are not learned."""
+        """Return the derivative with respect to ``log_omega``; the statistics are not learned."""
         return {"log_omega": parametrise.pullback(state, dform)["log_omega"]}
 
     def project(self, state: State) -> State:
@@ -103,7 +103,7 @@ class Agop:
         return parametrise.project(state) | {"log_lam": state["log_lam"].clamp(*_RANGE)}
 
     def _axes(self, moment: Tensor) -> State:
-        """Rotation and scales of ``moment``, and the overall scale at which the largest is 1."""
+        """Return the rotation and scales of ``moment``, and the overall scale at which the largest is 1."""
         if self.diagonal:
             values, q = (
                 moment.diagonal().double(),

@@ -1,4 +1,4 @@
-"""What both estimators share: rows and targets, fitting, editing and reasons."""
+"""The common base of both estimators: rows and targets, fitting, editing and reasons."""
 
 from __future__ import annotations
 
@@ -41,16 +41,16 @@ from lior_tables.rows import ColumnNote, Floats, as_numbers, is_frame, table
 
 _DEFAULT = Options()
 _BLOCK_PARTS = 5
-"""Parts of rows in blocks, whose rows are predicted from others."""
+"""Number of parts of rows in blocks; each part is predicted from others."""
 _SLOPES = 1_000
-"""Rows at which slopes are taken."""
+"""Number of rows at which slopes are computed."""
 _FEW = 500
-"""Rows up to which all numbers are float64: it costs nothing there."""
+"""Maximum number of rows with all numbers in float64: it costs nothing there."""
 Places = NDArray[np.int64]
 
 
 class Geometric(BaseEstimator, ABC):
-    """What both estimators share."""
+    """The common base of both estimators."""
 
     _classes: bool
     ledger_: Ledger
@@ -102,31 +102,32 @@ class Geometric(BaseEstimator, ABC):
 
     @abstractmethod
     def encoded(self, y: Any) -> Floats:
-        """Targets as the model has them, ``(rows, targets)``; classes are one-hot, unknown ones all 0."""
+        """Return targets as the model stores them, ``(rows, targets)``; classes are one-hot, or all 0 if
+        unknown."""
 
     def _begin(self, y: Any, weights: Floats) -> Floats:
-        """Take in what targets there are, and encode them."""
+        """Record the targets or classes that occur, and encode them."""
         return self.encoded(y)
 
     @abstractmethod
     def _refuse_other(self, y: Any, values: Floats) -> None:
-        """``ValueError`` for targets that the model has not."""
+        """Raise ``ValueError`` for targets that the model does not know."""
 
     @abstractmethod
     def _targets(self) -> tuple[str, ...]:
-        """Names of the targets."""
+        """Return names of the targets."""
 
     def _answers(self, values: Tensor) -> Floats:
-        """What the user is told, from the model's values, ``(rows, targets)``."""
+        """Return the user's predictions from the model's values, ``(rows, targets)``."""
         return values.double().numpy()
 
     def _names(self) -> list[str]:
-        """Names of the columns, ``x0``, ``x1``, ... where they have none."""
+        """Return names of the columns; ``x0``, ``x1``, ... for columns without a name."""
         names = getattr(self, "feature_names_in_", None)
         return [f"x{i}" for i in range(self.n_features_in_)] if names is None else list(map(str, names))
 
     def _named(self, parameter: str) -> list[str]:
-        """Names of the columns that a parameter declares, by their names or places."""
+        """Return the names of the columns that a parameter declares, by name or position."""
         names, given = self._names(), getattr(self, parameter)
         found = [given] if isinstance(given, str | int) else list(given or ())
         for each in found:
@@ -137,7 +138,7 @@ class Geometric(BaseEstimator, ABC):
         return [each if isinstance(each, str) else names[each] for each in found]
 
     def _blocks(self, rows: pd.DataFrame) -> Blocks | None:
-        """What ``time`` or ``group`` says of which rows belong together."""
+        """Return the blocks of rows that belong together according to ``time`` or ``group``."""
         time, group = self._named("time"), self._named("group")
         if time and group:
             raise ValueError("time and group: give one of them")
@@ -146,7 +147,7 @@ class Geometric(BaseEstimator, ABC):
         return None
 
     def rows(self, X: Any, *, reset: bool = False) -> pd.DataFrame:
-        """``X`` as the model sees it before it is made coordinates, after scikit-learn's checks."""
+        """Return ``X`` as a frame, after scikit-learn's checks, before it is mapped to coordinates."""
         if not is_frame(X):
             kind = getattr(np.asarray(X) if isinstance(X, list | tuple) else X, "dtype", None)
             words = kind is not None and kind.kind in "OUS"
@@ -164,17 +165,17 @@ class Geometric(BaseEstimator, ABC):
         return torch.from_numpy(given)
 
     def pixels(self, rows: pd.DataFrame) -> Floats:
-        """The pictures in :meth:`rows`, ``(rows, H·W·C)``: its last columns; others name them."""
+        """Return the pictures in :meth:`rows`, ``(rows, H·W·C)``: its last columns; others name them."""
         width = rows.shape[1]
         first = width - min(math.prod(self.shape or ()), width)
         return np.column_stack([as_numbers(rows.iloc[:, i]) for i in range(first, width)])
 
     def answers(self, rows: pd.DataFrame) -> Floats:
-        """Predictions or probabilities ``(rows, targets)`` of :meth:`rows`."""
+        """Return predictions or probabilities ``(rows, targets)`` of :meth:`rows`."""
         return self._answers(self.model_.predict(self._coordinates(rows)))
 
     def _level_errors(self, rows: pd.DataFrame) -> list[LevelErrors]:
-        """Of each column in which one of ``rows`` has a word that is rare or new; made once for each."""
+        """Return the errors of each column in which one of ``rows`` has a rare or new word; computed once."""
         first = self.ledger_.representatives()
         table, y = self.ledger_.table.iloc[first], self.ledger_.y[first]
 
@@ -186,7 +187,7 @@ class Geometric(BaseEstimator, ABC):
         }
 
         def predict(name: str, table: pd.DataFrame, parts: list[tuple[Places, Places]]) -> Floats:
-            """What :meth:`TableModel.predict_without` does, of rows of which one column is changed."""
+            """Return :meth:`TableModel.predict_without` for rows with one column changed."""
             given = [(torch.from_numpy(known), torch.from_numpy(asked)) for known, asked in parts]
             z, encoding = self.model_.coordinates.clone(), columns.encodings[names[name]]
             changed = torch.from_numpy(encoding.standardised(encoding.raw(table[name])))
@@ -220,12 +221,13 @@ class Geometric(BaseEstimator, ABC):
         y
             Numbers ``(rows,)`` or ``(rows, targets)``, or classes ``(rows,)``.
         on_progress
-            Called with what is being done and the share of it that is done.
+            Called with a description of the step and the share that is done.
         resume
-            Folder that keeps the parts of a large table as they are fitted: the same fit goes on from there.
+            Folder for the fitted parts of a large table: an interrupted fit of the same rows continues from
+            there.
         workers
-            They fit the parts of a large table: a number of processes, the address of a Dask scheduler, or an
-            executor, as :class:`lior.workers.Workers` takes them.
+            Workers that fit the parts of a large table: a number of processes, the address of a Dask
+            scheduler, or an executor, as :class:`lior.workers.Workers` takes them.
         """
         rows = self.rows(X, reset=True)
         if y is None:
@@ -278,7 +280,7 @@ class Geometric(BaseEstimator, ABC):
         rng: np.random.RandomState,
         on_progress: Progress | None,
     ) -> tuple[Columns | Patches, Floats]:
-        """The map to coordinates, and those of ``rows``."""
+        """Learn the map to coordinates; returns it with the coordinates of ``rows``."""
         if self.shape is not None:
             generator = torch.Generator().manual_seed(int(rng.randint(2**31 - 1)))
             return Patches.fit(self.pixels(rows), tuple(self.shape), self.features, generator)
@@ -304,7 +306,7 @@ class Geometric(BaseEstimator, ABC):
         )
 
     def _changed(self) -> None:
-        """Drop what was worked out from other rows."""
+        """Drop what was computed from other rows."""
         self._spread: Spread | None = None
         self._levels: dict[str, LevelErrors] = {}
         self._slopes: Slopes | None = None
@@ -320,7 +322,7 @@ class Geometric(BaseEstimator, ABC):
             )
 
     def learn(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> NDArray[np.int64]:
-        """Take in rows at once, as if the model had been solved with them; metric and choices stay.
+        """Add rows at once, as if the model had been solved with them; metric and choices stay.
 
         Returns
         -------
@@ -344,21 +346,21 @@ class Geometric(BaseEstimator, ABC):
         return grown.ids[before:]
 
     def forget(self, rows: Sequence[int], *, metric: Literal["keep", "refit"] = "keep") -> Self:
-        """Take rows out, exactly: afterwards the model predicts as if it had been solved without them.
+        """Remove rows exactly: afterwards the model predicts as if it had been solved without them.
 
         Parameters
         ----------
         rows
             Their ids: 0, 1, ... in the order of fitting, then of learning.
         metric
-            With ``keep`` the metric, the scales of the inputs and the choice of members stay as they were
-            fitted, with these rows among the others. ``refit`` fits all of it anew without them, which takes
-            as long as fitting; nothing of them remains.
+            With ``keep``, the metric, the scales of the inputs and the choice of members stay as they were
+            fitted with these rows. ``refit`` fits everything anew without them, which takes as long as
+            fitting; nothing of them remains.
 
         Raises
         ------
         ValueError
-            When a row is not there or is named twice, or fewer than two rows would be left.
+            When a row does not exist or is named twice, or fewer than two rows would be left.
         """
         check_is_fitted(self)
         if metric not in ("keep", "refit"):
@@ -381,16 +383,16 @@ class Geometric(BaseEstimator, ABC):
 
     @property
     def n_rows_(self) -> int:
-        """Rows that the model holds."""
+        """Number of rows that the model stores."""
         return len(self.ledger_)
 
     @property
     def feature_importances_(self) -> Floats:
-        """Part of each input in the squared slope of the predictions, ``(n_features_in_,)``, with sum 1."""
+        """Share of each input in the squared slope of the predictions, ``(n_features_in_,)``, with sum 1."""
         return self.slopes().importances()
 
     def slopes(self) -> Slopes:
-        """How predictions change with each input, at up to 1,000 training rows; made once."""
+        """Return how predictions change with each input, at up to 1,000 training rows; computed once."""
         check_is_fitted(self)
         if self._slopes is None:
             gradients = self.model_.slopes(_SLOPES).numpy()
@@ -398,10 +400,12 @@ class Geometric(BaseEstimator, ABC):
         return self._slopes
 
     def explain(self, X: Any) -> Explanation:
-        """The training rows that predictions are the sum of, with their exact shares, and the inputs that
-        count; the weights take ``len(X) · n_rows_`` numbers.
+        """Return the exact shares of the training rows in predictions, and the inputs that count.
 
-        Beyond 3,000 rows predictions are float32: shares sum to them within about 1e-2 of their spread.
+        The weights take ``len(X) · n_rows_`` numbers.
+
+        With more than 3,000 rows predictions are float32: shares sum to them within about 1e-2 of their
+        spread.
         """
         check_is_fitted(self)
         z = self._coordinates(self.rows(X))
@@ -416,10 +420,10 @@ class Geometric(BaseEstimator, ABC):
         )
 
     def _leave_one_out(self) -> Tensor:
-        """The model's values of its rows without them, float64; made once.
+        """Return the model's values of each of its rows without that row, float64; computed once.
 
-        With ``group`` without all rows of their groups, with ``time`` without those that are not earlier, and
-        NaN for the earliest.
+        With ``group``, all rows of its group are left out. With ``time``, all rows that are not earlier are
+        left out, and the earliest rows are NaN.
         """
         if self._without is None:
             rows = self.ledger_.table.iloc[self.ledger_.representatives()]
@@ -432,9 +436,10 @@ class Geometric(BaseEstimator, ABC):
         return self._without
 
     def drift(self) -> float:
-        """Error of rows that are later, or of other groups, than those learned, over that of rows among them.
+        """Return the error of later rows, or of other groups, relative to the error of rows among the
+        learned ones.
 
-        Of the same rows, as root mean square of the values; ``nan`` without ``time`` or ``group``.
+        Both are root mean squares of the values of the same rows; ``nan`` without ``time`` or ``group``.
         """
         if self.time is None and self.group is None:
             return math.nan
@@ -444,10 +449,11 @@ class Geometric(BaseEstimator, ABC):
         return float((new[there].square().sum() / among[there].square().sum().clamp_min(1e-300)).sqrt())
 
     def left_out(self) -> Floats:
-        """What each training row's prediction is without it and its equals, ``(rows, targets)``, by id.
+        """Return each training row's prediction without it and its equals, ``(rows, targets)``, by id.
 
-        Numbers, or probabilities of the classes. Rows of weight 0 are predicted as any other row. With
-        ``group`` none of the group was learned, with ``time`` earlier rows only: the earliest are NaN.
+        Predictions are numbers, or probabilities of the classes. Rows of weight 0 are predicted as any
+        other row. With ``group``, the row's whole group is left out; with ``time``, only earlier rows are
+        learned, and the earliest rows are NaN.
         """
         check_is_fitted(self)
         ledger = self.ledger_

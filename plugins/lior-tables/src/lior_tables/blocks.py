@@ -1,7 +1,7 @@
-"""Rows that belong together: groups, of which new ones will come, or moments, of which later ones will.
+"""Rows that belong together: groups, if new groups will come, or moments, if later ones will come.
 
-What is chosen and how wrong predictions are is told on rows that are as new as those to come: whole groups
-that were not learned, or rows later than all that were.
+Choices are made, and errors estimated, on rows that are as new as those to come. These are whole groups
+that were not learned, or rows later than all learned ones.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ class Blocks:
     """The block of each row."""
 
     codes: Tensor
-    """int64 ``(N,)``; with ``ordered`` they rise with time."""
+    """Block number of each row, int64 ``(N,)``; with ``ordered`` they rise with time."""
     ordered: bool
 
     @classmethod
     def of(cls, column: Column, *, ordered: bool) -> Blocks:
-        """The groups of a column, or its moments: numbers or dates.
+        """Return the groups of a column, or its moments: numbers or dates.
 
         Raises
         ------
         ValueError
-            For moments that are words or missing, and where all rows are of one block.
+            For moments that are words or missing, and if all rows are in one block.
         """
         if ordered:
             if is_words(column):
@@ -51,10 +51,11 @@ class Blocks:
         return cls(torch.from_numpy(codes.astype(np.int64)), ordered)
 
     def parts(self, count: int, generator: Generator) -> list[tuple[Tensor, Tensor]]:
-        """Places of rows to learn and of rows to predict, for up to ``count`` parts.
+        """Divide the rows into up to ``count`` parts; returns places of rows to learn and rows to predict
+        for each.
 
-        Of groups each part leaves out some, and all rows are predicted once. Of moments the rows of each part
-        are later than those it learns; the first of all are never predicted.
+        With groups, each part leaves out some of them, and all rows are predicted once. With moments, the
+        predicted rows of a part are later than the rows it learns; the earliest rows are never predicted.
         """
         found = []
         if self.ordered:

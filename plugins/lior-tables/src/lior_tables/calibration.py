@@ -1,13 +1,13 @@
-"""Probabilities of classes from the values of a model, by a map that is fitted on rows it has not seen.
+"""Probabilities of classes from the values of a model, by a map fitted on rows that the model has not seen.
 
 A value is the least-squares estimate of the probability of a class: about right, but not positive, and too
-near the mean where a kernel is wide. The map is a power of what is above 0, with a floor::
+near the mean for a wide kernel. The map is a power of the positive part, with a floor::
 
     p_c ∝ (max(f_c, 0) + ε)^γ
 
-With a large floor it is the softmax at a temperature; with a small one and ``γ = 1`` it leaves the values as
-they are, so that classes which are out of the question get next to nothing, however many they are. The class
-of the largest value stays the likeliest.
+A large floor makes it the softmax at a temperature. A small floor and ``γ = 1`` leave the values unchanged,
+so that implausible classes get almost no probability, however many they are. The class of the largest value
+stays the likeliest.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from torch import Tensor
 
 _FLOORS = (0.001, 0.003, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 3.0)
 _LARGEST = 200.0
-"""Of powers."""
+"""Largest power that is tried."""
 
 
 @attrs.frozen(kw_only=True)
@@ -35,23 +35,24 @@ class Calibration:
 
     @classmethod
     def fit(cls, values: Tensor, y: Tensor, weights: Tensor, blocks: Sequence[int] = ()) -> Calibration:
-        """The map under which the classes of rows that were held out are most likely.
+        """Fit the map under which the classes of held-out rows are most likely.
 
-        They and one row more, whose class may be any: where all that is held out is right, as few rows often
-        are after a choice among many members, nothing else would keep the power from its largest.
+        One more row is added, whose class may be any. If all held-out predictions are right, as happens
+        with few rows after a choice among many members, nothing else would keep the power below its
+        maximum.
 
         Parameters
         ----------
         values
-            Of rows that the model has not seen, ``(rows, classes)``.
+            Values of rows that the model has not seen, ``(rows, classes)``.
         y
-            Their classes, one-hot ``(rows, classes)``.
+            The classes of the rows, one-hot ``(rows, classes)``.
         weights
-            Positive, ``(rows,)``.
+            Sample weights, positive, ``(rows,)``.
         blocks
-            How many of the rows, one after the other, are of one time or of groups that were left out
-            together. What the rows of a block have in common, those to come need not have; so the smallest
-            floor is taken whose loss is within a standard error over the blocks of the least.
+            Sizes of consecutive blocks of rows that are of one time, or of groups that were left out
+            together. Rows to come need not share what the rows of a block have in common. So the smallest
+            floor is chosen whose loss is within one standard error, over the blocks, of the minimum.
         """
         hit = y.argmax(1, keepdim=True)
         part = (weights / weights.sum()).double()
@@ -75,5 +76,5 @@ class Calibration:
         return cls(floor=floor, power=power)
 
     def probabilities(self, values: Tensor) -> Tensor:
-        """Probabilities ``(rows, classes)`` of ``values (rows, classes)``."""
+        """Return probabilities ``(rows, classes)`` of ``values (rows, classes)``."""
         return (self.power * (values.clamp_min(0) + self.floor).log()).softmax(1)

@@ -1,10 +1,10 @@
-"""What to fit, chosen on held-out rows of the training data: settings of candidates, and a mean of members.
+"""The choice of what to fit, on held-out training rows: settings of candidates, and a mean of members.
 
-Of each candidate the settings are searched on a split of the rows, round by round. The metric of the next
-round is learned with what did best in this one, and from there the search goes on, to neighbours on a grid.
-What learns a metric best is not what predicts best in it: the metric of the best candidate is handed on to
-the other kernels, which go on from there. The mean of members is built greedily: again and again the member
-is added that makes the held-out predictions of the mean best (R. Caruana et al., *ICML* 2004).
+The settings of each candidate are searched on a split of the rows, round by round. Each round learns the
+metric of the next with its best setting, and the search continues from there, to neighbours on a grid. The
+kernel that learns a metric best may not predict best in it. So the metric of the best candidate is handed
+on to the other kernels, which continue from there. The mean of members is built greedily: each step adds
+the member that most improves the held-out predictions of the mean (R. Caruana et al., *ICML* 2004).
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ from lior_tables.readouts import Fit, Readout, mean
 from lior_tables.row_store import Rows
 
 LEARNED, JUDGED = 840, 2000
-"""Rows that are learned and those that are judged to choose, at most."""
+"""Maximum number of rows that are learned, and of rows that are judged, to choose."""
 REPEATS = 2
-"""Times that folds are drawn for tables of less than 500 rows."""
+"""Number of times that folds are drawn for tables of less than 500 rows."""
 BLOCK_FOLDS = 3
-"""Splits of rows in blocks."""
+"""Number of splits of rows in blocks."""
 MEANS = (0.01, 0.02, 0.03, 0.04, 0.06, 0.08, 0.11, 0.15, 0.22, 0.3, 0.45, 0.6)
 """Bandwidths of readouts that do not solve, in median costs: a mean has to be of few rows."""
 GAIN = 0.005
-"""Share of its error by which a round helps, at least, if there is to be another."""
+"""Minimum relative decrease of the error by a round for another round to follow."""
 GREEDY = 12
-"""Members that the mean is made of, repetitions included."""
+"""Number of members in the mean, repetitions included."""
 
 
 class Split(NamedTuple):
-    """Indices of the rows to fit and of those to judge."""
+    """Indices of the rows to fit and of the rows to judge."""
 
     train: Tensor
     held: Tensor
@@ -50,12 +50,12 @@ class Split(NamedTuple):
 
 @attrs.frozen(kw_only=True)
 class Judge:
-    """How wrong held-out predictions are."""
+    """The error of held-out predictions."""
 
     y: Tensor
-    """Outputs ``(V, C)``."""
+    """Outputs of the held-out rows, ``(V, C)``."""
     weights: Tensor
-    """``(V,)``."""
+    """Their sample weights, ``(V,)``."""
     classes: bool
     _spread: Tensor = attrs.field(init=False)
     _labels: Tensor = attrs.field(init=False)
@@ -70,7 +70,7 @@ class Judge:
         return self.y.argmax(1)
 
     def error(self, predictions: Tensor) -> float:
-        """Squared error relative to that of the mean; for classes plus the error rate."""
+        """Return the squared error relative to that of the mean; for classes plus the error rate."""
         error = float(mean((predictions - self.y).square(), self.weights).sum() / self._spread)
         if self.classes:
             wrong = (predictions.argmax(1) != self._labels).to(self.y)
@@ -79,21 +79,22 @@ class Judge:
 
 
 class Explored(NamedTuple):
-    """A candidate with the settings that did best on held-out rows."""
+    """A candidate with its best settings on held-out rows."""
 
     candidate: Candidate
     setting: Setting
     error: float
     predictions: Tensor
-    """Of the held-out rows, ``(V, C)``."""
+    """Predictions for the held-out rows, ``(V, C)``."""
     states: tuple[State, ...] = ()
-    """With the metric of each split."""
+    """States with the metric of each split."""
 
 
 class _Costs:
-    """All splits under the metrics of a round, stacked, in units of their median costs; and what was tried.
+    """All splits under the metrics of a round, stacked, in units of their median costs, and the settings
+    tried.
 
-    Splits learn equally many rows; where one judges fewer rows than the others, the rest is not looked at.
+    Splits learn equally many rows; in a split that judges fewer rows than the others, the rest is ignored.
     """
 
     def __init__(self, kernels: Sequence[Kernel], sides: Sequence[Side], asked: Sequence[Tensor]) -> None:
@@ -101,9 +102,9 @@ class _Costs:
         self.roots = [kernel.root for kernel in kernels]
         self.medians = [median_cost(kernel, side) for kernel, side in zip(kernels, sides, strict=True)]
         self.own = sides[0].z.new_empty(len(sides), count, count)
-        """``−cost`` among the rows that are learned, ``(F, N, N)``."""
+        """``−cost`` among the learned rows, ``(F, N, N)``."""
         self.across = self.own.new_zeros(len(sides), judged, count)
-        """The same of those that are judged, ``(F, V, N)``."""
+        """``−cost`` between judged and learned rows, ``(F, V, N)``."""
         self.looked_at = torch.arange(judged) < torch.tensor([len(each) for each in asked])[:, None]
         for index, (kernel, side, z) in enumerate(zip(kernels, sides, asked, strict=True)):
             beta = 1 / self.medians[index]
@@ -113,7 +114,7 @@ class _Costs:
         self._weighed: dict[float, tuple[Tensor, Tensor]] = {}
 
     def weighed(self, readout: Readout, bandwidth: float, weights: Tensor) -> tuple[Tensor, Tensor]:
-        """What rows count among themselves and for those that are judged; made once for all ridges."""
+        """Return the weights among the learned rows and for the judged rows; computed once for all ridges."""
         if bandwidth not in self._weighed:
             own, across = (
                 readout.weigh(costs / bandwidth, weights, None) for costs in (self.own, self.across)
@@ -122,7 +123,7 @@ class _Costs:
         return self._weighed[bandwidth]
 
     def forget(self) -> None:
-        """Let go of the memory of what was weighed."""
+        """Free the memory of the weights."""
         self._weighed.clear()
 
 
@@ -133,12 +134,12 @@ class _Tried(NamedTuple):
     ridge: float
     error: float
     fit: Fit
-    """Of all splits: values ``(F, N, C)``, centres ``(F, C)``."""
+    """Fits of all splits: values ``(F, N, C)``, centres ``(F, C)``."""
     predictions: Tensor
 
 
 class _Search:
-    """The settings of a candidate; each search begins where the last one ended."""
+    """A search for the settings of a candidate; it begins where the last one ended."""
 
     def __init__(
         self, candidate: Candidate, judge: Judge, rows: Rows, splits: Sequence[Split], known: list[_Search]
@@ -154,7 +155,7 @@ class _Search:
         self.known = known
 
     def best(self, states: Sequence[State]) -> _Tried:
-        """What does best under these metrics, as far as steps to neighbours find it."""
+        """Return the best setting under these metrics, as far as steps to neighbours find it."""
         self.kernels = [Kernel(self.candidate.parts, state) for state in states]
         self.sides = [k.side(train.z) for k, train in zip(self.kernels, self.trains, strict=True)]
         self.costs = self._seen() or _Costs(self.kernels, self.sides, self.asked)
@@ -170,7 +171,7 @@ class _Search:
         return found
 
     def _seen(self) -> _Costs | None:
-        """The costs with which another search began, if they are the same: metrics are not learned yet."""
+        """Return the costs of another search's start, if they are the same: metrics are not learned yet."""
         for other in self.known if self.at is None else ():
             same = other.candidate.parts.product, other.candidate.parts.rsource, other.readout
             parts = self.candidate.parts
@@ -204,10 +205,11 @@ def explore(
     known: list[_Search],
     handed: Explored | None = None,
 ) -> Explored:
-    """Search the settings of a candidate round by round, as long as a round helps it or what teaches it.
+    """Search the settings of a candidate round by round, while a round helps it or its teacher.
 
-    ``known`` are the searches of other candidates; those that begin alike do not repeat one another's work.
-    With ``handed`` the candidate begins with the metric of another one, which has the same frame.
+    ``known`` holds the searches of other candidates; searches with the same start do not repeat each
+    other's work. With ``handed`` the candidate begins with the metric of another one that has the same
+    frame.
     """
     begin = [rows.z[split.train] for split in splits]
     steps: tuple[tuple[float, float], ...] = ()
@@ -245,7 +247,7 @@ def explore(
 def _sharper(
     candidate: Candidate, teaching: _Search, taught: _Tried, states: list[State], generator: Generator
 ) -> list[State]:
-    """The states of all splits with the metric of the next round."""
+    """Return the states of all splits with the metric of the next round."""
     found = []
     for index, (state, median) in enumerate(zip(states, teaching.costs.medians, strict=True)):
         state = sharpen(state, 1 / (taught.bandwidth * median))
@@ -257,7 +259,7 @@ def _sharper(
 
 
 def heirs(best: Explored, plan: Sequence[Candidate]) -> list[Candidate]:
-    """The other kernels of a plan, each with the frame of ``best``, to begin with its metric."""
+    """Return the other kernels of a plan, each with the frame of ``best``, to begin with its metric."""
     own, rounds = best.candidate.parts, len(best.setting.steps) - 1
     found: dict[AttentionProduct, Candidate] = {}
     for candidate in plan if rounds else ():
@@ -272,7 +274,7 @@ def heirs(best: Explored, plan: Sequence[Candidate]) -> list[Candidate]:
 
 
 def descend(error: Callable[[tuple[int, ...]], float], at: tuple[int, ...]) -> tuple[int, ...]:
-    """The place on a grid, reached from ``at`` by steps to the best neighbour, that no neighbour improves."""
+    """Descend on a grid from ``at`` to the best neighbour; returns the place that no neighbour improves."""
     while True:
         axes = range(len(at))
         around = [at, *((*at[:i], at[i] + step, *at[i + 1 :]) for i in axes for step in (-1, 1))]
@@ -283,11 +285,11 @@ def descend(error: Callable[[tuple[int, ...]], float], at: tuple[int, ...]) -> t
 
 
 def splits(y: Tensor, *, classes: bool, generator: Generator) -> list[Split]:
-    """Four folds of small tables, drawn twice; three of larger ones; above 900 rows one split.
+    """Return four folds of small tables, drawn twice; three of larger ones; one split above 900 rows.
 
-    To judge many rows costs little, and settles which setting is best: of the rows that are not learned,
-    :data:`JUDGED` are. Of each class every part has its share. All splits learn equally many rows: where
-    the folds of a table differ by a row, one of those that could be learned is left out.
+    Judging many rows costs little and settles which setting is best: of the rows that are not learned,
+    :data:`JUDGED` are judged. Every part has its share of each class. All splits learn equally many rows:
+    if the folds of a table differ by a row, one learnable row is left out.
     """
     count = min(len(y), LEARNED + JUDGED)
     folds = 1 if count >= 900 else min(4 if count < 500 else 3, count)
@@ -309,7 +311,7 @@ def splits(y: Tensor, *, classes: bool, generator: Generator) -> list[Split]:
 
 
 def block_splits(blocks: Blocks, generator: Generator) -> list[Split]:
-    """Up to three splits of rows in blocks; all learn equally many rows."""
+    """Return up to three splits of rows in blocks; all learn equally many rows."""
     parts = [
         (known[torch.randperm(len(known), generator=generator)], asked)
         for known, asked in blocks.parts(BLOCK_FOLDS, generator)
@@ -326,7 +328,7 @@ def block_splits(blocks: Blocks, generator: Generator) -> list[Split]:
 
 
 def greedy(explored: Sequence[Explored], judge: Judge) -> tuple[Tensor, Tensor]:
-    """Weights ``(members,)`` of the mean, float64, and its held-out predictions ``(V, C)``."""
+    """Return weights ``(members,)`` of the mean, float64, and its held-out predictions ``(V, C)``."""
     counts = torch.zeros(len(explored), dtype=torch.float64)
     total = torch.zeros_like(judge.y)
     for done in range(GREEDY):
@@ -344,10 +346,10 @@ class Choice(NamedTuple):
     weights: Tensor
     """Share of each member in the mean, positive, ``(members,)`` float64."""
     calibration: Calibration | None
-    """Of the probabilities; ``None`` for numbers."""
+    """Calibration of the probabilities; ``None`` for numbers."""
     splits: list[Split]
     said: Tensor
-    """What the mean predicts for the rows that were held out, ``(V, C)``."""
+    """Predictions of the mean for the held-out rows, ``(V, C)``."""
 
 
 @one_thread()
@@ -361,9 +363,9 @@ def choose(
     time_limit: float | None = None,
     on_progress: Callable[[str, float], None] | None = None,
 ) -> Choice:
-    """Explore the candidates of a plan, as many as the time allows and at least one, and mix them.
+    """Explore the candidates of a plan, at least one and as many as the time allows, and mix them.
 
-    Half of ``time_limit`` (seconds) is for choosing; the other half is left for fitting what was chosen.
+    Half of ``time_limit`` (seconds) is for choosing; the other half is left for fitting the chosen members.
     """
     started = time.monotonic()
     if blocks is None:

@@ -1,15 +1,16 @@
 """From rows to coordinates: what each column becomes, learned from the training rows alone.
 
-A number is one coordinate, and a second says where numbers are missing. A date is days since 1970 and its
-place on the circle of each period: of the year, of the week and of the day. A word becomes one coordinate for
-each of its levels (one-hot), or, where there are many words, the smoothed mean of the targets over the rows
-that have it, so that words are near one another that lead to similar targets (D. Micci-Barreca, *A
-preprocessing scheme for high-cardinality categorical attributes*, 2001); a training row has no part in the
-mean that it is given. A column of which nearly every row has another value holds texts
-(:mod:`lior_tables.texts`), or names, from which nothing follows for a new row. All coordinates are
-standardised, and constant ones left out; what is not known is put at the mean; and all is clipped at ±8, so
-that one wild value cannot outweigh all other columns. Which coordinates matter, and how far apart two words
-are in the end, is for the metric.
+A number is one coordinate, and a second one marks missing numbers. A date is days since 1970 and its place
+on the circle of each period: the year, the week and the day. A word becomes one coordinate for each of its
+levels (one-hot). In a column of many words it becomes the smoothed mean of the targets over the rows with
+that word, so that words with similar targets are close. See D. Micci-Barreca, *A preprocessing scheme for
+high-cardinality categorical attributes*, 2001. The mean that a training row gets does not include that row.
+A column in which nearly every row has another value holds texts (:mod:`lior_tables.texts`), or names, which
+do not predict anything for a new row.
+
+All coordinates are standardised, and constant ones left out. Missing values are set to the mean, and all
+values are clipped at ±8, so that one wild value cannot outweigh all other columns. The metric decides which
+coordinates matter, and how far apart two words are in the end.
 """
 
 from __future__ import annotations
@@ -30,42 +31,46 @@ from lior_tables.texts import Texts, words_recur
 
 Categories: TypeAlias = Literal["auto", "one-hot", "distance"]
 CLIP = 8.0
-"""Standard deviations at which a coordinate is cut off."""
+"""Clipping threshold of a coordinate, in standard deviations."""
 LEVELS = 60
-"""Most one-hot coordinates of a column; rarer words share one."""
+"""Maximum number of one-hot coordinates of a column; rarer words share one."""
 _SMOOTHING = 10.0
-"""Rows of the mean of all, added to those of a word."""
+"""Weight, in rows, of the overall mean in the mean of a word."""
 _PARTS = 5
-"""Parts of the training rows; the means that a part is given are those of the others."""
+"""Number of parts of the training rows; a part gets the means of the other parts."""
 
 
 def _restored(given: Any) -> Texts | None:
-    """The map of a record, or the map itself."""
+    """Return the map of a record, or the map itself."""
     return Texts(**given) if isinstance(given, dict) else given
 
 
 @attrs.frozen(eq=False)
 class Encoding:
-    """What one column becomes: raw coordinates, with NaN for what is not known, and their standardisation."""
+    """The encoding of one column: raw coordinates, with NaN for unknown values, and their standardisation."""
 
     name: str
     levels: tuple[str, ...] | None = attrs.field(converter=optional(tuple))
-    """The words that are told apart; ``None`` for a column of numbers."""
+    """The words with a level of their own; ``None`` for a column of numbers."""
     places: Floats | None = attrs.field(converter=optional(np.asarray))
     """Mean of the targets for each level, then for a missing word, ``(levels + 1, targets)``; ``None`` for
     numbers and one-hot coordinates."""
     mean: Floats = attrs.field(converter=np.asarray)
     """Weighted mean of each raw coordinate over the training rows."""
     deviation: Floats = attrs.field(converter=np.asarray)
-    """Of each raw coordinate; 0 for a constant one, which is left out."""
+    """Standard deviation of each raw coordinate; 0 for a constant one, which is left out."""
     dates: bool = False
     """Whether the numbers are days since 1970."""
     texts: Texts | None = attrs.field(default=None, converter=_restored)
-    """What reads a column of texts; ``levels`` and ``places`` are then ``None``."""
+    """The map of a column of texts; ``levels`` and ``places`` are then ``None``."""
 
     def raw(self, column: Column) -> Floats:
-        """The number and whether it is missing, and of days their place in each period; or for each level,
-        others and missing whether it is so; or means. A word that was never seen is NaN in all."""
+        """Return the raw coordinates.
+
+        A number has its value and whether it is missing, and a date its place in each period. A word has an
+        indicator for each level, for others and for missing; or the means. A word that was never seen is NaN
+        in all.
+        """
         if self.texts is not None:
             words = as_words(column)
             return self.texts.raw(words.cat.categories.tolist(), words.cat.codes.to_numpy(np.int64))
@@ -85,14 +90,14 @@ class Encoding:
 
     @property
     def used(self) -> NDArray[np.bool_]:
-        """Raw coordinates that vary; of two levels that exclude each other one is enough."""
+        """Mask of the raw coordinates that vary; of two levels that exclude each other one is enough."""
         used = self.deviation > 0
         if self.levels is not None and self.places is None and used.sum() == 2:
             used[np.flatnonzero(used)[1]] = False
         return used
 
     def standardised(self, raw: Floats) -> Floats:
-        """Coordinates ``(rows, those that are used)``."""
+        """Return the coordinates ``(rows, used)``, without unused raw ones."""
         used = self.used
         with np.errstate(over="ignore"):
             z = (raw[:, used] - self.mean[used]) / self.deviation[used]
@@ -101,7 +106,7 @@ class Encoding:
 
 @attrs.frozen(eq=False)
 class Columns:
-    """The map from rows to coordinates."""
+    """A map from rows to coordinates."""
 
     encodings: tuple[Encoding, ...]
 
@@ -127,21 +132,21 @@ class Columns:
         weights
             Positive, ``(rows,)``.
         y
-            Targets ``(rows, targets)``, one-hot for classes; only means of words look at them.
+            Targets ``(rows, targets)``, one-hot for classes; only means of words use them.
         categories
             ``auto``: a coordinate for each word up to 60 words, and means beyond. On few words the metric
             learns the distance from one-hot coordinates as well or better (``bench/categories.py``).
         texts
-            What reads columns of texts: ``words``, the name of an embedder, or ``auto``: the encoder of
-            lior-ask where it is installed and there are at most 1,000 texts, words elsewhere.
+            Reader of columns of texts: ``words``, the name of an embedder, or ``auto``: the encoder of
+            lior-ask if it is installed and there are at most 1,000 texts, otherwise words.
         words
-            Names of columns of numbers whose values are names, such as codes.
+            Names of number columns whose values are names, such as codes.
         silent
-            Names of columns that have no coordinates.
+            Names of columns without coordinates.
         dates
-            Names of columns of numbers that are days since 1970.
+            Names of number columns that are days since 1970.
         say
-            Called with what is being read and the share of it that is done.
+            Called with a description of the step and the share that is done.
 
         Returns
         -------
@@ -151,7 +156,8 @@ class Columns:
         Raises
         ------
         ValueError
-            For a column of names, which are nearly all different, so that nothing follows for a new row.
+            For a column of names, which are nearly all different, so that they predict nothing for a new
+            row.
         MissingPackage
             For an embedder whose packages are not installed.
         """
@@ -177,12 +183,12 @@ class Columns:
         return cls(tuple(each for each, _ in fitted)), _join([z for _, z in fitted], len(table))
 
     def encode(self, table: pd.DataFrame) -> Floats:
-        """Coordinates ``(rows, n)`` of other rows with the same columns.
+        """Return coordinates ``(rows, n)`` of other rows with the same columns.
 
         Raises
         ------
         TypeError
-            For words where numbers were.
+            For words in a column of numbers.
         """
         found = []
         for encoding, (name, column) in zip(self.encodings, table.items(), strict=True):
@@ -202,12 +208,12 @@ class Columns:
 
     @property
     def origins(self) -> NDArray[np.int64]:
-        """Which column each coordinate comes from, ``(n,)``; -1 for one that only fills up."""
+        """Index of the column of each coordinate, ``(n,)``; -1 for a coordinate that only fills up."""
         found = [i for i, encoding in enumerate(self.encodings) for _ in range(encoding.used.sum())]
         return np.array(found + [-1] * max(2 - len(found), 0), dtype=np.int64)
 
     def record(self) -> list[dict[str, Any]]:
-        """The map, ready for JSON."""
+        """Return the map, ready for JSON."""
 
         def plain(_: Any, __: Any, value: Any) -> Any:
             return value.tolist() if isinstance(value, np.ndarray) else value
@@ -216,7 +222,7 @@ class Columns:
 
     @classmethod
     def of_record(cls, record: Sequence[dict[str, Any]]) -> Columns:
-        """The map that :meth:`record` described."""
+        """Return the map that :meth:`record` described."""
         return cls(tuple(Encoding(**each) for each in record))
 
 
@@ -228,17 +234,17 @@ def _numbers(name: str, column: Column, weights: Floats, dates: bool) -> tuple[E
 
 
 def _periods(days: Floats) -> list[Floats]:
-    """Cosine and sine of the time of year, the day of the week and the time of day."""
+    """Return the cosine and sine of the season, the weekday and the time of day."""
     turns = [days / 365.2425, np.floor(days) / 7, days % 1]
     return [wave(2 * np.pi * turn) for turn in turns for wave in (np.cos, np.sin)]
 
 
 def _hot(name: str, column: Column, counts: Column, weights: Floats) -> tuple[Encoding, Floats]:
-    """The most frequent words, ties in alphabetical order."""
+    """Encode the most frequent words, ties in alphabetical order, as one-hot coordinates."""
     levels = tuple(counts.sort_index().sort_values(ascending=False, kind="stable").index[:LEVELS])
     if len(counts) > LEVELS:
         many = f"column {name!r} has {len(counts):,} different words"
-        few = f"the {LEVELS} most frequent are told apart (all, with categories='auto')"
+        few = f"the {LEVELS} most frequent are distinguished (all, with categories='auto')"
         warnings.warn(f"{many}; {few}", ColumnNote, stacklevel=2)
     return _fit(Encoding(name, levels, None, np.ones(len(levels) + 2), np.empty(0)), column, weights)
 
@@ -253,7 +259,7 @@ def _fit(encoding: Encoding, column: Column, weights: Floats) -> tuple[Encoding,
 def _means(
     name: str, column: Column, counts: Column, weights: Floats, y: Floats, parts: NDArray[np.int64]
 ) -> tuple[Encoding, Floats]:
-    """Means of the targets; those of a training row are from the rows of other parts."""
+    """Encode words as means of the targets; a training row gets means over the rows of other parts."""
     levels = tuple(sorted(counts.index))
     codes = _codes(column, levels) % (len(levels) + 1)  # missing is the last
     targets = _free(y)
@@ -280,7 +286,7 @@ def _texts(
     given = words.cat.categories.tolist(), words.cat.codes.to_numpy(np.int64)
     texts, raw = Texts.fit(*given, _free(y), weights, by, parts, say)
     if not _helps(raw[:, :-1], _free(y), weights):
-        nothing = "holds texts or names that say nothing of the target; it is left out"
+        nothing = "holds texts or names that do not predict the target; it is left out"
         warnings.warn(f"column {name!r} {nothing}", ColumnNote, stacklevel=4)
         return _silent(name, column)
     how = "their words" if texts.by == "words" else f"vectors of the encoder {texts.by!r}"
@@ -291,13 +297,13 @@ def _texts(
 
 
 def _silent(name: str, column: Column) -> tuple[Encoding, Floats]:
-    """A column without coordinates."""
+    """Return a column without coordinates."""
     encoding = Encoding(name, (), None, np.ones(2), np.zeros(2))
     return encoding, encoding.standardised(encoding.raw(column))
 
 
 def _helps(said: Floats, y: Floats, weights: Floats) -> bool:
-    """Whether what is said of rows that were left out is nearer to their targets than the mean is."""
+    """Return whether the predictions of left-out rows are nearer to their targets than the mean is."""
     there = ~np.isnan(said).any(1)
     if not there.any():
         return False
@@ -309,12 +315,12 @@ def _helps(said: Floats, y: Floats, weights: Floats) -> bool:
 
 
 def _free(y: Floats) -> Floats:
-    """Targets without the last one where they are one-hot: it follows from the others."""
+    """Return one-hot targets without the last one, which follows from the others; other targets unchanged."""
     return y[:, :-1] if y.shape[1] > 1 and np.allclose(y.sum(1), 1) else y
 
 
 def _places(codes: NDArray[np.int64], y: Floats, weights: Floats, levels: int) -> Floats:
-    """The smoothed mean of the targets over the rows of each level, ``(levels, targets)``."""
+    """Return the smoothed mean of the targets over the rows of each level, ``(levels, targets)``."""
     total = np.bincount(codes, weights, levels)[:, None] + _SMOOTHING
     mean = weights @ y / weights.sum()
     sums = np.stack([np.bincount(codes, weights * column, levels) for column in y.T], 1)
@@ -323,14 +329,14 @@ def _places(codes: NDArray[np.int64], y: Floats, weights: Floats, levels: int) -
 
 
 def _codes(column: Column, levels: Sequence[str]) -> NDArray[np.int64]:
-    """Indices into ``levels``; -2 for a word that is not among them, -1 for none."""
+    """Return indices into ``levels``; -2 for a word that is not among them, -1 for none."""
     words = as_words(column)
     place = pd.Index(levels, dtype=object).get_indexer(words.cat.categories)
     return np.append(np.where(place < 0, -2, place), -1)[words.cat.codes]  # the last entry is that of -1
 
 
 def _moments(values: Floats, weights: Floats) -> tuple[Floats, Floats]:
-    """Weighted mean and deviation of what is there in each column; deviations within rounding are 0."""
+    """Return weighted mean and deviation of each column's known values; deviations within rounding are 0."""
     there = ~np.isnan(values)
     values = np.where(there, values, 0.0)
     share = weights[:, None] * there
@@ -345,25 +351,25 @@ def _moments(values: Floats, weights: Floats) -> tuple[Floats, Floats]:
 
 
 def _join(parts: list[Floats], rows: int) -> Floats:
-    """All coordinates side by side, at least two, because a metric of one is a number."""
+    """Return all coordinates side by side, at least two, because a metric of one is a number."""
     z = np.concatenate([np.empty((rows, 0)), *parts], 1)
     return np.concatenate([z, np.zeros((rows, max(2 - z.shape[1], 0)))], 1)
 
 
-# --- words that say nothing ---
+# --- uninformative words ---
 
 
 def _refuse_names(name: str, words: Sequence[str], there: int) -> None:
-    """Nearly every row has another value, and the values have no words in common."""
+    """Refuse a column in which nearly every row has another value, and the values share no words."""
     if not words_recur(words):
         raise ValueError(
             f"column {name!r} holds names: {len(words):,} different ones in {there:,} rows, without words in"
-            " common, so they say nothing of a new row; leave the column out"
+            " common, so they do not predict anything for a new row; leave the column out"
         )
 
 
 def _note_new(encoding: Encoding, column: Column) -> None:
-    """Say which words were never seen, where that changes what becomes of them."""
+    """Warn about words that were never seen, if that changes their encoding."""
     if encoding.places is None and encoding.mean[-2]:
         return  # rare words were seen in training too
     new = as_words(column)[_codes(column, encoding.levels or ()) == -2].unique()

@@ -1,8 +1,8 @@
 """Comparison with other methods on the user's own rows: repeated cross-validation, paired.
 
-All systems fit the same rows and predict the same others. What is compared is the error of each fold; the
-interval of a difference takes into account that the training rows of folds overlap, by the corrected variance
-of C. Nadeau and Y. Bengio, *Inference for the generalization error* (Machine Learning 52, 2003).
+All systems fit the same rows and predict the same others. The error of each fold is compared. The interval
+of a difference accounts for the overlap of the folds' training rows, by the corrected variance of C. Nadeau
+and Y. Bengio, *Inference for the generalization error* (Machine Learning 52, 2003).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from lior_tables.estimators import GeometricClassifier, GeometricRegressor
 from lior_tables.rows import Floats
 
 _LEVELS = 60
-"""Most one-hot coordinates of a column for systems that need numbers."""
+"""Maximum number of one-hot coordinates of a column for systems that need numbers."""
 
 System = Callable[[bool, list[str], int], Any]
 """A fresh estimator for classes or numbers, from the names of the columns of words and a seed."""
@@ -40,15 +40,15 @@ System = Callable[[bool, list[str], int], Any]
 
 @attrs.frozen(kw_only=True)
 class ComparisonOutcome:
-    """What came of one system."""
+    """The outcome of one system."""
 
     name: str
     errors: tuple[float, ...]
-    """Of each fold: share of wrong classes, or root mean squared error."""
+    """Error of each fold: share of wrong classes, or root mean squared error."""
     log_losses: tuple[float, ...]
-    """Of each fold, in nats; empty for numbers."""
+    """Log loss of each fold, in nats; empty for numbers."""
     seconds: float
-    """To fit, the mean over the folds."""
+    """Seconds to fit, the mean over the folds."""
     ratio: float
     """Mean error relative to the first system's."""
     low: float
@@ -57,21 +57,21 @@ class ComparisonOutcome:
 
     @property
     def verdict(self) -> str:
-        """How it stands to the first system."""
+        """Verdict relative to the first system."""
         if self.low > 1:
             return "worse"
         return "better" if self.high < 1 else "no difference shown"
 
 
 def ours(**parameters: Any) -> System:
-    """Our system with these parameters of the estimators."""
+    """Return our system with these parameters of the estimators."""
     return lambda classes, words, seed: (GeometricClassifier if classes else GeometricRegressor)(
         random_state=seed, **parameters
     )
 
 
 def others() -> dict[str, System]:
-    """Name -> system, of those of scikit-learn and those whose packages are installed."""
+    """Return the systems of scikit-learn, and those whose packages are installed, by name."""
     return {name: system for name, (package, system) in _OTHERS.items() if find_spec(package)}
 
 
@@ -91,7 +91,7 @@ def compare(
     Parameters
     ----------
     systems
-        The first is the one that others are compared with.
+        The systems; the others are compared with the first.
     frame, y
         The inputs, and one target.
     on_progress
@@ -138,7 +138,7 @@ def compare(
 
 
 def _ratio(errors: Floats, first: Floats, part: float) -> dict[str, float]:
-    """Ratio of the means, and its 95 % interval; ``part`` is rows to predict over rows to learn."""
+    """Return the ratio of means, and its 95 % interval; ``part`` is rows to predict over rows to learn."""
     base, count, differences = float(first.mean()) or 1e-12, len(errors), errors - first
     middle = 1 + float(differences.mean()) / base
     spread = float(differences.std(ddof=1)) * math.sqrt(1 / count + part)
@@ -147,7 +147,7 @@ def _ratio(errors: Floats, first: Floats, part: float) -> dict[str, float]:
 
 
 def _prepare(frame: pd.DataFrame) -> pd.DataFrame:
-    """Truth values and dates as numbers, words as objects without gaps; for systems of others."""
+    """Convert truth values and dates to numbers, words to objects without gaps; for systems of others."""
     frame = frame.copy()
     for name, column in frame.items():
         if types.is_bool_dtype(column):
@@ -159,11 +159,11 @@ def _prepare(frame: pd.DataFrame) -> pd.DataFrame:
     return frame
 
 
-# --- the systems of others, each as it comes ---
+# --- the systems of others, with their defaults ---
 
 
 def _number(estimator: Any, *, impute: bool) -> Any:
-    """The estimator behind one-hot coordinates, and with ``impute`` means and standardised numbers."""
+    """Return the estimator behind one-hot coordinates, and with ``impute`` means and standardised numbers."""
     hot = OneHotEncoder(handle_unknown="infrequent_if_exist", max_categories=_LEVELS, sparse_output=False)
     numbers = make_pipeline(SimpleImputer(), StandardScaler()) if impute else "passthrough"
     columns = make_column_transformer(
@@ -174,7 +174,7 @@ def _number(estimator: Any, *, impute: bool) -> Any:
 
 
 def _of(module: str, regressor: str, classifier: str, *, impute: bool = False, **options: Any) -> System:
-    """The estimators of a module."""
+    """Return the estimators of a module."""
 
     def system(classes: bool, words: list[str], seed: int) -> Any:
         kind = getattr(import_module(module), classifier if classes else regressor)
@@ -192,7 +192,7 @@ def _catboost(classes: bool, words: list[str], seed: int) -> Any:
     kind: Any = getattr(import_module("catboost"), "CatBoostClassifier" if classes else "CatBoostRegressor")
 
     class WithCategories(kind):
-        """It has categories of its own; as a parameter of the constructor they cannot be cloned."""
+        """An estimator with categories of its own, which cannot be cloned as a parameter."""
 
         def fit(self, X: Any, y: Any) -> Any:
             return super().fit(X, y, cat_features=words)
@@ -210,4 +210,4 @@ _OTHERS: dict[str, tuple[str, System]] = {
     "XGBoost": ("xgboost", _of("xgboost", "XGBRegressor", "XGBClassifier", n_jobs=1)),
     "CatBoost": ("catboost", _catboost),
 }
-"""Name -> the package that must be installed, and the system."""
+"""System -> the package that must be installed, and the system."""

@@ -7,9 +7,10 @@ Review* 31 (1989) 221), for rows ``F`` to forget and rows ``L`` to learn with ``
     learn:   P ← [P 0; 0 0] + [U; −1] S [U; −1]ᵀ                a ← [a; 0] − [U; −1] S (y_L − Bᵀa)
              S = (K_LL + λW_L⁻¹ − BᵀU)⁻¹
 
-Both add a term ``V s Vᵀ`` of low rank to ``P``, so the matrix is not written at each edit: the terms are
-collected beside it and merged when there are many. Forgetting then costs the columns of ``P``, and learning
-one product with ``P``. Rounding errors add up slowly; :meth:`Inverse.refine` removes them from the solutions.
+Both add a low-rank term ``V s Vᵀ`` to ``P``. So an edit need not write the matrix: the terms are collected
+beside it and merged when there are many. Forgetting then costs reading the columns of ``P``, and learning
+one product with ``P``. Rounding errors add up slowly; :meth:`Inverse.refine` removes them from the
+solutions.
 """
 
 from __future__ import annotations
@@ -20,22 +21,23 @@ from torch import Tensor
 from lior_tables import solve
 
 _PENDING = 128
-"""Terms beside the matrix before they are merged."""
+"""Number of terms beside the matrix before they are merged."""
 _CROWDED = 0.8
-"""Share of places in the matrix that rows must be alive in; with fewer it is made smaller."""
+"""Minimum share of the matrix's places with live rows; below it the matrix is made smaller."""
 BATCH = 64
-"""Rows of one edit, at most."""
+"""Maximum number of rows of one edit."""
 _BY_FACTOR = 12
-"""Columns of the matrix, and products with it, that are solved for before it is made: that takes longer."""
+"""Number of columns, and of products, that are solved for singly before the matrix is computed, which takes
+longer."""
 
 
 class Inverse:
-    """``P`` and the solutions ``a`` of the rows that are alive, in the dtype of the matrix it begins with.
+    """``P`` and the solutions ``a`` of the live rows, in the dtype of the initial matrix.
 
     Parameters
     ----------
     a
-        ``K + λW⁻¹ (N, N)``; it is used up.
+        ``K + λW⁻¹ (N, N)``; its memory is reused.
     right
         Right-hand sides ``(N, C)``.
     """
@@ -43,7 +45,7 @@ class Inverse:
     def __init__(self, a: Tensor, right: Tensor) -> None:
         self._factor = solve.factor(a)
         self.added = self._factor.added
-        """What was added to the diagonal to make the matrix positive definite; rows to learn get it too."""
+        """Addend that makes the matrix positive definite; the diagonal of new rows gets it too."""
         self.solution = self._factor.solve(right)
         self._made: Tensor | None = None
         self._asked = 0
@@ -54,14 +56,14 @@ class Inverse:
 
     @property
     def _base(self) -> Tensor:
-        """``P`` without the terms, of the rows that have a place in it."""
+        """Return ``P`` without the terms, of the rows that have a place in it."""
         if self._made is None:
             self._made = self._factor.inverse()
             del self._factor
         return self._made
 
     def _base_times(self, right: Tensor) -> Tensor:
-        """``P right`` without the terms, for ``right (S, C)``; the first few by solving."""
+        """Return ``P right`` without the terms, for ``right (S, C)``; the first few by solving."""
         self._asked += right.shape[1]
         if self._made is None and self._asked <= _BY_FACTOR:
             return self._factor.solve(right)
@@ -95,7 +97,7 @@ class Inverse:
         Parameters
         ----------
         across
-            ``K (N, L)`` of the rows that are there and the new ones.
+            ``K (N, L)`` between the present rows and the new ones.
         among
             ``K + λW⁻¹ (L, L)`` of the new ones.
         right
@@ -118,11 +120,11 @@ class Inverse:
         self._merge_if_many()
 
     def refine(self, residual: Tensor) -> None:
-        """One step of iterative refinement: ``residual`` is ``right − (K + λW⁻¹) a``, ``(N, C)``."""
+        """Do one step of iterative refinement: ``residual`` is ``right − (K + λW⁻¹) a``, ``(N, C)``."""
         self.solution = self.solution + self.times(residual)
 
     def _columns(self, slots: Tensor) -> Tensor:
-        """Columns of ``P`` over all slots, ``(S, L)``."""
+        """Return columns of ``P`` over all slots, ``(S, L)``."""
         columns = (self._terms * self._signs) @ self._terms[slots].mT
         inside = slots < self._size
         if self._made is None and self._asked + len(slots) <= _BY_FACTOR:
@@ -134,7 +136,7 @@ class Inverse:
         return columns
 
     def times(self, right: Tensor) -> Tensor:
-        """``P right`` for ``right (N, C)`` over the rows that are alive."""
+        """Return ``P right`` for ``right (N, C)`` over the live rows."""
         terms, size = self._terms[self._live], self._size
         product = terms @ (self._signs[:, None] * (terms.mT @ right))
         inside = self._live < size
@@ -150,7 +152,7 @@ class Inverse:
         self._signs = torch.cat([self._signs, self._signs.new_full((term.shape[1],), sign)])
 
     def _merge_if_many(self) -> None:
-        """Add many terms to the matrix, within its memory where no rows were learned since the last time."""
+        """Add many terms to the matrix, in place if no rows were learned since the last merge."""
         if len(self._signs) < _PENDING:
             return
         size, slots = self._size, len(self._terms)
@@ -161,7 +163,7 @@ class Inverse:
         self._signs = self._base.new_zeros(0)
 
     def _resize(self) -> None:
-        """Give the rows that are alive, and no others, a place in the matrix."""
+        """Give exactly the live rows a place in the matrix."""
         old, live = self._base, self._live
         inside = live < len(old)
         count = int(inside.sum())  # slots are in order, so those of the matrix come first

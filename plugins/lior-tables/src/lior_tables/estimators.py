@@ -1,4 +1,4 @@
-"""The estimators: scikit-learn's interface to a metric that is learned and a ridge that is solved."""
+"""The estimators: scikit-learn's interface to a learned metric and a solved ridge."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from lior_tables.intervals import Spread
 from lior_tables.rows import ColumnNote, Floats
 
 _NAMED = 5
-"""Classes of one row that are named."""
+"""Maximum number of classes of one row that are named."""
 
 
 class GeometricRegressor(MultiOutputMixin, RegressorMixin, Geometric):
-    """Numbers from rows, by kernel ridge regression in a metric that is learned without backpropagation.
+    """A regressor by kernel ridge regression in a metric that is learned without backpropagation.
 
     Columns may be numbers, words, truth values and dates, with missing values; frames of pandas and polars
     and arrays are taken. Nothing needs to be scaled or tuned.
@@ -36,39 +36,39 @@ class GeometricRegressor(MultiOutputMixin, RegressorMixin, Geometric):
     Parameters
     ----------
     frame, rsource, product, readout
-        Names of plugins: what metric is learned, what scales the cost in each place, how the cost grows with
-        the distance, and how the training rows answer.
+        Names of plugins: the metric that is learned, the local scale of the cost, how the cost grows with
+        the distance, and how the training rows determine predictions.
     categories
-        What becomes of words: ``one-hot``, a coordinate for each; ``distance``, the mean of the targets over
-        the rows that have it; or ``auto``, which is one-hot up to 60 words and distance beyond.
+        Encoding of words: ``one-hot``, a coordinate for each; ``distance``, the mean of the targets over
+        the rows with that word; or ``auto``, which is one-hot up to 60 words and distance beyond.
     texts
-        What columns of texts are compared by: ``words``; the name of a sentence encoder, a plugin of the kind
-        ``embedder``; or ``auto``: ``e5`` of lior-ask where it is installed and there are at most 1,000
-        different texts, words elsewhere.
+        Comparison of texts: ``words``; the name of a sentence encoder, a plugin of the kind ``embedder``;
+        or ``auto``: ``e5`` of lior-ask if it is installed and there are at most 1,000 different texts,
+        otherwise words.
     categorical_features
         Names or indices of columns of numbers that are names, such as codes.
     members, rounds
-        Most kinds of kernels that are tried, and most rounds in which a metric is learned.
+        Maximum number of kinds of kernels to try, and of rounds in which a metric is learned.
     time_limit
-        Seconds for choosing and fitting: as many kinds of kernels are tried as fit.
+        Seconds for choosing and fitting; it limits how many kinds of kernels are tried.
     shape
-        Height, width and components of pictures or arrays: the last columns are their pixels, the last
-        axis running fastest; columns before them, such as a file's name, are kept and say nothing.
+        Height, width and components of pictures or arrays: the last columns are their pixels, the last axis
+        running fastest; earlier columns, such as a file's name, are stored and not used.
     features
-        Of pictures: responses of ``patches`` drawn from them, of ``derivatives``, or ``pixels``.
+        Features of pictures: responses of ``patches`` drawn from them, of ``derivatives``, or ``pixels``.
     time, group
-        A column, by its name or place: later rows will come, or other groups. Choices are then made, and
-        intervals and :meth:`left_out` told, on rows that are later than all that were learned, or of groups
-        that were not. Groups are no input, moments are.
+        A column, by its name or position: later rows will come, or other groups. Choices, intervals and
+        :meth:`left_out` then use rows later than all learned ones, or of groups that were not learned.
+        Groups are no input, moments are.
     random_state
         Seed of the split that choices are made on.
 
     Attributes
     ----------
     feature_importances_ : ndarray of shape (n_features_in_,)
-        Part of each input in the squared slope of the predictions.
+        Share of each input in the squared slope of the predictions.
     n_rows_ : int
-        Rows that the model holds.
+        Number of rows that the model stores.
 
     Examples
     --------
@@ -98,21 +98,21 @@ class GeometricRegressor(MultiOutputMixin, RegressorMixin, Geometric):
         return values[:, 0] if values.shape[1] == 1 else values
 
     def predict(self, X: Any) -> Floats:
-        """Predictions ``(rows,)`` or ``(rows, targets)``, as ``y`` was."""
+        """Return predictions ``(rows,)`` or ``(rows, targets)``, in the shape of ``y``."""
         check_is_fitted(self)
         return self._shaped(self.answers(self.rows(X)))
 
     def predict_interval(self, X: Any, alpha: float = 0.1) -> tuple[Floats, Floats]:
-        """Intervals that hold the target with probability ``1 - alpha``.
+        """Return intervals that hold the target with probability ``1 - alpha``.
 
-        A word that was rare or never seen makes them wider, by how far whole levels of its column are off
-        when their word is hidden.
+        A rare or new word widens them, by the error of whole levels of its column when their word is
+        hidden.
 
         Returns
         -------
         tuple
-            Lower and upper ends, each of the shape of :meth:`predict`. They are infinite where there are too
-            few training rows to say anything, fewer than ``1 / alpha - 1``; with ``group``, too few groups.
+            Lower and upper ends, each of the shape of :meth:`predict`. They are infinite if there are fewer
+            training rows than ``1 / alpha - 1``, or, with ``group``, too few groups.
         """
         check_is_fitted(self)
         if not 0 < alpha < 1:
@@ -127,7 +127,7 @@ class GeometricRegressor(MultiOutputMixin, RegressorMixin, Geometric):
         return self._shaped(values - half), self._shaped(values + half)
 
     def spread(self) -> Spread:
-        """How far predictions are off, from the leave-one-out residuals; made once."""
+        """Return the distribution of prediction errors, from the leave-one-out residuals; computed once."""
         if self._spread is None:
             ledger = self.ledger_
             first = ledger.representatives()
@@ -146,16 +146,16 @@ class GeometricRegressor(MultiOutputMixin, RegressorMixin, Geometric):
         return self._spread
 
     def _mapped(self, z: Tensor) -> Tensor:
-        """Coordinates whose Euclidean distances are those of the blended metric."""
+        """Return coordinates whose Euclidean distances are those of the blended metric."""
         values, vectors = (each.double() for each in self.model_.directions())
         return (z.double() @ vectors) * values.clamp_min(0).sqrt()
 
 
 class GeometricClassifier(ClassifierMixin, Geometric):
-    """Classes from rows, by kernel ridge regression of their indicators in a learned metric.
+    """A classifier by kernel ridge regression of class indicators in a learned metric.
 
-    Parameters, columns and editing are those of :class:`GeometricRegressor`. Probabilities are a
-    power of the values, which is fitted on held-out training rows (:mod:`lior_tables.calibration`).
+    Parameters, columns and editing are the same as in :class:`GeometricRegressor`. Probabilities are a
+    power of the values, fitted on held-out training rows (:mod:`lior_tables.calibration`).
 
     Attributes
     ----------
@@ -219,27 +219,27 @@ class GeometricClassifier(ClassifierMixin, Geometric):
         return found
 
     def predict_proba(self, X: Any) -> Floats:
-        """Probabilities ``(rows, classes)`` in the order of ``classes_``.
+        """Return probabilities ``(rows, classes)`` in the order of ``classes_``.
 
-        Where a row has a word that was rare or never seen they are nearer to the shares of the classes, as
-        far as rows of whole levels of its column are harder to predict when their level is hidden.
+        For a row with a rare or new word, they are closer to the shares of the classes. How much depends on
+        how well rows of whole levels of its column are predicted when their level is hidden.
         """
         check_is_fitted(self)
         return self.answers(self.rows(X))
 
     def predict(self, X: Any, *, balanced: bool = False) -> NDArray[Any]:
-        """The likeliest class of each row; see :meth:`pick` for ``balanced``."""
+        """Return the likeliest class of each row; see :meth:`pick` for ``balanced``."""
         picked = self.pick(self.predict_proba(X), balanced=balanced)
         found: NDArray[Any] = self.classes_[picked]
         return found
 
     def pick(self, probabilities: Floats, *, balanced: bool = False) -> NDArray[np.int64]:
-        """The place of the likeliest class in each row of ``probabilities (rows, classes)``.
+        """Return the place of the likeliest class in each row of ``probabilities (rows, classes)``.
 
-        With ``balanced`` it is the class whose probability is the largest multiple of its share of the
-        training rows: more rows are wrong, but rare classes are found as often as common ones.
+        ``balanced`` picks the class whose probability is the largest multiple of its share of the training
+        rows. More rows are wrong, but rare classes are found as often as common ones.
         """
         share = self.ledger_.weights @ self.ledger_.y if balanced else np.ones(probabilities.shape[1])
-        times = np.divide(1, share, out=np.zeros_like(share), where=share > 0)  # 0 where all were forgotten
+        times = np.divide(1, share, out=np.zeros_like(share), where=share > 0)  # 0 if all were forgotten
         found: NDArray[np.int64] = (probabilities * times).argmax(1)
         return found

@@ -1,4 +1,4 @@
-"""Reasons: the training rows that a prediction is the sum of, and the inputs that count."""
+"""Reasons: the shares of training rows in a prediction, and the inputs that count."""
 
 from __future__ import annotations
 
@@ -14,30 +14,31 @@ from lior_tables.rows import Floats
 class Explanation:
     """Exact shares of the training rows in some predictions.
 
-    ``base + shares.sum(1)`` are the predictions: numbers, or for classes the values that
-    :class:`lior_tables.calibration.Calibration` makes the probabilities of. The share of a row is its weight
-    times what its target differs from the base (B. W. Silverman, *Spline smoothing: the equivalent variable
-    kernel method*, Annals of Statistics 12, 1984). A ridge prediction ``Σ α_i k(x, x_i)`` has coefficients
-    of both signs that cancel, by a factor of a hundred where rows are close to one another; the same number
-    as a weighted mean of targets has not.
+    ``base + shares.sum(1)`` are the predictions: numbers, or, for classes, the values from which
+    :class:`lior_tables.calibration.Calibration` computes the probabilities. The share of a row is its
+    weight times the difference of its target from the base (B. W. Silverman, *Spline smoothing: the
+    equivalent variable kernel method*, Annals of Statistics 12, 1984). A ridge prediction ``Σ α_i k(x,
+    x_i)`` has coefficients of both signs. They cancel, by a factor of a hundred where rows are close to one
+    another; the weights of a weighted mean of targets do not.
     """
 
     rows: pd.DataFrame
-    """The inputs of the training rows, ``N`` of them, by id; of equal rows the first."""
+    """The inputs of the ``N`` training rows, by id; equal rows are represented by the first."""
     weights: Floats
     """Weight of each row in each prediction, ``(B, N)``; some are negative."""
     answers: Floats
     """Target of each row, ``(N, targets)``; for classes 1 and 0."""
     base: Floats
-    """What all predictions begin with, the mean of the targets, ``(targets,)``."""
+    """Common base of all predictions, the mean of the targets, ``(targets,)``."""
     targets: tuple[str, ...]
     """Name of each target, or the classes."""
     slopes: Slopes
-    """How predictions change with the inputs: what counts."""
+    """How predictions change with the inputs."""
 
     @property
     def importances(self) -> dict[str, float]:
-        """Part of each input in the squared slope of the predictions, the largest first; they sum to 1."""
+        """Return each input's share in the squared slope of the predictions, the largest first, with sum
+        1."""
         return self.slopes.by_name()
 
     @property
@@ -53,7 +54,7 @@ class Explanation:
         return found
 
     def top(self, i: int, count: int = 10, target: int = 0) -> pd.DataFrame:
-        """The rows with the largest weights, of either sign, in the ``i``-th prediction.
+        """Return the rows with the largest weights, of either sign, in the ``i``-th prediction.
 
         Returns
         -------
@@ -66,24 +67,25 @@ class Explanation:
         return pd.DataFrame(found, index=self.rows.index[order])
 
     def needed(self, i: int, part: float = 0.9) -> int:
-        """How many rows make up this part of the sum of the sizes of all weights."""
+        """Return the number of rows that make up ``part`` of the total absolute weight."""
         sizes = np.sort(np.abs(self.weights[i]))[::-1].cumsum()
         return int(np.searchsorted(sizes, part * sizes[-1])) + 1 if sizes[-1] else 0
 
 
 @attrs.frozen(eq=False)
 class Slopes:
-    """How predictions change with each coordinate, at some of the rows."""
+    """The change of predictions with each coordinate, at some of the rows."""
 
     gradients: Floats
-    """``(rows, targets, n)`` in standard deviations, without the share of the row itself."""
+    """Gradients ``(rows, targets, n)`` in standard deviations, without the share of the row itself."""
     origins: NDArray[np.int64]
-    """Which input each coordinate belongs to, -1 for none, ``(n,)``."""
+    """Index of the input of each coordinate, -1 for none, ``(n,)``."""
     names: tuple[str, ...]
-    """Of the inputs."""
+    """Names of the inputs."""
 
     def importances(self, rows: NDArray[np.int64] | slice = slice(None)) -> Floats:
-        """Part of each input in the mean squared slope at these rows, ``(inputs,)``; they sum to 1, or 0."""
+        """Return each input's share in the mean squared slope at these rows, ``(inputs,)``, with sum 1, or
+        0."""
         squares = (self.gradients[rows] ** 2).sum(1).mean(0)
         there = self.origins >= 0
         total = np.bincount(self.origins[there], squares[there], len(self.names))
@@ -91,12 +93,12 @@ class Slopes:
         return parts
 
     def by_name(self) -> dict[str, float]:
-        """:meth:`importances` by input, the largest first."""
+        """Return :meth:`importances` by input, the largest first."""
         parts = self.importances()
         return {self.names[i]: float(parts[i]) for i in np.argsort(-parts, kind="stable")}
 
     def spread(self, draws: int = 200) -> tuple[Floats, Floats]:
-        """Ends of 95 % intervals of :meth:`importances`, from a bootstrap over the rows."""
+        """Return ends of 95 % intervals of :meth:`importances`, from a bootstrap over the rows."""
         rng, count = np.random.RandomState(0), len(self.gradients)
         drawn = [self.importances(rng.randint(count, size=count)) for _ in range(draws)]
         low, high = np.quantile(drawn, (0.025, 0.975), axis=0)

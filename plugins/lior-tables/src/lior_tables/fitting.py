@@ -1,4 +1,4 @@
-"""Fitting what was chosen: the members of a mean, of small and large tables, within the time there is."""
+"""Fitting the chosen members of a mean, for small and large tables, within the time limit."""
 
 from __future__ import annotations
 
@@ -23,27 +23,27 @@ from lior_tables.row_store import Rows, draw
 from lior_tables.sums import add_parts, add_up
 
 Progress = Callable[[str, float], None]
-"""Called with what is being done and the share of it that is done."""
+"""Callback with a description of the step and the share that is done."""
 _STRONGER = (1.0, 3.0, 10.0, 30.0, 100.0)
-"""Multiples of a ridge that are tried where many more rows are solved at once than it was chosen on."""
+"""Multiples of a ridge to try if many more rows are solved at once than it was chosen on."""
 _MANY = 4
-"""How many times more they are."""
+"""Minimum ratio of these numbers of rows."""
 _TRIED_ROWS = 3000
-"""Rows on which they are tried, at most."""
+"""Maximum number of rows on which the multiples are tried."""
 _FEWEST = 100
-"""Rows of a table to which functions are fitted beside kernels, at least."""
+"""Minimum number of rows of a table to fit functions beside kernels."""
 _SHARES = tuple(part / GREEDY for part in range(GREEDY + 1))
-"""Of functions in the mean."""
+"""Possible shares of functions in the mean."""
 
 
 class Fitted(NamedTuple):
-    """The members of a model, those of most weight first."""
+    """The members of a model, the largest weight first."""
 
     members: list[Member | Large]
     weights: list[float]
-    """Of sum 1."""
+    """Weights of the members, with sum 1."""
     calibration: Calibration | None
-    """Of the probabilities; ``None`` for numbers."""
+    """Calibration of the probabilities; ``None`` for numbers."""
 
 
 def fit_members(
@@ -58,20 +58,20 @@ def fit_members(
     resume: Path | None = None,
     workers: Workers | None = None,
 ) -> Fitted:
-    """Fit the members that were chosen, and functions beside them; only these to more rows than are solved at
-    once.
+    """Fit the chosen members, and functions beside them; to more rows than are solved at once, only
+    functions.
 
     Parameters
     ----------
     blocks
         Rows that belong together.
     deadline
-        In seconds of :func:`time.monotonic`. A member that would not be done by then, if it takes as long as
-        those before, is left out, and the others take its weight. The first is fitted in any case.
+        Time limit, in seconds of :func:`time.monotonic`. A member is left out if, at the speed of those
+        before, it would not finish in time; the others take its weight. The first is fitted in any case.
     resume
-        Folder for the parts of a large table that are done; see :class:`lior_tables.resuming.KeptWork`.
+        Folder for the finished parts of a large table; see :class:`lior_tables.resuming.KeptWork`.
     workers
-        They add up the parts of a large table.
+        Workers that add up the parts of a large table.
     """
     order = chosen.weights.argsort(descending=True).tolist()
     say = on_progress or (lambda what, share: None)
@@ -111,7 +111,7 @@ def _fit_large(
     resume: Path | None,
     workers: Workers | None,
 ) -> Fitted:
-    """A ridge on functions of all rows, with the kernel of a candidate."""
+    """Fit a ridge on functions of all rows, with the kernel of a candidate."""
     say("choosing functions", 0.0)
     known, asked = hold_out(len(rows.z), blocks, generator)
     learned, held = (rows.take(places.to(rows.z.device)) for places in (known, asked))
@@ -132,7 +132,7 @@ def _fit_large(
 def _mix(
     fitted: Fitted, chosen: Choice, explored: Sequence[Explored], rows: Rows, generator: Generator
 ) -> Fitted:
-    """With functions as one more member, at the share with which the mean does best on held-out rows."""
+    """Add functions as one more member, with the share that does best on held-out rows."""
     learned, held = (rows.take(places) for places in chosen.splits[0])
     found = choose_functions(explored, learned, held, generator)
     judge = Judge(y=held.y, weights=held.weights, classes=chosen.calibration is not None)
@@ -150,10 +150,10 @@ def _mix(
 
 
 def settle(explored: Explored, table: Rows, generator: Generator) -> Setting:
-    """The setting with the ridge that does best on a fifth of some rows, the others being learned.
+    """Return the setting with the ridge that does best on a fifth of some rows, the others being learned.
 
-    It was chosen on :data:`lior_tables.choice.LEARNED` rows, where little is known and the function matters
-    more than its noise. Of more rows the best ridge is often larger.
+    The ridge was chosen on :data:`lior_tables.choice.LEARNED` rows, where little is known and the function
+    matters more than its noise. With more rows the best ridge is often larger.
     """
     candidate, setting = explored.candidate, explored.setting
     if not candidate.readout.solves:

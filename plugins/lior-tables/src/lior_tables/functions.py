@@ -1,15 +1,15 @@
-"""What a large table is fitted with: functions of one coordinate, of two, and of the distance to centres.
+"""Functions for large tables, which depend on one coordinate, on two, or on the distance to centres.
 
-Functions of a coordinate are piecewise linear between its quantiles; those of two are their products; and the
-kernel is that in the learned metric (Nyström). Each is an entry of a vector ``φ(z)``, in which a ridge is
-solved:
+Functions of one coordinate are piecewise linear between its quantiles; functions of two are their products.
+The kernel is that in the learned metric (Nyström). Each function is an entry of a vector ``φ(z)``, in which
+a ridge is solved:
 
     f(z) = φ(z) w,    φ(z) = (s₁ h(z_j) L | s₂ h(z_i) L ⊗ h(z_j) L | s₃ k(z, c) R)
 
-``h`` has the two weights of the knots beside ``z_j``, ``L Lᵀ`` is Laplace's kernel between the knots, and ``R
-Rᵀ = k(c, c)⁻¹``: so ``φ φᵀ`` is a sum of three kernels (G. Wahba, *Spline Models*, 1990, section 10; C.
-Williams and M. Seeger, *NIPS* 2001). Which pairs of coordinates act together is told by tables of means of
-what functions of one coordinate leave over (Y. Lou, R. Caruana, J. Gehrke and G. Hooker, *KDD* 2013).
+``h`` has the two weights of the knots beside ``z_j``, ``L Lᵀ`` is Laplace's kernel between the knots, and
+``R Rᵀ = k(c, c)⁻¹``. So ``φ φᵀ`` is a sum of three kernels (G. Wahba, *Spline Models*, 1990, section 10; C.
+Williams and M. Seeger, *NIPS* 2001). Interacting pairs of coordinates are found in tables of mean
+residuals, after functions of one coordinate (Y. Lou, R. Caruana, J. Gehrke and G. Hooker, *KDD* 2013).
 """
 
 from __future__ import annotations
@@ -25,50 +25,51 @@ from lior_tables import solve
 from lior_tables.kernel import Kernel
 
 CENTRES = 1500
-"""Of the kernel, at most."""
+"""Maximum number of centres of the kernel."""
 _SINGLES, _DOUBLES = 800, 800
-"""Functions of one coordinate and of two, at most."""
+"""Maximum numbers of functions that depend on one coordinate, and on two."""
 _KNOTS = (96, 64, 48, 32, 24, 16, 12, 8, 6, 4, 3, 2)
-"""Of a coordinate, at most: the first of these with which there are not too many functions."""
+"""Maximum numbers of knots of a coordinate; the first that does not give too many functions is used."""
 _CELLS = 10
-"""Knots of each coordinate of a pair, at most, and cells along each when pairs are looked for."""
+"""Maximum number of knots for each coordinate in a pair, and of cells along each in the search for pairs."""
 _PAIRED = 48
-"""Coordinates of which there are pairs, at most."""
+"""Maximum number of coordinates that form pairs."""
 _CHANCE = 4.0
-"""Standard deviations by which a pair explains more than chance would."""
+"""Minimum excess of a pair's explained variance over chance, in standard deviations."""
 _TAILS = 3.0
-"""Standard deviations at which what is left over is cut off, so that no row makes a pair."""
+"""Standard deviations at which residuals are clipped, so that no single row makes a pair."""
 _REACH = 3.0
-"""Laplace's lengths between the first knot and the last."""
+"""Distance from the first knot to the last, in lengths of Laplace's kernel."""
 _LLOYD = 2
-"""Rounds in which centres become means of the rows that are nearest to them."""
+"""Number of rounds in which centres become means of their nearest rows."""
 _ROWS_OF_CENTRE, _ROWS_OF_KNOT = 3, 4
-"""Rows of a centre, and of a function of one coordinate or of two, on average, at least."""
+"""Minimum average number of rows per centre, and per function of one coordinate or of two."""
 _NUGGET = 1e-5
-"""Added to the kernel between centres, which float32 does not tell apart beyond."""
+"""A constant added to the kernel between centres; float32 does not resolve smaller values."""
 
 
 @attrs.frozen(eq=False)
 class Functions:
-    """The map from coordinates to ``φ``."""
+    """A map from coordinates to ``φ``."""
 
     kernel: Kernel
     knots: tuple[Tensor, ...]
-    """Rising, of each coordinate; of one or none there is no function."""
+    """Knots of each coordinate, ascending; one knot or none gives no function."""
     coarse: tuple[Tensor, ...]
-    """The same for pairs."""
+    """Knots for pairs, in the same form."""
     pairs: Tensor
-    """int64 ``(M, 2)``."""
+    """Pairs of coordinates, int64 ``(M, 2)``."""
     centres: Tensor
-    """``(K, n)``."""
+    """Centres of the kernel, ``(K, n)``."""
     root: Tensor
-    """``R (K, K)``."""
+    """Factor ``R (K, K)``."""
     scales: Tensor
-    """``(s₁, s₂, s₃)``."""
+    """Scales ``(s₁, s₂, s₃)``."""
 
     @classmethod
     def of(cls, kernel: Kernel, z: Tensor, most: int, generator: Generator) -> Functions:
-        """Functions of single coordinates, and of the distance to ``most`` centres, of rows ``z (N, n)``."""
+        """Return functions of single coordinates, and of the distance to ``most`` centres, for ``z (N,
+        n)``."""
         distinct = torch.tensor([len(column.unique()) for column in z.T])
         room = min(_SINGLES, len(z) // _ROWS_OF_KNOT)
         fitting = (count for count in _KNOTS if distinct.clamp(max=count).sum() <= room)
@@ -92,17 +93,17 @@ class Functions:
 
     @property
     def sizes(self) -> tuple[int, int, int]:
-        """How many functions there are of one coordinate, of two, and of distances."""
+        """Numbers of functions that depend on one coordinate, on two, and on distances."""
         single = sum(len(knots) for knots in self.knots if len(knots) > 1)
         double = sum(len(self.coarse[i]) * len(self.coarse[j]) for i, j in self.pairs.tolist())
         return single, double, len(self.centres)
 
     def __call__(self, z: Tensor) -> Tensor:
-        """``φ (B, P)`` of ``z (B, n)``."""
+        """Return ``φ (B, P)`` of ``z (B, n)``."""
         return torch.cat([self.singles(z), *self._products(z), self._distances(z)], 1)
 
     def singles(self, z: Tensor) -> Tensor:
-        """The part of ``φ`` of single coordinates."""
+        """Return the part of ``φ`` that depends on single coordinates."""
         parts = [
             _hats(column, knots) @ _laplace(len(knots)).to(z)
             for column, knots in zip(z.T, self.knots, strict=True)
@@ -124,7 +125,7 @@ class Functions:
         return near @ (self.scales[2] * self.root)
 
     def slopes(self, z: Tensor, values: Tensor) -> Tensor:
-        """``∂(φ w)/∂z``, ``(B, C, n)``, for weights ``values (P, C)``."""
+        """Return ``∂(φ w)/∂z``, ``(B, C, n)``, for weights ``values (P, C)``."""
         single, double, _ = self.sizes
         found = z.new_zeros(len(z), values.shape[1], z.shape[1])
         at = 0
@@ -146,7 +147,7 @@ class Functions:
         return found + self.kernel.gradient(query, centres, near, own)
 
     def with_pairs(self, z: Tensor, left: Tensor, weights: Tensor) -> Functions:
-        """With functions of those pairs that explain what is left over, ``(N, C)``, better than chance."""
+        """Add functions of the pairs that explain the residuals ``left (N, C)`` better than chance."""
         weight = torch.diagonal(self.kernel.root.mT @ self.kernel.root)
         some = weight.argsort(descending=True)[:_PAIRED]
         some = some[[len(self.coarse[i]) > 1 for i in some.tolist()]].sort().values
@@ -175,11 +176,11 @@ class Functions:
         return attrs.evolve(self, pairs=pairs[sizes.cumsum(0).to(pairs.device) <= room])
 
     def scaled(self, scales: Tensor) -> Functions:
-        """With other scales ``(3,)``."""
+        """Return the functions with other scales ``(3,)``."""
         return attrs.evolve(self, scales=scales.to(self.scales))
 
     def to(self, dtype: torch.dtype) -> Functions:
-        """The same in another precision."""
+        """Return the functions in another precision."""
         state = {key: v.to(dtype) if v.is_floating_point() else v for key, v in self.kernel.state.items()}
         tensors = {key: v.to(dtype) if v.is_floating_point() else v for key, v in self.tensors().items()}
         return Functions.restored(Kernel(self.kernel.parts, state), tensors)
@@ -187,7 +188,7 @@ class Functions:
     # --- saving ---
 
     def tensors(self) -> State:
-        """All but the kernel; :meth:`restored` takes them."""
+        """Return all tensors but the kernel's; :meth:`restored` takes them."""
         found = {name: getattr(self, name) for name in ("pairs", "centres", "root", "scales")}
         for name in ("knots", "coarse"):
             parts = getattr(self, name)
@@ -196,18 +197,18 @@ class Functions:
 
     @classmethod
     def restored(cls, kernel: Kernel, tensors: State) -> Functions:
-        """The inverse of :meth:`tensors`."""
+        """Return the inverse of :meth:`tensors`."""
         knots, coarse = (tensors[n].split(tensors[f"{n}_of"].tolist()) for n in ("knots", "coarse"))
         return cls(kernel, knots, coarse, *(tensors[name] for name in ("pairs", "centres", "root", "scales")))
 
 
 def _quantiles(column: Tensor, count: int) -> Tensor:
-    """Rising, from the least to the largest value, at most ``count``."""
+    """Return at most ``count`` quantiles, ascending, from the minimum to the maximum."""
     return column.quantile(torch.linspace(0, 1, count).to(column)).unique()
 
 
 def _hats(column: Tensor, knots: Tensor, *, slope: bool = False) -> Tensor:
-    """Weights ``(B, k)`` of the two knots beside each value; beyond the last ones all of one. Or slopes."""
+    """Return weights ``(B, k)`` of the two knots beside each value, or slopes; outside, one knot has all."""
     right = torch.searchsorted(knots, column.contiguous()).clamp(1, len(knots) - 1)
     width = knots[right] - knots[right - 1]
     share = (column - knots[right - 1]) / width
@@ -224,13 +225,13 @@ def _hats(column: Tensor, knots: Tensor, *, slope: bool = False) -> Tensor:
 
 @functools.cache
 def _laplace(count: int) -> Tensor:
-    """``L``, the Cholesky factor of Laplace's kernel between ``count`` knots, float64."""
+    """Return ``L``, the Cholesky factor of Laplace's kernel between ``count`` knots, float64."""
     place = torch.linspace(0, _REACH, count, dtype=torch.float64)
     return torch.linalg.cholesky(torch.exp(-(place[:, None] - place[None]).abs()))
 
 
 def _centres(kernel: Kernel, z: Tensor, most: int, generator: Generator) -> Tensor:
-    """Means of neighbouring rows, ``(K, n)``: no row is kept where it could be read after it is forgotten."""
+    """Return means of neighbouring rows, ``(K, n)``: a row as a centre would remain after being forgotten."""
     most = min(most, -(-len(z) // _ROWS_OF_CENTRE))
     found = z[torch.randperm(len(z), generator=generator)[:most].to(z.device)]
     mapped = kernel.side(z).y

@@ -25,25 +25,25 @@ from lior.errors import DataError, MissingPackage, UsageError
 from lior_tables.rows import ColumnNote
 
 FILE, FOLDER = "file", "folder"
-"""Columns of a folder of pictures: the file, and the folder it lies in, which is its class."""
+"""Columns of a folder of pictures: the file, and its folder, which is its class."""
 NO_PILLOW = "pictures need the package Pillow; install it: pip install 'lior-tables[images]'"
 _PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".pgm", ".ppm")
 _ARRAYS = (".npy", ".npz")
 _SHOWN = 5
-"""Bad files that are named."""
+"""Maximum number of bad files that are named."""
 _THUMBNAIL = 96
-"""Pixels of a picture on a page, along the longer side."""
+"""Size of a picture on a page along the longer side, in pixels."""
 
 Field = NDArray[np.float32]
 
 
 def holds(path: Path) -> bool:
-    """Whether a path is a folder, a picture or an array."""
+    """Return whether a path is a folder, a picture or an array."""
     return path.is_dir() or path.suffix.lower() in _PICTURES + _ARRAYS
 
 
 def pixels(shape: tuple[int, ...]) -> list[str]:
-    """Names of the columns of pixels."""
+    """Return the names of the columns of pixels."""
     return [f"pixel {i}" for i in range(math.prod(shape))]
 
 
@@ -55,7 +55,7 @@ def read(
     shape: tuple[int, ...] = (),
     size: int = 32,
 ) -> pd.DataFrame:
-    """The pictures of a folder, a file, or a list, with the columns of :func:`pixels` last.
+    """Return the pictures of a folder, a file, or a list, with the columns of :func:`pixels` last.
 
     Files that cannot be read, or do not fit the others, are left out with a note that names them.
     ``attrs`` of the frame have ``pictures`` (the column of names), ``shape`` and ``skipped`` (reasons).
@@ -64,12 +64,12 @@ def read(
     ----------
     path
         A folder (its sub-folders are classes, in the column ``folder``), a picture, an array, or the file
-        that ``listed`` was read from.
+        of ``listed``.
     column
         Column of ``listed`` that names files, relative to the folder of ``path``.
     shape
-        ``(H, W, C)`` of a model; without it, that of the pictures, where they have one, of at most ``size``
-        pixels along an axis, else ``(size, size, C)``.
+        ``(H, W, C)`` of a model. Without it: the shape of the pictures, if they share one of at most
+        ``size`` pixels along an axis, else ``(size, size, C)``.
 
     Raises
     ------
@@ -115,7 +115,7 @@ def _note(skipped: list[str], count: int) -> str:
 
 
 def _places(path: Path, column: str, listed: pd.DataFrame | None) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """Files with their rows."""
+    """Yield the files with their rows."""
     if listed is not None:
         if column not in listed:
             raise UsageError(f"--pictures: {path} has no column {column!r}; there are {', '.join(listed)}")
@@ -134,14 +134,14 @@ def _places(path: Path, column: str, listed: pd.DataFrame | None) -> Iterator[tu
 
 
 def _load(path: Path) -> Iterator[tuple[str, Field]]:
-    """The arrays of a file ``(H, W, C)``, each with what its name has beside the file's."""
+    """Yield the arrays of a file ``(H, W, C)``, each with a suffix to the file's name."""
     kind = path.suffix.lower()
     if kind == ".npy":
         yield "", _field(np.load(path, allow_pickle=False))
     elif kind == ".npz":
         with np.load(path, allow_pickle=False) as stored:
             several = len(stored.files) > 1
-            # All before the first: a file that breaks off gives none.
+            # All before the first: a truncated file yields none.
             yield from [(f":{name}" * several, _field(stored[name])) for name in stored.files]
     elif kind in _PICTURES:
         yield "", _field(_decode(path))
@@ -185,7 +185,7 @@ def _field(array: NDArray[Any]) -> Field:
 
 
 def _resize(field: Field, size: int, to: tuple[int, int] | None = None) -> Field:
-    """At most ``size`` pixels along an axis, or the given height and width."""
+    """Resize to at most ``size`` pixels along an axis, or to the given height and width."""
     height, width = field.shape[:2]
     if to is None:
         by = min(1.0, size / max(height, width))
@@ -213,7 +213,7 @@ def _misfit(field: Field, shape: tuple[int, ...]) -> str:
 
 
 def _shape(field: Field, shape: tuple[int, ...]) -> Field:
-    """The picture at the height, width and components of the others; grey is colour of equal components."""
+    """Fit the picture to the others' height, width and components; grey becomes equal colour components."""
     field = _resize(field, max(shape[:2]), (shape[0], shape[1]))
     if field.shape[2] == shape[2]:
         return field
@@ -224,8 +224,8 @@ def _shape(field: Field, shape: tuple[int, ...]) -> Field:
 
 
 def thumbnails(shape: tuple[int, ...]) -> Callable[[Any], str]:
-    """A function from the numbers of a row to a PNG in base64, between their least and largest; of a video
-    the first frame.
+    """Return a function from the numbers of a row to a PNG in base64, scaled between minimum and maximum; a
+    video shows its first frame.
 
     Raises
     ------

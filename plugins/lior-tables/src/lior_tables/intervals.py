@@ -1,10 +1,10 @@
-"""Intervals around predictions: leave-one-out residuals, scaled by how large they are in the neighbourhood.
+"""Intervals around predictions: leave-one-out residuals, scaled by the size of residuals nearby.
 
-What each training row's prediction is without that row comes from the solve, at no cost. The scale at a point
-is the softmax mean of the sizes of these residuals, with weights ``softmax(-β d)`` in the learned metric
-``d``: a resilience of the point that says how far predictions are off there. An interval is the prediction ±
-the scale times a quantile of ``|residual| / scale`` over the training rows, where a row has no part in its
-own scale (J. Lei et al., *Distribution-free predictive inference for regression*, 2018, section 5.2, with
+The solve gives each training row's prediction without that row at no cost. The scale at a point is the
+softmax mean of the sizes of these residuals, with weights ``softmax(-β d)`` in the learned metric ``d``. It
+is a resilience of the point, the expected size of the error there. An interval is the prediction ± the
+scale times a quantile of ``|residual| / scale`` over the training rows. A row does not enter its own scale
+(J. Lei et al., *Distribution-free predictive inference for regression*, 2018, section 5.2, with
 leave-one-out in place of a split).
 """
 
@@ -20,32 +20,32 @@ from lior.interfaces import State
 from lior_tables.rows import Floats
 
 BETAS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
-"""Inverse temperatures that are tried, in units of the median distance."""
+"""Inverse temperatures to try, in units of the median distance."""
 _MOST = 4_000
-"""Most rows whose residuals are kept as places; the quantile is of as many."""
+"""Maximum number of rows whose residuals are stored as places; the quantile uses as many."""
 _BLOCK = 1_000
 _FLOOR = 1e-3
-"""Least scale, as a share of the mean residual."""
+"""Minimum scale, as a share of the mean residual."""
 
 
 @attrs.frozen(eq=False)
 class Spread:
-    """How far predictions are off, as a function of the point and of the probability."""
+    """The distribution of errors, as a function of point and probability."""
 
     points: Tensor
-    """Mapped rows ``(N, m)``, float64: Euclidean distances of them are those of the metric."""
+    """Mapped rows ``(N, m)``, float64: their Euclidean distances are those of the metric."""
     sizes: Tensor
     """Sizes of their leave-one-out residuals ``(N, targets)``."""
     weights: Tensor
-    """``(N,)``."""
+    """Sample weights of the rows, ``(N,)``."""
     betas: Tensor
     """Inverse temperature of each target, per unit of distance ``(targets,)``."""
     ratios: Tensor
     """Residual over scale, ``(N, targets)``."""
     places: Tensor
-    """Which rows of the model these are, int64 ``(N,)``."""
+    """Indices of these rows in the model, int64 ``(N,)``."""
     count: Tensor
-    """Rows or groups whose residuals are independent, a scalar."""
+    """Number of rows or groups with independent residuals, a scalar."""
 
     @classmethod
     def fit(
@@ -56,10 +56,10 @@ class Spread:
         generator: torch.Generator,
         groups: int | None = None,
     ) -> Spread:
-        """Choose the inverse temperature of each target, and keep the ratios.
+        """Choose the inverse temperature of each target, and store the ratios.
 
-        It is chosen by the likelihood of the residuals under exponential distributions of these means, each
-        row left out of its own.
+        The choice maximises the likelihood of the residuals under exponential distributions with these
+        means, each row left out of its own mean.
 
         Parameters
         ----------
@@ -70,7 +70,7 @@ class Spread:
         weights
             Positive, ``(N,)``.
         groups
-            How many there are, if the rows of a group are off together and others will come.
+            Number of groups, if the errors of a group are correlated and other groups will come.
         """
         places = torch.arange(len(points))
         if len(points) > _MOST:
@@ -92,7 +92,7 @@ class Spread:
         return cls(points, sizes, weights, betas, sizes / scales, places, torch.tensor(groups or len(points)))
 
     def scale(self, points: Tensor) -> Tensor:
-        """The mean size of residuals near ``points (B, m)``, ``(B, targets)``."""
+        """Return the mean size of residuals near ``points (B, m)``, ``(B, targets)``."""
         floor = _FLOOR * self.sizes.mean(0).clamp_min(1e-300)
         found = torch.empty(len(points), self.sizes.shape[1], dtype=torch.float64)
         for start in range(0, len(points), _BLOCK):
@@ -103,9 +103,9 @@ class Spread:
         return found.clamp_min(floor)
 
     def quantile(self, alpha: float) -> Tensor:
-        """The ratio that a share ``1 - alpha`` of rows does not exceed, ``(targets,)``.
+        """Return the ratio that a share ``1 - alpha`` of rows does not exceed, ``(targets,)``.
 
-        Infinite where there are too few rows or groups to say: the ``⌈(N + 1)(1 - alpha)⌉``-th of N.
+        It is infinite if there are too few rows or groups: the ``⌈(N + 1)(1 - alpha)⌉``-th of N.
         """
         total = self.weights.sum()
         level = (1 - alpha) * (1 + 1 / int(self.count)) * total
@@ -117,10 +117,10 @@ class Spread:
         return torch.stack(found)
 
     def half_widths(self, points: Tensor, alpha: float) -> Floats:
-        """Half the width of the intervals at ``points (B, m)``, ``(B, targets)``."""
+        """Return half the width of the intervals at ``points (B, m)``, ``(B, targets)``."""
         widths: Floats = (self.scale(points) * self.quantile(alpha)).numpy()
         return widths
 
     def snapshot(self) -> State:
-        """All of it as tensors."""
+        """Return all of it as tensors."""
         return attrs.asdict(self, recurse=False)

@@ -1,4 +1,4 @@
-"""How good predictions and probabilities are."""
+"""Scores of predictions and probabilities."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from lior_tables.rows import Floats
 
 
 def log_loss(probabilities: Floats, truth: NDArray[np.int64], floor: float = 1e-4) -> float:
-    """Mean −log of the probability of what was true, in nats; none counts as less than ``floor``."""
+    """Return the mean −log of the true class's probability, which is at least ``floor``, in nats."""
     kept = np.clip(probabilities.astype(np.float64), floor, 1)
     kept /= kept.sum(1, keepdims=True)
     return float(-np.log(kept[np.arange(len(truth)), truth]).mean())
 
 
 def calibration_error(probabilities: Floats, truth: NDArray[np.int64], bins: int = 10) -> float:
-    """Expected calibration error: |share right − mean probability| of the likeliest class, by bins."""
+    """Return the expected calibration error: |share right − mean probability| of likeliest classes, by
+    bins."""
     sure, right = probabilities.max(1).astype(np.float64), probabilities.argmax(1) == truth
     place = np.minimum((sure * bins).astype(np.int64), bins - 1)
     weights = np.bincount(place, minlength=bins)
@@ -25,7 +26,7 @@ def calibration_error(probabilities: Floats, truth: NDArray[np.int64], bins: int
 
 
 def balanced_accuracy(picked: NDArray[np.int64], truth: NDArray[np.int64]) -> float:
-    """The share of right rows of each class that is there, and of these the mean."""
+    """Return the mean, over the classes that occur, of each class's share of right rows."""
     there, of = np.unique(truth, return_inverse=True)
     return float((np.bincount(of, picked == truth) / np.bincount(of, minlength=len(there))).mean())
 
@@ -33,7 +34,7 @@ def balanced_accuracy(picked: NDArray[np.int64], truth: NDArray[np.int64]) -> fl
 def scores(
     y: Floats, answers: Floats, *, classes: bool, picked: NDArray[np.int64] | None = None
 ) -> dict[str, float]:
-    """Name -> score of predictions ``answers (rows, targets)`` of ``y (rows, targets)``.
+    """Return named scores of predictions ``answers (rows, targets)`` of ``y (rows, targets)``.
 
     Parameters
     ----------
@@ -41,7 +42,7 @@ def scores(
         Whether ``y`` is one-hot and the answers are probabilities. For numbers the scores are means over the
         targets.
     picked
-        Places of the classes that are predicted ``(rows,)``; the likeliest if not given.
+        Places of the predicted classes ``(rows,)``; the likeliest by default.
     """
     if classes:
         truth, picked = y.argmax(1), answers.argmax(1) if picked is None else picked

@@ -3,9 +3,9 @@
     y = A z, AᵀA = g        f = lift(y)        cost = product(f_q·f_q, f_q·f_k, f_k·f_k)
     score = −β √(R_q R_k) cost                 k(z_q, z_k) = exp(score)
 
-It is the composition of :mod:`lior.geometry.retrieval` with rows in the place of contexts. Rows have no
-roles: where a product lifts queries and items differently, the cost is the mean of both ways round, so the
-kernel is symmetric.
+It is the composition of :mod:`lior.geometry.retrieval` with rows in place of contexts. Rows have no roles:
+if a product lifts queries and items differently, the cost is the mean of both directions, so the kernel is
+symmetric.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from lior.interfaces import AttentionProduct, FrameProvider, RSource, State, is_
 from lior.tensors import add_prefix, sub
 
 BLOCK = 1 << 18
-"""Entries of a kernel matrix made at a time: in a CPU they and their intermediates stay in the cache."""
+"""Entries of a kernel matrix computed at a time; on a CPU they and their intermediates fit the cache."""
 _LARGE_BLOCK = 1 << 26
 """The same on other devices, which are slow at many small matrices."""
 _WIDE = 1 << 13
-"""Columns of a product of matrices that holds all outputs at once."""
+"""Number of columns in a matrix product that holds all outputs at once."""
 
 
 @attrs.frozen(kw_only=True)
@@ -42,7 +42,8 @@ class Parts:
         return {part: plugin for part, plugin in plugins.items() if plugin is not None}
 
     def init(self, n: int, *, generator: Generator) -> State:
-        """Fresh state of all parts, entries named ``frame.u`` and so on, and ``log_beta = 0``."""
+        """Return the initial state of all parts, entries named ``frame.u`` and so on, and ``log_beta =
+        0``."""
         frame = self.frame.init(n, generator=generator)
         rows = len(metric.root(self.frame.form(frame)))
         state = add_prefix("frame", frame)
@@ -52,7 +53,7 @@ class Parts:
         return state | {"log_beta": torch.zeros((), device=generator.device)}
 
     def learned(self, state: State) -> State:
-        """The entries that are learned by likelihood, with ``log_beta``; none where only scales would be."""
+        """Return the entries learned by likelihood, with ``log_beta``; none if they are only scales."""
         names = [f"{part}.{k}" for part, plugin in self._plugins.items() for k in plugin.learned]
         if not set(names) - {"frame.log_omega"}:
             return {}
@@ -65,12 +66,12 @@ class Parts:
         return state
 
     def observe(self, state: State, z: Tensor) -> State:
-        """Statistics of the rows ``z (N, n)``: of the frame, then of the medium under its metric."""
+        """Update the statistics of the rows ``z (N, n)``: the frame's, then the medium's under its metric."""
         frame = self.frame.observe(sub(state, "frame"), z)
         return self.observe_medium(state | add_prefix("frame", frame), z)
 
     def observe_medium(self, state: State, z: Tensor) -> State:
-        """Statistics of the rows ``z (N, n)`` as the medium under the current metric."""
+        """Update the statistics of the rows ``z (N, n)`` as the medium under the current metric."""
         if self.rsource is None:
             return state
         form = self.frame.form(sub(state, "frame"))
@@ -88,12 +89,12 @@ class Side(NamedTuple):
     f: Tensor
     """Features ``(N, p)`` as a query."""
     g: Tensor
-    """Features ``(N, p)`` as an item; ``f`` itself where the product does not tell them apart."""
+    """Features ``(N, p)`` as an item; ``f`` itself if the product treats both sides alike."""
     resilience: Tensor | None
     """``√R (N,)``; ``None`` where ``R = 1``."""
 
     def rows(self, index: slice | Tensor) -> Side:
-        """Some of the rows."""
+        """Return some of the rows."""
         f = self.f[index]
         r = None if self.resilience is None else self.resilience[index]
         return Side(self.z[index], self.y[index], f, f if self.g is self.f else self.g[index], r)
@@ -120,7 +121,7 @@ class Kernel:
         self._two_sided = not torch.equal(*(self._lift(probe, query=query) for query in (True, False)))
 
     def side(self, z: Tensor) -> Side:
-        """Rows ``z (N, n)`` with what their scores depend on."""
+        """Return rows ``z (N, n)`` with everything that their scores depend on."""
         y = z @ self.root.mT
         f = self._lift(y, query=True)
         g = self._lift(y, query=False) if self._two_sided else f
@@ -130,7 +131,7 @@ class Kernel:
         return Side(z, y, f, g, resilience.sqrt())
 
     def scores(self, q: Side, k: Side, *, beta: float | None = None) -> Tensor:
-        """``−β √(R_q R_k) cost``, a new tensor ``(B, K)``; ``beta`` in place of the kernel's own if given."""
+        """Return ``−β √(R_q R_k) cost``, a new tensor ``(B, K)``; ``beta`` replaces the kernel's own."""
         product = self.parts.product
         if is_pairwise(product):
             cost = product.pair_cost(q.f, k.f, self._product)
@@ -141,14 +142,15 @@ class Kernel:
         return self._scaled(cost, q, k, self.beta if beta is None else beta)
 
     def gradient(self, q: Side, k: Side, weights: Tensor, values: Tensor) -> Tensor:
-        """``Σ_i weights_bi values_bic ∂score_bi/∂z_b``: derivatives with respect to the coordinates of ``q``.
+        """Return ``Σ_i weights_bi values_bic ∂score_bi/∂z_b``: derivatives with respect to the coordinates
+        of ``q``.
 
         Parameters
         ----------
         weights
-            ``(B, K)``; 0 where a pair does not count.
+            Weights ``(B, K)``; 0 for pairs that do not count.
         values
-            ``(K, C)``.
+            Values ``(K, C)``.
 
         Returns
         -------
@@ -169,7 +171,7 @@ class Kernel:
         return dz
 
     def pullback(self, q: Side, k: Side, d_scores: Tensor) -> State:
-        """Derivatives of ``sum(d_scores * scores(q, k))`` with respect to the learned entries and
+        """Return derivatives of ``sum(d_scores * scores(q, k))`` with respect to the learned entries and
         ``log_beta``."""
         flow = d_scores * self.scores(q, k)
         scaled = self._scaled(d_scores, q, k, self.beta)
@@ -192,14 +194,16 @@ class Kernel:
         return grads
 
     def _ways(self, q: Side, k: Side) -> list[tuple[Tensor, Tensor, bool]]:
-        """Features of both sides and whether ``q`` is the query; a cost is the mean of these ways round."""
+        """Return features of both sides and whether ``q`` is the query; a cost is the mean over
+        directions."""
         return [(q.f, k.g, True), (q.g, k.f, False)] if self._two_sided else [(q.f, k.g, True)]
 
     def _features(self, q: Side, k: Side, scaled: Tensor, values: Tensor) -> list[tuple[Tensor, bool, State]]:
-        """Derivatives of ``Σ_i scaled_bi values_ic cost_bi``, for each way round.
+        """Return derivatives of ``Σ_i scaled_bi values_ic cost_bi``, for each direction.
 
-        Those with respect to the features of ``q``, ``(B, C, p)``; whether ``q`` is the query; and those of
-        the sum over ``b`` and ``i``, without the values, with respect to the scalars of the product.
+        The first are derivatives with respect to the features of ``q``, ``(B, C, p)``. Then comes whether
+        ``q`` is the query. The last are derivatives of the sum over ``b`` and ``i``, without the values,
+        with respect to the product's scalars.
         """
         product = self.parts.product
         if is_pairwise(product):
@@ -218,7 +222,7 @@ class Kernel:
         return found
 
     def _scaled(self, values: Tensor, q: Side, k: Side, beta: float) -> Tensor:
-        """``−β √(R_q R_k) values``, a new tensor."""
+        """Return ``−β √(R_q R_k) values``, a new tensor."""
         if q.resilience is None or k.resilience is None:
             return values * -beta
         return (values * (-beta * q.resilience[:, None])).mul_(k.resilience[None])
@@ -228,7 +232,8 @@ class Kernel:
 
 
 def _gram(f: Tensor, g: Tensor, query: bool) -> tuple[Tensor, Tensor, Tensor]:
-    """The Gram products of features ``(B, p)`` and ``(K, p)``, of which the first are the query or not."""
+    """Return Gram products of features ``(B, p)`` and ``(K, p)``; ``query``: whether the first are the
+    query."""
     own, other = f.square().sum(1)[:, None], g.square().sum(1)[None]
     return (own, f @ g.mT, other) if query else (other, f @ g.mT, own)
 
@@ -240,14 +245,14 @@ def accumulate(grads: State, part: str, more: State) -> None:
 
 
 def blocks(rows: int, columns: int, device: torch.device | None = None) -> list[slice]:
-    """Slices of ``rows`` whose matrices with ``columns`` columns have about :data:`BLOCK` entries."""
+    """Return slices of ``rows`` whose matrices with ``columns`` columns have about :data:`BLOCK` entries."""
     entries = BLOCK if device is None or device.type == "cpu" else _LARGE_BLOCK
     size = max(16, entries // max(columns, 1))
     return [slice(at, min(at + size, rows)) for at in range(0, rows, size)]
 
 
 def matrix(kernel: Kernel, q: Side, k: Side, *, beta: float | None = None) -> Tensor:
-    """``scores`` of all pairs ``(B, K)``, made block by block into one tensor."""
+    """Return ``scores`` of all pairs ``(B, K)``, made block by block into one tensor."""
     out = q.z.new_empty(len(q.z), len(k.z))
     for rows in blocks(len(q.z), len(k.z), out.device):
         out[rows] = kernel.scores(q.rows(rows), k, beta=beta)
@@ -255,7 +260,7 @@ def matrix(kernel: Kernel, q: Side, k: Side, *, beta: float | None = None) -> Te
 
 
 def times(kernel: Kernel, side: Side, values: Tensor) -> Tensor:
-    """``K v (N, C)`` for the kernel matrix of one side with itself, block by block."""
+    """Return ``K v (N, C)`` for the kernel matrix of one side with itself, block by block."""
     return torch.cat(
         [
             kernel.scores(side.rows(rows), side).exp_() @ values

@@ -2,9 +2,9 @@
 
     f(z) = c + φ(z) w,    w = (ΦᵀWΦ + 1)⁻¹ ΦᵀW (y − c)
 
-``φ`` are the functions of :mod:`lior_tables.functions`, whose scales stand for the ridge; ``c`` is the mean.
-What is kept of the rows are the sums ``ΦᵀWΦ`` and ``ΦᵀW(y, 1)``: a row is learned by adding its part, and
-forgotten by taking it away.
+``φ`` are the functions of :mod:`lior_tables.functions`, whose scales take the role of the ridge; ``c`` is
+the mean. The model stores the sums ``ΦᵀWΦ`` and ``ΦᵀW(y, 1)``: learning a row adds its part, forgetting
+subtracts it.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ from lior_tables.solve import Factor
 from lior_tables.sums import Sums, add_up
 
 _KERNELS = 3
-"""Kernels that are tried, at most."""
+"""Maximum number of kernels to try."""
 KNOWN, _HELD = 20_000, 5_000
-"""Rows that are learned and those that are judged to choose functions, at most."""
+"""Maximum numbers of rows that are learned, and of rows that are judged, to choose functions."""
 _FIRST, _FEW = 10_000, 700
-"""Rows that are learned, and centres, while a kernel is chosen."""
+"""Number of rows to learn, and of centres, while a kernel is chosen."""
 _STEP, _BEGIN, _FAR = 3.0, (1, 0, 2), 4
-"""Scales are powers of the first, from these exponents on, none of which exceeds the last."""
+"""Base of the scales, their initial exponents, and the largest exponent."""
 _QUICK = 8000
-"""Rows whose sums are not kept in files: adding up takes seconds, and they would be most of the file."""
+"""Maximum rows whose sums are not saved: they take seconds to add up, and would be most of the file."""
 _SLOPES = 1000
-"""Rows of whose slopes a metric is the mean."""
+"""Number of rows whose slopes are averaged for a metric."""
 
 
 class Large:
@@ -61,23 +61,23 @@ class Large:
         self.fit = self._settled() if fit is None else fit
 
     def _settled(self) -> Fit:
-        """The weights of the functions, and the mean."""
+        """Return the weights of the functions, and the mean."""
         return readouts.centred_at(self._solved(), readouts.mean(self.rows.y, self.rows.weights))
 
     def _solved(self) -> Tensor:
-        """The solution ``(P, C + 1)`` for the outputs and for ones."""
+        """Return the solution ``(P, C + 1)`` for the outputs and for ones."""
         return self.factor.solve(self.sums.right)
 
     @property
     def sums(self) -> Sums:
-        """Over the rows; added up when first asked for."""
+        """The sums over the rows; computed on first use."""
         if self._sums is None:
             self._sums = add_up(self.functions, self.rows)
         return self._sums
 
     @property
     def factor(self) -> Factor:
-        """Of the system; made when first asked for."""
+        """The Cholesky factor of the system; computed on first use."""
         if self._factor is None:
             system = self.sums.gram.clone()
             system.diagonal().add_(1.0)
@@ -91,22 +91,22 @@ class Large:
 
     @property
     def metric(self) -> Tensor:
-        """The mean outer product of slopes at some of the rows, float64 ``(n, n)``, of trace 1."""
+        """Return the mean outer product of slopes at some of the rows, float64 ``(n, n)``, with trace 1."""
         found = self.slopes(torch.arange(0, len(self.rows.z), max(1, len(self.rows.z) // _SLOPES)))
         flat = found.flatten(0, 1).double()
         moment = flat.mT @ flat
         return moment / moment.trace().clamp(min=torch.finfo(moment.dtype).tiny)
 
     def predict(self, z: Tensor) -> Tensor:
-        """``f(z) (B, C)``."""
-        # Terms cancel: in float32 the sum would differ from that of the weights of rows.
+        """Return ``f(z) (B, C)``."""
+        # Terms cancel: in float32 the sum would differ from the one by weights of rows.
         parts = [(self.functions(z[block]).double() @ self.fit.values).to(z) for block in self._blocks(z)]
         return torch.cat([*parts, self.rows.y[:0]]) + self.fit.centre.to(z)
 
     def leave_one_out(self) -> Tensor:
-        """Predictions for each stored row without it, functions fixed, ``(N, C)``.
+        """Return predictions for each stored row without it, functions fixed, ``(N, C)``.
 
-        With a smoother ``H`` the residual without row i is ``(1 − H_ii)⁻¹`` times that with it, of the
+        With a smoother ``H`` the residual without row i is ``(1 − H_ii)⁻¹`` times the residual with it, for
         outputs measured from the mean of the others.
         """
         z, y, weights = self.rows
@@ -124,7 +124,7 @@ class Large:
         return torch.cat(found)
 
     def solved_on(self, known: Tensor) -> Large:
-        """The same functions with the weights that some of the rows have."""
+        """Return the same functions with weights from the rows ``known``."""
         out = torch.ones(len(self.rows.z), dtype=torch.bool, device=known.device)
         out[known] = False
         rows = self.rows.take(known)
@@ -135,12 +135,12 @@ class Large:
         return Large(self.candidate, self.setting, self.functions, sums, rows)
 
     def slopes(self, chosen: Tensor) -> Tensor:
-        """Gradients ``(G, C, n)`` at stored rows; one row of many has little part in its own."""
+        """Return gradients ``(G, C, n)`` at stored rows; one row of many contributes little to its own."""
         values, z = self.fit.values.to(self.rows.z), self.rows.z[chosen]
         return torch.cat([self.functions.slopes(z[block], values) for block in self._blocks(z)])
 
     def influence(self, z: Tensor) -> Tensor:
-        """Weights ``(B, N)`` of the stored outputs: ``f(z) = centre + Σ_i w_i (y_i − centre)``."""
+        """Return weights ``(B, N)`` of the stored outputs: ``f(z) = centre + Σ_i w_i (y_i − centre)``."""
         across = self.factor.solve(self.functions(z).mT.double())
         stored, weights = self.rows.z, self.rows.weights
         parts = [weights[b] * (self.functions(stored[b]).double() @ across).mT for b in self._blocks(stored)]
@@ -152,14 +152,14 @@ class Large:
     # --- editing ---
 
     def to(self, rows: Rows) -> Large:
-        """The same member in the precision of ``rows``, which are its own; it is solved for anew."""
+        """Return the same member in the precision of ``rows``, its own rows; it is solved anew."""
         if self.rows.z.dtype == rows.z.dtype:
             return self
         functions = self.functions.to(rows.z.dtype)
         return Large(self.candidate, self.setting, functions, add_up(functions, rows), rows)
 
     def forget(self, chosen: Tensor, rows: Rows) -> None:
-        """Remove the rows ``chosen``; ``rows`` are those that stay."""
+        """Remove the rows ``chosen``; ``rows`` are the remaining ones."""
         self._edited(rows, self.rows.take(chosen), -1.0)
 
     def learn(self, new: Rows, rows: Rows) -> None:
@@ -174,7 +174,7 @@ class Large:
     # --- saving ---
 
     def tensors(self) -> State:
-        """All but the rows; :meth:`restored` takes them. Sums are kept where adding up would take long."""
+        """Return all tensors but the rows; :meth:`restored` takes them. Sums that take long are saved."""
         kept = self.sums._asdict() if len(self.rows.z) > _QUICK else {}
         return {
             **add_prefix("state", self.functions.kernel.state),
@@ -185,7 +185,7 @@ class Large:
 
     @classmethod
     def restored(cls, tensors: State, candidate: Candidate, setting: Setting, rows: Rows) -> Large:
-        """The member of :meth:`tensors`, whose rows were ``rows``."""
+        """Return the member of :meth:`tensors` for the same ``rows``."""
         kernel = Kernel(candidate.parts, sub(tensors, "state"))
         functions = Functions.restored(kernel, sub(tensors, "functions"))
         kept, fit = sub(tensors, "sums"), Fit(**sub(tensors, "fit"))
@@ -194,14 +194,14 @@ class Large:
 
 
 class Chosen(NamedTuple):
-    """What does best on rows that are held out."""
+    """The best choice on held-out rows."""
 
     explored: Explored
-    """Whose kernel the functions have."""
+    """Candidate whose kernel the functions use."""
     scales: Tensor
-    """``(3,)``, float64."""
+    """Scales of the three kinds of functions, ``(3,)``, float64."""
     said: Tensor
-    """What is predicted for the rows that were held out, ``(H, C)``."""
+    """Predictions for the held-out rows, ``(H, C)``."""
 
 
 def choose_functions(explored: Sequence[Explored], learned: Rows, held: Rows, generator: Generator) -> Chosen:
@@ -220,7 +220,7 @@ def choose_functions(explored: Sequence[Explored], learned: Rows, held: Rows, ge
 
 
 def build_functions(explored: Explored, rows: Rows, centres: int, generator: Generator) -> Functions:
-    """The functions of a table, with the kernel of a candidate in a metric of these rows."""
+    """Build the functions of a table, with a candidate's kernel in a metric of these rows."""
     some = draw(rows, METRIC_ROWS, generator)
     teacher = Member.learn_all(explored.candidate, explored.setting, some, generator)
     functions = Functions.of(teacher.kernel, rows.z, centres, generator)
@@ -228,7 +228,7 @@ def build_functions(explored: Explored, rows: Rows, centres: int, generator: Gen
 
 
 def hold_out(count: int, given: Blocks | None, generator: Generator) -> tuple[Tensor, Tensor]:
-    """Places of rows to learn and of rows to judge by: later ones, other groups, or a fifth of all."""
+    """Return places of rows to learn and of rows to judge by: later ones, other groups, or a fifth of all."""
     if given is None:
         order = torch.randperm(count, generator=generator)
         known, asked = order[count // 5 :], order[: count // 5]
@@ -253,7 +253,7 @@ class _Trial:
         self.at = self._known(descend(self.error, begin))
 
     def _known(self, at: tuple[int, ...]) -> tuple[int, ...]:
-        """The scales, of which those of no functions are all the same."""
+        """Return the scales, with 0 for kinds without functions."""
         return tuple(place if size else 0 for place, size in zip(at, self.functions.sizes, strict=True))
 
     @property
@@ -262,7 +262,7 @@ class _Trial:
         return self._tried[self.at][1]
 
     def error(self, at: tuple[int, ...]) -> float:
-        """Mean squared error with scales that are these powers of :data:`_STEP`."""
+        """Return the mean squared error with scales that are these powers of :data:`_STEP`."""
         at = self._known(at)
         if max(map(abs, at)) > _FAR:
             return math.inf
@@ -279,7 +279,7 @@ class _Trial:
 
 
 def _left_over(functions: Functions, rows: Rows) -> Tensor:
-    """What functions of single coordinates leave over, ``(N, C)``."""
+    """Return the residuals of functions of single coordinates, ``(N, C)``."""
     scale = _STEP ** _BEGIN[0]
     phi, centre = scale * functions.singles(rows.z), readouts.mean(rows.y, rows.weights)
     weighed = phi * rows.weights[:, None]

@@ -1,7 +1,7 @@
-"""The training rows of a model: what they held, their numbers, and which of them the model holds as one.
+"""The training rows of a model: their contents, their ids, and which of them the model merges.
 
-Every row has an id, counted from 0 in the order of learning and never given again. Rows that are equal in all
-columns and targets are one row of the model, with the sum of their weights; so weights and repetitions mean
+Every row has an id, counted from 0 in the order of learning and never reused. Rows that are equal in all
+columns and targets are one row of the model, with the sum of their weights. So weights and repetitions mean
 the same, and a kernel matrix has no equal rows by accident.
 """
 
@@ -31,7 +31,7 @@ class Ledger:
     """Targets ``(rows, targets)``, one-hot for classes."""
     weights: Floats
     ids: Ids
-    """Rising."""
+    """Ids, ascending."""
     slots: Ids
     """Place in the model, -1 for a row of weight 0."""
     next_id: int
@@ -40,13 +40,13 @@ class Ledger:
     def of(
         cls, table: pd.DataFrame, y: Floats, weights: Floats, rng: np.random.RandomState
     ) -> tuple[Ledger, Ids]:
-        """Number the rows and find the equal ones.
+        """Return the number the rows and find the equal ones.
 
         Returns
         -------
         tuple[Ledger, Ids]
-            The ledger, and for each place of the model one row that stands there. The places do not depend on
-            the order of the rows, and follow one another at random.
+            The ledger, and one row for each place of the model. The places do not depend on the order of
+            the rows, and are in random order.
 
         Raises
         ------
@@ -69,21 +69,21 @@ class Ledger:
 
     @property
     def size(self) -> int:
-        """Rows of the model."""
+        """Number of rows of the model."""
         return int(self.slots.max(initial=-1)) + 1
 
     def slot_weights(self) -> Floats:
-        """Weight of each row of the model."""
+        """Return the weight of each row of the model."""
         there = self.slots >= 0
         return np.bincount(self.slots[there], self.weights[there], self.size).astype(np.float64)
 
     def representatives(self) -> Ids:
-        """For each row of the model, the place in this ledger of the first row that it stands for."""
+        """Return the place in this ledger of the first row that each row of the model represents."""
         there = np.flatnonzero(self.slots >= 0)
         return there[np.unique(self.slots[there], return_index=True)[1]]
 
     def places(self, ids: Sequence[int] | Ids) -> Ids:
-        """Where rows stand in this ledger; ``ValueError`` for one that is not there, or is named twice."""
+        """Return the places of rows in this ledger; ``ValueError`` for one that is missing or named twice."""
         wanted = np.asarray(ids, dtype=np.int64).reshape(-1)
         found = pd.Index(self.ids).get_indexer(wanted)
         if (found < 0).any():
@@ -96,14 +96,14 @@ class Ledger:
         return found
 
     def without(self, places: Ids) -> tuple[Ledger, Ids, Ids]:
-        """The ledger without the rows at these places.
+        """Return the ledger without the rows at these places.
 
         Returns
         -------
         tuple[Ledger, Ids, Ids]
-            The ledger; the rows that the model has to forget, by their former places in it; and the places in
-            the new ledger of rows that it has to learn again afterwards, because equal rows are gone: those
-            stand at the end of the model, with what weight is left.
+            The ledger. Then the rows that the model has to forget, by their former places in it. Then the
+            places in the new ledger of rows that it has to learn again afterwards, because equal rows are
+            gone: these come last in the model, with the remaining weight.
         """
         kept = np.setdiff1d(np.arange(len(self)), places)
         gone = np.unique(self.slots[places][self.slots[places] >= 0])
@@ -121,9 +121,9 @@ class Ledger:
         return shrunk, gone, left[first]
 
     def extended(self, table: pd.DataFrame, y: Floats, weights: Floats) -> tuple[Ledger, Ids]:
-        """The ledger with more rows; returns the places in it of those that the model has to learn.
+        """Add rows; returns the ledger, and the places in it of rows that the model has to learn.
 
-        All of them are places of their own in the model, but for equal rows among the new ones.
+        Each has a place of its own in the model, except equal rows among the new ones.
         """
         first, places = _different(table, y, weights)
         slots = np.where(places < 0, -1, self.size + places)
@@ -141,20 +141,20 @@ class Ledger:
     # --- on disk ---
 
     def snapshot(self) -> tuple[State, dict[str, Any]]:
-        """All of it as tensors and a record for JSON."""
+        """Return everything as tensors and a record for JSON."""
         arrays = {"y": self.y, "weights": self.weights, "ids": self.ids, "slots": self.slots}
         columns = []
         for i, (name, column) in enumerate(self.table.items()):
             words = is_words(column)
             arrays[f"column{i}"] = column.cat.codes.to_numpy(np.int32) if words else column.to_numpy()
             columns.append([name, column.cat.categories.tolist() if words else None])
-        # Copies: arrays of frames are not writable, which tensors are.
+        # Copies: arrays of frames are not writable, and tensors must be.
         state = {name: torch.from_numpy(np.array(array)) for name, array in arrays.items()}
         return state, {"columns": columns, "next_id": self.next_id}
 
     @classmethod
     def restore(cls, state: State, record: dict[str, Any]) -> Ledger:
-        """The ledger of a snapshot."""
+        """Return the ledger of a snapshot."""
         arrays = {name: tensor.numpy() for name, tensor in state.items()}
         y, weights, ids, slots = (arrays[name] for name in ("y", "weights", "ids", "slots"))
         columns: dict[int, Any] = {}
@@ -168,8 +168,8 @@ class Ledger:
 
 
 def _different(table: pd.DataFrame, y: Floats, weights: Floats) -> tuple[Ids, Ids]:
-    """The first of each kind of equal rows that have a weight, in the order of their contents; and for each
-    row its kind, -1 without a weight."""
+    """Return the first row of each kind of equal rows with a weight, ordered by their contents; and the kind
+    of each row, -1 without a weight."""
     kept = np.flatnonzero(weights > 0)
     content = np.concatenate([keys(table.iloc[kept]), y[kept]], 1)
     _, first, kinds = np.unique(content, axis=0, return_index=True, return_inverse=True)

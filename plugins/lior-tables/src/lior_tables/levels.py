@@ -1,11 +1,11 @@
-"""Words that were rare or never seen: how far whole levels of a column are off when their word is hidden.
+"""Rare and new words: the error of whole levels of a column when their word is hidden.
 
-The mean target of each city may lie far from that of all, and rows of a city that was never seen are then off
-together. The rows of each level are predicted as those of an unknown word, by the model solved without them.
-The mean square of their mean errors is the variance of a level (a random effect; S. R. Searle, G. Casella,
-C. E. McCulloch, *Variance Components*, 1992), with as many degrees of freedom as there are levels. Of a
-level with few rows, what is left of it is the part ``s² / (s² + n v)`` for ``n`` rows, the variance ``v`` of
-levels and ``s²`` of errors. For classes these predictions have a calibration of their own.
+The mean target of a city may be far from the overall mean, and the errors of rows of a new city are then
+correlated. The rows of each level are predicted as those of an unknown word, by the model solved without
+them. The mean square of their mean errors is the variance of a level (a random effect; S. R. Searle, G.
+Casella, C. E. McCulloch, *Variance Components*, 1992), with as many degrees of freedom as there are levels.
+For a level with ``n`` rows, the share ``s² / (s² + n v)`` of this variance remains. Here ``v`` is the
+variance of levels and ``s²`` that of errors. For classes these predictions have a calibration of their own.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from lior_tables.calibration import Calibration
 from lior_tables.rows import Column, ColumnNote, Floats, as_words, is_words
 
 _ROWS = 2_000
-"""Rows that the variances of levels are told from, at most."""
+"""Maximum number of rows used to estimate the variances of levels."""
 _PARTS = 5
-"""Parts into which the levels are divided, at most; each is left out once."""
+"""Maximum number of parts of the levels; each is left out once."""
 _FEW = 5
-"""Rows of a level from which it counts as known."""
+"""Minimum number of rows for a level to count as known."""
 _UNKNOWN, _MISSING = "\0unknown", "\0missing"
 
 _Predict = Callable[[pd.DataFrame, list[tuple[NDArray[np.int64], NDArray[np.int64]]]], Floats]
 
 
 def rare_words(table: pd.DataFrame, rows: pd.DataFrame) -> list[str]:
-    """Columns of words in which one of ``rows`` has a word that fewer than five rows of ``table`` have."""
+    """Return the columns in which one of ``rows`` has a word that fewer than five rows of ``table`` have."""
     found = []
     for name in (name for name, column in table.items() if is_words(column)):
         counts, words = table[name].value_counts(), as_words(rows[name])
@@ -48,17 +48,17 @@ def rare_words(table: pd.DataFrame, rows: pd.DataFrame) -> list[str]:
 
 @attrs.frozen(eq=False)
 class LevelErrors:
-    """How far the rows of one level of a column are off together, if it is not known."""
+    """The common error of a column's rows with one level, if the level is unknown."""
 
     column: str
     counts: dict[str, int]
-    """Level -> rows that the model has."""
+    """Number of the model's rows of each level."""
     variance: Floats
-    """Of the mean error of a level ``(targets,)``."""
+    """Variance of the mean error of a level ``(targets,)``."""
     noise: Floats
     """Mean square of the errors about the mean of their level ``(targets,)``."""
     calibration: Calibration | None = None
-    """Of the values of rows whose level is not known; ``None`` for numbers."""
+    """Calibration of the values of rows whose level is unknown; ``None`` for numbers."""
 
     @classmethod
     def fit(
@@ -73,8 +73,8 @@ class LevelErrors:
         y
             Their targets ``(rows, targets)``.
         predict
-            Values ``(rows, targets)`` of such rows, from places of the rows that are known, and of those that
-            are then predicted.
+            Values ``(rows, targets)`` of such rows, from the places of the known rows and of the rows to
+            predict.
         """
         words = _spelled(table[column])
         counts = words.value_counts()
@@ -101,20 +101,20 @@ class LevelErrors:
         return cls(column, own, np.square(means.mean()).mean().to_numpy(), noise, calibration)
 
     def left(self, table: pd.DataFrame) -> Floats:
-        """The part of the variance of a level that is left, ``(rows, targets)``: 1 for one that is new."""
+        """Return the remaining share of a level's variance, ``(rows, targets)``: 1 for a new level."""
         rows = np.array([self.counts.get(word, 0) for word in _spelled(table[self.column])])[:, None]
         left = np.where(rows < _FEW, self.noise / np.maximum(self.noise + rows * self.variance, 1e-300), 0.0)
         found: Floats = np.where(rows == 0, 1.0, left)
         return found
 
     def half_widths(self, table: pd.DataFrame, alpha: float) -> Floats:
-        """Half the width that the level of each row adds, ``(rows, targets)``; 0 where it is known."""
+        """Return half the width that the level of each row adds, ``(rows, targets)``; 0 for a known level."""
         reach = stdtrit(max(len(self.counts), 1), 1 - alpha / 2)
         widths: Floats = reach * np.sqrt(self.variance * self.left(table))
         return widths
 
     def mixed(self, table: pd.DataFrame, probabilities: Floats, values: Tensor) -> Floats:
-        """Probabilities ``(rows, classes)``, those of an unknown level as far as the level is one."""
+        """Mix probabilities ``(rows, classes)`` with those for an unknown level, by how unknown it is."""
         if self.calibration is None:
             return probabilities
         share = self.left(table).mean(1, keepdims=True)
@@ -124,5 +124,5 @@ class LevelErrors:
 
 
 def _spelled(column: Column) -> Column:
-    """The words of a column, missing ones too."""
+    """Return the words of a column, missing ones too."""
     return as_words(column).astype(object).fillna(_MISSING)

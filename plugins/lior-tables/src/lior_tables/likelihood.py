@@ -1,9 +1,9 @@
 """Learned entries of any frame, source and product, from the leave-one-out prediction of stored rows.
 
-Each row is predicted by the softmax of its scores with the others, ``f = Σ_i w_i y_i``. The derivative of the
-loss with respect to a score is ``w_i G·(y_i − f)`` with ``G = ∂loss/∂f``: the difference of the clamped and
-the free phase of :mod:`lior.geometry.phases`, for outputs that may be numbers. From there the pullbacks of
-the plugins lead to every learned entry. Updates follow Adam.
+Each row is predicted by the softmax of its scores with the others, ``f = Σ_i w_i y_i``. The derivative of
+the loss with respect to a score is ``w_i G·(y_i − f)`` with ``G = ∂loss/∂f``. It is the difference between
+the clamped and the free phase of :mod:`lior.geometry.phases`, for outputs that may be numbers. From there
+the pullbacks of the plugins lead to every learned entry. Updates follow Adam.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ _RATE = 0.12
 _QUERIES = 160
 _ITEMS = 500
 _JUDGED = 300
-"""Rows whose loss tells which of the states on the way is kept."""
+"""Number of rows whose loss decides which of the states on the way is returned."""
 _EVERY = 8
 _SHARP = 8.0
-"""``β`` at the start, in inverse median costs: a row then has tens of neighbours."""
+"""Initial ``β``, in inverse median costs: a row then has tens of neighbours."""
 _SMOOTHING = 0.02
 """Weight of the uniform distribution that is mixed with predicted classes."""
 
 
 def learn(parts: Parts, state: State, rows: Rows, generator: Generator) -> State:
-    """The state with its learned entries moved to a lower loss; the best on the way, or the first."""
+    """Move the learned entries to a lower loss; returns the best state on the way, or the first."""
     classes = _are_classes(rows.y)
     state = _sharp(parts, state, rows)
     moments = adam.init(parts.learned(state))
@@ -56,8 +56,8 @@ def learn(parts: Parts, state: State, rows: Rows, generator: Generator) -> State
 
 
 def loss_of(kernel: Kernel, rows: Rows, queries: int, *, classes: bool) -> tuple[Tensor, Tensor]:
-    """Mean loss of the first ``queries`` rows, each predicted by all others; and its derivative to the
-    scores.
+    """Return the mean loss of the first ``queries`` rows, each predicted by all others, and its derivative
+    with respect to the scores.
 
     For classes the loss is ``−log p`` in nats, for numbers the squared error.
     """
@@ -80,14 +80,14 @@ def loss_of(kernel: Kernel, rows: Rows, queries: int, *, classes: bool) -> tuple
 
 
 def gradient(kernel: Kernel, rows: Rows, queries: int, *, classes: bool) -> State:
-    """Derivatives of :func:`loss_of` with respect to the learned entries."""
+    """Return derivatives of :func:`loss_of` with respect to the learned entries."""
     _, d_scores = loss_of(kernel, rows, queries, classes=classes)
     side = kernel.side(rows.z)
     return kernel.pullback(side.rows(slice(0, queries)), side, d_scores)
 
 
 def _sharp(parts: Parts, state: State, rows: Rows) -> State:
-    """The state with ``β`` for predictions by the nearest rows."""
+    """Return the state with ``β`` for predictions by the nearest rows."""
     kernel = Kernel(parts, state)
     some = kernel.side(rows.z[:_JUDGED])
     costs = kernel.scores(some, some, beta=-1.0)
@@ -96,5 +96,5 @@ def _sharp(parts: Parts, state: State, rows: Rows) -> State:
 
 
 def _are_classes(y: Tensor) -> bool:
-    """Whether rows of ``y`` are 0 but for one 1."""
+    """Return whether rows of ``y`` are 0 but for one 1."""
     return y.shape[1] > 1 and bool(((y == 0) | (y == 1)).all() & (y.sum(1) == 1).all())

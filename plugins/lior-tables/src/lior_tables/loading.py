@@ -24,18 +24,18 @@ Estimator = GeometricRegressor | GeometricClassifier
 
 
 def load(path: str | Path) -> Estimator:
-    """The fitted estimator in the folder that :meth:`save` or ``lior table fit`` made.
+    """Return the fitted estimator in the folder that :meth:`save` or ``lior table fit`` made.
 
     Raises
     ------
     lior.errors.RunError
-        When it is no such folder, or damaged.
+        When the folder is not a model, or damaged.
     """
     return open_saved(Path(path))[0]
 
 
 def open_saved(path: Path) -> tuple[Estimator, Task | None, Path]:
-    """A model, its task (``None`` for one of Python), and the checkpoint that it was read from.
+    """Return a model, its task (``None`` for one of Python), and the checkpoint that it was read from.
 
     Raises
     ------
@@ -56,7 +56,7 @@ def open_saved(path: Path) -> tuple[Estimator, Task | None, Path]:
 def _restore(manifest: Mapping[str, Any], groups: Mapping[str, State]) -> Estimator:
     kinds: tuple[type[Estimator], ...] = (GeometricRegressor, GeometricClassifier)
     kind = {each.__name__: each for each in kinds}[manifest["kind"]]
-    known = kind().get_params()  # options that are no more are passed over
+    known = kind().get_params()  # options that no longer exist are ignored
     estimator = kind(**{name: value for name, value in manifest["parameters"].items() if name in known})
     estimator.n_features_in_ = manifest["inputs"]
     if manifest["names"] is not None:

@@ -1,4 +1,4 @@
-"""Resilience as a local scale: costs count more where rows lie close together, and along a learned slope.
+"""Resilience as a local scale: costs count more where rows are close together, and along a learned slope.
 
     R(z) = (1/ℓ) exp(p log(ℓ / (d_k(z) + ε ℓ)) + s · z)
 
@@ -25,14 +25,14 @@ MAX_LOG = 3.0
 MAX_POWER = 2.0
 """Bound of ``|p|``."""
 _BLOCK = 1 << 22
-"""Most distances held at a time."""
+"""Maximum number of distances in memory at a time."""
 
 
 @attrs.frozen(kw_only=True)
 class Local:
     """A power of the inverse distance to the ``k``-th nearest other row, times a learned log-linear factor.
 
-    A reference at distance 0 is taken for the row itself and passed over.
+    A reference at distance 0 is taken to be the row itself and skipped.
 
     State: ``power`` and ``slope (n,)`` are learned; ``reference (S, n)`` and ``length`` are statistics. With
     ``k`` references or fewer the power has no effect.
@@ -46,7 +46,7 @@ class Local:
     softening: float = option(0.05, help="added to the distance, in median distances", low=1e-3, high=1e3)
 
     def init(self, n: int, *, generator: Generator) -> State:
-        """``p = 1``, no slope and an empty reference."""
+        """Return ``p = 1``, no slope and an empty reference."""
         device = generator.device
         return {
             "power": torch.ones((), device=device),
@@ -56,7 +56,7 @@ class Local:
         }
 
     def observe(self, state: State, z: Tensor, form: MetricForm, *, total: int) -> State:
-        """Keep every ``N/S``-th row of ``z (N, n)`` and measure ``ℓ``; ``total`` is not used."""
+        """Store every ``N/S``-th row of ``z (N, n)`` and measure ``ℓ``; ``total`` is not used."""
         count = len(z)
         size = min(count, self.sample)
         stride = torch.arange(size, device=z.device) * count // max(size, 1)
@@ -72,13 +72,13 @@ class Local:
         return {**kept, "length": positive.median() if positive.numel() else kept["length"]}
 
     def resilience(self, state: State, z: Tensor, form: MetricForm) -> Tensor:
-        """``R`` at ``z (..., n)``, from ``e^−3/ℓ`` to ``e^3/ℓ``, shape ``(...)``, in units of 1/length."""
+        """Return ``R`` at ``z (..., n)``, between ``e^−3/ℓ`` and ``e^3/ℓ``, shape ``(...)``, in 1/length."""
         points = mapped(z, form)
         log_r = self._log(state, points, self._nearest(state, points, form).length)
         return (log_r.exp() / state["length"]).reshape(z.shape[:-1])
 
     def pullback(self, state: State, z: Tensor, form: MetricForm, dr: Tensor) -> ResiliencePullback:
-        """Derivatives of ``sum(dr * R)``, through the row that sets ``d_k``; ``ℓ`` is a constant."""
+        """Return derivatives of ``sum(dr * R)``, through the row that sets ``d_k``; ``ℓ`` is a constant."""
         points = mapped(z, form)
         near = self._nearest(state, points, form)
         log_r = self._log(state, points, near.length)
@@ -101,16 +101,16 @@ class Local:
         return {**state, "power": power, "slope": slope}
 
     def _log_density(self, state: State, length: Tensor) -> Tensor:
-        """``log(ℓ / (d_k + ε ℓ))``, finite."""
+        """Return ``log(ℓ / (d_k + ε ℓ))``, finite."""
         return -(length / state["length"] + self.softening).log()
 
     def _log(self, state: State, points: Mapped, length: Tensor) -> Tensor:
-        """``log (R ℓ)``, clamped."""
+        """Return ``log (R ℓ)``, clamped."""
         log_r = state["power"] * self._log_density(state, length) + points.z @ state["slope"]
         return log_r.clamp(-MAX_LOG, MAX_LOG)
 
     def _nearest(self, state: State, points: Mapped, form: MetricForm) -> _Nearest:
-        """The ``k``-th nearest other row of each point, in blocks; without enough references none."""
+        """Return the ``k``-th nearest other row of each point, in blocks; none without enough references."""
         reference = state["reference"]
         if len(reference) <= self.k:
             return _Nearest(torch.zeros_like(points.z), state["length"].expand(len(points.z)).clone())

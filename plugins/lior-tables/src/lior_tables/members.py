@@ -1,8 +1,8 @@
 """One member of a model: a kernel, its learned metric and a readout.
 
-A member is fitted in rounds. Each round solves for the values of the rows under the current metric, and makes
-the metric anew from the gradients of what was learned (:mod:`lior_tables.agop`). The bandwidth follows the
-metric: ``1/β`` is a multiple of the median cost of two rows, measured anew after every change.
+A member is fitted in rounds. Each round solves for the values of the rows under the current metric, and
+derives the metric anew from the gradients of the learned function (:mod:`lior_tables.agop`). The bandwidth
+follows the metric: ``1/β`` is a multiple of the median cost of two rows, measured anew after every change.
 """
 
 from __future__ import annotations
@@ -24,25 +24,25 @@ from lior_tables.readouts import Fit, Readout, Ridge
 from lior_tables.row_store import Rows, draw
 
 METRIC_ROWS = 2000
-"""Rows on which a metric is learned, at most."""
+"""Maximum number of rows on which a metric is learned."""
 OWN_ROUNDS = 2
-"""Rounds of a member that begins with the metric of more rows."""
+"""Number of rounds of a member that begins with the metric of more rows."""
 GRADIENT_ROWS = 1000
-"""Rows at which gradients are taken."""
+"""Number of rows at which gradients are computed."""
 REFINE_EVERY = 500
-"""Edits after which rounding errors are removed."""
+"""Number of edits after which rounding errors are removed."""
 REFINED_ROWS = 2000
-"""Up to so many rows they are removed after every edit but the first; it takes milliseconds."""
+"""Maximum rows for which every edit but the first removes rounding errors; it takes milliseconds."""
 _MEDIAN_ROWS = 600
-"""Rows whose median cost sets the bandwidth."""
+"""Number of rows whose median cost sets the bandwidth."""
 
 
 @attrs.frozen(kw_only=True)
 class Setting:
-    """What is chosen on held-out rows."""
+    """The settings that are chosen on held-out rows."""
 
     steps: tuple[tuple[float, float], ...]
-    """Bandwidth and ridge of each round: those of the last are of the member, the others made its metric."""
+    """Bandwidth and ridge of each round: the last pair is the member's, the others made its metric."""
 
     @property
     def bandwidth(self) -> float:
@@ -66,17 +66,17 @@ class Candidate:
     ridges: tuple[float, ...]
     rounds: int
     handed: tuple[Candidate, ...] = ()
-    """Of the first rounds, the candidates that learned the metric and handed it on."""
+    """Candidates that learned the metric in the first rounds and handed it on."""
 
     def learns(self, done: int) -> Candidate:
-        """The candidate whose teacher makes the next metric after ``done`` rounds."""
+        """Return the candidate whose teacher makes the next metric after ``done`` rounds."""
         return self.handed[done] if done < len(self.handed) else self
 
     @property
     def teacher(self) -> Candidate:
-        """What the metric is learned from: a mean is too smooth for its gradients to say what matters.
+        """The candidate from which the metric is learned: a mean is too smooth for informative gradients.
 
-        With a resilience source kernels may be indefinite, which does not harm a mean but what teaches it.
+        With a resilience source kernels may be indefinite; a mean tolerates that, a teacher does not.
         """
         if self.readout.solves:
             return self
@@ -84,7 +84,7 @@ class Candidate:
 
 
 def start(candidate: Candidate, z: Tensor, generator: Generator) -> State:
-    """The state before anything is learned, in the dtype of ``z (N, n)``, with statistics of its rows."""
+    """Return the state before learning, in the dtype of ``z (N, n)``, with statistics of its rows."""
     state = candidate.parts.init(z.shape[1], generator=generator)
     moved = {
         key: value.to(z) if value.is_floating_point() else value.to(z.device) for key, value in state.items()
@@ -93,13 +93,13 @@ def start(candidate: Candidate, z: Tensor, generator: Generator) -> State:
 
 
 def begun(candidate: Candidate, handed: State, z: Tensor, generator: Generator) -> State:
-    """The state of a candidate with the metric of another one, whose frame it has."""
+    """Return the state of a candidate with the metric of another one that has the same frame."""
     state = start(candidate, z, generator) | add_prefix("frame", sub(handed, "frame"))
     return candidate.parts.observe_medium(state, z)
 
 
 def median_cost(kernel: Kernel, side: Side) -> float:
-    """The median of ``√(R R') cost`` over pairs of rows, one of either half of the first rows."""
+    """Return the median of ``√(R R') cost`` over row pairs, one from each half of the first rows."""
     count = min(len(side.z), _MEDIAN_ROWS)
     if count < 2:
         return 1.0
@@ -108,14 +108,14 @@ def median_cost(kernel: Kernel, side: Side) -> float:
 
 
 def sharpen(state: State, beta: float) -> State:
-    """The state with that ``β``."""
+    """Return the state with this ``β``."""
     return {**state, "log_beta": torch.full_like(state["log_beta"], math.log(beta))}
 
 
 def next_metric(
     candidate: Candidate, kernel: Kernel, side: Side, rows: Rows, fit: Fit, generator: Generator
 ) -> State:
-    """The state after one round of learning the metric from the gradients of ``fit``."""
+    """Return the state after one round of learning the metric from the gradients of ``fit``."""
     parts, state = candidate.parts, kernel.state
     if isinstance(parts.frame, GradientFrame):
         chosen = torch.randperm(len(rows.z), generator=generator)[:GRADIENT_ROWS].to(rows.z.device)
@@ -130,7 +130,7 @@ def next_metric(
 def gradients(
     readout: Readout, kernel: Kernel, side: Side, weights: Tensor, values: Tensor, chosen: Tensor
 ) -> Tensor:
-    """Gradients ``(G, C, n)`` of a fit at the rows ``chosen`` of its own, without the share of the row."""
+    """Return gradients ``(G, C, n)`` of a fit at its rows ``chosen``, without the row's own share."""
     found = []
     for block in blocks(len(chosen), len(values), values.device):
         own = chosen[block]
@@ -147,11 +147,11 @@ def gradients(
 
 Steps = tuple[tuple[float, float], ...]
 Metrics = dict[tuple[Candidate, Steps], State]
-"""The states that candidates have after the rounds of these steps."""
+"""States of candidates after the rounds of these steps."""
 
 
 def learned(candidate: Candidate, steps: Steps, rows: Rows, generator: Generator, known: Metrics) -> State:
-    """The state after a round for each of the steps, from ``known`` or added to it."""
+    """Return the state after a round for each of the steps, from ``known`` or added to it."""
     if (candidate, steps) not in known:
         first = len(candidate.handed)
         if first:
@@ -166,7 +166,7 @@ def learned(candidate: Candidate, steps: Steps, rows: Rows, generator: Generator
 def _rounds(
     candidate: Candidate, state: State, steps: Steps, done: int, rows: Rows, generator: Generator
 ) -> State:
-    """The state after a round for each of the steps, ``done`` of them being done before."""
+    """Return the state after a round for each of the steps, the first ``done`` of them being done already."""
     for number, (bandwidth, ridge) in enumerate(steps, done):
         learner = candidate.learns(number)
         state, kernel = _solvable(learner.teacher, state, bandwidth, rows.z)
@@ -177,7 +177,7 @@ def _rounds(
 
 
 def _solvable(candidate: Candidate, state: State, bandwidth: float, z: Tensor) -> tuple[State, Kernel]:
-    """The state with its bandwidth, measured on ``z``, and the kernel."""
+    """Return the state with its bandwidth, measured on ``z``, and the kernel."""
     kernel = Kernel(candidate.parts, state)
     median = median_cost(kernel, kernel.side(z[:_MEDIAN_ROWS]))
     state = sharpen(state, 1 / (bandwidth * median))
@@ -185,7 +185,7 @@ def _solvable(candidate: Candidate, state: State, bandwidth: float, z: Tensor) -
 
 
 def _solve(candidate: Candidate, kernel: Kernel, side: Side, rows: Rows, ridge: float) -> Fit:
-    """What the readout makes of all rows."""
+    """Fit the readout to all rows."""
     weighed = candidate.readout.weigh(matrix(kernel, side, side), rows.weights, None)
     return candidate.readout.fit(weighed, rows.y, rows.weights, ridge)
 
@@ -215,14 +215,14 @@ class Member:
         begin: State | None = None,
         known: Metrics | None = None,
     ) -> Member:
-        """Fit all rows with what was chosen; the metric is learned on :data:`METRIC_ROWS` of them.
+        """Fit all rows with the chosen setting; the metric is learned on :data:`METRIC_ROWS` of them.
 
         Parameters
         ----------
         begin
-            The state of a member of more rows, in which all rounds but the last :data:`OWN_ROUNDS` were done.
+            The state of a member of more rows, after all rounds but the last :data:`OWN_ROUNDS`.
         known
-            What other members of these rows have learned and handed on, which is not learned twice.
+            Metrics that other members of these rows have learned and handed on; they are not learned twice.
         """
         some = draw(rows, METRIC_ROWS, generator)
         steps, (bandwidth, ridge) = setting.steps[:-1], setting.steps[-1]
@@ -237,23 +237,23 @@ class Member:
         return cls(candidate, state, setting, rows, fit)
 
     def solved_on(self, known: Tensor) -> Member:
-        """The same metric and setting, with the values that some of the rows have."""
+        """Return the same metric and setting, with values from the rows ``known``."""
         rows = self.rows.take(known)
         fit = _solve(self.candidate, self.kernel, self.kernel.side(rows.z), rows, self.setting.ridge)
         return Member(self.candidate, self.state, self.setting, rows, fit)
 
     def tensors(self) -> State:
-        """Values, centre and state, without the rows; :meth:`restored` takes them."""
+        """Return values, centre and state, without the rows; :meth:`restored` takes them."""
         return {**add_prefix("state", self.state), "values": self.fit.values, "centre": self.fit.centre}
 
     @classmethod
     def restored(cls, tensors: State, candidate: Candidate, setting: Setting, rows: Rows) -> Member:
-        """The member of :meth:`tensors`, whose rows were ``rows``.
+        """Return the member of :meth:`tensors` for the same ``rows``.
 
         Raises
         ------
         UsageError
-            When the values are those of other rows.
+            When the values belong to other rows.
         """
         values, centre = tensors["values"], tensors["centre"]
         if len(values) != len(rows.z) or centre.shape != rows.y.shape[1:]:
@@ -272,17 +272,17 @@ class Member:
         return self.fit.centre
 
     def predict(self, z: Tensor) -> Tensor:
-        """``f(z) (B, C)``, centre included."""
+        """Return ``f(z) (B, C)``, centre included."""
         parts = [
             self.weigh(z[block]) @ self.fit.values for block in blocks(len(z), len(self.rows.z), z.device)
         ]
         return torch.cat([*parts, self.rows.y[:0]]) + self.fit.centre
 
     def rounding(self) -> float:
-        """The largest error of predictions of stored rows: exactly solved, they are ``y − λ a / W``.
+        """Return the largest error of predictions of stored rows: the exact solution is ``y − λ a / W``.
 
-        Where a kernel is wide and the ridge small, float32 is too short: the values cancel by a factor of a
-        hundred thousand, or the matrix is positive definite only with something added to its diagonal.
+        With a wide kernel and a small ridge, float32 is not precise enough. The values cancel by a factor
+        of a hundred thousand, or the matrix is positive definite only with an addend on its diagonal.
         """
         if not self.readout.solves:
             return 0.0
@@ -290,25 +290,25 @@ class Member:
         return float((self.predict(self.rows.z) - exact).abs().max())
 
     def weigh(self, z: Tensor) -> Tensor:
-        """Weights of the values of the stored rows for a few rows ``z (B, n)``, shape ``(B, N)``."""
+        """Return weights of the values of the stored rows for a few rows ``z (B, n)``, shape ``(B, N)``."""
         scores = self.kernel.scores(self.kernel.side(z), self.items)
         return self.readout.weigh(scores, self.rows.weights, None)
 
     def influence(self, z: Tensor) -> Tensor:
-        """Weights ``(B, N)`` of the stored outputs: ``f(z) = centre + Σ_i w_i (y_i − centre)``.
+        """Return the weights ``(B, N)`` of the stored outputs: ``f(z) = centre + Σ_i w_i (y_i − centre)``.
 
-        For a vote they are :meth:`weigh`, for a ridge ``(K + λW⁻¹)⁻¹ k(z)``.
+        A vote has the weights of :meth:`weigh`, a ridge ``(K + λW⁻¹)⁻¹ k(z)``.
         """
         weighed = self.weigh(z)
         return self.inverse().times(weighed.mT).mT if self.readout.solves else weighed
 
     def slopes(self, chosen: Tensor) -> Tensor:
-        """Gradients ``(G, C, n)`` at stored rows, without the share of the row itself."""
+        """Return gradients ``(G, C, n)`` at stored rows, without the share of the row itself."""
         weights, values = self.rows.weights, self.fit.values
         return gradients(self.readout, self.kernel, self.items, weights, values, chosen)
 
     def leave_one_out(self) -> Tensor:
-        """Predictions for each stored row without it, metric fixed, ``(N, C)``."""
+        """Return predictions for each stored row without it, metric fixed, ``(N, C)``."""
         y, weights = self.rows.y, self.rows.weights
         if len(y) < 2:
             return self.fit.centre.expand_as(y)
@@ -332,7 +332,7 @@ class Member:
     # --- editing ---
 
     def inverse(self) -> Inverse:
-        """The inverse of the system, made when first asked for."""
+        """Return the inverse of the system, computed on first use."""
         if self._inverse is None:
             system = matrix(self.kernel, self.items, self.items).exp_()
             system.diagonal().add_(self.setting.ridge / self.rows.weights)
@@ -340,7 +340,7 @@ class Member:
         return self._inverse
 
     def to(self, rows: Rows) -> Member:
-        """The same member in the precision of ``rows``, which are its own; its values are solved for anew."""
+        """Return the same member, solved anew in the precision of ``rows``, which are its own."""
         dtype = rows.z.dtype
         if self.rows.z.dtype == dtype:
             return self
@@ -352,7 +352,7 @@ class Member:
         return moved
 
     def forget(self, chosen: Tensor, rows: Rows) -> None:
-        """Remove the rows ``chosen`` (int64, distinct); ``rows`` are those that stay."""
+        """Remove the rows ``chosen`` (int64, distinct); ``rows`` are the remaining ones."""
         if self.readout.solves:
             left = chosen.sort(descending=True).values  # from the end, so that the others keep their places
             for part in left.split(BATCH):
@@ -373,7 +373,7 @@ class Member:
         self._edited(rows, len(new.z))
 
     def _edited(self, rows: Rows, edits: int) -> None:
-        """Take ``rows`` as what is stored, and refine when many edits have passed."""
+        """Store ``rows``, and refine after many edits."""
         self._store(rows)
         before, self._edits = self._edits, self._edits + edits
         if before // REFINE_EVERY != self._edits // REFINE_EVERY:
@@ -383,7 +383,7 @@ class Member:
         self.settle()
 
     def settle(self) -> None:
-        """Make values and centre those of the stored rows."""
+        """Update values and centre to the stored rows."""
         y, weights = self.rows.y, self.rows.weights
         if self.readout.solves:
             self.fit = readouts.centred(self.inverse().solution, y, weights)
@@ -391,10 +391,10 @@ class Member:
             self.fit = Fit(y - readouts.mean(y, weights), readouts.mean(y, weights))
 
     def refine(self) -> float:
-        """Remove what rounding has added up; returns the largest residual before, in units of the outputs.
+        """Remove accumulated rounding errors; returns the largest residual before, in units of the outputs.
 
-        One step of refinement with the kernel computed anew. Where that does not help, because the inverse
-        itself has drifted, it is made anew.
+        This does one step of refinement with the kernel computed anew. If that does not help, because the
+        inverse itself has drifted, the inverse is computed anew.
         """
         if not self.readout.solves or not len(self.rows.z):
             return 0.0
@@ -408,7 +408,7 @@ class Member:
         return float(first.abs().max())
 
     def _residual(self) -> tuple[Tensor, float]:
-        """``right − (K + λW⁻¹) a (N, C + 1)``, and how large rounding alone may make it."""
+        """Return ``right − (K + λW⁻¹) a (N, C + 1)``, and the maximum that rounding alone can cause."""
         inverse, right = self.inverse(), readouts.with_ones(self.rows.y)
         found = times(self.kernel, self.items, inverse.solution)
         own = (self.setting.ridge / self.rows.weights + inverse.added)[:, None] * inverse.solution

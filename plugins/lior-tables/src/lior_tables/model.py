@@ -27,20 +27,20 @@ from lior_tables.plan import Options, plan
 from lior_tables.row_store import Rows
 
 _ROUNDING, _PRECISE_ROWS = 1e-4, 3_000
-"""Standard deviations of the outputs that predictions of a model of at most so many rows may be off by; with
-8,000 rows, float64 would double the time and the memory of a fit."""
+"""Maximum rounding error of predictions, in standard deviations of the outputs, and the maximum number of
+rows to enforce it. With 8,000 rows, float64 would double the time and the memory of a fit."""
 
 EXACT_ROWS = 12_000
-"""Above it edits and leave-one-out stay in float32: a float64 inverse then takes 1.2 GB a member."""
+"""Maximum rows for edits and leave-one-out in float64: then an inverse takes 1.2 GB a member."""
 
 
 class Units(NamedTuple):
-    """What outputs and sample weights were divided by."""
+    """The units of outputs and sample weights, by which they are divided."""
 
     output: Tensor
-    """``(C,)``."""
+    """Unit of each output, ``(C,)``."""
     weight: Tensor
-    """A scalar tensor."""
+    """Unit of the sample weights, a scalar tensor."""
 
 
 @attrs.define(kw_only=True, eq=False)
@@ -57,7 +57,7 @@ class TableModel:
     units: Units
     classes: bool
     calibration: Calibration | None
-    """Of the probabilities; ``None`` for numbers."""
+    """Calibration of the probabilities; ``None`` for numbers."""
     _exact: list[Member | Large] | None = attrs.field(default=None, init=False)
 
     @classmethod
@@ -80,17 +80,18 @@ class TableModel:
         Parameters
         ----------
         blocks
-            Rows that belong together, which choices are made on as on those to come.
+            Rows that belong together; choices are made for new blocks.
         resume
-            Folder that keeps the parts of a large table as they are fitted. A fit of the same rows with the
-            same options and generator that was interrupted goes on from there.
+            Folder for the fitted parts of a large table. An interrupted fit of the same rows with the same
+            options and generator continues from there.
         workers
-            They fit the parts of a large table, the same as without them up to rounding.
+            Workers that fit the parts of a large table; results are the same as without them, up to
+            rounding.
 
         Raises
         ------
         UsageError
-            When the shapes do not belong together, or a number is not finite.
+            When the shapes do not fit together, or a number is not finite.
         """
         options = options or Options()
         generator = generator or torch.Generator().manual_seed(0)
@@ -131,48 +132,48 @@ class TableModel:
 
     @property
     def rows(self) -> int:
-        """How many rows are stored."""
+        """Number of stored rows."""
         return len(self.members[0].rows.z)
 
     @property
     def coordinates(self) -> Tensor:
-        """Of the stored rows, ``(N, n)``."""
+        """Coordinates of the stored rows, ``(N, n)``."""
         return self.members[0].rows.z
 
     @property
     def centre(self) -> Tensor:
-        """The part of every prediction that comes from no row in particular, ``(C,)``."""
+        """The part of every prediction that depends on no particular row, ``(C,)``."""
         return self._mean([member.centre for member in self.members])
 
     def predict(self, z: Tensor) -> Tensor:
-        """Predictions ``(B, C)`` for ``z (B, n)``."""
+        """Return predictions ``(B, C)`` for ``z (B, n)``."""
         z = self._coordinates(z)
         return self._mean([member.predict(z) for member in self.members])
 
     def probabilities(self, z: Tensor) -> Tensor:
-        """Probabilities of the classes, ``(B, C)``."""
+        """Return probabilities of the classes, ``(B, C)``."""
         return self.to_probabilities(self.predict(z))
 
     def to_probabilities(self, predictions: Tensor) -> Tensor:
-        """Probabilities from predictions ``(B, C)``, for instance those of :meth:`leave_one_out`."""
+        """Return probabilities from predictions ``(B, C)``, for instance those of :meth:`leave_one_out`."""
         if self.calibration is None:
             raise UsageError("probabilities: the model was fitted to numbers; use classes")
         return self.calibration.probabilities(predictions)
 
     def leave_one_out(self) -> Tensor:
-        """What the model would predict for each stored row without it, metric fixed, ``(N, C)``."""
+        """Return the model's prediction for each stored row without it, metric fixed, ``(N, C)``."""
         return self._mean([member.leave_one_out() for member in self._editable()])
 
     def predict_without(self, parts: Sequence[tuple[Tensor, Tensor]], z: Tensor) -> Tensor:
-        """What the model would predict at ``z`` if it knew some of its rows only, metric fixed, ``(N, C)``.
+        """Return the model's predictions at ``z`` from some of its rows only, metric fixed, ``(N, C)``.
 
         Parameters
         ----------
         parts
-            Places of the rows that are known, and of those of ``z`` that are then predicted, int64. Rows that
-            no part predicts are NaN.
+            Places of the known rows, and of the rows of ``z`` to predict from them, int64. Rows that no
+            part predicts are NaN.
         z
-            Coordinates ``(N, n)``, one for each stored row: its own, or what else it might have been.
+            Coordinates ``(N, n)``, one for each stored row: its own, or changed ones.
         """
         z, rows = self._coordinates(z), self.members[0].rows
         found = torch.full_like(rows.y, torch.nan)
@@ -205,13 +206,13 @@ class TableModel:
     def forget(self, rows: Tensor) -> None:
         """Remove stored rows by their index, int64 ``(B,)``; the others keep their order.
 
-        Values and centre become those of a fit without the rows, exactly; the metric, the settings, the
-        knots and centres of functions and the statistics of a resilience source still remember them.
+        Values and centre become exactly those of a fit without the rows. The metric, the settings, the
+        knots and centres of functions and the statistics of a resilience source still depend on them.
 
         Raises
         ------
         UsageError
-            When an index is out of range or given twice, or no row would stay.
+            When an index is out of range or given twice, or no row would remain.
         """
         rows = torch.as_tensor(rows, dtype=torch.int64).reshape(-1).to(self.members[0].rows.z.device)
         if len(rows) and not bool(((rows >= 0) & (rows < self.rows)).all()):
@@ -229,7 +230,7 @@ class TableModel:
         self.members = members
 
     def _editable(self) -> list[Member | Large]:
-        """The members in the precision of edits: float64, unless that is too large."""
+        """Return the members in the precision of edits: float64, unless that is too large."""
         stored = self.members[0].rows
         exact = stored.z.dtype == torch.float64
         if exact or len(stored.z) > min(self.options.exact_rows, EXACT_ROWS):
@@ -242,7 +243,7 @@ class TableModel:
     # --- saving ---
 
     def snapshot(self) -> tuple[State, dict[str, Any]]:
-        """All tensors, and all the rest as JSON; :meth:`restore` takes them."""
+        """Return all tensors, and the rest as JSON; :meth:`restore` takes them."""
         rows = self.members[0].rows
         tensors: State = {**add_prefix("rows", rows._asdict()), **add_prefix("units", self.units._asdict())}
         described = []
@@ -262,12 +263,12 @@ class TableModel:
 
     @classmethod
     def restore(cls, tensors: State, meta: dict[str, Any]) -> TableModel:
-        """The model of a snapshot, which predicts the same to the last bit.
+        """Return the model of a snapshot, which predicts the same to the last bit.
 
         Raises
         ------
         UsageError
-            When the snapshot is of another format, or its parts do not fit.
+            When the snapshot has another format, or its parts do not fit.
         """
         if meta.get("format") != snapshots.FORMAT:
             known, given = snapshots.FORMAT, meta.get("format")
@@ -287,14 +288,14 @@ class TableModel:
             calibration=meta["calibration"] and Calibration(**meta["calibration"]),
         )
 
-    # --- what was learned ---
+    # --- the learned function ---
 
     def influence(self, z: Tensor) -> Iterator[tuple[slice, Tensor]]:
-        """Weights of the stored outputs, blocks ``(B', N)`` with their rows of ``z``.
+        """Yield weights of the stored outputs, blocks ``(B', N)`` with their rows of ``z``.
 
         A prediction is ``centre + Σ_i w_i (y_i − centre)`` with :attr:`centre`, the weighted mean of the
-        outputs. Of the exact ways to divide a prediction among rows this is the readable one: products of
-        kernels and values nearly cancel, these weights hardly do.
+        outputs. There are several exact ways to divide a prediction among rows. This is the readable one:
+        products of kernels and values nearly cancel, these weights hardly do.
         """
         z = self._coordinates(z)
         members = self._editable()
@@ -304,15 +305,17 @@ class TableModel:
             yield block, torch.stack(parts).sum(0)
 
     def slopes(self, count: int) -> Tensor:
-        """Gradients at some of the stored rows, ``(G, C, n)`` float64, without the share of the row itself.
+        """Return gradients at some of the stored rows, ``(G, C, n)`` float64, without the share of the row
+        itself.
 
-        Outputs are in units of their deviations, inputs as coordinates. What metrics are learned from, but of
-        the mean of all members: what predictions do, whatever the frames are.
+        Outputs are in units of their deviations, inputs in coordinates. Metrics are learned from the
+        gradients of single members. These belong to the mean of all members, so they describe the
+        predictions, whatever the frames are.
 
         Parameters
         ----------
         count
-            Most rows that are taken.
+            Maximum number of rows.
         """
         chosen = torch.randperm(self.rows, generator=torch.Generator().manual_seed(0))[:count]
         members = zip(self.member_weights, self.members, strict=True)
@@ -320,7 +323,8 @@ class TableModel:
         return torch.stack(parts).sum(0)
 
     def directions(self) -> tuple[Tensor, Tensor]:
-        """Eigenvalues ``(n,)`` of the mean metric, largest first; eigenvectors ``(n, n)`` in columns.
+        """Return eigenvalues ``(n,)`` of the mean metric, largest first, and eigenvectors ``(n, n)`` in
+        columns.
 
         Each metric counts with trace 1; float64.
         """
@@ -330,7 +334,7 @@ class TableModel:
         return values.flip(0), vectors.flip(1)
 
     def _mean(self, parts: list[Tensor]) -> Tensor:
-        """The weighted mean of what the members say, in units of the outputs."""
+        """Return the weighted mean of the members' values, in units of the outputs."""
         total = sum(share * part for share, part in zip(self.member_weights, parts, strict=True))
         assert isinstance(total, Tensor)
         return total * self.units.output.to(total)
@@ -344,7 +348,7 @@ class TableModel:
 
 
 def _in_precision(members: list[Member | Large]) -> list[Member | Large]:
-    """Members of float32, of float64 where float32 rounds what they predict."""
+    """Return members in float32, or in float64 where float32 rounds their predictions too much."""
     plain = [member for member in members if isinstance(member, Member)]
     rows = members[0].rows
     single = rows.z.dtype == torch.float32 and len(rows.z) <= _PRECISE_ROWS
@@ -355,7 +359,7 @@ def _in_precision(members: list[Member | Large]) -> list[Member | Large]:
 
 
 def pad(z: Tensor) -> Tensor:
-    """``z (N, n)`` with columns of zeros up to the two that a metric needs."""
+    """Pad ``z (N, n)`` with columns of zeros to the two that a metric needs."""
     missing = max(0, 2 - z.shape[1]) if z.ndim == 2 else 0
     return torch.cat([z, z.new_zeros(len(z), missing)], dim=1) if missing else z
 
@@ -365,12 +369,12 @@ def _ones(weights: Tensor | None, y: Tensor) -> Tensor:
 
 
 def _rows(z: Tensor, y: Tensor, weights: Tensor | None, units: Units) -> Rows:
-    """Rows in the units of a model; outputs and weights in float64."""
+    """Return rows in the units of a model; outputs and weights in float64."""
     return Rows(pad(z), y.double() / units.output.to(y.device), _ones(weights, y) / units.weight)
 
 
 def _unit(y: Tensor, classes: bool) -> Tensor:
-    """Unit of each output, ``(C,)`` float64: its standard deviation, or 1 for classes and constants."""
+    """Return each output's unit, ``(C,)`` float64: its standard deviation, or 1 for classes and constants."""
     if classes or len(y) < 2:
         return torch.ones_like(y[0], dtype=torch.float64)
     spread = y.double().std(0, correction=0)

@@ -1,11 +1,11 @@
 """From pictures to coordinates: responses of small filters, rectified, pooled on a grid, and reduced.
 
-Every patch of ``5 × 5`` sites is centred and divided by its contrast. ``patches`` are filters drawn from the
-training pictures and whitened (A. Coates and A. Y. Ng, *The importance of encoding versus training with
-sparse coding and vector quantization*, 2011); ``derivatives`` are the least-squares ones of lior-field.
-Responses of either sign are averaged over a grid, which says where they are. ``pixels`` is the control: the
-picture as it is. The principal directions of the training pictures are the coordinates in which a metric is
-learned.
+Every patch of ``5 × 5`` sites is centred and divided by its contrast. ``patches`` are filters drawn from
+the training pictures and whitened (A. Coates and A. Y. Ng, *The importance of encoding versus training with
+sparse coding and vector quantization*, 2011); ``derivatives`` are the least-squares filters of lior-field.
+Responses of either sign are averaged over a grid, which preserves where they are. ``pixels`` is the
+control: the unchanged picture. The principal directions of the training pictures are the coordinates in
+which a metric is learned.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from lior_tables.rows import Floats
 
 KINDS = ("patches", "derivatives", "pixels")
 _SIDE, _FILTERS, _GRID, _COORDINATES = 5, 100, 3, 128
-"""Sites of a patch along an axis, filters drawn, fields of the grid along an axis, coordinates at most."""
+"""Sites of a patch along an axis, filters drawn, grid fields along an axis, and maximum coordinates."""
 _THRESHOLD = 0.5
-"""Response below which a drawn filter says nothing."""
+"""Response threshold of a drawn filter."""
 _CONTRAST, _WHITE = 0.01, 0.1
-"""Added to the variance of a patch, and of a direction of patches, in units of the mean variance."""
+"""Constants added to the variance of a patch, and of patch directions, relative to the mean variance."""
 _SAMPLE, _BATCH = 20_000, 64
-"""Patches that statistics are taken of, and pictures that are worked on at once."""
+"""Number of patches for statistics, and of pictures processed at once."""
 
 
 @attrs.frozen(eq=False, kw_only=True)
 class Patches:
-    """The map from rows of pixels to coordinates; in place of :class:`lior_tables.columns.Columns`."""
+    """A map from rows of pixels to coordinates, in place of :class:`lior_tables.columns.Columns`."""
 
     shape: tuple[int, int, int]
     """Height, width, components."""
@@ -49,9 +49,9 @@ class Patches:
     shift: Tensor
     """Subtracted from responses, ``(F,)``."""
     mean: Tensor
-    """Of the pooled responses of the training pictures, ``(D,)``."""
+    """Mean of the pooled responses of the training pictures, ``(D,)``."""
     directions: Tensor
-    """Principal directions over the deviations, ``(D, n)``; the first coordinate has variance 1."""
+    """Principal directions divided by the deviations, ``(D, n)``; the first coordinate has variance 1."""
 
     @classmethod
     def fit(
@@ -62,7 +62,7 @@ class Patches:
         Raises
         ------
         UsageError
-            For an unknown kind, or a shape that is not ``(H, W, C)`` of the rows.
+            For an unknown kind, or a shape ``(H, W, C)`` that does not fit the rows.
         MissingPackage
             For derivatives without lior-field.
         """
@@ -92,7 +92,7 @@ class Patches:
         return found, ((pooled - mean) @ directions).numpy()
 
     def encode(self, rows: Floats) -> Floats:
-        """Coordinates ``(N, n)`` of pictures ``(N, H·W·C)``; ``ValueError`` for a number that is missing."""
+        """Return coordinates ``(N, n)`` of pictures ``(N, H·W·C)``; ``ValueError`` for a missing number."""
         _check(rows, self.shape)
         pooled = self._pooled(_fields(rows, self.shape)).double()
         found: Floats = ((pooled - self.mean) @ self.directions).numpy()
@@ -100,17 +100,17 @@ class Patches:
 
     @property
     def origins(self) -> NDArray[np.int64]:
-        """No coordinate belongs to one pixel: -1 for each."""
+        """-1 for each coordinate: none belongs to one pixel."""
         return np.full(self.directions.shape[1], -1, dtype=np.int64)
 
     def snapshot(self) -> State:
-        """All of it as tensors."""
+        """Return everything as tensors."""
         numbers = {"shape": torch.tensor(self.shape), "threshold": torch.tensor(self.threshold)}
         return numbers | {name: getattr(self, name).contiguous() for name in _TENSORS}
 
     @classmethod
     def restore(cls, state: State) -> Patches:
-        """The map of a snapshot."""
+        """Return the map of a snapshot."""
         height, width, components = state["shape"].tolist()
         return cls(
             shape=(height, width, components),
@@ -119,7 +119,7 @@ class Patches:
         )
 
     def _pooled(self, fields: Tensor) -> Tensor:
-        """Responses ``(N, D)`` of fields ``(N, C, H, W)``, by place."""
+        """Return pooled responses ``(N, D)`` of fields ``(N, C, H, W)``, by place."""
         if self.threshold < 0:
             return fields.flatten(1)
         return torch.cat([self._responses(batch) for batch in fields.split(_BATCH)])
@@ -150,7 +150,7 @@ def _fields(rows: Floats, shape: tuple[int, int, int]) -> Tensor:
 
 
 def _windows(fields: Tensor) -> Tensor:
-    """All patches, ``(N, H, W, C·25)``; zeros lie around a picture."""
+    """Return all patches, ``(N, H, W, C·25)``; a picture is padded with zeros."""
     around = functional.pad(fields, [_SIDE // 2] * 4)
     return around.unfold(2, _SIDE, 1).unfold(3, _SIDE, 1).movedim(1, 3).flatten(3)
 
@@ -184,7 +184,7 @@ def _filters(kind: str, fields: Tensor, unit: Tensor, generator: Generator) -> t
 
 
 def _principal(centred: Tensor) -> Tensor:
-    """The directions of most variance of ``(N, D)``, ``(D, n)``, in units of the first deviation."""
+    """Return the principal directions of ``(N, D)``, ``(D, n)``, in units of the first deviation."""
     wide = centred.shape[0] < centred.shape[1]
     values, vectors = torch.linalg.eigh(centred @ centred.T if wide else centred.T @ centred)
     kept = values > 1e-9 * values[-1].clamp_min(1e-12)

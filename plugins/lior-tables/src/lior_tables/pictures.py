@@ -21,20 +21,20 @@ if TYPE_CHECKING:
     from lior_tables.reading import Task
 
 _INPUTS = 20
-"""Most inputs that are shown."""
+"""Maximum number of inputs that are shown."""
 _POINTS, _SPANS = 2_000, 80
-"""Most points of a cloud, and intervals side by side."""
+"""Maximum numbers of points in a cloud, and of intervals side by side."""
 _CURVES, _ROWS, _STEPS, _LEVELS, _CLASSES = 6, 200, 25, 10, 4
-"""Inputs whose effect is shown, rows that it is averaged over, places, levels and classes of each."""
+"""Numbers of inputs whose effect is shown, rows to average over, places, levels and classes of each."""
 _BINS, _FEW = 10, 12
-"""Bins of probabilities, and fewest rows of one."""
+"""Number of bins of probabilities, and minimum number of rows of a bin."""
 _PROBABILITIES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
-"""Of intervals that are checked."""
+"""Probabilities of the intervals that are checked."""
 
 
 @attrs.frozen
 class FigureSource:
-    """A model, what it predicts, and how it is called."""
+    """A model, its predictions, and its label."""
 
     estimator: Estimator
     task: Task
@@ -46,7 +46,7 @@ class FigureSource:
         return self.task.targets[0]
 
     def drawn(self, count: int) -> NDArray[np.int64]:
-        """Some of the rows, in their order; always the same."""
+        """Return some of the rows, in their order; always the same."""
         rows = np.random.RandomState(0).permutation(len(self.estimator.ledger_))
         return np.sort(rows[:count])
 
@@ -55,7 +55,7 @@ Built = tuple[str, Sequence[Panel]]
 
 
 def picture(name: str, source: FigureSource) -> Picture:
-    """One picture; raises :class:`~lior.plots.panels.LeftOut` where the model has nothing to show."""
+    """Return one picture; raises :class:`~lior.plots.panels.LeftOut` if the model has nothing to show."""
     what, panels = _BUILDERS[name](source)
     columns = 3 if len(panels) > 3 else 2
     return Picture(name=name, title=f"{source.label}: {what}", panels=panels, columns=columns)
@@ -65,9 +65,9 @@ def picture(name: str, source: FigureSource) -> Picture:
 
 
 def _importances(source: FigureSource) -> Built:
-    """Each input's part in the slope of the predictions, with its interval."""
+    """Draw each input's share in the slope of the predictions, with its interval."""
     if source.task.pictures:
-        raise LeftOut("pictures have no inputs one by one; `lior table why --html` shows what counts")
+        raise LeftOut("pictures have no inputs one by one; `lior table why --html` shows the important ones")
     slopes = source.estimator.slopes()
     parts = slopes.importances()
     low, high = slopes.spread()
@@ -85,13 +85,13 @@ def _importances(source: FigureSource) -> Built:
     return f"which inputs {source.target} depends on{few}", [panel]
 
 
-# --- how good ---
+# --- quality ---
 
 
 def _residuals(source: FigureSource) -> Built:
-    """Predictions of left-out rows beside their targets."""
+    """Draw predictions of left-out rows against their targets."""
     if source.task.classes:
-        raise LeftOut("classes have no residuals; calibration shows what is wrong")
+        raise LeftOut("classes have no residuals; calibration shows the errors")
     at = source.drawn(_POINTS)
     at = at[np.isfinite(source.estimator.left_out()[at, 0])]  # with time, the earliest are not predicted
     predicted, truth = source.estimator.left_out()[at, 0], source.estimator.ledger_.y[at, 0]
@@ -128,7 +128,7 @@ def _residuals(source: FigureSource) -> Built:
 
 
 def _intervals(source: FigureSource) -> Built:
-    """Whether intervals hold as often as they say, also where they are narrow or wide."""
+    """Draw whether intervals hold as often as they claim, also narrow and wide ones."""
     if source.task.classes:
         raise LeftOut("classes have probabilities, which calibration shows, and no intervals")
     spread: Spread = source.estimator.spread()
@@ -153,7 +153,7 @@ def _intervals(source: FigureSource) -> Built:
 
 
 def _spans(source: FigureSource, spread: Spread) -> Panel:
-    """90 % intervals of some rows, by their predictions; each row is left out of its own."""
+    """Draw 90 % intervals of some rows, by their predictions; each row is left out of its own."""
     first = source.estimator.ledger_.representatives()[spread.places.numpy()]
     some = np.random.RandomState(0).permutation(len(first))[:_SPANS]
     middle, truth = source.estimator.left_out()[first[some], 0], source.estimator.ledger_.y[first[some], 0]
@@ -177,7 +177,7 @@ def _spans(source: FigureSource, spread: Spread) -> Panel:
 
 
 def _calibration(source: FigureSource) -> Built:
-    """Whether probabilities are as often right as they say."""
+    """Draw whether probabilities are right as often as they claim."""
     if not source.task.classes:
         raise LeftOut("numbers have intervals in place of probabilities")
     probabilities, truth = source.estimator.left_out(), source.estimator.ledger_.y.argmax(1)
@@ -222,7 +222,7 @@ def _calibration(source: FigureSource) -> Built:
 
 
 def _dependence(source: FigureSource) -> Built:
-    """What becomes of the mean prediction when one input is set for all rows."""
+    """Draw the mean prediction when one input is set for all rows."""
     parts = source.estimator.slopes().by_name()
     panels = [_effect(source, name, part) for name, part in list(parts.items())[:_CURVES] if part > 0]
     if not panels:
@@ -247,7 +247,7 @@ def _effect(source: FigureSource, name: str, part: float) -> Panel:
         places = np.unique(np.nanquantile(column, np.linspace(0.02, 0.98, _STEPS))).tolist()
     settings = (pd.Series([place] * len(some), some.index, column.dtype) for place in places)
     found = np.stack([estimator.answers(some.assign(**{name: value}))[:, of] for value in settings])
-    mean, spread = found.mean(1), (found - found.mean(0)).std(1)  # how much the effect differs between rows
+    mean, spread = found.mean(1), (found - found.mean(0)).std(1)  # how the effect differs between rows
     title = f"{_short(name)} ({100 * part:.0f} %)"
     if is_words(column):
         low, high = (mean - spread)[:, 0].tolist(), (mean + spread)[:, 0].tolist()
@@ -287,7 +287,7 @@ _BUILDERS: dict[str, Callable[[FigureSource], Built]] = {
 
 
 def comparison(outcomes: Sequence[ComparisonOutcome], *, title: str, classes: bool) -> Picture:
-    """The systems of a comparison: their errors in each fold, and how they stand to the first."""
+    """Draw the systems of a comparison: their errors in each fold, and their ratio to the first."""
     order = sorted(outcomes, key=lambda each: float(np.mean(each.errors)))
     others = [each for each in order if each is not outcomes[0]]
     errors = (100.0 if classes else 1.0) * np.array([each.errors for each in order])

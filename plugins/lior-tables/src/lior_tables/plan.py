@@ -1,4 +1,4 @@
-"""Options of a model, and the candidates that they stand for."""
+"""Options of a model, and the candidates that they select."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from lior_tables.members import Candidate
 from lior_tables.power import Power
 
 _WIDTHS, _NARROW = (0.3, 0.55, 1.0, 1.7, 3.0, 5.5, 10.0), (0.25, 0.5, 0.85, 1.5, 3.0)
-"""Bandwidths in median distances; a Gaussian is flat within its own, so that it takes smaller ones."""
+"""Bandwidths in median distances; a Gaussian is flat within its bandwidth, so that it takes smaller ones."""
 _ROOT, _GAUSS = tuple(width**0.7 for width in _WIDTHS), tuple(width**2 for width in _NARROW)
 _RIDGES = (1e-5, 1e-4, 1e-3, 6e-3, 3e-2, 0.1, 0.3, 1.0, 3.0)
 _MANY_INPUTS = 100
-"""Above it the L1 product, which takes a pass over the kernel matrix for each input, is left out."""
+"""Maximum number of inputs for the L1 product, which takes a pass over the kernel matrix for each input."""
 
 
 @attrs.frozen(kw_only=True)
@@ -31,18 +31,18 @@ class Options:
     """
 
     frame: Any = "agop"
-    """Metric. With the default the plan has full and diagonal metrics."""
+    """Metric. The default plans full and diagonal metrics."""
     rsource: Any = None
     """Resilience source; ``None`` for ``R = 1``."""
     product: Any = "power"
-    """Cost. With the default the plan has several exponents and the L1 form."""
+    """Cost. The default plans several exponents and the L1 form."""
     readout: Any = "ridge"
     """``ridge`` solves, ``vote`` averages the nearest rows."""
-    members: int = option(6, help="candidates that are tried", low=1)
-    rounds: int = option(5, help="rounds of learning the metric, at most, as long as each helps", low=0)
+    members: int = option(6, help="number of candidates to try", low=1)
+    rounds: int = option(5, help="maximum rounds of learning the metric, as long as each helps", low=0)
     exact_rows: int = option(8000, help="rows of a kernel matrix; functions are fitted to more", low=2)
     time_limit: float | None = attrs.field(default=None)
-    """Seconds for choosing and fitting; as many candidates are tried as fit. ``None`` for all."""
+    """Seconds for choosing and fitting, which limit the number of candidates tried; ``None`` for no limit."""
     precision: str = option(
         "mixed", help="mixed solves in float32 and edits in float64", choices=("mixed", "float64")
     )
@@ -54,7 +54,7 @@ class Options:
 
 
 def plugin(kind: str, given: Any) -> Any:
-    """The instance that an option names."""
+    """Return the instance that an option names."""
     if not isinstance(given, str):
         return given
     registry = readouts.registry if kind == "readout" else lior_registry
@@ -62,7 +62,7 @@ def plugin(kind: str, given: Any) -> Any:
 
 
 def plan(options: Options, inputs: int) -> list[Candidate]:
-    """The candidates for tables of ``inputs`` columns, those that help most first."""
+    """Return the candidates for tables of ``inputs`` columns, the most helpful first."""
     readout = plugin("readout", options.readout)
     rsource = None if options.rsource is None else plugin("rsource", options.rsource)
     full, diagonal, sharp = Agop(), Agop(diagonal=True), Agop(diagonal=True, power=2.0)

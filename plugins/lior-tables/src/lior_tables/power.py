@@ -1,9 +1,9 @@
 """Cost as a power of a distance: ``(|q − k|² + ε)^{p/2}``, or the sum of absolute differences to the ``p``.
 
-With ``k = exp(−β cost)`` the power 1 is the Laplace kernel, 2 the Gaussian; every power up to 2 of the
-Euclidean distance gives a positive definite kernel, and so does every power up to 1 of the L1 distance
-(I. J. Schoenberg, *Trans. Amer. Math. Soc.* 44 (1938) 522). The L1 form with ``p = 1`` is the product of one
-Laplace kernel per axis.
+With ``k = exp(−β cost)`` the power 1 gives the Laplace kernel and the power 2 the Gaussian. Every power up
+to 2 of the Euclidean distance gives a positive definite kernel, and so does every power up to 1 of the L1
+distance (I. J. Schoenberg, *Trans. Amer. Math. Soc.* 44 (1938) 522). The L1 form with ``p = 1`` is the
+product of one Laplace kernel per axis.
 """
 
 from __future__ import annotations
@@ -49,23 +49,24 @@ class Power(IdentityLift):
         return self.norm == 1
 
     def cost(self, qq: Tensor, qk: Tensor, kk: Tensor, params: State) -> Tensor:
-        """The power of the Euclidean distance, of the broadcast shape of the Gram products."""
+        """Return the power of the Euclidean distance, in the broadcast shape of the Gram products."""
         return _raise_to(_squares(qq, qk, kk).add_(self.eps), self.exponent / 2)
 
     def partials(self, qq: Tensor, qk: Tensor, kk: Tensor, params: State) -> CostPartials:
-        """Partial derivatives of :meth:`cost`, 0 where the squared distance is not positive or overflows."""
+        """Return partial derivatives of :meth:`cost`, 0 if the squared distance overflows or is not
+        positive."""
         square, half = _squares(qq, qk, kk), self.exponent / 2
         inside = (square > 0) & (square < torch.finfo(square.dtype).max)
         slope = _raise_to(square.add_(self.eps), half - 1).mul_(half).mul_(inside)
         return CostPartials(qq=slope, qk=-2 * slope, kk=slope, params={})
 
     def pair_cost(self, q: Tensor, k: Tensor, params: State) -> Tensor:
-        """``(Σ_j |q_j − k_j|)^p`` of features ``q (B, p)`` and ``k (K, p)``, shape ``(B, K)``."""
+        """Return ``(Σ_j |q_j − k_j|)^p`` of features ``q (B, p)`` and ``k (K, p)``, shape ``(B, K)``."""
         length = torch.cdist(q, k, p=1.0)
         return length if self.exponent == 1 else length**self.exponent
 
     def pair_gradient(self, q: Tensor, k: Tensor, weights: Tensor, values: Tensor, params: State) -> Tensor:
-        """``Σ_i weights_bi values_ic ∂cost_bi/∂q_b``, shape ``(B, C, p)``; where ``q_bj = k_ij`` it is 0."""
+        """Return ``Σ_i weights_bi values_ic ∂cost_bi/∂q_b (B, C, p)``; it is 0 where ``q_bj = k_ij``."""
         if self.exponent != 1:
             length = torch.cdist(q, k, p=1.0)
             slope = _raise_to(length.clamp(min=self.eps), self.exponent - 1).mul_(self.exponent)
@@ -77,7 +78,7 @@ class Power(IdentityLift):
 
 
 def _squares(qq: Tensor, qk: Tensor, kk: Tensor) -> Tensor:
-    """``max(qq + kk − 2qk, 0)``, saturated at the largest number; a new tensor of the broadcast shape."""
+    """Return ``max(qq + kk − 2qk, 0)``, at most the largest number, a new tensor in the broadcast shape."""
     # The function of torch for shapes imports sympy, which takes half a second.
     shape = np.broadcast_shapes(qq.shape, qk.shape, kk.shape)
     square = torch.add(kk, qk.expand(shape), alpha=-2).add_(qq)
@@ -85,7 +86,7 @@ def _squares(qq: Tensor, qk: Tensor, kk: Tensor) -> Tensor:
 
 
 def _raise_to(x: Tensor, power: float) -> Tensor:
-    """``x^power`` in place; roots are several times faster than powers."""
+    """Return ``x^power`` in place; roots are several times faster than powers."""
     if power == 1:
         return x
     if power == 0.5:

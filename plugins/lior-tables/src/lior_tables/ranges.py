@@ -14,7 +14,7 @@ from lior.plots.scales import number
 
 @attrs.frozen(kw_only=True)
 class RangeChart(Panel):
-    """A dot for each of a few names, with the range about it."""
+    """A dot for each of a few names, with its range."""
 
     kind: ClassVar[str] = "ranges"
 
@@ -23,14 +23,14 @@ class RangeChart(Panel):
     values: Sequence[float]
     low: Sequence[float]
     high: Sequence[float]
-    """Ends of the range of each value."""
+    """Upper ends of the ranges; ``low`` has the lower ones."""
     notes: Sequence[str]
     """The text right of each range."""
     level: float | None = None
     """A value to compare with: a vertical line."""
 
     def inches(self) -> tuple[float, float]:
-        """A height for each name."""
+        """Return a height for each name."""
         return super().inches()[0], max(2.0, 1.3 + 0.27 * len(self.names))
 
     def draw(self, axis: Any) -> Finish:
@@ -53,7 +53,7 @@ class RangeChart(Panel):
         return None
 
     def table(self) -> Table:
-        """A row for each name."""
+        """Return a row for each name."""
         ranges = [f"{number(a)} to {number(b)}" for a, b in zip(self.low, self.high, strict=True)]
         rows = [*zip(self.names, map(number, self.values), ranges, self.notes, strict=True)]
         return Table(["", self.x_label, "range", ""], rows)

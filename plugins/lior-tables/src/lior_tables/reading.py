@@ -21,25 +21,25 @@ from lior_tables.rows import Column, all_match, with_dates
 PARQUET = (".parquet", ".pq")
 _SEPARATORS = ",;\t|"
 _SAMPLE = 1 << 16
-"""Characters that the separator is guessed from."""
+"""Number of characters from which the separator is guessed."""
 _DECIMAL_COMMA = r"[+-]?\d+(,\d+)?"
 _NONE = "None"
 _FEW = 20
-"""Most distinct whole numbers of a target that are taken for classes where nothing says which it is."""
+"""Maximum number of distinct whole numbers in a target that are taken for classes by default."""
 
 
 NO_PARQUET = "Parquet needs the package pyarrow; install it: pip install 'lior-tables[parquet]'"
 
 
 def opened(path: Path, task: Task | None = None, *, pictures: str = "", size: int = 32) -> pd.DataFrame:
-    """The rows of a table, or the pictures of a folder, of a file, or of a table that names them.
+    """Read a table, a picture, the pictures of a folder, or a table that names pictures.
 
     Parameters
     ----------
     task
-        Of a model: pictures are read as those that it was fitted to.
+        Task of a model: pictures are read like those that it was fitted to.
     pictures, size
-        Without a task: the column that names files, and the most pixels along an axis.
+        Without a task: the column that names files, and the maximum number of pixels along an axis.
 
     Raises
     ------
@@ -58,21 +58,21 @@ def opened(path: Path, task: Task | None = None, *, pictures: str = "", size: in
 
 
 def read(path: Path, none: Sequence[str] | None = None) -> pd.DataFrame:
-    """The rows of a file; ``-`` is CSV from standard input.
+    """Return the rows of a file; ``-`` is CSV from standard input.
 
-    The separator (comma, semicolon, tab or bar) is found; with semicolons numbers may have decimal commas.
-    Dates as in ``2026-11-21`` become dates. In CSV the word ``None`` is a gap, but for the columns in
-    ``attrs["none"]``, where it is a value.
+    The separator (comma, semicolon, tab or bar) is detected; with semicolons numbers may have decimal
+    commas. Dates such as ``2026-11-21`` become dates. In CSV the word ``None`` is a gap, except in the
+    columns in ``attrs["none"]``, where it is a value.
 
     Parameters
     ----------
     none
-        These columns; if not given, those of words of which it is the commonest.
+        Columns in which ``None`` is a value; by default, the columns of words in which it is the commonest.
 
     Raises
     ------
     DataError
-        When it is not there, empty or no table, or two columns have one name.
+        When the file is missing, empty or no table, or two columns have the same name.
     MissingPackage
         For Parquet without pyarrow.
     """
@@ -102,7 +102,7 @@ def read(path: Path, none: Sequence[str] | None = None) -> pd.DataFrame:
 def _csv(
     source: Any, compression: str | None, none: Sequence[str] | None
 ) -> tuple[pd.DataFrame, pd.Index[str]]:
-    """The rows, and the names of the columns as they stand there; pandas numbers those that are repeated."""
+    """Return the rows, and the original names of the columns; pandas numbers repeated names."""
     for encoding in ("utf-8-sig", "latin-1"):
         try:
             with pd.io.common.get_handle(source, "r", encoding=encoding, compression=compression) as opened:
@@ -125,12 +125,12 @@ def _csv(
 
 
 def _has_gaps(column: Column) -> bool:
-    """Whether a column has words and gaps."""
+    """Return whether a column has words and gaps."""
     return column.hasnans and all_match(column, "(?s).*")
 
 
 def _keep_none(frame: pd.DataFrame, said: pd.DataFrame, none: Sequence[str] | None) -> None:
-    """Put the word where it is a value; ``said`` is where it stands."""
+    """Restore the word ``None`` where it is a value; ``said`` marks its cells."""
     kept = none
     if kept is None:
         words = [name for name, column in frame.items() if _has_gaps(column)]
@@ -145,16 +145,16 @@ def _separator(head: str) -> str:
     line = head.split("\n", 1)[0]
     try:
         return csv.Sniffer().sniff(line, delimiters=_SEPARATORS).delimiter
-    except csv.Error:  # the comma is the first, also where there is none of them
+    except csv.Error:  # the comma is the default, also without any separator
         return max(_SEPARATORS, key=line.count)
 
 
 def _with_point(column: Column) -> Column:
-    """A column of decimal commas as numbers."""
+    """Return a column of decimal commas as numbers."""
     return column.str.replace(",", ".").astype(float) if all_match(column, _DECIMAL_COMMA) else column
 
 
-# --- what is to be predicted ---
+# --- the task ---
 
 
 def _names(given: Sequence[str]) -> tuple[str, ...]:
@@ -163,7 +163,7 @@ def _names(given: Sequence[str]) -> tuple[str, ...]:
 
 @attrs.frozen(kw_only=True)
 class Task:
-    """What a model predicts from which columns of a file."""
+    """The targets of a model and the columns of a file from which it predicts."""
 
     targets: tuple[str, ...] = attrs.field(converter=_names)
     inputs: tuple[str, ...] = attrs.field(converter=_names)
@@ -184,7 +184,7 @@ class Task:
         drop: Sequence[str] = (),
         classes: bool | None = None,
     ) -> Task:
-        """The task that options describe.
+        """Return the task that options describe.
 
         Parameters
         ----------
@@ -195,8 +195,8 @@ class Task:
         Raises
         ------
         UsageError
-            For a column that is not there, when no column is left to predict from, or when nearly every row
-            has a class of its own.
+            For a missing column, if no column is left to predict from, or if nearly every row has a class
+            of its own.
         """
         known = list(frame.columns)
         named = [*targets, *drop]
@@ -226,7 +226,7 @@ class Task:
         if classes and different > max(_FEW, len(frame) // 2):
             raise UsageError(
                 f"the target {targets[0]!r} has {different:,} different values in {len(frame):,} rows; "
-                "these are no classes that could be learned; choose another --target"
+                "these are too many to learn as classes; choose another --target"
             )
         return cls(
             targets=targets,
@@ -238,17 +238,17 @@ class Task:
         )
 
     def rows(self, frame: pd.DataFrame, path: Path) -> pd.DataFrame:
-        """The columns to predict from; ``DataError`` when one is missing."""
+        """Return the columns to predict from; ``DataError`` when one is missing."""
         inputs = [*self.inputs, *images.pixels(self.shape)] if self.pictures else self.inputs
         return _columns(frame, inputs, path, "which the model needs")
 
     def answers(self, frame: pd.DataFrame, path: Path) -> Any:
-        """The targets, ``(rows,)`` or ``(rows, targets)``.
+        """Return the targets, ``(rows,)`` or ``(rows, targets)``.
 
         Raises
         ------
         DataError
-            When one is not there, has gaps, or has words where numbers are needed.
+            When a target is missing, has gaps, or has words where numbers are needed.
         """
         found = _columns(frame, self.targets, path, "which holds what is to be predicted")
         for name, column in found.items():
@@ -260,7 +260,7 @@ class Task:
                 )
             if not self.classes and not types.is_numeric_dtype(column):
                 raise DataError(
-                    f"{path}: the target {name!r} holds {column.iloc[0]!r}, which is no number; "
+                    f"{path}: the target {name!r} holds {column.iloc[0]!r}, which is not a number; "
                     "--classify predicts words"
                 )
         values = found.to_numpy()
@@ -268,12 +268,12 @@ class Task:
 
 
 def _only_pictures(inputs: list[str], pictures: str, shape: tuple[int, ...]) -> list[str]:
-    """The column of names; other inputs beside pictures are refused, but for the folder of a target."""
+    """Return the column of names; other inputs beside pictures are refused, except the folder of a target."""
     others = set(inputs) - {pictures, images.FOLDER, *images.pixels(shape)}
     if others:
-        raise UsageError(f"column {min(others)!r} beside pictures is no input; leave it out with --drop")
+        raise UsageError(f"column {min(others)!r} cannot be an input beside pictures; add it to --drop")
     if pictures not in inputs:
-        raise UsageError(f"the column {pictures!r} names the pictures, which are predicted from")
+        raise UsageError(f"the column {pictures!r} names the pictures, which are the inputs; do not drop it")
     return [pictures]
 
 
@@ -286,7 +286,7 @@ def _columns(frame: pd.DataFrame, names: Sequence[str], path: Path, what: str) -
 
 
 def are_classes(column: Column) -> bool:
-    """Whether values look like classes: words, truth values, or few whole numbers."""
+    """Return whether values look like classes: words, truth values, or few whole numbers."""
     there = column.dropna()
     if not types.is_numeric_dtype(column) or types.is_bool_dtype(column):
         return True
@@ -294,5 +294,5 @@ def are_classes(column: Column) -> bool:
     few = 0 < len(different) <= min(_FEW, max(len(there) // 10, 2))
     if not few or (different % 1 != 0).any():
         return False
-    # 0 or 1 and those that follow are codes of classes rather than counts.
+    # 0 or 1 and consecutive numbers are codes of classes rather than counts.
     return len(different) == 2 or (different[0] in (0, 1) and bool((np.diff(different) == 1).all()))

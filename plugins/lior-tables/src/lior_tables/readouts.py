@@ -1,7 +1,7 @@
-"""Readouts: what is made of the scores of stored rows. Plugins of the kind ``readout``.
+"""Readouts: predictions from the scores of stored rows. Plugins of the kind ``readout``.
 
-All predict ``f(x) = Σ_i w_i(x) v_i + centre`` with weights ``w`` from the scores and one value ``v`` per
-stored row and output, so that ``w_i v_i`` is the exact share of a row.
+All predict ``f(x) = Σ_i w_i(x) v_i + centre``, with weights ``w`` from the scores and one value ``v`` per
+stored row and output. So ``w_i v_i`` is the exact share of a row.
 
 ========= ============================ ===========================================
 readout   weights ``w_i(x)``           values ``v_i``
@@ -28,30 +28,30 @@ from lior_tables import solve
 
 
 class Fit(NamedTuple):
-    """What a readout keeps of its rows."""
+    """The fit of a readout to its rows."""
 
     values: Tensor
-    """``(N, C)``."""
+    """Values of the rows, ``(N, C)``."""
     centre: Tensor
-    """``(C,)``, added to every prediction."""
+    """Constant added to every prediction, ``(C,)``."""
 
 
 class Readout(Plugin, Protocol):
-    """Turns scores of stored rows into predictions."""
+    """A function from scores of stored rows to predictions."""
 
     solves: ClassVar[bool]
-    """Whether values come from a system of equations with a ridge ``λ``; otherwise it is not used."""
+    """Whether values come from a system of equations with a ridge ``λ``; otherwise the ridge is not used."""
 
     def fit(self, weighed: Tensor, y: Tensor, weights: Tensor, ridge: float) -> Fit:
-        """Values of rows with ``weighed (..., N, N)`` among themselves (used up), ``y (..., N, C)``,
-        ``weights (..., N) > 0``."""
+        """Return the fit to rows with ``weighed (..., N, N)`` among themselves (its memory is reused), ``y
+        (..., N, C)``, ``weights (..., N) > 0``."""
 
     def weigh(self, scores: Tensor, weights: Tensor, own: Tensor | None) -> Tensor:
-        """Weights ``(..., B, N)`` from ``scores (..., B, N)``, in place; ``own (B,)`` is a row each that
-        counts nothing."""
+        """Return weights from ``scores (..., B, N)``, in place; ``own (B,)`` is one row each without
+        weight."""
 
     def slopes(self, weighed: Tensor, values: Tensor) -> Tensor | None:
-        """``o (B, C)`` such that ``∂f_c/∂score_i = w_i (v_ic − o_c)``; ``None`` where it is 0."""
+        """Return ``o (B, C)`` such that ``∂f_c/∂score_i = w_i (v_ic − o_c)``; ``None`` if it is 0."""
 
 
 @attrs.frozen(kw_only=True)
@@ -75,24 +75,24 @@ class Ridge:
         return scores
 
     def slopes(self, weighed: Tensor, values: Tensor) -> Tensor | None:
-        """``None``: each row counts by itself."""
+        """Return ``None``: each row counts by itself."""
         return None
 
 
 @attrs.frozen(kw_only=True)
 class Vote:
-    """The softmax of the scores chooses among the outputs of the stored rows."""
+    """A vote: the softmax of the scores chooses among the outputs of the stored rows."""
 
     api_version: ClassVar[int] = 1
     solves: ClassVar[bool] = False
 
     def fit(self, weighed: Tensor, y: Tensor, weights: Tensor, ridge: float) -> Fit:
-        """The outputs themselves, measured from their mean."""
+        """Return the outputs themselves, measured from their mean."""
         centre = mean(y, weights)
         return Fit(y - centre[..., None, :], centre)
 
     def weigh(self, scores: Tensor, weights: Tensor, own: Tensor | None) -> Tensor:
-        """``softmax(score + log W)``."""
+        """Return ``softmax(score + log W)``."""
         scores += weights.log()[..., None, :]
         if own is not None:
             scores[torch.arange(len(own), device=own.device), own] = -torch.inf
@@ -101,31 +101,31 @@ class Vote:
         return scores.div_(scores.sum(-1, keepdim=True))
 
     def slopes(self, weighed: Tensor, values: Tensor) -> Tensor | None:
-        """The prediction: a row matters by what it differs from it."""
+        """Return the prediction: a row matters by its difference from it."""
         return weighed @ values
 
 
 def mean(y: Tensor, weights: Tensor) -> Tensor:
-    """The weighted mean ``(..., C)`` of ``y (..., N, C)``."""
+    """Return the weighted mean ``(..., C)`` of ``y (..., N, C)``."""
     return (weights[..., None] * y).sum(-2) / weights.sum(-1, keepdim=True)
 
 
 def with_ones(y: Tensor) -> Tensor:
-    """``y (..., N, C)`` and a column of ones, whose solution lets the centre change without another solve."""
+    """Append ones to ``y (..., N, C)``; their solution lets the centre change without another solve."""
     return torch.cat([y, torch.ones_like(y[..., :1])], dim=-1)
 
 
 def centred(solution: Tensor, y: Tensor, weights: Tensor) -> Fit:
-    """The fit from the solution ``(..., N, C + 1)`` for :func:`with_ones`."""
+    """Return the fit from the solution ``(..., N, C + 1)`` for :func:`with_ones`."""
     return centred_at(solution, mean(y, weights))
 
 
 def centred_at(solution: Tensor, centre: Tensor) -> Fit:
-    """The fit whose outputs are measured from ``centre (..., C)``."""
+    """Return the fit whose outputs are measured from ``centre (..., C)``."""
     return Fit((solution[..., :-1] - solution[..., -1:] * centre[..., None, :]).contiguous(), centre)
 
 
 registry = Registry(
     kinds={"readout": Kind(group="lior_tables.readouts", interface="lior_tables.readouts:Readout")}
 )
-"""Finds readouts by name."""
+"""Registry of readouts by name."""

@@ -24,38 +24,38 @@ _INTERVAL = 0.9
 
 @attrs.frozen(kw_only=True)
 class Reason:
-    """What one prediction is the sum of."""
+    """The parts of one prediction."""
 
     column: str
     """The target."""
     target: str
     """The target, or the class whose value is explained."""
     likeliest: str
-    """The class that is predicted; empty for numbers."""
+    """The predicted class; empty for numbers."""
     prediction: float
     """A number, or the probability of the class."""
     interval: tuple[float, float] | None
-    """Of a number, where there are rows enough to say."""
+    """Interval of a number; ``None`` for classes and with too few rows."""
     value: float
-    """Base and shares together: the prediction, or the value that the probability is made of."""
+    """Sum of base and shares: the prediction, or the value from which the probability is computed."""
     base: float
     asked: dict[str, Any]
-    """The inputs of the row that is predicted, those that count most first; ``None`` where there is none."""
+    """The inputs of the predicted row, the most important first; ``None`` for missing values."""
     rows: list[dict[str, Any]]
-    """Those with the largest weights: ``row`` (its id), ``repeated`` (equal rows that it stands for),
-    ``weight`` (of its target; the prediction moves away from it where it is negative), ``share`` (weight
-    times what the target differs from the mean), ``answer`` (its target), ``inputs``."""
+    """The rows with the largest weights: ``row`` (its id), ``repeated`` (equal rows that it stands for),
+    ``weight`` (of its target; a negative one moves the prediction away from it), ``share`` (weight times the
+    difference of the target from the mean), ``answer`` (its target), ``inputs``."""
     others: float
-    """Share of all other rows together."""
+    """Total share of all other rows."""
     count: int
-    """Rows of the model."""
+    """Number of rows of the model."""
     needed: int
-    """Rows that make up 90 % of the sizes of all weights."""
+    """Number of rows that make up 90 % of the total absolute weight."""
     importances: dict[str, float]
-    """Part of each input, the largest first."""
+    """Share of each input, the largest first."""
 
     def headline(self) -> str:
-        """The prediction in words."""
+        """Return the prediction in words."""
         if self.likeliest:
             named = f"{self.column} is {self.target}: probability {self.prediction:.3g}"
             return named if self.likeliest == self.target else f"{named} ({self.likeliest} is likelier)"
@@ -66,7 +66,7 @@ class Reason:
         return f"{said} ({low:,.5g} to {high:,.5g} with probability {100 * _INTERVAL:.0f} %)"
 
     def account(self) -> str:
-        """How the shares add up."""
+        """Return the sum of the shares in words."""
         base = 0.0 if abs(self.base) < 1e-4 * abs(self.value) else self.base  # 0 but for rounding
         return (
             f"{'value' if self.likeliest else 'prediction'} {self.value:,.5g} = {base:,.5g}, the mean, "
@@ -79,14 +79,14 @@ class Reason:
 def reason(
     estimator: Estimator, task: Task, row: DataFrame, *, top: int, target: str | None = None
 ) -> Reason:
-    """The reasons of the prediction of one row.
+    """Return the reasons of the prediction of one row.
 
     Parameters
     ----------
     row
         A frame of one row.
     target
-        A class, or one of several targets; the likeliest class or the first target if not given.
+        A class, or one of several targets; by default the likeliest class or the first target.
 
     Raises
     ------
@@ -134,7 +134,7 @@ def reason(
 
 
 def _records(frame: DataFrame, days: Collection[str] = ()) -> list[dict[str, Any]]:
-    """The rows with values that JSON has, ``None`` where there is none; ``days`` are columns of dates."""
+    """Return the rows with values that JSON has, ``None`` for missing ones; ``days`` are columns of dates."""
     frame = frame.assign(**{name: as_dates(frame[name]) for name in days if name in frame})
     found: list[dict[str, Any]] = frame.astype(object).where(frame.notna(), None).to_dict("records")
     return found

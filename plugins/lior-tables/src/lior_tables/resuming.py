@@ -1,4 +1,4 @@
-"""Parts of a fit in a folder, so that a long one that was interrupted goes on where it was."""
+"""Parts of a fit in a folder, from which a long, interrupted fit continues."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ _GROUP = "part"
 
 
 class KeptWork:
-    """The parts of fits, each a bundle whose name depends on all that it is made of and with.
+    """The parts of fits, each a bundle whose name depends on all inputs of the part.
 
     Parameters
     ----------
     folder
-        Is made when the first part is written.
+        Folder of the parts; created when the first part is written.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def path(self, data: Iterable[Tensor], key: object) -> Path:
-        """Where a part is kept.
+        """Return the path of a part.
 
         Parameters
         ----------
         data, key
-            The tensors that it is made of, and what else it depends on, as text.
+            The tensors from which it is computed, and everything else that it depends on, as text.
         """
         whole = hashlib.sha256(repr(key).encode())
         for column in data:
@@ -43,7 +43,7 @@ class KeptWork:
         return self.folder / whole.hexdigest()[:32]
 
     def read(self, path: Path) -> State | None:
-        """The tensors of a part; ``None``, where there is none or it is damaged."""
+        """Return the tensors of a part; ``None`` if it is missing or damaged."""
         if path.is_dir():
             with contextlib.suppress(RunError, KeyError):
                 return bundle.read(path, format=_FORMAT)[1][_GROUP]
@@ -51,5 +51,5 @@ class KeptWork:
         return None
 
     def write(self, path: Path, tensors: State) -> None:
-        """Keep a part."""
+        """Save a part."""
         bundle.write(path, {_GROUP: tensors}, {}, format=_FORMAT)

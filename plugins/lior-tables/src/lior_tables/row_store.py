@@ -16,20 +16,20 @@ class Rows(NamedTuple):
     weights: Tensor
 
     def take(self, index: Tensor) -> Rows:
-        """Some of the rows."""
+        """Return some of the rows."""
         return Rows(self.z[index], self.y[index], self.weights[index])
 
     def to(self, like: torch.dtype | Tensor) -> Rows:
-        """The rows in a dtype, or in the dtype and on the device of a tensor."""
+        """Return the rows in a dtype, or in the dtype and on the device of a tensor."""
         return Rows(self.z.to(like), self.y.to(like), self.weights.to(like))
 
     def with_more(self, other: Rows) -> Rows:
-        """These and then the other rows."""
+        """Append the other rows to these."""
         return Rows(*(torch.cat(pair) for pair in zip(self, other, strict=True)))
 
 
 def draw(rows: Rows, most: int, generator: Generator) -> Rows:
-    """All rows, or ``most`` of them drawn where there are more."""
+    """Return all rows, or ``most`` of them, drawn at random."""
     if len(rows.z) <= most:
         return rows
     return rows.take(torch.randperm(len(rows.z), generator=generator)[:most].to(rows.z.device))

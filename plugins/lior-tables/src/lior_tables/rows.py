@@ -1,4 +1,4 @@
-"""Rows as a user gives them, in one form: a frame of pandas with columns of float64 and of categories.
+"""Rows from a user, in one form: a pandas frame with columns of float64 and of categories.
 
 :func:`table` takes frames of pandas and polars, NumPy arrays and lists of rows. A missing value is NaN; a
 word is a category, and the categories of a column are sorted. Nothing is learned here; that is
@@ -25,16 +25,16 @@ Column: TypeAlias = "pd.Series[Any]"
 _NUMBERS = {"empty", "floating", "integer", "mixed-integer-float", "boolean", "decimal"}
 _DATES = {"datetime", "datetime64", "date"}
 DAYS = "days since 1970"
-"""Name of the attribute of a column that was made of dates."""
+"""Name of the attribute of a column that was made from dates."""
 _ISO_DATE = r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d.*)?"
 
 
 class ColumnNote(UserWarning):
-    """How a column is taken where that is a choice; the command line prints it as a note."""
+    """A note on how an ambiguous column is interpreted; the command line prints it."""
 
 
 def is_frame(x: object) -> bool:
-    """Whether ``x`` is a frame of pandas or polars."""
+    """Return whether ``x`` is a frame of pandas or polars."""
     return isinstance(x, pd.DataFrame) or _is_polars(x)
 
 
@@ -44,14 +44,14 @@ def _is_polars(x: object) -> bool:
 
 
 def table(x: Any, names: Sequence[str]) -> pd.DataFrame:
-    """One form for a frame, or for an array or list of rows that has as many columns as ``names``.
+    """Convert a frame, or an array or list of rows with as many columns as ``names``, to one form.
 
     Dates are days since 1970; ``attrs["dates"]`` names their columns.
 
     Raises
     ------
     TypeError
-        For a value that is neither a number nor a word, and for types of columns that have no meaning here.
+        For a value that is neither a number nor a word, and for column types that have no meaning here.
     ValueError
         For infinite numbers.
     """
@@ -82,7 +82,7 @@ def _from_polars(column: Any) -> Column:
 
 
 def _column(values: Column, name: str, *, spelled: bool) -> Column:
-    """Numbers, dates as numbers, or words; with ``spelled``, words that all spell numbers are numbers."""
+    """Return numbers, dates as numbers, or words; ``spelled`` reads words as numbers if all are."""
     values = with_dates(values.reset_index(drop=True))
     kind = values.dtype
     if types.is_complex_dtype(kind):
@@ -107,21 +107,21 @@ def _column(values: Column, name: str, *, spelled: bool) -> Column:
             if not isinstance(value, str | numbers.Real | bytes):
                 kind = type(value).__name__
                 raise TypeError(f"argument must be a string or a number, not {kind!r} (column {name!r})")
-    if spelled:  # NumPy makes words of numbers where both are in one array
+    if spelled:  # NumPy turns numbers into words if both are in one array
         with contextlib.suppress(ValueError):
             return pd.to_numeric(values).astype(np.float64)
     return _words(values)
 
 
 def with_dates(column: Column) -> Column:
-    """A column of texts that are all ISO 8601 dates, as 2026-11-21, with dates; any other as it is."""
+    """Convert a column of ISO 8601 dates as texts, such as 2026-11-21; return any other unchanged."""
     if all_match(column, _ISO_DATE):
         return pd.to_datetime(column, format="ISO8601", utc=True, errors="coerce")
     return column
 
 
 def all_match(column: Column, pattern: str) -> bool:
-    """Whether a column holds texts, missing ones apart, that all match a pattern."""
+    """Return whether a column holds texts that all match a pattern, missing ones aside."""
     there = column.dropna()
     text = len(there) and types.infer_dtype(there) == "string"
     return bool(text and there.str.fullmatch(pattern).all())
@@ -143,12 +143,12 @@ def _words(values: Column) -> Column:
 
 
 def is_words(column: Column) -> bool:
-    """Whether a column of a :func:`table` holds words."""
+    """Return whether a column of a :func:`table` holds words."""
     return isinstance(column.dtype, pd.CategoricalDtype)
 
 
 def as_numbers(column: Column) -> Floats:
-    """A column of numbers; ``TypeError`` for words, unless all are missing."""
+    """Return a column of numbers; ``TypeError`` for words, unless all are missing."""
     if is_words(column) and column.notna().any():
         first = column[column.first_valid_index()]
         raise TypeError(f"{first!r} is a word, and numbers were there before")
@@ -156,13 +156,13 @@ def as_numbers(column: Column) -> Floats:
 
 
 def as_dates(column: Column) -> Column:
-    """A column of days since 1970 as texts, with the time of day where one of them has it."""
+    """Return a column of days since 1970 as texts, with the time of day if one of them has it."""
     dates = pd.Timestamp(0) + pd.to_timedelta(column, "D")
     return dates.dt.strftime("%Y-%m-%d" if (column.dropna() % 1 == 0).all() else "%Y-%m-%d %H:%M")
 
 
 def as_words(column: Column) -> Column:
-    """A column of words; numbers become the words that print them, ``3`` for 3.0."""
+    """Return a column as words; numbers become the words that print them, ``3`` for 3.0."""
     return column if is_words(column) else _words(column.map(_spell, na_action="ignore"))
 
 
@@ -171,7 +171,7 @@ def _spell(value: float) -> str:
 
 
 def join(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
-    """The rows of one table, then those of another with the same columns."""
+    """Append to the rows of one table the rows of another with the same columns."""
     columns = {}
     for i in range(first.shape[1]):
         one, other = first.iloc[:, i], second.iloc[:, i]
@@ -185,7 +185,7 @@ def join(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
 
 
 def keys(frame: pd.DataFrame) -> Floats:
-    """All columns as numbers, ``(rows, columns)``, equal where the rows are equal; words by their order."""
+    """Return all columns as numbers, ``(rows, columns)``, equal for equal rows; words by their order."""
     found = [
         column.cat.codes if is_words(column) else column.fillna(-np.inf) + 0.0  # -0 is 0
         for _, column in frame.items()

@@ -2,8 +2,8 @@
 
 ::
 
-    config.toml      what was asked for, for people
-    checkpoints/     the model with its training rows; the newest that verifies counts
+    config.toml      the requested options, for people
+    checkpoints/     the model with its training rows; the newest valid one counts
     lock             held by the process that changes the model
     plots/           from ``lior table plot``
 """
@@ -35,7 +35,7 @@ def check_new(estimator: Any, path: Path, task: Task | None = None) -> None:
 
 
 def save(estimator: Any, path: Path, task: Task | None = None) -> None:
-    """Write a model to a new folder, with what the command line knows of it.
+    """Write a model to a new folder, with the task of the command line.
 
     Raises
     ------
@@ -52,13 +52,13 @@ def save(estimator: Any, path: Path, task: Task | None = None) -> None:
 def save_edited(path: Path, place: Path, estimator: Any, task: Task | None) -> None:
     """Write the next version of the model that was read from ``place``.
 
-    No older version stays: it may hold rows that were forgotten.
+    No older version remains: it may hold rows that were forgotten.
 
     Raises
     ------
     RunError
-        When another process has the folder or has changed the model, or it cannot be written; the model is
-        then as it was.
+        When another process has locked the folder or has changed the model, or it cannot be written; the
+        model is then unchanged.
     """
     folder = RunFolder.open(path, place)
     try:
@@ -108,7 +108,7 @@ def _record(estimator: Any) -> tuple[dict[str, Any], dict[str, State]]:
 
 
 def _parameters(estimator: Any) -> dict[str, Any]:
-    """The parameters, ready for JSON; a generator of random numbers has no record."""
+    """Return the parameters, ready for JSON; a generator of random numbers has no record."""
     found = dict(estimator.get_params(deep=False))
     if not isinstance(found["random_state"], int | np.integer):
         found["random_state"] = None
@@ -116,7 +116,7 @@ def _parameters(estimator: Any) -> dict[str, Any]:
 
 
 def _config(estimator: Any, task: Task | None) -> str:
-    """What was asked for, as TOML, which has no null."""
+    """Return the requested options as TOML, which has no null."""
     tables = {"model": {"kind": type(estimator).__name__, **_parameters(estimator)}}
     tables |= {"task": attrs.asdict(task)} if task else {}
     return tomli_w.dumps(

@@ -20,14 +20,14 @@ FORMAT = 2
 
 
 def _describe(value: Any) -> Any:
-    """A plugin as its class and options; names, numbers and ``None`` as they are."""
+    """Return a plugin as its class and options; names, numbers and ``None`` unchanged."""
     if not attrs.has(type(value)):
         return value
     return {"class": f"{type(value).__module__}:{type(value).__qualname__}", "options": attrs.asdict(value)}
 
 
 def _rebuild(kind: str, found: Any) -> Any:
-    """The inverse of :func:`_describe`; the class is checked to be a plugin of the kind."""
+    """Return the inverse of :func:`_describe`; the class is checked to be a plugin of the kind."""
     if not isinstance(found, dict):
         return found
     registry = readouts.registry if kind == "readout" else lior_registry
@@ -35,18 +35,18 @@ def _rebuild(kind: str, found: Any) -> Any:
 
 
 def options_as_meta(options: Options) -> dict[str, Any]:
-    """Options as JSON."""
+    """Return options as JSON."""
     return {field.name: _describe(getattr(options, field.name)) for field in attrs.fields(Options)}
 
 
 def options_from_meta(meta: dict[str, Any]) -> Options:
-    """The inverse of :func:`options_as_meta`; options that are no more are passed over."""
+    """Invert :func:`options_as_meta`; options that no longer exist are ignored."""
     known = attrs.fields_dict(Options)
     return Options(**{name: _rebuild(name, value) for name, value in meta.items() if name in known})
 
 
 def member_as_snapshot(member: Member | Large) -> tuple[State, dict[str, Any]]:
-    """Values, centre and state of a member, without the rows; and what it is made of."""
+    """Return values, centre and state of a member, without the rows, and its parts."""
     candidate, parts = member.candidate, member.candidate.parts
     made_of = {"frame": parts.frame, "rsource": parts.rsource, "product": parts.product}
     return member.tensors(), {
@@ -58,10 +58,10 @@ def member_as_snapshot(member: Member | Large) -> tuple[State, dict[str, Any]]:
 
 
 def member_from_snapshot(tensors: State, meta: dict[str, Any], rows: Rows) -> Member | Large:
-    """The inverse of :func:`member_as_snapshot`."""
+    """Return the inverse of :func:`member_as_snapshot`."""
     parts = {name: _rebuild(name, value) for name, value in meta["parts"].items()}
     readout = _rebuild("readout", meta["readout"])
-    # What was tried is not needed any more: nothing is chosen for a member that is there.
+    # The tried settings are not needed any more: nothing is chosen for an existing member.
     candidate = Candidate(
         name=meta["name"], parts=Parts(**parts), readout=readout, bandwidths=(), ridges=(), rounds=0
     )
@@ -71,5 +71,5 @@ def member_from_snapshot(tensors: State, meta: dict[str, Any], rows: Rows) -> Me
 
 
 def contiguous(state: State) -> State:
-    """Tensors as a file wants them: their own memory, on the CPU."""
+    """Return tensors in the form that a file needs: with their own memory, on the CPU."""
     return {name: value.detach().to("cpu", copy=True).contiguous() for name, value in state.items()}

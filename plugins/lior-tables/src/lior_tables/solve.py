@@ -1,7 +1,7 @@
 """Positive definite systems of kernel matrices: factor, solve, invert.
 
-All of it is torch and runs on any device. On a CPU a large matrix is factored by LAPACK within its own
-memory, which torch cannot: 20,000 rows in float32 then take 1.6 GB and not twice as much.
+All of it is torch and runs on any device. On a CPU, LAPACK factors a large matrix within its own memory,
+which torch cannot: 20,000 rows in float32 then take 1.6 GB instead of twice as much.
 """
 
 from __future__ import annotations
@@ -19,31 +19,31 @@ from torch import Tensor
 from lior.errors import UsageError
 
 _JITTERS = (0.0, *(10.0**power for power in range(-5, 6)))
-"""Added to the diagonal in turn, relative to its mean, until the matrix is positive definite."""
+"""Addends to the diagonal to try in turn, relative to its mean, until the matrix is positive definite."""
 _IN_PLACE = 256
-"""From so many rows on a CPU uses LAPACK without copies, which is also a little faster."""
+"""Minimum number of rows for which a CPU uses LAPACK without copies, which is also a little faster."""
 _LARGE = 4_000
-"""Rows up to which LAPACK has one thread. Its threads spin while they wait: beside three busy processes, to
-forget rows of a table of 400 took 9 s with two threads, and .3 s with one."""
+"""Maximum number of rows for which LAPACK has one thread. Its threads spin while they wait. On a machine with
+three busy processes, forgetting rows of a table of 400 took 9 s with two threads, and 0.3 s with one."""
 
 
 class Factor(NamedTuple):
     """Cholesky factor of ``A + added · 1``."""
 
     lower: Tensor
-    """``L (N, N)``, or ``(F, N, N)``; what is above the diagonal is not part of it."""
+    """``L (N, N)``, or ``(F, N, N)``; the part above the diagonal is ignored."""
     added: float
-    """0 but for matrices that are indefinite, or singular to rounding."""
+    """Addend to the diagonal: 0, except for matrices that are indefinite, or singular to rounding."""
 
     def solve(self, b: Tensor) -> Tensor:
-        """``(L Lᵀ)⁻¹ b`` for ``b (N, C)``, of each for a stack ``(F, N, C)``."""
+        """Return ``(L Lᵀ)⁻¹ b`` for ``b (N, C)``, or of each for a stack ``(F, N, C)``."""
         if not _in_place(self.lower):
             return torch.cholesky_solve(b, self.lower)
         solution, _ = _lapack("potrs", self.lower.numpy().T, b.numpy(), lower=0)
         return torch.from_numpy(solution).contiguous()
 
     def inverse(self) -> Tensor:
-        """``(L Lᵀ)⁻¹ (N, N)``; the factor is used up."""
+        """Return ``(L Lᵀ)⁻¹ (N, N)``; the factor's memory is reused."""
         if not _in_place(self.lower):
             return torch.cholesky_inverse(self.lower)
         found, _ = _lapack("potri", self.lower.numpy().T, lower=0, overwrite_c=1)
@@ -53,7 +53,8 @@ class Factor(NamedTuple):
 
 
 def factor(a: Tensor) -> Factor:
-    """Cholesky factor of a symmetric ``a (N, N)``, which may be used up; or of each of a stack ``(F, N, N)``.
+    """Factor a symmetric ``a (N, N)``, whose memory may be reused, or each of a stack ``(F, N, N)``
+    (Cholesky).
 
     Raises
     ------
@@ -76,7 +77,7 @@ def factor(a: Tensor) -> Factor:
             lower, info = torch.linalg.cholesky_ex(b)
         else:
             a.diagonal().copy_(diagonal + jitter * level)
-            # A symmetric matrix by rows is itself by columns, as LAPACK wants it; the triangle above stays.
+            # A symmetric matrix by rows is itself by columns, as LAPACK needs it; the triangle above stays.
             found, info = _lapack("potrf", a.numpy().T, lower=0, overwrite_a=1, clean=0)
             lower = torch.from_numpy(found.T)
             if info:
@@ -89,7 +90,7 @@ def factor(a: Tensor) -> Factor:
 
 
 def times_triangle(a: Tensor, upper: Tensor, *, size: int = 512) -> Tensor:
-    """``a U (B, N)`` for a triangle ``U (N, N)``, 0 below the diagonal, whose zeros are not multiplied."""
+    """Return ``a U (B, N)`` for a triangle ``U (N, N)``, without multiplying the zeros below the diagonal."""
     ends = range(size, len(upper) + size, size)
     return torch.cat([a[:, :end] @ upper[:end, end - size : end] for end in ends], 1)
 
@@ -99,7 +100,7 @@ def _in_place(a: Tensor) -> bool:
 
 
 def _lapack(name: str, a: Any, *others: Any, **options: Any) -> Any:
-    """What a function of LAPACK returns for ``a`` of its type."""
+    """Call a function of LAPACK for the type of ``a``."""
     call = getattr(lapack, ("s" if a.dtype == np.float32 else "d") + name)
     with nullcontext() if len(a) > _LARGE else _libraries().limit(limits=1, user_api="blas"):
         return call(a, *others, **options)

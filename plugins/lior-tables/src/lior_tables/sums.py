@@ -1,4 +1,4 @@
-"""Sums over the rows of a large table, part by part: by this process or by workers, kept or made."""
+"""Sums over the rows of a large table, part by part: by this process or by workers, saved or recomputed."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from lior_tables.resuming import KeptWork
 from lior_tables.row_store import Rows
 
 _PARTS, _PART_ROWS = 16, 10_000
-"""Parts of a table, at most, and rows of a part, at least."""
+"""Maximum number of parts per table, and minimum number of rows per part."""
 _ROWS, _COLUMNS = 2048, 512
-"""Rows whose functions are in memory together, and columns that are multiplied at once."""
+"""Number of rows whose functions are in memory together, and of columns multiplied at once."""
 Arrays = dict[str, NDArray[np.generic]]
 """A state as arrays, for another process."""
 
 
 class Sums(NamedTuple):
-    """What a ridge needs to know of its rows, float64."""
+    """The sums over rows that a ridge depends on, float64."""
 
     gram: Tensor
     """``ΦᵀWΦ (P, P)``."""
@@ -37,12 +37,12 @@ class Sums(NamedTuple):
     """``ΦᵀW(y, 1) (P, C + 1)``."""
 
     def plus(self, other: Sums, sign: float = 1.0) -> Sums:
-        """The sums over the rows of both, or over the rows of these and not of the other."""
+        """Return the sums over both rows, or, with ``sign`` -1, over these rows without the other's."""
         return Sums(*(a.add(b, alpha=sign) for a, b in zip(self, other, strict=True)))
 
 
 def add_up(functions: Functions, rows: Rows) -> Sums:
-    """The sums over all ``rows``; products of functions are made in the rows' own precision."""
+    """Return the sums over all ``rows``; products of functions are computed in the rows' own precision."""
     count = sum(functions.sizes)
     gram = rows.z.new_zeros(count, count, dtype=torch.float64)
     right = rows.z.new_zeros(count, rows.y.shape[1] + 1, dtype=torch.float64)
@@ -63,14 +63,14 @@ def add_parts(
     on_part: Callable[[int, int], None] | None = None,
     workers: Workers | None = None,
 ) -> Sums:
-    """The sums over all ``rows``, whoever makes them, in the same order.
+    """Return the sums over all ``rows``, in the same order whichever process computes them.
 
     Parameters
     ----------
     kept
-        Folder of the parts that are done (:class:`lior_tables.resuming.KeptWork`).
+        Folder of the finished parts (:class:`lior_tables.resuming.KeptWork`).
     on_part
-        Called with the number of parts that are done, and of all.
+        Called with the number of finished parts, and of all parts.
     """
     parts = _divide(rows)
     made_of = add_prefix("functions", functions.tensors()) | add_prefix("kernel", functions.kernel.state)
@@ -113,7 +113,7 @@ def _divide(rows: Rows) -> list[Rows]:
 
 
 def _made(tasks: Iterator[tuple[Parts, State, Rows]], workers: Workers | None) -> Iterator[tuple[int, State]]:
-    """Place and sums of each task, as they are done."""
+    """Yield place and sums of each task, as they finish."""
     if workers is None:
         for place, task in enumerate(tasks):
             yield place, _add(*task)
@@ -129,7 +129,7 @@ def _add(parts: Parts, made_of: State, rows: Rows) -> State:
 
 
 def _add_elsewhere(parts: Parts, made_of: Arrays, rows: Arrays) -> Arrays:
-    """:func:`_add` in another process, which gets and gives arrays: tensors would share memory with it."""
+    """Run :func:`_add` in another process on arrays: tensors would share memory with it."""
     with torch.no_grad():
         return _arrays(_add(parts, _tensors(made_of), Rows(**_tensors(rows))))
 

@@ -1,9 +1,10 @@
-"""Columns of texts as coordinates: what a ridge regression of the targets on a text says, and its length.
+"""Columns of texts as coordinates: the prediction of a ridge regression of the targets on a text, and its
+length.
 
-A text is the words that it has in common with other texts (term frequency times inverse document frequency,
-of length 1), or its vector by a sentence encoder, a plugin of the kind ``embedder``. A training row has no
-part in the regression that it is read by, so the metric sees how much texts say of new rows. Words are kept
-as hashes, and those of a single text are not kept.
+A text is represented by the words that it shares with other texts (term frequency times inverse document
+frequency, normalised to length 1). Alternatively its vector comes from a sentence encoder, a plugin of the
+kind ``embedder``. The regression that predicts a training row does not include that row, so the metric sees
+how informative texts are for new rows. Words are stored as hashes; words of a single text are not stored.
 """
 
 from __future__ import annotations
@@ -29,14 +30,14 @@ from lior_tables.rows import Floats
 ENCODER = "e5"
 """The sentence encoder of ``texts="auto"``; the variable ``LIOR_EMBEDDER`` names another one, or none."""
 _MOST = 1_000
-"""Different texts that ``auto`` reads by the encoder, at most: 20 to 60 milliseconds for each."""
+"""Maximum number of different texts for which ``auto`` uses the encoder: each takes 20 to 60 milliseconds."""
 _WIDTH = 2**18
 _LOOKED_AT = 1_000
-"""Texts by which it is told whether words recur."""
+"""Number of texts used to decide whether words recur."""
 _PARTS = 5
 _BATCH, _REMEMBERED = 50, 5_000
 _read: dict[tuple[str, str], NDArray[np.float32]] = {}
-"""Vectors of texts that this process has read last, by the digest of the embedder."""
+"""Vectors of the texts that this process read last, by the digest of the embedder."""
 
 
 def _whole(given: Any) -> NDArray[np.int64]:
@@ -45,20 +46,20 @@ def _whole(given: Any) -> NDArray[np.int64]:
 
 @attrs.frozen(eq=False)
 class Texts:
-    """The map from texts to coordinates."""
+    """A map from texts to coordinates."""
 
     by: str
     """``words``, or the name of an embedder."""
     digest: str
-    """Of the embedder; empty for words."""
+    """Digest of the embedder; empty for words."""
     kept: NDArray[np.int64] = attrs.field(converter=_whole)
-    """Hashes of the words that are looked at, rising ``(K,)``."""
+    """Hashes of the words that are used, ascending ``(K,)``."""
     rarity: Floats = attrs.field(converter=np.asarray)
     """Inverse document frequency of each, ``(K,)``."""
     slopes: Floats = attrs.field(converter=np.asarray)
-    """Of the regressions, ``(K or width, targets)``."""
+    """Slopes of the regressions, ``(K or width, targets)``."""
     level: Floats = attrs.field(converter=np.asarray)
-    """Their values where all is 0, ``(targets,)``."""
+    """Intercepts of the regressions, ``(targets,)``."""
 
     @classmethod
     def fit(
@@ -71,7 +72,7 @@ class Texts:
         parts: NDArray[np.int64],
         say: Progress | None,
     ) -> tuple[Self, Floats]:
-        """Learn the map; ``codes`` tell which of the texts each row has, -1 for none.
+        """Learn the map; ``codes`` is the index of each row's text, -1 for none.
 
         Returns
         -------
@@ -103,12 +104,12 @@ class Texts:
         return found, np.column_stack([raw, _lengths(texts, codes)])
 
     def raw(self, texts: Sequence[str], codes: NDArray[np.int64]) -> Floats:
-        """Raw coordinates ``(rows, targets + 1)``; NaN for a row without a text.
+        """Return raw coordinates ``(rows, targets + 1)``; NaN for a row without a text.
 
         Raises
         ------
         ValueError
-            When the embedder is another one than that which the map was learned with.
+            When the embedder differs from the one that the map was learned with.
         MissingPackage
             As :meth:`fit`.
         """
@@ -120,7 +121,7 @@ class Texts:
         )
 
     def _features(self, texts: Sequence[str], say: Progress | None = None) -> Any:
-        """A row of numbers for each text, sparse for words; at least one row."""
+        """Return a row of numbers for each text, sparse for words; at least one row."""
         given = list(texts) or [""]
         if self.by == "words":
             counts = _count(given)[:, self.kept].astype(np.float64)
@@ -149,7 +150,7 @@ class _Line:
 
 
 def words_recur(texts: Sequence[str]) -> bool:
-    """Whether a text has, in the mean, a word that others have too, and not all."""
+    """Return whether a text shares, on average, a word with some but not all other texts."""
     some = [texts[i] for i in np.unique(np.linspace(0, len(texts) - 1, _LOOKED_AT).astype(int))]
     counts = _count(some)
     rows = np.bincount(counts.indices, minlength=_WIDTH)
@@ -157,7 +158,7 @@ def words_recur(texts: Sequence[str]) -> bool:
 
 
 def chosen(by: str, different: int) -> str:
-    """What reads this many different texts: ``auto`` is the encoder where it is installed."""
+    """Return the reader of this many different texts: ``auto`` is the encoder if it is installed."""
     if by != "auto":
         return by
     name = os.environ.get("LIOR_EMBEDDER", ENCODER)
@@ -173,13 +174,13 @@ def _embedder(name: str) -> Any:
 
 
 def _count(texts: Sequence[str]) -> csr_matrix:
-    """How often each text has each word, ``(texts, hashes)``."""
+    """Return how often each text has each word, ``(texts, hashes)``."""
     words = HashingVectorizer(n_features=_WIDTH, alternate_sign=False, norm=None, token_pattern=r"\w+")
     return words.transform(texts)
 
 
 def _lengths(texts: Sequence[str], codes: NDArray[np.int64]) -> Floats:
-    """Logarithm of the number of words of each row's text."""
+    """Return the logarithm of the word count of each row's text."""
     words = np.log1p([len(text.split()) for text in texts] or [0])
     return np.where(codes < 0, np.nan, words[codes])
 
@@ -187,7 +188,8 @@ def _lengths(texts: Sequence[str], codes: NDArray[np.int64]) -> Floats:
 def _regression(
     features: Any, codes: NDArray[np.int64], y: Floats, weights: Floats, rows: NDArray[np.bool_]
 ) -> _Line:
-    """Ridge regression with a penalty of one mean squared distance from the mean, on standardised targets."""
+    """Fit a ridge regression on standardised targets; its penalty is one mean squared distance from the
+    mean."""
     if not rows.any():
         return _Line(np.zeros((features.shape[1], y.shape[1])), np.zeros(y.shape[1]))
     x, unit = features[codes[rows]], np.where(y.std(0) > 0, y.std(0), 1.0)

@@ -42,12 +42,12 @@ def action(
     as_json: bool,
     device: str,
 ) -> None:
-    """Show where FILE bends: the action of its lines, beside their surprise.
+    """Show the bends of FILE: the action of its lines, and their surprise.
 
     The action of a line is the mean over its bytes of R sqrt(g(dz, dz)), the cost of the steps that its
-    coordinates take. How far it agrees with the surprise of `lior score` is said by a rank correlation with
-    its 95 % interval, beside that of the angle between steps and, as the control, of the plain length of a
-    step.
+    coordinates take. Its agreement with the surprise of `lior score` is measured by a rank correlation with
+    a 95 % interval. Two others are shown beside it: that of the angle between steps and, as the control,
+    that of the plain length of a step.
     """
     refuse_without_effect(text=text, as_json=as_json)
     import_torch(quiet=as_json)
@@ -92,7 +92,7 @@ def _excerpt(text: str) -> str:
 
 
 def _record(lines: LineMeasures, found: dict[str, Agreement]) -> dict[str, object]:
-    """The object that ``--json`` prints."""
+    """Return the object that ``--json`` prints."""
     keys = {name: name.replace(" ", "_") for name in found}
     columns = zip(lines.document, lines.line, lines.surprise.tolist(), strict=True)
     return {
@@ -106,7 +106,7 @@ def _record(lines: LineMeasures, found: dict[str, Agreement]) -> dict[str, objec
 
 
 def _picture(lines: LineMeasures) -> Picture:
-    """Action and surprise along the text, each in its own standard deviations."""
+    """Draw action and surprise along the text, each in its own standard deviations."""
     from lior.plots.panels import Curve, LineChart, Picture
 
     x = [float(i + 1) for i in range(len(lines.line))]

@@ -1,4 +1,4 @@
-"""``lior field spectrum``: the rank of a run's tables, and what fewer ranks cost."""
+"""``lior field spectrum``: the rank of a run's tables, and the cost of fewer ranks."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ def spectrum(run: Path, rank: int | None, text: tuple[str, ...], as_json: bool, 
     """Measure the singular values of the learned tables of a run's geometry.
 
     For each: its shape, its effective rank (sum s^2)^2 / sum s^4, and the ranks that keep 90, 99 and 99.9 %
-    of the squares. With --rank the tables are cut to that rank in memory, the memories are written anew, and
-    FILE is scored before and after: few ranks that reconstruct a table well may still cost bits. RUN is not
-    changed.
+    of the squares. With --rank the tables are cut to that rank in memory, the memories are written anew,
+    and FILE is scored before and after. A low rank that reconstructs a table well may still cost bits. RUN
+    is not changed.
     """
     if bool(rank) != bool(text):
         raise UsageError(
-            "--rank and --on belong together: what fewer ranks cost is measured on a text; give both"
+            "--rank and --on belong together: the cost of fewer ranks is measured on a text; give both"
         )
     import_torch(quiet=as_json)
     from lior.model.evaluation import evaluate

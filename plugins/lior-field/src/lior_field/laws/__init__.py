@@ -1,4 +1,4 @@
-"""The laws of the field, each measured, compared with what it must be, and drawn: ``lior field laws``."""
+"""The laws of the field, each measured, compared with its bound, and drawn: ``lior field laws``."""
 
 from __future__ import annotations
 
@@ -11,6 +11,6 @@ __all__ = ["Law", "measure"]
 
 
 def measure() -> dict[str, list[Law]]:
-    """All of them, by the name of their group; some seconds of a core."""
+    """Measure all laws; returns them by the name of their group. It takes some seconds of a core."""
     with torch.no_grad():
         return {"dynamics": [law() for law in dynamics.LAWS], "geometry": [law() for law in geometry.LAWS]}

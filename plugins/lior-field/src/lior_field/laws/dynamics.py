@@ -56,7 +56,8 @@ def _norm() -> Law:
 def _followed(
     system: Unitary, exact: Callable[[float], Tensor], steps: int, every: int, name: Callable[[int], str]
 ) -> tuple[float, list[Curve]]:
-    """The largest distance of a field from its closed form, and its density along x, every so many steps."""
+    """Return a field's largest distance from its closed form, and its density along x every ``every``
+    steps."""
     grid, state = system.hamiltonian.grid, system.start(exact(0.0))
     x, curves, worst = grid.sites()[0][:, 0].tolist(), [], 0.0
     for step in range(steps + 1):
@@ -134,7 +135,7 @@ def _ground() -> Law:
 
 
 def _reference() -> Law:
-    """In units in which ``ħ²/2m`` is 1, as the reference's are."""
+    """Compare levels in units in which ``ħ²/2m`` is 1, as in the reference."""
     sides, off = list(range(12, 44, 4)), []
     for side in sides:
         grid = Grid(shape=(side, side), spacing=(10 / side, 10 / side), spectral=True)
@@ -175,7 +176,7 @@ def _swing() -> Law:
 
 
 def _reverse() -> Law:
-    """The momentum turned round, or the complex conjugate of a state, goes the way back."""
+    """Check that reversing the momentum, or conjugating a state, retraces the path."""
     shear = Grid(shape=(12, 12), inverse=torch.tensor([[1.5, 0.4], [0.4, 0.8]]), spectral=True)
     free = Hamiltonian(grid=shear)
     ways: dict[str, tuple[Symplectic | Unitary, Callable[[State], State]]] = {
@@ -206,7 +207,7 @@ def _reverse() -> Law:
 
 
 def _jacobian() -> Law:
-    """The matrix of a step beside that of Euler's explicit one, which is not symplectic."""
+    """Compare the Jacobian of a step with that of Euler's explicit one, which is not symplectic."""
     system = Symplectic(grid=Grid(shape=(3, 3)), dt=0.1, stiffness=0.3, tension=0.5)
     one, zero = torch.eye(9, dtype=torch.float64), torch.zeros(9, 9, dtype=torch.float64)
     omega = torch.cat([torch.cat([zero, one], 1), torch.cat([-one, zero], 1)])

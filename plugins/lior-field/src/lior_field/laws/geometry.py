@@ -1,4 +1,4 @@
-"""Laws of the memory kernel, of paths, and of the algebra of components."""
+"""Laws of the memory kernel, paths, and the algebra of components."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def _fractional() -> Law:
 
 
 def _geodesics() -> Law:
-    """Between points whose distance is known; stereographic coordinates, and Poincaré's disc."""
+    """Compare distances between points with known ones: stereographic coordinates, and Poincaré's disc."""
     start, end = torch.tensor([-0.6, -0.1]).double(), torch.tensor([0.5, 0.4]).double()
     curves, off = [Curve(name="straight", x=[-0.6, 0.5], y=[-0.1, 0.4])], 0.0
     squared, sides = float((start - end).square().sum()), [float(p.square().sum()) for p in (start, end)]
@@ -75,7 +75,7 @@ def _geodesics() -> Law:
 
 
 def _curvature() -> Law:
-    """``±n(n − 1)`` from the factors of :mod:`lior_field.paths` and the closed form of the model."""
+    """Compute ``±n(n − 1)`` from the factors of :mod:`lior_field.paths` and the closed form of the model."""
     sizes, curves, off = list(range(2, 9)), [], 0.0
     for name, factor, sign in (("sphere", paths.sphere, 1), ("hyperbolic space", paths.ball, -1)):
         found = []
@@ -91,14 +91,14 @@ def _curvature() -> Law:
 
 
 def _divergence(field: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """By central differences of order 4, at ``x (n,)``."""
+    """Compute the divergence by central differences of order 4, at ``x (n,)``."""
     step = 1e-3 * torch.eye(len(x), dtype=x.dtype)
     near, far = (field(x + k * step) - field(x - k * step) for k in (1, 2))
     return (8 * near - far).diagonal().sum() / 12e-3
 
 
 def _clifford() -> Law:
-    """Left multiplication by the imaginary units obeys Clifford's relations, for octonions too."""
+    """Check Clifford's relations of left multiplication by the imaginary units, for octonions too."""
     sizes, m, off = [1, 2, 4, 8], algebra.multiply, 0.0
     broken: dict[str, list[float]] = {"commute": [], "associate": [], "alternate": [], "norms multiply": []}
     for size in sizes:
@@ -131,7 +131,7 @@ def _clifford() -> Law:
 
 
 def _shift() -> Law:
-    """Scores of positions that are turned depend on their distance only."""
+    """Check that scores of turned positions depend on their distance only."""
     angles = torch.tensor([0.7, 0.31, 0.11, 0.03], dtype=torch.float64)
     at = torch.arange(60, dtype=torch.float64)
     q, k = torch.view_as_real(noise(2, 16))[..., 0]
@@ -156,7 +156,7 @@ def _shift() -> Law:
 
 
 def _wedge() -> Law:
-    """Why the signed forms are in the model's distances: ``|q − R k|²`` of a rotor has both."""
+    """Check that ``|q − R k|²`` of a rotor has both forms, so that the model's distances contain them."""
     q, k = torch.view_as_real(noise(2, 6))[..., 0]
     omega = torch.block_diag(*[torch.tensor([[0.0, -1.0], [1.0, 0.0]], dtype=torch.float64)] * 3)
     angles = torch.linspace(0, 2 * math.pi, 61, dtype=torch.float64)

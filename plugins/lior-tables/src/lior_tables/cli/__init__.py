@@ -15,7 +15,7 @@ COMMANDS = {
     "compare": ("lior_tables.cli.compare:compare", "Compare with other methods on your file."),
     "plot": ("lior_tables.cli.plot:plot", "Draw pictures of a model."),
 }
-"""Name -> (``module:attribute``, help)."""
+"""Command -> (``module:attribute``, help)."""
 
 
 @click.group(cls=LazyGroup, lazy=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})

@@ -68,10 +68,10 @@ def compare(
     quiet: bool,
     **given: Any,
 ) -> None:
-    """Compare with other methods on FILE: who predicts rows best that nobody has seen?
+    """Compare with other methods on FILE: which predicts unseen rows best?
 
-    All methods fit the same rows and predict the same others, in repeated cross-validation. The others are
-    those of scikit-learn, and LightGBM, XGBoost and CatBoost where they are installed, each with its own
+    All methods fit the same rows and predict the same other rows, in repeated cross-validation. The other
+    methods are those of scikit-learn, and LightGBM, XGBoost and CatBoost if installed, each with its own
     defaults. A difference counts when its 95 % interval does not reach no difference.
     """
     import_torch()

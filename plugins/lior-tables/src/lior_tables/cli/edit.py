@@ -28,8 +28,8 @@ _MOST = 10_000_000
 def learn(run: Path, file: Path, as_json: bool) -> None:
     """Add the rows of FILE to the model RUN at once.
 
-    They count from then on as if the model had been solved with them. The metric, the scales of the inputs
-    and what was chosen stay as fitted.
+    The model is then the same as if it had been solved with them. The metric, the scales of the inputs and
+    all choices stay as fitted.
     """
     estimator, place, task = opened(run)
     from lior_tables.reading import opened as opened_table
@@ -93,7 +93,7 @@ def forget(run: Path, rows: tuple[str, ...], metric: str, as_json: bool) -> None
 
 
 def _name(rows: Sequence[str], estimator: Estimator, task: Task) -> list[int]:
-    """Ids from numbers, ranges, and names of the files of pictures."""
+    """Return ids from numbers, ranges, and names of the files of pictures."""
     if not task.pictures:
         return number(rows)
     ledger = estimator.ledger_
@@ -109,7 +109,7 @@ def _name(rows: Sequence[str], estimator: Estimator, task: Task) -> list[int]:
 
 
 def number(rows: Sequence[str]) -> list[int]:
-    """Ids from numbers and ranges, ends included; each once.
+    """Return ids from numbers and ranges, ends included; each once.
 
     >>> number(["7", "10-12", "11"])
     [7, 10, 11, 12]

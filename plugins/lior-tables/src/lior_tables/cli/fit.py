@@ -35,13 +35,13 @@ if TYPE_CHECKING:
     from lior_tables.reading import Task
 
 _COUNT = 6
-"""Inputs that are named."""
+"""Number of inputs that are named."""
 _PREDICTED = {
     None: "each row predicted without it",
     "time": "later rows, from earlier ones",
     "group": "each group, from others",
 }
-"""What the scores are of."""
+"""The rows that the scores are about, by kind of split."""
 
 
 @click.command()
@@ -58,7 +58,7 @@ _PREDICTED = {
     type=click.Choice(["patches", "derivatives", "pixels"]),
     default="patches",
     show_default=True,
-    help="What pictures are compared by; derivatives need lior-field.",
+    help="Features that compare pictures; derivatives need lior-field.",
 )
 @click.option(
     "--time",
@@ -69,12 +69,12 @@ _PREDICTED = {
     "--group",
     metavar="COLUMN",
     help="Other groups will come: choices, intervals and scores are of groups that were not learned. The"
-    " column is no input.",
+    " column is not an input.",
 )
 @click.option(
     "--workers",
     metavar="N|ADDRESS",
-    help="Who fits the parts of a table of more than 8,000 rows: so many processes, or the workers of a Dask"
+    help="Workers for a table of more than 8,000 rows: a number of processes, or the address of a Dask"
     " scheduler (tcp://host:8786).  [default: this process]",
 )
 @seed_option
@@ -85,10 +85,10 @@ def fit(
 ) -> None:
     """Learn to predict a column of FILE from its other columns.
 
-    FILE is CSV or Parquet, or a folder of pictures and arrays (.npy, .npz), of which the column `folder` is
-    the sub-folder that each lies in. Words, dates and missing values need no preparation, and nothing is
-    tuned by hand: choices are made on rows that are held out of FILE. The model is written to a folder for
-    `lior table predict`.
+    FILE is CSV or Parquet, or a folder of pictures and arrays (.npy, .npz). The column `folder` is then the
+    sub-folder of each. Words, dates and missing values need no preparation, and nothing is tuned by hand:
+    choices are made on rows that are held out of FILE. The model is written to a folder for `lior table
+    predict`.
     """
     import_torch()
     from lior_tables.estimators import GeometricClassifier, GeometricRegressor
@@ -147,7 +147,7 @@ def _default_out(file: Path, task: Task) -> Path:
 
 
 def _summary(estimator: Estimator, task: Task) -> dict[str, Any]:
-    """Numbers for people and programs: what is wrong with leave-one-out predictions, and what counts."""
+    """Return numbers for people and programs: errors of leave-one-out predictions, and important inputs."""
     import numpy as np
 
     from lior_tables.judging import scores

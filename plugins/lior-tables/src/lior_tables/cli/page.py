@@ -45,7 +45,7 @@ what its target differs from the mean, and all shares sum to the prediction.</p>
 
 
 def images_of(estimator: Estimator, task: Task, found: Reason, asked: DataFrame) -> list[str]:
-    """Figures of the picture that is asked about, then of the training pictures."""
+    """Return figures of the picture that is asked about, then of the training pictures."""
     from lior_tables.images import thumbnails
 
     drawn, ledger = thumbnails(task.shape), estimator.ledger_
@@ -66,7 +66,7 @@ def images_of(estimator: Estimator, task: Task, found: Reason, asked: DataFrame)
 
 
 def page(found: Reason, *, title: str, pictures: Sequence[str] = ()) -> str:
-    """The whole page; ``pictures`` are figures that stand side by side."""
+    """Return the whole page; ``pictures`` are figures side by side."""
     largest = max((abs(each["weight"]) for each in found.rows), default=0.0) or 1.0
     heads = "".join(
         f"<th>{escape(shown(name))}<small>{percent(part)}</small></th>"

@@ -26,9 +26,9 @@ PICTURES = ("importances", "residuals", "intervals", "calibration", "dependence"
 def plot(run: Path, out: Path | None, only: str | None, form: str, text: bool, as_json: bool) -> None:
     """Draw pictures of the model RUN.
 
-    Which inputs count, how far predictions are off and how often intervals and probabilities are right (each
-    training row left out of its own prediction), and what each input does. Each picture is printed as text
-    and written to a file, whose path is printed.
+    The pictures show which inputs count, the errors of predictions, how often intervals and probabilities
+    are right, and the effect of each input. Each training row is left out of its own prediction. Each
+    picture is printed as text and written to a file, whose path is printed.
     """
     names = choose(only, PICTURES)
     refuse_without_effect(text=text, as_json=as_json)

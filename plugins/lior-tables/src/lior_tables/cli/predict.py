@@ -79,7 +79,7 @@ def predict(
 def _answers(
     estimator: Estimator, task: Task, rows: DataFrame, interval: float | None, balanced: bool
 ) -> tuple[DataFrame, Any]:
-    """The table of predictions, and what is compared with targets, ``(rows, targets)``."""
+    """Return the table of predictions, and the values to compare with targets, ``(rows, targets)``."""
     import pandas as pd
 
     from lior_tables.estimators import GeometricRegressor
@@ -104,7 +104,7 @@ def _answers(
 def _score(
     estimator: Estimator, task: Task, frame: DataFrame, compared: Any, balanced: bool
 ) -> dict[str, float] | None:
-    """Scores on the rows whose targets the file has and the model knows; ``None`` if there are none."""
+    """Return scores on rows whose targets are in the file and known to the model; ``None`` without any."""
     import pandas as pd
 
     from lior_tables.estimators import GeometricClassifier

@@ -1,4 +1,4 @@
-"""What several commands share: options, opening models and files, numbers as text."""
+"""Common parts of the commands: options, opening models and files, numbers as text."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ _TASK = (
         type=WholeNumber(min=2),
         default=32,
         show_default=True,
-        help="Pixels along an axis that larger pictures are made smaller to.",
+        help="Maximum pixels along an axis; larger pictures are reduced.",
     ),
 )
 _PLUGINS = (
@@ -95,7 +95,7 @@ _PLUGINS = (
         metavar="[ridge|vote]",
         default="ridge",
         show_default=True,
-        help="How rows answer: ridge solves and is more accurate, vote is a mean of the nearest.",
+        help="Readout: ridge solves and is more accurate, vote is a mean of the nearest rows.",
     ),
     click.option(
         "--categories",
@@ -109,7 +109,7 @@ _PLUGINS = (
         metavar="[auto|words|EMBEDDER]",
         default="auto",
         show_default=True,
-        help="What columns of texts are compared by: their words, or a sentence encoder such as e5. auto: e5"
+        help="Comparison of texts: by their words, or a sentence encoder such as e5. auto: e5"
         " for up to 1,000 texts if lior-ask[meaning] is installed.",
     ),
     click.option(
@@ -117,14 +117,14 @@ _PLUGINS = (
         type=WholeNumber(min=1),
         default=6,
         show_default=True,
-        help="Kinds of kernels that are tried, at most.",
+        help="Maximum number of kinds of kernels to try.",
     ),
     click.option(
         "--rounds",
         type=WholeNumber(min=0),
         default=5,
         show_default=True,
-        help="Rounds of learning the metric, at most.",
+        help="Maximum rounds of learning the metric.",
     ),
     click.option(
         "--time-limit", type=RealNumber(min=0, min_open=True), metavar="SECONDS", help="Time for fitting."
@@ -145,7 +145,7 @@ PARAMETERS = (
 
 
 def task_options(command: Callback) -> Callback:
-    """Add what says which columns are what; see :func:`task_of`."""
+    """Add the options that name the roles of columns; see :func:`task_of`."""
     return functools.reduce(lambda found, option: option(found), reversed(_TASK), command)
 
 
@@ -155,7 +155,7 @@ def plugin_options(command: Callback) -> Callback:
 
 
 def task_of(frame: DataFrame, path: Path, given: dict[str, Any]) -> tuple[Task, DataFrame]:
-    """The task, and the rows that have targets; ``given`` are the values of :func:`task_options`."""
+    """Return the task, and the rows that have targets; ``given`` are the values of :func:`task_options`."""
     from lior_tables.reading import Task
 
     task = Task.of(frame, given["targets"], drop=given["drop"], classes=given["classes"])
@@ -167,7 +167,7 @@ def task_of(frame: DataFrame, path: Path, given: dict[str, Any]) -> tuple[Task, 
 
 
 def opened(run: Path) -> tuple[Estimator, Path, Task]:
-    """A model that a command made, its checkpoint and its task."""
+    """Return a model made by a command, its checkpoint and its task."""
     import_torch()
     from lior_tables.loading import open_saved
 
@@ -179,7 +179,7 @@ def opened(run: Path) -> tuple[Estimator, Path, Task]:
 
 @contextlib.contextmanager
 def bad_input(path: Path) -> Iterator[None]:
-    """Turn what the estimators refuse into an error of one line that names the file; notes come once."""
+    """Turn errors of the estimators into one line that names the file; each note appears once."""
     show, said = warnings.showwarning, set()
 
     def once(message: Warning | str, *args: Any, **others: Any) -> None:
@@ -198,9 +198,9 @@ def bad_input(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def told(quiet: bool) -> Iterator[Callable[[str, float], None]]:
-    """A callback that shows what is being done and the share of it that is done, on standard error.
+    """Yield a callback that shows the current step and the share that is done, on standard error.
 
-    One live line on a terminal; elsewhere a plain line every few seconds.
+    It is one live line on a terminal; elsewhere a plain line every few seconds.
     """
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
@@ -232,22 +232,22 @@ def told(quiet: bool) -> Iterator[Callable[[str, float], None]]:
 
 
 def number(value: float) -> str:
-    """A number with four digits, and separators between thousands."""
-    return scales.number(value) if abs(value) > 1e-12 else "0"  # what is left of rounding says nothing
+    """Return a number with four digits, and separators between thousands."""
+    return scales.number(value) if abs(value) > 1e-12 else "0"  # rounding leaves nothing of interest
 
 
 def shown(value: float | str | None) -> str:
-    """A cell of the user's table."""
+    """Return a cell of the user's table."""
     if value is None:
         return "missing"
     return plain(value) if isinstance(value, str) else f"{value:,.6g}"
 
 
 def percent(share: float) -> str:
-    """A share as a percentage."""
+    """Return a share as a percentage."""
     return f"{100 * share:.0f} %" if abs(share) >= 0.0995 else f"{100 * share:.1f} %"
 
 
 def shorter(text: str, most: int = 22) -> str:
-    """The beginning of a long text."""
+    """Return the beginning of a long text."""
     return text if len(text) <= most else text[: most - 1] + "…"

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from lior_tables.reasons import Reason
 
 _COLUMNS = 5
-"""Inputs in the table of a terminal, those that count most."""
+"""Maximum number of inputs in the table of a terminal; those that count most come first."""
 
 
 @click.command()
