@@ -170,6 +170,65 @@ def test_the_nearest_passages_are_found_where_all_are_read(notes, monkeypatch, f
     assert len({*Fake.read}) == (3 if found else 0) + 2 * (large == 3), "the beginnings of two documents, too"
 
 
+@pytest.mark.parametrize("few", [400, 0])
+def test_a_question_encodes_no_more_tokens_than_its_budget(tmp_path, monkeypatch, few):
+    """The best by words come first; the passages that do not fit are ranked by their words."""
+    monkeypatch.setattr("lior_ask.retrievers.meaning.FEW", few)
+    rows = [" ".join(f"cell{row}x{column}" for column in range(200)) for row in range(40)]
+    (tmp_path / "wide.csv").write_text("\n".join(row.replace(" ", ",") for row in rows))
+    (tmp_path / "note.md").write_text("The boiler hums.\n\nIt is old.\n")
+    sizes = []
+
+    def count(texts: list[str]) -> list[int]:
+        return [1 + len(text) // 4 for text in texts]
+
+    monkeypatch.setattr("lior_ask.retrievers.meaning.bags.installed", lambda: True)
+    monkeypatch.setattr("lior_ask.retrievers.meaning.e5.count_tokens", count)
+    monkeypatch.setattr(
+        "lior_ask.retrievers.meaning.bags.cosines", lambda view, *_: np.linspace(1, 0.1, len(view))
+    )
+    for budget in (60, 500):
+        Fake.read.clear()
+        index = Index(tmp_path, retriever="meaning", embedder=FAKE, cache=False)
+        monkeypatch.setattr("lior_ask.retrievers.meaning.BUDGET", budget)
+        ranking = Meaning().rank(index.inverted, understood("Why does the boiler hum?"), 200)
+        asked = "Why does the boiler hum?"
+        assert sum(count([text for text in Fake.read if text != asked])) <= budget
+        assert any("boiler hums" in text for text in Fake.read)
+        assert len(ranking.passages) > 40, "those without a vector are ranked, too"
+        assert index.passage(ranking.passages[0]).text in ("The boiler hums.", "It is old.")
+        sizes.append(len(Fake.read))
+    assert sizes[0] < sizes[1]
+
+
+def test_of_many_names_of_columns_those_that_the_question_meets_are_shown(tmp_path):
+    """The row is one of 2,000 columns; "velvet" names one of them."""
+    names = [f"c{''.join(chr(97 + int(digit)) for digit in str(n))}" for n in range(2000)]
+    names[1500] = "velvet"
+    rows = [",".join(f"{row}" for _ in names) for row in ("one", "two")]
+    (tmp_path / "wide.csv").write_text("\n".join([",".join(names), *rows]))
+    (tmp_path / "note.md").write_text("The boiler hums.\n")
+    answer = Index(tmp_path, retriever="settle", embedder="", cache=False).ask("Which velvet is one?")
+    shown = [passage.context for passage, _ in answer.passages if passage.document == "wide.csv"]
+    assert shown
+    assert all("velvet" in context and len(context) < 900 for context in shown)
+    assert answer.block is None or len(answer.block.text) < 3000
+
+
+def test_an_index_adopts_the_vectors_of_its_texts_and_no_others():
+    one, other = (Index(retriever="settle", embedder=FAKE) for _ in range(2))
+    one.learn("y.md", "The roses are red.\n\nIt snows.\n")
+    other.learn("y.md", "The roses are red.\n\nIt rains.\n")
+    first = read(one)
+    Fake.read.clear()
+    other.adopt(one)
+    assert not Fake.read
+    assert other._database.rows("SELECT count(*) FROM vectors") == [(1,)], "nothing of what it does not have"
+    vectors = other.inverted.vectors
+    assert [other.passage(row).text for row in vectors.lacking(np.arange(2))] == ["It rains."]
+    assert np.array_equal(vectors.vectors(np.arange(1)), first[:1])
+
+
 def test_the_vectors_of_a_large_index_lie_together_until_it_changes(notes, monkeypatch):
     index, rows = opened(notes), np.arange(4)
     question = index.inverted.vectors.question("Where is it?").result()

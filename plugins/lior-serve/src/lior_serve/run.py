@@ -40,8 +40,6 @@ NOTE = "learning.json"
 _LOG = logging.getLogger("lior_serve")
 _TOGETHER = 64
 """Changes that are saved as one checkpoint, if so many wait."""
-_KEPT = 16
-"""Versions after which those that nobody reads any more are freed, where the writer has no rest."""
 _WATCH = 2.0
 """Seconds of rest after which the writer warms up, and looks whether another process has changed the run."""
 _PATIENCE, _TURN = 60.0, 0.02
@@ -172,15 +170,18 @@ class RunSource:
 
     def _show(self) -> None:
         """Make a new version of the run as it is now, with the vectors of the former one."""
-        if self._current is not None:
-            self._run.index.adopt(self._current.index)
+        former = self._current
+        if former is not None:
+            self._run.index.adopt(former.index)
         run = copy.deepcopy(self._run) if self.editable else self._run
         self._number += 1
         documents = tuple(run.documents())
         self._current = RunVersion(number=self._number, run=run, index=run.index, documents=documents)
         self._warm = False
-        if self._number % _KEPT == 0:
-            gc.collect()
+        forgotten = former is not None and not {*former.documents} <= {*documents}
+        former = None
+        if forgotten:
+            gc.collect()  # an index refers to itself, so that a former version goes only so
 
     def _warm_up(self) -> None:
         """Compute what questions need of a new version, and cache its index; no change waits for it."""
@@ -191,7 +192,7 @@ class RunSource:
             self._run.index.adopt(self._current.index)
             self._run.cache_index()
         self._warm = True
-        gc.collect()  # an index refers to itself, so that a former version goes only so
+        gc.collect()  # former versions that had no text that this one lacks
 
     def _write(self) -> None:
         while not self._closed:

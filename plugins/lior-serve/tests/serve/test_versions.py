@@ -7,6 +7,7 @@ import threading
 
 import pytest
 from ask.content import same
+from ask.test_embedding import Fake
 
 import lior
 from lior.errors import DataError, RunError
@@ -132,7 +133,7 @@ def test_one_refused_change_does_not_stop_the_others(resident):
 
 
 def test_a_run_that_cannot_be_saved_stays_as_it_was(resident, monkeypatch):
-    monkeypatch.setattr(lior.Run, "save", lambda self: (_ for _ in ()).throw(RunError("disk full")))
+    monkeypatch.setattr(lior.Run, "save", lambda self, **_: (_ for _ in ()).throw(RunError("disk full")))
     with pytest.raises(RunError, match="disk full"):
         resident.learn([document("key.txt", FACT)]).result(20)
     assert not knows(resident.current)
@@ -189,3 +190,23 @@ def test_former_versions_go(resident):
         assert [each() for each in former] == [None] * 3
     finally:
         gc.enable()
+
+
+def test_an_edit_encodes_nothing_before_its_reply_and_keeps_the_vectors_of_other_texts(copied, monkeypatch):
+    monkeypatch.setenv("LIOR_EMBEDDER", "ask.test_embedding:Fake")
+    monkeypatch.setattr(Fake, "read", [])
+    resident = RunSource(copied, editable=True)
+    try:
+        resident.current.ask(QUESTION, 1)
+        known = {*Fake.read}
+        Fake.read.clear()
+        for number in range(3):
+            resident.learn([document(f"key{number}.txt", FACT[:-1] + f" {number}.")]).result(20)
+        resident.forget("key0.txt").result(20)
+        assert not Fake.read
+        resident.current.ask(QUESTION, 1)
+        assert any("clock 2." in text for text in Fake.read)
+        assert not {*Fake.read} & (known - {QUESTION}), "what was read stays read"
+        assert not any("clock 0." in text for text in Fake.read)
+    finally:
+        assert resident.close(10)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 import attrs
 import numpy as np
@@ -23,6 +24,8 @@ _OTHER_KIND = 0.49
 _SUBJECT, _LONGEST = 0.2, 400
 """Share of the question that the sentence before must add to be a part of the answer, and the most characters
 of both."""
+_HEADING = 400
+"""Maximum number of characters of a heading that is shown whole, chosen by hand: forty names of columns."""
 _SHOWN = ("text", "before", "heading", "block")
 """What is told of the words of a passage beside the evidence of the retriever."""
 
@@ -80,13 +83,14 @@ def answer(question: Question, ranking: Ranking, view: PassageView, top: int, ju
         scores = judge.scores(question, candidates)
         confidence = judge.confidence(question, candidates, scores)
         best = int(scores.argmax())
+        shorten = partial(_shorten, question=question, view=view)
         quoted, block = _quote(question, candidates, best, view)
         if question.expected is not None and not question.suits(block.text):
             confidence = min(confidence, _OTHER_KIND)
         found = confidence >= judge.least(candidates)
         shares = np.exp(scores - scores[best])
         for each in _order(candidates, scores, top):
-            listed.append((candidates.passages[each], float(confidence * shares[each])))
+            listed.append((shorten(candidates.passages[each]), float(confidence * shares[each])))
             evidence.append(_tell(candidates, ranking, each))
     return Answer(
         question=question.text,
@@ -127,7 +131,7 @@ def _quote(question: Question, candidates: Candidates, best: int, view: PassageV
     """The best candidate, with the sentence before it where that has the subject; and what they stand in."""
     row = int(candidates.rows[best])
     rows = _allowed_around(view, row)
-    block = view.passages(rows)
+    block = [_shorten(passage, question, view) for passage in view.passages(rows)]
     last = row - rows.start
     subject = candidates.features[best, NAMES.index("before")] >= _SUBJECT
     language = question.among(languages_of(view))
@@ -136,6 +140,22 @@ def _quote(question: Question, candidates: Candidates, best: int, view: PassageV
     )
     around = join(block, first, last)
     return attrs.evolve(block[first], text=around.text[around.begin : around.end]), around
+
+
+def _shorten(passage: Passage, question: Question, view: PassageView) -> Passage:
+    """The passage; of long headings, such as the names of many columns, only the words of the question."""
+    if len(passage.context) <= _HEADING:
+        return passage
+    language = question.among(languages_of(view))
+    asked = stems_of(question.text, language)
+
+    def short(line: str) -> str:
+        if len(line) <= _HEADING:
+            return line
+        met = " ".join(word for word in line.split() if stems_of(word, language) & asked)
+        return f"{(met or line)[:_HEADING]} …"
+
+    return attrs.evolve(passage, context="\n".join(map(short, passage.context.split("\n"))))
 
 
 def _needs(question: Question, language: str, passage: Passage, before: Passage) -> bool:

@@ -91,6 +91,8 @@ def read_rows(view: PassageView, rows: np.ndarray) -> list[Passage]:
     """The passages, read in runs of adjacent rows of a document."""
     document = view.layout.document_of
     found = list[Passage]()
+    if not len(rows):
+        return found
     new = np.flatnonzero((np.diff(rows, prepend=-2) > 1) | (np.diff(document[rows], prepend=-1) != 0))
     for begin, end in zip(new, [*new[1:], len(rows)], strict=True):
         found += view.passages(range(int(rows[begin]), int(rows[end - 1]) + 1))
