@@ -22,14 +22,16 @@ from tests.project.commands import ARGUMENTS, FURTHER, SERVERS, write_inputs
 ROOT = Path(__file__).parents[2]
 LIOR = str(Path(sys.executable).with_name("lior"))
 CHILDREN = """
-import os
+import os, subprocess
 from lior.counting import compiled
 from lior.reading import isolation
+from lior.process import python
 from lior.workers import Workers
 if __name__ == "__main__":
     isolation._Worker().end()
     with Workers(2) as team:
         print(sorted(team.map(pow, [(2, 3), (2, 4)])))
+    subprocess.run(python("-c", "import json"), check=True)
     compiled._start("lior").wait()  # it has nothing to compile
     assert "PYTHONSAFEPATH" not in os.environ
 """
