@@ -6,4 +6,4 @@ scores the model. :mod:`~lior.training.estimate` predicts the duration, and :mod
 measures the gain from the geometry.
 """
 
-__all__ = ["batches", "estimate", "preparation", "stages"]
+__all__ = ["batches", "estimate", "loop", "preparation", "stages"]

@@ -108,7 +108,7 @@ def test_stored_contexts_are_those_of_the_text_that_is_held(loaded):
 def test_everything_of_a_finished_run(finished, loaded):
     found = inspection.inspect(finished, loaded)
     assert all(each.holds for each in found.invariants)
-    assert len(found.invariants) == 7
+    assert len(found.invariants) == 10
     assert [part.kind for part in found.components][-2:] == ["memory", "memory"]
     changed = {part.name: part.changed for part in found.components}
     assert changed["exact"] == {"capacity": 256}

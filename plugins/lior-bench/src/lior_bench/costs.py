@@ -14,6 +14,7 @@ from typing import Any
 import attrs
 import click
 
+from lior.process import python
 from lior_bench import children
 from lior_bench.children import Unmeasured
 from lior_bench.tables import markdown, markdown_line
@@ -232,16 +233,16 @@ def starts(place: Path, times: int) -> dict[str, float]:
     for number in range(UNCHANGED):
         (path := many / f"{number}.txt").write_text(f"This is note {number}.\n", encoding="utf-8")
         os.utime(path, (10**9, 10**9))  # a file that has just changed is read once more
-    lior, small = ("-P", "-m", "lior_cli.main"), ("--set", "memory.name=match", "--set", "geometry.updates=0")
+    lior, small = ("-m", "lior_cli.main"), ("--set", "memory.name=match", "--set", "geometry.updates=0")
     train = (*lior, "train", str(many), "--out", run, "--quiet", *small)
-    children.finish([sys.executable, *train], os.environ)
+    children.finish(python(*train), os.environ)
     commands = {
         "python -c pass": ("-c", "pass"),
         "lior --help": (*lior, "--help"),
         f"lior sync, {UNCHANGED:,} unchanged files": (*lior, "sync", run),
     }
     return {
-        name: min(children.finish([sys.executable, *words], os.environ).cpu_seconds for _ in range(times))
+        name: min(children.finish(python(*words), os.environ).cpu_seconds for _ in range(times))
         for name, words in commands.items()
     }
 
@@ -262,10 +263,10 @@ def measure_later(folder: Path, beside: str | None, times: int) -> None:
     found: dict[str, list[dict[str, float]]] = {name: [] for name in pythons}
     with tempfile.TemporaryDirectory() as place:
         for turn in range(-1, times):
-            for name, python in pythons.items():
+            for name, program in pythons.items():
                 where = (str(folder.absolute()),) if turn < 0 else ()
                 question = f"Who wrote the letter of number {turn}?"
-                found[name].append(ask_later(str(python), Path(place) / name, question, *where))
+                found[name].append(ask_later(str(program), Path(place) / name, question, *where))
         least_cpu = starts(Path(place), times)
     print(markdown(["a later question", *pythons, "least", "asked"], ()), end="")
     missed = False

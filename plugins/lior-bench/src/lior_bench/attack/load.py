@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +19,7 @@ from threading import Event
 
 import httpx
 
+from lior.process import python
 from lior_bench.attack.making import PEOPLE, PLACES, notes, question, text, train
 from lior_bench.serving import served
 
@@ -190,7 +190,7 @@ class Load:
         return done.stderr or f"exit code {done.returncode}" if done.returncode else ""
 
     def _start(self, arguments: list[str]) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "lior_cli.main", *arguments]
+        command = python("-m", "lior_cli.main", *arguments)
         return subprocess.run(
             command, cwd=self.home, capture_output=True, text=True, check=False, timeout=300
         )
