@@ -239,8 +239,11 @@ class RunIndexes(Protocol):
         """Whether that index has confirmed questions."""
         ...
 
-    def cache(self, index: Any, run: Path, place: Path, digest: str) -> None:
-        """:meth:`save`; where that cannot be done, the index is made again the next time."""
+    def cache(self, index: Any, run: Path, place: Path, digest: str, *, warm_up: bool = True) -> None:
+        """:meth:`save`; where that cannot be done, the index is made again the next time.
+
+        With ``warm_up`` it is saved with what the first questions need.
+        """
         ...
 
     def save(self, index: Any, run: Path, place: Path, digest: str) -> None:
