@@ -239,8 +239,11 @@ class RunIndexes(Protocol):
         """Return whether that index has confirmed questions."""
         ...
 
-    def cache(self, index: Any, run: Path, place: Path, digest: str) -> None:
-        """Call :meth:`save`; if that fails, the index is built again the next time."""
+    def cache(self, index: Any, run: Path, place: Path, digest: str, *, warm_up: bool = True) -> None:
+        """Call :meth:`save`; if that fails, the index is built again the next time.
+
+        With ``warm_up`` it is saved with what the first questions need.
+        """
         ...
 
     def save(self, index: Any, run: Path, place: Path, digest: str) -> None:

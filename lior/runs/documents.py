@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from lior.errors import DataError, LiorError, RunError
+from lior.errors import DataError, LiorError, RunError, UsageError
 from lior.interfaces import ParsedDocument
 from lior.reading.compression import is_compressed
-from lior.reading.documents import RawDocument
+from lior.reading.documents import RawDocument, as_bytes, read_documents
+from lior.reading.finding import as_paths
 from lior.reading.parsing import parse_bytes, whole_characters
 from lior.reading.structure import by_lines, with_structure
 from lior.runs import bundle, folder
@@ -160,3 +161,20 @@ def of_checkpoint(checkpoint: Any, only: str | None = None) -> dict[str, list[Ra
         return bytes(decode(corpus.tokens[begin:end].tolist()))
 
     return by_name(corpus.names, text, corpus.structures, corpus.split_parts.items(), only)
+
+
+def as_text(name: str, value: Any) -> bytes:
+    """A text that was given as an argument of that name; raises ``UsageError`` for another type."""
+    if not isinstance(value, str | bytes):
+        raise UsageError(f"{name} is of type {type(value).__name__}; give a text (str or bytes)")
+    return as_bytes(value)
+
+
+def given(text: str | Path | Sequence[str] | Mapping[str, str | bytes], field: str) -> list[RawDocument]:
+    """The documents of paths, or of a mapping of names to texts; see :meth:`lior.Run.learn`."""
+    if isinstance(text, Mapping):
+        return [RawDocument(name, as_text(f"document {name!r}", value)) for name, value in text.items()]
+    paths = as_paths("text", text)
+    if not paths:
+        raise UsageError("nothing to learn was given; name files or folders")
+    return read_documents(paths, field=field, strict=True)

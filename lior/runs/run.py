@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar, overload
 
@@ -42,12 +42,12 @@ from lior.model.generation import Request, generate, generate_all
 from lior.model.language_model import Model
 from lior.model.provenance import Explained, explain
 from lior.plugins.listening import tell
-from lior.reading.documents import RawDocument, as_bytes, read_documents
-from lior.reading.finding import as_paths
+from lior.reading.documents import RawDocument
 from lior.runs import documents as texts
 from lior.runs import editing, syncing
 from lior.runs.checkpoint import Checkpoint, Document, total
 from lior.runs.directory import RunDirectory, is_changed, open_checkpoint, read_summary
+from lior.runs.documents import as_text
 from lior.runs.format import read_manifest
 from lior.runs.indexes import indexes, installed
 from lior.runs.syncing import Synced
@@ -140,20 +140,11 @@ class Run:
             self._index = index
         return self._index
 
-    def cache_index(self, *, encode: bool = False) -> None:
-        """Cache the index with the checkpoint on the disk, if it is open and nothing else changes the run.
-
-        It has what is computed from the words of all passages; with ``encode`` also the vectors of those
-        that are candidates for two usual questions.
-        """
-        if self._index is not None:
-            self._index.warm_up(encode=encode)
-            self._save_index()
-
-    def _save_index(self) -> None:
+    def cache_index(self, *, warm_up: bool = False) -> None:
+        """Cache the index, if it is open, with the checkpoint on the disk."""
         if self._index is not None and self.path and self._saved:
-            with suppress(RunError):  # then it is made again the next time
-                indexes("lior.Run").save(self._index, self.path, self._saved, self.checkpoint.digest)
+            made, digest = indexes("lior.Run"), self.checkpoint.digest
+            made.cache(self._index, self.path, self._saved, digest, warm_up=warm_up)
 
     @property
     def _saved(self) -> Path | None:
@@ -212,7 +203,7 @@ class Run:
         UsageError
             When an argument has the wrong value, or an unknown name.
         """
-        how, ends = ChatSampling(**sampling), _text("stop", stop).decode("utf-8", "replace")
+        how, ends = ChatSampling(**sampling), as_text("stop", stop).decode("utf-8", "replace")
         return indexes("lior.Run.chat").chat(self, sampling=how, tokens=tokens, stop=ends, seed=seed)
 
     # --- the language model ---
@@ -246,7 +237,7 @@ class Run:
         """
         if isinstance(prompt, str | bytes) or not isinstance(prompt, Sequence):
             return "".join(self.stream(prompt, tokens, seed=seed, **sampling))
-        prompts = [_text(f"prompt {number}", each) for number, each in enumerate(prompt, 1)]
+        prompts = [as_text(f"prompt {number}", each) for number, each in enumerate(prompt, 1)]
         encode, how = self.model.tokenizer.encode, Sampling(**sampling)
         _check_count(tokens)
         requests = [
@@ -264,7 +255,7 @@ class Run:
         _check_count(tokens)
         model, how = self.model, Sampling(**sampling)
         generator = torch.Generator().manual_seed(seed)
-        context = model.tokenizer.encode(_text("prompt", prompt)).tolist()
+        context = model.tokenizer.encode(as_text("prompt", prompt)).tolist()
         drawn = generate(model, context, tokens, how, generator=generator)
         return filter(None, Detokenizer(model.tokenizer).pieces(drawn))
 
@@ -285,7 +276,9 @@ class Run:
             When ``text`` is neither a text nor a list of texts.
         """
         one = isinstance(text, str | bytes) or not isinstance(text, Sequence)
-        texts = [_text("text", text)] if one else [_text(f"text {i}", each) for i, each in enumerate(text, 1)]
+        texts = (
+            [as_text("text", text)] if one else [as_text(f"text {i}", each) for i, each in enumerate(text, 1)]
+        )
         sources = [RawDocument(str(number), data) for number, data in enumerate(texts) if data]
         other = corpus.build(sources, self.model.tokenizer).to(self.model.device)
         costs: list[Tensor] = [torch.zeros(0, dtype=torch.float64)]
@@ -319,7 +312,10 @@ class Run:
             When ``prompt`` or ``text`` is not a text.
         """
         encode = self.model.tokenizer.encode
-        before, tokens = encode(_text("prompt", prompt)).tolist(), encode(_text("text", text)).tolist()
+        before, tokens = (
+            encode(as_text("prompt", prompt)).tolist(),
+            encode(as_text("text", text)).tolist(),
+        )
         return explain(self.model, self.checkpoint.corpus, before, tokens, most=most, words=words)
 
     @check_keywords()
@@ -348,7 +344,7 @@ class Run:
         UsageError
             When ``name`` is given for several documents.
         """
-        sources = _sources(text, field)
+        sources = texts.given(text, field)
         if name is not None:
             if len(sources) != 1:
                 raise UsageError(f"name {name!r} is for one document, not for {len(sources)}; leave it out")
@@ -502,13 +498,9 @@ class Run:
     def save(self, *, warm_up: bool = True) -> None:
         """Write the changes as the run's next checkpoint; the former stays until this one is complete.
 
-        It waits for another process that writes to the run, a minute at most. Changes by others since the
-        run was opened are preserved: this run's changes are then repeated on the state on the disk.
-
-        Parameters
-        ----------
-        warm_up
-            Whether an index that is open computes what the first questions need before it is cached.
+        It waits for another process that writes to the run, ten seconds at most. Changes by others since the
+        run was opened are preserved: this run's changes are then repeated on the state on the disk. With
+        ``warm_up`` an index that is open is cached with what the first questions need.
 
         Raises
         ------
@@ -554,10 +546,7 @@ class Run:
             finally:
                 if directory.folder.newest != self._base:
                     self._written(directory.folder.newest)
-        if warm_up:
-            self.cache_index(encode=True)
-        else:
-            self._save_index()
+        self.cache_index(warm_up=warm_up)
         learned, forgotten = self._moved
         self._moved = [], []
         forgotten = [name for name in forgotten if name not in learned]
@@ -606,19 +595,3 @@ def load(run: str | Path, *, device: str = "cpu") -> Run:
 def _check_count(tokens: Any) -> None:
     if not isinstance(tokens, int) or tokens < 0:
         raise UsageError(f"tokens = {tokens!r}: give the number of tokens to add, 0 or more")
-
-
-def _text(name: str, value: Any) -> bytes:
-    """Return the bytes of a text given as the argument ``name``."""
-    if not isinstance(value, str | bytes):
-        raise UsageError(f"{name} is of type {type(value).__name__}; give a text (str or bytes)")
-    return as_bytes(value)
-
-
-def _sources(text: str | Path | Sequence[str] | Mapping[str, str | bytes], field: str) -> list[RawDocument]:
-    if isinstance(text, Mapping):
-        return [RawDocument(name, _text(f"document {name!r}", value)) for name, value in text.items()]
-    paths = as_paths("text", text)
-    if not paths:
-        raise UsageError("nothing to learn was given; name files or folders")
-    return read_documents(paths, field=field, strict=True)

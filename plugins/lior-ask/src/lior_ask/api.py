@@ -157,11 +157,8 @@ class Index:
 
     def of_document(self, document: str) -> list[Passage]:
         """The passages of a document, in its order; none where there is no document of this name."""
-
-        def work() -> list[Passage]:
-            return self.passages(self.inverted.rows(document)) if document in self.inverted else []
-
-        return self._read(work)
+        inverted = self.inverted
+        return self._read(lambda: self.passages(inverted.rows(document)) if document in inverted else [])
 
     def path(self, document: str) -> Path | None:
         """The file of a document; ``None`` for texts given in Python."""
@@ -185,11 +182,8 @@ class Index:
     @property
     def listed(self) -> list[File]:
         """What is known of the files and texts that have documents, by name."""
-
-        def work() -> list[File]:
-            return sorted((f for f in self._files.values() if f.documents), key=lambda f: f.name)
-
-        return self._read(work)
+        given = self._read(lambda: [file for file in self._files.values() if file.documents])
+        return sorted(given, key=lambda file: file.name)
 
     @property
     def generation(self) -> int:
@@ -493,18 +487,13 @@ class Index:
         self._safely(lambda: self._vectors.adopt(other._vectors))
 
     def warm_up(self, *, encode: bool = True) -> None:
-        """Compute what is computed for the first questions, of a fact and of a topic.
-
-        Without ``encode`` only what is a function of the words of all passages; no passage is encoded.
-        """
+        """Compute what the first questions, of a fact and of a topic, need; or else only what words tell."""
         words = Question(self.passage(0).text).content if len(self) else []
-        if not encode:
-            if self.reads_ahead and words:
-                from lior_ask.embedders import bags  # only where vectors are compared
+        if not encode and self.reads_ahead and words:
+            from lior_ask.embedders import bags  # only where vectors are compared
 
-                self._read(lambda: bags.cosines(self.inverted, Question(words[0])))
-            return
-        for length in (3, 12)[: len(words)]:
+            self._read(lambda: bags.cosines(self.inverted, Question(words[0])))
+        for length in (3, 12)[: len(words) * encode]:
             with contextlib.suppress(UsageError):  # two words as one are in no text: so spelling is read
                 self.ask(" ".join([f"{words[0]}{words[-1]}", *words[:length]]))
 

@@ -122,9 +122,10 @@ class RunIndexes:
             return False
 
     @staticmethod
-    def cache(index: Index, run: Path, place: Path, digest: str) -> None:
+    def cache(index: Index, run: Path, place: Path, digest: str, *, warm_up: bool = True) -> None:
         """:meth:`save` ``index``; where that cannot be done, it is made again the next time."""
-        index.warm_up()
+        if warm_up:
+            index.warm_up()
         with contextlib.suppress(RunError):
             RunIndexes.save(index, run, place, digest)
 

@@ -26,11 +26,11 @@ BY_BAGS = 120
 LISTED = 20
 """Where more passages are asked for, as a judge does, half of them are the best by the encoder alone."""
 FEW = 400
-"""Passages that are read at once so that it has."""
-BUDGET = 10_000
+"""Passages that are read at once so that it has, if they fit into :data:`BUDGET`."""
+BUDGET = 9_500
 """Maximum number of tokens of the passages that are encoded for one question; the others are ranked by words.
 
-A token takes .7 ms of CPU time (AMD EPYC), so that they take 7 s at most. Measured: 9,200 tokens for the
+A token takes .7 ms of CPU time (AMD EPYC), so that they take 7 s at most. Measured: 9,430 tokens for the
 first question about 55 notes, all of which are encoded, and 5,000 to 11,000 about the pages of this project.
 """
 TITLE = 0.3
@@ -45,7 +45,8 @@ class Meaning:
     have: by the encoder, where it has read all passages or lacks at most :data:`FEW`, which it reads then;
     else by bags of word pieces (:mod:`lior_ask.embedders.bags`), and in a large index whose documents'
     beginnings it has read, by these, too. The encoder reads the candidates, and what it read is kept in the
-    index. What else was read before changes nothing.
+    index. What else was read before changes nothing. Candidates beyond :data:`BUDGET` have the share of words
+    alone.
 
     The score is the mean of ``(cosine − unrelated)/(related − unrelated)``, with the usual cosines of
     the encoder, and of the share of the question's words that the passage has. Documents are ranked by

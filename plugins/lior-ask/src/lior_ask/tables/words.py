@@ -26,7 +26,7 @@ def _others() -> dict[str, set[str]]:
     return found
 
 
-@lru_cache(1 << 14)
+@lru_cache(1 << 16)
 def stems(word: str) -> frozenset[str]:
     """The stems of a word and of what it is in the other languages of the grammar, also without umlauts.
 
