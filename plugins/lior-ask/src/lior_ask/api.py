@@ -162,8 +162,7 @@ class Index:
 
     def path(self, document: str) -> Path | None:
         """The file of a document; ``None`` for texts given in Python."""
-        source = self._sources.get(self.file_of(document))
-        return source.path if source else None
+        return source.path if (source := self._sources.get(self.file_of(document))) else None
 
     def file_of(self, document: str) -> str:
         """The file or the text given in Python that a document is from: ``mail.mbox`` for ``mail.mbox#3``."""
@@ -419,8 +418,7 @@ class Index:
 
         def work() -> list[tuple[str, float]]:
             ranking = self._retriever.rank(self.inverted.by_document(), asked, top)
-            rows = zip(ranking.passages, ranking.scores, strict=True)
-            names = self.inverted.documents
+            names, rows = self.inverted.documents, zip(ranking.passages, ranking.scores, strict=True)
             return [(names[row], float(score)) for row, score in rows]
 
         return self._read(work)
