@@ -191,7 +191,12 @@ def test_a_group_without_a_command_prints_its_help(capsys, group):
         ),
         (["generate", "r", "--max-tokens", "-1"], "--max-tokens: '-1' is not a whole number of at least 0."),
         (["generate", "r", "--temperature", "nan"], "--temperature: 'nan' is not a number from 0 to 100."),
+        (["generate", "r", "--top-p", "1.5"], "--top-p: '1.5' is not a number from 0 to 1."),
         (["generate", "r", "--top-k", "1.5"], "--top-k: '1.5' is not a whole number of at least 0."),
+        (
+            ["generate", "r", "--seed", str(2**64)],
+            f"--seed: '{2**64}' is not a whole number from 0 to {2**63 - 1}.",
+        ),
         (["eval", "r", "--noise", "nan"], "--noise: 'nan' is not a number from 0 to 1."),
         (["eval", "r", "--device", "x"], "--device: 'x' is not one of 'auto', 'cpu', 'cuda'."),
     ],

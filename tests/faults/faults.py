@@ -1,4 +1,4 @@
-"""Faults at will: the n-th operation on files fails, or the process is killed there.
+"""Faults at will: the n-th operation on files fails, or the process is killed there; runs that are the same.
 
 Python tells its auditors of every file that is opened, renamed, linked, removed or cut,
 and what an auditor raises stops the operation; ``fsync`` and the writing of tensors,
@@ -21,10 +21,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from safetensors import torch as tensors_io
 
+import lior
 from lior.errors import LiorError, RunError
-from lior.runs import bundle
+from lior.runs import bundle, checkpoint
+from lior.runs import directory as rundir
 from lior.runs import folder as runfolder
 
 SLICES = [pytest.param(7, id="every seventh"), pytest.param(1, id="all", marks=pytest.mark.exhaustive)]
@@ -32,15 +35,8 @@ SLICES = [pytest.param(7, id="every seventh"), pytest.param(1, id="all", marks=p
 ERRORS = (errno.ENOSPC, errno.EACCES, errno.EIO)
 FINISHED, REFUSED, DEFECT = 0, 10, 20
 
-_WATCHED = {
-    "os.rename": 2,
-    "os.link": 2,
-    "os.chmod": 2,
-    "os.mkdir": 2,
-    "os.remove": 1,
-    "os.rmdir": 1,
-    "os.truncate": 0,
-}
+_WATCHED = dict.fromkeys(("os.rename", "os.link", "os.chmod", "os.mkdir"), 2)
+_WATCHED |= {"os.remove": 1, "os.rmdir": 1, "os.truncate": 0}
 """Event -> which of its arguments is the open folder that the path is in; 0 for none."""
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_APPEND | os.O_CREAT
 
@@ -54,14 +50,11 @@ class Faults:
 
     def operation(self, what: str, path: object, folder: int = -1) -> None:
         """One operation is about to happen; ``folder`` is open, and ``path`` is in it, unless it is -1."""
-        if not isinstance(path, str | bytes | os.PathLike):
-            return
-        place = os.fsdecode(path)
-        if folder >= 0:
-            place = f"{_opened(folder)}/{place}"
-        if place.startswith(self.folder):
-            self.count += 1
-            if self.count == self.at:
+        if isinstance(path, str | bytes | os.PathLike):
+            within = f"{_opened(folder)}/" if folder >= 0 else ""
+            below = f"{within}{os.fsdecode(path)}".startswith(self.folder)
+            self.count += below
+            if below and self.count == self.at:
                 self.act(what)
 
     def install(self) -> None:
@@ -122,16 +115,23 @@ def ended(pid: int) -> int:
 LIOR = (sys.executable, "-m", "lior_cli.main")
 
 
-def start_command(args: list[str], cwd: Path, stdout: Any = subprocess.PIPE) -> subprocess.Popen[str]:
-    """Begin a command of lior that signals reach as from a terminal; jobs of a shell may ignore them."""
+def start_command(
+    args: list[str], cwd: Path, stdout: Any = subprocess.PIPE, limit: tuple[int, int] | None = None
+) -> subprocess.Popen[str]:
+    """Begin a command of lior that signals reach as from a terminal; jobs of a shell may ignore them.
 
-    def usual() -> None:
+    ``limit`` is a resource and how much of it the command may use.
+    """
+
+    def prepare() -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        if limit:
+            resource.setrlimit(limit[0], (limit[1], limit[1]))
 
     env = os.environ | {"OMP_NUM_THREADS": "1"}
     pipes = {"stdout": stdout, "stderr": subprocess.PIPE}
-    return subprocess.Popen([*LIOR, *args], cwd=cwd, text=True, env=env, preexec_fn=usual, **pipes)
+    return subprocess.Popen([*LIOR, *args], cwd=cwd, text=True, env=env, preexec_fn=prepare, **pipes)
 
 
 def grow_no_more(size: int) -> None:
@@ -212,16 +212,15 @@ def through_faults(
         shutil.rmtree(run, ignore_errors=True)
 
 
-def forge(run: Path, edit: Callable[[dict], object] = lambda manifest: None) -> None:
-    """Change the manifest of the newest checkpoint and make all checksums right, as an attacker can."""
-    place = runfolder.list_checkpoints(run)[0]
-    path = place / "manifest.json"
-    manifest = json.loads(path.read_text())
-    del manifest["sha256"]
-    for name in list(manifest["files"]):
-        manifest["files"][name] = bundle.fingerprint(place / name)
-    edit(manifest)
-    path.write_text(json.dumps(manifest | {"sha256": bundle.digest(manifest)}))
+# --- runs ---
+
+
+def edit(run: Path, method: str, given: Any) -> None:
+    """Open a run, call one of its methods, and save it, with time for other processes in between."""
+    opened = lior.load(run)
+    getattr(opened, method)(given)
+    os.sched_yield()
+    opened.save()
 
 
 def attempt(work: Callable[[], object]) -> str:
@@ -231,3 +230,47 @@ def attempt(work: Callable[[], object]) -> str:
     except RunError as error:
         return str(error)
     return ""
+
+
+def newest(run: Path) -> Path:
+    """The newest checkpoint."""
+    return runfolder.list_checkpoints(run)[0]
+
+
+def forge(run: Path, edit: Callable[[dict], object] = lambda manifest: None) -> None:
+    """Change the manifest of the newest checkpoint and make all checksums right, as an attacker can."""
+    path = newest(run) / "manifest.json"
+    manifest = json.loads(path.read_text())
+    del manifest["sha256"]
+    for name in list(manifest["files"]):
+        manifest["files"][name] = bundle.fingerprint(path.with_name(name))
+    edit(manifest)
+    path.unlink()  # which may be a link to that of another run
+    path.write_text(json.dumps(manifest | {"sha256": bundle.digest(manifest)}))
+
+
+def contents(run: Path) -> dict[str, Any]:
+    """Model, text, components and names of a finished run."""
+    loaded = rundir.open_run(run)
+    kept = ("components", "documents", "bytes", "n_train", "score", "geometry")
+    about = {key: loaded.manifest[key] for key in kept}
+    about |= {"names": loaded.corpus.names, "added": len(loaded.added), "tokens": loaded.corpus.tokens}
+    return about | checkpoint.tensors(loaded.model)
+
+
+def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether contents are the same, bit for bit."""
+    return one.keys() == other.keys() and all(
+        value.dtype == other[key].dtype and torch.equal(value, other[key])
+        if isinstance(value, torch.Tensor)
+        else value == other[key]
+        for key, value in one.items()
+    )
+
+
+def assert_same_run(one: Path, other: Path) -> None:
+    """Contents and telemetry without its times, bit for bit."""
+    assert same(contents(one), contents(other))
+    told = [map(json.loads, (run / "metrics.jsonl").read_text().splitlines()) for run in (one, other)]
+    first, second = ([record | {"time": 0} for record in records] for records in told)
+    assert first == second

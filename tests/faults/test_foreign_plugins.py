@@ -3,120 +3,80 @@
 from __future__ import annotations
 
 import textwrap
-from typing import NamedTuple
 
 import pytest
 
-FRAME = """
+from lior.plugins.kinds import KINDS
+
+SOURCE = """
 import attrs, torch
 from typing import ClassVar
-from lior_plugins.frames.lowrank import LowRank
+from lior_plugins.{module} import {base}
 
-@attrs.frozen(kw_only=True)
-class Theirs(LowRank):
-    BODY
-"""
-MEMORY = """
-import attrs
-from lior_plugins.memories.exact import Exact
-
-@attrs.define(kw_only=True)
-class Theirs(Exact):
+@attrs.{made}(kw_only=True)
+class Theirs({base}):
     name = "theirs"
-    BODY
+    {body}
 """
-UPDATER = """
-import attrs
-from lior_plugins.updaters.contrastive import Contrastive
-
-@attrs.frozen(kw_only=True)
-class Theirs(Contrastive):
-    BODY
-"""
-SOURCES = {"frame": FRAME, "memory": MEMORY, "updater": UPDATER}
-GROUPS = {"frame": "lior.frames", "memory": "lior.memories", "updater": "lior.updaters"}
-
-
-class Case(NamedTuple):
-    """A fault and what is said of it."""
-
-    kind: str
-    body: str
-    message: str
-
-
-def form(result: str, message: str) -> Case:
-    """A frame whose form is ``result``, an expression in the true ``form``."""
-    body = f"""
-    def form(self, state):
-        form = super().form(state)
-        return {result}
-    """
-    return Case("frame", body, message)
-
-
-def read(result: str, message: str) -> Case:
-    """A memory that reads ``result``, an expression in the true evidence ``e``."""
-    body = f"""
-    def read(self, query, alphabet):
-        e = super().read(query, alphabet)
-        return {result}
-    """
-    return Case("memory", body, message)
-
-
-NAN_STEP = """
-    def step(self, params, *rest, **named):
-        p, *more = super().step(params, *rest, **named)
-        return {k: v * float("nan") for k, v in p.items()}, *more
-    """
-BY_NAME = "of lior-theirs 1.2 (theirs_mod, line 10) failed: "
+BASES = {
+    "frame": {"module": "frames.lowrank", "base": "LowRank", "made": "frozen"},
+    "memory": {"module": "memories.exact", "base": "Exact", "made": "define"},
+    "updater": {"module": "updaters.contrastive", "base": "Contrastive", "made": "frozen"},
+}
+BODIES = {
+    "form": ("frame", "def form(self, state):\n    form = super().form(state)\n    return "),
+    "read": ("memory", "def read(self, *a, **k):\n    e = super().read(*a, **k)\n    return "),
+    "step": ("updater", "def step(self, *a, **k):\n    p, *more = super().step(*a, **k)\n    return "),
+    "version": ("frame", "api_version: ClassVar[int] = "),
+}
+"""What is overridden -> kind of plugin, and how; the result is an expression in the true one."""
+BY_NAME = "of lior-theirs 1.2 (theirs_mod, line 11) failed: "
+SHAPE = "1.2 violates its interface: form.lam has shape (7,), and should have (8,)"
+OTHER = "memory 'theirs' violates its interface: log_p has shape"
+UPDATED = '{k: v * float("nan") for k, v in p.items()}, *more'
 CASES = {
-    "raises": form("1 / 0", f"frame 'theirs' {BY_NAME}ZeroDivisionError"),
-    "raises in torch": form("form.lam @ torch.zeros(3)", BY_NAME),
-    "another shape": form(
-        "form._replace(lam=form.lam[1:])",
-        "1.2 violates its interface: form.lam has shape (7,), and should have (8,)",
-    ),
-    "not a number": form(
-        "form._replace(lam=form.lam * torch.nan)", "form.lam has numbers that are not finite"
-    ),
-    "not positive": form("form._replace(omega2=-form.omega2)", "form is not positive definite"),
-    "another version": Case("frame", "api_version: ClassVar[int] = 99", "for version 99 of the interface"),
-    "evidence of another shape": read(
-        "e._replace(log_p=e.log_p[:, :, 1:])",
-        "memory 'theirs' violates its interface: log_p has shape",
-    ),
-    "evidence without numbers": read("e._replace(log_p=e.log_p * 1e999 * 0)", "gave no numbers: theirs"),
-    "an update without numbers": Case("updater", NAN_STEP, "loss of the geometry is not finite after update"),
+    "raises": ("form", "1 / 0", f"frame 'theirs' {BY_NAME}ZeroDivisionError"),
+    "raises in torch": ("form", "form.lam @ torch.zeros(3)", BY_NAME),
+    "another shape": ("form", "form._replace(lam=form.lam[1:])", SHAPE),
+    "not a number": ("form", "form._replace(lam=form.lam * torch.nan)", "form.lam has numbers that are not"),
+    "not positive": ("form", "form._replace(omega2=-form.omega2)", "form is not positive definite"),
+    "another version": ("version", "99", "for version 99 of the interface"),
+    "evidence of another shape": ("read", "e._replace(log_p=e.log_p[:, :, 1:])", OTHER),
+    "evidence without numbers": ("read", "e._replace(log_p=e.log_p * 1e999 * 0)", "gave no numbers: theirs"),
+    "an update without numbers": ("step", UPDATED, "loss of the geometry is not finite after update"),
 }
 
 
-def place(install, case: Case):
-    """Install a package with one plugin ``theirs``."""
-    body = textwrap.indent(textwrap.dedent(case.body).strip(), "    ").strip()
-    source = SOURCES[case.kind].replace("BODY", body)
-    return install("lior-theirs", f"[{GROUPS[case.kind]}]\ntheirs = theirs_mod:Theirs", theirs_mod=source)
+@pytest.fixture
+def train(install, lior, sample, small_recipe):
+    """Train with a plugin ``theirs`` of another package; its folder, and how that ended."""
+
+    def run(what: str, result: str):
+        kind, body = BODIES[what]
+        source = SOURCE.format(**BASES[kind], body=textwrap.indent(body + result, "    ").strip())
+        site = install("lior-theirs", f"[{KINDS[kind].group}]\ntheirs = theirs_mod:Theirs", theirs_mod=source)
+        flags = ["--config", str(small_recipe), f"--{kind}", "theirs", "--out", "r", "--quiet"]
+        return site, lior("train", str(sample), *flags, path=site)
+
+    return run
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
-def test_a_plugin_that_fails_is_named(install, lior, sample, small_recipe, case):
-    site = place(install, CASES[case])
-    flags = ["--config", str(small_recipe), f"--{CASES[case].kind}", "theirs", "--out", "r", "--quiet"]
-    done = lior("train", str(sample), *flags, path=site)
+def test_a_plugin_that_fails_is_named(train, case):
+    what, result, message = CASES[case]
+    _, done = train(what, result)
     assert done.returncode in (1, 2, 70)
     assert done.stdout == ""
-    assert CASES[case].message in done.stderr
+    assert message in done.stderr
     assert done.stderr.startswith("lior: error: ")
     assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.slow
-def test_the_same_package_without_the_fault_works(install, lior, sample, small_recipe):
-    site = place(install, form("form", ""))
-    flags = ["--config", str(small_recipe), "--frame", "theirs", "--out", "r", "--quiet"]
-    assert lior("train", str(sample), *flags, path=site).returncode == 0
+def test_the_same_package_without_the_fault_works(train, lior):
+    site, done = train("form", "form")
+    assert done.returncode == 0
     hidden = lior("eval", "r", path=site, LIOR_ALLOW_PLUGINS="lior")
     assert hidden.returncode == 1
     assert "the run needs frame 'theirs' of lior-theirs 1.2" in hidden.stderr

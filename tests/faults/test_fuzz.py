@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import struct
 import zlib
 
@@ -13,8 +14,11 @@ from hypothesis import strategies as st
 import lior
 from lior.config import load
 from lior.config.schema import keys
-from lior.errors import LiorError
+from lior.data import corpus
+from lior.errors import DataError, LiorError
 from lior.model import compression, online
+from lior.reading.documents import read_documents
+from lior_plugins.tokenizers.bytes import Bytes
 
 FUZZ = settings(max_examples=40, deadline=None)
 
@@ -28,27 +32,14 @@ TOML = st.text(max_size=80) | st.builds("{} = {}".format, KEYS, VALUES) | st.sam
 
 
 @FUZZ
-@given(key=KEYS, value=VALUES)
-def test_a_setting_of_anything(key, value):
-    with contextlib.suppress(LiorError):
-        load(env={}, overrides=[f"{key}={value}"], components=True)
-
-
-@FUZZ
-@given(text=TOML)
-def test_a_recipe_of_anything(text, tmp_path_factory):
+@given(key=KEYS, value=VALUES, text=TOML)
+def test_a_setting_a_variable_and_a_recipe_of_anything(key, value, text, tmp_path_factory):
     path = tmp_path_factory.mktemp("recipe") / "r.toml"
     path.write_bytes(text.encode("utf-8", "surrogatepass"))
-    with contextlib.suppress(LiorError):
-        load(path, env={}, components=True)
-
-
-@FUZZ
-@given(key=KEYS, value=VALUES)
-def test_a_variable_of_anything(key, value):
-    name = "LIOR_" + key.upper().replace(".", "__")
-    with contextlib.suppress(LiorError):
-        load(env={name: value}, components=True)
+    variable = "LIOR_" + key.upper().replace(".", "__")
+    for source in ({"overrides": [f"{key}={value}"]}, {"env": {variable: value}}, {"recipe": path}):
+        with contextlib.suppress(LiorError):
+            load(**{"env": {}, "components": True} | source)
 
 
 @pytest.fixture(scope="module")
@@ -99,3 +90,22 @@ def test_a_reader_makes_room_as_it_goes(monkeypatch, finished):
         return said
 
     assert read(3) == read(65536)
+
+
+LINES = [b'{"text": "\\ud800"}', b'{"text": 1e999}', b"[" * 3000, b'{"text": "a", "text": 3}', b"NaN"]
+TEXTS = st.builds(lambda text: json.dumps({"text": text}).encode(), st.text(max_size=30))
+
+
+@settings(max_examples=100, deadline=None)
+@given(lines=st.lists(st.binary(max_size=60) | TEXTS | st.sampled_from(LINES), max_size=6))
+def test_any_lines_are_records_or_refused(lines, tmp_path_factory):
+    path = tmp_path_factory.mktemp("records") / "r.jsonl"
+    path.write_bytes(b"\n".join(lines))
+    try:
+        found = read_documents([str(path)])
+    except DataError as error:
+        told, found = str(error), []
+    else:
+        told = ""
+    assert "\n" not in told
+    assert len(corpus.build(found, Bytes())) == sum(len(source.data) for source in found)

@@ -1,6 +1,7 @@
 """Files that mean harm: each is refused in one sentence, or read as what it is; none does anything else.
 
-Flipped bits, cut files, links, manifests without end and headers that lie are in tests/runs/test_bundle.py.
+tests/runs/test_bundle.py has what every snapshot refuses, and `lior bench attack flips` damages all kinds of
+stored files.
 """
 
 from __future__ import annotations
@@ -12,8 +13,6 @@ import os
 import resource
 import shutil
 import struct
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -26,12 +25,7 @@ import lior
 from lior.errors import LiorError
 from lior.runs import directory as rundir
 from lior.runs import folder as runfolder
-from lior.runs.bundle import digest
-from tests.faults.faults import forge
-
-
-def newest(run: Path) -> Path:
-    return runfolder.list_checkpoints(run)[0]
+from tests.faults.faults import forge, newest, start_command
 
 
 def refused(run: Path) -> str:
@@ -48,23 +42,58 @@ def run(finished, tmp_path) -> Path:
     return Path(shutil.copytree(finished, tmp_path / "r"))
 
 
+# --- runs that are missing, unfinished, newer, or none ---
+
+
+def broken_off(run: Path) -> None:
+    """The process was killed while it wrote the only checkpoint."""
+    newest(run).rename(f"{newest(run)}.partial")
+
+
+def newer(run: Path) -> None:
+    """A later version wrote it."""
+    path = newest(run) / "manifest.json"
+    path.write_text(path.read_text().replace('"version": 2\n', '"version": 3\n'))
+
+
+RUNS = {
+    "missing": (shutil.rmtree, "no such run directory; `lior train --out {run}` makes one"),
+    "a file": (lambda run: shutil.rmtree(run) or run.touch(), "not a run directory of lior but a file"),
+    "interrupted write": (broken_off, "training did not finish"),
+    "without configuration": (lambda run: (run / "config.toml").unlink(), "(config.toml is missing)"),
+    "without manifest": (lambda run: (newest(run) / "manifest.json").unlink(), "manifest.json is missing"),
+    "newer format": (newer, "format 3, and this lior reads 2"),
+    "a plugin that is not installed": (
+        lambda run: forge(run, lambda m: m["components"]["encoder"][0].update(name="lagz")),
+        "No encoder plugin is named 'lagz'. Did you mean 'lags'?",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", RUNS)
+def test_a_damaged_run_is_refused(command, run, case):
+    damage, message = RUNS[case]
+    damage(run)
+    result = command("eval", run)
+    assert (result.code, result.out, result.err.count("\n")) == (1, "", 1)
+    assert result.err.startswith("lior: error: ")
+    assert message.format(run=run) in result.err
+
+
+def test_numbers_and_log_are_not_needed_and_forging_nothing_changes_nothing(command, run):
+    for extra in ("summary.json", "train.log", "metrics.jsonl"):
+        (run / extra).unlink()
+    forge(run)
+    assert command("eval", run, "--quiet").code == 0
+
+
 # --- headers that lie ---
 
-LIES = st.one_of(
-    st.fixed_dictionaries(
-        {},
-        optional={
-            "shape": st.lists(
-                st.sampled_from([0, 1, 2, 255, 2**31, 2**62, 2**64, -1, 1.5, None]), max_size=4
-            ),
-            "dtype": st.sampled_from(
-                ["F64", "F16", "BF16", "I8", "U64", "BOOL", "C64", "F8_E4M3", "X", None, 3]
-            ),
-            "data_offsets": st.lists(st.sampled_from([0, 1, 8, 64, 2**63, 2**64, -8, "0", None]), max_size=3),
-        },
-    ),
-    st.sampled_from([None, [], "F32", 1]),
-)
+_SIZES = st.lists(st.sampled_from([0, 1, 2, 255, 2**31, 2**62, 2**64, -1, 1.5, None]), max_size=4)
+_DTYPES = st.sampled_from(["F64", "F16", "BF16", "I8", "U64", "BOOL", "C64", "F8_E4M3", "X", None, 3])
+_OFFSETS = st.lists(st.sampled_from([0, 1, 8, 64, 2**63, 2**64, -8, "0", None]), max_size=3)
+_ENTRY = {"shape": _SIZES, "dtype": _DTYPES, "data_offsets": _OFFSETS}
+LIES = st.fixed_dictionaries({}, optional=_ENTRY) | st.sampled_from([None, [], "F32", 1])
 """What a header may say of a tensor instead of the truth."""
 
 
@@ -119,45 +148,32 @@ def test_what_was_skipped_is_told(command, finished):
 # --- forged manifests and tensors ---------------------------------------------------------
 
 
-def retype(dtype: torch.dtype):
-    return lambda t: t.to(dtype)
-
-
-TENSORS = {
-    "without an entry": ("token_counts", None),
-    "of another shape": ("token_counts", lambda t: t[:-1]),
-    "of another type": ("token_counts", retype(torch.float32)),
-    "counts below zero": ("token_counts", lambda t: t - 1000),
-    "a metric of NaN": ("geometry.frame.log_lam", lambda t: t * torch.nan),
-    "a metric of another shape": ("geometry.frame.log_lam", lambda t: t[:-1]),
-    "a table that is too short": ("geometry.encoder.table", lambda t: t[:-1]),
-    "mixer of NaN": ("mixer.gate0", lambda t: t * torch.nan),
-    "mixer of integers": ("mixer.gate0", retype(torch.int64)),
-    "cells of another width": ("cells", lambda t: t[:, :-1]),
-    "counters out of the alphabet": ("memory.sdm.sizes", lambda t: t * 1000),
-    "counters cut": ("memory.sdm.counters", lambda t: t[:-1]),
-    "counters of another type": ("memory.sdm.counters", retype(torch.int64)),
-    "addresses twice": ("memory.sdm.addresses", lambda t: t * 0),
-    "passages beyond the tokens": ("memory.sdm.passages", lambda t: t * 1000),
-    "learned numbers of NaN": ("memory.sdm.online.bias", lambda t: t * torch.nan),
-    "items without coordinates": ("memory.exact.z", lambda t: t[:-1]),
-    "items of unknown tokens": ("memory.exact.token", lambda t: t + 10**6),
-    "items of NaN": ("memory.exact.z", lambda t: t * torch.nan),
-    "tokens of no alphabet": ("tokens", lambda t: t * 1000),
-    "tokens below zero": ("tokens", lambda t: t - 1000),
-    "tokens of another type": ("tokens", retype(torch.float32)),
-    "a matrix of tokens": ("tokens", lambda t: t.reshape(1, -1)),
-    "starts between documents": ("starts", lambda t: t + 5),
-    "starts behind the text": ("starts", lambda t: torch.tensor([0, 10, 10**9])),
-    "no starts": ("starts", None),
-    "a structure below zero": ("structure_starts", lambda t: t - 7),
+EDITS = {
+    "left out": (None, "token_counts starts"),
+    "cut": (lambda t: t[:-1], "token_counts geometry.encoder.table memory.sdm.counters"),
+    "coordinates cut": (lambda t: t[:-1], "geometry.frame.log_lam memory.exact.z"),
+    "narrower": (lambda t: t[:, :-1], "cells"),
+    "a matrix": (lambda t: t.reshape(1, -1), "tokens"),
+    "of floats": (lambda t: t.float(), "token_counts tokens"),
+    "of integers": (lambda t: t.long(), "mixer.gate0 memory.sdm.counters"),
+    "not numbers": (lambda t: t * torch.nan, "geometry.frame.log_lam mixer.gate0 memory.exact.z"),
+    "what was learned is not numbers": (lambda t: t * torch.nan, "memory.sdm.online.bias"),
+    "below zero": (lambda t: t - 1000, "token_counts tokens"),
+    "a little below zero": (lambda t: t - 7, "structure_starts"),
+    "too large": (lambda t: t * 1000, "memory.sdm.sizes memory.sdm.passages tokens"),
+    "of no alphabet": (lambda t: t + 10**6, "memory.exact.token"),
+    "all the same": (lambda t: t * 0, "memory.sdm.addresses"),
+    "between documents": (lambda t: t + 5, "starts"),
+    "behind the text": (lambda t: torch.tensor([0, 10, 10**9]), "starts"),
 }
-"""Name of a tensor of the model or of the text, and what becomes of it."""
+"""What becomes of tensors of the model or of the text, and their names."""
 
 
-@pytest.mark.parametrize("case", TENSORS)
-def test_tensors_that_no_program_wrote(run, case):
-    name, edit = TENSORS[case]
+@pytest.mark.parametrize(
+    ("case", "name"), [(case, name) for case, (_, names) in EDITS.items() for name in names.split()]
+)
+def test_tensors_that_no_program_wrote(run, case, name):
+    edit, _ = EDITS[case]
     [path] = [each for each in newest(run).glob("*.safetensors") if name in load_file(each)]
     tensors = load_file(path)
     value = tensors.pop(name)
@@ -201,28 +217,18 @@ TEXTS = {
     "no tensors": struct.pack("<Q", 2) + b"{}",
 }
 """Files of tensors: the length of a header, the header as JSON, the data."""
-OPENING = ("ask", "chat", "generate", "eval", "why", "score", "learn", "forget", "docs", "inspect", "plot")
+OPENING = ("ask R who", "eval R", "chat R", "generate R", "why R --prompt a", "docs R", "inspect R", "plot R")
+OPENING += ("forget R x", "learn R FILE", "score R FILE", "compress FILE --run R -o x", "train --resume R")
 
 
 @pytest.mark.parametrize("case", TEXTS)
 def test_a_text_that_is_damaged_is_refused_by_whatever_opens_it(run, command, case):
     (newest(run) / "text.safetensors").write_bytes(TEXTS[case])
     forge(run)
-    more = {
-        "ask": ["who"],
-        "score": [__file__],
-        "learn": [__file__],
-        "forget": ["x"],
-        "why": ["--prompt", "a"],
-    }
-    for name in OPENING if case == "empty" else ("ask", "eval"):
-        done = command(name, run, *more.get(name, []))
-        assert (done.code in (1, 2), done.err.count("\n")) == (True, 1), (name, done)
-        assert done.err.startswith(f"lior: error: {run}"), name
-    if case == "empty":
-        for args in (["compress", __file__, "--run", run, "-o", "x"], ["train", "--resume", run]):
-            done = command(*args)
-            assert done.err.startswith(f"lior: error: {run}"), args
+    for line in OPENING if case == "empty" else OPENING[:2]:
+        done = command(*({"R": run, "FILE": __file__}.get(word, word) for word in line.split()))
+        assert (done.code in (1, 2), done.err.count("\n")) == (True, 1), (line, done)
+        assert done.err.startswith(f"lior: error: {run}"), line
 
 
 def test_memories_of_documents_that_are_not_there(run, command):
@@ -240,31 +246,27 @@ def test_memories_of_documents_that_are_not_there(run, command):
 @given(data=st.data())
 def test_a_manifest_of_anything(data, finished, tmp_path_factory):
     """Any JSON in the place of any entry is refused or is what was there."""
-    place = runfolder.checkpoint_path(tmp_path_factory.mktemp("run"), 1)
-    place.mkdir(parents=True)
-    for source in newest(finished).iterdir():
-        os.link(source, place / source.name)
-    path = place / "manifest.json"
-    manifest = json.loads(path.read_text())
-    path.unlink()
-    del manifest["sha256"]
-    at, key = manifest, data.draw(st.sampled_from(sorted(manifest)))
-    while isinstance(at[key], dict) and at[key] and data.draw(st.booleans()):
-        at = at[key]
-        key = data.draw(st.sampled_from(sorted(at)))
-    at[key] = data.draw(JSON)
-    path.write_text(json.dumps(manifest | {"sha256": digest(manifest)}))
+    run = tmp_path_factory.mktemp("run") / "r"
+    shutil.copytree(finished, run, copy_function=os.link)
+
+    def edit(manifest: dict) -> None:
+        at, key = manifest, data.draw(st.sampled_from(sorted(manifest)))
+        while isinstance(at[key], dict) and at[key] and data.draw(st.booleans()):
+            at = at[key]
+            key = data.draw(st.sampled_from(sorted(at)))
+        at[key] = data.draw(JSON)
+
+    forge(run, edit)
     with contextlib.suppress(LiorError):  # anything else is a defect
-        rundir._newest(place.parent.parent, device="cpu")
-    shutil.rmtree(place)
+        rundir._newest(run, device="cpu")
+    shutil.rmtree(run)
 
 
-LEAVES = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(max_size=20), st.just("../x")
-)
+LEAVES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20)
+KEYS = st.text(max_size=8)
 JSON = st.recursive(
-    LEAVES,
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    LEAVES | st.just("../x"),
+    lambda one: st.lists(one, max_size=4) | st.dictionaries(KEYS, one, max_size=4),
 )
 
 
@@ -275,14 +277,9 @@ JSON = st.recursive(
 def test_reading_a_hostile_run_takes_no_more_memory_than_its_files(run):
     """A limit on the address space of a child, well above what an honest run takes."""
     forge(run, lambda m: m["components"]["encoder"][0].update(options={"n": 2_000_000_000, "lags": 60_000}))
-    limit = 6 << 30
-    child = subprocess.run(
-        [sys.executable, "-m", "lior_cli.main", "eval", str(run)],
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    limit = (resource.RLIMIT_AS, 6 << 30)
+    with start_command(["eval", str(run)], run, limit=limit) as child:
+        _, err = child.communicate()
     assert child.returncode == 1
-    assert child.stderr.startswith("lior: error: ")
-    assert child.stderr.count("\n") == 1
+    assert err.startswith("lior: error: ")
+    assert err.count("\n") == 1

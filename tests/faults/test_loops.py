@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import signal
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,20 +24,8 @@ from lior.runs import folder as runfolder
 from lior.runs import syncing
 from lior.tensors import one_thread
 from lior.training.preparation import resume, train
-from tests.faults.faults import (
-    FINISHED,
-    REFUSED,
-    SLICES,
-    Faults,
-    attempt,
-    grow_no_more,
-    in_child,
-    kill,
-    operations,
-    small_disk,
-    through_faults,
-)
-from tests.faults.same_run import assert_same_run, contents, same
+from tests.faults import faults
+from tests.faults.faults import FINISHED, REFUSED, contents, edit, same
 from tests.tiny import TINY
 
 SETTINGS = (*TINY, "memory.exact.capacity=64")
@@ -82,21 +70,13 @@ def _go_on(run: Path) -> None:
     """Resume; without a checkpoint that was reported the run may be begun anew."""
     reported = int(_saved(run).read_text()) if _saved(run).exists() else -1
     assert _newest(run) >= reported, "a checkpoint that was reported is gone"
-    if refused := attempt(lambda: resume(run)):
+    if refused := faults.attempt(lambda: resume(run)):
         assert reported < 0, f"a checkpoint was complete, and now: {refused}"
         shutil.rmtree(run, ignore_errors=True)
 
 
-def _learn(run: Path) -> None:
-    opened = lior.load(run)
-    opened.learn(LATER)
-    opened.save()
-
-
-def _forget(run: Path) -> None:
-    opened = lior.load(run)
-    opened.forget("secret")
-    opened.save()
+_learn = partial(edit, method="learn", given=LATER)
+_forget = partial(edit, method="forget", given="secret")
 
 
 def _sync(run: Path) -> None:
@@ -124,9 +104,7 @@ def works(configure, sample, tmp_path_factory) -> Iterator[dict[str, Work]]:
             train(config, place / "half", stop=lambda: next(stops))
         train(configure(*EDITED), place / "trained", documents=sources)
         shutil.copytree(place / "trained", place / "edited")
-        run = lior.load(place / "edited")
-        run.learn({"between": text[2000:2500]})
-        run.save()
+        edit(place / "edited", "learn", {"between": text[2000:2500]})
         train(configure(*EDITED, "data.holdout=0", f"data.text=['{notes}']"), place / "folder")
         (notes / "secret").unlink()
         (notes / "b").write_bytes(text[700:1100])
@@ -154,7 +132,7 @@ def _fresh(work: Work, place: Path) -> Path:
 
 def _state(run: Path) -> dict[str, Any]:
     """All contents of a run; nothing of one that is not finished."""
-    return {} if attempt(lambda: rundir.open_run(run)) else contents(run)
+    return {} if faults.attempt(lambda: rundir.open_run(run)) else contents(run)
 
 
 @cache
@@ -186,14 +164,12 @@ def check(work: Work, run: Path, old: dict[str, Any], new: Path, code: int) -> N
         assert same(_state(run), wanted)
         assert not (work.forgets and _remains(run))
         if work.again is _go_on:
-            assert_same_run(run, new)
-        opened = lior.load(run)
-        opened.learn({"further": "text"})
-        opened.save()
+            faults.assert_same_run(run, new)
+        edit(run, "learn", {"further": "text"})
         assert not [*run.rglob("*.partial")]
 
 
-@pytest.mark.parametrize("every", SLICES)
+@pytest.mark.parametrize("every", faults.SLICES)
 @pytest.mark.parametrize("how", ["error", "kill"])
 @pytest.mark.parametrize("name", WORKS)
 @pytest.mark.slow
@@ -202,7 +178,7 @@ def test_a_run_is_changed_through_every_fault(works, tmp_path, name, how, every)
     old = _state(work.before) if work.before else {}
     _fresh(work, tmp_path / "new")
     work.do(new := tmp_path / "new" / "r")
-    for run, code in through_faults(work.do, lambda name: _fresh(work, tmp_path / name), how, every):
+    for run, code in faults.through_faults(work.do, lambda name: _fresh(work, tmp_path / name), how, every):
         outcomes.add(code)
         check(work, run, old, new, code)
     assert outcomes <= {FINISHED, REFUSED if how == "error" else -signal.SIGKILL}
@@ -216,15 +192,7 @@ def _listing(run: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize(
-    ("name", "size"),
-    [
-        ("train", 20_000),
-        ("resume", 20_000),
-        ("learn", 0),
-        ("forget", 1000),
-        ("learn", 20_000),
-        ("forget", 20_000),
-    ],
+    ("name", "size"), [("learn", 0), ("forget", 1000), *zip(WORKS[:4], [20_000] * 4, strict=True)]
 )
 def test_files_that_may_not_grow(works, tmp_path, name, size):
     work = works[name]
@@ -232,11 +200,11 @@ def test_files_that_may_not_grow(works, tmp_path, name, size):
     before = _listing(run)
 
     def refused() -> None:
-        grow_no_more(size)
+        faults.grow_no_more(size)
         with pytest.raises(RunError, match=r"cannot be written: .*File too large"):
             work.do(run)
 
-    assert in_child(refused) == FINISHED
+    assert faults.in_child(refused) == FINISHED
     if work.again is not _go_on:
         assert _listing(run) == before
     work.again(run)
@@ -247,7 +215,7 @@ def test_a_full_disk(works, tmp_path, name):
     """There is no room for a further version: the run is what it was, and can be changed when there is."""
     work = works[name]
     size = sum(len(data) for data in _listing(work.before).values()) * 3 // 2 if work.before else 100_000
-    with small_disk(tmp_path / "disk", str(size)) as enlarge:
+    with faults.small_disk(tmp_path / "disk", str(size)) as enlarge:
         run = _fresh(work, tmp_path / "disk" / "r")
         old = _state(run)
         with pytest.raises(RunError, match=r"No space left on device"):
@@ -264,14 +232,14 @@ def test_the_loop_finds_a_forgetting_that_is_not_finished(works, tmp_path, monke
     """Were nothing removed when a run is opened, killing the process would show it."""
     work = works["forget"]
     old, new = contents(work.before), _fresh(work, tmp_path / "new")
-    total = operations(lambda: _forget(new), new)
+    total = faults.operations(lambda: _forget(new), new)
     run = _fresh(work, tmp_path / "r")
 
     def killed() -> None:
-        Faults(run, total - 5, kill).install()
+        faults.Faults(run, total - 5, faults.kill).install()
         _forget(run)
 
-    assert in_child(killed) == -signal.SIGKILL
+    assert faults.in_child(killed) == -signal.SIGKILL
     monkeypatch.setattr(rundir, "_finish_erasure", lambda *_: None)
     with pytest.raises(AssertionError, match="opening the run has removed"):
         check(work, run, old, new, -signal.SIGKILL)

@@ -1,12 +1,17 @@
-"""Training that is stopped after any step and gone on with gives the run that was never stopped."""
+"""Training that is stopped after any step and gone on with gives the run that was never stopped.
+
+Ctrl-C is never lost.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -19,8 +24,7 @@ from lior.runs import directory as rundir
 from lior.runs import folder as runfolder
 from lior.training.loop import Training
 from lior.training.preparation import resume, train
-from tests.faults.faults import forge, start_command
-from tests.faults.same_run import assert_same_run
+from tests.faults.faults import assert_same_run, forge, start_command
 
 
 class After:
@@ -41,21 +45,37 @@ def steps_of(config, run: Path) -> int:
     return 10**9 - asked.left
 
 
-def interrupted(*_: object) -> None:
-    raise KeyboardInterrupt
+def stopped(config, run: Path, steps: int) -> Path:
+    """Train until a stop after so many steps."""
+    with pytest.raises(Stopped, match="goes on"):
+        train(config, run, stop=After(steps))
+    return run
 
 
+@pytest.fixture
+def killed(monkeypatch):
+    """Train until the process is killed before the first checkpoint."""
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    def run(config, run: Path, **given) -> None:
+        monkeypatch.setattr(Training, "save", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            train(config, run, **given)
+        monkeypatch.undo()
+        assert runfolder.list_checkpoints(run) == []
+
+    return run
+
+
+PATIENT = ("geometry.updates=20", "updater.learning_rate=3")
 CASES = {
     "all parts": (),
     "frames and sources made of statistics": ("frame.name=derived", "rsource.name=curvature"),
     "rotor and spsa": ("frame.name=rotor", "updater.name=spsa", "product.name=spinor"),
     "batches drawn ahead, errors in queries": ("geometry.near=4", "geometry.refresh=3", "geometry.noise=0.1"),
-    "patience that ends the metric": (
-        "geometry.updates=20",
-        "geometry.patience=2",
-        "updater.learning_rate=3",
-        "memory.name=exact",
-    ),
+    "patience that ends the metric": (*PATIENT, "geometry.patience=2", "memory.name=exact"),
     "two readings": ("fit.passes=2", "memory.name=sdm"),
     "retrieval alone": ("memory.name=exact", "encoder.name=grams", 'encoder.patterns=["1-2"]'),
     "counts alone": ("memory.name=sdm", 'memory.sdm.gates=["longest"]', "fit.passes=0"),
@@ -81,10 +101,7 @@ def test_stopped_at_some_step_and_gone_on_with_is_never_stopped(configure, tmp_p
     generator = random.Random(case)
     first = generator.randrange(1, count)
     for number, at in enumerate({1, first, generator.randrange(1, count), count}):
-        run = tmp_path / f"r{number}"
-        with pytest.raises(Stopped, match="goes on"):
-            train(config, run, stop=After(at))
-        resume(run)
+        resume(run := stopped(config, tmp_path / f"r{number}", at))
         assert_same_run(tmp_path / "whole", run)
 
 
@@ -93,17 +110,12 @@ def test_stopped_at_every_step(configure, tmp_path):
     """One step at a time, each in a fresh model, with a checkpoint between all of them."""
     config = configure(*SHORT)
     count = steps_of(config, tmp_path / "whole")
-    run = tmp_path / "r"
-    with pytest.raises(Stopped):
-        train(config, run, stop=After(1))
-    stops = 1
-    while True:
-        try:
+    run = stopped(config, tmp_path / "r", 1)
+    for _ in range(1, count):
+        with pytest.raises(Stopped):
             resume(run, stop=After(1))
-            break
-        except Stopped:
-            stops += 1
-    assert stops == count >= 15
+    assert count >= 15
+    resume(run, stop=After(1))
     assert_same_run(tmp_path / "whole", run)
 
 
@@ -114,19 +126,15 @@ def test_patience_goes_on_where_it_was(configure, tmp_path):
     records = map(json.loads, (tmp_path / "whole" / "metrics.jsonl").read_text().splitlines())
     updates = max(record["step"] for record in records if record["stage"] == "geometry")
     assert 3 <= updates < config.geometry.updates
-    with pytest.raises(Stopped):
-        train(config, tmp_path / "r", stop=After(updates - 1))
-    resume(tmp_path / "r")
+    resume(stopped(config, tmp_path / "r", updates - 1))
     assert_same_run(tmp_path / "whole", tmp_path / "r")
 
 
 @pytest.mark.slow
 def test_the_seconds_of_all_parts_of_a_run_add_up_and_the_text_may_be_gone(configure, tmp_path, sample):
     text = Path(shutil.copy(sample, tmp_path / "text.txt"))
-    with pytest.raises(Stopped):
-        train(configure(text=text), tmp_path / "r", stop=After(3))
+    before = rundir.RunDirectory.resume(stopped(configure(text=text), tmp_path / "r", 3))
     text.unlink()
-    before = rundir.RunDirectory.resume(tmp_path / "r")
     before[0].folder.close()
     elapsed = before[1].training.numbers["loop"]["elapsed"]
     spent = resume(tmp_path / "r").summary["seconds"]
@@ -136,29 +144,19 @@ def test_the_seconds_of_all_parts_of_a_run_add_up_and_the_text_may_be_gone(confi
 
 
 @pytest.mark.parametrize("again", [lambda config, run: resume(run), train], ids=["resume", "same command"])
-def test_what_was_killed_before_the_first_checkpoint_begins_anew(
-    configure, short, tmp_path, monkeypatch, again
-):
+def test_what_was_killed_before_the_first_checkpoint_begins_anew(configure, short, tmp_path, killed, again):
     config = configure(*SHORT, text=short)
-    monkeypatch.setattr(Training, "save", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        train(config, tmp_path / "r")
-    monkeypatch.undo()
-    assert runfolder.list_checkpoints(tmp_path / "r") == []
+    killed(config, tmp_path / "r")
     again(config, tmp_path / "r")
     train(config, tmp_path / "whole")
     assert_same_run(tmp_path / "whole", tmp_path / "r")
 
 
-def test_a_text_that_no_file_has_is_not_read_anew(configure, tmp_path, monkeypatch):
-    config = configure(Override("data.text", [], "test"))
-    monkeypatch.setattr(Training, "save", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        train(config, tmp_path / "r", documents=[RawDocument("a", b"some text " * 500)])
-    monkeypatch.undo()
-    with pytest.raises(
-        RunError, match="the run has no checkpoint: training did not finish; repeat its command"
-    ):
+def test_a_text_that_no_file_has_is_not_read_anew(configure, tmp_path, killed):
+    text = RawDocument("a", b"some text " * 500)
+    killed(configure(Override("data.text", [], "test")), tmp_path / "r", documents=[text])
+    told = "the run has no checkpoint: training did not finish; repeat its command"
+    with pytest.raises(RunError, match=told):
         resume(tmp_path / "r")
 
 
@@ -171,8 +169,7 @@ def test_a_finished_run_is_not_gone_on_with(finished):
 
 
 def test_an_unfinished_run_is_not_read_nor_gone_on_with_when_changed(configure, tmp_path):
-    with pytest.raises(Stopped):
-        train(configure(), tmp_path / "r", stop=After(2))
+    stopped(configure(), tmp_path / "r", 2)
     with pytest.raises(RunError, match=r"training did not finish; `lior train --resume .*` goes on with it"):
         rundir.open_run(tmp_path / "r")
     file = tmp_path / "r" / "config.toml"
@@ -198,8 +195,7 @@ NOWHERE = (
 
 
 def test_training_that_stands_nowhere_is_refused(configure, tmp_path):
-    with pytest.raises(Stopped):
-        train(configure(*SHORT), tmp_path / "r", stop=After(2))
+    stopped(configure(*SHORT), tmp_path / "r", 2)
     for number, edit in enumerate(NOWHERE):
         run = Path(shutil.copytree(tmp_path / "r", tmp_path / str(number)))
         forge(run, lambda manifest, edit=edit: edit(manifest["training"]))
@@ -208,6 +204,52 @@ def test_training_that_stands_nowhere_is_refused(configure, tmp_path):
 
 
 # --- signals and kills ---------------------------------------------------------------
+
+
+SWALLOWS = """
+import os, signal, time
+try:
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(0.05)
+except KeyboardInterrupt:
+    pass
+"""
+"""A torch that is interrupted while it is imported, and loses it as the true one may."""
+
+IMPORT = """
+import signal, sys
+from lior_cli.interrupts import import_torch
+# Not what this process was given: SIGINT is ignored in it when the tests are a background job.
+signal.signal(signal.SIGINT, signal.SIG_IGN if sys.argv[1:] else signal.default_int_handler)
+before = signal.getsignal(signal.SIGINT)
+try:
+    import_torch()
+except KeyboardInterrupt:
+    print("interrupted", end=" ")
+assert signal.getsignal(signal.SIGINT) is before
+print("torch" in sys.modules)
+"""
+
+
+@pytest.mark.parametrize(("ignored", "said"), [((), "interrupted True\n"), (("nohup",), "True\n")])
+def test_interrupted_while_importing(tmp_path, ignored, said):
+    """Half-imported modules must not lose Ctrl-C or turn it into another error; and nohup is obeyed."""
+    (tmp_path / "torch.py").write_text(SWALLOWS)
+    path = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH", "")]))
+    command = [sys.executable, "-c", IMPORT, *ignored]
+    assert subprocess.check_output(command, env=os.environ | {"PYTHONPATH": path}, text=True) == said
+
+
+@pytest.mark.slow
+def test_interrupted_generation(tmp_path, finished):
+    said = tmp_path / "said"
+    command = ["generate", str(finished), "--max-tokens", "1000000"]
+    with said.open("w") as stdout, start_command(command, tmp_path, stdout) as child:
+        while not said.stat().st_size and child.poll() is None:
+            time.sleep(0.01)
+        child.send_signal(signal.SIGINT)
+        assert child.communicate(timeout=120)[1].strip() == "lior: interrupted"
+    assert child.returncode == 130
 
 
 def training(sample: Path, small_recipe: Path, *more: str) -> list[str]:

@@ -6,7 +6,8 @@ import os
 import shutil
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from lior.runs import files
 from lior.runs import folder as runfolder
 from lior.tensors import one_thread
 from lior.training.preparation import train
-from tests.faults.faults import FINISHED, REFUSED, ended, start
+from tests.faults.faults import FINISHED, REFUSED, edit, ended, start
 
 TINY = ("memory.name=match", "geometry.updates=0", "mixer.positions=64", "fit.passes=0")
 OLD = [f"old {i}" for i in range(6)]
@@ -39,57 +40,37 @@ def path(trained, tmp_path) -> Path:
     return Path(shutil.copytree(trained, tmp_path / "r"))
 
 
-def edited(path: Path, edit: Callable[[lior.Run], object]) -> None:
-    """Edit, with time for others in between."""
-    run = lior.load(path)
-    edit(run)
-    os.sched_yield()
-    run.save()
+def learn(path: Path, name: str, acknowledged: Path) -> None:
+    """Learn three documents, one after the other, and note what was saved."""
+    for number in range(3):
+        edit(path, "learn", {f"{name} {number}": f"New: {name}, {number}. " * 9})
+        with acknowledged.open("a") as stream:
+            stream.write(f"{name} {number}\n")
 
 
-def learner(path: Path, name: str, acknowledged: Path) -> Callable[[], None]:
-    """Learns three documents, one after the other, and notes what was saved."""
-
-    def work() -> None:
-        for number in range(3):
-            edited(path, lambda run, n=number: run.learn({f"{name} {n}": f"New: {name}, {n}. " * 9}))
-            with acknowledged.open("a") as stream:
-                stream.write(f"{name} {number}\n")
-
-    return work
+def forget(path: Path) -> None:
+    """Forget what was trained, one document after the other."""
+    for name in OLD:
+        edit(path, "forget", name)
 
 
-def forgetter(path: Path) -> Callable[[], None]:
-    """Forgets what was trained, one document after the other."""
-
-    def work() -> None:
-        for name in OLD:
-            edited(path, lambda run, name=name: run.forget(name))
-
-    return work
-
-
-def reader(path: Path, over: Path) -> Callable[[], None]:
-    """Opens the run until all is over: nothing is refused or skipped, and what is gone does not return."""
-
-    def work() -> None:
-        gone: set[str] = set()
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            while not over.exists():
-                names = set(rundir.open_run(path).corpus.names)
-                assert not names & gone
-                gone |= set(OLD) - names
-
-    return work
+def read(path: Path, over: Path) -> None:
+    """Open the run until all is over: nothing is refused or skipped, and what is gone does not return."""
+    gone: set[str] = set()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        while not over.exists():
+            names = set(rundir.open_run(path).corpus.names)
+            assert not names & gone
+            gone |= set(OLD) - names
 
 
 def test_eight_writers_and_two_readers_at_once(path, tmp_path):
     """No writer starves: each looks for the lock as often as the others."""
     over = tmp_path / "over"
-    readers = [start(reader(path, over)) for _ in range(2)]
-    forgets = start(forgetter(path))
-    writers = [start(learner(path, name, tmp_path / "acknowledged")) for name in "abcdefg"]
+    readers = [start(partial(read, path, over)) for _ in range(2)]
+    forgets = start(partial(forget, path))
+    writers = [start(partial(learn, path, name, tmp_path / "acknowledged")) for name in "abcdefg"]
     codes = [ended(pid) for pid in (forgets, *writers)]
     over.touch()
     assert rundir.PATIENCE <= 10
@@ -125,9 +106,7 @@ def test_the_lock_goes_with_the_process(path, monkeypatch):
     run = lior.load(path)
     run.learn({"new": "text"})
     monkeypatch.setattr(rundir, "PATIENCE", 0)
-    with pytest.raises(
-        RunError, match="another process is changing this run; wait until it ends, or stop it"
-    ):
+    with pytest.raises(RunError, match="another process is changing this run; wait until it ends, or st"):
         run.save()
     os.kill(pid, 9)
     assert ended(pid) == -9

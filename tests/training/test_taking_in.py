@@ -12,7 +12,7 @@ from lior.model import evaluation
 from lior.reading.documents import RawDocument
 from lior.runs import checkpoint as checkpoints
 from lior.training.preparation import resume, train
-from tests.faults.same_run import assert_same_run
+from tests.faults.faults import assert_same_run
 
 TINY = ("memory.name=sdm,match,exact", "geometry.updates=2", "mixer.positions=64", "data.holdout=0.2")
 LEARN = "data.after_validation=learn"
