@@ -15,6 +15,7 @@ from typing import Any
 from unittest.mock import patch
 
 import attrs
+import numpy as np
 
 from lior.errors import LiorError
 from lior_bench.attack.making import PLACES, notes, question, train
@@ -111,8 +112,6 @@ def _ask_run(home: Path) -> Any:
 
 
 def _make_table(home: Path) -> None:
-    import numpy as np
-
     from lior_tables import GeometricRegressor
 
     rows = np.random.RandomState(0).randn(40, 2)
@@ -120,8 +119,6 @@ def _make_table(home: Path) -> None:
 
 
 def _ask_table(home: Path) -> Any:
-    import numpy as np
-
     from lior_tables import load
 
     return np.stack(load(home / "stored").predict_interval(np.linspace(-1, 1, 8).reshape(4, 2))).tolist()

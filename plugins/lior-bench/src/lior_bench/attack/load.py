@@ -10,6 +10,7 @@ import json
 import subprocess
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -44,7 +45,7 @@ class Load:
         self.home, self.path, self.seed = home, run, seed
         self.held: dict[str, list[str]] = {}
         """Name of a document -> texts that it may have; empty where it is not there."""
-        self.done: dict[str, int] = {}
+        self.done = Counter[str]()
         """Kind of operation -> how many were acknowledged."""
         self.faults: list[str] = []
         self.over, self.up, self.url = Event(), Event(), ""
@@ -77,16 +78,16 @@ class Load:
         """Serve the run until all is over, killed and started again after so many changes."""
         while not self.over.is_set():
             with served(str(self.path), "--allow-edit") as (self.url, process):
-                before = self.done.get("put", 0)
+                before = self.done["put"]
                 self.up.set()
-                while not self.over.wait(0.1) and self.done.get("put", 0) < before + _KILL:
+                while not self.over.wait(0.1) and self.done["put"] < before + _KILL:
                     if process.poll() is not None:
                         self.faults.append(f"the server ended by itself with {process.returncode}")
                         break
                 self.up.clear()
                 if not self.over.is_set():
                     process.kill()
-                    self.count("kill")
+                    self.done["kill"] += 1
 
     def compare(self) -> Iterator[str]:
         """Compare the run with what is known of it."""
@@ -101,19 +102,16 @@ class Load:
 
     # --- what clients do ---
 
-    def count(self, kind: str) -> None:
-        self.done[kind] = self.done.get(kind, 0) + 1
-
     def told(self, kind: str, name: str, new: str, outcome: str | None) -> None:
         """A change was done (empty), refused with a message, or neither is known (``None``)."""
         if outcome == "":
             self.held[name] = [new]
-            self.count(kind)
+            self.done[kind] += 1
         elif outcome is None:
             self.held[name] = [*self.held.get(name, [""]), new]
-            self.count("cut off")
+            self.done["cut off"] += 1
         else:
-            self.count("refused")
+            self.done["refused"] += 1
             if "another process" not in outcome or "\n" in outcome.strip() or "Traceback" in outcome:
                 self.faults.append(f"{kind} {name}: {outcome}")
 
@@ -121,7 +119,7 @@ class Load:
         """Learn or forget a document through the server."""
         if not self.up.wait(60):
             return
-        kills = self.done.get("kill", 0)
+        kills = self.done["kill"]
         name, version = f"{who} {random.choice(PLACES)}.txt", random.randrange(len(PEOPLE))
         new = "" if self.held.get(name, [""]) != [""] and random.random() < 0.4 else text(name, version)
         given = {"name": name, "replace": "true"} if new else {"name": name}
@@ -129,7 +127,7 @@ class Load:
             method = "PUT" if new else "DELETE"
             reply = httpx.request(method, f"{self.url}/api/document", params=given, content=new, timeout=60)
         except httpx.HTTPError as error:
-            if self.up.is_set() and self.done.get("kill", 0) == kills:
+            if self.up.is_set() and self.done["kill"] == kills:
                 self.faults.append(f"put {name}: {error!r}")
             self.told("put", name, new, None)
             return
@@ -170,8 +168,8 @@ class Load:
 
     def ask_command(self, random: Random, who: str) -> None:
         """Ask the notes by a command."""
-        asked = ["ask", str(self.home / "notes"), question(place := random.choice(PLACES)), "--json"]
-        done = self._start(asked)
+        asked = question(place := random.choice(PLACES))
+        done = self._start("ask", str(self.home / "notes"), asked, "--json")
         if done.returncode:
             self.faults.append(f"ask: {done.stderr}")
         else:
@@ -182,14 +180,14 @@ class Load:
         texts = (text(place, version).strip() for version in range(len(PEOPLE)))
         if not said.strip().endswith(tuple(each.partition("the ")[2] for each in texts)):
             self.faults.append(f"ask {place}: {said!r}")
-        self.count("ask")
+        self.done["ask"] += 1
 
     def _lior(self, *arguments: str) -> str:
         """What a command says when it fails; nothing when it does not."""
-        done = self._start([*arguments])
+        done = self._start(*arguments)
         return done.stderr or f"exit code {done.returncode}" if done.returncode else ""
 
-    def _start(self, arguments: list[str]) -> subprocess.CompletedProcess[str]:
+    def _start(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         command = python("-m", "lior_cli.main", *arguments)
         return subprocess.run(
             command, cwd=self.home, capture_output=True, text=True, check=False, timeout=300

@@ -7,7 +7,6 @@ made here, so that it runs anywhere. Number ``n`` of a seed depends on them alon
 from __future__ import annotations
 
 import re
-import resource
 import signal
 import sys
 import sysconfig
@@ -21,6 +20,7 @@ from pathlib import Path
 from random import Random
 from zipfile import BadZipFile, ZipFile
 
+from lior.process import peak_bytes
 from lior_bench.attack.formats import FORMATS, pack
 
 COUNT, SAMPLE = 10_000, 300
@@ -41,31 +41,20 @@ def run(seed: int, sample: bool, *, count: int = 0, only: str = "") -> Iterator[
     signal.signal(signal.SIGALRM, _interrupt)
     for number in range(count or (SAMPLE if sample else COUNT)):
         name, data = mutate(files, seed, number)
-        before, begin = _peak(), time.process_time()
+        before, begin = peak_bytes(), time.process_time()
         signal.alarm(_WALL)
         fault = fault_of(data, name)
         signal.alarm(0)
-        took, memory = time.process_time() - begin, _peak() - before
+        took, memory = time.process_time() - begin, peak_bytes() - before
         large = f"{took:.1f} s, {memory >> 20} MB" if took > _CPU or memory > _MEMORY else ""
         if told := fault or large:
-            yield _tell(files, seed, number, told)
+            with tempfile.NamedTemporaryFile(prefix=f"{seed}-{number}-", suffix=name, delete=False) as kept:
+                kept.write(data)
+            yield f"mutation {number} of seed {seed}, {name}: {told}; kept as {kept.name}"
 
 
 def _interrupt(*_: object) -> None:
     raise TimeoutError("it hangs")
-
-
-def _peak() -> int:
-    """The most memory that this process had, in bytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
-
-
-def _tell(files: Material, seed: int, number: int, fault: str) -> str:
-    """The line of a fault; the file is kept."""
-    name, data = mutate(files, seed, number)
-    with tempfile.NamedTemporaryFile(prefix=f"{seed}-{number}-", suffix=name, delete=False) as kept:
-        kept.write(data)
-    return f"mutation {number} of seed {seed}, {name}: {fault}; kept as {kept.name}"
 
 
 def fault_of(data: bytes, name: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import random
+from collections.abc import Sequence
 from functools import partial
 from io import BytesIO
 
@@ -20,10 +21,10 @@ def _times(unit: bytes, count: int, before: bytes = b"", after: bytes = b"") -> 
     return before + unit * count + after
 
 
-def _prose(count: int, end: str) -> bytes:
+def _prose(count: int, end: str = ".\n", words: Sequence[str] = _WORDS, seed: int = 1) -> bytes:
     """Ordinary words, each line of twelve with this end."""
-    draw = random.Random(1)
-    return "".join(" ".join(draw.choices(_WORDS, k=12)) + end for _ in range(count)).encode()
+    draw = random.Random(seed)
+    return "".join(" ".join(draw.choices(words, k=12)) + end for _ in range(count)).encode()
 
 
 # --- one thing many times ---
@@ -89,7 +90,7 @@ for _file, _of in _TIMES.items():
 
 _ORDINARY = {
     "unique.txt": 150_000,
-    "chat.txt": 25_000,
+    "chat.txt": 250_000,
     "server.log": 100_000,
     "contacts.vcf": 100_000,
     "texts.jsonl": 50_000,
@@ -103,7 +104,7 @@ case("daily.ics", read=True)(
     lambda: FORMATS["events.ics"](100_000).replace(b"\nEND", b"\nRRULE:FREQ=DAILY\nEND")
 )
 case("export.json")(partial(FORMATS["export.json"], 166_667))
-case("prose.txt", read=True)(partial(_prose, 250_000, ".\n"))
+case("prose.txt", read=True)(partial(_prose, 250_000))
 case("notes.md", read=True, sample=True)(partial(_prose, 10_000, ".\n\n"))
 
 
@@ -116,10 +117,8 @@ def _many(form: str, count: int) -> bytes:
 
 
 _MANY = {
-    "whatsapp.txt": ("[1/2/24, 10:00] Ann: message {0}\n", _MILLION),
     "references.md": ("[r{0}]: http://example.com/{0}\n", 100_000),
     "footnotes.md": ("word[^{0}]\n\n[^{0}]: note {0}\n\n", 100_000),
-    "cards.vcf": ("BEGIN:VCARD\nFN:Ann {0}\nTEL:+44 {0}\nEND:VCARD\n", 100_000),
     "rows.jsonl": ('{{"id": {0}, "name": "row {0}", "value": {0}.5}}\n', 600_000),
     "events.ics": ("BEGIN:VEVENT\nUID:{0}\nDTSTART:20240101T100000\nSUMMARY:a {0}\nEND:VEVENT\n", 200_000),
 }
@@ -142,18 +141,11 @@ for _file in ("code", "markdown"):
 for _file, _sign in (("letter", b"a"), ("dot", b"."), ("line", b"a\n"), ("star", b"*")):
     case(f"{_file}.txt")(partial(_signs, _sign))
 case("links.txt")(
-    lambda: {"aim.txt": _prose(15_000, ".\n")} | {f"{number}.txt": "aim.txt" for number in range(5000)}
+    lambda: {"aim.txt": _prose(15_000)} | {f"{number}.txt": "aim.txt" for number in range(5000)}
 )
 
 
 # --- more than is read at once ---
-
-
-def _text(size: int, seed: int) -> bytes:
-    """So many bytes of ordinary words, which are many different ones."""
-    draw = random.Random(seed)
-    words = [f"{draw.choice(_WORDS)}{number:x}" for number in range(5000)]
-    return "\n".join(" ".join(draw.choices(words, k=12)) + "." for _ in range(size // 130)).encode()
 
 
 case("newlines.txt", sample=True)(partial(_times, b"\n", 60 * _MILLION, b"A pump.\n", b"The end.\n"))
@@ -163,7 +155,10 @@ case("photos.vcf")(
         f"BEGIN:VCARD\nFN:Ann {n}\nTEL:+44 {n}\n{_PHOTO}\nEND:VCARD\n" for n in range(150_000)
     ).encode()
 )
-case("six.txt")(lambda: {f"{number}.txt": _text(20 * _MILLION, number) for number in range(6)})
+_MANY_WORDS = [f"{word}{number:x}" for word in _WORDS for number in range(500)]
+case("six.txt")(
+    lambda: {f"{number}.txt": _prose(150_000, words=_MANY_WORDS, seed=number) for number in range(6)}
+)
 
 
 @case("sixty.png")
@@ -183,16 +178,9 @@ def sixty() -> dict[str, bytes]:
 # --- built of several things ---
 
 
-@case("deeper.txt")
-def deeper() -> bytes:
-    """Each line is deeper than the one above it, and so a term."""
-    return b"".join(b"  " * depth + b"a\n" for depth in range(4000))
-
-
-@case("giant.jsonl")
-def giant() -> bytes:
-    """One document of 30 MB in one line."""
-    return json.dumps({"text": "a line of the text\n" * 1_500_000}).encode()
+# Each line is deeper than the one above it, and so a term.
+case("deeper.txt")(lambda: b"".join(b"  " * depth + b"a\n" for depth in range(4000)))
+case("giant.jsonl")(lambda: json.dumps({"text": "a line of the text\n" * 1_500_000}).encode())
 
 
 @case("base64.eml")

@@ -5,8 +5,6 @@ from __future__ import annotations
 import ctypes
 import os
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from multiprocessing import Pipe
 from pathlib import Path
 from typing import Any
@@ -94,8 +92,8 @@ class Player:
 
     # --- a server ---
 
-    @contextmanager
-    def _client(self) -> Iterator[Any]:
+    def _served(self, method: str, path: str, **given: Any) -> Any:
+        """Return the reply of a server of the run to one request."""
         from starlette.testclient import TestClient
 
         from lior_serve.app import build
@@ -105,25 +103,26 @@ class Player:
         server = open_server(Settings(paths=(self.run,), editable=True))
         try:
             with TestClient(build(server), base_url="http://localhost") as client:
-                yield client
+                reply = client.request(method, path, **given)
         finally:
             server.close(5)
+        if reply.status_code >= 500:
+            raise LiorError(reply.json()["error"]["message"])
+        assert reply.status_code < 400, f"{reply.status_code}: {reply.text}"
+        return reply.json()
 
     def serve_learn(self, name: str, text: str) -> None:
         """Learn a text through a server."""
-        with self._client() as client:
-            _check(client.put("/api/document", params={"name": name}, content=text))
+        self._served("PUT", "/api/document", params={"name": name}, content=text)
 
     def serve_forget(self, name: str) -> None:
         """Forget it through a server."""
-        with self._client() as client:
-            _check(client.delete("/api/document", params={"name": name}))
+        self._served("DELETE", "/api/document", params={"name": name})
 
     def serve_ask(self, question: str) -> str:
         """The sentence with which a server answers."""
-        with self._client() as client:
-            answer = _check(client.post("/api/ask", json={"question": question}))
-            return answer["answer"]["text"].strip() if answer["found"] else ""
+        answer = self._served("POST", "/api/ask", json={"question": question})
+        return answer["answer"]["text"].strip() if answer["found"] else ""
 
 
 def opened(*notes: Path, retriever: str | None = "settle") -> lior_ask.Index:
@@ -134,15 +133,6 @@ def opened(*notes: Path, retriever: str | None = "settle") -> lior_ask.Index:
 def told(answer: Answer) -> str:
     """The sentence that is quoted; empty where none is."""
     return answer.answer.text.strip() if answer.answer else ""
-
-
-def _check(reply: Any) -> Any:
-    if reply.status_code >= 500:
-        message = reply.json()["error"]["message"]
-        raise LiorError(message)
-    if reply.status_code >= 400:
-        raise AssertionError(f"{reply.status_code}: {reply.text}")
-    return reply.json()
 
 
 class Process:
@@ -174,12 +164,8 @@ class Process:
     def end(self) -> int:
         """End it where it is; the code of its end."""
         self._ours.close()
-        if self.pid:
-            os.kill(self.pid, 9)
-            code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
-            self.pid = 0
-            return code
-        return 0
+        os.kill(self.pid, 9)
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 
 
 def _play(player: Player, pipe: Any) -> None:

@@ -16,6 +16,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -79,7 +80,6 @@ class Episode:
         self.disk = Disk(self.root, home)
         self.disk.now = 1_700_000_000 * _SECOND
         self.files, self.given, self.learned = dict[str, str](), SimulatedModel(), SimulatedModel()
-        self.learned.may = self.learned.past = [{}]
         self.write("garden.md", 0)  # which stays, since an index of nothing is refused
         self.process: Process | None = None
         self.cut = 0
@@ -184,34 +184,29 @@ class Episode:
 
     def learn(self, name: str, version: int) -> None:
         """Learn a text beside the notes."""
-        before = self.disk.fired
-        outcome, kept = self.do("learn", name, text(name, version))
-        self.given_kept = kept is True
-        self.given.change(name, text(name, version), outcome if self._clean(outcome, before) else "doubtful")
+        self._change("learn", name, text(name, version))
 
     def forget(self, name: str) -> None:
         """Forget it; then no file on the disk has it."""
-        before = self.disk.fired
         old = {each[name] for each in self.given.may if name in each}
-        if len(self.given.may) != 1 or not old:
-            return
-        outcome, kept = self.do("forget", name)
-        self.given_kept = kept is True
-        clean = self._clean(outcome, before)
-        self.given.change(name, None, outcome if clean else "doubtful")
-        if clean:
-            self._gone(old.pop(), self.root / "cache")
+        if len(self.given.may) == 1 and old and self._change("forget", name):
+            self._gone(old.pop())
 
-    def _clean(self, outcome: str, before: int) -> bool:
+    def _change(self, command: str, name: str, *new: str) -> bool:
         """Whether a change was acknowledged, and is kept as far as anybody knows."""
-        return outcome == "done" and self.disk.fired == before and self.given_kept
+        before = self.disk.fired
+        outcome, kept = self.do(command, name, *new)
+        self.given_kept = kept is True
+        clean = outcome == "done" and self.disk.fired == before and self.given_kept
+        self.given.change(name, new[0] if new else None, outcome if clean else "doubtful")
+        return clean
 
     given_kept = True
 
-    def _gone(self, old: str, place: Path) -> None:
+    def _gone(self, old: str) -> None:
         if old in (*self.files.values(), *(each for may in self.given.may for each in may.values())):
             return
-        for path in place.rglob("*"):
+        for path in (self.root / "cache").rglob("*"):
             if path.is_file() and old.strip().encode() in path.read_bytes():
                 raise Wrong(f"{path.name} has the text that was forgotten: {old}")
 
@@ -220,7 +215,7 @@ class Episode:
         self.quiet()
         self.kill(0)
         self.look()
-        self._gone(text(name, version), self.root / "cache")
+        self._gone(text(name, version))
 
     def look(self) -> None:
         """Compare all that the index has with the model."""
@@ -238,24 +233,25 @@ class Episode:
         """The answer is that of an index made anew of the same texts."""
         self.look()
         if len(self.given.may) == 1 and self.given_kept:
-            right = answer({**self.files, **self.given.now}, name)
-            outcome, said = self.do("ask", question(name))
-            if outcome == "done" and said != right:
-                raise Wrong(f"{question(name)} {said!r}, and not {right!r}")
+            self._ask("ask", name, {**self.files, **self.given.now})
+
+    def _ask(self, command: str, name: str, texts: dict[str, str], retriever: str | None = "settle") -> None:
+        outcome, said = self.do(command, question(name))
+        if outcome == "done" and said != (right := answer(frozenset(texts.items()), name, retriever)):
+            raise Wrong(f"{command}: {question(name)} {said!r}, and not {right!r}")
 
     def run_learn(self, name: str, version: int, through: str = "run") -> None:
         """Learn a text in the run."""
         self.run_look()
         if not any(name in each for each in self.learned.may):
-            outcome, _ = self.do(f"{through}_learn", name, text(name, version))
-            self.learned.change(name, text(name, version), outcome)
+            new = text(name, version)
+            self.learned.change(name, new, self.do(f"{through}_learn", name, new)[0])
 
     def run_forget(self, name: str, through: str = "run") -> None:
         """Forget it."""
         self.run_look()
         if all(name in each for each in self.learned.may):
-            outcome, _ = self.do(f"{through}_forget", name)
-            self.learned.change(name, None, outcome)
+            self.learned.change(name, None, self.do(f"{through}_forget", name)[0])
 
     def run_look(self) -> None:
         """Compare the documents of the run with the model."""
@@ -267,10 +263,7 @@ class Episode:
         """The answer of the run is that of an index made anew."""
         self.run_look()
         if len(self.learned.may) == 1:
-            right = answer(self.learned.now, name, None)
-            outcome, said = self.do(f"{through}_ask", question(name))
-            if outcome == "done" and said != right:
-                raise Wrong(f"of the run: {question(name)} {said!r}, and not {right!r}")
+            self._ask(f"{through}_ask", name, self.learned.now, None)
 
     def run_sync(self) -> None:
         """Sync the run with the notes."""
@@ -281,18 +274,13 @@ class Episode:
         self.learned.may = new if outcome == "done" else self.learned.may + new
 
 
-_answers: dict[tuple[Any, ...], str] = {}
-
-
-def answer(texts: dict[str, str], name: str, retriever: str | None = "settle") -> str:
+@cache
+def answer(texts: frozenset[tuple[str, str]], name: str, retriever: str | None) -> str:
     """What an index that is made of these texts alone answers about the document."""
-    key = (*sorted(texts.items()), name, retriever)
-    if key not in _answers:
-        index = opened(retriever=retriever)
-        for each, content in texts.items():
-            index.learn(each, content)
-        _answers[key] = told(index.ask(question(name)))
-    return _answers[key]
+    index = opened(retriever=retriever)
+    for each, content in sorted(texts):
+        index.learn(each, content)
+    return told(index.ask(question(name)))
 
 
 # --- sequences ---
