@@ -25,7 +25,7 @@ import torch
 from safetensors import torch as tensors_io
 
 import lior
-from lior.errors import LiorError, RunError
+from lior.errors import LiorError
 from lior.runs import bundle, checkpoint
 from lior.runs import directory as rundir
 from lior.runs import folder as runfolder
@@ -134,6 +134,13 @@ def start_command(
     return subprocess.Popen([*LIOR, *args], cwd=cwd, text=True, env=env, preexec_fn=prepare, **pipes)
 
 
+def run_command(args: list[str], cwd: Path, *options: Any) -> tuple[int, str, str]:
+    """Run a command of lior to its end, as :func:`start_command` begins it; its code, output and errors."""
+    with start_command(args, cwd, *options) as child:
+        out, err = child.communicate(timeout=120)
+    return child.returncode, out, err
+
+
 def grow_no_more(size: int) -> None:
     """Let no file of this process grow beyond a size: as on a full disk, a part of a file can be written."""
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -171,20 +178,17 @@ def kill(_: str) -> None:
 
 def operations(work: Callable[[], object], folder: Path) -> int:
     """How many operations ``work`` does when nothing fails."""
-    ours, theirs = os.pipe()
+    told = folder.with_name("operations")
 
     def counted() -> None:
         faults = Faults(folder, 0, kill)
         faults.install()
         work()
-        os.write(theirs, str(faults.count).encode())
+        told.write_text(str(faults.count))
 
     assert in_child(counted) == FINISHED
-    os.close(theirs)
-    with os.fdopen(ours) as stream:
-        total = int(stream.read())
-    print(f"{total} operations")
-    return total
+    print(f"{told.read_text()} operations")
+    return int(told.read_text())
 
 
 def through_faults(
@@ -223,15 +227,6 @@ def edit(run: Path, method: str, given: Any) -> None:
     opened.save()
 
 
-def attempt(work: Callable[[], object]) -> str:
-    """Why ``work`` was refused, or nothing."""
-    try:
-        work()
-    except RunError as error:
-        return str(error)
-    return ""
-
-
 def newest(run: Path) -> Path:
     """The newest checkpoint."""
     return runfolder.list_checkpoints(run)[0]
@@ -250,27 +245,21 @@ def forge(run: Path, edit: Callable[[dict], object] = lambda manifest: None) -> 
 
 
 def contents(run: Path) -> dict[str, Any]:
-    """Model, text, components and names of a finished run."""
+    """Model, text, components and names of a finished run; tensors as types, shapes and bytes."""
     loaded = rundir.open_run(run)
     kept = ("components", "documents", "bytes", "n_train", "score", "geometry")
     about = {key: loaded.manifest[key] for key in kept}
-    about |= {"names": loaded.corpus.names, "added": len(loaded.added), "tokens": loaded.corpus.tokens}
-    return about | checkpoint.tensors(loaded.model)
-
-
-def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    """Whether contents are the same, bit for bit."""
-    return one.keys() == other.keys() and all(
-        value.dtype == other[key].dtype and torch.equal(value, other[key])
-        if isinstance(value, torch.Tensor)
-        else value == other[key]
-        for key, value in one.items()
-    )
+    about |= {"names": loaded.corpus.names, "added": len(loaded.added)}
+    tensors = {"tokens": loaded.corpus.tokens, **checkpoint.tensors(loaded.model)}
+    bits = {key: each.reshape(-1).contiguous().view(torch.uint8) for key, each in tensors.items()}
+    return about | {
+        key: (each.dtype, each.shape, bits[key].numpy().tobytes()) for key, each in tensors.items()
+    }
 
 
 def assert_same_run(one: Path, other: Path) -> None:
     """Contents and telemetry without its times, bit for bit."""
-    assert same(contents(one), contents(other))
+    assert contents(one) == contents(other)
     told = [map(json.loads, (run / "metrics.jsonl").read_text().splitlines()) for run in (one, other)]
     first, second = ([record | {"time": 0} for record in records] for records in told)
     assert first == second

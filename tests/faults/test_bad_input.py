@@ -22,7 +22,7 @@ from lior.reading.documents import read_documents
 from lior.runs import directory as rundir
 from lior.training.preparation import MIN_TOKENS, pick_device, train
 from lior_plugins.tokenizers.bytes import Bytes
-from tests.faults.faults import LIOR, start_command
+from tests.faults.faults import LIOR, run_command
 
 TRAIN = [
     "--out",
@@ -85,16 +85,11 @@ def test_folders_without_text(refuse):
     assert "(1 skipped: 1 × binary data" in refuse("train", "empty", *TRAIN)
 
 
-def test_the_validation_text_is_checked_too(refuse, sample):
+def test_the_validation_text_and_texts_to_score_are_checked_too(refuse, sample, finished):
     Path("e.txt").touch()
-    assert "e.txt: no text" in refuse("train", sample, *TRAIN, "--valid", "e.txt")
-    assert "nope.txt: no such file" in refuse("train", sample, *TRAIN, "--valid", "nope.txt")
-
-
-def test_texts_to_score_are_checked_too(refuse, finished):
-    Path("e.txt").touch()
-    assert "e.txt: no text" in refuse("eval", finished, "e.txt")
-    assert "nope.txt: no such file" in refuse("eval", finished, "nope.txt")
+    for args in (("train", sample, *TRAIN, "--valid"), ("eval", finished)):
+        assert "e.txt: no text" in refuse(*args, "e.txt")
+        assert "nope.txt: no such file" in refuse(*args, "nope.txt")
     for first in (1200, 10**30):
         message = refuse("eval", finished, "--from-byte", first, code=2)
         assert "the text has only 1200 bytes" in message
@@ -128,9 +123,8 @@ def test_an_archive_that_explodes(tmp_path):
         for _ in range(1 << 10):
             stream.write(bytes(1 << 20))
     train = ["train", "bomb.gz", "--set", "data.limit=50000000"]
-    with start_command(train, tmp_path, limit=(resource.RLIMIT_DATA, 3 << 30)) as child:
-        _, err = child.communicate()
-    assert child.returncode == 1
+    code, _, err = run_command(train, tmp_path, subprocess.PIPE, (resource.RLIMIT_DATA, 3 << 30))
+    assert code == 1
     assert "bomb.gz: more text than data.limit allows" in err
 
 
@@ -263,8 +257,8 @@ def test_closed_streams(tmp_path, finished, redirection):
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
 def test_a_full_output(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONUNBUFFERED", "")
-    with Path("/dev/full").open("w") as full, start_command(["plugins"], tmp_path, full) as child:
-        _, err = child.communicate()
-    assert child.returncode == 1
+    with Path("/dev/full").open("w") as full:
+        code, _, err = run_command(["plugins"], tmp_path, full)
+    assert code == 1
     check_message(err)
     assert "no space left" in err

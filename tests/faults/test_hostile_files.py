@@ -13,6 +13,9 @@ import os
 import resource
 import shutil
 import struct
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,10 +25,12 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 import lior
-from lior.errors import LiorError
+from lior.errors import LiorError, UntrustedPlugin
+from lior.plugins.registry import registry
 from lior.runs import directory as rundir
 from lior.runs import folder as runfolder
-from tests.faults.faults import forge, newest, start_command
+from lior.runs import inspection
+from tests.faults.faults import forge, newest, run_command
 
 
 def refused(run: Path) -> str:
@@ -277,9 +282,72 @@ JSON = st.recursive(
 def test_reading_a_hostile_run_takes_no_more_memory_than_its_files(run):
     """A limit on the address space of a child, well above what an honest run takes."""
     forge(run, lambda m: m["components"]["encoder"][0].update(options={"n": 2_000_000_000, "lags": 60_000}))
-    limit = (resource.RLIMIT_AS, 6 << 30)
-    with start_command(["eval", str(run)], run, limit=limit) as child:
-        _, err = child.communicate()
-    assert child.returncode == 1
+    code, _, err = run_command(["eval", str(run)], run, subprocess.PIPE, (resource.RLIMIT_AS, 6 << 30))
+    assert (code, err.count("\n")) == (1, 1)
     assert err.startswith("lior: error: ")
+
+
+# --- a run of a stranger: opening it imports only what is installed ---
+
+TRAP = "from pathlib import Path\nPath(__file__).with_name('sprung').touch()\n"
+FRAME = "from lior_plugins.frames.lowrank import LowRank as Theirs\n"
+
+
+@pytest.fixture
+def stranger(run, monkeypatch) -> Iterator[Path]:
+    """A run that is the working directory, from which Python imports, with traps in it."""
+    (run / "trap_mod.py").write_text(TRAP + FRAME)
+    (info := run / "trap-1.0.dist-info").mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: trap\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[lior.frames]\ntrap = trap_mod:Theirs\n")
+    monkeypatch.chdir(run)
+    monkeypatch.syspath_prepend(str(run))
+    monkeypatch.setattr(registry, "_index", None)
+    yield run
+    monkeypatch.undo()
+    sys.modules.pop("trap_mod", None)
+    registry._index = None
+
+
+def test_a_name_is_that_of_an_installed_distribution(stranger):
+    forge(stranger, lambda m: m["components"]["frame"][0].update(name="trap"))
+    with pytest.raises(Exception, match=r"needs frame 'trap' of lior 0.1.0, which is not installed"):
+        rundir.open_run(Path())
+    assert "trap" not in registry.names("frame")
+    assert not (stranger / "sprung").exists()
+
+
+def test_a_class_needs_the_users_word(stranger, command, monkeypatch):
+    forge(stranger, lambda m: m["components"]["frame"][0].update(name="trap_mod:Theirs"))
+    for name in ("eval", "docs", "inspect"):
+        done = command(name, stranger)
+        assert (done.code, done.err.count("\n")) == (1, 1), done.err
+        assert "names the frame 'trap_mod:Theirs', and lior imports no code on the word of a file" in done.err
+    assert not (stranger / "sprung").exists()
+    monkeypatch.setenv("LIOR_ALLOW_PLUGINS", "trap_mod:Theirs")
+    rundir.open_run(stranger)
+    (stranger / "sprung").unlink()
+    sys.modules.pop("trap_mod")
+    monkeypatch.delenv("LIOR_ALLOW_PLUGINS")
+    assert command("--trust-plugins", "eval", stranger).code == 0
+    assert (stranger / "sprung").exists()
+
+
+def test_parts_that_are_not_needed_are_not_imported_to_be_shown(stranger):
+    checkpoint = rundir.open_run(Path())
+    checkpoint.manifest["components"]["frame"][0]["name"] = "trap_mod:Theirs"
+    with pytest.raises(UntrustedPlugin):
+        inspection.inspect(Path(), checkpoint)
+    assert not (stranger / "sprung").exists()
+
+
+@pytest.mark.slow
+def test_a_package_that_lies_beside_is_not_taken_for_an_installed_one(stranger, monkeypatch):
+    """Of a process of its own: here the true ``lior_plugins`` is imported already."""
+    (stranger / "lior_plugins").mkdir()
+    (stranger / "lior_plugins" / "__init__.py").write_text(TRAP)
+    monkeypatch.setenv("PYTHONPATH", ".")
+    _, _, err = run_command(["eval", "."], stranger)
+    assert "of lior 0.1.0 would be imported from " in err
     assert err.count("\n") == 1
+    assert not (stranger / "lior_plugins" / "sprung").exists()

@@ -1,4 +1,7 @@
-"""A question to a folder with a good note and a hard file: time, memory, answer, what is said of it."""
+"""A question to a folder with a good note and a hard file: time, memory, answer, what is said of it.
+
+The cases are in :mod:`~lior_bench.attack.packed` and :mod:`~lior_bench.attack.plain`.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +10,15 @@ import re
 import resource
 import subprocess
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
-from threading import Event, Thread
 
 import attrs
 
 from lior.process import python
-from lior_bench.attack.cases import CASES, Case
 
 NOTE = "The spare key of the greenhouse hangs behind the rain barrel.\n"
 QUESTION = "Where is the spare key of the greenhouse?"
@@ -26,17 +29,40 @@ _PATIENCE = 120
 """Seconds after which a command that hangs is ended."""
 
 
+Made = bytes | Mapping[str, bytes | str]
+"""The bytes of a file; of several their names, too. Instead of bytes, the name that a link leads to."""
+
+
 @attrs.frozen
-class Outcome:
-    """What became of one question beside one file."""
+class Case:
+    """A file that is hard to read, or several."""
 
     file: str
-    seconds: float
-    """Of the processor."""
-    memory: int
-    """Largest sum of the resident memory of the processes, in bytes, looked at every 20 ms."""
-    faults: tuple[str, ...]
-    """What should not have happened, a line each."""
+    """Its name, with the suffix."""
+    make: Callable[[], Made]
+    """Its bytes: always the same."""
+    read: bool
+    """Whether it is ordinary material that has to be read; a hostile file may be left out by name."""
+    sample: bool
+    """Whether it is in the sample that CI reads."""
+
+
+CASES: dict[str, Case] = {}
+"""Name of the file -> case."""
+
+
+def case(
+    file: str, *, read: bool = False, sample: bool = False
+) -> Callable[[Callable[[], Made]], Callable[[], Made]]:
+    """Add the function as the case of a file of this name, or of several."""
+
+    def add(make: Callable[[], Made]) -> Callable[[], Made]:
+        if file in CASES:
+            raise ValueError(f"two cases are named {file}")
+        CASES[file] = Case(file, make, read, sample)
+        return make
+
+    return add
 
 
 def every_case() -> dict[str, Case]:
@@ -54,14 +80,12 @@ def run(seed: int, sample: bool, *, count: int = 0, only: str = "") -> Iterator[
     for each in every_case().values():
         if (sample and not each.sample) or only not in each.file:
             continue
-        outcome = attack(each)
-        print(f"{outcome.file:40} {outcome.seconds:6.1f} s {outcome.memory >> 20:6} MB", flush=True)
-        if outcome.faults:
-            yield f"{outcome.file}: {'; '.join(outcome.faults)}"
+        if faults := attack(each):
+            yield f"{each.file}: {'; '.join(faults)}"
 
 
-def attack(case: Case) -> Outcome:
-    """Ask beside the file of a case, in a folder and with a cache of its own."""
+def attack(case: Case) -> list[str]:
+    """Ask beside the file of a case, in a folder and with a cache of its own; a line for each fault."""
     with tempfile.TemporaryDirectory() as place:
         folder, cache = Path(place, "folder"), Path(place, "cache")
         folder.mkdir()
@@ -76,25 +100,24 @@ def attack(case: Case) -> Outcome:
         del made
         command = python("-m", "lior_cli.main", "ask", str(folder), QUESTION, "--verbose")
         environment = os.environ | {"XDG_CACHE_HOME": str(cache)}
-        begin = _seconds()
+        begin, memory, end = _seconds(), 0, time.monotonic() + _PATIENCE
         process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, start_new_session=True
         )
-        ended, largest = Event(), [0]
-        watch = Thread(target=_watch, args=(process.pid, ended, largest))
-        watch.start()
-        try:
-            output, errors = process.communicate(timeout=_PATIENCE)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, 9)
-            output, errors = process.communicate()
-        ended.set()
-        watch.join()
+        told = None
+        while told is None:
+            try:
+                told = process.communicate(timeout=0.02)
+            except subprocess.TimeoutExpired:
+                memory = max(memory, _memory(process.pid))
+                if time.monotonic() > end:
+                    os.killpg(process.pid, 9)
         seconds = _seconds() - begin
-    told = (each.decode("utf-8", "replace") for each in (output, errors))
-    faults = [*_faults(case, len(files), process.returncode, *told)]
-    faults += [f"{seconds:.1f} s"] * (seconds > SECONDS) + [f"{largest[0] >> 20} MB"] * (largest[0] > BYTES)
-    return Outcome(case.file, seconds, largest[0], tuple(faults))
+    print(f"{case.file:40} {seconds:6.1f} s {memory >> 20:6} MB", flush=True)
+    output, errors = (each.decode("utf-8", "replace") for each in told)
+    faults = [*_faults(case, len(files), process.returncode, output, errors)]
+    faults += [f"{seconds:.1f} s"] * (seconds > SECONDS) + [f"{memory >> 20} MB"] * (memory > BYTES)
+    return faults
 
 
 def _seconds() -> float:
@@ -118,16 +141,11 @@ def _faults(case: Case, files: int, code: int, output: str, errors: str) -> Iter
         yield "neither read nor named"
 
 
-def _watch(group: int, ended: Event, most: list[int]) -> None:
-    """Keep the largest sum of the memory of the processes of a group."""
-    page = os.sysconf("SC_PAGE_SIZE")
-    while not ended.wait(0.02):
-        used = 0
-        for each in Path("/proc").glob("[0-9]*/stat"):
-            try:
-                fields = each.read_text(errors="replace").rpartition(")")[2].split()
-            except OSError:  # it has ended
-                continue
-            if int(fields[3]) == group:  # the session
-                used += int(fields[21]) * page
-        most[0] = max(most[0], used)
+def _memory(session: int) -> int:
+    """The sum of the resident memory of the processes of a session, in bytes."""
+    used = 0
+    for each in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it has ended
+            fields = each.read_text(errors="replace").rpartition(")")[2].split()
+            used += int(fields[21]) * os.sysconf("SC_PAGE_SIZE") * (int(fields[3]) == session)
+    return used

@@ -16,7 +16,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -24,7 +24,7 @@ from typing import Any
 from lior.process import python
 from lior.reading.limits import OFF, limit_by
 from lior_bench.attack.disk import CRASH, EXIT, Disk, build
-from lior_bench.attack.making import PEOPLE, PLACES, question, text, train
+from lior_bench.attack.making import PEOPLE, PLACES, notes, question, text, train
 from lior_bench.attack.player import Process, opened, told
 
 Step = tuple[Any, ...]
@@ -393,15 +393,11 @@ def simulate(seed: int, count: int, home: Path) -> Iterator[str]:
         random = Random(f"{seed} {number}")
         tick, runs = random.choice((1, 4_000_000, 2 * _SECOND)), number % 10 == 9
         if runs and run is None:
-            (home / "notes").mkdir()
-            for name in ("garden.md", "hedge.md"):
-                (home / "notes" / name).write_text(text(name, 0))
+            notes(home / "notes", ("garden", "hedge"))
             run = train(home / "run", home / "notes")
         steps = [*sequence(random, runs)]
 
-        def fails(some: list[Step], tick: int = tick, run: Path | None = run if runs else None) -> str:
-            return failure(some, tick, run)
-
+        fails = partial(failure, tick=tick, run=run if runs else None)
         if fails(steps):
             least = shortest(steps, fails)
             listed = "".join(f"\n    {step}" for step in least)
