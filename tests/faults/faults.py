@@ -251,10 +251,8 @@ def contents(run: Path) -> dict[str, Any]:
     about = {key: loaded.manifest[key] for key in kept}
     about |= {"names": loaded.corpus.names, "added": len(loaded.added)}
     tensors = {"tokens": loaded.corpus.tokens, **checkpoint.tensors(loaded.model)}
-    bits = {key: each.reshape(-1).contiguous().view(torch.uint8) for key, each in tensors.items()}
-    return about | {
-        key: (each.dtype, each.shape, bits[key].numpy().tobytes()) for key, each in tensors.items()
-    }
+    raw = {key: each.reshape(-1).contiguous().view(torch.uint8).numpy() for key, each in tensors.items()}
+    return about | {key: (each.dtype, each.shape, raw[key].tobytes()) for key, each in tensors.items()}
 
 
 def assert_same_run(one: Path, other: Path) -> None:

@@ -137,17 +137,13 @@ def test_files_in_each_other_s_place(run):
     assert "does not fit together" in refused(run)
 
 
-def test_what_was_skipped_is_told(command, finished):
-    shutil.copytree(finished, "r")
-    place = runfolder.checkpoint_path(Path("r"), 10**6)
-    shutil.copytree(newest(Path("r")), place)
+def test_what_was_skipped_is_told(command, run):
+    place = shutil.copytree(newest(run), runfolder.checkpoint_path(run, 10**6))
     (place / "manifest.json").write_text("{}")
-    for args in (("eval", "r"), ("generate", "r", "--max-tokens", 1)):
+    for args in (("eval", run), ("generate", run, "--max-tokens", 1)):
         result = command(*args)
         assert result.code == 0
-        assert (
-            "note: an older checkpoint is used, for r/checkpoints/step-001000000/manifest.json" in result.err
-        )
+        assert f"note: an older checkpoint is used, for {place}/manifest.json" in result.err
 
 
 # --- forged manifests and tensors ---------------------------------------------------------
@@ -270,8 +266,7 @@ def test_a_manifest_of_anything(data, finished, tmp_path_factory):
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20)
 KEYS = st.text(max_size=8)
 JSON = st.recursive(
-    LEAVES | st.just("../x"),
-    lambda one: st.lists(one, max_size=4) | st.dictionaries(KEYS, one, max_size=4),
+    LEAVES | st.just("../x"), lambda one: st.lists(one, max_size=4) | st.dictionaries(KEYS, one, max_size=4)
 )
 
 

@@ -13,6 +13,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -27,28 +29,23 @@ from lior.training.preparation import resume, train
 from tests.faults.faults import assert_same_run, forge, run_command, start_command
 
 
-class After:
-    """Stops after so many steps."""
-
-    def __init__(self, steps: int):
-        self.left = steps
-
-    def __call__(self) -> bool:
-        self.left -= 1
-        return self.left == 0
+def after(steps: int) -> Callable[[], bool]:
+    """Stop after so many steps."""
+    left = iter(range(steps - 1))
+    return lambda: next(left, None) is None
 
 
 def steps_of(config, run: Path) -> int:
     """Train without a stop; how many steps that took."""
-    asked = After(10**9)
-    train(config, run, stop=asked)
-    return 10**9 - asked.left
+    asked = count()
+    train(config, run, stop=lambda: next(asked) < 0)
+    return next(asked)
 
 
 def stopped(config, run: Path, steps: int) -> Path:
     """Train until a stop after so many steps."""
     with pytest.raises(Stopped, match="goes on"):
-        train(config, run, stop=After(steps))
+        train(config, run, stop=after(steps))
     return run
 
 
@@ -97,10 +94,10 @@ def settings(case: str) -> tuple[str, ...]:
 @pytest.mark.slow
 def test_stopped_at_some_step_and_gone_on_with_is_never_stopped(configure, tmp_path, case):
     config = configure(*settings(case))
-    count = steps_of(config, tmp_path / "whole")
+    total = steps_of(config, tmp_path / "whole")
     generator = random.Random(case)
-    first = generator.randrange(1, count)
-    for number, at in enumerate({1, first, generator.randrange(1, count), count}):
+    first = generator.randrange(1, total)
+    for number, at in enumerate({1, first, generator.randrange(1, total), total}):
         resume(run := stopped(config, tmp_path / f"r{number}", at))
         assert_same_run(tmp_path / "whole", run)
 
@@ -109,13 +106,13 @@ def test_stopped_at_some_step_and_gone_on_with_is_never_stopped(configure, tmp_p
 def test_stopped_at_every_step(configure, tmp_path):
     """One step at a time, each in a fresh model, with a checkpoint between all of them."""
     config = configure(*SHORT)
-    count = steps_of(config, tmp_path / "whole")
+    total = steps_of(config, tmp_path / "whole")
     run = stopped(config, tmp_path / "r", 1)
-    for _ in range(1, count):
+    for _ in range(1, total):
         with pytest.raises(Stopped):
-            resume(run, stop=After(1))
-    assert count >= 15
-    resume(run, stop=After(1))
+            resume(run, stop=after(1))
+    assert total >= 15
+    resume(run, stop=after(1))
     assert_same_run(tmp_path / "whole", run)
 
 
