@@ -15,8 +15,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -112,11 +111,11 @@ def ended(pid: int) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
-LIOR = (sys.executable, "-m", "lior_cli.main")
-
-
 def start_command(
-    args: list[str], cwd: Path, stdout: Any = subprocess.PIPE, limit: tuple[int, int] | None = None
+    args: Sequence[Any],
+    cwd: Path,
+    stdout: Any = subprocess.PIPE,
+    limit: tuple[int, int] | None = None,
 ) -> subprocess.Popen[str]:
     """Begin a command of lior that signals reach as from a terminal; jobs of a shell may ignore them.
 
@@ -130,13 +129,14 @@ def start_command(
             resource.setrlimit(limit[0], (limit[1], limit[1]))
 
     env = os.environ | {"OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "lior_cli.main", *args]
     pipes = {"stdout": stdout, "stderr": subprocess.PIPE}
-    return subprocess.Popen([*LIOR, *args], cwd=cwd, text=True, env=env, preexec_fn=prepare, **pipes)
+    return subprocess.Popen(command, cwd=cwd, text=True, env=env, preexec_fn=prepare, **pipes)
 
 
-def run_command(args: list[str], cwd: Path, *options: Any) -> tuple[int, str, str]:
+def run_command(args: Sequence[Any], cwd: Path, **options: Any) -> tuple[int, str, str]:
     """Run a command of lior to its end, as :func:`start_command` begins it; its code, output and errors."""
-    with start_command(args, cwd, *options) as child:
+    with start_command(args, cwd, **options) as child:
         out, err = child.communicate(timeout=120)
     return child.returncode, out, err
 
@@ -145,21 +145,6 @@ def grow_no_more(size: int) -> None:
     """Let no file of this process grow beyond a size: as on a full disk, a part of a file can be written."""
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
-
-
-@contextmanager
-def small_disk(place: Path, size: str) -> Iterator[Callable[[], None]]:
-    """A disk with little space; the call that makes it large. Skips the test where that is not allowed."""
-    if os.geteuid() != 0 or sys.platform != "linux":
-        pytest.skip("only root can mount a small disk")
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "none", str(place)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("mounting is not allowed here")
-    try:
-        yield lambda: subprocess.run(["mount", "-o", "remount,size=64m", str(place)], check=True)
-    finally:
-        subprocess.run(["umount", str(place)], check=True)
 
 
 def fail(number: int) -> Callable[[str], None]:

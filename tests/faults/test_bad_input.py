@@ -11,7 +11,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import attrs
 import pytest
 import torch
 
@@ -22,7 +21,7 @@ from lior.reading.documents import read_documents
 from lior.runs import directory as rundir
 from lior.training.preparation import MIN_TOKENS, pick_device, train
 from lior_plugins.tokenizers.bytes import Bytes
-from tests.faults.faults import LIOR, run_command
+from tests.faults.faults import run_command
 
 TRAIN = [
     "--out",
@@ -123,7 +122,7 @@ def test_an_archive_that_explodes(tmp_path):
         for _ in range(1 << 10):
             stream.write(bytes(1 << 20))
     train = ["train", "bomb.gz", "--set", "data.limit=50000000"]
-    code, _, err = run_command(train, tmp_path, subprocess.PIPE, (resource.RLIMIT_DATA, 3 << 30))
+    code, _, err = run_command(train, tmp_path, limit=(resource.RLIMIT_DATA, 3 << 30))
     assert code == 1
     assert "bomb.gz: more text than data.limit allows" in err
 
@@ -174,31 +173,25 @@ def test_names_that_are_no_utf8(tmp_path, sample):
     """A child process, for its stderr takes any name; TOML and JSON do not."""
     name = os.fsencode(tmp_path) + b"/caf\xe9.txt"
     Path(os.fsdecode(name)).write_bytes(sample.read_bytes()[:3000])
-    base = {"cwd": tmp_path, "capture_output": True, "check": False}
-    assert subprocess.run([*LIOR, "train", name, *TRAIN], **base).returncode == 0
-    again = [*LIOR, "train", "--config", "r/config.toml", *TRAIN[2:], "--out"]
-    assert subprocess.run([*again, "r2"], **base).returncode == 0
+    assert run_command(["train", name, *TRAIN], tmp_path)[0] == 0
+    again = ["train", "--config", "r/config.toml", *TRAIN[2:], "--out"]
+    assert run_command([*again, "r2"], tmp_path)[0] == 0
     first, second = (rundir.open_run(tmp_path / run).corpus for run in ("r", "r2"))
     assert torch.equal(first.tokens, second.tokens)
-    refused = subprocess.run([*again, b"r\xe9"], **base)
-    assert refused.returncode == 1
-    check_message(refused.stderr.decode())
-    assert "not UTF-8" in refused.stderr.decode()
+    code, _, err = run_command([*again, b"r\xe9"], tmp_path)
+    assert code == 1
+    check_message(err)
+    assert "not UTF-8" in err
 
 
 # --- what is not there or does not fit ---
 
 
-@attrs.frozen(kw_only=True)
-class Pairs(Bytes):
+def test_a_tokenizer_with_too_many_tokens_for_the_memories(configure, monkeypatch):
     """More token ids than a counter's address has room for."""
-
-    vocab = 1 << 17
-
-
-def test_a_tokenizer_with_too_many_tokens_for_the_memories(configure):
-    with pytest.raises(UsageError, match=r"Pairs' has 131,072 token ids; memories hold at most 65,536"):
-        train(configure(f"tokenizer.name={Pairs.__module__}:Pairs"))
+    monkeypatch.setattr(Bytes, "vocab", 1 << 17)
+    with pytest.raises(UsageError, match=r"has 131,072 token ids; memories hold at most 65,536"):
+        train(configure())
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
@@ -258,7 +251,7 @@ def test_closed_streams(tmp_path, finished, redirection):
 def test_a_full_output(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONUNBUFFERED", "")
     with Path("/dev/full").open("w") as full:
-        code, _, err = run_command(["plugins"], tmp_path, full)
+        code, _, err = run_command(["plugins"], tmp_path, stdout=full)
     assert code == 1
     check_message(err)
     assert "no space left" in err

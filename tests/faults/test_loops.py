@@ -142,9 +142,7 @@ def _state(run: Path) -> dict[str, Any]:
         return {}
 
 
-@cache
-def _wanted(run: Path) -> dict[str, Any]:
-    return contents(run)
+_wanted = cache(contents)
 
 
 def _remains(run: Path) -> bool:
@@ -191,7 +189,7 @@ def test_a_run_is_changed_through_every_fault(works, tmp_path, name, how, every)
     assert outcomes <= {FINISHED, REFUSED if how == "error" else -signal.SIGKILL}
 
 
-# --- real faults ---
+# --- a real fault ---
 
 
 def _listing(run: Path) -> dict[str, bytes]:
@@ -215,21 +213,6 @@ def test_files_that_may_not_grow(works, tmp_path, name, size):
     if work.again is not _go_on:
         assert _listing(run) == before
     work.again(run)
-
-
-@pytest.mark.parametrize("name", ["train", "learn", "forget"])
-def test_a_full_disk(works, tmp_path, name):
-    """There is no room for a further version: the run is what it was, and can be changed when there is."""
-    work = works[name]
-    size = sum(len(data) for data in _listing(work.before).values()) * 3 // 2 if work.before else 100_000
-    with faults.small_disk(tmp_path / "disk", str(size)) as enlarge:
-        run = _fresh(work, tmp_path / "disk" / "r")
-        old = _state(run)
-        with pytest.raises(RunError, match=r"No space left on device"):
-            work.do(run)
-        assert _state(run) == old
-        enlarge()
-        work.again(run)
 
 
 # --- defects that the loops find ---

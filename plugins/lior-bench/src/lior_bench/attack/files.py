@@ -13,7 +13,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from importlib import import_module
 from pathlib import Path
 
 import attrs
@@ -67,8 +66,8 @@ def case(
 
 def every_case() -> dict[str, Case]:
     """The cases of all modules that define some."""
-    for module in ("packed", "plain"):
-        import_module(f"lior_bench.attack.{module}")
+    from lior_bench.attack import packed, plain  # noqa: F401
+
     return CASES
 
 

@@ -120,7 +120,8 @@ _MAIL = (
 """A message of a mailbox, with its number."""
 
 
-def _lines(form: str, count: int) -> bytes:
+def many(form: str, count: int) -> bytes:
+    """Each number in this form."""
     return "".join(form.format(number) for number in range(count)).encode()
 
 
@@ -135,25 +136,25 @@ def _pdf(count: int) -> bytes:
 
 
 FORMATS: dict[str, Callable[[int], bytes]] = {
-    "prose.txt": lambda n: _lines(_TEXT, n),
-    "unique.txt": lambda n: _lines("w{0:x} ", 15 * n),
-    "lines.txt": lambda n: _lines("number {0}\n", 8 * n),
-    "headings.md": lambda n: _lines("## Part {0}\n\nIt is on row {0}.\n\n", 2 * n),
-    "table.md": lambda n: b"a|b\n-|-\n" + _lines("{0}|row {0}\n", 5 * n),
-    "code.py": lambda n: _lines("def f{0}(a):\n    # doubles it\n    return 2 * a\n\n", 2 * n),
-    "mail.mbox": lambda n: _lines(_MAIL, n // 2),
-    "parts.eml": lambda n: b"Content-Type: multipart/mixed; boundary=b\n" + _lines("\n--b\n\n{0}\n", 4 * n),
+    "prose.txt": lambda n: many(_TEXT, n),
+    "unique.txt": lambda n: many("w{0:x} ", 15 * n),
+    "lines.txt": lambda n: many("number {0}\n", 8 * n),
+    "headings.md": lambda n: many("## Part {0}\n\nIt is on row {0}.\n\n", 2 * n),
+    "table.md": lambda n: b"a|b\n-|-\n" + many("{0}|row {0}\n", 5 * n),
+    "code.py": lambda n: many("def f{0}(a):\n    # doubles it\n    return 2 * a\n\n", 2 * n),
+    "mail.mbox": lambda n: many(_MAIL, n // 2),
+    "parts.eml": lambda n: b"Content-Type: multipart/mixed; boundary=b\n" + many("\n--b\n\n{0}\n", 4 * n),
     "page.html": lambda n: _paragraphs("<h2>A</h2><p>{0}</p>", n).encode(),
     "nested.html": lambda n: b"<div>" * n + _paragraphs("<dl><dd>{0}", n).encode(),
-    "values.json": lambda n: b"{" + _lines('"key {0}": "value",\n', 8 * n) + b'"a": 1}',
-    "texts.jsonl": lambda n: _lines('{{"_id": "{0}", "text": "The roses of row {0} are cut."}}\n', n),
-    "export.json": lambda n: b"[" + _lines(_MESSAGE, n) + b"{}]",
-    "table.csv": lambda n: b"id,name\n" + _lines("{0},row {0}\n", 5 * n),
-    "chat.txt": lambda n: _lines("[1/2/24, 10:00] Ann: message {0}\n", 4 * n),
-    "server.log": lambda n: _lines("2024-01-02 10:00:00 ERROR request {0} failed\n", 4 * n),
-    "events.ics": lambda n: _lines(_EVENT, n),
-    "contacts.vcf": lambda n: _lines("BEGIN:VCARD\nFN:Ann {0}\nTEL:{0}\nEND:VCARD\n", n),
-    "page.man": lambda n: b".TH A 1\n.SH B\n" + _lines(".TP\n.B \\-\\-option{0}\nIt cuts row {0}.\n", 2 * n),
+    "values.json": lambda n: b"{" + many('"key {0}": "value",\n', 8 * n) + b'"a": 1}',
+    "texts.jsonl": lambda n: many('{{"_id": "{0}", "text": "The roses of row {0} are cut."}}\n', n),
+    "export.json": lambda n: b"[" + many(_MESSAGE, n) + b"{}]",
+    "table.csv": lambda n: b"id,name\n" + many("{0},row {0}\n", 5 * n),
+    "chat.txt": lambda n: many("[1/2/24, 10:00] Ann: message {0}\n", 4 * n),
+    "server.log": lambda n: many("2024-01-02 10:00:00 ERROR request {0} failed\n", 4 * n),
+    "events.ics": lambda n: many(_EVENT, n),
+    "contacts.vcf": lambda n: many("BEGIN:VCARD\nFN:Ann {0}\nTEL:{0}\nEND:VCARD\n", n),
+    "page.man": lambda n: b".TH A 1\n.SH B\n" + many(".TP\n.B \\-\\-option{0}\nIt cuts row {0}.\n", 2 * n),
     "text.docx": lambda n: docx(_paragraphs("<w:p><w:r><w:t>{0}</w:t></w:r></w:p>", n)),
     "text.odt": lambda n: opendocument(_paragraphs("<t:p>{0}</t:p>", n)),
     "table.ods": lambda n: opendocument(

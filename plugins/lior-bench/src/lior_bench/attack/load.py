@@ -11,12 +11,13 @@ import subprocess
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from random import Random
 from threading import Event
+from typing import Any
 
 import httpx
 
@@ -53,8 +54,7 @@ class Load:
     def run(self, count: int, minutes: float) -> Iterator[str]:
         """All clients at once; yield what went wrong, after a printed line of figures."""
         end = time.monotonic() + 60 * minutes
-        kinds: tuple[Callable[[Random, str], None], ...] = (self.put, self.put, self.command, self.sync)
-        kinds += (self.ask, self.ask, self.ask_command)
+        kinds = (self.put, self.put, self.command, self.sync, self.ask, self.ask, self.ask_command)
 
         def client(number: int) -> None:
             random, kind, left = Random(f"{self.seed} {number}"), kinds[number], count
@@ -115,24 +115,28 @@ class Load:
             if "another process" not in outcome or "\n" in outcome.strip() or "Traceback" in outcome:
                 self.faults.append(f"{kind} {name}: {outcome}")
 
+    def request(self, method: str, path: str, **given: Any) -> httpx.Response | None:
+        """Return the reply of the server, or nothing if it was killed meanwhile."""
+        self.up.wait(60)
+        kills = self.done["kill"]
+        try:
+            return httpx.request(method, f"{self.url}{path}", timeout=60, **given)
+        except httpx.HTTPError as error:
+            if self.up.is_set() and self.done["kill"] == kills:
+                self.faults.append(f"{method} {path}: {error!r}")
+            return None
+
     def put(self, random: Random, who: str) -> None:
         """Learn or forget a document through the server."""
-        if not self.up.wait(60):
-            return
-        kills = self.done["kill"]
         name, version = f"{who} {random.choice(PLACES)}.txt", random.randrange(len(PEOPLE))
         new = "" if self.held.get(name, [""]) != [""] and random.random() < 0.4 else text(name, version)
         given = {"name": name, "replace": "true"} if new else {"name": name}
-        try:
-            method = "PUT" if new else "DELETE"
-            reply = httpx.request(method, f"{self.url}/api/document", params=given, content=new, timeout=60)
-        except httpx.HTTPError as error:
-            if self.up.is_set() and self.done["kill"] == kills:
-                self.faults.append(f"put {name}: {error!r}")
+        reply = self.request("PUT" if new else "DELETE", "/api/document", params=given, content=new)
+        if reply is None:
             self.told("put", name, new, None)
-            return
-        gone = reply.status_code == 404 and not new and "" in self.held[name]
-        self.told("put", name, new, "" if gone or reply.status_code == 200 else reply.text)
+        else:
+            gone = reply.status_code == 404 and not new and "" in self.held[name]
+            self.told("put", name, new, "" if gone or reply.status_code == 200 else reply.text)
 
     def command(self, random: Random, who: str) -> None:
         """Learn or forget a document by a command."""
@@ -153,17 +157,11 @@ class Load:
 
     def ask(self, random: Random, who: str) -> None:
         """Ask the server: the answer is a text that somebody wrote."""
-        if not self.up.wait(60):
-            return
-        try:
-            given = {"question": question(place := random.choice(PLACES))}
-            reply = httpx.post(f"{self.url}/api/ask", json=given, timeout=60)
-        except httpx.HTTPError:
-            return
-        found = reply.json()
-        if reply.status_code != 200:
+        asked = {"question": question(place := random.choice(PLACES))}
+        reply = self.request("POST", "/api/ask", json=asked)
+        if reply is not None and reply.status_code != 200:
             self.faults.append(f"ask: {reply.text}")
-        elif found["found"]:
+        elif reply is not None and (found := reply.json())["found"]:
             self.answered(place, found["answer"]["text"])
 
     def ask_command(self, random: Random, who: str) -> None:

@@ -10,7 +10,7 @@ from functools import partial
 from io import BytesIO
 
 from lior_bench.attack.files import case
-from lior_bench.attack.formats import FORMATS
+from lior_bench.attack.formats import FORMATS, many
 
 _MILLION = 1_000_000
 _WORDS = ("the", "boiler", "pressure", "garden", "kettle", "morning", "window", "letter", "summer", "river")
@@ -111,11 +111,6 @@ case("notes.md", read=True, sample=True)(partial(_prose, 10_000, ".\n\n"))
 # --- many entries, many files ---
 
 
-def _many(form: str, count: int) -> bytes:
-    """A line of this form for each number."""
-    return "".join(map(form.format, range(count))).encode()
-
-
 _MANY = {
     "references.md": ("[r{0}]: http://example.com/{0}\n", 100_000),
     "footnotes.md": ("word[^{0}]\n\n[^{0}]: note {0}\n\n", 100_000),
@@ -124,7 +119,7 @@ _MANY = {
 }
 """Name of the file -> form of a line or an entry, and how many."""
 for _file, (_form, _count) in _MANY.items():
-    case(_file, read=True)(partial(_many, _form, _count))
+    case(_file, read=True)(partial(many, _form, _count))
 
 
 def _notebook(kind: str) -> bytes:
