@@ -31,7 +31,6 @@ from lior.runs import folder as runfolder
 
 SLICES = [pytest.param(7, id="every seventh"), pytest.param(1, id="all", marks=pytest.mark.exhaustive)]
 """Steps between the operations that fail."""
-ERRORS = (errno.ENOSPC, errno.EACCES, errno.EIO)
 FINISHED, REFUSED, DEFECT = 0, 10, 20
 
 _WATCHED = dict.fromkeys(("os.rename", "os.link", "os.chmod", "os.mkdir"), 2)
@@ -151,7 +150,7 @@ def fail(number: int) -> Callable[[str], None]:
     """Raise one of the errors that file systems have, each in its turn."""
 
     def act(what: str) -> None:
-        code = ERRORS[number % len(ERRORS)]
+        code = (errno.ENOSPC, errno.EACCES, errno.EIO)[number % 3]
         raise OSError(code, os.strerror(code), what)
 
     return act

@@ -152,18 +152,16 @@ EDITS = {
     "behind the text": (lambda t: torch.tensor([0, 10, 10**9]), "starts"),
 }
 """What becomes of tensors of the model or of the text, and their names."""
+TENSORS = [(case, name) for case, (_, names) in EDITS.items() for name in names.split()]
 
 
-@pytest.mark.parametrize(
-    ("case", "name"), [(case, name) for case, (_, names) in EDITS.items() for name in names.split()]
-)
+@pytest.mark.parametrize(("case", "name"), TENSORS)
 def test_tensors_that_no_program_wrote(run, case, name):
     edit, _ = EDITS[case]
     [path] = [each for each in newest(run).glob("*.safetensors") if name in load_file(each)]
     tensors = load_file(path)
     value = tensors.pop(name)
-    if edit is not None:
-        tensors[name] = edit(value).contiguous()
+    tensors |= {name: edit(value).contiguous()} if edit else {}
     save_file(tensors, path)
     forge(run)
     assert name.split(".")[-1] in refused(run) or "does not fit together" in refused(run)
@@ -213,8 +211,7 @@ def test_a_text_that_is_damaged_is_refused_by_whatever_opens_it(run, command, ca
 
 def test_memories_of_documents_that_are_not_there(run, command):
     path = newest(run) / "text.safetensors"
-    none = {name: value[:0] for name, value in load_file(path).items()}
-    save_file(none, path)
+    save_file({name: value[:0] for name, value in load_file(path).items()}, path)
     forge(run, lambda m: m.update(n_train=0, documents=[], split_parts=[]))
     assert "hold documents that it does not have" in command("why", run, "--prompt", "the").err
 

@@ -179,14 +179,12 @@ def check(work: Work, run: Path, old: dict[str, Any], new: Path, code: int) -> N
 @pytest.mark.parametrize("name", WORKS)
 @pytest.mark.slow
 def test_a_run_is_changed_through_every_fault(works, tmp_path, name, how, every):
-    work, outcomes = works[name], set()
+    work = works[name]
     old = _state(work.before) if work.before else {}
     _fresh(work, tmp_path / "new")
     work.do(new := tmp_path / "new" / "r")
     for run, code in faults.through_faults(work.do, lambda name: _fresh(work, tmp_path / name), how, every):
-        outcomes.add(code)
         check(work, run, old, new, code)
-    assert outcomes <= {FINISHED, REFUSED if how == "error" else -signal.SIGKILL}
 
 
 # --- a real fault ---
@@ -196,9 +194,10 @@ def _listing(run: Path) -> dict[str, bytes]:
     return {str(file): file.read_bytes() for file in run.rglob("*") if file.is_file()}
 
 
-@pytest.mark.parametrize(
-    ("name", "size"), [("learn", 0), ("forget", 1000), *zip(WORKS[:4], [20_000] * 4, strict=True)]
-)
+SIZES = [("learn", 0), ("forget", 1000), *((name, 20_000) for name in WORKS[:4])]
+
+
+@pytest.mark.parametrize(("name", "size"), SIZES)
 def test_files_that_may_not_grow(works, tmp_path, name, size):
     work = works[name]
     run = _fresh(work, tmp_path / "r")

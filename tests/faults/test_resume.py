@@ -199,19 +199,17 @@ def test_training_that_stands_nowhere_is_refused(configure, tmp_path):
 
 
 SWALLOWS = """
-import os, signal, time
-try:
+import contextlib, os, signal, time
+with contextlib.suppress(KeyboardInterrupt):
     os.kill(os.getpid(), signal.SIGINT)
     time.sleep(0.05)
-except KeyboardInterrupt:
-    pass
 """
 """A torch that is interrupted while it is imported, and loses it as the true one may."""
 
+# SIGINT is ignored in this process when the tests are a background job, so the child sets what it is given.
 IMPORT = """
 import signal, sys
 from lior_cli.interrupts import import_torch
-# Not what this process was given: SIGINT is ignored in it when the tests are a background job.
 signal.signal(signal.SIGINT, signal.SIG_IGN if sys.argv[1:] else signal.default_int_handler)
 before = signal.getsignal(signal.SIGINT)
 try:
@@ -279,14 +277,9 @@ def test_a_signal_ends_training_after_its_step(tmp_path, sample, small_recipe, n
 
 
 ALONE = "--resume goes on as the run began"
-REFUSED = {
-    ("r", "text.txt"): (2, ALONE),
-    ("r", "--out", "x"): (2, ALONE),
-    ("r", "--seed", "1"): (2, ALONE),
-    ("r", "--config", "fast"): (2, ALONE),
-    ("auto",): (1, "no stopped run in runs; name one"),
-    ("r",): (1, "r: no such run directory"),
-}
+GIVEN = (("text.txt",), ("--out", "x"), ("--seed", "1"), ("--config", "fast"))
+REFUSED = {("r", *given): (2, ALONE) for given in GIVEN}
+REFUSED |= {("auto",): (1, "no stopped run in runs; name one"), ("r",): (1, "r: no such run directory")}
 
 
 @pytest.mark.parametrize("given", REFUSED)

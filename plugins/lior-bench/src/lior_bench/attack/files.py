@@ -26,10 +26,9 @@ SECONDS, BYTES = 12.0, 700 << 20
 command."""
 _PATIENCE = 120
 """Seconds after which a command that hangs is ended."""
-
-
 Made = bytes | Mapping[str, bytes | str]
 """The bytes of a file; of several their names, too. Instead of bytes, the name that a link leads to."""
+Maker = Callable[[], Made]
 
 
 @attrs.frozen
@@ -38,7 +37,7 @@ class Case:
 
     file: str
     """Its name, with the suffix."""
-    make: Callable[[], Made]
+    make: Maker
     """Its bytes: always the same."""
     read: bool
     """Whether it is ordinary material that has to be read; a hostile file may be left out by name."""
@@ -50,12 +49,10 @@ CASES: dict[str, Case] = {}
 """Name of the file -> case."""
 
 
-def case(
-    file: str, *, read: bool = False, sample: bool = False
-) -> Callable[[Callable[[], Made]], Callable[[], Made]]:
+def case(file: str, *, read: bool = False, sample: bool = False) -> Callable[[Maker], Maker]:
     """Add the function as the case of a file of this name, or of several."""
 
-    def add(make: Callable[[], Made]) -> Callable[[], Made]:
+    def add(make: Maker) -> Maker:
         if file in CASES:
             raise ValueError(f"two cases are named {file}")
         CASES[file] = Case(file, make, read, sample)

@@ -144,12 +144,8 @@ case("links.txt")(
 
 
 case("newlines.txt", sample=True)(partial(_times, b"\n", 60 * _MILLION, b"A pump.\n", b"The end.\n"))
-_PHOTO = "PHOTO;ENCODING=b:" + "QUJD" * 30
-case("photos.vcf")(
-    lambda: "".join(
-        f"BEGIN:VCARD\nFN:Ann {n}\nTEL:+44 {n}\n{_PHOTO}\nEND:VCARD\n" for n in range(150_000)
-    ).encode()
-)
+_PHOTO = "BEGIN:VCARD\nFN:Ann {0}\nTEL:+44 {0}\nPHOTO;ENCODING=b:" + "QUJD" * 30 + "\nEND:VCARD\n"
+case("photos.vcf")(partial(many, _PHOTO, 150_000))
 _MANY_WORDS = [f"{word}{number:x}" for word in _WORDS for number in range(500)]
 case("six.txt")(
     lambda: {f"{number}.txt": _prose(150_000, words=_MANY_WORDS, seed=number) for number in range(6)}

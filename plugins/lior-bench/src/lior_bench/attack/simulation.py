@@ -15,7 +15,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import cache, partial
 from pathlib import Path
 from random import Random
@@ -33,6 +33,8 @@ _EPISODE = 25
 _SECOND = 10**9
 _FAR = 1 << 40
 """A call that no change comes to."""
+_MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+"""A file system in memory, where there is one."""
 
 
 class Wrong(Exception):
@@ -330,12 +332,9 @@ def _call(random: Random) -> int:
 def begun(tick: int, run: Path | None = None) -> Iterator[Episode]:
     """An episode that ends with the block."""
     # Readers in a process of their own would not live through a fork.
-    with limit_by(OFF), tempfile.TemporaryDirectory(dir=_memory()) as place:
-        episode = Episode(Path(place).resolve(), run, tick)
-        try:
-            yield episode
-        finally:
-            episode.close()
+    home = tempfile.TemporaryDirectory(dir=_MEMORY)
+    with limit_by(OFF), home as place, closing(Episode(Path(place).resolve(), run, tick)) as episode:
+        yield episode
 
 
 def failure(steps: Sequence[Step], tick: int, run: Path | None = None) -> str:
@@ -368,11 +367,6 @@ def fail_everywhere(
             yield f"call {call}, {action}: {fault}" if (fault := failure(steps, _SECOND)) else ""
 
 
-def _memory() -> str | None:
-    """A file system in memory, where there is one."""
-    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-
-
 def shortest(steps: list[Step], fails: Callable[[list[Step]], str]) -> list[Step]:
     """A part of the steps that still fails, and no longer without any of its steps (A. Zeller's ddmin)."""
     size = len(steps) // 2
@@ -396,7 +390,6 @@ def simulate(seed: int, count: int, home: Path) -> Iterator[str]:
             notes(home / "notes", ("garden", "hedge"))
             run = train(home / "run", home / "notes")
         steps = [*sequence(random, runs)]
-
         fails = partial(failure, tick=tick, run=run if runs else None)
         if fails(steps):
             least = shortest(steps, fails)
@@ -410,17 +403,15 @@ def simulate(seed: int, count: int, home: Path) -> Iterator[str]:
 def run(seed: int, sample: bool, *, count: int = 0, only: str = "") -> Iterator[str]:
     """Simulate 300 steps of the sample, 20,000 otherwise, or ``count``, in a process with the fake disk."""
     count = count or (300 if sample else 20_000)
-    with tempfile.TemporaryDirectory(dir=_memory()) as place:
+    with tempfile.TemporaryDirectory(dir=_MEMORY) as place:
         variables = {"LD_PRELOAD": str(build(Path(place))), "PYTHONHASHSEED": "0", "LIOR_EMBEDDER": ""}
         command = python("-m", __spec__.name, str(seed), str(count), place)
-        with subprocess.Popen(
-            command, stdout=subprocess.PIPE, text=True, env=os.environ | variables
-        ) as process:
-            assert process.stdout is not None
-            for line in process.stdout:
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | variables) as done:
+            assert done.stdout is not None
+            for line in done.stdout:
                 yield json.loads(line)
-    if process.returncode:
-        yield f"seed {seed}: the simulation itself ended with {process.returncode}"
+    if done.returncode:
+        yield f"seed {seed}: the simulation itself ended with {done.returncode}"
 
 
 if __name__ == "__main__":
