@@ -243,7 +243,7 @@ NOT_LEARNING = {
     "data.valid": "tests/training/test_training.py",
     "data.field": "tests/data/test_corpus.py",
     "data.after_validation": "tests/training/test_taking_in.py",
-    "data.limit": "tests/faults/test_hostile_texts.py",
+    "data.limit": "tests/faults/test_bad_input.py",
     "checkpoint.seconds": "tests/faults/test_resume.py",
     "checkpoint.last": "tests/faults/test_resume.py and tests/runs/test_folder.py",
     "checkpoint.every": "tests/runs/test_folder.py",
