@@ -21,7 +21,7 @@ _BLOCK = ("document", "line", "end_line", "text", "begin", "end")
 
 
 def in_words(confidence: float) -> str:
-    """A probability as it is said to people: ``perhaps`` at 0.51, ``very likely`` at 0.99."""
+    """Return a probability in words: ``perhaps`` at 0.51, ``very likely`` at 0.99."""
     return next(words for least, words in _IN_WORDS if confidence >= least)
 
 
