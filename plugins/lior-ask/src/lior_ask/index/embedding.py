@@ -216,8 +216,7 @@ class VectorStore:
         return f"vectors of {self.embedder.digest}"
 
     def _join(self) -> dict[str, np.ndarray]:
-        """Return and store vectors, int8 ``(N, width)``, and lengths, float32 ``(N,)``, until the next
-        change."""
+        """Store and return vectors, int8 ``(N, width)``, and lengths, float32 ``(N,)``, until a change."""
         width, size = self.embedder.width, len(self._index)
         vectors, lengths = np.empty((size, width), np.int8), np.empty(size, np.float32)
         for rows in np.split(np.arange(size), range(_BLOCK, size, _BLOCK)):
