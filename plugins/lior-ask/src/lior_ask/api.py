@@ -143,15 +143,15 @@ class Index:
         return self._read(lambda: len(self.inverted))
 
     def passage(self, row: int) -> Passage:
-        """The passage at a row of the inverted index."""
+        """Return the passage at a row of the inverted index."""
         return self.passages(range(row, row + 1))[0]
 
     def passages(self, rows: range) -> list[Passage]:
-        """The passages at adjacent rows of a document in the inverted index."""
+        """Return the passages at adjacent rows of a document in the inverted index."""
         return self.inverted.passages(rows)
 
     def block(self, row: int) -> Block:
-        """The block around the passage at a row of the inverted index."""
+        """Return the block of the passage at a row of the inverted index."""
         rows = rows_of_block(self.inverted, row)
         return join(self.passages(rows), row - rows.start)
 

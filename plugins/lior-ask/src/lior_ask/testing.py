@@ -94,9 +94,9 @@ def _passages(document: str, passages: Sequence[tuple[str, str]]) -> list[Passag
 
 
 class MemoryView:
-    """The simplest :class:`~lior.interfaces.PassageView`: words are counted anew, in dictionaries.
+    """The simplest :class:`~lior.interfaces.PassageView`: words are counted again, in dictionaries.
 
-    Each passage is a paragraph and a block of its own; there are no vectors and no confirmed questions.
+    Each passage is its own paragraph and block; there are no vectors and no confirmed questions.
     """
 
     allowed: np.ndarray | None = None
@@ -320,7 +320,7 @@ def _contract(make: Callable[[], Retriever], view: Callable[[Documents], Passage
         def test_a_forgotten_passage_leaves_no_trace(self, order: list[int], gone: set[int]) -> None:
             every, retriever = _documents(), make()
             index = indexed({f"{row} x": every[f"{row} x"] for row in order})
-            _rank(retriever, index, QUESTIONS[0])  # a retriever that keeps results shows it now
+            _rank(retriever, index, QUESTIONS[0])  # so that a retriever that caches results fails
             for row in gone:
                 index.delete(f"{row} x")
                 del every[f"{row} x"]

@@ -41,7 +41,7 @@ def _runs(parts: Iterable[Part], *, merged: bool) -> Iterator[list[Part]]:
 
 
 def rows_of_block(view: PassageView, row: int) -> range:
-    """The rows of the block that a row is in."""
+    """Return the rows of the block of a row."""
     block_of = view.layout.block_of
     begin, end = np.searchsorted(block_of, [block_of[row], block_of[row] + 1])
     return range(int(begin), int(end))
@@ -62,7 +62,7 @@ def block_around(passage: Passage, passages: Sequence[Passage]) -> Block | None:
 
 
 def join(passages: Sequence[Passage], first: int, last: int | None = None) -> Block:
-    """A block.
+    """Return a block.
 
     Parameters
     ----------

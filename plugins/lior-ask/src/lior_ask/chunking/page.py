@@ -113,7 +113,7 @@ _BREAK = re.compile(
 _FACT = re.compile(r"[\d:=.!?]")
 """Pattern in a short line that can stand alone, such as "PIN 4711", unlike "Best" above a name."""
 _LABEL = re.compile(r"\s*[^\W\d_][\w -]{0,30}:\s")
-"""Pattern of a line that begins anew, such as "Phone: 12 34", however long the line before it is."""
+"""Pattern of a line that never continues the line before, such as "Phone: 12 34"."""
 _CELLS = re.compile(r"\S {4,}\S")
 """Pattern in a row of a table, which never continues the row before, however long that is."""
 _ABBREVIATED = re.compile(

@@ -18,7 +18,7 @@ _BOLD = re.compile(r" {0,3}(\*\*|__)([^\W\d][^*_\d.!:]*\??)\1\s*$")
 _FRAME = re.compile(r"\s*[│├┤┼─┌┬┐└┴┘╞╡╪═╔╗╚╝╠╣║+|-]*[├┼─┌└╞╪═╔╚╠][│├┤┼─┌┬┐└┴┘╞╡╪═╔╗╚╝╠╣║+|-]*\s*$")
 """Pattern of a line of the frame around a table."""
 _LONGEST_RULE = 10_000
-"""Maximum number of characters of a line of dashes; the pattern takes memory."""
+"""Maximum length of a rule in characters; the pattern takes memory."""
 _FENCE = re.compile(r"\s*(`{3,}|~{3,})")
 _TABLE_RULE = re.compile(r"\s*\|?[\s:|+=-]+\|?\s*$")
 _LITERAL = re.compile(
@@ -31,7 +31,7 @@ _NUMBERED = re.compile(
     r"(?:(\d{1,2}(?:\.\d{1,3})+)\.?|(?:Chapter|Appendix|Part) [\dA-Z]{1,4}[.:]?)\s+\S.{0,78}[^\s.,;:!?]$"
 )
 _ENTRY = re.compile(r"\s*((?:\d{1,3}\.)+)\s+\S.{0,78}[^\s.,;:!]$")
-"""Pattern of a line of a table of contents with section numbers and no page numbers."""
+"""Pattern of an entry in a table of contents that has a section number and no page number."""
 _MOST_LINES = 20_000
 """Maximum number of lines of a paragraph."""
 _LARGEST_GROUP = 40
@@ -121,7 +121,7 @@ class _Chunker:
         inner = self.outline.open[-1][0] - _TERMS if self.outline.open else -1
         floor = -1 if self.attached else min(inner, page.indent(number) - 1)
         if self.attached and inner >= 0 and not page.blank(end) and page.indent(end) > inner:
-            floor = inner  # a definition that begins beside its term
+            floor = inner  # a definition that begins on the line of its term
         # The maximum length limits memory: the lines after it are a new paragraph. A table is not divided,
         # since only its first line is a header row.
         last = len(page.lines) if _is_table(page, range(number, number + 2)) else number + _MOST_LINES

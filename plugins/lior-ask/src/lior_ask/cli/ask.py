@@ -198,7 +198,7 @@ def _last() -> Path:
 
 
 def _where(given: Sequence[str]) -> Sequence[str]:
-    """``given``, or the folders of the last question."""
+    """Return ``given``, or the folders of the last question."""
     if given:
         return given
     try:

@@ -26,7 +26,7 @@ def _is_period(phrase: str) -> bool:
 
 
 def calculates(message: str) -> bool:
-    """Whether a message seems to ask for a calculation."""
+    """Return whether a message seems to ask for a calculation."""
     return bool(_ASKED.search(message))
 
 
@@ -72,7 +72,7 @@ def whole_questions(before: str, about: str, message: str) -> Iterator[str]:
         if re.search(_OPERATION, asked, re.I):
             yield re.sub(_OPERATION, operation[0], asked, count=1, flags=re.I) + "?"
         if about:
-            yield f"{operation[0]}, {asked}?"  # which goes on with "and in April?"
+            yield f"{operation[0]}, {asked}?"  # "and in April?" can follow this
             yield f"what is the {operation[0]} of {about}?"
 
 

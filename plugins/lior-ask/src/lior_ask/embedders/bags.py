@@ -3,8 +3,8 @@
 A piece has the vector ``softplus(⟨x, u⟩ + c) · W x``, where ``x`` is the vector of ``e5`` minus the mean of
 all pieces. ``lior bench bags`` learns ``W``, ``u`` and ``c`` from questions and their answers (contrastive
 learning). The vector of a text is the sum of its pieces, in any order: 7,306 passages take .3 s, the encoder
-two minutes. For 43 of 58 questions about them in other words, the block that answers is among the 160 best by
-words and bags; for 19 it is among the 40 best by words.
+two minutes. The block that answers is among the 160 best by words and bags for 43 of 58 questions in other
+words. It is among the 40 best by words for 19 of them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from lior_ask.embedders import e5, four_bits
 from lior_ask.languages.dates import MARK
 
 WEIGHTS = "bags.safetensors"
-"""File beside this one: ``map`` (384, n), ``mean`` (384,), ``weight`` (384,), ``constant`` (1,), float16."""
+"""Weights file: ``map`` (384, n), ``mean`` (384,), ``weight`` (384,), ``constant`` (1,), float16."""
 _BLOCK = 1 << 13
 """Number of entries or passages processed at a time."""
 

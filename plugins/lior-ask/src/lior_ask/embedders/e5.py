@@ -29,7 +29,7 @@ from lior_ask.embedders import four_bits
 from lior_ask.embedders.four_bits import BEGIN, END
 
 WEIGHTS = "e5.safetensors"
-"""File beside this module with the learned layers."""
+"""File with the learned layers, next to this module."""
 LONGEST = 600
 """Maximum number of characters read of a text; time grows with it, and passages are rarely longer."""
 PIECES, ASKED, ABOVE = 92, 40, 24

@@ -40,7 +40,7 @@ _PATIENCE = 60
 _CONNECT = 10
 """Default time limit to connect, in seconds."""
 _MEMORY, _LARGEST = 64 << 20, 1 << 20
-"""Maximum number of bytes of the cache, and of the rows of one statement."""
+"""Maximum size of the cache and of a single entry, in bytes."""
 _ENTRY = 500
 """Approximate overhead of a cached statement, in bytes."""
 _CHANGES = 200

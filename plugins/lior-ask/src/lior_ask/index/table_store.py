@@ -50,9 +50,9 @@ _FRONT = re.compile(
     r"[\"']?(.{1,200}?)[\"']?[^\S\n]{0,80}\n(?:.*\n){0,40}?---\n"
 )
 _DATE_NAME = re.compile(either("things.date"), re.I)
-"""Pattern of the name of the column with the date of a row, among several date columns."""
+"""Pattern of the column name that marks a row's date among several date columns."""
 _WIDEST = 1000
-"""Maximum number of columns of a table; the limit of SQLite is 2,000."""
+"""Maximum number of columns of a table; SQLite allows 2,000."""
 _MATTER = 20_000
 """Maximum number of characters of front matter."""
 _STAMP = re.compile(

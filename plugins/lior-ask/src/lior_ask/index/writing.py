@@ -21,13 +21,13 @@ TEXT, CONTEXT = 0, 1
 MOST = 65_535
 """Maximum count of a word in a passage; higher counts are clipped."""
 BLOCK = 1 << 16
-"""Number of slots of a block of postings; about as many passages are written at a time."""
+"""Number of slots of a postings block; about as many passages are written at a time."""
 _WORDS = 1 << 20
 """Number of words written at a time; each takes 150 bytes of memory."""
 _VALUES = 500
 """Maximum number of values in a statement."""
 _LARGE = 512
-"""Minimum number of passages of a document whose number of different words is limited."""
+"""Minimum number of passages of a document whose vocabulary is limited."""
 
 
 def encode(name: str) -> bytes:

@@ -2,8 +2,8 @@
 
 There are two logistic models. The score of a candidate is a weighted sum of its features. The probability
 that it is the one that answers is the softmax of the scores of all candidates (conditional logit: D.
-McFadden, 1974). The probability that the best one answers at all is logistic in its score, in the lead over
-the next block, in its features, and in the features of the question in this folder.
+McFadden, 1974). The probability that the best one answers at all is logistic. Its inputs are the score, the
+lead over the next block, and the features of the candidate and of the question in this folder.
 
 ``lior bench judge`` learns both from folders of invented notes, mails, tables and manuals with questions.
 Nearly half of the questions have no answer. Weights of features that can only support a passage are not
@@ -37,9 +37,9 @@ _SILENT_AT = NAMES.index("silent")
 def of_best_names(columns: Sequence[str]) -> tuple[str, ...]:
     """Return the names of the inputs of the probability, if the features are ``columns``.
 
-    They are the score of the best candidate, its lead over the next block, its block's share of the softmax,
-    the distances of some features from the mean of all candidates in standard deviations, its features, and
-    the features of the folder.
+    The first inputs are the best candidate's score, its lead over the next block, and its block's share of
+    the softmax. Then follow the distances of some features from the mean of all candidates, in standard
+    deviations. The last ones are the candidate's features and those of the folder.
     """
     return ("score", "lead", "share", *(f"{name} stands out" for name in _STANDING), *columns, *FOLDER)
 
@@ -78,7 +78,7 @@ class Model:
     """The maximum probability: the share of right answers of 90 % and more in folders not learned from."""
 
     def score(self, candidates: Candidates) -> np.ndarray:
-        """How well each candidate answers, float64 ``(C,)``."""
+        """Return how well each candidate answers, float64 ``(C,)``."""
         return score(self.weights, candidates)
 
     def confidence(self, values: np.ndarray) -> np.ndarray:
@@ -125,7 +125,7 @@ class Linear:
     api_version: ClassVar[int] = 1
 
     def scores(self, question: Question, candidates: Candidates) -> np.ndarray:
-        """How well each candidate answers, float64 ``(C,)``."""
+        """Return how well each candidate answers, float64 ``(C,)``."""
         return models()[self._level(candidates)].score(self._seen(question, candidates))
 
     def confidence(self, question: Question, candidates: Candidates, scores: np.ndarray) -> float:

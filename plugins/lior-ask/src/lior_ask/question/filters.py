@@ -61,8 +61,8 @@ class Filters:
     sender: str = ""
     """Words of the name or address of a message's sender."""
     after: date | None = attrs.field(default=None, converter=day)
-    """The first day. It applies to the date of a message, a log entry or a row with one date; otherwise to
-    the date in the front matter, or the time stamp of the file."""
+    """The first day. It applies to the date of a message, a log entry or a row with one date. For other
+    passages it applies to the front matter, or else to the file's time stamp."""
     before: date | None = attrs.field(default=None, converter=day)
     """The day after the last day."""
     kind: str = attrs.field(default="", converter=_bare)

@@ -12,7 +12,7 @@ from lior_ask.arrays import best, idf_of
 
 _COMPARED, _NEAREST = 40, 3
 _CHANGE, _COMMON = 4.0, 0.3
-"""Cost of a changed letter, and weight of the logarithm of a word's document frequency."""
+"""Cost of a changed letter, and weight of a word's log document frequency."""
 _LEAST = 0.3
 """Minimum cosine of a near word."""
 _BUCKETS = 1 << 16

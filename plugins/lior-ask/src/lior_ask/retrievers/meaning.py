@@ -48,9 +48,9 @@ class Meaning:
     read. The encoder reads the candidates, and their vectors are stored in the index. Other stored vectors do
     not change the result. Candidates beyond :data:`BUDGET` only have the share of words.
 
-    The score is the mean of two numbers: ``(cosine − unrelated)/(related − unrelated)``, with the usual
-    cosines of the encoder, and the share of the question's words that the passage has. Documents are ranked
-    by :func:`~lior_ask.retrievers.settle.documents`.
+    The score is the mean of two numbers. One is ``(cosine − unrelated)/(related − unrelated)``, with the
+    usual cosines of the encoder. The other is the share of the question's words that the passage has.
+    :func:`~lior_ask.retrievers.settle.documents` ranks documents.
 
     An index without an embedder is ranked by :class:`~lior_ask.retrievers.settle.Settle`.
 

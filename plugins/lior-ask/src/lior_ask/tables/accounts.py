@@ -35,8 +35,7 @@ def without_direction(words: Sequence[Word]) -> list[Word]:
 
 @attrs.frozen(kw_only=True)
 class Account:
-    """The amount columns of an account: one with both signs, or one of outgoing and one of incoming
-    amounts."""
+    """The amount columns of an account: one with both signs, or one for each direction."""
 
     out: int
     into: int

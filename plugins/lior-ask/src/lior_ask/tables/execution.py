@@ -21,7 +21,7 @@ from lior_ask.tables.plan import Plan, Unclear
 from lior_ask.tables.words import alike, has_word
 
 _SUMMANDS = 8
-"""Maximum number of terms of a sum that are shown, half of them from its end."""
+"""Maximum number of summands that are shown, half of them from the end."""
 _LISTED = 12
 """Maximum number of different values that are listed."""
 _ONE = {

@@ -85,7 +85,7 @@ class Compared:
 
 @attrs.frozen(kw_only=True)
 class Request:
-    """What a question calculates."""
+    """The request of a question for a calculation."""
 
     operation: str
     """The operation, as in :class:`~lior.interfaces.Result` or one of these. ``which`` and ``who`` may ask
@@ -125,7 +125,7 @@ class Request:
     who: bool = False
     """Whether it asks for a person."""
     unit: str = ""
-    """The unit of time by which rows are put together: ``day``, ``week``, ``month`` or ``year``."""
+    """The unit of time of the groups: ``day``, ``week``, ``month`` or ``year``."""
     negations: tuple[int, ...] = ()
     """The positions of words such as "not", each of which negates what is named next."""
     auxiliary: int = 0
@@ -213,7 +213,7 @@ def _as_names(text: str, names: Set[str]) -> str:
 
 
 def _periods(text: str, today: date) -> tuple[Period | None, Period | None, str]:
-    """Return the period of a question, a second one outside it, and the question without them in lower
+    """Return the period of a question, a second one outside it, and the rest of the question in lower
     case."""
     small = text.lower()
     period, left = period_in(small, today)

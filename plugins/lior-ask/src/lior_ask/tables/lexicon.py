@@ -64,7 +64,7 @@ MEASURES = {measure: words(f"columns.{measure}") for measure in ("money", "lengt
 NO_MEASURE = re.compile(rf"(?i)\b{any_of(sorted(words('columns.no_measure')))}\b")
 """Pattern of names of number columns that are added up only if they are named."""
 DATED = re.compile(rf"(?i)\b{either('things.dated')}\b")
-"""Pattern of names of columns with the date of a row itself, and not of its object."""
+"""Pattern of column names that mark the date of a row itself, and not of its object."""
 MAIL, MESSAGES, CHAT, FILES, EVENTS, CONTACTS, ROWS = map(
     _things, ("mail", "messages", "chat", "files", "events", "contacts", "rows")
 )
@@ -96,7 +96,7 @@ LEVELS = {level: _things(level) for level in ("error", "warning", "critical", "f
 OUTGOING, INCOMING = words("columns.outgoing"), words("columns.incoming")
 """Words for outgoing and for incoming amounts of an account."""
 DEBIT, CREDIT = words("columns.debit"), words("columns.credit")
-"""Words in names of columns of outgoing and of incoming amounts."""
+"""Words in column names for outgoing and for incoming amounts."""
 TABLES = _things("tables")
 """Pattern of words for tables."""
 ACCOUNT = _things("account")
@@ -161,7 +161,7 @@ BETWEEN, TIMES_WORDS = words("words.between"), words("words.times")
 """Words for days between two dates, and for a quantity times its price."""
 DAYS = _things("days")
 PRICES, EACH, COUNTS = (words(f"columns.{key}") for key in ("prices", "each", "counts"))
-"""Words in names of columns of prices, of unit prices, and of quantities."""
+"""Words in column names for prices, for unit prices, and for quantities."""
 QUANTITIES = words("columns.quantities")
 """Words in names of columns whose numbers are added up for "how many"."""
 CURRENCIES = "€ $ £ ¥ EUR USD GBP CHF Fr Fr.".split()  # noqa: SIM905

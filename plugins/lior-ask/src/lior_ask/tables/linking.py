@@ -105,8 +105,8 @@ def column_of_people(head: Head, names: Set[str] = lexicon.PERSONS) -> int | Non
 def named_months(question: Question, known: Known) -> frozenset[str]:
     """Return the months of a question that are names of people.
 
-    Such a name is that of a sender or receiver, is in a column of people, or is the only month that is alone
-    in a cell of a column."""
+    Such a name is in the sender, in the receiver or in a column of people. It may also be the only month that
+    is alone in a cell of a text column."""
     asked, found = {*question.tokens} & MONTHS.keys(), set[str]()
     if not asked:
         return frozenset()
@@ -206,8 +206,8 @@ def _link_given(
 ) -> None:
     """Add the condition that a cell is not empty.
 
-    This is for dates that some rows lack, "how many were adopted", with a column of the days; or for texts,
-    "which are paid", with a column of the means of payment."""
+    It applies to dates that some rows lack: "how many were adopted", with a column of the days. It also
+    applies to texts: "which are paid", with a column of the means of payment."""
     for word, columns in linked.said.items():
         if len(columns) != 1 or word in negated or (n := columns[0]) in linked.used:
             continue

@@ -21,7 +21,7 @@ from lior_ask.tables.words import alike
 _VIEW = -(1 << 62)
 """Key of the first view; keys of logs are negative, too."""
 _PREFIX = 5
-"""Minimum number of letters of a word that begins the name of a table: "Fahrten" for "Fahrtenbuch"."""
+"""Minimum length of a word that may begin a table's name, in letters: "Fahrten" for "Fahrtenbuch"."""
 
 
 class Unclear(Exception):

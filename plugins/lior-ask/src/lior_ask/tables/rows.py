@@ -95,7 +95,7 @@ def _of_expenses(head: Head) -> bool:
 
 
 def _is_expense(word: str, head: Head) -> bool:
-    """Return whether a word means a row of a table of expenses, whatever the name of the table is."""
+    """Return whether a word means a row of an expenses table, whatever the table's name is."""
     return word in lexicon.NAMES[0] and _of_expenses(head)
 
 

@@ -1,4 +1,4 @@
-"""Comparison of words of questions with those of names, columns and cells, by stems in all languages."""
+"""Comparison of question words with names, columns and cells, by stems in all languages."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def one_and_many(word: str, other: str) -> bool:
 
 
 def parts(word: str) -> list[str]:
-    """Return the tokens of a word of a question: two for "PS-3"."""
+    """Return the tokens of a question's word: two for "PS-3"."""
     return tokens(word) or [word]
 
 
