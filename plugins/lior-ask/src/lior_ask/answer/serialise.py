@@ -66,8 +66,7 @@ def _result_record(result: Result) -> dict[str, Any]:
 
 
 def passage_record(passage: Passage) -> dict[str, Any]:
-    """Return ``document``, ``line``, ``column`` (from 1), ``text``, ``context`` and ``place`` of a
-    passage."""
+    """Return a passage as ``document``, ``line``, ``column`` (from 1), ``text``, ``context``, ``place``."""
     return {name: getattr(passage, name) for name in _PASSAGE}
 
 

@@ -213,8 +213,7 @@ def _as_names(text: str, names: Set[str]) -> str:
 
 
 def _periods(text: str, today: date) -> tuple[Period | None, Period | None, str]:
-    """Return the period of a question, a second one outside it, and the rest of the question in lower
-    case."""
+    """Return the period of a question, a second one outside it, and the rest in lower case."""
     small = text.lower()
     period, left = period_in(small, today)
     second, rest = period_in(left, today)

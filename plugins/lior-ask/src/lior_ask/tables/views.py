@@ -47,7 +47,7 @@ def choose_view(request: Request, head: Head, source: TableSource) -> tuple[Requ
 
 
 def _readings(request: Request, head: Head, source: TableSource) -> tuple[Request, Head]:
-    """Return a view of the differences of successive readings, if a question asks for consumption.
+    """Return the request and the differences of successive readings, if it asks for consumption.
 
     A difference has the date before its reading: one on the first of a month counts for the month before.
     """
@@ -130,7 +130,7 @@ def _check_read(period: Period, days: Sequence[date], head: Head) -> None:
 
 
 def _below_each_other(request: Request, head: Head, source: TableSource) -> tuple[Request, Head]:
-    """Return a view with the columns of one thing stacked: "hours March, hours April", or "tap 1, tap 2".
+    """Return the request and a view with stacked columns: "hours March, hours April", or "tap 1, tap 2".
 
     The month becomes the date of a row; a number becomes a new column."""
     parts = {n: _parts(head.columns[n].name) for n in head.places("number")}
@@ -178,7 +178,7 @@ def _parts(name: str) -> tuple[str, str, int]:
 
 
 def _products(request: Request, head: Head, source: TableSource) -> tuple[Request, Head]:
-    """Return a view with quantity times price, if the table has no amount and a question asks for one."""
+    """Return the request and a view with quantity times price, if it asks for an amount that is missing."""
     pairs, columns = _priced(head), head.columns
     used = {n for pair in pairs for n in pair}
     amounts = [
@@ -235,7 +235,7 @@ def _of_same(words: Set[str], others: Set[str]) -> bool:
 
 
 def _durations(request: Request, head: Head, source: TableSource) -> tuple[Request, Head]:
-    """Return a view with the days between two dates of a row, if a question asks for the duration."""
+    """Return the request and a view with the days between two dates of a row, if it asks for them."""
     days = [word for word in request.words if lexicon.DAYS.fullmatch(word.text)]
     between = [word for word in request.words if word.text in lexicon.BETWEEN]
     dates, columns = head.places("date"), head.columns
@@ -268,7 +268,7 @@ def _begins_alike(word: str, name: str) -> bool:
 
 
 def _net(request: Request, head: Head, source: TableSource) -> tuple[Request, Head]:
-    """Return a view with incoming minus outgoing amounts of an account, and a request for their sum."""
+    """Return a request for the sum of incoming minus outgoing amounts of an account, and their view."""
     if request.operation != "net" or (account := accounts.account_of(head, source)) is None:
         return request, head
     directed = [w for w in request.words if w.text in lexicon.INCOMING | lexicon.OUTGOING]
