@@ -48,7 +48,7 @@ COMMANDS = {
     ),
     "completion": ("lior_cli.completion:completion", "Print a script for completion in a shell."),
 }
-"""Name -> (``module:attribute``, help)."""
+"""The location (``module:attribute``) and the help of each command, by name."""
 _SECTIONS = {
     "Folders and files, without training": ("ask", "chat", "serve", "mcp", "sync"),
     "Models": ("train", "archive", "compress", "decompress"),

@@ -208,8 +208,8 @@ class Assignment(click.ParamType):
 
 
 def has_flag(key: Key) -> bool:
-    """Return whether a key has a flag of its own, as keys of the run, of kinds of plugins and of the data
-    have.
+    """Return whether a key has a flag of its own: top-level keys, kinds of plugins and keys of
+    the data do.
     """
     return not isinstance(key.default, tuple) and (
         len(key.path) == 1 or bool(key.kind) or key.path[0] == "data"

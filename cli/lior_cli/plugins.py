@@ -37,7 +37,7 @@ class PluginRow:
     version: str
     target: str
     status: str = ""
-    """``ok``, ``BROKEN``, ``missing``, or empty when nothing was checked."""
+    """The status: ``ok``, ``BROKEN``, ``missing``, or empty without a check."""
     cause: str = ""
 
 

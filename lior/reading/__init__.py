@@ -5,8 +5,8 @@ reads those that have changed. :mod:`~lior.reading.compression` decompresses the
 :mod:`~lior.reading.parsing` chooses the reader and calls it. :mod:`~lior.reading.decoding` gives a reader the
 text of bytes in any encoding. Most readers run in a process of their own (:mod:`~lior.reading.isolation`),
 held to the :mod:`~lior.reading.limits`. :mod:`~lior.reading.documents` returns the documents that a model
-learns. Whatever is left out gets a :class:`~lior.reading.skipping.SkipReason`. Nothing here imports torch or
-numpy.
+learns. A file that is left out gets a :class:`~lior.reading.skipping.SkipReason`. Nothing here imports torch
+or numpy.
 """
 
 __all__ = [

@@ -60,7 +60,7 @@ class File:
     content: Sequence[Any] = attrs.field(default=(), repr=False, eq=False)
     """The result of parsing in :func:`read_if_changed`, as long as it is needed."""
     texts: Sequence[bytes] = attrs.field(default=(), repr=False, eq=False)
-    """The text, if it was given, as long as it is needed."""
+    """The given texts, as long as they are needed."""
 
     def same_as(self, known: File) -> bool:
         """Return whether it has the bytes, the reader and the outcome of ``known``."""

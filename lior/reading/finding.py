@@ -44,8 +44,7 @@ class SourceFile:
 
     name: str
     """The name of the document, made :func:`~lior.names.printable`. In a folder it is the path inside the
-    folder, with ``/``, after the folder's name if there are several folders. For a single file it is the
-    file's name.
+    folder, with ``/``, after the folder's name if there are several folders. A single file has its own name.
     """
     path: Path
     """The path as given, or below the given folder."""
@@ -169,7 +168,7 @@ def expand(path: str) -> list[Path]:
     if not path:
         raise DataError("'': a text has no name here; give files or folders, or - for standard input")
     found = _home(path)
-    for place in (found, _home(original(path))):  # as it is, or as its name is shown
+    for place in (found, _home(original(path))):  # as given, or with the name as displayed
         if _exists(place):
             return [place]
     if not _GLOB & set(path):

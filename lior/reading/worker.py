@@ -36,7 +36,7 @@ from lior.reading.skipping import SkipReason, UnreadableFile
 from lior.reading.structure import as_json
 
 _MOST = 20
-"""The maximum number of log lines and of warnings of libraries that are kept for a file."""
+"""The maximum numbers of libraries' log lines and warnings that are kept for a file."""
 _LEFT = 0.5
 """The share of the memory limit that may stay in use after a file; above it the next file gets
 a new process.

@@ -14,7 +14,7 @@ _TITLE = 1000
 
 @attrs.define
 class Collected:
-    """A collector of lines of text with their lines of the file, of places and of notes."""
+    """A collector of text lines with their line numbers in the file, of places and of notes."""
 
     text: list[str] = attrs.field(factory=list)
     lines: list[int] = attrs.field(factory=list)

@@ -37,7 +37,7 @@ _NEAR = 3
 _APART = 0.4
 """The extra distance, in line heights over the median, at which a line begins a paragraph."""
 _SAME = 0.93
-"""The minimum ratio of the heights of two lines in the same size of letters."""
+"""The minimum ratio of two lines' heights if both have the same font size."""
 _RAGGED = 0.85
 """A share of the column's width: a line that would reach it with the next word was broken for
 lack of room.
@@ -45,7 +45,7 @@ lack of room.
 _CELLS = 8
 """The number of pieces before and after a piece in which its neighbours in the row are searched."""
 _TURNS = 2
-"""The allowed number of changes of column beyond those of a page whose words come column by column."""
+"""The allowed number of extra column changes, relative to a page whose words come column by column."""
 _DIVIDED = re.compile("[^\\W\\d_][-\N{HYPHEN}\xad\x02]$")
 
 

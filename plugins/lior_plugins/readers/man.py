@@ -113,7 +113,7 @@ class Man:
     """Reader of manual pages: sections as headings, tags as terms of a definition list.
 
     A tag ends with two colons and its text is indented, as in AsciiDoc. Definitions before the title of a
-    page are not read. Of a condition only the branch for terminals is read.
+    page are not read. Only the terminal branch of a condition is read.
     """
 
     api_version: ClassVar[int] = 1

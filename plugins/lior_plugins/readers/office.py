@@ -296,8 +296,8 @@ def _slides(archive: Archive, paths: Iterable[str], notes: list[str]) -> Iterato
 
 
 def read_relations(archive: Archive, path: str) -> list[tuple[str, str, str]]:
-    """Return the id, path and type of each target of a part of an Office document. The part "" is the archive
-    itself.
+    """Return the id, path and type of each target to which a part of an Office document refers. The part ""
+    is the archive itself.
     """
     folder, file = posixpath.split(path)
     listed = posixpath.join(folder, "_rels", f"{file}.rels")

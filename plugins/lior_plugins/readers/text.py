@@ -47,7 +47,7 @@ _STAMP = re.compile(rf"[\[<(]?(({_DATE}[T ,]+|{_MONTH})?{_TIME}|{_DATE}\b|\d{{10
 _SPARE = 0.75
 """The share of a chat's time limit that remains when reading ends; indexing many messages takes longer."""
 _TOGETHER = 4096
-"""The number of lines of a chat between two checks of the remaining time."""
+"""The number of chat lines between two checks of the remaining time."""
 _MARKS = r"[\u200e\u200f]*"
 """Direction marks, which phones put before lines and names."""
 _WHEN = rf"{_MARKS}\[?(?P<when>(?P<day>{_DATE},? +)?{_TIME})\]?(?P<dash> [-\u2013])? *{_MARKS}"

@@ -52,17 +52,17 @@ class Read(NamedTuple):
     """A folder: ``P`` passages and ``Q`` questions as counts of its ``M`` pieces."""
 
     vectors: Tensor
-    """float32 ``(M, 384)``."""
+    """The vectors of the pieces, float32 ``(M, 384)``."""
     passages: Tensor
-    """Sparse float32 ``(P, M)``."""
+    """The counts of pieces in passages, sparse float32 ``(P, M)``."""
     questions: Tensor
-    """Sparse float32 ``(Q, M)``."""
+    """The counts of pieces in questions, sparse float32 ``(Q, M)``."""
     right: Tensor
     """Whether a passage answers a question, bool ``(Q, P)``."""
 
 
 class Bags(nn.Module):
-    """A model of vectors of pieces, made from those of ``e5``."""
+    """A model that maps the vectors of ``e5``'s pieces."""
 
     def __init__(self, plan: Plan) -> None:
         super().__init__()

@@ -37,7 +37,7 @@ class Ended:
     """The result of a command that ended without an error."""
 
     output: str
-    """Its standard output."""
+    """The standard output of the command."""
     cpu_seconds: float
     """The CPU seconds of the command and of the processes that it waited for."""
     peak_rss_bytes: int

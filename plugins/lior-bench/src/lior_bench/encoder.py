@@ -350,8 +350,8 @@ class Encoder(nn.Module):
 
 
 def train(model: Encoder, groups: Sequence[Group], plan: Plan) -> float:
-    """Learn ``groups`` for some epochs, the last one with folders only; return the mean loss of the last
-    tenth.
+    """Learn ``groups`` for some epochs, the last one with folders only. Return the mean loss of the last
+    tenth of steps.
     """
     random, device = np.random.default_rng(plan.seed), model.head.device.type
     own = [at for at, each in enumerate(groups) if each.own]

@@ -142,7 +142,7 @@ def train(data: Tensor, seconds: float, *, generator: torch.Generator) -> tuple[
 
 
 def windows(begin: int, end: int, stride: int) -> Iterator[tuple[Tensor, int]]:
-    """Yield batches of the ends of windows with the number of bytes each scores; they cover ``begin .. end -
+    """Yield batches of window ends, with the number of bytes that each scores; they cover ``begin .. end -
     1``.
     """
     whole, rest = divmod(end - begin, stride)

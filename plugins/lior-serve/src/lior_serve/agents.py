@@ -144,7 +144,7 @@ class Agents(MCPServer[Any]):
     # --- resources: the documents as they are now ---
 
     async def list_resources(self) -> list[Resource]:
-        """Return the documents."""
+        """Return the documents as resources."""
         found = (await self._server.latest()).documents[:_LISTED]
         return [
             Resource(

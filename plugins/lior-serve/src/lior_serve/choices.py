@@ -74,7 +74,7 @@ async def stream_choices(
     box: deque[tuple[int, Drawn | Exception | None]] = deque()
 
     def put(number: int, item: Drawn | Exception | None) -> None:
-        """Pass an item on; the model's thread calls this function."""
+        """Pass on an item; the model's thread calls this function."""
         box.append((number, item))
         if not there.is_set() and not loop.is_closed():
             loop.call_soon_threadsafe(there.set)

@@ -72,7 +72,7 @@ SYNC = Operation(method="POST", path="/api/sync", run=sync)
 
 
 class Tools:
-    """The tools of MCP by which an agent changes documents; what it reads of them is their docstring."""
+    """The tools of MCP by which an agent changes documents; agents read their docstrings."""
 
     def __init__(self, server: Server) -> None:
         self._server = server

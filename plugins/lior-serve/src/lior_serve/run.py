@@ -69,7 +69,7 @@ class Change:
     """A change of the run, with the future of its outcome."""
 
     what: str
-    """``learn``, ``forget``, ``sync`` or ``confirm``."""
+    """The kind of change: ``learn``, ``forget``, ``sync`` or ``confirm``."""
     names: tuple[str, ...]
     work: Callable[[Run], Any]
     outcome: Future[Any] = attrs.field(factory=Future)
@@ -293,7 +293,7 @@ class RunSource:
                 self._open()
 
     def state(self) -> dict[str, Any]:
-        """What is served and what is being done, ready for JSON."""
+        """Return a description of the source and of the work in progress, ready for JSON."""
         return state_of(
             self,
             model=True,

@@ -24,7 +24,7 @@ from zipfile import BadZipFile, ZipFile
 from lior_bench.attack.formats import FORMATS, pack
 
 COUNT, SAMPLE = 10_000, 300
-"""The number of mutations of a run, and of the sample in CI."""
+"""The number of mutations in a run and in the sample for CI."""
 _CPU, _WALL, _MEMORY = 12.0, 120, 700 << 20
 """The limits for a file: CPU seconds, wall-clock seconds (machines are busy), and memory in bytes."""
 _LARGEST, _FILES, _UNITS = 300_000, 8, 40

@@ -96,7 +96,7 @@ _ORDINARY = {
     "table.csv": 60_000,
     "mail.mbox": 100_000,
 }
-"""The number of units of the file of each format, by name."""
+"""The number of units in each format's file, by name."""
 for _file, _count in _ORDINARY.items():
     case(_file, read=True)(partial(FORMATS[_file], _count))
 case("daily.ics", read=True)(

@@ -42,7 +42,7 @@ class Player:
 
     @property
     def _kept(self) -> bool:
-        """Whether no note says that changes cannot be kept."""
+        """Whether no note of the index says that it cannot be kept."""
         return not any("cannot be kept" in note for note in self._index.notes)
 
     def ask(self, question: str) -> str:
