@@ -111,6 +111,7 @@ class VectorStore:
         """The same of questions."""
         self._gone: set[int] = set()
         """Keys of texts that were deleted in the transaction that is open."""
+        self.hurried = False
 
     @cached_property
     def embedder(self) -> Embedder:

@@ -27,10 +27,10 @@ LISTED = 20
 """Where more passages are asked for, as a judge does, half of them are the best by the encoder alone."""
 FEW = 400
 """Passages that are read at once so that it has, if they fit into :data:`BUDGET`."""
-BUDGET = 9_500
+BUDGET = 9_600
 """Maximum number of tokens of the passages that are encoded for one question; the others are ranked by words.
 
-A token takes .7 ms of CPU time (AMD EPYC), so that they take 7 s at most. Measured: 9,430 tokens for the
+A token takes .7 ms of CPU time (AMD EPYC), so that they take 7 s at most. Measured: 9,566 tokens for the
 first question about 55 notes, all of which are encoded, and 5,000 to 11,000 about the pages of this project.
 """
 TITLE = 0.3
@@ -81,7 +81,9 @@ class Meaning:
         first = _best(view, by_words, BY_WORDS, 0)
         rows = unique(np.concatenate([first, others]))
         words, shares = by_words[rows], recall(view, query)[rows]
-        read = np.isin(rows, _affordable(view, _in_turn(first, others))) if nearest is None else rows >= 0
+        read = rows >= 0
+        if nearest is None:
+            read = np.isin(rows, _affordable(view, vectors, _in_turn(first, others)))
         related = np.zeros(len(rows))
         related[read] = _relate(vectors, rows[read], asked)
         if (spelled := repair(question.text, query)) != question.text:
@@ -112,7 +114,7 @@ def _find_nearest(view: PassageView, vectors: PassageVectors, asked: Future[np.n
     """The :data:`NEAREST` passages of all, int64; ``None`` where too many are not read."""
     rows = np.arange(len(view)) if view.allowed is None else np.flatnonzero(view.allowed)
     unread = vectors.lacking(rows)
-    if not len(rows) or len(unread) > FEW or len(_affordable(view, unread)) < len(unread):
+    if not len(rows) or len(unread) > FEW or len(_affordable(view, vectors, unread)) < len(unread):
         return None
     return rows[_ranks(rows, _relate(vectors, rows, asked)) < NEAREST]
 
@@ -124,14 +126,15 @@ def _in_turn(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return rows[np.sort(np.unique(rows, return_index=True)[1])]
 
 
-def _affordable(view: PassageView, rows: np.ndarray) -> np.ndarray:
-    """The passages whose tokens fit into :data:`BUDGET` together, int64; the first ones have precedence.
+def _affordable(view: PassageView, vectors: PassageVectors, rows: np.ndarray) -> np.ndarray:
+    """Return the passages whose tokens fit into :data:`BUDGET` together, int64; the first take precedence.
 
-    A passage counts whether it was encoded before or not: the outcome depends on the passages alone.
+    A passage counts whether it was encoded before or not: the outcome depends on the passages alone. Where
+    reading took the time, files may be read in part and the answer is not final: half of the budget will do.
     """
     order = np.argsort(rows)
     texts = [*map(reading, read_rows(view, rows[order]))]
-    tokens, left, found = np.empty(len(rows), np.int64), BUDGET, list[int]()
+    tokens, left, found = np.empty(len(rows), np.int64), BUDGET // (1 + vectors.hurried), list[int]()
     tokens[order] = e5.count_tokens(texts) if bags.installed() else [1 + len(each) // 4 for each in texts]
     for row, size in zip(rows.tolist(), tokens.tolist(), strict=True):
         if size <= left:
