@@ -1,8 +1,7 @@
-"""Faults at will: the n-th operation on files fails, or the process is killed there.
+"""Injected faults: the n-th operation on files fails, or the process is killed there.
 
-Python tells its auditors of every file that is opened, renamed, linked, removed or cut,
-and what an auditor raises stops the operation; ``fsync`` and the writing of tensors,
-which it does not tell of, are wrapped.
+Python's audit events report every file that is opened, renamed, linked, removed or cut, and an exception of
+an audit hook stops the operation. ``fsync`` and the writing of tensors, which have no events, are wrapped.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from lior.runs import bundle
 from lior.runs import folder as runfolder
 
 SLICES = [pytest.param(7, id="every seventh"), pytest.param(1, id="all", marks=pytest.mark.exhaustive)]
-"""Steps between the operations that fail."""
+"""The step between the operations that fail."""
 ERRORS = (errno.ENOSPC, errno.EACCES, errno.EIO)
 FINISHED, REFUSED, DEFECT = 0, 10, 20
 
@@ -41,19 +40,19 @@ _WATCHED = {
     "os.rmdir": 1,
     "os.truncate": 0,
 }
-"""Event -> which of its arguments is the open folder that the path is in; 0 for none."""
+"""The argument of each event that is the open folder with the path, by position; 0 for none."""
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_APPEND | os.O_CREAT
 
 
 class Faults:
-    """Counts the operations below a folder and acts at the ``at``-th."""
+    """A counter of the operations below a folder that acts at the ``at``-th."""
 
     def __init__(self, folder: Path, at: int, act: Callable[[str], None]):
         self.folder, self.at, self.act = str(folder), at, act
         self.count = 0
 
     def operation(self, what: str, path: object, folder: int = -1) -> None:
-        """One operation is about to happen; ``folder`` is open, and ``path`` is in it, unless it is -1."""
+        """Count an operation before it happens; ``path`` is in the open ``folder``, unless that is -1."""
         if not isinstance(path, str | bytes | os.PathLike):
             return
         place = os.fsdecode(path)
@@ -65,7 +64,7 @@ class Faults:
                 self.act(what)
 
     def install(self) -> None:
-        """From now on; there is no way back, so only in a child."""
+        """Watch operations from now on; this cannot be undone, so call it only in a child."""
 
         def hear(event: str, arguments: tuple[object, ...]) -> None:
             if event in _WATCHED:
@@ -90,17 +89,17 @@ class Faults:
 
 
 def _opened(descriptor: int) -> Path:
-    """The path of what is open."""
+    """Return the path of an open file descriptor."""
     return Path(f"/proc/self/fd/{descriptor}").readlink()
 
 
 def in_child(work: Callable[[], None]) -> int:
-    """Do ``work`` in a forked child; the code with which it ended, negative for a signal."""
+    """Do ``work`` in a forked child; return its exit code, negative for a signal."""
     return ended(start(work))
 
 
 def start(work: Callable[[], None]) -> int:
-    """Begin ``work`` in a forked child; its number."""
+    """Begin ``work`` in a forked child; return its process id."""
     pid = os.fork()
     if not pid:
         code = DEFECT
@@ -115,7 +114,7 @@ def start(work: Callable[[], None]) -> int:
 
 
 def ended(pid: int) -> int:
-    """The code with which a child ended, negative for a signal."""
+    """Return the code with which a child ended, negative for a signal."""
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
@@ -123,7 +122,9 @@ LIOR = (sys.executable, "-m", "lior_cli.main")
 
 
 def start_command(args: list[str], cwd: Path, stdout: Any = subprocess.PIPE) -> subprocess.Popen[str]:
-    """Begin a command of lior that signals reach as from a terminal; jobs of a shell may ignore them."""
+    """Begin a command of lior that handles signals as on a terminal; background jobs of a shell may ignore
+    them.
+    """
 
     def usual() -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -135,14 +136,18 @@ def start_command(args: list[str], cwd: Path, stdout: Any = subprocess.PIPE) -> 
 
 
 def grow_no_more(size: int) -> None:
-    """Let no file of this process grow beyond a size: as on a full disk, a part of a file can be written."""
+    """Let no file of this process grow beyond ``size`` bytes; as on a full disk, a part of a file can be
+    written.
+    """
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
 
 @contextmanager
 def small_disk(place: Path, size: str) -> Iterator[Callable[[], None]]:
-    """A disk with little space; the call that makes it large. Skips the test where that is not allowed."""
+    """Provide a disk with little space, and a function that enlarges it; skip the test if mounting is not
+    allowed.
+    """
     if os.geteuid() != 0 or sys.platform != "linux":
         pytest.skip("only root can mount a small disk")
     place.mkdir()
@@ -156,7 +161,7 @@ def small_disk(place: Path, size: str) -> Iterator[Callable[[], None]]:
 
 
 def fail(number: int) -> Callable[[str], None]:
-    """Raise one of the errors that file systems have, each in its turn."""
+    """Return an action that raises one of the errors of file systems, chosen in turn."""
 
     def act(what: str) -> None:
         code = ERRORS[number % len(ERRORS)]
@@ -170,7 +175,7 @@ def kill(_: str) -> None:
 
 
 def operations(work: Callable[[], object], folder: Path) -> int:
-    """How many operations ``work`` does when nothing fails."""
+    """Return the number of operations of ``work`` without a failure."""
     ours, theirs = os.pipe()
 
     def counted() -> None:
@@ -190,10 +195,10 @@ def operations(work: Callable[[], object], folder: Path) -> int:
 def through_faults(
     work: Callable[[Path], object], fresh: Callable[[str], Path], how: str, every: int = 1
 ) -> Iterator[tuple[Path, int]]:
-    """Do ``work`` on fresh runs: an operation fails, or the process is killed there; some, or ``every`` one.
+    """Do ``work`` on fresh runs in which every ``every``-th operation fails, or the process is killed there.
 
-    Gives each run with the code with which its child ended, and removes it afterwards. To the first nothing
-    happens; the last operation is always among those that fail.
+    Each run is yielded with the exit code of its child and removed afterwards. The first run has no failure;
+    the last operation is always among those that fail.
     """
     whole = fresh("whole")
     total = operations(lambda: work(whole), whole)
@@ -213,7 +218,7 @@ def through_faults(
 
 
 def forge(run: Path, edit: Callable[[dict], object] = lambda manifest: None) -> None:
-    """Change the manifest of the newest checkpoint and make all checksums right, as an attacker can."""
+    """Change the manifest of the newest checkpoint and correct all checksums, as an attacker can."""
     place = runfolder.list_checkpoints(run)[0]
     path = place / "manifest.json"
     manifest = json.loads(path.read_text())
@@ -225,7 +230,7 @@ def forge(run: Path, edit: Callable[[dict], object] = lambda manifest: None) -> 
 
 
 def attempt(work: Callable[[], object]) -> str:
-    """Why ``work`` was refused, or nothing."""
+    """Return the reason why ``work`` was refused, or an empty text."""
     try:
         work()
     except RunError as error:

@@ -241,6 +241,7 @@ class Index:
                     if file.cut and file.size < 0:
                         done.waiting.append(source.name)
         self._progress(len(sources), len(sources))
+        self._vectors.hurried = not paid.lasts
         self._files = dict(sorted(self._files.items()))  # they were read in another order
         self.skipped = [*skipped, *done.not_yet, *skipped_of(self._files.values())]
         new = self.notes[self._reported :]
@@ -522,9 +523,8 @@ class Index:
         self._database = database
         self.inverted = InvertedIndex(database)
         """The inverted index with the counts of all passages."""
-        self._passages = PassageStore(database)
-        self._records = RecordStore(database, self._passages)
-        self._originals, self._known = OriginalStore(database), FileStore(database)
+        self._passages, self._known = PassageStore(database), FileStore(database)
+        self._records, self._originals = RecordStore(database, self._passages), OriginalStore(database)
         self._vectors = VectorStore(self.inverted, self.passage, self.embedder)
         self.inverted.vectors = self._vectors if self.embedder else None
         if database.shared:

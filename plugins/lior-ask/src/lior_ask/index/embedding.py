@@ -111,6 +111,7 @@ class VectorStore:
         """New vectors of questions that are not stored yet, by the key of the question."""
         self._gone: set[int] = set()
         """The keys of texts that were deleted in the open transaction."""
+        self.hurried = False
 
     @cached_property
     def embedder(self) -> Embedder:

@@ -27,10 +27,10 @@ LISTED = 20
 """Maximum number of passages by score alone; more, as for a judge, are the best by score or by encoder."""
 FEW = 400
 """Maximum number of missing passages that are read at once, if they fit into :data:`BUDGET`."""
-BUDGET = 9_500
+BUDGET = 9_600
 """Maximum number of tokens of the passages that are encoded for one question; the others are ranked by words.
 
-A token takes .7 ms of CPU time (AMD EPYC), so the maximum is 7 s. Measured: 9,430 tokens for the
+A token takes .7 ms of CPU time (AMD EPYC), so the maximum is 7 s. Measured: 9,566 tokens for the
 first question about 55 notes, all of which are encoded, and 5,000 to 11,000 about the pages of this project.
 """
 TITLE = 0.3
@@ -81,7 +81,9 @@ class Meaning:
         first = _best(view, by_words, BY_WORDS, 0)
         rows = unique(np.concatenate([first, others]))
         words, shares = by_words[rows], recall(view, query)[rows]
-        read = np.isin(rows, _affordable(view, _in_turn(first, others))) if nearest is None else rows >= 0
+        read = rows >= 0
+        if nearest is None:
+            read = np.isin(rows, _affordable(view, vectors, _in_turn(first, others)))
         related = np.zeros(len(rows))
         related[read] = _relate(vectors, rows[read], asked)
         if (spelled := repair(question.text, query)) != question.text:
@@ -112,7 +114,7 @@ def _find_nearest(view: PassageView, vectors: PassageVectors, asked: Future[np.n
     """Return the :data:`NEAREST` passages of all, int64, or ``None`` if too many are not read."""
     rows = np.arange(len(view)) if view.allowed is None else np.flatnonzero(view.allowed)
     unread = vectors.lacking(rows)
-    if not len(rows) or len(unread) > FEW or len(_affordable(view, unread)) < len(unread):
+    if not len(rows) or len(unread) > FEW or len(_affordable(view, vectors, unread)) < len(unread):
         return None
     return rows[_ranks(rows, _relate(vectors, rows, asked)) < NEAREST]
 
@@ -124,14 +126,15 @@ def _in_turn(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return rows[np.sort(np.unique(rows, return_index=True)[1])]
 
 
-def _affordable(view: PassageView, rows: np.ndarray) -> np.ndarray:
-    """Return the passages whose tokens fit into :data:`BUDGET` together, int64; earlier ones have priority.
+def _affordable(view: PassageView, vectors: PassageVectors, rows: np.ndarray) -> np.ndarray:
+    """Return the passages whose tokens fit into :data:`BUDGET` together, int64; the first take precedence.
 
-    A passage counts even if it was encoded before, so that the result depends on the passages alone.
+    A passage counts whether it was encoded before or not: the outcome depends on the passages alone. Where
+    reading took the time, files may be read in part and the answer is not final: half of the budget will do.
     """
     order = np.argsort(rows)
     texts = [*map(reading, read_rows(view, rows[order]))]
-    tokens, left, found = np.empty(len(rows), np.int64), BUDGET, list[int]()
+    tokens, left, found = np.empty(len(rows), np.int64), BUDGET // (1 + vectors.hurried), list[int]()
     tokens[order] = e5.count_tokens(texts) if bags.installed() else [1 + len(each) // 4 for each in texts]
     for row, size in zip(rows.tolist(), tokens.tolist(), strict=True):
         if size <= left:

@@ -1,4 +1,4 @@
-"""Hostile and huge files, each made by a function: what a stranger may send, or a long life collects."""
+"""Hostile and huge files, each made by a function: files from strangers, or from decades of use."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import attrs
 
 Made = bytes | Mapping[str, bytes | str]
-"""The bytes of a file; of several their names, too. Instead of bytes, the name that a link leads to."""
+"""The bytes of a file, or those of several by name. A text instead of bytes is the target of a link."""
 
 
 @attrs.frozen
@@ -15,23 +15,23 @@ class Case:
     """A file that is hard to read, or several."""
 
     file: str
-    """Its name, with the suffix."""
+    """The name, with the suffix."""
     make: Callable[[], Made]
-    """Its bytes: always the same."""
+    """A function that returns the bytes, always the same."""
     read: bool
-    """Whether it is ordinary material that has to be read; a hostile file may be left out by name."""
+    """Whether it is ordinary material that must be read; a hostile file may be left out if it is named."""
     sample: bool
     """Whether it is in the sample that CI reads."""
 
 
 CASES: dict[str, Case] = {}
-"""Name of the file -> case."""
+"""The cases by the name of the file."""
 
 
 def case(
     file: str, *, read: bool = False, sample: bool = False
 ) -> Callable[[Callable[[], Made]], Callable[[], Made]]:
-    """Add the function as the case of a file of this name, or of several."""
+    """Register the decorated function as the case of a file with this name, or of several files."""
 
     def add(make: Callable[[], Made]) -> Callable[[], Made]:
         if file in CASES:

@@ -1,4 +1,4 @@
-"""A question to a folder with a good note and a hard file: time, memory, answer, what is said of it."""
+"""A question to a folder with a good note and a hard file: time, memory, answer and messages."""
 
 from __future__ import annotations
 
@@ -20,36 +20,35 @@ from lior_bench.attack.cases import CASES, Case
 NOTE = "The spare key of the greenhouse hangs behind the rain barrel.\n"
 QUESTION = "Where is the spare key of the greenhouse?"
 SECONDS, BYTES = 12.0, 700 << 20
-"""What no file, nor several, may exceed: seconds of the processor and bytes of memory of all processes of the
-command."""
+"""The limits for each case: CPU seconds, and memory of all processes of the command in bytes."""
 _PATIENCE = 120
-"""Seconds after which a command that hangs is ended."""
+"""The timeout of a command, in seconds."""
 
 
 @attrs.frozen
 class Outcome:
-    """What became of one question beside one file."""
+    """The outcome of a question beside one file."""
 
     file: str
     seconds: float
-    """Of the processor."""
+    """The CPU time in seconds."""
     memory: int
-    """Largest sum of the resident memory of the processes, in bytes, looked at every 20 ms."""
+    """The largest sum of the resident memory of the processes, in bytes, sampled every 20 ms."""
     faults: tuple[str, ...]
-    """What should not have happened, a line each."""
+    """The faults, a line each."""
 
 
 def every_case() -> dict[str, Case]:
-    """The cases of all modules that define some."""
+    """Return the cases of all modules that define some."""
     for module in ("packed", "plain"):
         import_module(f"lior_bench.attack.{module}")
     return CASES
 
 
 def run(seed: int, sample: bool, *, count: int = 0, only: str = "") -> Iterator[str]:
-    """A line for each file that spoils an answer, after a printed line of figures for each.
+    """Yield a line for each file that spoils an answer, after a printed line of figures for each.
 
-    Nothing is drawn at random: ``seed`` and ``count`` change nothing.
+    Nothing is random: ``seed`` and ``count`` have no effect.
     """
     for each in every_case().values():
         if (sample and not each.sample) or only not in each.file:
@@ -98,7 +97,7 @@ def attack(case: Case) -> Outcome:
 
 
 def _seconds() -> float:
-    """Of the processor, of the processes that this one started and that have ended, and of theirs."""
+    """Return the CPU seconds of this process's ended children and of their children."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
@@ -119,7 +118,7 @@ def _faults(case: Case, files: int, code: int, output: str, errors: str) -> Iter
 
 
 def _watch(group: int, ended: Event, most: list[int]) -> None:
-    """Keep the largest sum of the memory of the processes of a group."""
+    """Record the largest total memory of the processes in a group."""
     page = os.sysconf("SC_PAGE_SIZE")
     while not ended.wait(0.02):
         used = 0

@@ -1,7 +1,7 @@
 """Mixed load: clients and commands learn, forget, sync and ask at once, while the server is killed.
 
-Each writer has names of its own, so it knows what each may hold: the text that was acknowledged last, and
-those of later changes that were neither acknowledged nor refused.
+Each writer has names of its own, so it knows the possible texts of each. They are the last acknowledged text,
+and the texts of later changes that were neither acknowledged nor refused.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from lior_bench.attack.making import PEOPLE, PLACES, notes, question, text, trai
 from lior_bench.serving import served
 
 _KILL = 10
-"""Changes through the server between two kills of it."""
+"""The number of changes through the server between two kills of it."""
 
 
 def run(seed: int, sample: bool, *, count: int = 0, only: str = "", minutes: float = 0) -> Iterator[str]:
-    """Load a server for ``minutes``, or with ``count`` operations a client (10 of the sample, else 200)."""
+    """Load a server for ``minutes``, or with ``count`` operations a client (10 for the sample, else 200)."""
     with tempfile.TemporaryDirectory() as place:
         home = Path(place)
         written = notes(home / "notes")
@@ -38,19 +38,19 @@ def run(seed: int, sample: bool, *, count: int = 0, only: str = "", minutes: flo
 
 
 class Load:
-    """A served run, its clients, and what they know of it."""
+    """A served run, its clients, and their knowledge of it."""
 
     def __init__(self, home: Path, run: Path, seed: int) -> None:
         self.home, self.path, self.seed = home, run, seed
         self.held: dict[str, list[str]] = {}
-        """Name of a document -> texts that it may have; empty where it is not there."""
+        """The possible texts of each document by name; an empty text if it may be absent."""
         self.done: dict[str, int] = {}
-        """Kind of operation -> how many were acknowledged."""
+        """The number of acknowledged operations by kind."""
         self.faults: list[str] = []
         self.over, self.up, self.url = Event(), Event(), ""
 
     def run(self, count: int, minutes: float) -> Iterator[str]:
-        """All clients at once; yield what went wrong, after a printed line of figures."""
+        """Run all clients at once; yield the faults, after a printed line of figures."""
         end = time.monotonic() + 60 * minutes
         kinds: tuple[Callable[[Random, str], None], ...] = (self.put, self.put, self.command, self.sync)
         kinds += (self.ask, self.ask, self.ask_command)
@@ -74,7 +74,7 @@ class Load:
         yield from [*self.faults, *self.compare()]
 
     def serve(self) -> None:
-        """Serve the run until all is over, killed and started again after so many changes."""
+        """Serve the run to the end; kill and restart the server after every :data:`_KILL` changes."""
         while not self.over.is_set():
             with served(str(self.path), "--allow-edit") as (self.url, process):
                 before = self.done.get("put", 0)
@@ -89,7 +89,7 @@ class Load:
                     self.count("kill")
 
     def compare(self) -> Iterator[str]:
-        """Compare the run with what is known of it."""
+        """Compare the run with the knowledge of it."""
         import lior
 
         opened = lior.load(self.path)
@@ -99,13 +99,13 @@ class Load:
             if found.get(name, "").strip() not in [each.strip() for each in may]:
                 yield f"{name} is {found.get(name, 'not there')!r}, and not one of {may}"
 
-    # --- what clients do ---
+    # --- operations of clients ---
 
     def count(self, kind: str) -> None:
         self.done[kind] = self.done.get(kind, 0) + 1
 
     def told(self, kind: str, name: str, new: str, outcome: str | None) -> None:
-        """A change was done (empty), refused with a message, or neither is known (``None``)."""
+        """Record that a change was done (empty), was refused with a message, or is in doubt (``None``)."""
         if outcome == "":
             self.held[name] = [new]
             self.count(kind)
@@ -150,7 +150,7 @@ class Load:
         (self.home / "notes" / name).write_text(new)
         outcome = self._lior("sync", str(self.path))
         self.told("sync", name, new, outcome)
-        if outcome:  # the next sync learns it
+        if outcome:  # the next sync learns the note
             self.held[name] = [*self.held[name], new]
 
     def ask(self, random: Random, who: str) -> None:
@@ -185,7 +185,7 @@ class Load:
         self.count("ask")
 
     def _lior(self, *arguments: str) -> str:
-        """What a command says when it fails; nothing when it does not."""
+        """Run a command and return its error message, or an empty text if it succeeds."""
         done = self._start([*arguments])
         return done.stderr or f"exit code {done.returncode}" if done.returncode else ""
 

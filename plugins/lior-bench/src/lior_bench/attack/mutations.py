@@ -1,7 +1,7 @@
 """Seeded mutations of files that other programs made: each is read, or refused in one line.
 
-Material is what is found on the machine (PDF, HTML, calendars, templates) and a file of each format that is
-made here, so that it runs anywhere. Number ``n`` of a seed depends on them alone.
+The material is files found on the machine (PDF, HTML, calendars, templates) and a generated file of each
+format, so that it runs anywhere. Mutation ``n`` of a seed depends only on the material.
 """
 
 from __future__ import annotations
@@ -24,11 +24,13 @@ from zipfile import BadZipFile, ZipFile
 from lior_bench.attack.formats import FORMATS, pack
 
 COUNT, SAMPLE = 10_000, 300
-"""Mutations of a run, and of the sample that CI reads."""
+"""The number of mutations in a run and in the sample for CI."""
 _CPU, _WALL, _MEMORY = 12.0, 120, 700 << 20
-"""Seconds of the processor and by the clock (machines are busy), and bytes, that a file may take."""
+"""The limits for a file: CPU seconds, wall-clock seconds (machines are busy), and memory in bytes."""
 _LARGEST, _FILES, _UNITS = 300_000, 8, 40
-"""Bytes of a file that is taken, files of each format, and units of a file that is made."""
+"""The maximum size of a found file in bytes, the number of files of each format, and the units of a generated
+file.
+"""
 _FOUND = ("pdf", "html", "ics", "docx", "odt", "ods", "xlsx", "pptx", "epub")
 _EXTREMES = (b"0", b"-1", b"65536", b"2147483648", b"4294967295", b"9" * 40, b"9" * 5000, b"1e308", b"nan")
 _ODD = (b"\0", b"\x1b[2J", b"\xe2\x80\xae", b"\xff\xfe", b"<", b"&#xD800;", b'"', b"]]>", b"\r", b"\xc2\x85")
@@ -36,7 +38,7 @@ Material = list[tuple[str, bytes]]
 
 
 def run(seed: int, sample: bool, *, count: int = 0, only: str = "") -> Iterator[str]:
-    """A line for each mutation that is not read or refused as it should be."""
+    """Yield a line for each mutation that is neither read nor refused properly."""
     files = [each for each in material() if only in each[0]]
     signal.signal(signal.SIGALRM, _interrupt)
     for number in range(count or (SAMPLE if sample else COUNT)):
@@ -56,12 +58,12 @@ def _interrupt(*_: object) -> None:
 
 
 def _peak() -> int:
-    """The most memory that this process had, in bytes."""
+    """Return the peak memory of this process in bytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
 
 
 def _tell(files: Material, seed: int, number: int, fault: str) -> str:
-    """The line of a fault; the file is kept."""
+    """Return a line about a fault; the file is kept."""
     name, data = mutate(files, seed, number)
     with tempfile.NamedTemporaryFile(prefix=f"{seed}-{number}-", suffix=name, delete=False) as kept:
         kept.write(data)
@@ -69,7 +71,7 @@ def _tell(files: Material, seed: int, number: int, fault: str) -> str:
 
 
 def fault_of(data: bytes, name: str) -> str:
-    """What is wrong with how a file is read or refused; nothing if nothing is."""
+    """Read a file and return a fault in its result or refusal, or an empty text."""
     from lior.errors import LiorError
     from lior.reading.parsing import parse_bytes
     from lior.testing.readers import check_document
@@ -91,7 +93,7 @@ def fault_of(data: bytes, name: str) -> str:
 
 
 def mutate(files: Material, seed: int, number: int) -> tuple[str, bytes]:
-    """That mutation."""
+    """Return the name and bytes of mutation ``number``."""
     random = Random(f"{seed}/{number}")
     name, data = files[number % len(files)]
     if data.startswith(b"PK") and random.random() < 0.7:
@@ -110,7 +112,7 @@ def _change(data: bytes, random: Random) -> bytes:
 
 
 def damage(data: bytes, random: Random) -> tuple[str, bytes]:
-    """Damage bytes as disks do: a bit, a stretch of zeros, a cut; what was done, and the bytes."""
+    """Damage bytes as disks do, by a bit, a stretch of zeros or a cut; return a description and the bytes."""
     at = random.randrange(len(data))
     kind = random.choice(("bit", "zeros", "cut"))
     if kind == "cut":
@@ -170,7 +172,7 @@ _CHANGES: tuple[Callable[[bytes, Random], bytes], ...] = (_flip, _cut, _repeat, 
 
 
 def material() -> Material:
-    """Names and bytes of files, always in the same order: one of each format made here, and those found."""
+    """Return names and bytes of files in a fixed order: a generated file of each format, and files found."""
     found = [(name, make(_UNITS)) for name, make in FORMATS.items()]
     roots = [Path(sysconfig.get_path("purelib")), Path("/usr/share/doc"), *map(Path, sys.path)]
     for suffix in _FOUND:

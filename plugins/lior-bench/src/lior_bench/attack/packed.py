@@ -16,12 +16,12 @@ from lior_bench.attack.formats import PAGE, docx, epub, opendocument, pack, page
 MIB = 1 << 20
 LAUGHS = "".join(f'<!ENTITY a{n} "{f"&a{n - 1};" * 10}">' for n in range(1, 10))
 LAUGHS = f'<!DOCTYPE x [<!ENTITY a0 "ha">{LAUGHS}]>'
-"""Entities that grow tenfold nine times."""
+"""A document type with entities that grow tenfold nine times."""
 STOLEN = '<!DOCTYPE x [<!ENTITY a9 SYSTEM "file:///etc/passwd">]>'
 
 
 def png(width: int, height: int, *, frames: int = 0) -> bytes:
-    """A picture that claims a size and a number of frames, and has a few rows."""
+    """Return a picture that claims a size and a number of frames, and has a few rows."""
     rows = zlib.compress(bytes(width // 8 + 1) * min(height, 2000), 9)
     chunks = [(b"IHDR", struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0))]
     chunks += [(b"acTL", struct.pack(">II", frames, 0))] * bool(frames)
@@ -31,7 +31,7 @@ def png(width: int, height: int, *, frames: int = 0) -> bytes:
 
 
 def lines(size: int, text: str = "The pump hums. ") -> bytes:
-    """So many bytes of lines, no two alike."""
+    """Return about ``size`` bytes of lines that all differ."""
     each = len(text) + 9
     return "\n".join(f"{text}{number:08}" for number in range(size // each)).encode()
 
@@ -41,20 +41,20 @@ def lines(size: int, text: str = "The pump hums. ") -> bytes:
 
 @case("zeros.zip", sample=True)
 def zeros() -> bytes:
-    """A member that grows a thousandfold."""
+    """Return an archive with a member that grows a thousandfold."""
     return pack({"zeros.txt": b"0" * (60 * MIB)})
 
 
 @case("thirty.zip", sample=True)
 def thirty() -> bytes:
-    """Thirty compressed files of 60 MiB; what a member unpacks to is not in the directory."""
+    """Return thirty compressed files of 60 MiB; the directory does not have their unpacked sizes."""
     one = gzip.compress(lines(MIB >> 6) * 3840, 6)
     return pack({f"{number}.txt.gz": one for number in range(30)}, 0)
 
 
 @case("overlap.zip", sample=True)
 def overlap() -> bytes:
-    """Members that quote the headers of those after them, and share their data (Fifield, 2019)."""
+    """Return members that quote the headers of those after them, and share their data (Fifield, 2019)."""
     text = lines(4 * MIB)
     squeezed = zlib.compressobj(9, zlib.DEFLATED, -15)
     data = squeezed.compress(text) + squeezed.flush()
@@ -81,7 +81,7 @@ def overlap() -> bytes:
 
 @case("locked.zip", sample=True)
 def lock() -> bytes:
-    """Members with a password."""
+    """Return an archive with members that need a password."""
     data = bytearray(pack({f"{number}.txt": b"secret" for number in range(1000)}))
     for mark, flag in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
         at = data.find(mark)
@@ -201,7 +201,7 @@ case("arrays.pdf")(lambda: pages(b"3 0 R", 1, stream(b"BT " + b"[" * (10 * MIB))
 
 @case("report.pdf", read=True)
 def report() -> bytes:
-    """A thousand pages."""
+    """Return a PDF of a thousand pages."""
     content = (
         b"BT /F1 9 Tf 72 720 Td " + b"(The pump hums, and the boiler is silent.) Tj 0 -9 Td " * 60 + b"ET"
     )

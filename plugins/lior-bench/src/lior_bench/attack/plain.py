@@ -16,12 +16,12 @@ _WORDS = ("the", "boiler", "pressure", "garden", "kettle", "morning", "window", 
 
 
 def _times(unit: bytes, count: int, before: bytes = b"", after: bytes = b"") -> bytes:
-    """A unit many times."""
+    """Return ``unit`` repeated ``count`` times, between ``before`` and ``after``."""
     return before + unit * count + after
 
 
 def _prose(count: int, end: str) -> bytes:
-    """Ordinary words, each line of twelve with this end."""
+    """Return lines of twelve ordinary words, each with this end."""
     draw = random.Random(1)
     return "".join(" ".join(draw.choices(_WORDS, k=12)) + end for _ in range(count)).encode()
 
@@ -76,7 +76,7 @@ _TIMES: dict[str, tuple[bytes, int, bytes, bytes] | tuple[bytes, int]] = {
     "depth.eml": (b"Content-Type: message/rfc822\n\n", 20_000, b"", b"Subject: a\n\ntext\n"),
     "halves.json": (b'"\\ud800",\n', _MILLION // 2, b"[", b"1]"),
 }
-"""Name of the file -> what is in it, how many times, and what stands before and after."""
+"""The unit of each file, the number of repetitions, and the bytes before and after, by the file's name."""
 _SAMPLE = {
     *("decorators.py", "cells.html", "attributes.html"),
     *("newlines.html", "front-date.md", "square.csv"),
@@ -85,7 +85,7 @@ for _file, _of in _TIMES.items():
     case(_file, sample=_file in _SAMPLE)(partial(_times, *_of))
 
 
-# --- ordinary material, much of it ---
+# --- large ordinary material ---
 
 _ORDINARY = {
     "unique.txt": 150_000,
@@ -96,7 +96,7 @@ _ORDINARY = {
     "table.csv": 60_000,
     "mail.mbox": 100_000,
 }
-"""Name of a format -> units of the file."""
+"""The number of units in each format's file, by name."""
 for _file, _count in _ORDINARY.items():
     case(_file, read=True)(partial(FORMATS[_file], _count))
 case("daily.ics", read=True)(
@@ -111,7 +111,7 @@ case("notes.md", read=True, sample=True)(partial(_prose, 10_000, ".\n\n"))
 
 
 def _many(form: str, count: int) -> bytes:
-    """A line of this form for each number."""
+    """Return a line of this form for each number below ``count``."""
     return "".join(map(form.format, range(count))).encode()
 
 
@@ -123,7 +123,7 @@ _MANY = {
     "rows.jsonl": ('{{"id": {0}, "name": "row {0}", "value": {0}.5}}\n', 600_000),
     "events.ics": ("BEGIN:VEVENT\nUID:{0}\nDTSTART:20240101T100000\nSUMMARY:a {0}\nEND:VEVENT\n", 200_000),
 }
-"""Name of the file -> form of a line or an entry, and how many."""
+"""The form of a line or entry, and their number, by the file's name."""
 for _file, (_form, _count) in _MANY.items():
     case(_file, read=True)(partial(_many, _form, _count))
 
@@ -146,11 +146,11 @@ case("links.txt")(
 )
 
 
-# --- more than is read at once ---
+# --- more than one reading takes ---
 
 
 def _text(size: int, seed: int) -> bytes:
-    """So many bytes of ordinary words, which are many different ones."""
+    """Return about ``size`` bytes of text with many different words."""
     draw = random.Random(seed)
     words = [f"{draw.choice(_WORDS)}{number:x}" for number in range(5000)]
     return "\n".join(" ".join(draw.choices(words, k=12)) + "." for _ in range(size // 130)).encode()
@@ -168,7 +168,7 @@ case("six.txt")(lambda: {f"{number}.txt": _text(20 * _MILLION, number) for numbe
 
 @case("sixty.png")
 def sixty() -> dict[str, bytes]:
-    """Sixty pictures of a line of text; each takes half a second."""
+    """Return sixty pictures of a line of text; each takes half a second."""
     from PIL import Image, ImageDraw
 
     made: dict[str, bytes] = {}
@@ -185,24 +185,24 @@ def sixty() -> dict[str, bytes]:
 
 @case("deeper.txt")
 def deeper() -> bytes:
-    """Each line is deeper than the one above it, and so a term."""
+    """Return lines, each deeper than the one above, which is therefore a term."""
     return b"".join(b"  " * depth + b"a\n" for depth in range(4000))
 
 
 @case("giant.jsonl")
 def giant() -> bytes:
-    """One document of 30 MB in one line."""
+    """Return one document of 30 MB in one line."""
     return json.dumps({"text": "a line of the text\n" * 1_500_000}).encode()
 
 
 @case("base64.eml")
 def encode_text() -> bytes:
-    """20 MB of text in base64."""
+    """Return 20 MB of text in base64."""
     text = base64.encodebytes(b"some words of a text\n" * _MILLION)
     return b"Subject: a\nContent-Transfer-Encoding: base64\n\n" + text
 
 
 @case("random.txt")
 def drawn() -> bytes:
-    """Bytes above 127 in no encoding."""
+    """Return random bytes above 127, which are text in no encoding."""
     return bytes(byte | 128 if byte % 3 else 32 for byte in random.Random(1).randbytes(2 * _MILLION))

@@ -1,4 +1,4 @@
-"""The process that the simulation crashes: it learns, forgets, syncs, asks and serves as it is told."""
+"""The process that the simulation crashes: it learns, forgets, syncs, asks and serves on command."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lior_bench.attack.disk import Disk
 
 
 class Player:
-    """What is done in the process; each method is one command of the simulation."""
+    """The work of the process; each method is a command of the simulation."""
 
     def __init__(self, notes: Path, run: Path) -> None:
         self.notes, self.run = notes, run
@@ -35,27 +35,27 @@ class Player:
         return self._index
 
     def state(self) -> tuple[dict[str, str], bool]:
-        """The documents with their texts, and whether they are kept on the disk."""
+        """Return the documents with their texts, and whether they are kept on the disk."""
         index = self.index
         texts = {name: "".join(p.text for p in index.of_document(name)) for name in index.documents}
         return texts, self._kept
 
     @property
     def _kept(self) -> bool:
-        """Whether nothing was said against it."""
+        """Whether no note of the index says that it cannot be kept."""
         return not any("cannot be kept" in note for note in self._index.notes)
 
     def ask(self, question: str) -> str:
-        """The sentence that answers; empty where none does."""
+        """Return the answering sentence, or an empty text without an answer."""
         return told(self.index.ask(question))
 
     def learn(self, name: str, text: str) -> bool:
-        """Learn a text beside the notes; whether it is kept."""
+        """Learn a text beside the notes; return whether it is kept on the disk."""
         self.index.learn(name, text)
         return self._kept
 
     def forget(self, name: str) -> bool:
-        """Forget it; whether this is kept."""
+        """Forget a text; return whether the change is kept on the disk."""
         self.index.forget(name)
         return self._kept
 
@@ -68,12 +68,12 @@ class Player:
     # --- a run ---
 
     def run_state(self) -> dict[str, str]:
-        """The documents of the run with their texts."""
+        """Return the documents of the run with their texts."""
         run = lior.load(self.run)
         return {each.name: b"".join(run.text(each.name)).decode() for each in run.documents()}
 
     def run_ask(self, question: str) -> str:
-        """The sentence of the run that answers."""
+        """Return the answering sentence of the run."""
         return told(lior.load(self.run).ask(question))
 
     def run_learn(self, name: str, text: str) -> None:
@@ -83,7 +83,7 @@ class Player:
         run.save()
 
     def run_forget(self, name: str) -> None:
-        """Forget it and save the run."""
+        """Forget a text and save the run."""
         run = lior.load(self.run)
         run.forget(name)
         run.save()
@@ -115,24 +115,24 @@ class Player:
             _check(client.put("/api/document", params={"name": name}, content=text))
 
     def serve_forget(self, name: str) -> None:
-        """Forget it through a server."""
+        """Forget a text through a server."""
         with self._client() as client:
             _check(client.delete("/api/document", params={"name": name}))
 
     def serve_ask(self, question: str) -> str:
-        """The sentence with which a server answers."""
+        """Return the answering sentence of a server."""
         with self._client() as client:
             answer = _check(client.post("/api/ask", json={"question": question}))
             return answer["answer"]["text"].strip() if answer["found"] else ""
 
 
 def opened(*notes: Path, retriever: str | None = "settle") -> lior_ask.Index:
-    """An index that compares words alone."""
+    """Return an index that compares only words."""
     return lior_ask.Index(*notes, retriever=retriever, embedder="")
 
 
 def told(answer: Answer) -> str:
-    """The sentence that is quoted; empty where none is."""
+    """Return the quoted sentence, or an empty text."""
     return answer.answer.text.strip() if answer.answer else ""
 
 
@@ -146,7 +146,7 @@ def _check(reply: Any) -> Any:
 
 
 class Process:
-    """A process with a :class:`Player` in it, below whose root the disk decides."""
+    """A process with a :class:`Player`, whose files below the root are on the simulated disk."""
 
     def __init__(self, disk: Disk, notes: Path, run: Path) -> None:
         self._ours, theirs = Pipe()
@@ -163,7 +163,9 @@ class Process:
         theirs.close()
 
     def do(self, command: str, *values: str) -> tuple[str, Any]:
-        """``("done", value)``, ``("refused", message)``, ``("defect", traceback)`` or ``("ended", code)``."""
+        """Do a command; return ``("done", value)``, ``("refused", message)``, ``("defect", traceback)`` or
+        ``("ended", code)``.
+        """
         try:
             self._ours.send((command, values))
             outcome: tuple[str, Any] = self._ours.recv()
@@ -172,7 +174,7 @@ class Process:
         return outcome
 
     def end(self) -> int:
-        """End it where it is; the code of its end."""
+        """End the process at once; return its exit code."""
         self._ours.close()
         if self.pid:
             os.kill(self.pid, 9)

@@ -1,6 +1,7 @@
-"""Learn, forget, sync, ask and serve, simulated from a seed beside a model: crashes and failures at any call.
+"""A simulation from a seed, compared with a model: learn, forget, sync, ask and serve, with failures at any
+call.
 
-A failure is shown as the shortest list of steps that was found to have it.
+A failure is reported as the shortest list of steps found that still has it.
 """
 
 from __future__ import annotations
@@ -28,36 +29,36 @@ from lior_bench.attack.player import Process, opened, told
 
 Step = tuple[Any, ...]
 _EPISODE = 25
-"""Steps from an empty disk on."""
+"""The number of steps of an episode, which begins with an empty disk."""
 _SECOND = 10**9
 _FAR = 1 << 40
-"""A call that no change comes to."""
+"""The number of a call that no change reaches."""
 
 
 class Wrong(Exception):
-    """What must not happen."""
+    """The disk or an answer differs from the model."""
 
 
 class SimulatedModel:
-    """What has to be there, name -> text: one state, or several after what may have failed."""
+    """The expected texts by name: one state, or several possible states after a doubtful change."""
 
     def __init__(self) -> None:
         self.now: dict[str, str] = {}
         self.may: list[dict[str, str]] = [{}]
-        """States that the disk may have at the next look."""
+        """The states that the disk may have at the next comparison."""
         self.past: list[dict[str, str]] = [{}]
-        """States since all was flushed, which a power cut may bring back."""
+        """The states since the last complete flush, which a power cut may restore."""
 
     def change(self, name: str, text: str | None, outcome: str) -> None:
-        """A change was done, refused or ended."""
+        """Record that a change was done, was refused or ended the process."""
         new = [{k: v for k, v in {**each, name: text}.items() if v is not None} for each in self.may]
         self.may = new if outcome == "done" else self.may + new
         self.past += new
-        if outcome == "done" and text is None:  # what was forgotten never comes back
+        if outcome == "done" and text is None:  # a forgotten text never comes back
             self.past = [each for each in self.past if name not in each]
 
     def look(self, found: dict[str, str], kept: bool) -> None:
-        """Compare with what is there."""
+        """Compare the model with the texts found."""
         if found not in self.may:
             raise Wrong(f"found {found}, and not one of {self.may}")
         if kept:
@@ -65,11 +66,11 @@ class SimulatedModel:
 
 
 class Episode:
-    """A disk, a process, and the model of both."""
+    """A simulated disk, a process, and the models of their texts."""
 
     def __init__(self, home: Path, run: Path | None, tick: int) -> None:
         self.tick = tick
-        """Of time stamps, in nanoseconds."""
+        """The resolution of time stamps, in nanoseconds."""
         self.notes, self.root = home / "notes", home / "disk"
         for place in (self.notes, self.root):
             place.mkdir()
@@ -80,7 +81,7 @@ class Episode:
         self.disk.now = 1_700_000_000 * _SECOND
         self.files, self.given, self.learned = dict[str, str](), SimulatedModel(), SimulatedModel()
         self.learned.may = self.learned.past = [{}]
-        self.write("garden.md", 0)  # which stays, since an index of nothing is refused
+        self.write("garden.md", 0)  # this note stays, since an empty index is refused
         self.process: Process | None = None
         self.cut = 0
         if run:
@@ -96,7 +97,7 @@ class Episode:
     # --- the process ---
 
     def do(self, command: str, *values: str) -> tuple[str, Any]:
-        """A command in the process, a new one if need be."""
+        """Do a command in the process, a new one if necessary; return the outcome and the value."""
         if self.process is None:
             self.process = Process(self.disk, self.notes, self.root / "run")
         before = self.disk.fired
@@ -118,7 +119,7 @@ class Episode:
         self.given.may += self.given.past
 
     def quiet(self) -> None:
-        """Nothing fails from now on."""
+        """Let nothing fail from now on."""
         self.disk.fail_at(0, 0)
         self.disk.fail_reading_at(0)
         self.disk.fill(False)
@@ -127,12 +128,12 @@ class Episode:
     # --- steps ---
 
     def play(self, steps: Sequence[Step]) -> None:
-        """Do them."""
+        """Do the steps."""
         for name, *values in steps:
             getattr(self, name)(*values)
 
     def write(self, name: str, version: int) -> None:
-        """Write a note, with the time stamp that the file system has now."""
+        """Write a note, with the present time stamp of the file system."""
         (self.notes / name).write_text(text(name, version))
         stamp = self.disk.now // self.tick * self.tick
         os.utime(self.notes / name, ns=(stamp, stamp))
@@ -150,27 +151,27 @@ class Episode:
             self.files[new] = self.files.pop(name)
 
     def wait(self, seconds: float) -> None:
-        """Let time go by, or back; after ten seconds all is on the disk."""
+        """Move the clock forwards or backwards; after ten seconds all changes are safe."""
         self.disk.now += int(seconds * _SECOND)
         if seconds >= 10:
             self.disk.settle()
             self.given.past = list(self.given.may)
 
     def fail(self, call: int, action: int, cut: int) -> None:
-        """A call fails, or the process ends there; with ``cut``, so does the power."""
+        """Let a call fail, or end the process there; with ``cut`` the power fails, too."""
         self.cut = cut
         self.disk.fail_at(call, action)
 
     def fail_reading(self, call: int) -> None:
-        """A read fails."""
+        """Let a read fail."""
         self.disk.fail_reading_at(call)
 
     def fill(self, full: bool) -> None:
-        """The disk is full, or no longer."""
+        """Fill the disk, or make room again."""
         self.disk.fill(full)
 
     def kill(self, cut: int) -> None:
-        """The process ends between two commands; with ``cut``, so does the power."""
+        """End the process between two commands; with ``cut`` the power fails, too."""
         if self.process:
             self.process.end()
             self.process = None
@@ -190,7 +191,7 @@ class Episode:
         self.given.change(name, text(name, version), outcome if self._clean(outcome, before) else "doubtful")
 
     def forget(self, name: str) -> None:
-        """Forget it; then no file on the disk has it."""
+        """Forget a text and check that no file on the disk has it."""
         before = self.disk.fired
         old = {each[name] for each in self.given.may if name in each}
         if len(self.given.may) != 1 or not old:
@@ -203,7 +204,7 @@ class Episode:
             self._gone(old.pop(), self.root / "cache")
 
     def _clean(self, outcome: str, before: int) -> bool:
-        """Whether a change was acknowledged, and is kept as far as anybody knows."""
+        """Return whether a change was acknowledged without any failure, in an index that is kept."""
         return outcome == "done" and self.disk.fired == before and self.given_kept
 
     given_kept = True
@@ -216,14 +217,14 @@ class Episode:
                 raise Wrong(f"{path.name} has the text that was forgotten: {old}")
 
     def gone(self, name: str, version: int) -> None:
-        """Nothing fails any more: when the next process has looked, no file has a text that went."""
+        """Check that, after a process without failures has read the disk, no file has a removed text."""
         self.quiet()
         self.kill(0)
         self.look()
         self._gone(text(name, version), self.root / "cache")
 
     def look(self) -> None:
-        """Compare all that the index has with the model."""
+        """Compare the whole index with the model."""
         outcome, value = self.do("state")
         if outcome == "done":
             found, kept = value
@@ -235,7 +236,7 @@ class Episode:
             self.given.look({name: f"{each}\n" for name, each in found.items()}, kept)
 
     def ask(self, name: str) -> None:
-        """The answer is that of an index made anew of the same texts."""
+        """Check that the answer equals that of a new index of the same texts."""
         self.look()
         if len(self.given.may) == 1 and self.given_kept:
             right = answer({**self.files, **self.given.now}, name)
@@ -264,7 +265,7 @@ class Episode:
             self.learned.look(found, True)
 
     def run_ask(self, name: str, through: str = "run") -> None:
-        """The answer of the run is that of an index made anew."""
+        """Check that the answer of the run equals that of a new index."""
         self.run_look()
         if len(self.learned.may) == 1:
             right = answer(self.learned.now, name, None)
@@ -285,7 +286,7 @@ _answers: dict[tuple[Any, ...], str] = {}
 
 
 def answer(texts: dict[str, str], name: str, retriever: str | None = "settle") -> str:
-    """What an index that is made of these texts alone answers about the document."""
+    """Return the answer about a document from a new index of these texts."""
     key = (*sorted(texts.items()), name, retriever)
     if key not in _answers:
         index = opened(retriever=retriever)
@@ -299,7 +300,7 @@ def answer(texts: dict[str, str], name: str, retriever: str | None = "settle") -
 
 
 def sequence(random: Random, runs: bool) -> Iterator[Step]:
-    """The steps of an episode; every value in them is fixed, so that any part of them can be done."""
+    """Yield the steps of an episode; all values in them are fixed, so that any subset can be done."""
     note, version = lambda: f"{random.choice(PLACES)}.md", lambda: random.randrange(len(PEOPLE))
     given = lambda: f"{random.choice(PLACES)}.txt"  # noqa: E731
     cut = lambda: random.choice((0, random.getrandbits(30)))  # noqa: E731
@@ -340,8 +341,8 @@ def _call(random: Random) -> int:
 
 @contextmanager
 def begun(tick: int, run: Path | None = None) -> Iterator[Episode]:
-    """An episode that ends with the block."""
-    # Readers in a process of their own would not live through a fork.
+    """Context manager: an episode that ends with the block."""
+    # Readers in a process of their own would not survive a fork.
     with limit_by(OFF), tempfile.TemporaryDirectory(dir=_memory()) as place:
         episode = Episode(Path(place).resolve(), run, tick)
         try:
@@ -351,7 +352,7 @@ def begun(tick: int, run: Path | None = None) -> Iterator[Episode]:
 
 
 def failure(steps: Sequence[Step], tick: int, run: Path | None = None) -> str:
-    """What goes wrong in an episode of these steps; empty where nothing does."""
+    """Play an episode of these steps; return the failure, or an empty text."""
     with begun(tick, run) as episode:
         try:
             episode.play(steps)
@@ -368,7 +369,7 @@ def failure(steps: Sequence[Step], tick: int, run: Path | None = None) -> str:
 def fail_everywhere(
     before: Sequence[Step], change: Sequence[Step], after: Sequence[Step], every: int
 ) -> Iterator[str]:
-    """Each call of a change fails in each way, or each ``every``-th; what then goes wrong, or nothing."""
+    """Let every ``every``-th call of a change fail in each way; yield each failure, or an empty text."""
     with begun(_SECOND) as episode:
         episode.play(before)
         episode.disk.fail_at(_FAR, errno.EIO)
@@ -381,12 +382,14 @@ def fail_everywhere(
 
 
 def _memory() -> str | None:
-    """A file system in memory, where there is one."""
+    """Return a folder of a file system in memory, or ``None``."""
     return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 
 def shortest(steps: list[Step], fails: Callable[[list[Step]], str]) -> list[Step]:
-    """A part of the steps that still fails, and no longer without any of its steps (A. Zeller's ddmin)."""
+    """Return a subset of steps that still fails, and no longer without any one of them (A.
+    Zeller's ddmin).
+    """
     size = len(steps) // 2
     while size:
         for begin in range(len(steps) - size, -1, -size):
@@ -398,7 +401,7 @@ def shortest(steps: list[Step], fails: Callable[[list[Step]], str]) -> list[Step
 
 
 def simulate(seed: int, count: int, home: Path) -> Iterator[str]:
-    """Do ``count`` steps; what went wrong, with the steps that repeat it, one text for each failure."""
+    """Do ``count`` steps; yield a text for each failure, with the steps that reproduce it."""
     run: Path | None = None
     began = time.monotonic()
     for number in range(-(-count // _EPISODE)):
@@ -424,7 +427,9 @@ def simulate(seed: int, count: int, home: Path) -> Iterator[str]:
 
 
 def run(seed: int, sample: bool, *, count: int = 0, only: str = "") -> Iterator[str]:
-    """Simulate 300 steps of the sample, 20,000 otherwise, or ``count``, in a process with the fake disk."""
+    """Simulate 300 steps for the sample, 20,000 otherwise, or ``count``, in a process with the simulated
+    disk.
+    """
     count = count or (300 if sample else 20_000)
     with tempfile.TemporaryDirectory(dir=_memory()) as place:
         variables = {"LD_PRELOAD": str(build(Path(place))), "PYTHONHASHSEED": "0", "LIOR_EMBEDDER": ""}
