@@ -130,11 +130,11 @@ def _affordable(view: PassageView, vectors: PassageVectors, rows: np.ndarray) ->
     """Return the passages whose tokens fit into :data:`BUDGET` together, int64; the first take precedence.
 
     A passage counts whether it was encoded before or not: the outcome depends on the passages alone. Where
-    reading took the time, files may be read in part and the answer is not final: half of the budget will do.
+    reading took the time, files may be read in part and the answer is not final: a quarter will do.
     """
     order = np.argsort(rows)
     texts = [*map(reading, read_rows(view, rows[order]))]
-    tokens, left, found = np.empty(len(rows), np.int64), BUDGET // (1 + vectors.hurried), list[int]()
+    tokens, left, found = np.empty(len(rows), np.int64), BUDGET // (4 if vectors.hurried else 1), list[int]()
     tokens[order] = e5.count_tokens(texts) if bags.installed() else [1 + len(each) // 4 for each in texts]
     for row, size in zip(rows.tolist(), tokens.tolist(), strict=True):
         if size <= left:
