@@ -187,7 +187,7 @@ def test_a_question_encodes_no_more_tokens_than_its_budget(tmp_path, monkeypatch
     monkeypatch.setattr(
         "lior_ask.retrievers.meaning.bags.cosines", lambda view, *_: np.linspace(1, 0.1, len(view))
     )
-    for budget, hurried in ((60, False), (500, True), (500, False)):
+    for budget, hurried in ((60, False), (1000, True), (1000, False)):
         Fake.read.clear()
         index = Index(tmp_path, retriever="meaning", embedder=FAKE, cache=False)
         assert not index.inverted.vectors.hurried
