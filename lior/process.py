@@ -15,9 +15,9 @@ from threading import Lock, Thread
 
 
 def peak_bytes() -> int:
-    """Largest resident memory of this process so far, in bytes.
+    """Return the largest resident memory of this process so far, in bytes.
 
-    Without ``/proc`` it is what ``getrusage`` gives, which may be that of the process that started this one.
+    Without ``/proc`` it is the value of ``getrusage``, which may include that of the parent process.
     """
     with contextlib.suppress(OSError, IndexError):
         status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
@@ -27,7 +27,9 @@ def peak_bytes() -> int:
 
 
 def resident_bytes() -> int:
-    """Resident memory of this process in bytes: now on Linux, elsewhere the most so far."""
+    """Return the resident memory of this process in bytes: the present value on Linux,
+    elsewhere the maximum.
+    """
     try:
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     except OSError:
@@ -53,7 +55,7 @@ def shield_children() -> None:
 
 @contextlib.contextmanager
 def shielded_children() -> Iterator[None]:
-    """Do the same for processes that start in this block, and restore the environment."""
+    """Context manager: do the same for processes that start in this block, then restore the environment."""
     with _shielding:
         before = os.environ.get(_SAFE_PATH)
         shield_children()
@@ -72,7 +74,7 @@ def environment_of_user() -> dict[str, str]:
 
 
 _SAFE_PATH = "PYTHONSAFEPATH"
-"""Environment variable of Python; with any value but the empty one it does what ``-P`` does."""
+"""An environment variable of Python; any value but the empty one has the effect of ``-P``."""
 _GIVEN = {name: value for name, value in os.environ.items() if name == _SAFE_PATH}
 _shielding = Lock()
 
@@ -83,7 +85,8 @@ def end_with_parent(pipe: int) -> None:
     Parameters
     ----------
     pipe
-        Reading end of a pipe whose other end only the parent has, and to which it writes nothing more. The
+        The reading end of a pipe whose other end only the parent has, and to which the parent writes nothing
+        more. The
         system closes that end however the parent ends, also by a signal that no program can catch.
     """
     process = os.getpid()
@@ -100,7 +103,7 @@ def end_with_parent(pipe: int) -> None:
 
 def _end_after(pipe: int, target: int) -> None:
     waiting = select.poll()
-    waiting.register(pipe, 0)  # only that the pipe has no writer any more
+    waiting.register(pipe, 0)  # only wait for the end of the pipe's last writer
     waiting.poll()
     if target < 0:
         os.killpg(-target, signal.SIGKILL)

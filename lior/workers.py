@@ -1,8 +1,8 @@
 """Workers: one function on many tasks, by processes of this machine or by a cluster.
 
 Both are a :class:`concurrent.futures.Executor`: a pool of processes here, or whatever runs a Dask scheduler.
-A task is a pure function of its arguments, so one whose worker was lost is done again by another, and the
-results do not depend on the number of workers.
+A task is a pure function of its arguments. If its worker is lost, another worker repeats it. The results do
+not depend on the number of workers.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from lior.errors import LiorError, UsageError
 from lior.process import end_with_parent, shielded_children
 
 _AHEAD = 2
-"""Tasks for each worker that are given out at once: one that it does, one that waits."""
+"""The number of tasks given out for each worker: one in progress, one waiting."""
 _LOSSES = 3
-"""How often a task may lose its worker."""
+"""The number of lost workers after which a task fails."""
 _CONNECT = 10.0
-"""Seconds to wait for a scheduler."""
+"""The timeout for connecting to a scheduler, in seconds."""
 
 
 Where = int | str | Executor
@@ -44,9 +44,9 @@ Where = int | str | Executor
 
 
 Task = tuple[Any, ...]
-"""Arguments of a function."""
+"""The arguments of a function."""
 Given = dict[Future[Any], tuple[int, Task]]
-"""Tasks that are given out, with their numbers."""
+"""The tasks that are given out, with their numbers."""
 
 
 class WorkersLost(LiorError):
@@ -54,7 +54,7 @@ class WorkersLost(LiorError):
 
 
 def check(value: str) -> int | str:
-    """What ``--workers`` names: a number of processes, or the address of a scheduler.
+    """Return the value of ``--workers``: a number of processes, or the address of a scheduler.
 
     Raises
     ------
@@ -130,14 +130,14 @@ class Workers:
     def _stop(self, *, wait: bool) -> None:
         executor, self._executor = self._executor, None
         if not isinstance(executor, ProcessPoolExecutor) or executor is self._where:
-            return  # of the caller; or the client's, whose tasks end with it
+            return  # the caller's; or the client's, whose tasks end with it
         for process in () if wait else list((executor._processes or {}).values()):
             process.terminate()
         executor.shutdown(cancel_futures=True)  # its threads end with its processes
 
     @property
     def _width(self) -> int:
-        """How many tasks are given out at once."""
+        """The number of tasks that are given out at once."""
         if self._client is not None:
             cores = sum(self._client.nthreads().values())
         else:
@@ -145,10 +145,11 @@ class Workers:
         return _AHEAD * max(cores, 1)
 
     def map(self, function: Callable[..., Any], tasks: Iterable[Task]) -> Iterator[tuple[int, Any]]:
-        """Yield number and result of each of ``tasks``, the arguments of ``function``, as they are done.
+        """Yield the number and the result of each task as it finishes; ``tasks`` are arguments of
+        ``function``.
 
-        Function, arguments and results are pickled: the function is one of a module. Tasks are taken from the
-        iterable when workers are free for them.
+        Function, arguments and results are pickled, so the function must belong to a module. Tasks are taken
+        from the iterable when workers are free.
 
         Raises
         ------
@@ -183,7 +184,7 @@ class Workers:
         assert self._executor is not None
         try:
             future = self._executor.submit(function, *task)
-        except BrokenExecutor as error:  # noticed before any result was asked for
+        except BrokenExecutor as error:  # noticed before any result was requested
             future = Future()
             future.set_exception(error)
         given[future] = number, task
@@ -191,7 +192,7 @@ class Workers:
     def _again(
         self, function: Callable[..., Any], lost: list[tuple[int, Task]], given: Given, losses: dict[int, int]
     ) -> None:
-        """Give out again what was lost; a pool of processes that lost one is started anew."""
+        """Give out lost tasks again; a pool that lost a process is restarted."""
         if isinstance(self._executor, ProcessPoolExecutor):
             lost = sorted([*lost, *given.values()], key=lambda each: each[0])
             given.clear()
@@ -212,12 +213,12 @@ def _lost(number: int) -> str:
 
 
 def _begin() -> None:
-    """Prepare a process: one thread for numbers, and its end is that of the process that Ctrl-C is for."""
+    """Prepare a process: it computes with one thread, ends with its parent and leaves Ctrl-C to it."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     end_with_parent(parent.sentinel)
     os.environ["OMP_NUM_THREADS"] = "1"
-    if "torch" in sys.modules:  # by the program itself, which a new process runs first: too late for it
+    if "torch" in sys.modules:  # imported by the main program: too late for the variable
         sys.modules["torch"].set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
@@ -228,7 +229,7 @@ def _begin() -> None:
 class _Cluster(Executor):
     """The workers of a Dask scheduler.
 
-    distributed has an executor of its own; its futures never end where a result is lost with its worker.
+    distributed has an executor of its own, but its futures never end if a result is lost with its worker.
     """
 
     def __init__(self, client: Any) -> None:
@@ -253,7 +254,7 @@ class _Cluster(Executor):
 
 
 def installed_version() -> str:
-    """The version of lior that is installed; what its workers are asked."""
+    """Return the installed version of lior; workers are asked for theirs."""
     try:
         return version("lior")
     except PackageNotFoundError:
@@ -261,7 +262,7 @@ def installed_version() -> str:
 
 
 def _connect(address: str) -> Any:
-    """A client of the scheduler at ``address``, whose workers have the version of lior that is here."""
+    """Return a client of the scheduler at ``address``, whose workers have the local version of lior."""
     try:
         from distributed import Client, Security
     except ImportError:
@@ -282,7 +283,9 @@ def _connect(address: str) -> Any:
 
 
 def _secure(address: str, security: Any) -> Any:
-    """What Dask's configuration says of certificates; a client that it does not fit would wait for long."""
+    """Return Dask's security settings, or raise ``UsageError`` if they do not fit the address: the client
+    would wait long.
+    """
     encrypted = address.startswith("tls://")
     if encrypted and not security.get_connection_args("client")["ssl_context"]:
         lacks = "names no certificates (distributed.comm.tls)"

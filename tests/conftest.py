@@ -32,7 +32,7 @@ __all__ = [
 """Fixtures and hooks that the tests of other distributions share."""
 
 if "PYTEST_XDIST_WORKER" in os.environ:
-    # Workers share the cores, and so do the processes that they start.
+    # Workers share the cores, as do the processes that they start.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("LIOR_READ_AHEAD", "0")  # nothing goes on after a test
 os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")  # as the command line does, so that both give the same bits
@@ -40,13 +40,13 @@ _CACHE = "lior-tests-"
 
 
 def _own_cache() -> None:
-    """Give the tests, and all that they start, a cache without indexes; the rest of it is the user's.
+    """Give the tests and their child processes a cache without indexes; the rest is the user's cache.
 
-    Indexes are found by the paths of their folders, and pytest gives a path again once the system has emptied
-    its folder for temporary files.
+    Indexes are found by the paths of their folders, and pytest reuses a path once the system has emptied its
+    folder for temporary files.
     """
     users = user_cache_path()
-    if users.name.startswith(_CACHE):  # a worker's, from the process that started it
+    if users.name.startswith(_CACHE):  # set by the process that started this worker
         return
     own = Path(tempfile.mkdtemp(prefix=_CACHE))
     atexit.register(shutil.rmtree, own, ignore_errors=True)
@@ -121,7 +121,9 @@ after_validation = "keep"
 
 @pytest.fixture(autouse=True, scope="session")
 def _compiled() -> None:
-    """Compile the counting loops before the first test, so that no test tells of it or waits for it."""
+    """Compile the counting loops before the first test, so that no test reports the compilation or waits for
+    it.
+    """
     from lior.counting import compiled
 
     if child := compiled.begin():
@@ -144,7 +146,7 @@ def _unchanged_environment() -> Iterator[None]:
 
 
 def _environment() -> dict[str, str]:
-    """The variables without those that pytest and torch set by themselves."""
+    """Return the variables without those that pytest and torch set by themselves."""
     own = ("PYTEST_CURRENT_TEST", "TORCHINDUCTOR_CACHE_DIR")
     return {name: value for name, value in os.environ.items() if name not in own}
 
@@ -199,7 +201,7 @@ def lior(tmp_path: Path) -> Lior:
 
 
 class Outcome(NamedTuple):
-    """What a command did."""
+    """The outcome of a command."""
 
     code: int
     out: str
@@ -210,7 +212,9 @@ class Outcome(NamedTuple):
 def command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]
 ) -> Callable[..., Outcome]:
-    """As ``lior``, but in this process: nothing is started, so it takes a tenth of the time."""
+    """Run the command line like ``lior``, but in this process: without a child it takes a tenth
+    of the time.
+    """
     work = tmp_path / "work"
     work.mkdir(exist_ok=True)
     monkeypatch.chdir(work)
@@ -231,7 +235,7 @@ def command(
 
 @pytest.fixture(scope="session")
 def small_recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """:data:`SMALL` as a file."""
+    """Return :data:`SMALL` as a file."""
     path = tmp_path_factory.mktemp("recipes") / "small.toml"
     path.write_text(SMALL)
     return path
@@ -239,7 +243,7 @@ def small_recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file with 60 kB of real text."""
+    """Return a file with 60 kB of real text."""
     from pydoc_data.topics import topics
 
     path = tmp_path_factory.mktemp("texts") / "sample.txt"
@@ -249,7 +253,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def short(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The first 8 kB of ``sample``, for tests of what a training run prints and keeps."""
+    """Return the first 8 kB of ``sample``, for tests of what a training run prints and keeps."""
     path = tmp_path_factory.mktemp("texts") / "short.txt"
     path.write_bytes(sample.read_bytes()[:8_000])
     return path
@@ -269,7 +273,9 @@ def configure(small_recipe: Path, sample: Path) -> Callable[..., TrainConfig]:
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory, configure: Callable[..., TrainConfig]) -> Path:
-    """The directory of a finished run on ``sample``. Read it; copy it to change it."""
+    """Return the directory of a finished run on ``sample``. Tests may read it, and must copy it
+    to change it.
+    """
     from lior.training.preparation import train
 
     out = tmp_path_factory.mktemp("runs") / "finished"

@@ -1,9 +1,8 @@
-"""A device that stands for a GPU: tensors that say they are on CUDA and refuse what CUDA refuses.
+"""A simulated GPU: tensors that claim to be on CUDA and refuse the operations that CUDA refuses.
 
-On a CPU ``tensor.cpu()`` is the tensor itself, and code that forgets it works here and fails on the first
-GPU. Under :func:`second_device` a tensor made for ``cuda`` is a :class:`Far`. It has no ``numpy()``, it does
-not mix with tensors of the CPU but for numbers without dimensions, and a generator fills tensors of its own
-device only.
+On a CPU ``tensor.cpu()`` is the tensor itself. Code that omits it works there and fails on the first GPU.
+Under :func:`second_device` a tensor made for ``cuda`` is a :class:`Far`. It has no ``numpy()``, it mixes with
+CPU tensors only if these have no dimensions, and a generator fills only tensors of its own device.
 """
 
 from __future__ import annotations
@@ -22,14 +21,14 @@ from torch.utils._pytree import tree_iter, tree_map
 
 CUDA = torch.device("cuda:0")
 _MOVES = (Tensor.to, Tensor.type_as, Tensor.cpu, Tensor.copy_)
-"""Take tensors of any device."""
+"""Functions that take tensors of any device."""
 
 
 class Far(Tensor):
     """A tensor on the second device."""
 
     inner: Tensor
-    """Its numbers, on the CPU."""
+    """The tensor with its numbers, on the CPU."""
 
     @staticmethod
     def __new__(cls, inner: Tensor) -> Far:
@@ -58,7 +57,7 @@ class Generator(torch.Generator):
 
 
 class _Mode(TorchFunctionMode):
-    """Runs every function of torch on the CPU, checks devices, and wraps what CUDA would return."""
+    """A mode that runs every function of torch on the CPU, checks devices, and wraps the results of CUDA."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -93,14 +92,14 @@ def _inner(x: Any) -> Any:
 
 
 def _wrapped(x: Any, wrappers: dict[int, Far]) -> Any:
-    """``x`` on the second device; what an operation in place returns is its own argument."""
+    """Return ``x`` on the second device; an operation in place returns its own argument."""
     if not isinstance(x, Tensor):
         return x
     return wrappers[id(x)] if id(x) in wrappers else Far(x)
 
 
 def _there(func: Any, args: Any, kwargs: Any, far: bool) -> bool:
-    """Whether the result is on the second device."""
+    """Return whether the result is on the second device."""
     if func is Tensor.cpu:
         return False
     places = [kwargs[name] for name in ("device", "other") if kwargs.get(name) is not None]

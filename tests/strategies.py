@@ -14,13 +14,14 @@ from lior.interfaces import MetricForm
 from lior.testing.strategies import EDGES, dimensions, dtypes, fill, rotation, seeds
 
 ORDINARY: tuple[str, ...] = ("normal", "zeros", "ties", "repeated", "small")
-"""The kinds for which relative rounding errors are those of numbers near 1."""
+"""The kinds of values whose relative rounding errors are like those of numbers near 1."""
 
 
 def tensors(
     *shape: int, dtype: torch.dtype | None = None, edges: Sequence[str] = EDGES
 ) -> st.SearchStrategy[Tensor]:
-    """Tensors of a shape, of ``dtype`` or of either type, with values of the given kinds.
+    """Return a strategy for tensors of a shape and of ``dtype``, or either type, with values of the given
+    kinds.
 
     Examples
     --------
@@ -35,7 +36,7 @@ def tensors(
 def identity_form(
     n: int, rank: int = 0, *, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu"
 ) -> MetricForm:
-    """The Euclidean metric on ``R^n``, with ``rank`` directions of weight 0."""
+    """Return the Euclidean metric on ``R^n``, with ``rank`` directions of weight 0."""
     eye = torch.eye(n, dtype=dtype, device=device)
     return MetricForm(
         q=None,
@@ -47,7 +48,7 @@ def identity_form(
 
 
 def quad(form: MetricForm, v: Tensor) -> Tensor:
-    """``g(v, v) >= 0`` for ``v (..., n)``, shape ``(...)``."""
+    """Return ``g(v, v) >= 0`` for ``v (..., n)``, shape ``(...)``."""
     return (v @ root(form).mT).square().sum(-1)
 
 
@@ -55,7 +56,9 @@ def quad(form: MetricForm, v: Tensor) -> Tensor:
 def metric_forms(
     draw: st.DrawFn, n: int | None = None, rank: int | None = None, dtype: torch.dtype | None = None
 ) -> MetricForm:
-    """Metrics in range: with and without rotation and low-rank part, with equal scales, with zero weights."""
+    """Draw metrics in range: with and without rotation and low-rank part, with equal scales, with zero
+    weights.
+    """
     n = draw(dimensions()) if n is None else n
     rank = draw(st.sampled_from((0, 1, 4))) if rank is None else rank
     dtype = draw(dtypes()) if dtype is None else dtype

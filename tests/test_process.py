@@ -1,4 +1,4 @@
-"""A process that another one started ends with it, however that ends."""
+"""A child process ends with its parent, however the parent ends."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 _WITHIN = 5.0
-"""Seconds in which all processes end."""
+"""The time in which all processes must end, in seconds."""
 
 WORKERS = """
 from lior.workers import Workers
@@ -60,11 +60,11 @@ subprocess.Popen([sys.executable, "-c", child], pass_fds=(theirs,))
 time.sleep(100)
 """
 HOLDS = "import re; re.match('(a+)+b', 'a' * 40)"
-"""A match that takes days, and never lets another thread run."""
+"""Code with a match that takes days and never lets another thread run."""
 
 
 def running(mark: str) -> list[int]:
-    """The processes that have the variable MARK of this value."""
+    """Return the ids of processes whose variable MARK has this value."""
     return [int(each.parent.name) for each in Path("/proc").glob("[0-9]*/environ") if mark in _read(each)]
 
 

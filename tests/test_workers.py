@@ -1,4 +1,4 @@
-"""Workers: the same results whoever works, lost workers replaced, faults in one line."""
+"""Workers: the same results with any workers, replacement of lost workers, faults in one line."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def square(number: int) -> int:
 
 
 def dies_once(number: int, mark: str) -> int:
-    """Ends its process at the first call with number 3."""
+    """End the process at the first call with number 3."""
     if number == 3 and not Path(mark).exists():
         Path(mark).touch()
         os.kill(os.getpid(), signal.SIGKILL)
@@ -55,7 +55,7 @@ TASKS = [(number,) for number in range(12)]
 
 @pytest.fixture(scope="module")
 def two():
-    """Two processes; none of them is lost."""
+    """Provide two processes, neither of which is lost."""
     with Workers(2) as team:
         yield team
 
@@ -122,7 +122,7 @@ def test_no_scheduler_at_the_address(monkeypatch):
     ],
 )
 def test_an_address_that_certificates_do_not_fit_is_refused_at_once(address, encryption, said):
-    pytest.importorskip("distributed")  # whose defaults are then in Dask's configuration
+    pytest.importorskip("distributed")  # its defaults are then in Dask's configuration
     dask = pytest.importorskip("dask")
     with (
         dask.config.set({"distributed.comm.require-encryption": encryption}),
@@ -144,8 +144,8 @@ class Cluster:
 
     def _start(self, kind: str, *options: str) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "distributed.cli.dask_" + kind, "--scheduler-file", str(self.file)]
-        command += ["--host", "127.0.0.1", "--dashboard-address", "127.0.0.1:0"]  # of this machine only
-        # Python's path is where a worker finds the functions of this module.
+        command += ["--host", "127.0.0.1", "--dashboard-address", "127.0.0.1:0"]  # only on this machine
+        # A worker finds the functions of this module on Python's path.
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
         log = (self.folder / f"{kind}.log").open("ab")
         return subprocess.Popen(
@@ -200,7 +200,7 @@ def test_a_worker_of_a_scheduler_that_dies_costs_its_task_only(cluster, tmp_path
 @pytest.mark.xdist_group("cluster")
 def test_workers_of_another_version_are_refused_in_one_line(cluster, monkeypatch):
     address = cluster.address
-    monkeypatch.setattr(workers, "version", lambda name: "9.9")  # of this process, not of the workers
+    monkeypatch.setattr(workers, "version", lambda name: "9.9")  # in this process, not in the workers
     with pytest.raises(
         UsageError, match=r"the worker tcp://\S+ has lior \S+, and here is 9.9; install it there"
     ):
@@ -208,7 +208,7 @@ def test_workers_of_another_version_are_refused_in_one_line(cluster, monkeypatch
 
 
 def certified() -> dict[str, object]:
-    """Dask's configuration of a certificate that signs itself, for all roles."""
+    """Return Dask's configuration with a self-signed certificate for all roles."""
     from distributed import Security
 
     made = Security.temporary()
@@ -226,7 +226,7 @@ def test_a_scheduler_with_certificates_works_for_who_has_them(tmp_path, monkeypa
     dask = pytest.importorskip("dask")
     with dask.config.set(certified()):
         (tmp_path / "dask.yaml").write_text(json.dumps(dask.config.config))
-        monkeypatch.setenv("DASK_CONFIG", str(tmp_path))  # of scheduler and worker
+        monkeypatch.setenv("DASK_CONFIG", str(tmp_path))  # for scheduler and worker
         cluster = Cluster(tmp_path, "tls")
         try:
             cluster.worker()

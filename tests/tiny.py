@@ -1,4 +1,4 @@
-"""Settings with which the smallest geometry and counting memory are trained in a moment."""
+"""Settings that train the smallest geometry and counting memory in a moment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tokenizers that do nothing: one that fits its interface, and one that lacks a method of it."""
+"""Tokenizers that do nothing: one that fits the interface, and one that lacks a method."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import attrs
 
 @attrs.frozen
 class NoDecode:
-    """It lacks ``decode``."""
+    """A tokenizer without ``decode``."""
 
     api_version: ClassVar[int] = 1
     vocab: int = 256
@@ -29,7 +29,7 @@ class NoDecode:
 
 @attrs.frozen
 class Plain(NoDecode):
-    """It fits its interface."""
+    """A tokenizer that fits the interface."""
 
     def decode(self, tokens):
         return tokens

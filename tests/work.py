@@ -1,4 +1,4 @@
-"""How much work a call does, counted and not timed: the same number on a busy machine."""
+"""The amount of work of a call, counted and not timed: the same number on a busy machine."""
 
 import subprocess
 import sys
@@ -8,7 +8,7 @@ from types import FrameType, SimpleNamespace
 from typing import Any
 
 _HANGS = 120
-"""Seconds after which a process hangs: what is run takes one or two."""
+"""The timeout after which a process counts as hanging, in seconds: normally it takes one or two."""
 
 
 def work(function: Callable[[], object]) -> int:
@@ -17,7 +17,7 @@ def work(function: Callable[[], object]) -> int:
     Parameters
     ----------
     function
-        Function without arguments; its result is dropped.
+        A function without arguments; its result is dropped.
 
     Returns
     -------
@@ -40,7 +40,7 @@ def work(function: Callable[[], object]) -> int:
 
 
 def count_lines(function: Callable[[], object]) -> int:
-    """Count the lines of Python that a function executes in this thread, those of loops each time."""
+    """Count the lines of Python that a function executes in this thread; lines of loops count each time."""
     lines = 0
 
     def trace(_frame: FrameType, event: str, _argument: object) -> Any:
@@ -58,7 +58,7 @@ def count_lines(function: Callable[[], object]) -> int:
 
 
 _listening: list[list[str]] = []
-"""Lists of :func:`opened` that are filled; a hook of Python's cannot be removed."""
+"""Lists of :func:`opened` that are being filled; an audit hook of Python cannot be removed."""
 
 
 def _note(event: str, arguments: tuple[object, ...]) -> None:
@@ -82,7 +82,7 @@ def opened(function: Callable[[], object]) -> list[str]:
 
 
 def ticking(step: float = 1.0) -> SimpleNamespace:
-    """A module ``time`` whose clock goes on by ``step`` seconds whenever it is read."""
+    """Return a module ``time`` whose clock advances by ``step`` seconds at every reading."""
     clock: Iterator[float] = count(0.0, step)
     return SimpleNamespace(perf_counter=lambda: next(clock), monotonic=lambda: next(clock))
 
@@ -90,7 +90,7 @@ def ticking(step: float = 1.0) -> SimpleNamespace:
 def finish(code: str, *arguments: str) -> str:
     """Run Python code in a process of its own, which may take long but must end; return what it prints.
 
-    It is for regular expressions, whose work cannot be counted: one that looks back and forth takes for ever.
+    It is for regular expressions, whose work cannot be counted: one with heavy backtracking takes for ever.
     """
     command = [sys.executable, "-c", code, *arguments]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, timeout=_HANGS)

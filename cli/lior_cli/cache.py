@@ -68,7 +68,7 @@ def clear(where: tuple[str, ...], gone: bool) -> None:
 
 
 def _indexes() -> Sequence[CachedIndex]:
-    """The indexes that lior-ask keeps, if it is installed."""
+    """Return the indexes that lior-ask has cached, if it is installed."""
     from lior.runs.indexes import indexes, installed
 
     return indexes("lior cache").caches() if installed() else []
@@ -82,7 +82,7 @@ def _choose(indexes: Sequence[CachedIndex], where: str) -> list[CachedIndex]:
 
 
 def _label(index: CachedIndex) -> str:
-    """Size, last use and folders of an index in one line."""
+    """Return the size, last use and folders of an index in one line."""
     folders = ", ".join(map(printable, index.paths)) or f"{index.file.name}, made by another version"
     used = datetime.fromtimestamp(index.used).strftime("%Y-%m-%d")
     return plain(f"{index.size / 2**20:8.1f} MiB  {used}  {folders}{' (gone)' if index.gone else ''}")

@@ -25,19 +25,19 @@ if TYPE_CHECKING:
     from lior.model.compression import Coder, CompressedFile
 
 SUFFIX = ".lior"
-"""Of compressed files."""
+"""The suffix of compressed files."""
 
 RECIPE = "fast"
-"""Recipe of the untrained model that codes when no run is given."""
+"""The recipe of the untrained model that codes when no run is given."""
 
 _NAME = 64
-"""Most characters of a recipe's name in a compressed file."""
+"""The maximum number of characters of a recipe's name in a compressed file."""
 
 Callback = Callable[..., Any]
 
 
 def _options(function: Callback) -> Callback:
-    """The options of both commands."""
+    """Add the options of both commands."""
     for option in (
         click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line."),
         click.option("--quiet", is_flag=True, help="Print no progress."),
@@ -143,7 +143,7 @@ def _coder(run: Path | None, recipe: str | None, data: bytes = b"", name: str = 
 
 
 def run_coder(path: Path, data: bytes = b"", name: str = "") -> Coder:
-    """The trained model of the run directory ``path``; a note where it has learned ``data``.
+    """Return the trained model of the run directory ``path``; print a note if it has learned ``data``.
 
     Raises
     ------
@@ -160,7 +160,7 @@ def run_coder(path: Path, data: bytes = b"", name: str = "") -> Coder:
 
 
 def recipe_coder(recipe: str) -> Coder:
-    """An untrained model of the recipe, a name or a path.
+    """Return an untrained model of the recipe, a name or a path.
 
     Raises
     ------
@@ -190,7 +190,7 @@ def recipe_coder(recipe: str) -> Coder:
 
 
 def _same_coder(found: CompressedFile, file: str, run: Path | None, recipe: str | None) -> Coder:
-    """The model that the file was made with."""
+    """Return the model with which the file was compressed."""
     if run is None and not found.recipe:
         known = found.digest.hex()[:12]
         raise UsageError(
@@ -204,7 +204,7 @@ def _same_coder(found: CompressedFile, file: str, run: Path | None, recipe: str 
 
 
 def _summary(file: CompressedFile, size: int, bits: float, seconds: float) -> dict[str, Any]:
-    """The object that ``lior compress --json`` prints."""
+    """Return the object that ``lior compress --json`` prints."""
     coded = 8 * len(file.words)
     return {
         "bytes_in": file.size,
@@ -222,7 +222,7 @@ def _summary(file: CompressedFile, size: int, bits: float, seconds: float) -> di
 
 
 def _original(file: str) -> str:
-    """The name of the original."""
+    """Return the name of the original file."""
     if file == "-":
         return "-"
     if not Path(file).name.removesuffix(SUFFIX) or not file.endswith(SUFFIX):

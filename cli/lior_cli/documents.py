@@ -127,13 +127,13 @@ def _outcome(run: Run, what: str, documents: list[Document], seconds: float) -> 
 
 
 def _left(run: Run) -> str:
-    """The parts that stay as training fitted them."""
+    """Return a clause on the parts that stay as training fitted them."""
     *parts, last = run.checkpoint.fitted
     return f"{', '.join(parts)} and {last} stay" if parts else f"{last} stays"
 
 
 def _part_in(run: Run, forgotten: Sequence[Document]) -> str:
-    """Whether the documents had a part in what stays."""
+    """Return a clause on whether the documents contributed to the parts that stay."""
     if not any(document.held and document.added is None for document in forgotten):
         return "what was forgotten had no part in that"
     words = " (and its tokens may be words of it)" if "tokenizer" in run.checkpoint.fitted else ""

@@ -114,14 +114,14 @@ def evaluate(
 
 
 def _refuse_idle_options(noise: float) -> None:
-    """Refuse options of the noise where there is none."""
+    """Refuse the noise options if there is no noise."""
     for name in ("noise_kind", "seed"):
         if not noise and given(name):
             raise UsageError(f"--{name.replace('_', '-')} is of noise, and there is none; add --noise 0.1")
 
 
 def _token_at_byte(corpus: Corpus, lo: int, hi: int, offset: int, tokenizer: Tokenizer) -> int:
-    """The first of the tokens ``lo .. hi - 1`` that begins at or after their byte ``offset``."""
+    """Return the first of the tokens ``lo .. hi - 1`` that begins at or after their byte ``offset``."""
     import torch
 
     from lior.data.corpus import byte_lengths

@@ -92,7 +92,7 @@ def generate(
 
 
 def _print_batch(run: Path, batch: Path, given: dict[str, Any], device: str) -> None:
-    """Print an object for each line of ``batch``, in its order: text, number of tokens, why it ended."""
+    """Print an object for each line of ``batch``, in order: text, number of tokens, reason of the end."""
     import torch
 
     from lior.model.detokenizer import Detokenizer
@@ -121,7 +121,7 @@ def _print_batch(run: Path, batch: Path, given: dict[str, Any], device: str) -> 
 
 
 def _lines(batch: Path) -> Iterator[tuple[str, str]]:
-    """Place and text of each line that is not empty."""
+    """Yield the place and text of each line that is not empty."""
     try:
         whole = sys.stdin.read() if str(batch) == "-" else batch.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -132,7 +132,7 @@ def _lines(batch: Path) -> Iterator[tuple[str, str]]:
 
 
 def _line(place: str, line: str, given: dict[str, Any]) -> dict[str, Any]:
-    """What a line asks for; what it does not name is as ``given``."""
+    """Return the request in a line; options that it does not name are as ``given``."""
     try:
         asked = json.loads(line)
     except ValueError as error:
@@ -162,7 +162,7 @@ def _line(place: str, line: str, given: dict[str, Any]) -> dict[str, Any]:
 
 
 class _Noted(list[int]):
-    """The tokens sampled so far."""
+    """A list of the tokens sampled so far."""
 
     def noting(self, tokens: Iterable[int]) -> Iterator[int]:
         """Yield the same tokens and keep each."""

@@ -59,7 +59,7 @@ def inspect(ctx: click.Context, run: Path, as_json: bool, geometry: bool, device
 
 
 def _summary(run: Path, found: Inspection) -> dict[str, Any]:
-    """The object for ``--json``: the fields of :class:`lior.runs.inspection.Inspection`."""
+    """Return the object for ``--json``: the fields of :class:`lior.runs.inspection.Inspection`."""
     import attrs
 
     from lior.runs.telemetry import finite

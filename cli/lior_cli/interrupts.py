@@ -20,17 +20,18 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 _SELDOM = (100_000, 20, 20)
-"""Garbage is looked for so often: imports make a million objects that stay, and to go through them again and
-again takes half a second of the two that a chat needs to begin."""
+"""Thresholds of the garbage collector. Imports make a million permanent objects, and traversing them again
+and again takes half a second of the two that a chat needs to begin.
+"""
 
 
 class _Notes(logging.Handler):
-    """Shows the notes of lior on standard error."""
+    """A log handler that shows the notes of lior on standard error."""
 
     def emit(self, record: logging.LogRecord) -> None:
         from lior_cli.sources import plain
 
-        click.echo(f"lior: {plain(record.getMessage())}", err=True)  # it may have names of files
+        click.echo(f"lior: {plain(record.getMessage())}", err=True)  # the message may have names of files
 
 
 _NOTES = _Notes()
@@ -39,10 +40,10 @@ _NOTES = _Notes()
 def import_torch(*, quiet: bool = False, verbose: bool = False, compiling: bool = False) -> None:
     """Import torch; a Ctrl-C that comes meanwhile takes effect afterwards.
 
-    An interrupted import leaves torch or NumPy half there: the interrupt is
-    then lost, or shows as an unrelated error later. From now on notes of lior
-    are shown, such as that it compiles, if not ``quiet``, and with ``verbose``
-    each file that is left out. With ``compiling`` that begins, in its own process, before torch is imported.
+    An interrupted import leaves torch or NumPy half imported: the interrupt is lost, or causes an unrelated
+    error later. From now on notes of lior are shown, such as that it compiles, unless ``quiet``; with
+    ``verbose`` also each file that is left out. With ``compiling`` the compilation begins, in its own
+    process, before torch is imported.
 
     Raises
     ------
@@ -58,7 +59,7 @@ def import_torch(*, quiet: bool = False, verbose: bool = False, compiling: bool 
         log.addHandler(_NOTES)
     previous = signal.getsignal(signal.SIGINT)
     pressed: list[int] = []
-    if previous is signal.default_int_handler:  # not where the parent process had it ignored
+    if previous is signal.default_int_handler:  # not if the parent process ignored it
         signal.signal(signal.SIGINT, lambda number, _: pressed.append(number))
     try:
         if compiling:
@@ -76,12 +77,12 @@ def import_torch(*, quiet: bool = False, verbose: bool = False, compiling: bool 
 class Stop:
     """Callback that ends training after its step on SIGINT or SIGTERM, and at once on a second signal.
 
-    Until training begins, and for signals that the parent process had ignored, everything is as usual.
+    Before training begins, and for signals that the parent process ignored, nothing changes.
     """
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self.signal = 0
-        """The signal that came, 0 for none."""
+        """The number of the signal received, 0 for none."""
         self._say = say
         self._before: dict[int, Any] = {}
 
@@ -102,7 +103,7 @@ class Stop:
                 self._before[number] = signal.signal(number, self._asked)
 
     def withdraw(self) -> None:
-        """Leave signals to whom they went before."""
+        """Restore the previous signal handlers."""
         for number, before in self._before.items():
             signal.signal(number, before)
         self._before = {}
@@ -114,7 +115,7 @@ def drive(start: Callable[[Stop], Result], progress: Progress, resume: str) -> R
     Raises
     ------
     Interrupted
-        On a signal, with the command ``resume`` that goes on.
+        On a signal, with the command ``resume`` that continues.
     """
     stop = Stop(progress.note)
     try:

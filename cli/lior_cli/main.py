@@ -48,16 +48,16 @@ COMMANDS = {
     ),
     "completion": ("lior_cli.completion:completion", "Print a script for completion in a shell."),
 }
-"""Name -> (``module:attribute``, help)."""
+"""The location (``module:attribute``) and the help of each command, by name."""
 _SECTIONS = {
     "Folders and files, without training": ("ask", "chat", "serve", "mcp", "sync"),
     "Models": ("train", "archive", "compress", "decompress"),
     "Runs": ("generate", "why", "score", "eval", "learn", "forget", "docs", "plot", "inspect"),
     "Further commands": ("plugins", "config", "cache", "completion"),
 }
-"""Headings of the help, and the commands below each."""
+"""The headings of the help, with the commands below each."""
 _OF_RUNS = "Runs"
-"""Heading of what needs a run."""
+"""The heading of commands that need a run."""
 
 PRODUCTS = {
     "ask": ("lior-ask", "Find the answer to QUESTION in folders and files."),
@@ -72,32 +72,34 @@ PRODUCTS = {
     "ritz": ("lior-ritz", "Solve quantum dots."),
     "table": ("lior-tables", "Fit tables."),
 }
-"""Command of another distribution of lior -> that distribution, and its help: nothing is imported for it."""
+"""The distribution and help of each command of lior's other distributions, without an import."""
 
 DEFECT = 70
-"""Exit code after an error that nobody expected: EX_SOFTWARE of sysexits.h."""
+"""The exit code after an unexpected error: EX_SOFTWARE of sysexits.h."""
 REPORTED_AT = "https://github.com/lior-project/lior/issues"
 _OBJECTS = 20_000
-"""New objects after which Python looks for cycles of unused ones: imports make 100,000 that stay."""
+"""The number of new objects after which Python searches for garbage: imports make 100,000
+permanent objects.
+"""
 _LONGEST_MESSAGE = 4000
-"""Characters of an error; of one that quotes a long argument, the middle is left out."""
+"""The maximum length of an error message, in characters; the middle of a longer one is left out."""
 INTERRUPTED = 130
-"""Exit code after Ctrl-C: 128 + SIGINT."""
+"""The exit code after Ctrl-C: 128 + SIGINT."""
 
 
 class TopGroup(LazyGroup):
-    """The built-in commands, then those that other distributions add."""
+    """A group of the built-in commands and the commands of other distributions."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._known = PRODUCTS
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Names of the built-in commands, then those of plugins."""
+        """Return the names of the built-in commands, then those of plugins."""
         return [*COMMANDS, *(name for name in _foreign()[0] if name not in COMMANDS)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import a command; the built-in one if a plugin claims its name too."""
+        """Import a command; the built-in one if a plugin has the same name."""
         if command := super().get_command(ctx, cmd_name):
             return command
         from lior import registry
@@ -113,14 +115,14 @@ class TopGroup(LazyGroup):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Say what to install for a command of a distribution that is not there."""
+        """Resolve a command, or report what to install if its distribution is missing."""
         if (name := str(args[0])) in PRODUCTS and name not in self.list_commands(ctx):
             distribution = PRODUCTS[name][0]
             ctx.fail(f"`lior {name}` comes with {distribution}: pip install {distribution}.")
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; say what to install if it needs the model's packages and they are not there."""
+        """Run a command; report what to install if the model's packages are missing."""
         try:
             return super().invoke(ctx)
         except ModuleNotFoundError:
@@ -130,7 +132,7 @@ class TopGroup(LazyGroup):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the built-in commands, then those of plugins with their distributions.
 
-        Those of a run are listed where there is one, below this folder or its folder ``runs``.
+        The commands for runs are listed only if there is a run below this folder or its folder ``runs``.
         """
         runs = ctx.ensure_object(GroupOptions).every or _runs_here()
         foreign, fault = _foreign()
@@ -156,7 +158,7 @@ class TopGroup(LazyGroup):
 
 
 def _runs_here() -> bool:
-    """Whether this folder or its folder ``runs`` is a run, or has one."""
+    """Return whether this folder or its folder ``runs`` is a run or contains one."""
     from lior.reading.finding import is_run
 
     folders = [Path(), Path("runs")]
@@ -166,7 +168,7 @@ def _runs_here() -> bool:
 
 
 def _foreign() -> tuple[dict[str, str], LiorError | None]:
-    """Help of the commands of other distributions, and the error if they cannot be listed."""
+    """Return the help of other distributions' commands, and the error if they cannot be listed."""
     from lior import registry
 
     rows: dict[str, str] = {}
@@ -174,17 +176,17 @@ def _foreign() -> tuple[dict[str, str], LiorError | None]:
         for name in registry.names("command"):
             source = " and ".join(origin.source for origin in registry.origins("command", name))
             rows[name] = f"ignored: {source} claims a name of lior" if name in COMMANDS else f"from {source}"
-    except LiorError as error:  # a malformed variable must not take the help away
+    except LiorError as error:  # a malformed variable must not prevent the help
         return rows, error
     return rows, None
 
 
 class GroupOptions:
-    """Values of the options that stand before a command."""
+    """Values of the options before a command."""
 
     debug = False
     every = False
-    """Whether the help lists all commands, wherever it is asked for."""
+    """Whether the help lists all commands, from any folder."""
 
 
 def _set_debug(ctx: click.Context, _: click.Parameter, value: bool) -> None:
@@ -193,7 +195,7 @@ def _set_debug(ctx: click.Context, _: click.Parameter, value: bool) -> None:
 
 def _set_trust(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     Trust.every = value
-    ctx.call_on_close(lambda: setattr(Trust, "every", False))  # another command in this process is not meant
+    ctx.call_on_close(lambda: setattr(Trust, "every", False))  # later commands must not inherit it
 
 
 @click.group(cls=TopGroup, lazy=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
@@ -223,18 +225,18 @@ def main(args: Sequence[str] | None = None) -> int:
     warnings.showwarning = _note
     warnings.simplefilter("always", UserWarning)  # every time, not once for each line of code
     if args is None:
-        # Read once, when torch is imported. Threads that spin while they wait make a busy machine several
-        # times slower; without strict reproducibility, MKL's last bits depend on the number of threads.
+        # torch reads these once, during its import. Threads that spin while they wait make a busy machine
+        # several times slower. Without strict reproducibility, MKL's last bits depend on the thread count.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")
         shield_children()
         _hasten(sys.argv[1:])
-        atexit.register(gc.freeze)  # what is left needs no search for garbage
+        atexit.register(gc.freeze)  # the remaining objects need no garbage collection
     with escaping():
         try:
             code = cli.main(args=args, prog_name="lior", obj=options, standalone_mode=False)
             sys.stdout.flush()
-        except SystemExit:  # click's, when the reader of the output has left
+        except SystemExit:  # from click, when the reader of the output has closed it
             _discard_output()
             return 0
         except Exception as error:
@@ -251,13 +253,13 @@ def _note(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -
 
 
 def _hasten(args: Sequence[str]) -> None:
-    """Let questions to folders be computed by one thread, and one question look for garbage less often.
+    """Let one thread compute questions to folders, and let ``ask`` collect garbage less often.
 
-    Processes that go on for long keep Python's own pace: a chat with a larger one did not hear Ctrl-C.
+    Long-running processes keep Python's own threshold: with a larger one a chat did not react to Ctrl-C.
 
-    numpy reads how many threads it may use when it is imported. For products of some thousand rows several
-    are slower where others compute, too: four servers on two cores answered 50 questions a second so, and 148
-    with one thread each; a question as a process of its own took 1.4 s of the processor, and 1.0 with one.
+    numpy reads the number of threads when it is imported. For products of some thousand rows several threads
+    are slower on a busy machine. Four servers on two cores answered 50 questions a second with several
+    threads and 148 with one. A question as a process of its own took 1.4 s and 1.0 s of CPU time.
     """
     asked, served = args[:1] in (["ask"], ["chat"]), args[:1] in (["serve"], ["mcp"])
     if not (asked or served):
@@ -275,14 +277,14 @@ def _hasten(args: Sequence[str]) -> None:
 
 
 def _replace_closed_streams() -> None:
-    """Discard what goes to a standard stream that was closed (``>&-``), where Python has ``None``."""
+    """Discard output to a standard stream that was closed (``>&-``), for which Python has ``None``."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))
 
 
 def _replace_removed_folder() -> None:
-    """Work in an empty folder where the working directory was removed: libraries cannot do without one."""
+    """Work in an empty folder if the working directory was removed: libraries need one."""
     try:
         Path.cwd()
     except FileNotFoundError:
@@ -299,14 +301,14 @@ def _remove_if_empty(folder: str) -> None:
 
 
 def _discard_output() -> None:
-    """Discard what is left to print: its reader has left, and the interpreter must not try at exit."""
+    """Discard the remaining output: its reader has closed it, and the interpreter must not try at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _report(error: Exception) -> int:
-    """Print an error as one line; returns the exit code."""
+    """Print an error as one line and return the exit code."""
     match error:
-        case BrokenPipeError():  # the reader has what it wanted
+        case BrokenPipeError():  # the reader needs no more output
             _discard_output()
             return 0
         case click.Abort():
@@ -327,7 +329,7 @@ def _report(error: Exception) -> int:
         case LiorError():
             return _fail(str(error), error.exit_code)
         case OSError(errno=errno.ENOSPC):
-            if not error.filename:  # the output: what is left of it must not be tried again at the end
+            if not error.filename:  # the output: its rest must not be tried again at the end
                 _discard_output()
             told = f"no space left on the device: {error.filename or 'output'}. Free some and repeat."
             return _fail(told, getattr(error, "exit_code", 1))
@@ -347,7 +349,9 @@ def _report(error: Exception) -> int:
 
 
 def _out_of_memory(error: Exception) -> bool:
-    """Python's own error, torch's on CUDA, or what torch raises on the CPU, which has no class."""
+    """Return whether an error is Python's ``MemoryError``, torch's on CUDA, or torch's on the CPU, which has
+    no class.
+    """
     return (
         isinstance(error, MemoryError)
         or type(error).__name__ == "OutOfMemoryError"
@@ -356,7 +360,7 @@ def _out_of_memory(error: Exception) -> bool:
 
 
 def _fail(message: str, code: int = 1) -> int:
-    line = re.sub(r"\n(?!  )", " ", message)  # in a name; a list of faults is indented
+    line = re.sub(r"\n(?!  )", " ", message)  # a line break in a name; lists of faults are indented
     if len(line) > _LONGEST_MESSAGE:
         line = f"{line[: _LONGEST_MESSAGE // 2]} … {line[-_LONGEST_MESSAGE // 2 :]}"
     click.echo(f"lior: error: {line}", err=True)

@@ -1,7 +1,7 @@
 """Click options made from the schema of a training run.
 
-A flag is a layer of the configuration like any other: its value is checked
-with all the others, so that one report names every fault.
+A flag is a layer of the configuration like any other. Its value is checked with all other values, so that one
+report names every fault.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 Callback = Callable[..., Any]
 
 _KEPT = "data.after_validation"
-"""Key that ``--holdout keep`` sets."""
+"""The key that ``--holdout keep`` sets."""
 
 
 class PluginName(click.ParamType):
@@ -41,7 +41,7 @@ class PluginName(click.ParamType):
     kind
         Kind of plugin.
     several
-        Whether a comma-separated list is meant.
+        Whether the value is a comma-separated list.
     """
 
     name = "plugin"
@@ -51,7 +51,7 @@ class PluginName(click.ParamType):
         self.several = several
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
-        """The installed names."""
+        """Return the installed names."""
         names = "|".join(registry.names(self.kind)) or self.kind.upper()
         return f"[{names}]{',...' if self.several else ''}"
 
@@ -67,7 +67,7 @@ class PluginName(click.ParamType):
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
-        """Installed names, each with the distribution that it comes from."""
+        """Return installed names, each with the distribution that it comes from."""
         from click.shell_completion import CompletionItem
 
         before, comma, last = incomplete.rpartition(",") if self.several else ("", "", incomplete)
@@ -77,7 +77,7 @@ class PluginName(click.ParamType):
 
 
 class WholeNumber(click.IntRange):
-    """A whole number; the message on any other value says what is allowed."""
+    """A whole number; the message on any other value names the allowed values."""
 
     name = "integer"
     allowed = ""
@@ -93,14 +93,14 @@ class WholeNumber(click.IntRange):
 
 
 class RealNumber(click.FloatRange):
-    """A number; the message on any other value says what is allowed."""
+    """A number; the message on any other value names the allowed values."""
 
     name = "number"
     allowed = ""
     """Allowed values in words; derived from the bounds if empty."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Refuse everything else; NaN too, which comparisons with the bounds let through."""
+        """Refuse other values, also NaN, which comparisons with the bounds accept."""
         try:
             if not math.isnan(number := super().convert(value, param, ctx)):
                 return number
@@ -133,7 +133,7 @@ class RecipeName(click.ParamType):
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
-        """Shipped names; the shell completes files."""
+        """Return shipped names; the shell completes files."""
         from click.shell_completion import CompletionItem
 
         files = [CompletionItem(incomplete, type="file")] if self.files else []
@@ -149,7 +149,7 @@ class TextPath(click.ParamType):
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
-        """The shell completes files."""
+        """Return no names: the shell completes files."""
         from click.shell_completion import CompletionItem
 
         return [CompletionItem(incomplete, type="file")]
@@ -164,7 +164,7 @@ class RunPath(click.Path):
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
-        """Directories with a ``config.toml``, here and one deeper, the newest first; else any."""
+        """Return directories with a ``config.toml``, here and one deeper, the newest first; else any."""
         from click.shell_completion import CompletionItem
 
         start = glob.escape(incomplete)
@@ -175,9 +175,9 @@ class RunPath(click.Path):
 
 
 def run_among(paths: Sequence[Path]) -> Path | None:
-    """The run that is meant by some paths; ``None`` for folders, files and patterns.
+    """Return the run among paths, or ``None`` for folders, files and patterns.
 
-    Raises ``UsageError`` when a run is among others, for it has an index of its own.
+    Raises ``UsageError`` when there are other paths beside a run, which has an index of its own.
     """
     runs = [path for path in paths if is_run(path)]
     if runs and len(paths) > 1:
@@ -186,19 +186,21 @@ def run_among(paths: Sequence[Path]) -> Path | None:
 
 
 def given(name: str) -> bool:
-    """Whether an option of the current command stands on the command line, by its parameter's name."""
+    """Return whether an option of the current command is on the command line; ``name`` is its parameter."""
     return click.get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE
 
 
 class Assignment(click.ParamType):
-    """``KEY=VALUE``."""
+    """An assignment ``KEY=VALUE``."""
 
     name = "assignment"
 
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
-        """The keys of a configuration, with what they mean; options of plugins would have to be imported."""
+        """Return the keys of a configuration with their help, without options of plugins, which need an
+        import.
+        """
         from click.shell_completion import CompletionItem
 
         known = (key for key in keys() if key.dotted.startswith(incomplete))
@@ -206,19 +208,21 @@ class Assignment(click.ParamType):
 
 
 def has_flag(key: Key) -> bool:
-    """Whether a key is common enough for a flag of its own: those of the run and of its data."""
+    """Return whether a key has a flag of its own: top-level keys, kinds of plugins and keys of
+    the data do.
+    """
     return not isinstance(key.default, tuple) and (
         len(key.path) == 1 or bool(key.kind) or key.path[0] == "data"
     )
 
 
 def flag(key: Key) -> str:
-    """The flag of a key, such as ``--time-limit``."""
+    """Return the flag of a key, such as ``--time-limit``."""
     return "--" + (key.kind or key.path[-1]).replace("_", "-")
 
 
 def flagged_keys() -> Iterator[Key]:
-    """The keys that have a flag, in the order of the schema."""
+    """Return the keys that have a flag, in the order of the schema."""
     return (key for key in keys() if has_flag(key))
 
 
@@ -262,7 +266,7 @@ def schema_options(function: Callback) -> Callback:
 
 
 def _option(key: Key) -> Callable[[Callback], Callback]:
-    plain = key.kind or key.choices or key.allowed == "text"  # nothing to add to what the name shows
+    plain = key.kind or key.choices or key.allowed == "text"  # the name says enough
     shown = "" if plain else f"; {key.allowed}"
     default = f"  [default: {key.default}]" if key.default != "" else ""
     shown += f"; or keep, short for {flag(_key(_KEPT))} keep" if key.dotted == "data.holdout" else ""
@@ -298,9 +302,9 @@ def device_option(function: Callback) -> Callback:
 
 
 def limits_option(function: Callback) -> Callback:
-    """Add ``--limits on|off``, of what a file may take while it is read, and ``--follow-links``.
+    """Add ``--limits on|off``, the limits for reading a file, and ``--follow-links``.
 
-    Both hold for the command."""
+    Both are in force during the command."""
     links = click.option(
         "--follow-links",
         is_flag=True,
@@ -332,7 +336,7 @@ def _set_links(context: click.Context, _: click.Parameter, value: bool) -> None:
 
 
 def seed_option(function: Callback) -> Callback:
-    """Add ``--seed``, of the draws of tokens."""
+    """Add ``--seed``, the seed of the sampling."""
     return click.option(
         "--seed",
         type=WholeNumber(min=0, max=2**63 - 1),
@@ -343,7 +347,7 @@ def seed_option(function: Callback) -> Callback:
 
 
 def field_options(cls: type) -> Callable[[Callback], Callback]:
-    """Flags from the fields of an attrs class, all of them numbers; the class checks their range."""
+    """Add a flag for each field of an attrs class; all are numbers, and the class checks their range."""
 
     def decorate(function: Callback) -> Callback:
         for name, typed in reversed(typed_fields(cls).items()):

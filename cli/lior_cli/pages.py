@@ -16,7 +16,7 @@ _HEAD = """<!doctype html>
 
 
 def page(command: str, *, title: str, style: str, body: str) -> str:
-    """The whole page, which needs nothing beside it; ``style`` and ``body`` are taken as they are."""
+    """Return the whole page, which needs no other file; ``style`` and ``body`` are inserted unchanged."""
     return (
         f"{_HEAD.format(command=command)}"
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -30,7 +30,7 @@ def check(path: Path, command: str) -> None:
     Raises
     ------
     UsageError
-        When there is another file, or no folder.
+        When there is another file, or the folder does not exist.
     """
     if not path.parent.is_dir():
         raise UsageError(f"{path}: there is no folder {path.parent}")
@@ -46,7 +46,7 @@ def check(path: Path, command: str) -> None:
 
 
 def write(path: Path, text: str) -> str:
-    """Write the page, all or nothing; returns "wrote" or "replaced"."""
+    """Write the page atomically; return "wrote" or "replaced"."""
     from lior.files import writing
 
     done = "replaced" if path.exists() else "wrote"

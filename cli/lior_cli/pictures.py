@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Callback = Callable[..., Any]
 
 FORMATS = {"png": ("png",), "svg": ("svg",), "both": ("png", "svg")}
-"""Value of ``--format`` -> the kinds of files."""
+"""The kinds of files for each value of ``--format``."""
 _FONTS = "MPLCONFIGDIR"
 _FOR_FILES = {
     "out": "--out is a folder for files",
@@ -36,7 +36,7 @@ _INSTEAD = {"--text": "writes no files", "--json": "prints numbers and nothing e
 def picture_options(known: Collection[str] = ()) -> Callable[[Callback], Callback]:
     """Add the options of a command that draws the pictures ``known`` of a run; none means a single one.
 
-    They are passed on as ``out``, ``only`` (not for a single one), ``form``, ``text`` and ``as_json``.
+    The command gets them as ``out``, ``only`` (not for a single picture), ``form``, ``text`` and ``as_json``.
     """
     only = click.option("--only", metavar="NAME,...", help=f"Pictures: {', '.join(known)}.  [default: all]")
     options = (
@@ -68,7 +68,7 @@ def picture_options(known: Collection[str] = ()) -> Callable[[Callback], Callbac
 
 
 def choose(only: str | None, known: Collection[str]) -> list[str]:
-    """The names in the comma-separated list ``only``, each once; ``None`` is all.
+    """Return the names in the comma-separated list ``only``, each once; ``None`` is all.
 
     Raises
     ------
@@ -84,7 +84,7 @@ def choose(only: str | None, known: Collection[str]) -> list[str]:
 
 
 def folder_for_files(run: Path, out: Path | None, *, text: bool, as_json: bool) -> Path | None:
-    """The folder for files; ``None`` where none are written.
+    """Return the folder for files, or ``None`` if no files are written.
 
     Raises
     ------
@@ -102,9 +102,9 @@ def folder_for_files(run: Path, out: Path | None, *, text: bool, as_json: bool) 
 
 @contextlib.contextmanager
 def _own_list_of_fonts() -> Iterator[None]:
-    """Have Matplotlib, which is imported meanwhile, keep its list of fonts in lior's cache.
+    """Context manager: let Matplotlib, imported inside, keep its list of fonts in lior's cache.
 
-    It keeps it in a folder of its own below the home otherwise.
+    Otherwise Matplotlib keeps the list in a folder of its own below the home directory.
     """
     if _FONTS in os.environ:
         yield
@@ -117,7 +117,7 @@ def _own_list_of_fonts() -> Iterator[None]:
 
 
 def built(names: Iterable[str], build: Callable[[str], Picture]) -> tuple[dict[str, Picture], dict[str, str]]:
-    """The pictures by name, and the reasons why others were left out."""
+    """Return the pictures by name, and the reasons why others were left out."""
     from lior.plots.panels import LeftOut
 
     found: dict[str, Picture] = {}
@@ -161,7 +161,7 @@ def present(
     Parameters
     ----------
     left_out
-        Name of a picture -> the reason why it is missing; printed on standard error.
+        The reason why each missing picture was left out, by name; printed on standard error.
     folder
         Folder for the files, whose paths are printed; ``None``: no files.
     form
@@ -195,7 +195,7 @@ def present(
 
 
 def _reasons(left_out: Mapping[str, str]) -> Sequence[str]:
-    """The pictures that were left out, a line for each reason."""
+    """Return the pictures that were left out, a line for each reason."""
     return [
         f"{', '.join(name for name, other in left_out.items() if other == why)}: {why}"
         for why in dict.fromkeys(left_out.values())

@@ -68,7 +68,7 @@ def plot(
 def _pictures(
     run: Path, names: Sequence[str], sample: int, *, quiet: bool, device: str
 ) -> tuple[dict[str, Picture], dict[str, str]]:
-    """The pictures, and the reasons why others were left out."""
+    """Return the pictures, and the reasons why others were left out."""
     from lior.plots.pictures import open_run, picture
     from lior.tensors import pick_device
     from lior_cli.progress import Progress

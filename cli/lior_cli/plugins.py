@@ -24,7 +24,7 @@ from lior_cli.output import redraw
 from lior_cli.terminal import echo_table
 
 OK, BROKEN, MISSING = "ok", "BROKEN", "missing"
-"""Status of a plugin that was checked; the last of one that needs a package."""
+"""The status of a plugin after a check; ``MISSING`` means that it needs a package."""
 
 
 @attrs.frozen
@@ -37,7 +37,7 @@ class PluginRow:
     version: str
     target: str
     status: str = ""
-    """``ok``, ``BROKEN``, ``missing``, or empty when nothing was checked."""
+    """The status: ``ok``, ``BROKEN``, ``missing``, or empty without a check."""
     cause: str = ""
 
 
@@ -74,7 +74,7 @@ def plugins(ctx: click.Context, kind: str | None, as_json: bool, check: bool) ->
 
 
 def _refuse_options_before(ctx: click.Context) -> None:
-    """Options of the list have no effect on the command that follows them."""
+    """Refuse options of the list before a command, on which they have no effect."""
     for parameter in ctx.command.params:
         name = parameter.name or ""
         if given(name):
@@ -95,7 +95,7 @@ def new(ctx: click.Context, name: str, kind: str | None, out: Path | None, as_js
     from lior_cli import scaffold
     from lior_cli.main import COMMANDS
 
-    if kind is None:  # Click would say so in a line for each kind
+    if kind is None:  # Click would print a line for each kind
         ctx.fail(f"--kind is missing; it is one of {', '.join(KINDS)}.")
     made = scaffold.package(name, kind, taken=frozenset(COMMANDS if kind == "command" else ()))
     folder = out or Path(made.distribution)
@@ -128,7 +128,7 @@ def _row(origin: Origin, status: str, cause: str) -> PluginRow:
 
 
 def _check(kind: str, name: str) -> tuple[str, str]:
-    """The status of a plugin, and why it is not ``ok``."""
+    """Return the status of a plugin, and why it is not ``ok``."""
     from lior.testing import run_suite
 
     try:
@@ -140,7 +140,7 @@ def _check(kind: str, name: str) -> tuple[str, str]:
         return MISSING, str(error)
     except LiorError as error:
         return BROKEN, str(error)
-    except Exception as error:  # whatever one plugin does, the others are still checked
+    except Exception as error:  # whatever error one plugin raises, the others are still checked
         return BROKEN, f"its contract suite cannot run: {type(error).__name__}: {error}".splitlines()[0]
     causes = "; ".join(f"{failure.test}: {failure.message}" for failure in failures)
     return (BROKEN if failures else OK), causes
@@ -155,7 +155,7 @@ def _fields(row: PluginRow, check: bool) -> dict[str, Any]:
 
 @contextmanager
 def _checking() -> Iterator[None]:
-    """Let the suites give the same answer each time and leave no files in the working directory."""
+    """Context manager: make the suites reproducible, without files left in the working directory."""
     from lior.testing import require_hypothesis
 
     require_hypothesis()

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
 PLAIN_SECONDS = 5.0
-"""Seconds between two plain lines of one stage."""
+"""The interval between two plain lines of a stage, in seconds."""
 
 
 class Progress:
@@ -33,13 +33,13 @@ class Progress:
     def __init__(self, *, quiet: bool = False) -> None:
         self.stage = "start"
         self.every = 0
-        """Steps between two plain lines, in place of seconds; 0 leaves it at those."""
+        """The interval between two plain lines in steps; 0 uses :data:`PLAIN_SECONDS` instead."""
         self._quiet = quiet
         self._live: RichProgress | None = None
         self._task: TaskID | None = None
         self._begin = self._printed = time.monotonic()
         self._first: tuple[int, float] | None = None
-        """Step and time of the stage's first window: what came before may be another process's work."""
+        """The step and time of the stage's first window; earlier steps may be another process's work."""
         self._metrics: dict[str, float | str] = {}
 
     def __enter__(self) -> Progress:
@@ -82,14 +82,14 @@ class Progress:
         rate = self._rate(step, steps)
         if self._live and self._task is not None:
             self._live.update(self._task, completed=step, total=steps)
-            if self._metrics or step == steps:  # until there are numbers, the stage's message stands there
+            if self._metrics or step == steps:  # the stage's message is shown until there are numbers
                 self._live.update(self._task, metrics=escape_controls(self._numbers(rate)))
         elif not self._quiet:
             self._plain(stage, step, steps, rate)
 
     @hookimpl
     def lior_checkpoint_failed(self, error: RunError) -> None:
-        """Say why the last minute would be lost."""
+        """Report why the last minute of training would be lost."""
         self.note(f"no checkpoint: {error}")
 
     def _plain(self, stage: str, step: int, steps: int, rate: float) -> None:
@@ -103,7 +103,9 @@ class Progress:
         click.echo(f"{stage}: {share}, {self._numbers(rate, left)}", err=True)
 
     def _rate(self, step: int, steps: int) -> float:
-        """Steps per second since the first of this process; 0 at the first, which may include compilation."""
+        """Return the steps per second since this process's first step; 0 at that step, which may include
+        compilation.
+        """
         now = time.monotonic()
         if self._first is None:
             self._first = step, now
@@ -112,7 +114,7 @@ class Progress:
         return (step - first) / max(now - at, 1e-9)
 
     def _numbers(self, rate: float, left: str = "") -> str:
-        """Rate, time left, the stage's numbers and resident memory."""
+        """Return the rate, time left, the stage's numbers and resident memory."""
         shown = dict(self._metrics)
         if "bits_per_byte" in shown:
             shown.pop("nats_per_token", None)
@@ -126,11 +128,11 @@ _BITS = {
     "nats_per_token": (math.log(2), "{:.3f} bits/token"),
     "calibration_loss": (math.log(2), "loss {:.3f} bits/token"),
 }
-"""Number of a stage -> what it is divided by, and how it is shown."""
+"""The divisor and the format of each number of a stage."""
 
 
 def _number(name: str, value: float | str) -> str:
-    if isinstance(value, str):  # another system's, which knows its digits
+    if isinstance(value, str):  # a number of another system, already formatted
         return f"{name} {value}"
     divisor, form = _BITS.get(name, (1.0, f"{name} {{:.4g}}"))
     return form.format(value / divisor)

@@ -1,4 +1,4 @@
-"""How long a training will take, and the recipe for those who named none."""
+"""The time that a training will take, and the choice of a recipe if the user gives none."""
 
 from __future__ import annotations
 
@@ -11,41 +11,43 @@ if TYPE_CHECKING:
     from lior.reading.documents import RawDocument
 
 SMALL = 100_000
-"""Bytes of a text up to which the recipe is the default one, without a measurement."""
+"""The size of a text, in bytes, up to which the default recipe is taken without a measurement."""
 
 _PATIENCE = 80.0
-"""Seconds that a recipe may take which nobody chose: about a minute."""
+"""The maximum time of a recipe that the user did not choose, in seconds: about a minute."""
 
 _FREE = ("seed", "device", "data.", "tokenizer.", "checkpoint.")
-"""Settings that do not choose how to learn: with any other, the user has chosen."""
+"""Settings that do not affect the method of learning; with any other setting, the user has chosen."""
 
 _CALIBRATION, _HELD_OUT = 60_000, 100_000
-"""Bytes of the calibration split and of the held-out text that suffice; they are read more than once."""
+"""Sufficient sizes of the calibration split and of the hold-out split, in bytes; both are read more than
+once.
+"""
 
 Load = Callable[[str | None, Sequence[Override]], Resolved[TrainConfig]]
 
 
 class Selection(NamedTuple):
-    """What to train, and a line on it."""
+    """The configuration to train, and a line about it."""
 
     resolved: Resolved[TrainConfig]
     note: str
 
 
 def free(resolved: Resolved[TrainConfig]) -> bool:
-    """Whether no setting of ``resolved`` says how to learn."""
+    """Return whether no setting of ``resolved`` affects the method of learning."""
     return all(origin == "default" or key.startswith(_FREE) for key, origin in resolved.origins.items())
 
 
 def choose(resolved: Resolved[TrainConfig], documents: Sequence[RawDocument], load: Load) -> Selection:
-    """The defaults, or ``fast`` where these would take much more than a minute.
+    """Return the defaults, or ``fast`` where these would take much more than a minute.
 
     Parameters
     ----------
     resolved
         The defaults, with settings that :func:`free` allows.
     load
-        Resolves the configuration anew, with a recipe and further settings.
+        A function that resolves the configuration again, with a recipe and further settings.
     """
     from lior.training.estimate import estimate
 
@@ -69,7 +71,7 @@ def choose(resolved: Resolved[TrainConfig], documents: Sequence[RawDocument], lo
 
 
 def tell(resolved: Resolved[TrainConfig], documents: Sequence[RawDocument]) -> str:
-    """A line on a configuration that the user has chosen."""
+    """Return a line about a configuration that the user has chosen."""
     from lior.training.estimate import estimate
 
     size = sum(len(document.data) for document in documents)
@@ -80,7 +82,7 @@ def tell(resolved: Resolved[TrainConfig], documents: Sequence[RawDocument]) -> s
 
 
 def duration(seconds: float) -> str:
-    """A time to two digits, such as ``40 s``.
+    """Return a time to two digits, such as ``40 s``.
 
     >>> [duration(each) for each in (0.2, 7.7, 83.1, 5000, 900000)]
     ['1 s', '8 s', '83 s', '83 min', '250 h']
@@ -92,5 +94,5 @@ def duration(seconds: float) -> str:
 
 
 def _bytes(size: int) -> str:
-    """A size for people, in decimal units."""
+    """Return a size for people, in decimal units."""
     return f"{size / 1e6:.1f} MB" if size >= 1_000_000 else f"{-(-size // 1000)} kB"

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from lior.model.scoring import ScoredDocument, ScoredPart
 
 _SHADES = {1: 230, 2: 222, 4: 215, 8: 203}
-"""Bits per byte from which on text has that background, one of the 256 colours of a terminal."""
+"""The background of text, one of 256 terminal colours, by the bits per byte from which on it is used."""
 
 _BLACK = 16
 
@@ -83,7 +83,7 @@ def score(
     from lior_cli.progress import Progress
 
     loaded = rundir.open_run(run, device=pick_device(device))
-    raw = read_documents(text, field=field, raw=True)  # its lines are those of the file
+    raw = read_documents(text, field=field, raw=True)  # keep the lines of the file
     corpus, _, size = loaded.other_text(raw)
     with Progress(quiet=quiet) as progress:
         progress.lior_train_stage("score", f"scoring {size:,} tokens{' online' if online else ''}")
@@ -113,11 +113,11 @@ class _Row(NamedTuple):
 
     @property
     def rank(self) -> float:
-        """By which it is sorted."""
+        """The key of the sort order."""
         return self.z if self.new is None else max(self.z, self.new)
 
     def record(self, *, words: bool) -> dict[str, Any]:
-        """The object that ``--json`` prints."""
+        """Return the object that ``--json`` prints."""
         part = self.part
         column = {"column": part.column} if words else {}
         new = {} if words else {"new": self.new}
@@ -139,13 +139,13 @@ class _Row(NamedTuple):
         return self.document.data[self.part.begin : self.part.end].rstrip(b"\r\n")
 
     def where(self, *, words: bool) -> str:
-        """The place in the form of compilers: file, line, column."""
+        """Return the place in the form that compilers use: file, line, column."""
         name = printable_text(self.part.document)
         return f"{name}:{self.part.line}" + (f":{self.part.column}" if words else "")
 
 
 def _rows(documents: Sequence[ScoredDocument], held: Iterable[bytes] | None) -> list[_Row]:
-    """The lines of documents, given the texts that the run holds; their words without these."""
+    """Return the lines of documents, given the texts that the run holds; without these, the words."""
     from lior.model.scoring import SurpriseScale, new_words
 
     z = SurpriseScale.of(documents).z
@@ -159,7 +159,7 @@ def _rows(documents: Sequence[ScoredDocument], held: Iterable[bytes] | None) -> 
 
 
 def _choose(rows: list[_Row], *, sort: bool, top: int | None) -> list[_Row]:
-    """The rows to print: all, or those of the highest rank, in the order of the text unless sorted."""
+    """Return the rows to print: all or the highest ranks, in the order of the text unless sorted."""
     if not sort and top is None:
         return rows
     order = sorted(range(len(rows)), key=lambda i: -rows[i].rank)[:top]
@@ -167,7 +167,7 @@ def _choose(rows: list[_Row], *, sort: bool, top: int | None) -> list[_Row]:
 
 
 def _print(rows: Sequence[_Row], *, words: bool, running: bool, colored: bool) -> None:
-    """Print a table; the width of the places is that of the longest."""
+    """Print a table; the column of places is as wide as the longest place."""
     places = [row.where(words=words and not running) for row in rows]
     width = max(map(len, places))
     means = functools.cache(lambda document: document.means(words=words))
@@ -186,7 +186,7 @@ def _print(rows: Sequence[_Row], *, words: bool, running: bool, colored: bool) -
 
 
 def _paint(text: bytes, means: NDArray[np.float64]) -> str:
-    """``text`` on a background by ``means (len(text),)``, bits per byte."""
+    """Return ``text`` on a background by ``means (len(text),)``, bits per byte."""
     import numpy as np
 
     levels = np.searchsorted(list(_SHADES), means, side="right")

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 _WORD, _PLACE = 14, 28
 _DOCUMENTS, _LINES = 8, 5
-"""Most documents, and lines of each, that a table lists."""
+"""The maximum number of documents in a table, and of lines for each."""
 _LEAST = 0.001
-"""Least share of a document with a line of its own."""
+"""The minimum share of a document that has a line of its own."""
 _NOWHERE = "no single place"
 _SHADES = {0.1: "yellow", 0.3: "cyan", 0.6: "green"}
-"""Colours of text, by the share from which on they are used."""
+"""The colours of text, by the share from which on they are used."""
 _MARKS = {" ": "␣", "\n": "⏎", "\t": "⇥"}
 
 
@@ -33,19 +33,19 @@ _MARKS = {" ": "␣", "\n": "⏎", "\t": "⇥"}
 
 
 def plain(text: bytes | str) -> str:
-    """Text as one line without control characters."""
+    """Return the text as one line without control characters."""
     return printable_text(text).replace("\t", " ").replace("\n", " ")
 
 
 def visible(text: bytes) -> str:
-    """As :func:`plain`, but a text of white space is shown by signs."""
+    """Return a text like :func:`plain`, with visible signs if it consists of white space."""
     if not text.isspace():
         return plain(text)
     return "".join(_MARKS.get(c, c) for c in printable_text(text))
 
 
 def short_names(names: Sequence[str]) -> dict[str, str]:
-    """Path -> its shortest end that is distinct from the others."""
+    """Return for each path the shortest end that is distinct from the others."""
     short, waiting, depth = {}, dict.fromkeys(names), 1
     while waiting:
         tails = {name: str(PurePath(*PurePath(name).parts[-depth:])) for name in names}
@@ -59,18 +59,18 @@ def short_names(names: Sequence[str]) -> dict[str, str]:
 
 
 def numbers(lines: Sequence[int], total: int) -> str:
-    """``lines``, some of ``total``, as text."""
+    """Return ``lines``, some of ``total``, as text."""
     listed = ", ".join(map(str, lines)) + (", …" if total > len(lines) else "")
     return f"line{'s' * (total > 1)} {listed}" if lines else ""
 
 
 def colored() -> bool:
-    """Whether standard output is a terminal that wants colours; see https://no-color.org."""
+    """Return whether standard output is a terminal with colours; see https://no-color.org."""
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def shade(text: str, share: float) -> str:
-    """``text`` in the colour of a share."""
+    """Return ``text`` in the colour of a share."""
     color = next((color for least, color in reversed(_SHADES.items()) if share >= least), None)
     return click.style(text, fg=color) if color else text
 
@@ -79,7 +79,7 @@ def shade(text: str, share: float) -> str:
 
 
 def word_record(word: Explained, top: int) -> dict[str, Any]:
-    """The JSON object of a word; its weights sum to the probability."""
+    """Return the JSON object of a word; its weights sum to the probability."""
     listed, others = word.sources[:top], word.sources[top:]
     return {
         "text": word.text.decode("utf-8", "replace"),
@@ -103,7 +103,7 @@ def word_record(word: Explained, top: int) -> dict[str, Any]:
 
 
 def account_record(account: Account) -> dict[str, Any]:
-    """The JSON object of the documents and experts behind a text; all numbers are shares."""
+    """Return the JSON object of the documents and experts behind a text; all numbers are shares."""
     documents = [
         {
             "document": behind.document,
@@ -148,8 +148,8 @@ def echo_account(account: Account, names: Mapping[str, str], *, err: bool = Fals
 def echo_words(words: Sequence[Explained], names: Mapping[str, str], top: int, *, blanks: bool) -> None:
     """Print a line with an excerpt for each of the ``top`` places of each word.
 
-    Without ``blanks``, words of white space have none, nor have stop words beside others: they have many
-    places everywhere.
+    Without ``blanks``, words of white space have no lines. Stop words beside other words have none either,
+    since their places are everywhere.
     """
     every = [word for word in words if blanks or not word.blank]
     rows = every if blanks else _telling(every)
@@ -170,9 +170,9 @@ def echo_words(words: Sequence[Explained], names: Mapping[str, str], top: int, *
 
 
 def _telling(words: Sequence[Explained]) -> list[Explained]:
-    """The words that are no stop words, which lior-ask knows; all where there is no other.
+    """Return the words that are not among lior-ask's stop words, or all words if there are no others.
 
-    A name has a capital: May, Will.
+    A capitalised word counts as a name: May, Will.
     """
     from lior.runs.indexes import indexes, installed
 
@@ -183,7 +183,7 @@ def _telling(words: Sequence[Explained]) -> list[Explained]:
 
 
 def _lines(word: Explained, names: Mapping[str, str], top: int, place_width: int, room: int) -> Iterator[str]:
-    """Share, place and excerpt of each place of a word."""
+    """Yield the share, place and excerpt of each place of a word."""
     for place in word.sources[:top]:
         share, placed = word.share(place.weight), _fit(plain(_place(place, names)), place_width, left=True)
         text = f"{_percent(share, 3)}  {placed}"
@@ -197,7 +197,7 @@ def _place(place: Place, names: Mapping[str, str]) -> str:
 
 
 def _excerpt(place: Place, room: int) -> str:
-    """The line around a place in ``room`` columns, with the place marked."""
+    """Return the line around a place in ``room`` columns, with the place marked."""
     word = visible(place.text.encode("utf-8", "surrogateescape"))
     cut = "…" if place.column > len(place.before) + 1 else ""
     before, after = cut + plain(place.before).lstrip(), plain(place.after).rstrip()
@@ -228,7 +228,7 @@ def _crop(text: str, width: int) -> str:
 
 
 def _fit(text: str, width: int, *, left: bool = False) -> str:
-    """``text`` in exactly ``width`` columns, cut at the end or at the ``left``."""
+    """Return ``text`` in exactly ``width`` columns, cut at the end or at the ``left``."""
     from rich.cells import set_cell_size
 
     if _cells(text) <= width:

@@ -9,7 +9,7 @@ import click
 
 Callback = Callable[..., Any]
 Texts: TypeAlias = tuple[str, ...]
-"""Of an option that may be repeated."""
+"""The value of an option that may be repeated."""
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, and nothing else.")
 quiet_option = click.option("--quiet", is_flag=True, help="Print no progress.")

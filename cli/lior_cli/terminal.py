@@ -16,13 +16,13 @@ from lior_cli.output import escape_controls, unescape
 
 _CONTROLS = re.compile(rf"[\r{CONTROLS}]")
 _MARKS = str.maketrans("", "", "\u061c\u200e\u200f")
-"""Marks of direction, which stand in exports of phones and turn no other text: nothing is shown for them."""
+"""Direction marks, which occur in exports of phones and affect no other text; they are removed."""
 WIDEST = 100
-"""Columns that tables and text take at most."""
+"""The maximum width of tables and text, in columns."""
 
 
 def printable(pieces: Iterable[bytes]) -> Iterator[str]:
-    """Decode UTF-8 piece by piece, as :func:`printable_text`."""
+    """Decode UTF-8 piece by piece, like :func:`printable_text`."""
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     for piece in pieces:
         yield printable_text(decoder.decode(piece))
@@ -30,23 +30,23 @@ def printable(pieces: Iterable[bytes]) -> Iterator[str]:
 
 
 def printable_text(text: bytes | str) -> str:
-    """Text (UTF-8) with a replacement for each character that could control the terminal."""
+    """Return the text (UTF-8) with a replacement for each character that could control the terminal."""
     decoded = text if isinstance(text, str) else text.decode("utf-8", "replace")
     return _CONTROLS.sub("\N{REPLACEMENT CHARACTER}", decoded.translate(_MARKS))
 
 
 def columns() -> int:
-    """Width of tables and text on the terminal, or in a pipe."""
+    """Return the width of tables and text on the terminal, or in a pipe."""
     return min(shutil.get_terminal_size().columns, WIDEST) if sys.stdout.isatty() else WIDEST
 
 
 def prompt_bytes(prompt: str) -> bytes:
-    """The text of ``--prompt``, where ``-`` stands for standard input."""
+    """Return the text of ``--prompt``, where ``-`` stands for standard input."""
     return sys.stdin.buffer.read() if prompt == "-" else prompt.encode("utf-8", "surrogateescape")
 
 
 def wrap(pieces: Iterable[str], width: int) -> Iterator[str]:
-    """The same text word by word, in lines of at most ``width`` columns; a longer word has a line of its own.
+    """Yield the text word by word, in lines of at most ``width`` columns; a longer word gets its own line.
 
     >>> "".join(wrap(["to be or", " not to be"], 8))
     'to be or\\nnot to\\nbe'
@@ -69,7 +69,7 @@ def wrap(pieces: Iterable[str], width: int) -> Iterator[str]:
 
 
 def _place(gap: str, word: str, column: int, width: int) -> tuple[str, int]:
-    """A word after a gap or on a new line, and the column behind it."""
+    """Return a word after a gap or on a new line, and the column behind it."""
     from rich.cells import cell_len
 
     if column and column + len(gap) + cell_len(word) > width:
@@ -100,5 +100,5 @@ def _draw(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     for row in rows:
         table.add_row(
             *(Text(escape_controls(cell)) for cell in row)
-        )  # Text: brackets in a message are not markup
+        )  # Text: brackets in a message must not be markup
     Console(file=unescape(sys.stdout)).print(table)

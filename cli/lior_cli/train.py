@@ -25,21 +25,24 @@ if TYPE_CHECKING:
 
 _RUNS = "runs"
 _LEAST = 500
-"""Bytes of held-out text from which on the score is compared with the 4-gram. In plays of Shakespeare the
-difference in per cent had a standard deviation of 3.0 on 250 bytes, 2.0 on 500 and 0.9 on 1,000."""
+"""The minimum size of the held-out text for a comparison with the 4-gram, in bytes. In plays of Shakespeare
+the difference in per cent had a standard deviation of 3.0 on 250 bytes, 2.0 on 500 and 0.9 on 1,000.
+"""
 _APART = 3
-"""Standard errors by which two mixtures differ that can be told apart."""
+"""The minimum difference of two mixtures, in standard errors, that counts as real."""
 _LOOK, _WORDS, _LONGEST = 20_000, 3, 40
-"""Tokens in which a line for the suggested prompt is looked for; its words and characters, at most."""
+"""The number of tokens that are searched for a suggested prompt, and its maximum numbers of words and
+characters.
+"""
 _BEGIN = re.compile(rf"\S+(?: +\S+){{0,{_WORDS - 1}}}")
 
 
 class _Start(NamedTuple):
-    """What passed before a training, in seconds."""
+    """The times before the training, in seconds."""
 
     seconds: float = 0.0
     compiling: float = 0.0
-    """Of these, until functions were compiled."""
+    """The part of ``seconds`` spent waiting for compilation."""
 
 
 @click.command()
@@ -142,7 +145,9 @@ def _default_out(resolved: Resolved) -> Path:
 
 
 def prompt(run: Run) -> str:
-    """The first words of a line of the held-out text, or else of the training text; empty without words."""
+    """Return the first words of a line of the held-out text, or else of the training text; empty without
+    words.
+    """
     corpus, begin = run.checkpoint.corpus, run.checkpoint.n_train
     begin = begin if begin < len(corpus) else 0
     data = run.model.tokenizer.decode(corpus.tokens[begin : begin + _LOOK].tolist())
@@ -154,7 +159,7 @@ def prompt(run: Run) -> str:
 
 
 def _worth(saved: float, error: float) -> str:
-    """A line on the mixture that was fitted without the geometry: it costs ``saved`` bits per byte more."""
+    """Return a line about the mixture without the geometry, which costs ``saved`` more bits per byte."""
     more = "more" if saved > 0 else "less"
     said = f"Without the geometry the mixture costs {abs(saved):.4f} ± {error:.4f} bits per byte {more}"
     if abs(saved) <= _APART * error:
@@ -163,7 +168,7 @@ def _worth(saved: float, error: float) -> str:
 
 
 def _times(seconds: Mapping[str, float], start: _Start) -> Iterator[str]:
-    """The time of the command, and its parts where others than training took a second."""
+    """Yield the time of the command, and its parts if those other than training took a second."""
     yield f"{start.seconds + seconds['total']:.1f} s"
     compiling = start.compiling + seconds["compiling"]
     parts = {

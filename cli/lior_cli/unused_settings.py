@@ -14,7 +14,7 @@ _RESILIENCE = ("rsource.", "geometry.resilience_at")
 
 
 def notes(resolved: Resolved) -> Iterator[str]:
-    """A line for each reason for which given settings have no effect, or none on predictions."""
+    """Yield a line for each reason for which given settings have no effect, or none on predictions."""
     config = resolved.config
     names = ", ".join(config.memory.names)
     memories = [part.plugin for part in config.memory.components]
@@ -51,7 +51,9 @@ def _note(
 
 
 def _is_given(origin: str) -> bool:
-    """Whether a value is the user's own: not of the defaults, a shipped recipe or the file of a run."""
+    """Return whether a value is the user's own, not from the defaults, a shipped recipe or the
+    file of a run.
+    """
     recipe = origin.removeprefix("recipe ")
     if recipe != origin:
         return recipe not in list_shipped() and not is_run(Path(recipe).parent)

@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from lior.runs.run import Run
 
 _MOST = 5
-"""Places of a word that are looked up at least: they give the lines of the documents."""
+"""The minimum number of places of a word that are looked up: they give the lines of the documents."""
 _PROMPT = 60
-"""Characters of the prompt that are printed."""
+"""The maximum number of characters of the prompt that are printed."""
 
 
 @click.command(context_settings={"default_map": {"temperature": 0.0}})
@@ -141,7 +141,7 @@ def show(
 
 
 def _echo_text(prompt: bytes, words: Sequence[Explained]) -> None:
-    """The end of the prompt, and the words in the colours of their largest shares."""
+    """Print the end of the prompt, and the words in the colours of their largest shares."""
     before = plain(prompt)
     shown = before if len(before) <= _PROMPT else f"…{before[1 - _PROMPT :]}"
     colors = colored()
@@ -186,7 +186,7 @@ def _record(prompt: bytes, words: Sequence[Explained], by: str, top: int, second
 
 
 def _sampling(text: str | None, values: dict[str, Any]) -> Sampling:
-    """The sampling settings; options without effect are refused."""
+    """Return the sampling settings; options without effect are refused."""
     if text == "":
         raise UsageError("--text is empty, so there is nothing to explain; leave it out to have text drawn")
     how = Sampling(**values)

@@ -40,7 +40,7 @@ mark { background: rgba(var(--heat), .45); color: inherit }
 
 
 def page(prompt: bytes, words: Sequence[Explained], names: Mapping[str, str], top: int) -> str:
-    """The whole page; it needs nothing beside it, and no scripts."""
+    """Return the whole page, which needs no other file and no scripts."""
     from lior.model.provenance import account
 
     text = "".join(_word(word, names, top) for word in words)
@@ -66,7 +66,7 @@ def _word(word: Explained, names: Mapping[str, str], top: int) -> str:
 
 
 def _sources(word: Explained, names: Mapping[str, str], top: int) -> str:
-    """The places of a word, and the experts."""
+    """Return the places of a word, and the experts."""
     experts = ", ".join(f"{escape(name)} {_percent(word.share(w))}" for name, w in word.experts.items())
     head = f'<b class="head">{_text(word.text)}: probability {word.probability:.4g}; {experts}</b>'
     listed, others = word.sources[:top], word.sources[top:]

@@ -163,6 +163,9 @@ class Layout:
 class PassageVectors(Protocol):
     """Vectors of the passages of a view, by an embedder."""
 
+    hurried: bool
+    """Whether reading files took the time of the next question, which should then encode less."""
+
     @property
     def embedder(self) -> Embedder: ...
 

@@ -1,11 +1,12 @@
 """Paths and bytes to documents: files are found, decompressed, decoded and parsed, or left out for a reason.
 
-The modules follow the way of a file. :mod:`~lior.reading.finding` lists files, :mod:`~lior.reading.files`
-reads those that are changed, :mod:`~lior.reading.compression` decompresses, :mod:`~lior.reading.parsing`
-chooses the reader and calls it, and :mod:`~lior.reading.decoding` gives a reader the text of bytes in any
-encoding. Most readers run in a process of their own (:mod:`~lior.reading.isolation`), held to the
-:mod:`~lior.reading.limits`. :mod:`~lior.reading.documents` has the documents that a model learns. What is
-left out has a :class:`~lior.reading.skipping.SkipReason`. Nothing here imports torch or numpy.
+The modules follow the way of a file. :mod:`~lior.reading.finding` lists files and :mod:`~lior.reading.files`
+reads those that have changed. :mod:`~lior.reading.compression` decompresses them.
+:mod:`~lior.reading.parsing` chooses the reader and calls it. :mod:`~lior.reading.decoding` gives a reader the
+text of bytes in any encoding. Most readers run in a process of their own (:mod:`~lior.reading.isolation`),
+held to the :mod:`~lior.reading.limits`. :mod:`~lior.reading.documents` returns the documents that a model
+learns. A file that is left out gets a :class:`~lior.reading.skipping.SkipReason`. Nothing here imports torch
+or numpy.
 """
 
 __all__ = [

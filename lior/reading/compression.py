@@ -1,4 +1,4 @@
-"""Compressed files: which there are, and the bytes in them."""
+"""Compressed files: the supported formats, and decompression."""
 
 from __future__ import annotations
 
@@ -16,27 +16,28 @@ from lior.reading.limits import Limits, limits
 from lior.reading.skipping import SkipReason, UnreadableFile
 
 COMPRESSED = {".gz": "gzip", ".bz2": "bz2", ".xz": "lzma", ".zst": "zstandard"}
-"""Suffix of a compressed file -> module that decompresses it with ``open``."""
+"""The module that decompresses a file with ``open``, by the suffix of the file."""
 
 LIMIT = 64 << 20
-"""Bytes of a file, decompressed, over which it is left out unless another limit is given."""
+"""The default maximum size of a decompressed file, in bytes; a larger file is left out."""
 
 _BLOCK = 1 << 24
 
 
 def is_compressed(name: str) -> bool:
-    """Whether a file of this name is compressed."""
+    """Return whether a file of this name is compressed."""
     return PurePath(name).suffix.lower() in COMPRESSED
 
 
 def decompress(
     data: bytes, name: str, *, limit: float | None = None, count: Callable[[bytes], object] = len
 ) -> tuple[bytes, str]:
-    """The bytes in a compressed file, and its name without the suffix; those of other files as they are.
+    """Return the decompressed bytes of a file and its name without the suffix; other files are unchanged.
 
-    It is done by another process. ``limit`` is in bytes, :func:`~lior.reading.limits.limits` if not given;
-    where it allows more than usual, time and memory are more by the same factor. ``count`` is called with
-    each block that is decompressed, and may raise; it is for readers, which are in that process.
+    Another process decompresses the bytes. ``limit`` is in bytes; its default is that of
+    :func:`~lior.reading.limits.limits`. A larger limit raises the limits of time and memory by the same
+    factor. ``count`` is called with each decompressed block and may raise; readers, which run in that process
+    already, use it.
 
     Raises
     ------
@@ -66,7 +67,7 @@ def decompress(
 
 
 def _raise_limits(limit: float) -> Limits:
-    """The limits for a file that may have ``limit`` bytes."""
+    """Return the limits for a file that may have ``limit`` bytes."""
     factor = max(1.0, limit / LIMIT)
     return attrs.evolve(limits(), seconds=limits().seconds * factor, memory=limits().memory * factor)
 
@@ -79,7 +80,7 @@ def _open(data: bytes, module: str, suffix: str) -> BinaryIO:
 
 
 def read_all(stream: BinaryIO, limit: float, count: Callable[[bytes], object] = len) -> bytes:
-    """All bytes of a stream, read block by block.
+    """Return all bytes of a stream, read block by block.
 
     Raises ``UnreadableFile`` as soon as they are more than ``limit``.
     """

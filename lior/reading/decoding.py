@@ -19,7 +19,7 @@ _MARKS = (
     (BOM_UTF16_BE, "utf-16"),
 )
 _CONTROL = bytes({*range(32), 127} - set(b"\b\t\n\f\r\x1b"))
-"""Bytes that text does not have; terminals and printers use the others."""
+"""Control characters that do not occur in text; terminals and printers use the others."""
 _NULLS = "it has null bytes"
 _HIGH = bytes(range(128, 256))
 _SAMPLE = 1 << 16
@@ -47,19 +47,21 @@ _MULTIBYTE = [
 ]
 _JAPANESE = [name for name in _MULTIBYTE if name.startswith(("cp932", "euc_j", "shift_j"))]
 _KANA_SHARE = 0.25
-"""Of the characters that are not ASCII; a Japanese text has as many kana, unless it is of names alone."""
+"""The minimum share of kana among the characters that are not ASCII; a Japanese text has as many, unless it
+consists of names alone.
+"""
 _EBCDIC = ["cp037", "cp1026", "cp1140", "cp273", "cp424", "cp500", "cp875"]
-"""Encodings in which ASCII means something else: lines would end where the file has no line feed."""
+"""Encodings that are not supersets of ASCII: lines would end where the file has no line feed."""
 _COMMON = ("cp1252", "cp1251", "koi8_r", "gb18030", "cp932", "cp949", "big5")
-"""What files have most often, where several encodings are as probable: few words tell little."""
+"""The most frequent encodings, preferred where several are equally probable, as they are for a few words."""
 
 
 def decode(data: bytes, *, entries: bool = False) -> tuple[str, tuple[str, ...]]:
-    """The text of ``data``, and notes on how it was decoded: none for whole UTF-8.
+    """Return the text of ``data``, and notes on how it was decoded: none for whole UTF-8.
 
-    ``\\r\\n`` becomes ``\\n``; all else is kept, a lone ``\\r`` and a form feed included. What the encoding
-    does not have becomes U+FFFD. Of a file of ``entries`` a few lines may have null bytes and control
-    characters, so that one odd entry does not lose the others.
+    ``\\r\\n`` becomes ``\\n``; all else is kept, a lone ``\\r`` and a form feed included. Bytes that are
+    invalid in the encoding become U+FFFD. In a file of ``entries`` a few lines may have null bytes and
+    control characters, so that one odd entry does not cause the loss of the others.
 
     Raises ``UnreadableFile``, a ``DataError``, when it is not text.
     """
@@ -94,7 +96,9 @@ def decode(data: bytes, *, entries: bool = False) -> tuple[str, tuple[str, ...]]
 
 
 def beginning(data: bytes, most: float, lines: float) -> bytes:
-    """The first bytes of a text: at most ``most``, and so many lines; to the end of a line or word."""
+    """Return the beginning of a text up to the end of a line or word: at most ``most`` bytes and ``lines``
+    lines.
+    """
     end = int(min(most, len(data)))
     if data.count(b"\n", 0, end) > lines:
         end = 0
@@ -106,7 +110,7 @@ def beginning(data: bytes, most: float, lines: float) -> bytes:
     if (_mark(data) or _wide(data)) not in ("", "utf-8-sig"):
         return data[: end // 4 * 4]
     lead = next((at for at in range(end, max(end - 4, 0), -1) if data[at] & 0xC0 != 0x80), end)
-    return data[:lead]  # not within a character
+    return data[:lead]  # do not cut a character
 
 
 def _most_lines(
@@ -115,8 +119,9 @@ def _most_lines(
     among: Callable[[bytes], bool] = lambda _: True,
     times: int = 1,
 ) -> bool:
-    """Whether ``times`` as many lines of ``data`` are ``whole`` as are not, of those that count; equal ones
-    count once."""
+    """Return whether ``whole`` holds for at least ``times`` as many distinct lines of ``data`` as it fails
+    for; only lines with ``among`` count.
+    """
     counts = Counter({hash(line): whole(line) for line in BytesIO(data) if among(line)}.values())
     return counts[True] >= times * counts[False]
 
@@ -126,7 +131,7 @@ def _is_plain(line: bytes) -> bool:
 
 
 def is_utf8(data: bytes) -> bool:
-    """Whether the bytes are UTF-8 text as they are, without null bytes."""
+    """Return whether the bytes are UTF-8 text as they are, without null bytes."""
     try:
         return "\0" not in data.decode()
     except UnicodeDecodeError:
@@ -154,7 +159,9 @@ def _mark(data: bytes) -> str:
 
 
 def _wide(data: bytes) -> str:
-    """UTF-16 without a mark: half of the bytes have few values, and what they stand for are words."""
+    """Return the name of UTF-16 without a byte order mark: one half of the bytes has few values, and the text
+    has words; empty for other data.
+    """
     head = data[: 8192 & ~1]
     if b"\0" not in head or len(data) % 2 or len(data) < 16:
         return ""
@@ -167,7 +174,7 @@ def _wide(data: bytes) -> str:
 
 
 def _name(data: bytes) -> tuple[str, str] | None:
-    """The encoding that the text itself names: XML, HTML, source code."""
+    """Return the encoding that the text itself names: XML, HTML, source code."""
     if not (match := _NAME.search(data[:2048])):
         return None
     name = match[1].decode()
@@ -178,15 +185,15 @@ def _name(data: bytes) -> tuple[str, str] | None:
             return None
         data.decode(name)
     except (UnicodeError, LookupError):
-        return None  # it is wrong about itself
+        return None  # the declaration is wrong
     return name, "which it names"
 
 
 def _guess(data: bytes) -> tuple[str, str]:
-    """The most probable encoding, as Python names it."""
+    """Return the most probable encoding, as Python names it."""
     from charset_normalizer import from_bytes
 
-    # lines of plain ASCII tell nothing, and cost time
+    # lines of plain ASCII carry no information about the encoding and cost time
     sample = b"\n".join(re.findall(rb"[^\n]*[\x80-\xff][^\n]*", data[: 1 << 22]))[:_SAMPLE]
     runs = re.findall(rb"[\x80-\xff]+", sample)
     single = len(b"".join(runs)) < 1.5 * len(runs)  # lone bytes between letters: one byte is one character
@@ -206,8 +213,9 @@ def _guess(data: bytes) -> tuple[str, str]:
 
 
 def _kana(sample: bytes) -> tuple[str, bool]:
-    """The Japanese encoding in which much of a text is kana, which the bytes of other languages seldom give;
-    and whether in Shift JIS much of it is narrow kana, which bytes of other languages often give."""
+    """Return the Japanese encoding in which much of a text is kana, and whether in Shift JIS much is
+    half-width kana. Bytes of other languages seldom decode to kana, but often to half-width kana.
+    """
     narrow = False
     for encoding in ("cp932", "euc_jp"):
         text = re.sub("[\0-\x7f]", "", sample.decode(encoding, "replace"))

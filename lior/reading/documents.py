@@ -1,4 +1,4 @@
-"""Documents as a model learns them: the same files and names of documents as in an index.
+"""Documents that a model learns: the same files and document names as in an index.
 
 The text of a document is that of its parsed document, as UTF-8. A plain file that is UTF-8 is learned byte
 for byte.
@@ -34,9 +34,9 @@ from lior.reading.skipping import (
 from lior.reading.structure import structure_of
 
 EMBEDDED = "python-language-reference"
-"""Name of the text that is always there: the standard library's ``pydoc_data.topics``."""
+"""The name of the text that is always available: the standard library's ``pydoc_data.topics``."""
 LIMIT = 1 << 31
-"""Bytes of a text, decompressed, over which it is refused unless another limit is given."""
+"""The default maximum size of a decompressed text, in bytes; a larger text is refused."""
 
 _LOG = logging.getLogger("lior")
 _JSON_LINES = (".jsonl", ".ndjson")
@@ -49,16 +49,20 @@ class RawDocument(NamedTuple):
     name: str
     data: bytes
     structure: bytes = b""
-    """As :func:`~lior.reading.structure.structure_of` gives it; empty where name and text tell it."""
+    """The result of :func:`~lior.reading.structure.structure_of`; empty if name and text determine the
+    structure.
+    """
 
 
 def as_bytes(text: str | bytes) -> bytes:
-    """``text`` as UTF-8; the surrogates by which Python stands for other bytes become these bytes again."""
+    """Return ``text`` as UTF-8; surrogates that Python uses for undecodable bytes become these
+    bytes again.
+    """
     return text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text
 
 
 def read_embedded() -> list[RawDocument]:
-    """The Python language reference that comes with Python, a document for each topic."""
+    """Return the Python language reference that comes with Python, a document for each topic."""
     from pydoc_data.topics import topics
 
     return [RawDocument(f"{EMBEDDED}/{name}", text.encode()) for name, text in sorted(topics.items())]
@@ -67,21 +71,21 @@ def read_embedded() -> list[RawDocument]:
 def read_documents(
     paths: Sequence[str], *, field: str = "text", limit: int = LIMIT, strict: bool = False, raw: bool = False
 ) -> list[RawDocument]:
-    """The documents in the files at ``paths``; parameters and errors are those of :func:`read_files`."""
+    """Return the documents in the files at ``paths``; parameters and errors are as in :func:`read_files`."""
     return documents_of(read_files(paths, field=field, limit=limit, strict=strict, raw=raw))
 
 
 def documents_of(files: Iterable[File]) -> list[RawDocument]:
-    """The documents in files, in their order."""
+    """Return the documents in files, in their order."""
     return [document for file in files for document in file.content]
 
 
 def read_files(
     paths: Sequence[str], *, field: str = "text", limit: int = LIMIT, strict: bool = False, raw: bool = False
 ) -> list[File]:
-    """The files at ``paths``, each parsed by the reader for its format, with its documents as content.
+    """Return the files at ``paths``, each parsed by the reader for its format, with its documents as content.
 
-    What is left out of a folder, and how files were read, is told to the log ``lior``.
+    The logger ``lior`` reports which files of a folder are left out, and how files were read.
 
     Parameters
     ----------
@@ -90,12 +94,12 @@ def read_files(
     field
         Key of the text in a line of JSON Lines.
     limit
-        Largest number of bytes of all files together, compressed or not.
+        The maximum size of all files together, in bytes, compressed or not.
     strict
         Refuse an empty file too, if it was named.
     raw
-        Take files byte for byte, whatever their format, and name documents by their paths. Only lines of JSON
-        Lines are documents of their own.
+        Read files byte for byte, whatever their format, and name documents by their paths. Only JSON Lines
+        files are still split into one document a line.
 
     Returns
     -------
@@ -134,9 +138,9 @@ def read_document_file(
     limit: int = LIMIT,
     raw: bool = False,
 ) -> File | None:
-    """As :func:`~lior.reading.files.read_if_changed`, with the documents of the file as its content.
+    """Read a file like :func:`~lior.reading.files.read_if_changed`, with its documents as the content.
 
-    ``field`` and ``raw`` are as of :func:`read_files`, ``limit`` is that of this file.
+    ``field`` and ``raw`` are as in :func:`read_files`; ``limit`` applies to this file.
     """
     notes = list[str]()
 
@@ -150,7 +154,7 @@ def read_document_file(
 
 
 def documents_in(data: bytes, name: str, *, limit: int = LIMIT) -> list[RawDocument]:
-    """The documents in the bytes of a file that is not on this machine; ``name`` is the file's.
+    """Return the documents in the bytes of a file that is not on this machine; ``name`` is the file's.
 
     Raises
     ------
@@ -197,7 +201,7 @@ def _read_stdin(limit: int) -> File:
 def _documents(
     data: bytes, source: SourceFile, *, field: str, limit: int, raw: bool, notes: list[str]
 ) -> list[RawDocument]:
-    """The documents in the bytes of a file; ``notes`` are added on how they were read."""
+    """Return the documents in the bytes of a file; ``notes`` are added on how they were read."""
     data, name = decompress(data, source.path.name, limit=limit)
     if PurePath(name).suffix.lower() in _JSON_LINES:
         return [document for document in _lines(data, source.name, field) if document.data]
@@ -209,7 +213,7 @@ def _documents(
         except DataError:
             if not source.named:
                 raise
-            notes.append("binary data, learned byte for byte")  # any bytes can be, when they are asked for
+            notes.append("binary data, learned byte for byte")  # any bytes can be learned on request
             return whole
         if reader is None or is_utf8(data):
             return whole
@@ -225,7 +229,7 @@ def _documents(
 
 
 def _lines(data: bytes, file: str, field: str) -> Iterator[RawDocument]:
-    """The documents of a JSON Lines file, named by ``_id`` or the number of the line.
+    """Yield the documents of a JSON Lines file, named by ``_id`` or the number of the line.
 
     Raises ``UnreadableFile`` for a line that is no object with a text under ``field``.
     """
@@ -246,7 +250,7 @@ def _lines(data: bytes, file: str, field: str) -> Iterator[RawDocument]:
 
 
 def record_document(record: dict[str, Any], number: int, field: str = "text") -> ParsedDocument:
-    """The document of an object in a line of JSON Lines, which has that number from 1."""
+    """Return the document of an object in a line of JSON Lines, which has that number from 1."""
     title = record.get("title")
     return ParsedDocument(
         text=record[field],
@@ -258,7 +262,7 @@ def record_document(record: dict[str, Any], number: int, field: str = "text") ->
 
 
 def _extract(name: str, parsed: ParsedDocument) -> RawDocument:
-    """A document whose text does not tell its structure."""
+    """Return a document with its structure, which the text does not determine."""
     return RawDocument(name, parsed.text.encode("utf-8", "surrogatepass"), structure_of(parsed))
 
 

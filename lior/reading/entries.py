@@ -13,11 +13,11 @@ from lior.reading.skipping import LIMITED, UnreadableFile
 _Entry = TypeVar("_Entry")
 _Read = TypeVar("_Read")
 _NAMED = 20
-"""Entries left out that are named; of more their number is."""
+"""The maximum number of left-out entries that notes name; the others are counted."""
 SPARE = 0.4
-"""Share of the time of a file that is kept to make documents of the entries."""
+"""The share of a file's time limit that is reserved for making documents of the entries."""
 _LONGEST = 200
-"""Characters of a place, and of a reason."""
+"""The maximum length of a place and of a reason, in characters."""
 
 
 def read_entries(
@@ -28,29 +28,31 @@ def read_entries(
     whole: str = "",
     spare: float = SPARE,
 ) -> Iterator[_Read]:
-    """What ``read`` makes of each entry, in their order; every reader of entries passes them through here.
+    """Yield the result of ``read`` for each entry, in order; every reader of entries uses this function.
 
-    An entry that ``read`` fails on, as the file is damaged or the reader has a defect, is left out. Where
-    ``entries`` themselves fail, or the time of the file is over, what follows the last one is. ``read`` must
-    change nothing, so that nothing of an entry that fails remains.
+    An entry on which ``read`` fails, because the file is damaged or the reader has a defect, is left out. If
+    ``entries`` itself fails, or the time of the file is over, all entries after the last one are left out.
+    ``read`` must have no side effects, so that nothing of a failed entry remains.
 
     Parameters
     ----------
     entries : iterable of (str, entry)
-        The place of each entry as a user knows it, such as ``event in line 7``, and what ``read`` gets.
+        The place of each entry as a user knows it, such as ``event in line 7``, and the argument of ``read``.
     notes : list of str
-        Gets a line for each of the first 20 entries left out, then one with the number of all others.
+        A list to which notes are added: one for each of the first 20 left-out entries, then the number of the
+        others.
     whole : str
-        What the entries are part of, such as ``sheet Costs``: it is named where ``entries`` fail at once.
-        Without it that error is raised.
+        The object that contains the entries, such as ``sheet Costs``. Its name is noted if ``entries`` fails
+        before the first entry; without a name the error is raised.
     spare : float
-        Share of the time of a file that is left when reading ends; the entries are processed further in it.
+        The share of the file's time limit that remains when reading ends, for further processing of the
+        entries.
 
     Raises
     ------
     MemoryError, UnreadableFile
-        What ends the whole file: no memory is left, or a limit of the file is reached. Interrupts are no
-        ``Exception`` and pass.
+        When the whole file must end: no memory is left, or a limit of the file is reached. Interrupts are not
+        ``Exception`` and are not caught.
     """
     iterator, last, left_out = iter(entries), "", 0
     while True:
@@ -83,11 +85,11 @@ def read_entries(
 
 
 def _ends_all(error: BaseException) -> bool:
-    """Whether an error is about the process or the whole file, not about one entry."""
+    """Return whether an error concerns the process or the whole file, not one entry."""
     if isinstance(error, UnreadableFile) and error.reason in LIMITED:
         return True
     cause: BaseException | None = error
-    while cause:  # libraries take whatever is raised for damage of the file
+    while cause:  # libraries report every exception as damage of the file
         if isinstance(cause, MemoryError) or (isinstance(cause, OSError) and cause.errno == errno.ENOMEM):
             return True
         cause = cause.__cause__ or cause.__context__
@@ -95,12 +97,14 @@ def _ends_all(error: BaseException) -> bool:
 
 
 def _note(place: str, error: Exception) -> str:
-    """The line for an entry that is left out."""
+    """Return the line for an entry that is left out."""
     cause = str(error) if isinstance(error, LiorError) else f"damaged ({type(error).__name__}: {error})"
     return f"{_plain(place)} is left out: {_plain(cause)}"
 
 
 def _plain(text: str) -> str:
-    """``text`` in one line that a terminal shows; entries of damaged files have anything in them."""
+    """Return ``text`` as one line that is safe for a terminal; entries of damaged files may
+    contain anything.
+    """
     line = " ".join(text[: 2 * _LONGEST].split())[:_LONGEST]
     return "".join(each if each.isprintable() else "\ufffd" for each in line)

@@ -1,4 +1,4 @@
-"""Files that are read again only after a change: what is known of each, and how it is brought up to date."""
+"""Files that are read again only after a change: the record of each file, and its update."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from lior.reading.parsing import ABSENT, HEAD, estimate_cost, known_suffix, read
 from lior.reading.skipping import LIMITED, SkippedFile, SkipReason, UnreadableFile
 
 _YOUNG = 2_000_000_000
-"""Nanoseconds since a file was written within which another change may leave its time stamp as it is."""
+"""The age of a file, in nanoseconds, below which another change may leave its time stamp the same."""
 _TRIES = 3
 
 
@@ -32,40 +32,44 @@ def _tuple(values: Iterable[str]) -> tuple[str, ...]:
 
 @attrs.define
 class File:
-    """What is known of a file that was read or left out."""
+    """The record of a file that was read or left out."""
 
     name: str
     size: int = -1
-    """In bytes; -1 for a file that must be read again."""
+    """The size in bytes, or -1 for a file that must be read again."""
     modified: int = 0
-    """Time stamp in nanoseconds; 0 when it was too young to be told from the next change."""
+    """The time stamp in nanoseconds, or 0 if the file was so young that another change could keep the time
+    stamp.
+    """
     sha256: str = ""
-    """Of its bytes."""
+    """The SHA-256 of its bytes, as hexadecimal digits."""
     documents: tuple[str, ...] = attrs.field(default=(), converter=_tuple)
-    """Names of the documents from it."""
+    """The names of its documents."""
     reason: SkipReason | None = attrs.field(default=None, converter=attrs.converters.optional(SkipReason))
-    """Why it has none."""
+    """The reason why it has no documents, or ``None``."""
     detail: str = ""
-    """Of the reason."""
+    """The detail of the reason."""
     reader: str = ""
-    """What read it, as :func:`~lior.reading.parsing.reader_version` says."""
+    """The version of its reader, from :func:`~lior.reading.parsing.reader_version`."""
     notes: tuple[str, ...] = attrs.field(default=(), converter=_tuple)
-    """How it was read, where a user should know."""
+    """Remarks for the user on how it was read."""
     cut: bool = False
     """Whether a limit left out a part of it."""
     given: bool = False
     """Whether it is no file but a text given in Python, or at standard input."""
     content: Sequence[Any] = attrs.field(default=(), repr=False, eq=False)
-    """What :func:`read_if_changed` parsed of it, as long as it is needed."""
+    """The result of parsing in :func:`read_if_changed`, as long as it is needed."""
     texts: Sequence[bytes] = attrs.field(default=(), repr=False, eq=False)
-    """Its text, where it is given and as long as it is needed."""
+    """The given texts, as long as they are needed."""
 
     def same_as(self, known: File) -> bool:
-        """Whether it has the bytes, the reader and the outcome of ``known``."""
+        """Return whether it has the bytes, the reader and the outcome of ``known``."""
         return self.has_bytes_of(known) and self.reason == known.reason
 
     def has_bytes_of(self, known: File) -> bool:
-        """Whether it has the bytes and the reader of ``known``, so that it need not be parsed again."""
+        """Return whether it has the bytes and the reader of ``known``, so that parsing again is
+        unnecessary.
+        """
         return bool(self.sha256) and (self.sha256, self.reader) == (known.sha256, known.reader)
 
     @property
@@ -75,11 +79,11 @@ class File:
 
 
 def find_changed(sources: Iterable[SourceFile], known: Mapping[str, File]) -> list[SourceFile]:
-    """The files that are new, or have another size, time stamp or reader than known; the cheapest first."""
+    """Return the files that are new or whose size, time stamp or reader has changed; the cheapest first."""
     found = list[tuple[tuple[bool, int], SourceFile]]()
     for source in sources:
         file, size = known.get(source.name), 0
-        with contextlib.suppress(OSError):  # it is told when it is read
+        with contextlib.suppress(OSError):  # reading reports the error
             state = source.path.stat()
             size = state.st_size
             if file and _is_known(source, file, state):
@@ -89,7 +93,7 @@ def find_changed(sources: Iterable[SourceFile], known: Mapping[str, File]) -> li
 
 
 def _is_known(source: SourceFile, known: File, state: os.stat_result) -> bool:
-    """Whether a file need not be opened to know that it is what it was."""
+    """Return whether size, time stamp and reader are unchanged, so that the file need not be opened."""
     again = (known.cut or known.reason in LIMITED) and limits() not in (Limits(), QUESTION)
     now = state.st_size, state.st_mtime_ns, reader_version(source.path.name)
     return not again and (known.size, known.modified, known.reader) == now
@@ -105,7 +109,7 @@ def read_if_changed(
 ) -> File | None:
     """Read and parse a file, unless size, time stamp and reader are those of ``known``; ``None`` then.
 
-    What ``parse`` returns for the bytes of the file becomes :attr:`File.content`. A file that cannot be read
+    The result of ``parse`` for the bytes of the file becomes :attr:`File.content`. A file that cannot be read
     or parsed has a :attr:`File.reason` instead. A file with a new time stamp and the SHA-256 of ``known`` is
     not parsed again: the result is ``known`` with the new time stamp. One that a limit left out or cut is
     read again with other limits than the usual ones.
@@ -113,7 +117,7 @@ def read_if_changed(
     Parameters
     ----------
     known
-        What was known of the file when it was last read; ``None`` for a new one.
+        The record of the file when it was last read; ``None`` for a new file.
     limit, whole
         As of :func:`read_limited`.
     """
@@ -140,12 +144,12 @@ def read_if_changed(
     except LiorError as error:
         file.reason, file.detail = cause_of(error)
         if file.reason is SkipReason.MISSING_PACKAGE and ABSENT not in file.reader:
-            file.size, file.sha256 = -1, ""  # nothing would tell when it is installed
+            file.size, file.sha256 = -1, ""  # otherwise its installation would go unnoticed
     return file
 
 
 def cause_of(error: LiorError) -> tuple[SkipReason, str]:
-    """The reason and its detail for an error of reading; a reader's own message is the detail."""
+    """Return the reason and its detail for an error of reading; a reader's own message is the detail."""
     if isinstance(error, UnreadableFile):
         return error.reason, error.detail
     missing = isinstance(error, MissingPackage)
@@ -153,14 +157,14 @@ def cause_of(error: LiorError) -> tuple[SkipReason, str]:
 
 
 def read_limited(path: Path, *, limit: float | None = None, whole: bool = False) -> bytes:
-    """The bytes of a file as they are; of binary data the first ones only, by which it is refused.
+    """Return the bytes of a file; of binary data only the beginning, which is enough to refuse it.
 
     Parameters
     ----------
     limit
-        Most bytes that are read; :func:`~lior.reading.limits.limits` if not given.
+        The maximum number of bytes; the default is that of :func:`~lior.reading.limits.limits`.
     whole
-        Give all bytes of binary data, too.
+        Whether to return all bytes of binary data, too.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Paths to files: which files folders, globs and single paths stand for, and what is left out of folders."""
+"""Paths to files: the files that folders, globs and single paths stand for, without those to be left out."""
 
 from __future__ import annotations
 
@@ -18,20 +18,24 @@ from lior.names import original, printable
 from lior.reading.skipping import SkippedFile, SkipReason
 
 STDIN = "-"
-"""Stands for standard input among paths."""
+"""The path that stands for standard input."""
 
 FOREIGN = ("node_modules", "site-packages", "venv", "__pycache__")
-"""Folders that programs fill."""
+"""Names of folders that programs generate."""
 _RUN = {"config.toml", "checkpoints"}
-"""What the directory of a run has: it is made from the text around it, and changes with it."""
+"""Names by which the directory of a run is recognised; it is made from the text around it and changes with
+it.
+"""
 _MAILDIR = {"cur", "new", "tmp"}
-"""Folders of a mail folder in which each message is a file; in the last one they are not yet whole."""
+"""Folders of a Maildir, in which each message is a file; those in the last one are incomplete."""
 _MAIL_INDEX = ".msf"
-"""What Thunderbird knows of the mail folder that is the file of this name without the ending."""
+"""The suffix of Thunderbird's index of a mail folder, which is the file of the same name
+without the suffix.
+"""
 _GLOB = frozenset("*?[")
 
 _Cause = tuple[SkipReason, str]
-"""Why a path is left out, and the detail."""
+"""The reason why a path is left out, and its detail."""
 
 
 @attrs.frozen
@@ -39,10 +43,11 @@ class SourceFile:
     """A file that is to be read."""
 
     name: str
-    """Of the document, made :func:`~lior.names.printable`: the path inside the folder given, with ``/``; the
-    folder's name before it if there are several; the file's name for a file."""
+    """The name of the document, made :func:`~lior.names.printable`. In a folder it is the path inside the
+    folder, with ``/``, after the folder's name if there are several folders. A single file has its own name.
+    """
     path: Path
-    """As given, or below the folder as it was given."""
+    """The path as given, or below the given folder."""
     named: bool = False
     """Whether the file itself was named, not a folder that it is in."""
 
@@ -57,7 +62,7 @@ def follows_links() -> bool:
 
 @contextmanager
 def follow_links(chosen: bool) -> Iterator[None]:
-    """Follow such links inside, or do not, in all threads."""
+    """Context manager: follow such links, or do not, in all threads."""
     global _follow
     before, _follow = _follow, chosen
     try:
@@ -139,7 +144,9 @@ def _judge_links(
 
 
 def is_run(path: Path) -> bool:
-    """Whether a path is the directory of a run: it has a ``config.toml`` and a folder ``checkpoints``."""
+    """Return whether a path is the directory of a run, with a ``config.toml`` and a folder
+    ``checkpoints``.
+    """
     try:
         return (path / "config.toml").is_file() and (path / "checkpoints").is_dir()
     except (OSError, ValueError):
@@ -147,12 +154,12 @@ def is_run(path: Path) -> bool:
 
 
 def names_path(text: str) -> bool:
-    """Whether a text is the path of a file or folder that exists."""
+    """Return whether a text is the path of a file or folder that exists."""
     return _exists(_home(text))
 
 
 def expand(path: str) -> list[Path]:
-    """The file, the folder, or the files of a pattern that a user's ``path`` stands for.
+    """Return the file, the folder, or the files of a pattern that a user's ``path`` stands for.
 
     Raises ``DataError`` when there is none.
     """
@@ -161,7 +168,7 @@ def expand(path: str) -> list[Path]:
     if not path:
         raise DataError("'': a text has no name here; give files or folders, or - for standard input")
     found = _home(path)
-    for place in (found, _home(original(path))):  # as it is, or as its name is shown
+    for place in (found, _home(original(path))):  # as given, or with the name as displayed
         if _exists(place):
             return [place]
     if not _GLOB & set(path):
@@ -174,22 +181,24 @@ def expand(path: str) -> list[Path]:
 
 
 def labels_of(paths: Sequence[str]) -> list[str]:
-    """What stands before the names of the files in each folder at ``paths``; nothing where there is one."""
+    """Return the prefix of the file names of each folder at ``paths``; empty for a single folder."""
     folders = [_absolute(root) for path in paths for root in expand(path) if root.is_dir()]
     return [name for label in _labels(folders).values() for name in label]
 
 
 def folders_of(paths: Sequence[str]) -> list[Path]:
-    """The folders in which changes of the files at ``paths`` show: those given, and those of files."""
+    """Return the folders to watch for changes of the files at ``paths``: given folders and
+    parents of files.
+    """
     found = [root for path in paths for root in expand(path)]
     return [root if root.is_dir() else root.parent for root in found]
 
 
 def walk(folder: Path) -> Iterator[tuple[Path, _Cause | None]]:
-    """The files below a folder in the order of their paths, each with the reason to leave it out or ``None``.
+    """Yield the files below a folder, sorted by path, each with the reason to leave it out or ``None``.
 
-    A folder that is left out comes once, without what is in it. Links to folders are followed with
-    :func:`follow_links` alone, each folder once. Of a mail folder the messages are read.
+    A folder that is left out is yielded once, without its content. Links to folders are followed only with
+    :func:`follow_links`, each folder once. A Maildir yields its messages.
     """
     entered = set[tuple[int, int]]()
     stack: list[os.DirEntry[str] | Path] = [folder]
@@ -222,12 +231,12 @@ def walk(folder: Path) -> Iterator[tuple[Path, _Cause | None]]:
 
 
 def absolute(paths: Sequence[str]) -> tuple[str, ...]:
-    """``paths`` as they can be read from any working directory."""
+    """Return ``paths`` as they can be read from any working directory."""
     return tuple(path if path == STDIN else str(Path(path).expanduser().absolute()) for path in paths)
 
 
 def _left_out(entry: os.DirEntry[str]) -> _Cause | None:
-    """The reason for which a file or folder below the one given is not read; ``None`` if it is."""
+    """Return the reason why a file or folder below the given one is not read; ``None`` if it is read."""
     reason = None
     try:
         if entry.name.startswith("."):
@@ -249,7 +258,7 @@ def _left_out(entry: os.DirEntry[str]) -> _Cause | None:
 
 
 def _entered(folder: Path, known: set[tuple[int, int]]) -> bool:
-    """Whether a folder was entered before, maybe by another name; it is known from now on."""
+    """Return whether a folder was entered before, perhaps by another name, and add it to ``known``."""
     try:
         found = folder.stat()
     except OSError:
@@ -265,7 +274,7 @@ def _absolute(path: Path) -> Path:
 
 
 def _labels(folders: list[Path]) -> dict[Path, tuple[str, ...]]:
-    """What stands before the paths inside each folder: nothing for one alone, else what tells them apart."""
+    """Return the prefix of the paths inside each folder: empty for a single folder, else a distinct name."""
     folders = list(dict.fromkeys(folders))
     if len(folders) < 2:
         return dict.fromkeys(folders, ())
@@ -289,9 +298,9 @@ def _exists(path: Path) -> bool:
 
 
 def as_paths(name: str, given: Any) -> list[str]:
-    """One path or several as texts; ``name`` is that of the argument.
+    """Return one path or several as a list of texts; ``name`` is the name of the argument, for errors.
 
-    Raises ``UsageError`` when something in it is no path.
+    Raises ``UsageError`` when an item is not a path.
 
     >>> as_paths("text", Path("a.txt")), as_paths("text", ["a.txt", Path("b")])
     (['a.txt'], ['a.txt', 'b'])

@@ -32,21 +32,23 @@ from lior.reading.limits import Limits, account, limits
 from lior.reading.skipping import SkipReason, UnreadableFile
 
 _PATIENCE = 6
-"""Times the limit of processor time that a file may take by the clock: a reader that waits for ever must end,
-one that shares the processor with other programs must not."""
+"""The limit of wall-clock time for a file, as a multiple of the limit of CPU time. A reader that waits for
+ever must end; one that shares the processor with other programs must not.
+"""
 _TO_START = 120.0
-"""Seconds by the clock that the process has to start; it takes 0.2."""
+"""The wall-clock limit for the start of the process, in seconds; it takes 0.2."""
 _TICK = 0.25
-"""Most seconds between two looks at the clock and at the memory."""
+"""The maximum interval between two checks of the clock and the memory, in seconds."""
 _BLOCK = 1 << 20
 _PRINTED = 1000
-"""Bytes that are kept of what libraries print."""
+"""The maximum number of bytes of libraries' output that are kept."""
 _NO_MEMORY = re.compile(rb"bad_alloc|MemoryError|out of memory|cannot allocate", re.IGNORECASE)
 _FRUGAL = {"OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": str(1 << 24)}
-"""Environment of the process: memory counts that is set aside, and that a thread or a heap keeps; recognition
-takes half without."""
+"""Environment variables of the process. Reserved memory counts, also that of threads and heaps; with these
+settings recognition takes half as much.
+"""
 _OBEYED = sys.platform == "linux"
-"""Whether the system holds a process to ``RLIMIT_DATA``; where it does not, the memory is looked at."""
+"""Whether the system enforces ``RLIMIT_DATA``; otherwise the memory is checked at intervals."""
 _LOG = logging.getLogger("lior")
 
 _idle: list[_Worker] = []
@@ -54,21 +56,21 @@ _inside = False
 
 
 def is_inside() -> bool:
-    """Whether this is a process that reads for another one: it reads all formats itself."""
+    """Return whether this is a process that reads for another one: it reads all formats itself."""
     return _inside
 
 
 def enter() -> None:
-    """Say that this process reads for another one."""
+    """Mark this process as one that reads for another."""
     global _inside
     _inside = True
 
 
 def read_apart(data: bytes, name: str, chosen: Limits | None = None, **task: Any) -> tuple[Any, bytes]:
-    """What another process makes of the bytes of the file ``name``, as a value and as bytes.
+    """Return the result of another process for the bytes of the file ``name``, as a value and as bytes.
 
-    ``task`` says what to do, as :mod:`lior.reading.worker` describes; ``chosen`` are the limits, those in
-    force if not given. What libraries log, warn of and print there is told here.
+    ``task`` is the task, as :mod:`lior.reading.worker` describes; ``chosen`` are the limits, by default those
+    in force. Log messages, warnings and output of libraries in that process are forwarded to this one.
 
     Raises
     ------
@@ -83,7 +85,7 @@ def read_apart(data: bytes, name: str, chosen: Limits | None = None, **task: Any
     if paid:
         chosen = attrs.evolve(chosen, seconds=paid.allowed(chosen.seconds))
     worker = _idle.pop() if _idle else _Worker()
-    if not worker.is_alive():  # something ended it meanwhile
+    if not worker.is_alive():  # it was ended meanwhile
         worker.end()
         worker = _Worker()
     began = time.monotonic()
@@ -119,12 +121,12 @@ def read_apart(data: bytes, name: str, chosen: Limits | None = None, **task: Any
 
 
 def one_line(text: str) -> str:
-    """A text of a library without line breaks and control characters."""
+    """Return a library's text without line breaks and control characters."""
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in " ".join(text.split()))
 
 
 def mebibytes(number: float) -> str:
-    """An amount of memory as messages have it."""
+    """Return an amount of memory in words for messages, in MiB."""
     return f"{number / (1 << 20):,.0f} MiB"
 
 
@@ -135,7 +137,7 @@ class _Worker:
         from selectors import EVENT_READ, DefaultSelector
         from subprocess import PIPE, Popen
 
-        theirs, ours = os.pipe()  # by which it ends with this process
+        theirs, ours = os.pipe()  # so that it ends with this process
         alive, program = os.fdopen(ours, "wb"), f"\nfrom lior.reading.worker import main; main({theirs})"
         start = python("-c", import_path_statement() + program)
         with os.fdopen(theirs, "rb"):
@@ -160,7 +162,7 @@ class _Worker:
             raise OSError(errno.ECHILD, f"the process that reads files does not start: {cause}") from error
 
     def is_alive(self) -> bool:
-        """Whether the process runs."""
+        """Return whether the process runs."""
         return self._process.poll() is None
 
     def end(self) -> None:
@@ -173,26 +175,26 @@ class _Worker:
                 pipe.close()
 
     def ask(self, data: bytes, chosen: Limits, task: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
-        """The answer to a task, and the bytes that belong to it.
+        """Return the answer to a task, and the bytes that belong to it.
 
         Raises ``UnreadableFile`` when the process ends, or has to be ended.
         """
         self._printed.clear()
         head = {**task, "limits": attrs.asdict(chosen), "size": len(data)}
-        with contextlib.suppress(BrokenPipeError):  # that it has ended is seen below
+        with contextlib.suppress(BrokenPipeError):  # the end of the process is noticed below
             self._requests.write(json.dumps(head).encode() + b"\n")
             self._requests.write(data)
             self._requests.flush()
         try:
             return self._answer(chosen)
         finally:
-            self._look(0)  # what was printed before the answer
+            self._look(0)  # collect the output printed before the answer
             if self._printed.strip():
                 printed = one_line(self._printed.decode("utf-8", "replace"))
                 _LOG.debug("%s: its reader printed: %s", task["name"], printed)
 
     def _answer(self, chosen: Limits) -> tuple[dict[str, Any], bytes]:
-        """The next answer."""
+        """Return the next answer."""
         before = 0 if _OBEYED else _resident(self._process.pid)
         left = patience = _PATIENCE * chosen.seconds
         head: dict[str, Any] = {}
@@ -208,7 +210,7 @@ class _Worker:
             if not self._look(_TICK):
                 raise UnreadableFile(*self._end(chosen))
             now = time.monotonic()
-            left -= min(now - last, 2 * _TICK)  # what was stopped goes on where it was
+            left -= min(now - last, 2 * _TICK)  # a stopped process continues where it was
             last = now
             if left < 0:
                 raise UnreadableFile(SkipReason.TOO_SLOW, f"{patience:.0f} s by the clock")
@@ -218,7 +220,7 @@ class _Worker:
                     raise UnreadableFile(SkipReason.TOO_MUCH_MEMORY, mebibytes(chosen.memory))
 
     def _look(self, seconds: float) -> bool:
-        """Take what the process sends within some seconds; whether it still can."""
+        """Receive output of the process for some seconds; return whether its answer pipe is still open."""
         for key, _ in self._selector.select(seconds):
             block = os.read(key.fd, _BLOCK)
             if key.fd == self._answers:
@@ -232,7 +234,7 @@ class _Worker:
         return True
 
     def _end(self, chosen: Limits) -> tuple[SkipReason, str]:
-        """Why the process has ended, or closed its pipe."""
+        """Return the reason why the process has ended or closed its pipe, and the detail."""
         with contextlib.suppress(Exception):
             self._process.wait(_TICK)
         self._look(0)
@@ -253,7 +255,7 @@ class _Worker:
 
 
 def _resident(process: int) -> int:
-    """Resident memory of a process in bytes; 0 where it cannot be told."""
+    """Return the resident memory of a process in bytes, or 0 if unknown."""
     from subprocess import run
 
     found = run(["ps", "-o", "rss=", "-p", str(process)], capture_output=True, check=False).stdout

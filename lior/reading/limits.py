@@ -1,8 +1,8 @@
-"""What files may take while they are read, so that none keeps the others from being answered.
+"""Limits of time and memory for reading files, so that no file blocks the answers from the others.
 
 Readers run with the limits in force (:func:`limits`); a process that reads for another one gets them from it.
-All files that are read at once share one account of processor time (:func:`account`). Whoever reads, cuts or
-indexes a file asks :func:`seconds_left`, in either process, and keeps what is done in time.
+All files that are read at once share one account of processor time (:func:`account`). Code that reads, cuts
+or indexes a file checks :func:`seconds_left`, in either process, and keeps the part that is done in time.
 """
 
 from __future__ import annotations
@@ -17,36 +17,42 @@ from contextvars import ContextVar
 import attrs
 
 TAKES_ALL = "--limits off takes all"
-"""The end of each note on what a limit left out."""
+"""The end of each note on a part that a limit leaves out."""
 
 
 @attrs.frozen(kw_only=True)
 class Limits:
-    """The most that files may take; ``math.inf`` stands for no limit."""
+    """The limits for reading files; ``math.inf`` stands for no limit."""
 
     seconds: float = 7
-    """CPU seconds from the bytes of a file to its passages in an index."""
+    """The maximum CPU seconds for a file, from its bytes to its passages in an index."""
     folder: float = math.inf
-    """CPU seconds for all files that are read at once, however many; others wait for the next time.
+    """The maximum CPU seconds for all files of one update; the rest waits for the next update.
 
     Commands that answer questions have :data:`QUESTION`; in Python a folder is read as a whole.
     """
     memory: float = 512 << 20
-    """Bytes of memory of the process that reads a file, beyond those that it has before."""
+    """The maximum memory that a process may use for reading a file, in bytes, beyond its memory before."""
     unpacked: float = 64 << 20
-    """Bytes of a file, and of all members, pictures and streams that are unpacked, together."""
+    """The maximum size of a file and of all its unpacked members, pictures and streams together, in bytes."""
     characters: float = 24 << 20
-    """Of all documents of a file together; bytes of a plain text, of which the first ones are kept."""
+    """The maximum number of characters over all documents of a file. For plain text it counts bytes, and the
+    beginning is kept.
+    """
     lines: float = 1_000_000
-    """Of a document; the first ones of a plain text are kept."""
+    """The maximum number of lines of a document; the first lines of plain text are kept."""
     passages: float = 100_000
-    """Of all documents of a file together; the first ones are kept. About 40 µs each."""
+    """The maximum number of passages over all documents of a file; the first ones are kept.
+    About 40 µs each.
+    """
     words: float = 50_000
-    """Different words of a document that are counted, the first ones. About 100 µs each."""
+    """The maximum number of different words of a document that are counted, the first ones. About 100 µs
+    each.
+    """
 
 
 OFF = Limits(**dict.fromkeys(attrs.fields_dict(Limits), math.inf))
-"""No limits, for one's own giant."""
+"""No limits, for one's own huge files."""
 
 QUESTION = Limits(folder=7)
 """The limits of a command that answers questions."""
@@ -55,13 +61,13 @@ _in_force = Limits()
 
 
 def limits() -> Limits:
-    """The limits in force."""
+    """Return the limits in force."""
     return _in_force
 
 
 @contextmanager
 def limit_by(chosen: Limits) -> Iterator[None]:
-    """Put these limits in force, in all threads: a server reads files in several."""
+    """Context manager: put these limits in force, in all threads, since a server reads files in several."""
     global _in_force
     before, _in_force = _in_force, chosen
     try:
@@ -73,14 +79,15 @@ def limit_by(chosen: Limits) -> Iterator[None]:
 def seconds_left() -> float:
     """Return the CPU seconds left to the file that is read, cut or indexed; ``math.inf`` without a limit.
 
-    In the process that reads for another one a timer limits them, elsewhere the account."""
+    In a process that reads for another one a timer measures them, elsewhere the account."""
     paid = account()
     return signal.getitimer(signal.ITIMER_PROF)[0] or (paid.left_for_file if paid else math.inf)
 
 
 def is_late(share: float) -> bool:
-    """Return whether less than this share of its time is left to the file that is being read, or, once it is
-    read, of the time for indexing it."""
+    """Return whether the present file has less than this share of its time left. While the file is read, the
+    time is its reading time; afterwards it is its indexing time.
+    """
     paid = account()
     return seconds_left() < share * (paid.whole if paid else limits().seconds)
 
@@ -89,40 +96,46 @@ def is_late(share: float) -> bool:
 
 
 class Account:
-    """CPU time of files that are read one after the other."""
+    """A budget of CPU time for files that are read one after the other."""
 
     def __init__(self, seconds: float) -> None:
         self._writing = _WRITING * seconds if seconds < math.inf else 0.0
         self._now = time.thread_time()
-        """Time of the thread when a file was last begun or ended; to ask for it is dear in some sandboxes."""
+        """The thread's CPU time in seconds when a file last began or ended; reading it is slow in some
+        sandboxes.
+        """
         self._end, self._dearest = self._now + seconds, 0.0
         self._file_end = self.whole = math.inf
         self._begun = False
         self.shortened = False
-        """Whether the file that is read has less time than it had alone: it is read again the next time."""
+        """Whether the present file has less time than it would have alone; it is then read again at the next
+        update.
+        """
 
     @property
     def left_for_file(self) -> float:
-        """CPU seconds left for the file that is being read."""
+        """The CPU seconds left for the present file."""
         return self._file_end - time.thread_time()
 
     def spend(self, seconds: float) -> None:
-        """Take off what another process has spent."""
+        """Deduct the CPU seconds that another process has spent."""
         self._end -= seconds
         self._file_end -= seconds
 
     def keep(self, share: float) -> None:
-        """Begin to index what was read of the present file, with at least this share of its time."""
+        """Begin indexing the present file, with at least this share of its time limit."""
         now = time.thread_time()
         self.whole = max(self._file_end - now, share * limits().seconds)
         self._file_end = now + self.whole
 
     @property
     def lasts(self) -> bool:
-        """Whether it is enough for another file: the cheapest ones come first, so for the dearest so far.
+        """Whether the budget suffices for another file: for the most expensive so far, since cheap files come
+        first.
 
-        The first one is read in any case, so that each update goes on. A part stays for writing what was
-        read to the index."""
+        The first file is read in any case, so that each update makes progress. A part of the budget is
+        reserved for writing to the index.
+        """
         return not self._begun or self._end - self._now > max(self._dearest, self._writing)
 
     def allowed(self, seconds: float) -> float:
@@ -131,7 +144,7 @@ class Account:
 
     @contextmanager
     def file(self) -> Iterator[None]:
-        """A file is read inside."""
+        """Context manager: read a file inside, at the expense of this budget."""
         before, most = self._end - self._now, limits().seconds
         self.shortened = self._begun and before < _WHOLE * most
         self.whole = min(most, before) if self._begun else most
@@ -144,21 +157,22 @@ class Account:
 
 
 _WRITING = 0.25
-"""Share of the time of all files in which no further file is begun; chosen by hand: writing many small files
-to the index takes about as long as cutting them."""
+"""The share of the total time that is reserved for writing: no further file is begun in it. Chosen by hand:
+writing many small files to the index takes about as long as cutting them.
+"""
 _WHOLE = 0.9
-"""Share of the time of a file that counts as the whole."""
+"""The share of a file's time limit that counts as the whole limit."""
 _account: ContextVar[Account | None] = ContextVar("account", default=None)
 
 
 def account() -> Account | None:
-    """What the file that is being read is paid from; ``None`` where it is alone."""
+    """Return the budget of the file that is being read, or ``None`` if it is read alone."""
     return _account.get()
 
 
 @contextmanager
 def open_account() -> Iterator[Account]:
-    """Pay all files that are read inside, by this thread, from one account."""
+    """Context manager: charge all files that this thread reads inside to one account."""
     opened = Account(limits().folder)
     token = _account.set(opened)
     try:

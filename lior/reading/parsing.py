@@ -29,13 +29,15 @@ from lior.reading.skipping import SkipReason, UnreadableFile
 from lior.reading.structure import from_json
 
 HEAD = 8192
-"""Bytes at the beginning of a file that tell its format."""
+"""The number of bytes at the beginning of a file that are used to detect its format."""
 _APART = 8
-"""Times that a byte of a format that another process reads takes the time of plain text."""
+"""The cost of a byte in a format that another process reads, as a multiple of that of plain text."""
 _SHARE = 2 / 3
-"""Of the text that is read of a plain file, what is read of a table: its cells take memory, too."""
+"""The limit of text for a plain table, as a share of that for other plain files: its cells take
+memory, too.
+"""
 ABSENT = "not installed"
-"""Stands for the version of a package that a reader uses, in :func:`reader_version`."""
+"""The version of a missing package in :func:`reader_version`."""
 
 _CONTENT = [
     (re.compile(pattern, re.DOTALL | re.IGNORECASE), suffix)
@@ -61,11 +63,11 @@ _CONTENT = [
         ),
     )
 ]
-"""Beginning of a file -> suffix of the reader that it gets; the first that matches."""
+"""Patterns of the beginning of a file with the suffix that selects the reader; the first match counts."""
 
 
 _DELIVERED = re.compile(r"\d{9,10}\.[^.]+\.")
-"""Beginning of the name of a message in a Maildir, which ends with the server: ``1700000000.M1P2.mx.pl``."""
+"""A pattern of a Maildir message's name, which ends with the server's name: ``1700000000.M1P2.mx.pl``."""
 
 
 class BrokenReader(UserWarning):
@@ -73,9 +75,9 @@ class BrokenReader(UserWarning):
 
 
 def parse_bytes(data: bytes, name: str, *, limit: float | None = None) -> list[ParsedDocument]:
-    """The documents in the bytes of a file; ``name`` is the file's.
+    """Return the documents in the bytes of a file; ``name`` is the file's.
 
-    Readers run in another process (:mod:`lior.reading.isolation`), but those that say ``in_process``.
+    Readers run in another process (:mod:`lior.reading.isolation`), except those with ``in_process``.
 
     Raises
     ------
@@ -99,24 +101,26 @@ def parse_bytes(data: bytes, name: str, *, limit: float | None = None) -> list[P
 
 
 def estimate_cost(source: SourceFile, size: int) -> tuple[bool, int]:
-    """How dear a file is to read, by its name and size: those that come first are read first."""
+    """Estimate the cost of reading a file from its name and size, as a sort key: cheap files
+    are read first.
+    """
     reader = _readers(tuple(registry.names("reader"))).get(source.path.suffix.lower())
     apart = reader is None or not getattr(reader, "in_process", False)
     return getattr(reader, "slow", False), size * (_APART if apart else 1)
 
 
 def parse_with(reader: Reader, data: bytes, name: str) -> list[ParsedDocument]:
-    """As :func:`parse_bytes`, of bytes that are not compressed and by that reader."""
+    """Parse uncompressed bytes with the given reader; see :func:`parse_bytes`."""
     if not isolation.is_inside() and (plugin := _apart(type(reader), tuple(registry.names("reader")))):
         return from_json(isolation.read_apart(data, name, reader=plugin)[1])
     try:
         documents = reader.read(data, name)
     except LiorError:
         raise
-    except Exception as error:  # whatever a library does with a damaged file, the others are read
+    except Exception as error:  # no library's error on a damaged file may stop the others
         cause = f"{type(error).__name__}: {error}".strip().splitlines()[0]
         raise UnreadableFile(SkipReason.DAMAGED, cause) from error
-    # A record may have a title alone; the title of a page without text says nothing.
+    # A record may have a title alone; the title of a page without text is worthless.
     documents = [d for d in documents if d.text.strip() or (d.name and d.title.strip())]
     if not documents:
         raise UnreadableFile(SkipReason.NO_TEXT)
@@ -125,9 +129,10 @@ def parse_with(reader: Reader, data: bytes, name: str) -> list[ParsedDocument]:
 
 @cache
 def _apart(reader: type[Reader], names: tuple[str, ...]) -> str:
-    """The name by which another process finds a reader; empty for one that reads in this process.
+    """Return the name by which another process finds a reader; empty for a reader that must run in this
+    process.
 
-    One that was registered in Python is known in this process only.
+    A reader that was registered in Python is known in this process only.
     """
     name = registry.name("reader", reader)
     installed = registry.origins("reader", name)[0].distribution
@@ -135,12 +140,12 @@ def _apart(reader: type[Reader], names: tuple[str, ...]) -> str:
 
 
 def whole_characters(text: str) -> str:
-    """``text`` with U+FFFD for halves of characters, which JSON and HTML can spell and no file can hold."""
+    """Return ``text`` with U+FFFD for lone surrogates, which JSON and HTML can express and UTF-8 cannot."""
     return re.sub("[\ud800-\udfff]", "\ufffd", text)
 
 
 def choose_reader(data: bytes, name: str) -> Reader:
-    """The reader for a file: by suffix, then by content, then the one for text.
+    """Return the reader for a file: by suffix, then by content, then the one for text.
 
     Raises ``UnreadableFile`` when no reader of that format is installed.
     """
@@ -152,7 +157,7 @@ def choose_reader(data: bytes, name: str) -> Reader:
 
 
 def known_suffix(head: bytes, name: str) -> str:
-    """A suffix that decides on the reader, of the name or found by content; empty for neither."""
+    """Return the suffix that selects the reader, from the name or the content; empty if neither has one."""
     suffix = PurePath(name).suffix.lower()
     known = suffix if suffix in _readers(tuple(registry.names("reader"))) else ""
     if known and not _DELIVERED.match(name):
@@ -161,11 +166,11 @@ def known_suffix(head: bytes, name: str) -> str:
 
 
 def reader_version(name: str) -> str:
-    """What reads a file of this name: another text after a reader or its packages were changed.
+    """Return a text that changes when the reader of this file name or its packages change.
 
-    Names and versions of the reader's distribution and of the packages in its attribute ``packages``
-    (:data:`ABSENT` for one that is not installed); a digest of those of all readers where the content of a
-    file decides, or where ``packages`` is ``None``, as of archives.
+    It has the names and versions of the reader's distribution and of the packages in its attribute
+    ``packages`` (:data:`ABSENT` for one that is not installed). If the content selects the reader, or
+    ``packages`` is ``None`` as for archives, it is a digest of the versions of all readers.
     """
     return _reader_version(tuple(PurePath(name.lower()).suffixes[-2:]), tuple(registry.names("reader")))
 
@@ -190,7 +195,7 @@ def _version(reader: type[Reader]) -> str:
 
 @cache
 def _package(name: str) -> str:
-    """Name and version of a distribution; nothing for a module that comes with Python."""
+    """Return the name and version of a distribution; nothing for a module that comes with Python."""
     if name in sys.stdlib_module_names:
         return name
     try:
@@ -201,7 +206,7 @@ def _package(name: str) -> str:
 
 @cache
 def _readers(names: tuple[str, ...]) -> dict[str, type[Reader]]:
-    """Suffix -> reader. Readers of other distributions go before lior's own, then the order of names."""
+    """Return the reader of each suffix: other distributions go before lior's own, then the order of names."""
     found: dict[str, type[Reader]] = {}
     for name in sorted(names, key=lambda n: (registry.origins("reader", n)[0].distribution == "lior", n)):
         try:
@@ -214,9 +219,9 @@ def _readers(names: tuple[str, ...]) -> dict[str, type[Reader]]:
 
 
 def document_names(file: str, parts: Iterable[str], taken: Container[str] = ()) -> list[str]:
-    """The names of the documents in a file, whose own names in it are ``parts``; none is in ``taken``.
+    """Return names for the documents ``parts`` of a file; none of them is in ``taken``.
 
-    In a run, a document is a file of its own, and keeps its name.
+    In a run, each document is a file of its own and keeps its name.
 
     >>> document_names("a.jsonl", ["x", "y", "x"]), document_names("a.txt", [""])
     (['a.jsonl#x', 'a.jsonl#y', "a.jsonl#x'"], ['a.txt'])

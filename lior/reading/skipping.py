@@ -18,10 +18,10 @@ class SkipReason(StrEnum):
     """
 
     sentence: str
-    """What is printed; ``{}`` stands for the detail of the case."""
+    """The sentence to print; ``{}`` stands for the detail of the case."""
 
     def __new__(cls, value: str, sentence: str = "") -> SkipReason:
-        """A member with this value and sentence."""
+        """Return a new member with this value and sentence."""
         member = str.__new__(cls, value)
         member._value_ = value
         member.sentence = sentence
@@ -70,10 +70,10 @@ LIMITED = frozenset(
         SkipReason.TOO_SLOW,
         SkipReason.TOO_MUCH_MEMORY,
         SkipReason.TOO_MUCH_TEXT,
-        SkipReason.READER_CRASHED,  # a library may not survive that it gets no memory
+        SkipReason.READER_CRASHED,  # a library may crash when it gets no memory
     }
 )
-"""Reasons that may not hold with other limits."""
+"""Reasons that may not hold under other limits."""
 
 
 @attrs.frozen
@@ -87,9 +87,9 @@ class SkippedFile:
     name: str
     reason: SkipReason
     detail: str = ""
-    """What the sentence of the reason leaves open, such as the message of the operating system."""
+    """The detail that completes the reason's sentence, such as the message of the operating system."""
     kept: bool = False
-    """Whether a run keeps what it has learned from this file before."""
+    """Whether a run keeps what it learned from this file earlier."""
 
     def __str__(self) -> str:
         return self.reason.sentence.format(self.detail) + "; what the run holds of it stays" * self.kept
@@ -104,14 +104,14 @@ class UnreadableFile(DataError):
 
 
 def most_common_reasons(skipped: Iterable[SkippedFile]) -> str:
-    """The three most frequent reasons and their counts in one line: ``2 × hidden; 1 × empty``."""
+    """Return the three most frequent reasons and their counts in one line: ``2 × hidden; 1 × empty``."""
     reasons = Counter(map(str, skipped)).most_common()
     more = f"; {sum(count for _, count in reasons[3:])} × other reasons" if len(reasons) > 3 else ""
     return "; ".join(f"{count} × {reason}" for reason, count in reasons[:3]) + more
 
 
 def no_text_message(paths: Iterable[str], skipped: Sequence[SkippedFile]) -> str:
-    """One line that says why there is no text at ``paths``."""
+    """Return one line that explains why there is no text at ``paths``."""
     found = "no file in there"
     if skipped:
         found = f"no text in there ({len(skipped)} skipped: {most_common_reasons(skipped)})"

@@ -1,7 +1,7 @@
 """The structure of a document: all that its reader found but the text, so that a run can keep it.
 
-A run may be a stranger's: what is unpacked, and the numbers in it, have bounds. The process that reads files
-(:mod:`lior.reading.worker`) sends its documents in the same form.
+A run may come from a stranger: the unpacked structure, and the numbers in it, have bounds. The process that
+reads files (:mod:`lior.reading.worker`) sends its documents in the same form.
 """
 
 from __future__ import annotations
@@ -17,16 +17,17 @@ from lior.errors import DataError
 from lior.interfaces import ParsedDocument, Table
 
 _LINES = 1 << 26
-"""Largest number of a line: a file of 64 MiB has no more."""
+"""The largest line number: a file of 64 MiB has no more lines."""
 _LEAST, _TIMES = 1 << 22, 64
-"""Most bytes of a structure that is unpacked: so many, and so many for each byte of the text. The cells of a
-table stand in it too, and a number for each line."""
+"""The maximum size of an unpacked structure, in bytes: a constant, and a number for each byte of the text.
+The structure also has the cells of tables and a number for each line.
+"""
 _FIELDS = [field.name for field in attrs.fields(ParsedDocument) if field.name not in ("text", "tables")]
 _COLUMNS = [field.name for field in attrs.fields(Table)]
 
 
 def structure_of(document: ParsedDocument) -> bytes:
-    """All fields of a parsed document but its text, as compressed JSON.
+    """Return all fields of a parsed document but its text, as compressed JSON.
 
     Tables of empty cells that are out of proportion to the text are left out.
     """
@@ -38,7 +39,7 @@ def structure_of(document: ParsedDocument) -> bytes:
 
 
 def with_structure(text: str, structure: bytes) -> ParsedDocument:
-    """The parsed document of a text and what :func:`structure_of` gave.
+    """Return the parsed document of a text and what :func:`structure_of` gave.
 
     Raises ``DataError`` when they do not belong together, or it is out of proportion to the text.
     """
@@ -60,18 +61,18 @@ def with_structure(text: str, structure: bytes) -> ParsedDocument:
 
 
 def as_json(documents: Iterable[ParsedDocument]) -> bytes:
-    """Parsed documents as JSON."""
+    """Return parsed documents as JSON."""
     records = [{"text": document.text, **_record(document)} for document in documents]
     return json.dumps(records, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
 
 
 def from_json(data: bytes) -> list[ParsedDocument]:
-    """The parsed documents of :func:`as_json`."""
+    """Return the parsed documents of :func:`as_json`."""
     return [_document(record) for record in json.loads(data)]
 
 
 def by_lines(document: ParsedDocument) -> str:
-    """The text of a document, each line at the line of the file that it is from.
+    """Return the text of a document, each line at the line of the file that it is from.
 
     Lines that stand in one line of the file are joined by a space; other lines of the file are empty.
     """
@@ -96,13 +97,13 @@ def _pack(document: ParsedDocument) -> bytes:
 
 
 def _record(document: ParsedDocument) -> dict[str, Any]:
-    """All fields but the text; without ``attrs.asdict``, which looks at each number and cell."""
+    """Return all fields but the text; without ``attrs.asdict``, which looks at each number and cell."""
     tables = [{name: getattr(table, name) for name in _COLUMNS} for table in document.tables]
     return {**{name: getattr(document, name) for name in _FIELDS}, "tables": tables}
 
 
 def _document(record: dict[str, Any]) -> ParsedDocument:
-    """The document of a record, each field as its type is.
+    """Return the document of a record, each field as its type is.
 
     Raises ``ValueError``, ``TypeError``, ``LookupError`` or ``AttributeError`` for another one.
     """

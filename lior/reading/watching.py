@@ -1,4 +1,4 @@
-"""Changes of files, as the file system tells of them; with the package watchfiles."""
+"""Changes of files, as the file system reports them, through the package watchfiles."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from threading import Event
 from lior.reading.finding import FOREIGN
 
 _AGAIN = 60.0
-"""Seconds after which files are looked at without a change: some file systems tell of none."""
+"""The interval, in seconds, after which files are checked anyway: some file systems report no changes."""
 
 
 def changes(
@@ -23,11 +23,12 @@ def changes(
     Parameters
     ----------
     roots
-        Folders, with all below them.
+        The folders to watch, with everything below them.
     rest, longest
-        Seconds without a further change after which changes are told, and after which they are so anyway.
+        The seconds without a further change after which changes are reported, and the seconds after which
+        they are reported in any case.
     stop
-        Ends it when it is set.
+        An event that ends the iteration when it is set.
 
     Raises
     ------
@@ -54,7 +55,7 @@ def changes(
 
 
 def _seen(roots: Sequence[Path]) -> Callable[[object, str], bool]:
-    """Whether a path that has changed is in no folder that is left out of each of ``roots``."""
+    """Return whether a path that has changed is in no folder that is left out of each of ``roots``."""
 
     def seen(_: object, changed: str) -> bool:
         path = Path(changed)

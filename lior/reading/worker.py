@@ -1,8 +1,8 @@
 """The process that reads files for another one (:mod:`lior.reading.isolation`).
 
-A request is a line of JSON, then as many bytes as its ``size`` says: those of a file. It has the ``name`` of
-the file, the ``limits``, and either ``reader``, the name of an installed one, or ``limit``, the most bytes of
-a file that is decompressed. An answer is of the same form.
+A request is a line of JSON, then ``size`` bytes: the content of a file. The line has the ``name`` of the file
+and the ``limits``. It also has either ``reader``, the name of an installed reader, or ``limit``, the maximum
+size of the decompressed file in bytes. An answer is of the same form.
 
 - Time is that of the processor, by a timer of the process: the result does not depend on how busy the machine
   is. The signal ends the process, also inside a library.
@@ -36,11 +36,13 @@ from lior.reading.skipping import SkipReason, UnreadableFile
 from lior.reading.structure import as_json
 
 _MOST = 20
-"""Lines of libraries that are kept for a file."""
+"""The maximum numbers of libraries' log lines and warnings that are kept for a file."""
 _LEFT = 0.5
-"""Share of the limit of memory that may stay taken after a file; then the next one gets a new process."""
+"""The share of the memory limit that may stay in use after a file; above it the next file gets
+a new process.
+"""
 _TIMES = 4
-"""Bytes of an answer for each character that is allowed: cells, places and lines stand beside the text."""
+"""The maximum size of an answer, in bytes for each allowed character: it has cells, places and lines, too."""
 
 
 def main(alive: int) -> None:
@@ -48,7 +50,7 @@ def main(alive: int) -> None:
     end_with_parent(alive)
     requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    os.dup2(2, 1)  # what a library prints is no answer
+    os.dup2(2, 1)  # output of a library is not an answer
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # it belongs to the file that is read
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the other process decides
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
@@ -71,7 +73,7 @@ def main(alive: int) -> None:
 
 
 def _answer(data: bytes, task: dict[str, Any], chosen: Limits) -> tuple[dict[str, Any], bytes]:
-    """What is sent for a file."""
+    """Return the answer for a file, as JSON values and bytes."""
     value, content, failed = None, b"", None
     try:
         if "reader" in task:
@@ -92,9 +94,9 @@ def _answer(data: bytes, task: dict[str, Any], chosen: Limits) -> tuple[dict[str
 
 
 def _failure(error: BaseException, chosen: Limits) -> tuple[str, str]:
-    """What an error says, as it is sent."""
+    """Return an error as its reason and detail, in the form of an answer."""
     cause: BaseException | None = error
-    while cause:  # readers take whatever a library raises for damage of the file
+    while cause:  # readers report every library's exception as damage of the file
         if isinstance(cause, MemoryError):
             return SkipReason.TOO_MUCH_MEMORY, isolation.mebibytes(chosen.memory)
         cause = cause.__cause__ or cause.__context__
@@ -111,7 +113,7 @@ def _too_much_text(chosen: Limits) -> UnreadableFile:
 
 
 class _Held:
-    """Keeps this process to the limits of a file."""
+    """The limits of this process while it reads a file."""
 
     def __init__(self) -> None:
         self._usual = resource.getrlimit(resource.RLIMIT_DATA)
@@ -120,7 +122,9 @@ class _Held:
 
     @contextlib.contextmanager
     def to(self, chosen: Limits, before: int) -> Iterator[None]:
-        """Put limits in force; ``before`` the file the process had so many bytes of memory."""
+        """Context manager: put limits in force; ``before`` is the memory of the process before the file, in
+        bytes.
+        """
         self._memory = chosen.memory
         if self._memory < math.inf:
             hard = self._usual[1]
@@ -136,12 +140,12 @@ class _Held:
             resource.setrlimit(resource.RLIMIT_DATA, self._usual)
 
     def keeps_much(self, sent: int) -> bool:
-        """Whether much memory stays taken, beside ``sent`` bytes that are sent."""
+        """Return whether much memory stays in use, not counting the ``sent`` bytes of the answer."""
         return _data_bytes() - sent - self._first > _LEFT * self._memory
 
 
 def _data_bytes() -> int:
-    """Bytes that count for ``RLIMIT_DATA``; 0 where the system does not tell, and does not obey it either."""
+    """Return the bytes that count for ``RLIMIT_DATA``, or 0 on systems that neither report nor enforce it."""
     try:
         status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
     except OSError:
@@ -159,7 +163,7 @@ def _send(answers: BinaryIO, answer: dict[str, Any], content: bytes = b"") -> No
 
 
 def _listen() -> tuple[list[tuple[str, int, str]], list[str]]:
-    """Lists to which what libraries log and warn of is added."""
+    """Return two lists to which log messages and warnings of libraries are added from now on."""
     logged, warned = list[tuple[str, int, str]](), list[str]()
 
     class Listener(logging.Handler):

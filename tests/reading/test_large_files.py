@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lior.interfaces import ParsedDocument
-from lior.reading import entries, isolation, limits
+from lior.reading import entries, limits
 from lior.reading.decoding import beginning
 from lior.reading.entries import read_entries
 from lior.reading.files import find_changed
@@ -24,22 +24,9 @@ from lior_ask.chunking import chunker
 from lior_ask.chunking.chunker import chunk
 from lior_ask.index import table_store
 from lior_ask.index.inverted import InvertedIndex
-from lior_bench.sizes import HOSTILE
 from lior_plugins.readers import text
 from lior_plugins.readers.tables import delimited
 from tests.work import count_lines
-
-
-@pytest.mark.parametrize("name", HOSTILE)
-def test_four_times_the_size_is_four_times_the_work(name, monkeypatch):
-    monkeypatch.setattr(isolation, "_inside", True)
-
-    def work(size: int) -> int:
-        data, index = HOSTILE[name](size), Index(retriever="settle", embedder="")
-        return count_lines(lambda: index.put(name, choose_reader(data, name).read(data, name)))
-
-    work(10)  # what is computed once
-    assert work(800) < 5 * work(200)
 
 
 def test_of_a_long_file_the_first_passages_count_and_a_note_says_so(tmp_path):

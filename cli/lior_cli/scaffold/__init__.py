@@ -26,7 +26,7 @@ from lior.plugins.kinds import KINDS, check_kind
 from lior.plugins.registry import interface_members, registry
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?", re.IGNORECASE)
-"""Names of distributions (PyPA specification "Names and normalization")."""
+"""The form of distribution names (PyPA specification "Names and normalization")."""
 
 
 _OPTION = """\
@@ -45,9 +45,9 @@ class Package:
 
     kind: str
     distribution: str
-    """Normalised, as in ``lior-myframe``."""
+    """The normalised name of the distribution, as in ``lior-myframe``."""
     plugin: str
-    """Name by which users choose it: the distribution's name without ``lior-``."""
+    """The name by which users choose it: the distribution's name without ``lior-``."""
 
     @property
     def module(self) -> str:
@@ -56,7 +56,7 @@ class Package:
 
     @property
     def object(self) -> str:
-        """Name of the class, or ``command``; not a name that the template uses for something else."""
+        """The name of the class, or ``command``; not a name that the template uses for something else."""
         if self.kind == "command":
             return "command"
         words, kind = self.plugin.title().replace("-", ""), self.kind.title()
@@ -71,7 +71,7 @@ class Package:
         return KINDS[self.kind].use.format(self.plugin)
 
     def files(self) -> dict[str, str]:
-        """Path -> text."""
+        """Return the text of each file by its path."""
         test = "test_command" if self.kind == "command" else "test_contract"
         code = _template(f"{self.kind}.py").replace("'mine'", f"'{self.plugin}'")
         code = re.sub(r"\bMine\b", self.object, code.replace('"mine"', f'"{self.plugin}"'))
@@ -84,7 +84,7 @@ class Package:
         }
 
     def _names(self, test: str, code: str) -> dict[str, str]:
-        """Placeholder -> text, for the files around the plugin."""
+        """Return the text for each placeholder of the files around the plugin."""
         kind = KINDS[self.kind]
         suite, _, factory = kind.suite.partition(":")
         notes = ""
@@ -115,7 +115,7 @@ class Package:
 
 
 def package(name: str, kind: str, taken: frozenset[str] = frozenset()) -> Package:
-    """The package ``name`` with a plugin of ``kind``.
+    """Return the package ``name`` with a plugin of ``kind``.
 
     Parameters
     ----------
@@ -147,7 +147,7 @@ def package(name: str, kind: str, taken: frozenset[str] = frozenset()) -> Packag
 
 
 def _owners(made: Package, taken: frozenset[str]) -> Iterator[str]:
-    """A sentence for each name of the package that is taken."""
+    """Yield a sentence for each name of the package that is taken."""
     plugin = f"there is a {made.kind} {made.plugin!r} already"
     if made.plugin in taken:
         yield plugin
@@ -161,7 +161,7 @@ def _owners(made: Package, taken: frozenset[str]) -> Iterator[str]:
 
 
 def write(made: Package, folder: Path) -> list[Path]:
-    """Write the files of a package into ``folder``, which must be new or empty; returns their paths.
+    """Write the files of a package into ``folder``, which must be new or empty; return their paths.
 
     Raises
     ------

@@ -50,9 +50,9 @@ _UNITS = {
 _KINDS = {"VEVENT": "event", "VTODO": "task", "VJOURNAL": "note"}
 _UNTIL = re.compile(r"\bUNTIL=(\d{8}T\d{6}Z)", re.I)
 _MOST = 20_000
-"""Times of the events of a file."""
+"""The maximum number of times over all events of a file."""
 _SPARE = 0.7
-"""Share of the time of a file that is left when parsing ends; the entries are put into words after it."""
+"""The share of a file's time limit that remains when parsing ends, for putting the entries into words."""
 _STATES = ("CANCELLED", "TENTATIVE", "COMPLETED")
 
 
@@ -61,7 +61,7 @@ class _Property:
     """A content line, such as ``TEL;TYPE=cell:+44 20``."""
 
     at: int
-    """Line of the file, from 1."""
+    """The line of the file, from 1."""
     name: str
     parameters: dict[str, str]
     value: str
@@ -73,21 +73,23 @@ class _Property:
         return " ".join(plain.split())
 
     def parts(self, separator: str = ";") -> list[str]:
-        """The components of the value that are not empty."""
+        """Return the components of the value that are not empty."""
         parts = re.split(rf"(?<!\\){separator}", self.value)
         return [text for each in parts if (text := attrs.evolve(self, value=each).text)]
 
 
 _Entry = dict[str, list[_Property]]
-"""Name of a property -> those of that name."""
+"""The properties of an entry by name."""
 
 
 def _entries(text: str, kinds: tuple[str, ...]) -> Iterator[tuple[str, int, _Entry]]:
-    """Kind, first line and properties of each entry, without those of parts inside it, such as alarms."""
+    """Yield the kind, first line and properties of each entry, without those of nested parts
+    such as alarms.
+    """
     kind, first, entry, inside = "", 0, _Entry(), 0
     for line in _properties(text):
         part = line.text.upper() if line.name in ("BEGIN", "END") else ""
-        if part in kinds:  # none is inside another: one that has no end of its own ends here
+        if part in kinds:  # entries do not nest: one without an end of its own ends here
             if entry:
                 yield kind, first, entry
             kind, first, entry, inside = part if line.name == "BEGIN" else "", line.at, {}, 0
@@ -100,11 +102,11 @@ def _entries(text: str, kinds: tuple[str, ...]) -> Iterator[tuple[str, int, _Ent
 
 
 def _properties(text: str) -> Iterator[_Property]:
-    """The content lines, unfolded."""
+    """Yield the content lines, unfolded."""
     first, parts = 1, list[str]()
     for number, line in enumerate(text.split("\n"), 1):
         soft = parts and parts[-1].endswith("=") and "QUOTED-PRINTABLE" in parts[0][:200].upper()
-        soft = soft and not line.startswith(("BEGIN:", "END:"))  # its last line is damaged
+        soft = soft and not line.startswith(("BEGIN:", "END:"))  # the last line of the entry is damaged
         if parts and (line[:1] in (" ", "\t") or soft):
             parts.append("\n" + line if soft else line[1:])
         else:
@@ -114,7 +116,7 @@ def _properties(text: str) -> Iterator[_Property]:
 
 
 def _property(number: int, line: str) -> Iterator[_Property]:
-    """The property in an unfolded line of that number; nothing where there is none."""
+    """Yield the property in the unfolded line ``number``, or nothing if there is none."""
     if match := _HEAD.fullmatch(line):
         parameters = {k.upper(): v.strip('"') for k, v in _PARAMETER.findall(match[2])}
         value = match[3]
@@ -138,7 +140,7 @@ class Calendar:
     suffixes: ClassVar[tuple[str, ...]] = (".ics", ".ical", ".ifb")
 
     def read(self, data: bytes, name: str) -> list[ParsedDocument]:
-        """One document of kind "rows" with a table of the events."""
+        """Return one document of kind "rows" with a table of the events."""
         text, notes = decode(data, entries=True)
         found, rows, lines = Collected(notes=[*notes]), list[tuple[str, ...]](), list[int]()
         found.put("event, begin, end, place", 1)
@@ -171,18 +173,18 @@ class Calendar:
 
 @attrs.frozen
 class _Calendar:
-    """What is told by all entries together."""
+    """Facts that follow from all entries of a calendar together."""
 
     zone: str
-    """The usual one."""
+    """The name of the most frequent time zone; empty if there is none."""
     until: datetime
-    """Where series without an end are cut."""
+    """The time at which series without an end are cut."""
     moved: dict[str, list[datetime]]
-    """UID of a series -> those of its times that an entry of its own takes the place of."""
+    """The times of each series that separate entries replace, by UID."""
 
     @classmethod
     def of(cls, entries: Sequence[_Entry]) -> _Calendar:
-        """What is told by ``entries``."""
+        """Return the facts that follow from ``entries``."""
         names = ("DTSTART", "DTSTAMP", "LAST-MODIFIED")
         newest = [when for entry in entries for name in names for when in _moments(entry, name)]
         begins = [line for entry in entries for line in entry.get("DTSTART", ())]
@@ -199,7 +201,7 @@ class _Calendar:
 def _event(
     found: tuple[str, int, _Entry, _Calendar],
 ) -> tuple[str, int, str, list[tuple[str, ...]], str]:
-    """Kind, line of the file, text and rows of an entry, and the day up to which they are all."""
+    """Return the kind, line, text and rows of an entry, and the day up to which the rows are complete."""
     kind, first, entry, calendar = found
     begin, end = _period(entry)
     summary, place = _first(entry, "SUMMARY"), _first(entry, "LOCATION")
@@ -211,7 +213,7 @@ def _event(
 
 
 def _times(entry: _Entry, begin: str, end: str, calendar: _Calendar) -> tuple[list[tuple[str, str]], str]:
-    """Begin and end of each time that an event takes place, and the day up to which they are all."""
+    """Return the begin and end of each time of an event, and the day up to which the times are complete."""
     if _first(entry, "STATUS").upper() == "CANCELLED":
         return [], ""
     start = next(iter(_moments(entry, "DTSTART")), None)
@@ -231,8 +233,8 @@ def _times(entry: _Entry, begin: str, end: str, calendar: _Calendar) -> tuple[li
 
 
 def _zone(entry: _Entry) -> ZoneInfo | None:
-    """The zone in which an entry begins; ``None`` for UTC, no zone, or one that is not known here."""
-    from zoneinfo import ZoneInfo  # every question asks readers for their versions
+    """Return the time zone in which an entry begins; ``None`` for UTC, no zone, or an unknown zone."""
+    from zoneinfo import ZoneInfo  # readers are loaded at every question, for their versions
 
     name = next((line.parameters.get("TZID", "") for line in entry.get("DTSTART", ())), "")
     try:
@@ -242,13 +244,13 @@ def _zone(entry: _Entry) -> ZoneInfo | None:
 
 
 def _in_zone(end: re.Match[str], zone: ZoneInfo | None) -> str:
-    """The end of a rule, which is in UTC, as it is in the zone of the event."""
+    """Return the end of a rule, which is given in UTC, in the time zone of the event."""
     _, moment, _ = _moment(_Property(0, "", {}, end[1]))
     return f"UNTIL={_local(moment, zone):%Y%m%dT%H%M%S}" if moment else end[0]
 
 
 def _local(moment: datetime, zone: ZoneInfo | None) -> datetime:
-    """A time in UTC as it is in a zone."""
+    """Return a time, given in UTC, in a time zone."""
     with suppress(OverflowError):  # before the year 1, after 9999
         return moment.replace(tzinfo=UTC).astimezone(zone).replace(tzinfo=None) if zone else moment
     return moment
@@ -257,9 +259,9 @@ def _local(moment: datetime, zone: ZoneInfo | None) -> datetime:
 def _moments(
     entry: _Entry, name: str, *, whole: bool | None = None, zone: ZoneInfo | None = None
 ) -> Iterator[datetime]:
-    """The dates and times of a property, of which some have a list.
+    """Yield the dates and times of a property, which may have a list of them.
 
-    ``whole`` days alone, if it is given; those in UTC as they are in ``zone``.
+    With ``whole``, only whole days or only times. Times in UTC are converted to ``zone``.
     """
     for line in entry.get(name, ()):
         for value in line.value.split(","):
@@ -269,7 +271,7 @@ def _moments(
 
 
 def _shift(text: str, by: timedelta) -> str:
-    """A date or time as it is shown, later by some days."""
+    """Return a date or time, in the form in which it is shown, moved by a duration."""
     match = _MOMENT.match(text.replace(" ", "T", 1))
     if not match:
         return text
@@ -278,8 +280,8 @@ def _shift(text: str, by: timedelta) -> str:
 
 
 def _said(kind: str, entry: _Entry, summary: str, begin: str, end: str, place: str, zone: str) -> str:
-    """An entry in one line; ``zone`` where it is not the usual one."""
-    until = end.removeprefix(begin[:11]) if " " in end else end  # the same day is said once
+    """Return an entry in one line; ``zone`` is given if it is not the most frequent one."""
+    until = end.removeprefix(begin[:11]) if " " in end else end  # the same day is written once
     when = f"{begin} to {until}" if end and end != begin else begin
     people = [each.parameters.get("CN") or each.text for each in entry.get("ATTENDEE", [])]
     parts = [
@@ -297,7 +299,7 @@ def _said(kind: str, entry: _Entry, summary: str, begin: str, end: str, place: s
 
 
 def _listed(word: str, entry: _Entry, name: str) -> list[str]:
-    """The dates and times of a property behind a word; nothing where there are none."""
+    """Return the dates and times of a property behind a word; empty if there are none."""
     lines = [
         attrs.evolve(line, value=value) for line in entry.get(name, ()) for value in line.value.split(",")
     ]
@@ -309,7 +311,7 @@ def _first(entry: _Entry, name: str) -> str:
 
 
 def _period(entry: _Entry) -> tuple[str, str]:
-    """Begin and end of an entry; the last day of one that lasts whole days."""
+    """Return the begin and end of an entry; for whole days the end is the last day."""
     begin = next((entry[name][0] for name in ("DTSTART", "DUE") if name in entry), None)
     if begin is None:
         return "", ""
@@ -318,16 +320,16 @@ def _period(entry: _Entry) -> tuple[str, str]:
         last, end, _ = _moment(entry["DTEND"][0])
     elif start and (match := _DURATION.fullmatch(_first(entry, "DURATION"))):
         weeks, days, hours, minutes, seconds = (int(each or 0) for each in match.groups())
-        with suppress(OverflowError):  # after the year 9999: it has a begin alone
+        with suppress(OverflowError):  # after the year 9999: the entry has only a begin
             end = start + timedelta(days=7 * weeks + days, hours=hours, minutes=minutes, seconds=seconds)
             last = str(end.date()) if whole else _minute(end) + first[16:]
     if whole and start and end and end > start:
-        last = str(end.date() - timedelta(days=1))  # the end is the day after
+        last = str(end.date() - timedelta(days=1))  # the end given is the day after
     return first, "" if last == first and whole else last
 
 
 def _moment(line: _Property) -> tuple[str, datetime | None, bool]:
-    """A date or time in ISO 8601 and as a number, and whether it is a whole day."""
+    """Return a date or time in ISO 8601 and as a number, and whether it is a whole day."""
     match = _MOMENT.match(line.value)
     if not match:
         return line.text, None, False
@@ -346,7 +348,7 @@ def _minute(moment: datetime) -> str:
 
 
 def _rule(value: str) -> str:
-    """A recurrence in words.
+    """Return a recurrence in words.
 
     >>> _rule("FREQ=WEEKLY;INTERVAL=2;BYDAY=MO,FR;UNTIL=20240630T000000Z")
     'every 2 weeks on Monday and Friday until 2024-06-30'
@@ -384,7 +386,7 @@ class Contacts:
     suffixes: ClassVar[tuple[str, ...]] = (".vcf", ".vcard")
 
     def read(self, data: bytes, name: str) -> list[ParsedDocument]:
-        """One document of kind "rows" with a table of the contacts."""
+        """Return one document of kind "rows" with a table of the contacts."""
         text, notes = decode(data, entries=True)
         found, rows, lines = Collected(notes=[*notes]), list[tuple[str, ...]](), list[int]()
         found.put(", ".join(_COLUMNS), 1)
@@ -405,7 +407,7 @@ class Contacts:
 
 
 def _contact(found: tuple[int, _Entry]) -> tuple[int, str, tuple[str, ...]]:
-    """Line of the file, text and row of a contact."""
+    """Return the line of the file, text and row of a contact."""
     first, entry = found
     cells = _cells(entry)
     others = [each for name in ("NICKNAME", "TITLE", "URL", "NOTE") for each in entry.get(name, [])]
@@ -419,7 +421,7 @@ def _contact(found: tuple[int, _Entry]) -> tuple[int, str, tuple[str, ...]]:
 
 
 def _cells(entry: _Entry) -> dict[str, str]:
-    """Column -> its cell."""
+    """Return the cells of a contact by column."""
     name = _first(entry, "FN")
     if not name and "N" in entry:
         family, *given = [*entry["N"][0].parts(), ""]

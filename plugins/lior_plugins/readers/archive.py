@@ -20,9 +20,9 @@ from lior_plugins.readers.opening import Archive, damage
 
 _MEMBERS = 2000
 _RATIO = 200
-"""Times that a member may grow; text seldom grows more than tenfold."""
+"""The maximum factor by which a member may grow; text seldom grows more than tenfold."""
 _SMALL = 1 << 20
-"""Bytes up to which the growth does not matter."""
+"""The size in bytes up to which the growth does not matter."""
 
 
 @attrs.frozen(kw_only=True)
@@ -38,7 +38,7 @@ class Zip:
     packages: ClassVar[None] = None
 
     def read(self, data: bytes, name: str) -> list[ParsedDocument]:
-        """The documents of all members; a note names those that are left out, and why."""
+        """Return the documents of all members; a note names those that are left out, and why."""
         found, notes = list[ParsedDocument](), list[str]()
         with damage("zip archive"), Archive(data) as archive:
             members = [each for each in archive.members() if not _unseen(each)]
@@ -49,7 +49,7 @@ class Zip:
             def read(member: ZipInfo) -> list[ParsedDocument]:
                 try:
                     return _member(archive, member, left)
-                except UnreadableFile as error:  # a limit that a member reaches leaves out that member
+                except UnreadableFile as error:  # a member that reaches a limit is left out alone
                     raise DataError(str(error)) from error
 
             for documents in read_entries(((each.filename, each) for each in members), read, notes):
@@ -61,15 +61,15 @@ class Zip:
 
 
 def _unseen(member: ZipInfo) -> bool:
-    """Whether a member is a folder, hidden, or of a folder that programs fill."""
+    """Return whether a member is a folder, hidden, or in a folder that programs generate."""
     parts = PurePosixPath(member.filename).parts
     return member.is_dir() or any(part.startswith(".") or part in FOREIGN for part in parts)
 
 
 def _member(archive: Archive, member: ZipInfo, left: float) -> list[ParsedDocument]:
-    """The documents of a member, if ``left`` characters are not used up.
+    """Return the documents of a member, if some of the ``left`` characters remain.
 
-    Raises ``LiorError`` for one that cannot be read, or is too large.
+    Raises ``LiorError`` for a member that cannot be read or is too large.
     """
     if member.flag_bits & 1:
         raise DataError("protected by a password")
@@ -93,6 +93,8 @@ def _member(archive: Archive, member: ZipInfo, left: float) -> list[ParsedDocume
 
 
 def _places(document: ParsedDocument, member: str) -> tuple[tuple[int, str], ...]:
-    """Places with the path of the member before them; in chats and mail they are where messages begin."""
+    """Return the places of a document with the member's path before each. A document without places gets the
+    path alone, except chats and mail, whose places are the beginnings of messages.
+    """
     whole = () if document.kind in ("chat", "mail") else ((0, member),)
     return tuple((first, f"{member}, {place}") for first, place in document.places) or whole

@@ -17,11 +17,13 @@ from lior_plugins.readers.collecting import Collected
 
 _TIMES = ("date", "ts", "timestamp", "timestamp_ms")
 _SHARE = 0.75
-"""Of the entries of a list that are messages, for it to be a chat; the others are left out."""
+"""The minimum share of messages among the entries of a list that counts as a chat; other entries are left
+out.
+"""
 _TEXTS = ("text", "content")
 _PEOPLE = ("from", "author", "sender_name", "user_profile", "user", "username", "actor")
 _NAMES = ("display_name", "nickname", "real_name", "name")
-"""Of a person who is an object."""
+"""Keys of the name in an object that describes a person."""
 
 
 class _Message(NamedTuple):
@@ -29,13 +31,13 @@ class _Message(NamedTuple):
     when: str
     text: str
     source: str
-    """The text as it stands in the file."""
+    """The text as it is in the file."""
 
 
 def chats(value: Any, line: Callable[[str], int]) -> list[ParsedDocument]:
-    """The documents of an export, one for each chat; empty if it is none.
+    """Return the documents of an export, one for each chat; empty if the value is not an export.
 
-    ``line`` gives the line of the file of a string that stands after those asked for before.
+    ``line`` returns the line of the file with a string that follows the strings of earlier calls.
     """
     listed = value.get("chats") if isinstance(value, dict) else None
     several = listed.get("list") if isinstance(listed, dict) else None
@@ -50,7 +52,7 @@ def chats(value: Any, line: Callable[[str], int]) -> list[ParsedDocument]:
 
 
 def _messages(value: Any, notes: list[str]) -> list[_Message]:
-    """The messages of a chat that have a text; empty if it is no chat."""
+    """Return the messages of a chat that have a text; empty if the value is not a chat."""
     rows = value.get("messages") if isinstance(value, dict) else value
     if not isinstance(rows, list) or sum(map(_is_message, rows)) < _SHARE * len(rows):
         return []
@@ -86,7 +88,7 @@ def _person(value: Any) -> str:
 
 
 def _time(row: dict[str, Any]) -> str:
-    """As it stands; seconds and milliseconds since 1970 as ISO 8601 in UTC."""
+    """Return the time of a message as given; seconds and milliseconds since 1970 become ISO 8601 in UTC."""
     key = next(key for key in _TIMES if key in row)
     value = str(row[key])
     if re.fullmatch(r"\d{9,13}(\.\d*)?", value):

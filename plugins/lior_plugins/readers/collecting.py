@@ -9,12 +9,12 @@ from lior.reading.limits import limits
 from lior.reading.skipping import SkipReason, UnreadableFile
 
 _TITLE = 1000
-"""Characters of a title or place; each passage carries them."""
+"""The maximum length of a title or place, in characters; each passage carries both."""
 
 
 @attrs.define
 class Collected:
-    """Collects lines of text, the line of the file that each comes from, places and notes."""
+    """A collector of text lines with their line numbers in the file, of places and of notes."""
 
     text: list[str] = attrs.field(factory=list)
     lines: list[int] = attrs.field(factory=list)
@@ -23,16 +23,16 @@ class Collected:
     wrapped: list[int] = attrs.field(factory=list)
     titles: list[int] = attrs.field(factory=list)
     left: float = attrs.field(factory=lambda: limits().characters)
-    """Characters that may still be put."""
+    """The number of characters that may still be added."""
 
     def begin(self, place: str) -> None:
-        """The next line is the first of a page, cell or message."""
+        """Begin a page, cell or message with the next line."""
         self.places.append((len(self.text), " ".join(place[:_TITLE].split())))
 
     def put(self, text: str, at: int = 0) -> None:
-        """Add lines that stand in line ``at`` of the file; 0 where a file has no lines.
+        """Add lines from line ``at`` of the file; 0 if the file has no lines.
 
-        Raises ``UnreadableFile`` when the document gets longer than a file may be.
+        Raises ``UnreadableFile`` when the document exceeds the limit of characters for a file.
         """
         self.left -= len(text) + 1
         if self.left < 0:
@@ -42,7 +42,7 @@ class Collected:
         self.lines += [at] * len(more)
 
     def document(self, kind: str, title: str = "") -> ParsedDocument:
-        """The document of all lines. Without lines of the file, those of the text count."""
+        """Return the document of all lines. Without lines of the file, those of the text count."""
         return ParsedDocument(
             text="\n".join(self.text),
             kind=kind,

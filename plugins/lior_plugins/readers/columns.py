@@ -1,7 +1,7 @@
-"""The order in which a page with columns of prose is read, told by where its words stand.
+"""The reading order of a page with columns of prose, from the positions of its words.
 
-Lengths are in points, y upwards. What is no column of prose keeps the order that the page has: labels with
-amounts beside them, and tables.
+Lengths are in points, and y grows upwards. Anything that is not a column of prose keeps the order of the
+page, such as tables and labels with amounts beside them.
 """
 
 from __future__ import annotations
@@ -15,39 +15,43 @@ from statistics import median
 import attrs
 
 BEGINS = "\x03"
-"""Before a line that does not go on with the sentence of the line before."""
+"""A mark before a line that does not continue the sentence of the line before."""
 _STRIPS = 200
-"""Upright strips of a page, each narrower than the space between columns."""
+"""The number of vertical strips of a page, each narrower than the gap between columns."""
 _GAP = 0.7
-"""Heights of a line; words that are further apart are pieces of their own."""
+"""The maximum gap of words in a piece, in line heights; a larger gap separates two pieces."""
 _CELL = 1.5
-"""Heights of a line between the cells of a table, at least."""
+"""The minimum gap between the cells of a table, in line heights."""
 _LONG = 8
-"""Heights of a line; the lines of a column are longer than labels and amounts."""
+"""The minimum length of a column's lines, in line heights; labels and amounts are shorter."""
 _FEWEST = 3
-"""Lines of a column."""
+"""The minimum number of lines of a column."""
 _FULL = 0.7
-"""Of the width of a column; prose has mostly lines that fill it so far."""
+"""The minimum length of a full line, as a share of the column's width; prose consists mostly of
+such lines.
+"""
 _WITHIN = 0.25
-"""Of the lines of a column; as many begin in lower case, or in a script without it."""
+"""The minimum share of a column's full lines that begin with a letter that is not upper case."""
 _NEAR = 3
-"""Points between lines that begin below each other."""
+"""The maximum horizontal distance between the beginnings of aligned lines, in points."""
 _APART = 0.4
-"""Heights of a line; where lines are further apart than most by so much, a paragraph begins."""
+"""The extra distance, in line heights over the median, at which a line begins a paragraph."""
 _SAME = 0.93
-"""Of the height of a line; a smaller one has another size of letters."""
+"""The minimum ratio of two lines' heights if both have the same font size."""
 _RAGGED = 0.85
-"""Of the width of a column; a line that would reach so far with the next word was broken for want of room."""
+"""A share of the column's width: a line that would reach it with the next word was broken for
+lack of room.
+"""
 _CELLS = 8
-"""Pieces of a row that are looked at on either side of one."""
+"""The number of pieces before and after a piece in which its neighbours in the row are searched."""
 _TURNS = 2
-"""From column to column, more than a page needs that comes column by column."""
+"""The allowed number of extra column changes, relative to a page whose words come column by column."""
 _DIVIDED = re.compile("[^\\W\\d_][-\N{HYPHEN}\xad\x02]$")
 
 
 @attrs.frozen
 class Box:
-    """A word, or words beside each other, and where they stand."""
+    """A word or adjacent words, with their position on the page."""
 
     left: float
     bottom: float
@@ -55,28 +59,28 @@ class Box:
     top: float
     text: str = ""
     first: float = 0
-    """Width of the first word."""
+    """The width of the first word, in points."""
     line: int = 0
-    """Of the page as it came, from 0."""
+    """The row of the page in the original order, from 0."""
 
     @property
     def width(self) -> float:
-        """From the left to the right."""
+        """The distance from the left to the right edge, in points."""
         return self.right - self.left
 
     @property
     def height(self) -> float:
-        """From the bottom to the top."""
+        """The distance from the bottom to the top edge, in points."""
         return self.top - self.bottom
 
     def within(self, other: Box) -> bool:
-        """Whether it is a box, and inside the other one."""
+        """Return whether this box has an area and is inside the other box."""
         across = other.left <= self.left < self.right <= other.right
         return across and other.bottom <= self.bottom < self.top <= other.top
 
 
 def may_have_columns(boxes: Sequence[Box]) -> bool:
-    """Whether text stands on both sides of an upright strip that few lines cross; quick, and often wrong."""
+    """Return whether a vertical strip that few lines cross has text on both sides; a quick, rough test."""
     if not boxes:
         return False
     begin, end = min(box.left for box in boxes), max(box.right for box in boxes)
@@ -90,11 +94,11 @@ def may_have_columns(boxes: Sequence[Box]) -> bool:
 
 
 def read_page(words: Iterable[Box]) -> str:
-    """The text of a page: column by column where it has columns of prose, else row by row.
+    """Return the text of a page: column by column where it has columns of prose, else row by row.
 
-    A word that ends with U+0002 is divided there, and joined with the next one. Of a page with columns, there
-    is :data:`BEGINS` before each line that begins anew. The text is empty where the words come by the cells
-    of a table.
+    A word that ends with U+0002 is divided there and is joined with the next word. In a page with columns,
+    :data:`BEGINS` precedes each line that begins anew. The text is empty if the words come in the order of a
+    table's cells.
     """
     rows = [*_rows(words)]
     pieces = [piece for number, row in enumerate(rows) for piece in _pieces(row, number)]
@@ -110,7 +114,7 @@ def read_page(words: Iterable[Box]) -> str:
 
 
 def _rows(words: Iterable[Box]) -> Iterator[list[Box]]:
-    """Words that follow each other from the left to the right."""
+    """Yield rows: words that follow each other from left to right."""
     row = list[Box]()
     for word in words:
         if row and not (word.left > row[-1].left and _beside(row[-1], word)):
@@ -122,12 +126,12 @@ def _rows(words: Iterable[Box]) -> Iterator[list[Box]]:
 
 
 def _beside(a: Box, b: Box) -> bool:
-    """Whether boxes share at least half of their height."""
+    """Return whether boxes share at least half of their height."""
     return 2 * (min(a.top, b.top) - max(a.bottom, b.bottom)) > min(a.height, b.height)
 
 
 def _pieces(words: Sequence[Box], number: int) -> Iterator[Box]:
-    """The words of a row, cut where they are far apart."""
+    """Yield the pieces of a row, which is cut where its words are far apart."""
     begin = 0
     for end in range(1, len(words) + 1):
         last = words[end - 1]
@@ -137,7 +141,9 @@ def _pieces(words: Sequence[Box], number: int) -> Iterator[Box]:
 
 
 def _join(boxes: Sequence[Box], sentence: bool = True) -> Box:
-    """Boxes of a line as one; it is as high as most of its words. It may go on with a sentence, or not."""
+    """Return the boxes of a line as one box of their median height; ``sentence``: it may
+    continue a sentence.
+    """
     middle = sorted(boxes, key=lambda box: box.height)[len(boxes) // 2]
     first, last = boxes[0], boxes[-1]
     text = " ".join(box.text for box in boxes)
@@ -146,7 +152,7 @@ def _join(boxes: Sequence[Box], sentence: bool = True) -> Box:
 
 
 def _row_text(words: Sequence[Box]) -> str:
-    """The words of a row, with several spaces between the cells of a table."""
+    """Return the words of a row, with several spaces between the cells of a table."""
     text = words[0].text
     for before, word in pairwise(words):
         text += (" " if word.left - before.right < _CELL * word.height else 4 * " ") + word.text
@@ -161,9 +167,9 @@ def _place(piece: Box) -> tuple[int, float]:
 
 
 def _edges(pieces: list[Box], height: float) -> list[float]:
-    """Between which x the columns stand, ascending; nothing where there are none.
+    """Return the x coordinates that separate the columns, ascending; empty without columns.
 
-    At each, long lines begin below each other, and other long lines end before them at the same height.
+    To the right of each, aligned long lines begin; to its left, other long lines end at the same height.
     """
     found = list[tuple[int, float, float, float]]()
     for left in {round(piece.left): piece.left for piece in pieces if piece.width > _LONG * height}.values():
@@ -183,8 +189,9 @@ def _edges(pieces: list[Box], height: float) -> list[float]:
 
 
 def _filled(pieces: list[Box], height: float) -> list[Box]:
-    """The pieces that fill the width of their column, if they are most of the text and some are within a
-    sentence, which rows of a table seldom are; or nothing."""
+    """Return the pieces that fill the width of their column, or nothing if these are not prose. In prose they
+    are most of the text, and some continue a sentence, which rows of a table seldom do.
+    """
     widths = sorted((piece.width for piece in pieces), reverse=True)
     if len(widths) < _FEWEST or widths[_FEWEST - 1] < _LONG * height:
         return []
@@ -211,21 +218,22 @@ class _Page:
                 above.bottom - piece.top for above, piece in pairwise(lines) if not _beside(above, piece)
             )
         self.far = median(gaps or [0]) + _APART * height
-        """Points between lines of which the second begins a paragraph."""
+        """The distance in points from which on a line begins a paragraph."""
 
     def parts(self) -> Iterator[list[list[Box]]]:
-        """From the top to the bottom, the lines of each column of a part; a part of tables and of lines
-        across the columns has one column."""
+        """Yield the parts of the page from top to bottom, each as the lines of its columns. Parts with tables
+        and with lines across the columns have one column.
+        """
         slices = [*self._slices()]
         prose = [self._is_prose(part) for part in slices]
-        if len(slices) > 1:  # what stands above and below all text
+        if len(slices) > 1:  # headers and footers
             prose[0] &= not self._is_margin(slices[0], slices[1])
             prose[-1] &= not self._is_margin(slices[-1], slices[-2])
         for columns, run in groupby(zip(prose, slices, strict=True), lambda pair: pair[0]):
             yield self._columns([piece for _, part in run for piece in part], columns)
 
     def _columns(self, pieces: list[Box], prose: bool) -> list[list[Box]]:
-        """The lines of each column of pieces; of one if they are no prose."""
+        """Return the lines of each column of the pieces; one column if they are not prose."""
         numbers = sorted({self.column[piece] for piece in pieces}) if prose else [-1]
         found = list[list[Box]]()
         for number in numbers:
@@ -235,11 +243,11 @@ class _Page:
         return found
 
     def _slices(self) -> Iterator[list[Box]]:
-        """The pieces of the page, cut where it is empty and where lines across the columns begin or end."""
+        """Yield slices of the page, cut at gaps and where lines across the columns begin or end."""
         part, low, across = list[Box](), 0.0, False
         for number, piece in enumerate(self.downwards):
             below = low - piece.top > self.far
-            last = across and not below and self._is_alone(number)  # of lines across, the last may be short
+            last = across and not below and self._is_alone(number)  # the last line across may be short
             if part and (below or across != (last or piece.line in self.crossing)):
                 yield part
                 part = []
@@ -249,12 +257,14 @@ class _Page:
         yield part
 
     def _is_alone(self, number: int) -> bool:
-        """Whether nothing stands beside a piece in another column."""
+        """Return whether no piece is beside this one in another column."""
         piece, near = self.downwards[number], self.downwards[max(number - _CELLS, 0) : number + _CELLS + 1]
         return all(self.column[each] == self.column[piece] for each in near if _beside(piece, each))
 
     def _is_prose(self, pieces: list[Box]) -> bool:
-        """Whether pieces are of columns: they fill them, or have at most one row across, of headings."""
+        """Return whether pieces belong to columns: they fill these, or at most one row, of headings, has
+        several.
+        """
         if pieces[0].line in self.crossing:
             return False
         rows = [[*row] for _, row in groupby(sorted(pieces, key=_place), lambda piece: piece.line)]
@@ -262,14 +272,14 @@ class _Page:
         return cells <= max(self.column.values()) or bool(_filled(pieces, self.height))
 
     def _is_margin(self, pieces: list[Box], other: list[Box]) -> bool:
-        """Whether pieces are one row of small text far from ``other``, such as the number of the page."""
+        """Return whether pieces are one row of small text far from ``other``, such as a page number."""
         low, high = sorted([pieces, other], key=lambda part: part[0].top)
         gap = min(piece.bottom for piece in high) - max(piece.top for piece in low)
         rows = {piece.line for piece in pieces}
         return len(rows) == 1 and gap > self.far + self.height and pieces[0].height * _SAME < self.height
 
     def flow(self, columns: list[list[Box]]) -> str:
-        """The text of columns one after the other, footnotes last."""
+        """Return the text of columns one after the other, footnotes last."""
         notes = list[Box]()
         for lines in columns[:-1]:
             foot = len(lines)

@@ -44,16 +44,16 @@ _LINES = {*_BLOCKS, "li", "tr", "dt", "dd", "br", "summary", "caption"}
 _VOID = {"br", "hr", "img", "input", "meta", "link", "area", "base", "col", "embed", "source", "track", "wbr"}
 _MARKS = {"b": "b", "strong": "b", "i": "i", "em": "i", "var": "i"}
 _PLAIN = {*_HEADINGS, "tr", "dt", "dd", "pre", "summary", "caption"}
-"""Where words in bold or a link alone are nothing particular."""
+"""Elements in which bold words or a single link have no special meaning."""
 _ASIDES = {"note", "notes", "warning", "caution", "tip", "important", "example", "see also"}
-"""Headings of a box, which do not stand above what follows the box."""
+"""Headings of a box, which are not headings of the text after the box."""
 _LONGEST_HEADING = 200
-"""Characters of a paragraph in bold that is a heading."""
+"""The maximum length of a bold paragraph that is a heading, in characters."""
 _DEEPEST = 20
-"""Definition lists inside each other that are indented."""
+"""The maximum depth of nested definition lists that are indented."""
 _DIGITS = 10
 _CODE = re.compile(rf"&#([0-9]{{{_DIGITS},}})")
-"""A character reference beyond all characters; Python refuses integers of more than 4,300 digits."""
+"""A character reference beyond all code points; Python refuses integers of more than 4,300 digits."""
 _SPACES = re.compile(r"[ \t\r\f]+")
 
 
@@ -61,15 +61,15 @@ _SPACES = re.compile(r"[ \t\r\f]+")
 class Html:
     """Reader of HTML: the visible text with headings, lists, code and tables marked as in Markdown.
 
-    A paragraph in bold alone is a heading. Terms of a definition list end with two colons, and what defines
-    them is indented, as in AsciiDoc. Paragraphs and items that are a link alone are titles.
+    A paragraph that is only bold is a heading. Terms of a definition list end with two colons, and their
+    definitions are indented, as in AsciiDoc. Paragraphs and items that are only a link are titles.
     """
 
     api_version: ClassVar[int] = 1
     suffixes: ClassVar[tuple[str, ...]] = (".html", ".htm", ".xhtml")
 
     def read(self, data: bytes, name: str) -> list[ParsedDocument]:
-        """One document of kind "markdown"."""
+        """Return one document of kind "markdown"."""
         text, notes = decode(data, entries=True)
         document = visible(text)
         tables = barred(document.text.split("\n"))
@@ -77,47 +77,47 @@ class Html:
 
 
 def visible(source: str) -> ParsedDocument:
-    """The text that a browser shows of ``source``, without navigation."""
+    """Return the visible text of ``source``, as in a browser, without navigation."""
     source = _CODE.sub(lambda match: f"&#{match[1].lstrip('0')[:_DIGITS] or '0'}", source)
     parser, end = _Visible(), source.rfind(">") + 1
-    # no tag ends after the last ">"; html.parser would look for each end anew, in quadratic time
+    # no tag ends after the last ">"; html.parser would search the end of each, in quadratic time
     parser.feed(source[:end] + source[end:].replace("<", "&lt;"))
     parser.close()
     return parser.document()
 
 
 class _Visible(HTMLParser):
-    """Collects lines. None holds words of two lines of the file, except headings and rows."""
+    """A collector of lines. No line has words of two lines of the file, except headings and rows."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
         self._found = Collected()
         self._open = list[str]()
-        """The line that is being put together, and the line of the file in which it begins."""
+        """The parts of the open line."""
         self._bare = True
-        """Whether it has nothing but the mark of a heading or an item."""
+        """Whether the open line has only the mark of a heading or an item."""
         self._at = 1
         self._unseen: list[str] = []
-        """The element that is not shown, as often as it is open."""
+        """The open hidden element, repeated as often as it is nested."""
         self._inside = ""
-        """The last block or line that began: a heading and a row take in line breaks."""
+        """The last block or line that began; headings and rows absorb line breaks."""
         self._pre = 0
         self._title: list[str] | None = None
         self._first: int | None = None
-        """First line of the block that is open; none before it has one."""
+        """The first line of the open block; ``None`` before the block has a line."""
         self._marks = {"a": 0, "b": 0, "i": 0}
-        """Open links and elements in bold and in italics."""
+        """The number of open links, bold elements and italic elements."""
         self._strong = False
         """Whether a word of the open block is in bold."""
         self._only: set[str] | None = None
-        """Those that all words of the open block are in; nothing where it has none yet."""
+        """The marks that all words of the open block have; ``None`` before its first word."""
         self._defining: list[bool] = []
-        """For each open definition list, whether a definition is open."""
+        """Whether a definition is open, for each open definition list."""
         self._cells: list[str] = []
-        """Tags of the cells of the open row."""
+        """The tags of the cells of the open row."""
 
     def document(self) -> ParsedDocument:
-        """The document made of the lines collected so far."""
+        """Return the document made of the lines collected so far."""
         self._end_block()
         last = self.getpos()[0]  # &#10; is a line break that the file does not have
         self._found.lines = [min(at, last) for at in self._found.lines]
@@ -126,7 +126,7 @@ class _Visible(HTMLParser):
         return self._found.document("markdown", "".join(self._title or ()))
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        """A block begins."""
+        """Begin a block or an inline element."""
         if self._unseen:
             self._unseen += [tag] * (tag == self._unseen[-1])
         elif tag in _UNSEEN or (tag not in _VOID and ("role", "navigation") in attributes):
@@ -154,7 +154,7 @@ class _Visible(HTMLParser):
             self._marks[_MARKS.get(tag, tag)] += 1
 
     def handle_endtag(self, tag: str) -> None:
-        """A block ends."""
+        """End a block or an inline element."""
         if self._unseen:
             if tag == self._unseen[-1]:
                 self._unseen.pop()
@@ -170,7 +170,7 @@ class _Visible(HTMLParser):
             self._marks[mark] = max(self._marks[mark] - 1, 0)
 
     def handle_data(self, data: str) -> None:
-        """Text; a line break in it ends a line, as it does in the file."""
+        """Take in text; a line break in it ends a line, as it does in the file."""
         if self._inside == "title" and self._title is not None:
             self._title.append(data)
         elif not self._unseen and not (self._inside == "tr" and data.isspace()):
@@ -189,13 +189,13 @@ class _Visible(HTMLParser):
                 self._put(line if self._pre else _SPACES.sub(" ", line))
 
     def _put(self, text: str) -> None:
-        """Go on with the open line."""
+        """Continue the open line."""
         if text:
             self._open.append(text)
             self._bare = self._bare and not text.strip("#- ")
 
     def _define(self, tag: str, *, opens: bool) -> None:
-        """Keep in mind whether a definition is open."""
+        """Record whether a definition is open."""
         if tag == "dl":
             if opens:
                 self._defining.append(False)
@@ -208,7 +208,7 @@ class _Visible(HTMLParser):
         self._found.put(self._margin() + "```", self.getpos()[0])
 
     def _margin(self) -> str:
-        """White space before the lines of a definition."""
+        """Return the white space before the lines of a definition."""
         return "    " * sum(self._defining[-_DEEPEST:])
 
     def _break(self, tag: str) -> None:
@@ -218,7 +218,7 @@ class _Visible(HTMLParser):
             self._found.put("", self._at)
 
     def _end_block(self) -> None:
-        """The open block or line is whole; it may be a heading, a term, a table's head or a link alone."""
+        """Finish the open block or line; it may be a heading, a term, a table's header row or only a link."""
         self._end_line()
         (first, only), self._first, self._only = (self._first, self._only or ()), None, None
         strong, self._strong = self._strong, False
@@ -248,7 +248,7 @@ class _Visible(HTMLParser):
             self._found.titles += many
 
     def _end_line(self) -> None:
-        """The open line is whole; blank ones count in preformatted text alone."""
+        """Finish the open line; blank lines count only in preformatted text."""
         line = "".join(self._open)
         line = line.rstrip() if self._pre else " ".join(line.split()).removesuffix("¶").rstrip()
         if self._pre or line.strip("#- "):

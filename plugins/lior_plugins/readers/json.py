@@ -22,22 +22,24 @@ from lior_plugins.readers.collecting import Collected
 from lior_plugins.readers.tables import SPARSE, table
 
 _DEPTH = 3
-"""Objects inside one another whose values are cells."""
+"""The maximum depth of nested objects whose values become cells."""
 _SPARE = 0.6
-"""Share of the time of a file that is left when lines are no longer read: a table of them takes as long."""
+"""The share of a file's time limit that remains when reading ends: making a table of the lines
+takes as long.
+"""
 _DIGITS = 4000
-"""Of an integer; one of more is a text."""
+"""The maximum number of digits of an integer; a longer one is read as text."""
 
 
 @attrs.frozen(kw_only=True)
 class Lines:
-    """Reader of JSON Lines: objects with ``text`` are documents named by ``_id``, all else are rows."""
+    """Reader of JSON Lines: objects with ``text`` are documents named by ``_id``; other lines are rows."""
 
     api_version: ClassVar[int] = 1
     suffixes: ClassVar[tuple[str, ...]] = (".jsonl", ".ndjson")
 
     def read(self, data: bytes, name: str) -> list[ParsedDocument]:
-        """A document for each object with a text, or one of kind "rows"."""
+        """Return a document for each object with a text, or one of kind "rows"."""
         text, found = decode(data, entries=True)
         notes, lines, last = [*found], text.split("\n"), 0
         documents, other, rows = list[ParsedDocument](), list[int](), _Table()
@@ -45,7 +47,7 @@ class Lines:
         for last, record in read_entries(entries, _numbered, notes, spare=_SPARE):
             if isinstance(record, dict) and isinstance(record.get("text"), str):
                 documents.append(record_document(record, last))
-                if len(documents) > limits().passages:  # no further one can be found
+                if len(documents) > limits().passages:  # no further one would be indexed
                     break
             else:
                 other.append(last)
@@ -62,36 +64,38 @@ class Lines:
 
 
 def _numbered(entry: tuple[int, str]) -> tuple[int, Any]:
-    """Number and value of a line."""
+    """Return the number and value of a line."""
     return entry[0], _parse(entry[1])
 
 
 class _Table:
-    """The table of objects, one a row, while it is collected."""
+    """A collector of objects that become the rows of a table."""
 
     def __init__(self) -> None:
         self._columns = dict[str, int]()
         self._rows, self._filled, self._sparse = dict[int, tuple[str, ...]](), 0, False
 
     def add(self, line: int, cells: dict[str, str]) -> None:
-        """Add the object in a line, from 0."""
+        """Add the object of a line, which counts from 0."""
         for name in cells:
             self._columns.setdefault(name, len(self._columns))
         self._filled += len(cells)
-        # Its empty cells would fill the memory.
+        # Empty cells would fill the memory.
         self._sparse |= len(self._columns) * len(self._rows) > SPARSE * self._filled + 1000
         if not self._sparse:
             self._rows[line] = tuple(cells.get(name, "") for name in self._columns)
 
     def tables(self) -> tuple[Table, ...]:
-        """The table; none where there are no rows, or hardly a cell is filled."""
+        """Return the table, or nothing if there are no rows or hardly a cell is filled."""
         if self._sparse or not self._rows:
             return ()
         return table([tuple(self._columns), *self._rows.values()], [0, *self._rows])
 
 
 def _cells(record: dict[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
-    """Name and text of each value of an object, of those inside it as well: ``method.flow``."""
+    """Yield the name and text of each value of an object; nested values have names such as
+    ``method.flow``.
+    """
     for name, value in record.items():
         if isinstance(value, dict) and above.count(".") < _DEPTH:
             yield from _cells(value, f"{above}{name}.")
@@ -108,7 +112,7 @@ class Json:
     suffixes: ClassVar[tuple[str, ...]] = (".json", ".ipynb", ".geojson")
 
     def read(self, data: bytes, name: str) -> list[ParsedDocument]:
-        """One document of kind "markdown" for a notebook or "code"; a "chat" for each chat."""
+        """Return one document of kind "markdown" for a notebook or "code"; a "chat" for each chat."""
         text, notes = decode(data, entries=True)
         value = _parse(text)
         if name.lower().endswith(".ipynb"):
@@ -126,7 +130,7 @@ class Json:
 
 
 def _parse(text: str) -> Any:
-    """The value, or nothing if it is not JSON."""
+    """Return the value, or ``None`` if the text is not JSON."""
     with suppress(ValueError, RecursionError):
         try:
             return json.loads(text, strict=False)
@@ -142,7 +146,7 @@ def _integer(digits: str) -> int | str:
 
 
 def _notebook(cells: list[dict[str, Any]], finder: _Finder) -> ParsedDocument:
-    """Cells in their order, code in fences, right below the prose before it; outputs are left out."""
+    """Return cells in their order, code in fences, right below the prose before it; outputs are left out."""
     found, prose = Collected(), False
     entries = ((f"cell {number}", (number, cell)) for number, cell in enumerate(cells, 1))
     for number, content, code in read_entries(entries, _cell, found.notes):
@@ -163,18 +167,18 @@ def _notebook(cells: list[dict[str, Any]], finder: _Finder) -> ParsedDocument:
 
 
 def _cell(entry: tuple[int, dict[str, Any]]) -> tuple[int, str, bool]:
-    """Number, text, and whether it is code."""
+    """Return the number, text, and whether it is code."""
     number, cell = entry
     content = cell.get("source", "")
     return number, content if isinstance(content, str) else "".join(content), cell.get("cell_type") == "code"
 
 
 class _Finder:
-    """Finds strings of a JSON file, in their order, in its lines."""
+    """A finder of the lines of a JSON file's strings, in their order."""
 
     def __init__(self, source: str) -> None:
         self.at = 1
-        """Line of the string found last."""
+        """The line of the last string found."""
         self._found: dict[str, list[int]] = defaultdict(list)
         for number, line in enumerate(source.split("\n"), 1):
             value = line.strip().rstrip(",")
@@ -182,7 +186,7 @@ class _Finder:
                 self._found[value if value.count('"') == 2 else value[value.find(': "') + 2 :]].append(number)
 
     def line(self, string: str) -> int:
-        """The next line that holds ``string``; where none does, the line found last."""
+        """Return the next line with ``string``, or the last line found if there is none."""
         for escaped in (False, True):
             places = self._found.get(json.dumps(string, ensure_ascii=escaped), [])
             if (index := bisect_left(places, self.at)) < len(places):

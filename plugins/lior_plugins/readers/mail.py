@@ -24,15 +24,15 @@ from lior_plugins.readers.text import PlainText
 _BEGIN = re.compile(rb"(?:\A|(?<=\n))From (?:[^\n]*\d{4}[^\n]*|-? *)\n(?=[\w-]+:)")
 _STATUS = re.compile(rb"^X-Mozilla-Status: ([0-9a-f]{1,4})\s", re.MULTILINE | re.IGNORECASE)
 _DELETED = 0x8
-"""Of the status: Thunderbird keeps the message until the folder is compacted."""
+"""The status bit of a deleted message, which Thunderbird keeps until the folder is compacted."""
 _SIZE = re.compile(rb"(\d{1,10}) *\r?\n")
-"""First line of a message of Apple Mail: its bytes, which a property list follows."""
+"""The first line of an Apple Mail message: its size in bytes; a property list follows the message."""
 _HEADERS = ("Subject", "From", "To", "Date")
 _COLUMNS = ("From", "To", "Date", "Subject")
 _LONGEST = 10_000
-"""Characters of an encoded header that are decoded."""
+"""The maximum number of characters of an encoded header that are decoded."""
 _TRIED = 1000
-"""Lines at most that are compared to find where a part begins."""
+"""The maximum number of lines compared to find the beginning of a part."""
 
 
 @attrs.frozen(kw_only=True)
@@ -43,7 +43,7 @@ class Mail:
     suffixes: ClassVar[tuple[str, ...]] = (".eml", ".emlx", ".mbox", ".mbx")
 
     def read(self, data: bytes, name: str) -> list[ParsedDocument]:
-        """One document of kind "mail" with a place for each message."""
+        """Return one document of kind "mail" with a place for each message."""
         found = Collected()
         rows, begins = list[tuple[str, ...]](), list[int]()
         sources = [*_sources(data, name)]
@@ -59,7 +59,7 @@ class Mail:
                 found.put(line, at)
             found.notes += notes
         if not found.places and kept and name.lower().endswith(".eml") and not _keys(data):
-            plain = PlainText().read(data, name)  # somebody typed it, with headers in a language of people
+            plain = PlainText().read(data, name)  # a typed text, with headers in a natural language
             return [attrs.evolve(each, notes=(*each.notes, "no header: read as text")) for each in plain]
         if not found.places:
             raise DataError("damaged mail: " * bool(kept) + found.notes[-1])
@@ -70,7 +70,7 @@ class Mail:
 
 
 def _sources(data: bytes, name: str) -> Iterator[tuple[int, bytes]]:
-    """First line and source of each message."""
+    """Yield the first line and source of each message."""
     size = _SIZE.match(data) if name.lower().endswith(".emlx") else None
     if size:
         yield 2, data[size.end() : size.end() + int(size[1])].replace(b"\r\n", b"\n")
@@ -91,28 +91,28 @@ def _is_deleted(source: bytes) -> bool:
 def _entry(
     entry: tuple[int, bytes, int],
 ) -> tuple[int, list[tuple[int, str]], tuple[str, ...], list[str]]:
-    """Number, lines with their lines of the file, row and notes of a message."""
+    """Return the number, lines with their lines of the file, row and notes of a message."""
     number, source, first = entry
     if not _keys(source):
         raise DataError("no header")
     message = message_from_bytes(source)
     headers, notes, last = _headers(message), list[str](), source.count(b"\n")
     lines = _message(message, headers, source.decode("ascii", "surrogateescape").split("\n"), notes)
-    # a part whose text was not found may seem to go on too far
+    # a part whose text was not found may seem too long
     placed = [(first + min(at, last), line) for at, line in (*lines, (0, ""))]
     notes += _left_out(message, headers["Subject"])
     return number, placed, tuple(headers[each] for each in _COLUMNS), notes
 
 
 def _keys(source: bytes) -> list[str]:
-    """The names of a message's headers."""
+    """Return the names of a message's headers."""
     return message_from_bytes(source.partition(b"\n\n")[0]).keys()
 
 
 def _message(
     message: Message, headers: dict[str, str], source: list[str], notes: list[str]
 ) -> Iterator[tuple[int, str]]:
-    """Header and text of a message, each line with its line of the source, from 0."""
+    """Yield header and text of a message, each line with its line of the source, from 0."""
     at = dict[str, int]()
     for number, line in enumerate(source):
         if line[:1] in "SsFfTtDd" and (name := line.partition(":")[0].title()) in _HEADERS:
@@ -135,7 +135,7 @@ def _message(
 
 
 def _left_out(message: Message, subject: str) -> Iterator[str]:
-    """A note for each part that is neither text nor its HTML version."""
+    """Yield a note for each part that is neither text nor its HTML version."""
     for part in message.walk():
         if not part.is_multipart() and (_attached(part) or part.get_content_maintype() != "text"):
             file = part.get_filename() or part.get_content_type()
@@ -147,20 +147,20 @@ def _attached(part: Message) -> bool:
 
 
 def _headers(message: Message) -> dict[str, str]:
-    """The value of each header, empty where there is none."""
+    """Return the value of each header, empty where there is none."""
     found = dict[str, str]()
     for key, raw in message.raw_items():
         if (name := key.title()) in _HEADERS and name not in found:
             value = str(raw).encode("ascii", "surrogateescape").decode("utf-8", "replace")
             if "=?" in value:
-                with suppress(ValueError, LookupError):  # badly encoded: as it stands
+                with suppress(ValueError, LookupError):  # badly encoded: keep it as it is
                     value = str(make_header(decode_header(value[:_LONGEST])))
             found[name] = " ".join(value.split())
     return dict.fromkeys(_HEADERS, "") | found
 
 
 def _text(part: Message, finder: _Finder) -> Iterator[tuple[int, str]]:
-    """The lines of a text part. Their places in the file are those of the encoded lines."""
+    """Yield the lines of a text part; their places in the file are those of the encoded lines."""
     raw = str(part.get_payload(decode=False)).split("\n")
     first = finder.place(raw)
     encoding = str(part.get("Content-Transfer-Encoding", "")).strip().lower()
@@ -168,7 +168,7 @@ def _text(part: Message, finder: _Finder) -> Iterator[tuple[int, str]]:
     assert isinstance(data, bytes)
     try:
         text = data.decode(part.get_content_charset() or "utf-8", "replace")
-    except (LookupError, ValueError):  # no encoding of text, or none that can replace what it does not have
+    except (LookupError, ValueError):  # not a text encoding, or one that cannot replace invalid bytes
         text = data.decode("utf-8", "replace")
     text = text.replace("\r\n", "\n")
     at = range(len(raw)) if encoding != "base64" else [0]
@@ -183,17 +183,19 @@ def _text(part: Message, finder: _Finder) -> Iterator[tuple[int, str]]:
 
 
 class _Finder:
-    """Finds parts of a message, in their order, in its lines."""
+    """A finder of the lines at which the parts of a message begin, in their order."""
 
     def __init__(self, source: list[str]) -> None:
         self._source = source
         self._begin = self._at = source.index("") if "" in source else 0
 
     def place(self, part: list[str]) -> int:
-        """Line of the message, from 0, at which a part begins; that of the text, where it is not found."""
+        """Return the line of the message, from 0, at which a part begins; the text's first line if it is not
+        found.
+        """
         head = part[:8]
         if not head[-1]:
-            head.pop()  # what follows a part, such as its boundary, is not of it
+            head.pop()  # the part ends before what follows it, such as its boundary
         source, size = self._source, len(head)
         if source[self._begin + 1 : self._begin + 1 + size] == head:  # the only part
             return self._begin + 1
@@ -207,7 +209,7 @@ class _Finder:
 
     @cached_property
     def _places(self) -> dict[str, list[int]]:
-        """The lines of each text after the header."""
+        """The line numbers of each line's text, after the header."""
         found: dict[str, list[int]] = {}
         for number in range(self._begin, len(self._source)):
             found.setdefault(self._source[number], []).append(number)

@@ -13,13 +13,13 @@ from lior.reading.decoding import decode
 from lior_plugins.readers.collecting import Collected
 
 _INDENT = 4
-"""Columns by which a definition is deeper than its term."""
+"""The indentation of a definition below its term, in columns."""
 _DEEPEST = 80
-"""Columns of the margin at most."""
+"""The maximum margin, in columns."""
 _LONGEST = 10_000
-"""Characters of the arguments of a request that are read."""
+"""The maximum number of characters of a request's arguments that are read."""
 _TERM = 120
-"""Characters of a line above deeper ones that is a term."""
+"""The maximum length, in characters, of a line above deeper lines that is a term."""
 _CHARACTERS = {
     "aq": "'",
     "cq": "’",
@@ -76,7 +76,7 @@ _CHARACTERS = {
     'R"': "”",
     "Tm": "™",
 }
-"""Names of characters and of strings that are usually defined."""
+"""Names of special characters and predefined strings, with their text."""
 _ACCENTS = {"'": "\u0301", "`": "\u0300", ":": "\u0308", "^": "\u0302", "~": "\u0303", ",": "\u0327"}
 _ESCAPE = re.compile(
     r"\\(?:(?P<comment>[\"#].*)|[(*]?(?:\((?P<two>..)|\[(?P<long>[^\]]{0,80})\])|\*(?P<one>.)"
@@ -112,15 +112,15 @@ _INLINE = {
 class Man:
     """Reader of manual pages: sections as headings, tags as terms of a definition list.
 
-    A tag ends with two colons and its text is indented, as in AsciiDoc. What a page defines before its title
-    is not read; of a condition the branch for terminals is.
+    A tag ends with two colons and its text is indented, as in AsciiDoc. Definitions before the title of a
+    page are not read. Only the terminal branch of a condition is read.
     """
 
     api_version: ClassVar[int] = 1
     suffixes: ClassVar[tuple[str, ...]] = (".man", ".roff")
 
     def read(self, data: bytes, name: str) -> list[ParsedDocument]:
-        """One document of kind "markdown", with the name and section of the page as its title."""
+        """Return one document of kind "markdown", with the name and section of the page as its title."""
         text, notes = decode(data)
         page = _Page()
         for number, line in enumerate(text.split("\n"), 1):
@@ -130,36 +130,36 @@ class Man:
 
 
 class _Page:
-    """Collects the lines of a page."""
+    """A collector of the lines of a page."""
 
     def __init__(self) -> None:
         self._found = Collected()
         self._title = ""
         self._begun = False
         self._name: list[str] = []
-        """What ``.Nm`` says without an argument."""
+        """The name that ``.Nm`` without an argument stands for."""
         self._skipped = ""
-        """Line at which reading goes on; all before it is left out."""
+        """The beginning of the line that ends the skipped lines; empty if no lines are skipped."""
         self._base, self._outer = 0, list[tuple[int, bool]]()
-        """Columns of the margin, and those outside of it with whether a definition was open."""
+        """The margin in columns, and the outer margins, each with whether a definition was open."""
         self._defining = False
         self._tag: Callable[[str, int], None] | None = None
-        """What takes the next line of text: a tag or a heading."""
+        """The function that takes the next line of text as a tag or a heading; ``None`` for ordinary text."""
         self._code = False
         self._goes_on = False
-        """Whether the next line goes on with the paragraph."""
+        """Whether the next line continues the paragraph."""
         self._item = ""
-        """The mark of the list item that begins."""
+        """The mark of the list item that begins, or empty."""
         self._table: str | None = None
 
     def document(self) -> ParsedDocument:
-        """The document made of the lines collected so far."""
+        """Return the document made of the lines collected so far."""
         if self._code:
             self._fence(False, max(self._found.lines, default=1))
         return self._found.document("markdown", self._title)
 
     def feed(self, line: str, number: int) -> None:
-        """The next line of the file."""
+        """Take in the next line of the file."""
         if self._skipped:
             if line.strip().startswith(self._skipped):
                 self._skipped = ""
@@ -233,7 +233,7 @@ class _Page:
         self._base, self._outer, self._defining = 0, [], False
 
     def _paragraph(self, number: int, *, tight: bool = False) -> None:
-        """The paragraph is whole."""
+        """Finish the paragraph."""
         self._goes_on, self._tag = False, None
         last = self._found.text[-1] if self._found.text else ""
         if last and not (tight or self._code or last.endswith("::")):
@@ -253,7 +253,7 @@ class _Page:
         self._defining = True
 
     def _deeper(self, number: int, *, listed: bool) -> None:
-        """The margin moves; a short line alone above it is a term."""
+        """Move the margin inwards; a short line alone above it is a term."""
         text = self._found.text
         alone = bool(text) and (len(text) < 2 or not text[-2] or text[-2].endswith("::"))
         if not listed and alone and self._goes_on and len(text[-1]) <= _TERM and text[-1][-1:] not in ".:":
@@ -275,7 +275,7 @@ class _Page:
         return min(self._base, _DEEPEST) + _INDENT * self._defining
 
     def _text(self, source: str, number: int) -> None:
-        """A line of text."""
+        """Add a line of text."""
         text = plain(source)
         if self._table is not None:
             self._row(text, number)
@@ -297,7 +297,7 @@ class _Page:
             self._goes_on = True
 
     def _row(self, text: str, number: int) -> None:
-        """A row of a table, whose format ends with a full stop."""
+        """Add a row of a table; the table's format ends with a full stop."""
         if not self._table:
             tab = re.search(r"tab\s*\((.)\)", text)
             self._table = (tab[1] if tab else "\t") if tab or text.rstrip().endswith((".", ";")) else ""
@@ -312,7 +312,7 @@ class _Page:
 
 
 def plain(text: str) -> str:
-    """Text without escape sequences.
+    """Return the text without escape sequences.
 
     >>> plain(r"\\fB\\-\\-all\\fR\\&, the user\\(aqs \\[bu] \\*(lqown\\*(rq")
     "--all, the user's • “own”"
@@ -333,13 +333,13 @@ def plain(text: str) -> str:
 
 
 def _arguments(text: str) -> list[str]:
-    """The arguments of a request; those in quotation marks have spaces."""
+    """Return the arguments of a request; those in quotation marks have spaces."""
     text = re.split(r"(?<!\\)\\\"", text)[0]
     return [(quoted or word).replace('""', '"') for quoted, word in _ARGUMENT.findall(text)]
 
 
 def _mdoc(words: list[str]) -> str:
-    """Words among which are macros of mdoc."""
+    """Return the text of words with mdoc macros among them."""
     found, closing, joined = "", "", True
     for word in words:
         if word in ("Ns", "Oo", "Op", "Dq", "Ql", "Sq", "Pq", "Oc", "Fl"):

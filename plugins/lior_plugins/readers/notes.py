@@ -1,4 +1,4 @@
-"""Notes in Markdown: what front matter calls them, and lines that only name what stands elsewhere."""
+"""Notes in Markdown: the names in their front matter, and lines that only name something elsewhere."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _TITLE = re.compile(r"^title\s*[:=]\s*(\"[^\"\n]*\"|'[^'\n]*'|[^\n#]*)", re.MULT
 _ALIASES = re.compile(
     r"^alias(?:es)?[ \t]*[:=][ \t]*(\[[^\]]*\]|[^\n]*(?:\n[ \t]*-[ \t][^\n]*)*)", re.MULTILINE | re.IGNORECASE
 )
-"""Other names of a note, as a list between brackets, with a name a line, or between commas."""
+"""The other names of a note: a list in brackets, one name a line, or separated by commas."""
 _ALIAS = re.compile(r"\"([^\"\n]+)\"|'([^'\n]+)'|([^\W_][^,\n\[\]]*)")
 _LINK_ALONE = re.compile(r"\s*(?:[-*+] +)?!?\[\[[^\[\]]+\]\]\s*")
 _CALLOUT = re.compile(r"\s*>\s*\[![\w-]+\][+-]?(?:\s.*)?")
@@ -17,9 +17,10 @@ _QUOTED = re.compile(r"\s*>")
 
 
 def titles_of(text: str) -> tuple[str, tuple[int, ...]]:
-    """The title and the aliases in the front matter (YAML or TOML) that a text begins with, and the lines,
-    from 0, that only name what stands elsewhere: theirs, a link or an embedded note of Obsidian alone, and
-    the title of a callout with text below it."""
+    """Return the title and aliases in a text's front matter (YAML or TOML), and the numbers of lines that
+    only name something elsewhere. Such lines, counted from 0, are those of title and aliases, single links or
+    embedded notes of Obsidian, and titles of callouts with text below them.
+    """
     lines = text.split("\n")
     alone = [number for number, line in enumerate(lines) if _LINK_ALONE.fullmatch(line)]
     alone += [

@@ -22,13 +22,13 @@ TEXT = "{urn:oasis:names:tc:opendocument:xmlns:text:1.0}"
 TABLE = "{urn:oasis:names:tc:opendocument:xmlns:table:1.0}"
 OFFICE = "{urn:oasis:names:tc:opendocument:xmlns:office:1.0}"
 _MOST_SPACES = 100
-"""In one place, of those that OpenDocument only counts."""
+"""The maximum number of spaces in one place that OpenDocument gives by a count."""
 _DEEPEST = 6
-"""Levels of headings; documents claim any number."""
+"""The maximum level of headings; documents may claim any number."""
 _WIDEST = 63
-"""Columns that a cell of DOCX can span."""
+"""The maximum number of columns that a cell of DOCX can span."""
 _DELETED = {"pPr", "rPr", "del", "moveFrom", "Fallback"}
-"""Elements of DOCX without text that is shown, or with the same text for older programs."""
+"""Elements of DOCX without visible text, or with the same text for older programs."""
 _GROUPS = {"sdt", "sdtContent", "customXml", "ins", "table-header-rows", "table-rows", "table-row-group"}
 """Elements between a table and its rows, or a row and its cells."""
 _CONTAINER = "META-INF/container.xml"
@@ -43,7 +43,7 @@ class Docx:
     suffixes: ClassVar[tuple[str, ...]] = (".docx", ".docm")
 
     def read(self, data: bytes, name: str) -> list[ParsedDocument]:
-        """One document of kind "markdown"."""
+        """Return one document of kind "markdown"."""
         found, title = Collected(), ""
         with damage("DOCX"), Archive(data) as archive:
             main = _target(archive, "", "/officeDocument", "word/document.xml")
@@ -59,12 +59,12 @@ class Docx:
 
 
 def _number(blocks: Iterable[Element]) -> Iterator[tuple[str, Element]]:
-    """Places and blocks; a block is a paragraph, list or table."""
+    """Return blocks with their places; a block is a paragraph, list or table."""
     return ((f"block {number}", block) for number, block in enumerate(blocks, 1))
 
 
 def _docx_block(block: Element, styles: dict[str, str]) -> list[str]:
-    """The lines of a paragraph or table."""
+    """Return the lines of a paragraph or table."""
     if local(block) == "tbl":
         return [*_frame(_docx_rows(block)), ""]
     text = _docx_text(block)
@@ -72,12 +72,12 @@ def _docx_block(block: Element, styles: dict[str, str]) -> list[str]:
 
 
 def _target(archive: Archive, part: str, kind: str, usual: str) -> str:
-    """The first path of a kind of what a part refers to."""
+    """Return the path of the first object of a kind that a part refers to, or ``usual``."""
     return next((path for _, path, each in read_relations(archive, part) if each.endswith(kind)), usual)
 
 
 def _styles(archive: Archive, path: str) -> dict[str, str]:
-    """Id of a style -> what stands before its paragraphs as Markdown."""
+    """Return the Markdown mark of each style's paragraphs, by the id of the style."""
     marks = dict[str, str]()
     for style in archive.elements(path, "style") if path in archive else ():
         name = next((attribute(each, "val") for each in style if local(each) == "name"), "").lower()
@@ -88,14 +88,14 @@ def _styles(archive: Archive, path: str) -> dict[str, str]:
 
 
 def _style(paragraph: Element, styles: dict[str, str]) -> str:
-    """What stands before a paragraph as Markdown."""
+    """Return the Markdown mark of a paragraph, such as ``## ``, or nothing."""
     properties = (each for each in paragraph if local(each) == "pPr")
     named = (attribute(each, "val") for some in properties for each in some if local(each) == "pStyle")
     return styles.get(next(named, ""), "")
 
 
 def _docx_text(element: Element) -> str:
-    """Text of a paragraph or cell, with that of text boxes in it, without what was deleted."""
+    """Return the text of a paragraph or cell, with that of its text boxes, without deleted text."""
     parts = list[str]()
     _add_text(element, parts)
     return "".join(parts)
@@ -114,7 +114,7 @@ def _add_text(element: Element, parts: list[str]) -> None:
 
 
 def _docx_rows(table: Element) -> Iterator[list[str]]:
-    """The cells of each row: one that spans columns stands in the first, one that spans rows in each."""
+    """Yield the cells of each row; a cell over several columns is in the first, one over rows in each."""
     above = dict[int, str]()
     for row in _inside(table, "tr"):
         cells = list[str]()
@@ -139,7 +139,7 @@ class Odt:
     suffixes: ClassVar[tuple[str, ...]] = (".odt",)
 
     def read(self, data: bytes, name: str) -> list[ParsedDocument]:
-        """One document of kind "markdown"."""
+        """Return one document of kind "markdown"."""
         found = Collected()
         with damage("ODT"), Archive(data) as archive:
             names = ("h", "p", "list", "table", "tracked-changes")
@@ -151,12 +151,12 @@ class Odt:
 
 
 def _mark(found: Collected, title: str = "") -> ParsedDocument:
-    """A document marked as Markdown, with its tables."""
+    """Return a document marked as Markdown, with its tables."""
     return attrs.evolve(found.document("markdown", title), tables=barred(found.text))
 
 
 def _frame(rows: Iterable[list[str]]) -> Iterator[str]:
-    """The rows of a table as Markdown: below the first one, which has the names of the columns, is a line."""
+    """Yield the rows of a table as Markdown, with a line of dashes below the header row."""
     lines = (" | ".join(cells) for cells in rows)
     head, second = next(lines, None), next(lines, None)
     if head is not None:
@@ -168,7 +168,7 @@ def _frame(rows: Iterable[list[str]]) -> Iterator[str]:
 
 
 def _inside(element: Element, name: str) -> Iterator[Element]:
-    """The children of a local name, also in groups; those of a table inside are its own."""
+    """Yield the children with a local name, also those in groups, but not those of nested tables."""
     for child in element:
         if local(child) == name:
             yield child
@@ -177,7 +177,7 @@ def _inside(element: Element, name: str) -> Iterator[Element]:
 
 
 def _blocks(elements: Iterable[Element]) -> Iterator[str]:
-    """Lines of these blocks."""
+    """Yield the lines of these blocks."""
     for child in elements:
         if child.tag == f"{TEXT}h":
             yield from ("#" * (_count(child, "outline-level", _DEEPEST) or 1) + " " + words(child), "")
@@ -189,18 +189,18 @@ def _blocks(elements: Iterable[Element]) -> Iterator[str]:
             rows = _inside(child, "table-row")
             yield from _frame([" ".join(" ".join(_blocks(c)).split()) for c in row] for row in rows)
             yield ""
-        elif child.tag != f"{TEXT}tracked-changes":  # what was deleted
+        elif child.tag != f"{TEXT}tracked-changes":  # deleted text
             yield from _blocks(child)
 
 
 def _count(element: Element, name: str, most: int) -> int:
-    """A number of OpenDocument, at most ``most``; 1 where it is none."""
+    """Return a number from an attribute of OpenDocument, at most ``most``; 1 if it is not a number."""
     digits = element.get(f"{TEXT}{name}", "1")
     return min(int(digits[:9]), most) if digits.isdecimal() else 1
 
 
 def words(element: Element) -> str:
-    """Text of a paragraph of OpenDocument. Spaces, tabs and line breaks are elements of their own."""
+    """Return the text of an OpenDocument paragraph, whose spaces, tabs and line breaks are elements."""
     text = element.text or ""
     for child in element:
         if child.tag == f"{TEXT}s":
@@ -217,17 +217,17 @@ def words(element: Element) -> str:
 
 @attrs.frozen(kw_only=True)
 class Epub:
-    """Reader of EPUB: the text of each chapter as of an HTML file; lines are those of this text."""
+    """Reader of EPUB: each chapter is read like an HTML file; lines are those of the extracted text."""
 
     api_version: ClassVar[int] = 1
     suffixes: ClassVar[tuple[str, ...]] = (".epub",)
 
     def read(self, data: bytes, name: str) -> list[ParsedDocument]:
-        """One document of kind "markdown" with a place for each chapter."""
+        """Return one document of kind "markdown" with a place for each chapter."""
         found = Collected()
         with damage("EPUB"), Archive(data) as archive:
             title, chapters = _chapters(archive)
-            entries = ((f"chapter {path}", path) for path in dict.fromkeys(chapters))  # some name one twice
+            entries = ((f"chapter {path}", path) for path in dict.fromkeys(chapters))  # some repeat a chapter
 
             def read(path: str) -> tuple[str, str]:
                 chapter = visible(decode(archive.read(path), entries=True)[0])
@@ -240,7 +240,7 @@ class Epub:
 
 
 def _chapters(archive: Archive) -> tuple[str, list[str]]:
-    """Title of the book, and the paths of its chapters in the archive."""
+    """Return the title of the book, and the paths of its chapters in the archive."""
     title, items, order = "", dict[str, str](), list[str]()
     package = next(each.attrib["full-path"] for each in archive.elements(_CONTAINER, "rootfile"))
     for each in archive.elements(package, "title", "item", "itemref"):
@@ -263,7 +263,7 @@ class Pptx:
     suffixes: ClassVar[tuple[str, ...]] = (".pptx", ".pptm", ".ppsx")
 
     def read(self, data: bytes, name: str) -> list[ParsedDocument]:
-        """One document of kind "markdown" with a place for each slide and its notes."""
+        """Return one document of kind "markdown" with a place for each slide and its notes."""
         found = Collected()
         with damage("PPTX"), Archive(data) as archive:
             slides = {key: path for key, path, _ in read_relations(archive, "ppt/presentation.xml")}
@@ -283,7 +283,7 @@ class Pptx:
 
 
 def _slides(archive: Archive, paths: Iterable[str], notes: list[str]) -> Iterator[tuple[str, str]]:
-    """Place and path of each slide and of its notes, each part once."""
+    """Yield the place and path of each slide and of its notes, each only once."""
     given = set[str]()
     for number, path in enumerate(paths, 1):
         place = f"slide {number}"
@@ -296,7 +296,9 @@ def _slides(archive: Archive, paths: Iterable[str], notes: list[str]) -> Iterato
 
 
 def read_relations(archive: Archive, path: str) -> list[tuple[str, str, str]]:
-    """Id, path and type of what a part of an Office document refers to; the archive itself is the part ""."""
+    """Return the id, path and type of each target to which a part of an Office document refers. The part ""
+    is the archive itself.
+    """
     folder, file = posixpath.split(path)
     listed = posixpath.join(folder, "_rels", f"{file}.rels")
     if listed not in archive:
@@ -313,7 +315,7 @@ def read_relations(archive: Archive, path: str) -> list[tuple[str, str, str]]:
 
 
 def _shapes(elements: Iterable[Element]) -> Iterator[str]:
-    """Lines of the shapes of a slide, without its number, date and footer."""
+    """Yield the lines of the shapes of a slide, without its number, date and footer."""
     for child in elements:
         if local(child) == "tbl":
             rows = ([each for each in row if local(each) == "tc"] for row in child if local(row) == "tr")
@@ -328,7 +330,7 @@ def _shapes(elements: Iterable[Element]) -> Iterator[str]:
 
 
 def _paragraphs(element: Element) -> list[str]:
-    """The paragraphs of a shape or cell that are not empty."""
+    """Return the paragraphs of a shape or cell that are not empty."""
     parts = list[str]()
     for each in element.iter():
         if local(each) == "t":

@@ -1,4 +1,4 @@
-"""What readers of binary formats share: their packages, damaged files, zip archives and XML within bounds."""
+"""Common code of readers of binary formats: packages, damaged files, zip archives and XML within bounds."""
 
 from __future__ import annotations
 
@@ -18,20 +18,24 @@ from lior.reading.limits import limits
 from lior.reading.skipping import SkipReason, UnreadableFile
 
 _MEMBERS = 100_000
-"""Members of an archive; each takes memory, whether it is read or not."""
+"""The maximum number of members of an archive; each takes memory, whether it is read or not."""
 _DEEPEST = 256
-"""Elements inside each other; in what programs write they are a few dozen."""
+"""The maximum depth of nested elements; programs write a few dozen."""
 _ELEMENTS = 2_000_000
-"""Elements of one paragraph, table or slide, in memory together: about 300 MB; twice as many of a part."""
+"""The maximum number of elements of a paragraph, table or slide, about 300 MB; a part may have
+twice as many.
+"""
 _BLOCK = 1 << 16
 _LARGEST = 1 << 20
-"""Most bytes read at once; all elements in them are in memory together."""
+"""The maximum number of bytes read at once; all elements in them are in memory together."""
 _BOMB = 1 << 12
-"""Bytes read at once of a member whose compression has no bound of its own: bzip2 makes 80 MB of them."""
+"""The number of bytes read at once from a member whose decompression has no bound: bzip2 makes
+80 MB of them.
+"""
 
 
 def library(name: str, form: str, extra: str = "readers") -> Any:
-    """The module ``name``, which reads a form of file.
+    """Return the module ``name``, which reads a form of file.
 
     Raises ``MissingPackage`` when it is not installed.
     """
@@ -43,7 +47,7 @@ def library(name: str, form: str, extra: str = "readers") -> Any:
 
 @contextmanager
 def damage(form: str) -> Iterator[None]:
-    """Raise whatever a library does with a damaged file as ``DataError``."""
+    """Context manager: raise a library's errors on a damaged file as ``DataError``."""
     try:
         yield
     except (LiorError, MemoryError):
@@ -54,18 +58,18 @@ def damage(form: str) -> Iterator[None]:
 
 
 def printable(text: str) -> str:
-    """``text`` with U+FFFD for what controls a terminal; damaged files have it in their names."""
+    """Return ``text`` with U+FFFD for control characters, which occur in names in damaged files."""
     return "".join(each if each.isprintable() else "\ufffd" for each in text)
 
 
 class _Unpacked:
-    """Bytes that are unpacked of one file."""
+    """A counter of the unpacked bytes of one file."""
 
     def __init__(self) -> None:
         self.left = limits().unpacked
 
     def count(self, data: bytes) -> bytes:
-        """``data``; raises ``UnreadableFile`` when it is more than is left."""
+        """Return ``data`` and count it; raise ``UnreadableFile`` when the limit is exceeded."""
         self.left -= len(data)
         if self.left < 0:
             raise UnreadableFile(SkipReason.TOO_MUCH_TEXT, f"{limits().unpacked:,} bytes when unpacked")
@@ -78,8 +82,8 @@ _UNPACKED: ContextVar[_Unpacked | None] = ContextVar("unpacked", default=None)
 class Archive:
     """A zip archive whose members are counted while they are unpacked.
 
-    An archive or document inside it counts against the same bound. What the directory of the archive claims
-    of sizes is not relied on, and members that nobody asks for are not unpacked.
+    Nested archives and documents count against the same limit. Sizes in the directory of the archive are not
+    trusted, and unused members are not unpacked.
     """
 
     def __init__(self, data: bytes):
@@ -100,43 +104,44 @@ class Archive:
         return path in self._zip.NameToInfo
 
     def members(self) -> list[ZipInfo]:
-        """What is in it, as its directory says."""
+        """Return the members that the directory of the archive lists."""
         return self._zip.infolist()
 
     def open(self, member: str | ZipInfo) -> _Member:
-        """A member as a stream; raises ``KeyError`` if there is none."""
+        """Return a member as a stream; raise ``KeyError`` if there is none."""
         info = member if isinstance(member, ZipInfo) else self._zip.getinfo(member)
         block = _BLOCK if info.compress_type in (0, ZIP_DEFLATED) else _BOMB
         return _Member(self._zip.open(info), self.unpacked, block)
 
     def read(self, member: str | ZipInfo) -> bytes:
-        """The bytes of a member."""
+        """Return the bytes of a member."""
         stream = self.open(member)
         return b"".join(iter(stream.read, b""))
 
     def elements(self, path: str, *names: str, begun: str = "") -> Iterator[Element]:
-        """As :func:`elements`, of a member that is XML."""
+        """Yield the :func:`elements` of an XML member."""
         return elements(self.open(path), *names, begun=begun)
 
 
 class _Member:
-    """The stream of a member; what is read of it is counted."""
+    """The stream of a member, which counts the bytes that are read."""
 
     def __init__(self, stream: IO[bytes], unpacked: _Unpacked, block: int):
         self._stream, self._unpacked, self._block, self._given = stream, unpacked, block, 0
 
     def read(self, size: int = _BLOCK) -> bytes:
-        """The next bytes; none at the end. Blocks grow with what was read: Expat looks for the end of a long
-        name or value anew in each."""
+        """Return the next bytes, or none at the end. Blocks grow with the bytes read, since Expat searches
+        the end of a long name or value anew in each block.
+        """
         block = self._unpacked.count(self._stream.read(max(self._block, min(self._given // 8, _LARGEST))))
         self._given += len(block) if self._block == _BLOCK else 0
         return block
 
 
 def elements(stream: _Member, *names: str, begun: str = "") -> Iterator[Element]:
-    """The outermost elements of these local names, one after the other, each gone when the next is wanted.
+    """Yield the outermost elements with these local names; each is freed when the next one is requested.
 
-    Those of the name ``begun`` around them are given when they begin, for their attributes.
+    Enclosing elements with the name ``begun`` are yielded when they begin, for their attributes.
     """
     path, inside, count, total = list[Element](), 0, 0, 0
     for event, element in iterparse(stream, ("start", "end")):
@@ -163,7 +168,7 @@ def elements(stream: _Member, *names: str, begun: str = "") -> Iterator[Element]
 
 
 def local(element: Element) -> str:
-    """The name of an element without its namespace, of which formats have several versions."""
+    """Return the name of an element without its namespace; formats have several versions of these."""
     return without_namespace(element.tag)
 
 
@@ -177,5 +182,5 @@ def without_namespace(name: str) -> str:
 
 
 def attribute(element: Element, name: str) -> str:
-    """The value of an attribute of that local name, whatever its namespace; empty if there is none."""
+    """Return the value of an attribute with that local name in any namespace, or empty if there is none."""
     return next((value for key, value in element.items() if without_namespace(key) == name), "")

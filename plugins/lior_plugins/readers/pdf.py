@@ -1,4 +1,4 @@
-"""PDF by PDFium, page by page: the text layer, or what is recognised in pages without one."""
+"""PDF by PDFium, page by page: the text layer, or recognised text for pages without one."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from lior_plugins.readers.columns import BEGINS, Box, may_have_columns, read_pag
 from lior_plugins.readers.opening import damage, library
 
 _ONE_AT_A_TIME = Lock()
-"""PDFium is not safe for threads."""
+"""A lock, since PDFium is not thread-safe."""
 _DIVIDED = re.compile(r"([^\W\d_]+)\x02([^\W\d_]+)([^\s\x02]*)[ \n]?")
-"""A word that PDFium found divided at the end of a line; the line break is gone."""
+"""A word that PDFium reports as divided at the end of a line, without the line break."""
 _HINT = "to have such pages recognised: pip install 'lior[ocr]'"
 _WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
 
@@ -32,8 +32,8 @@ class Pdf:
     """Reader of PDF: the text with a place for each page; lines are those of the extracted text.
 
     The text of pages without a text layer is recognised where the extra ``ocr`` is installed.
-    Words divided at the ends of lines are joined, with the hyphen where both parts are words of the text or
-    it has the whole with a hyphen elsewhere.
+    Words divided at line ends are joined. They keep the hyphen if both parts are words of the text, or if the
+    text has the hyphenated word elsewhere.
     """
 
     api_version: ClassVar[int] = 1
@@ -41,7 +41,7 @@ class Pdf:
     packages: ClassVar[tuple[str, ...]] = ("pypdfium2", *pictures.PACKAGES)
 
     def read(self, data: bytes, name: str) -> list[ParsedDocument]:
-        """One document of kind "prose"; ``DataError`` also when there is no text."""
+        """Return one document of kind "prose"; ``DataError`` also when there is no text."""
         pdfium, found = library("pypdfium2", "PDF"), Collected()
         with damage("PDF"), _ONE_AT_A_TIME:
             try:
@@ -74,8 +74,9 @@ class Pdf:
 
 
 def _pages(document: Any, failed: type[Exception]) -> tuple[dict[int, str], list[int], list[int]]:
-    """Number and text of each page that has one, and the numbers of those that cannot be read or only show
-    pictures and drawings."""
+    """Return the text of each page that has one, by number, then the numbers of unreadable pages and of pages
+    with pictures and drawings only.
+    """
     pages, unread, drawn, left = dict[int, str](), list[int](), list[int](), limits().characters
     for number in range(1, len(document) + 1):
         try:
@@ -97,7 +98,7 @@ def _pages(document: Any, failed: type[Exception]) -> tuple[dict[int, str], list
 
 
 def _text(page: Any) -> str:
-    """The text of a page, in the order in which it is read."""
+    """Return the text of a page in reading order."""
     text, words, bounds = page.get_textpage(), list[Box](), Box(*page.get_bbox())
     boxes = (Box(*text.get_rect(number)) for number in range(text.count_rects()))
     if may_have_columns([box for box in boxes if box.within(bounds)]):
@@ -106,8 +107,9 @@ def _text(page: Any) -> str:
 
 
 def _words(page: Any) -> list[Box]:
-    """The words of a page; of one that is divided, the first part ends with U+0002. None where most do not
-    run from the left to the right."""
+    """Return the words of a page; the first part of a divided word ends with U+0002. The list is empty if
+    most words do not run from left to right.
+    """
     raw, words, backwards = library("pypdfium2.raw", "PDF"), list[Box](), 0
     text = "".join(chr(raw.FPDFText_GetUnicode(page, number) or 0x20) for number in range(page.count_chars()))
     for match in re.finditer(r"[^\s\x02]+\x02?", text):
@@ -120,7 +122,7 @@ def _words(page: Any) -> list[Box]:
 
 
 def _recognise(document: Any, drawn: list[int], pages: dict[int, str], notes: list[str]) -> list[int]:
-    """Add the text that is recognised in the pages ``drawn``; those of them that have none yet."""
+    """Recognise the text of the pages ``drawn`` and add it to ``pages``; return the pages that remain."""
     if not drawn or not pictures.can_recognise():
         return drawn
     done = 0
@@ -135,7 +137,7 @@ def _recognise(document: Any, drawn: list[int], pages: dict[int, str], notes: li
 
 
 def _join(match: re.Match[str], words: Counter[str]) -> str:
-    """A divided word, whole at the end of its line."""
+    """Return a divided word as a whole, at the end of its line."""
     first, second, rest = match.groups()
     whole, hyphenated = (first + second).lower(), f"{first}-{second}".lower()
     known = words[first.lower()] > 1 and words[second.lower()] > 1

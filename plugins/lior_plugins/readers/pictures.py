@@ -26,21 +26,22 @@ if TYPE_CHECKING:
 PACKAGES = ("rapidocr", "onnxruntime")
 T = TypeVar("T")
 SIDE = 2500
-"""Most pixels of a side; a larger picture is made smaller."""
+"""The maximum side of a picture in pixels; a larger picture is scaled down."""
 _FOUND = 1280
-"""Most pixels of a side of the picture in which lines are looked for."""
+"""The maximum side, in pixels, of the picture in which lines are detected."""
 NOTE = "the text was recognised in pictures (OCR); letters may be wrong"
 _PIXELS = 100_000_000
 _LEAST = 24
-"""Pixels of a side below which there is no text: icons."""
+"""The minimum side of a picture with text, in pixels; smaller pictures are icons."""
 _SURE = 0.7
-"""Least confidence of a line."""
+"""The minimum confidence of a line."""
 _LABEL = 20
-"""Characters of a part of a row that is joined with the next, such as "Total" and its amount; columns of
-prose are wider."""
+"""The maximum length, in characters, of a part of a row that is joined with the next, such as "Total" and its
+amount; columns of prose are wider.
+"""
 _ONE_AT_A_TIME = Lock()
 _Part = tuple[float, float, float, str]
-"""Middle, left side, height and text of what was recognised in one piece."""
+"""The middle, left side, height and text of a piece of recognised text."""
 
 
 @attrs.frozen(kw_only=True)
@@ -56,15 +57,15 @@ class Pictures:
     slow: ClassVar[bool] = True
 
     def read(self, data: bytes, name: str) -> list[ParsedDocument]:
-        """One document of kind "prose" with a place for each page, without the lines that are unsure."""
+        """Return one document of kind "prose" with a place for each page, without uncertain lines."""
         if not can_recognise():
             raise MissingPackage("a picture; its text is recognised with: pip install 'lior[ocr]'")
         image, found = library("PIL.Image", "a picture", "ocr"), Collected()
-        if data[4:8] == b"ftyp":  # HEIC, also under another name
+        if data[4:8] == b"ftyp":  # HEIC, even under another suffix
             library("pillow_heif", "a photograph in HEIC", "heic").register_heif_opener()
         try:
             opened = image.open(BytesIO(data))
-        except image.UnidentifiedImageError:  # its message has the address of the object
+        except image.UnidentifiedImageError:  # its message has a memory address
             raise DataError("damaged, or no picture of a known format") from None
         with damage("picture"), opened as picture:
             pages = int(getattr(picture, "n_frames", 1))
@@ -84,7 +85,7 @@ class Pictures:
 
 
 def _array(picture: Any) -> np.ndarray:
-    """The picture upright, in colours, and not too large: uint8 ``(height, width, 3)``, blue first."""
+    """Return the picture upright, scaled down and in colours: uint8 ``(height, width, 3)``, blue first."""
     import numpy as np
     from PIL import ImageOps
 
@@ -94,12 +95,12 @@ def _array(picture: Any) -> np.ndarray:
 
 
 def can_recognise() -> bool:
-    """Whether the packages that recognise text are installed."""
+    """Return whether the packages that recognise text are installed."""
     return all(find_spec(name) for name in PACKAGES)
 
 
 def in_time(pages: Iterable[T]) -> Iterator[T]:
-    """The pages up to the first one for which not even the time is left that one before it took."""
+    """Yield pages until less time is left than the slowest page took."""
     dearest = 0.0
     for page in pages:
         left = seconds_left()
@@ -111,7 +112,7 @@ def in_time(pages: Iterable[T]) -> Iterator[T]:
 
 
 def recognise(picture: np.ndarray) -> list[str]:
-    """The lines of text in a picture, uint8 ``(height, width, 3)``, from the top to the bottom."""
+    """Return the lines of text in a picture, uint8 ``(height, width, 3)``, from the top to the bottom."""
     import numpy as np
 
     with _ONE_AT_A_TIME:
@@ -132,7 +133,7 @@ def recognise(picture: np.ndarray) -> list[str]:
 
 
 def _rows(parts: list[_Part]) -> list[list[_Part]]:
-    """Parts beside each other, from the left to the right."""
+    """Return parts beside each other, from the left to the right."""
     rows = list[list[_Part]]()
     for part in parts:
         if rows and part[0] - rows[-1][0][0] < min(part[2], rows[-1][0][2]) / 2:
@@ -143,7 +144,7 @@ def _rows(parts: list[_Part]) -> list[list[_Part]]:
 
 
 def _join(texts: list[str]) -> list[str]:
-    """The parts of a row; short ones are joined with their neighbours."""
+    """Return the parts of a row; short ones are joined with their neighbours."""
     lines = texts[:1]
     for before, text in pairwise(texts):
         if min(len(before), len(text)) <= _LABEL:
@@ -155,11 +156,11 @@ def _join(texts: list[str]) -> list[str]:
 
 @cache
 def _engine() -> Any:
-    threads = max(1, (os.cpu_count() or 1) // 2)  # more wait for each other on a busy machine
+    threads = max(1, (os.cpu_count() or 1) // 2)  # more threads wait for each other on a busy machine
     options = {
         "Global.log_level": "critical",
         "EngineConfig.onnxruntime.intra_op_num_threads": threads,
-        # Lines are found in a smaller picture, and read one at a time: that halves memory and time.
+        # Lines are detected in a smaller picture and read one at a time, which halves memory and time.
         "Det.limit_type": "max",
         "Det.limit_side_len": _FOUND,
         "Rec.rec_batch_num": 1,
@@ -168,6 +169,6 @@ def _engine() -> Any:
     before = os.environ.get("LD_LIBRARY_PATH")
     try:
         return library("rapidocr", "a picture", "ocr").RapidOCR(params=options)
-    finally:  # OpenCV adds its own folder, which programs that are started later would use
+    finally:  # OpenCV adds its own folder, which child processes would use
         os.environ.pop("LD_LIBRARY_PATH", None)
         os.environ |= {"LD_LIBRARY_PATH": before} if before is not None else {}

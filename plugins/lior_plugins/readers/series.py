@@ -11,20 +11,22 @@ from itertools import islice
 import attrs
 
 MOST = 4000
-"""Times of a series that are told apart; a daily one has as many in eleven years."""
+"""The maximum number of times of a series; a daily one reaches it in eleven years."""
 _RULE = re.compile(r"(?=.*\bFREQ=(DAILY|WEEKLY|MONTHLY|YEARLY)\b)(?!.*\bINTERVAL=(?!0*[1-9]\d*(;|$)))", re.I)
-"""What is expanded: dateutil does not come back from an interval of 0, and takes minutes to find no hour."""
+"""Rules that are expanded: dateutil never returns for an interval of 0, and takes minutes if no
+hour matches.
+"""
 _ENDS = re.compile(r"\b(UNTIL|COUNT)=", re.I)
 
 
 @attrs.frozen
 class Series:
-    """When an event takes place."""
+    """The times of an event."""
 
     begins: tuple[datetime, ...]
-    """Ascending, without those that are left out."""
+    """The beginnings in ascending order, without excluded times."""
     whole: bool
-    """Whether these are all; false for one without an end, of which those until some day are here."""
+    """Whether the times are complete; false for a series without an end, which is cut at some day."""
 
 
 def expand(
@@ -34,16 +36,16 @@ def expand(
     without: Iterable[datetime],
     until: datetime,
 ) -> Series:
-    """The times of an event that begins at ``begin``, as written there, whatever the zone.
+    """Return the times of an event that begins at ``begin``, as written there, whatever the zone.
 
     Parameters
     ----------
     rules
-        Values of RRULE; one that is malformed, or of less than a day, adds nothing.
+        Values of RRULE; a malformed rule, or one for less than a day, adds nothing.
     more, without
         Values of RDATE and EXDATE, and of RECURRENCE-ID of events that take the place of one.
     until
-        Where a series without an end is cut.
+        The time at which a series without an end is cut.
     """
     from dateutil.rrule import rruleset, rrulestr  # every question asks readers for their versions
 
@@ -61,7 +63,7 @@ def expand(
         found.exdate(moment)
     endless = any(not _ENDS.search(rule) for rule in rules)
     begins = list[datetime]()
-    with suppress(ValueError, OverflowError):  # of rules that lead to no date
+    with suppress(ValueError, OverflowError):  # from rules without any date
         for each in islice(found, MOST + 1):
             if endless and each > max(until, begin):
                 break

@@ -1,6 +1,6 @@
 """Spreadsheets, XLSX and ODS from their XML, XLS by xlrd: a document and tables for each sheet.
 
-Only cells that are there are read: a cell far down on the right takes no memory.
+Only existing cells are read: a cell far down on the right takes no memory.
 """
 
 from __future__ import annotations
@@ -30,35 +30,35 @@ from lior_plugins.readers.office import OFFICE, TABLE, TEXT, read_relations, wor
 from lior_plugins.readers.opening import Archive, attribute, damage, library, local, without_namespace
 
 _MOST_COLUMNS = 16384
-"""Of a sheet, in all programs."""
+"""The maximum number of columns of a sheet, in all programs."""
 _LONGEST_NAME = 100
-"""Characters of the name of a sheet, which the place of each row has."""
+"""The maximum length of a sheet's name, in characters; the place of each row has it."""
 _LONGEST_FORMAT = 255
-"""Characters of the format of a number, as in Excel."""
+"""The maximum length of a number format, in characters, as in Excel."""
 _MOST_REPEATED = 1000
-"""Equal cells or rows that ODS writes once."""
+"""The maximum number of equal cells or rows that ODS stores once and that are repeated."""
 _TITLES = 4
-"""Rows that may stand above a table; they are the title of the sheet."""
+"""The maximum number of rows above a table that become the title of the sheet."""
 _EMPTY = 10
-"""Cells of the frame of a block for one that is filled, above which it is no table."""
+"""The ratio of a block's area to its filled cells above which the block is not a table."""
 _DATES = {*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59)}
-"""Numbers of the formats of dates and times that every workbook has (ECMA-376, 18.8.30)."""
+"""The numbers of the built-in formats of dates and times (ECMA-376, 18.8.30)."""
 _PERCENT = {9, 10}
 _LITERAL = re.compile(r'"[^"]*"|\\.|_.|\*.|\[(?!h+\]|m+\]|s+\])[^\]]*\]', re.IGNORECASE)
-"""What a format shows as it stands, colours and conditions."""
+"""The parts of a number format that are literal text, colours and conditions."""
 
 
 class _Row(NamedTuple):
     """A row with a cell that is filled."""
 
     number: int
-    """From 1."""
+    """The row number, from 1."""
     columns: tuple[int, ...]
-    """Of the cells that are filled, from 0, ascending."""
+    """The columns of the filled cells, from 0, ascending."""
     cells: tuple[str, ...]
-    """What they show."""
+    """The displayed texts of these cells."""
     plain: bool
-    """Whether all are text."""
+    """Whether all cells are text."""
 
 
 @attrs.frozen(kw_only=True)
@@ -70,9 +70,9 @@ class Xlsx:
     packages: ClassVar[tuple[str, ...]] = ("xlrd",)
 
     def read(self, data: bytes, name: str) -> list[ParsedDocument]:
-        """A document of kind "rows" for each sheet, with a place for each row."""
+        """Return a document of kind "rows" for each sheet, with a place for each row."""
         notes = list[str]()
-        if name.lower().endswith(".xls") and not data.startswith(b"PK"):  # some are XLSX
+        if name.lower().endswith(".xls") and not data.startswith(b"PK"):  # some files are XLSX
             with damage("XLS"):
                 return _documents(_xls(data, notes), name, notes)
         with damage("XLSX"), Archive(data) as archive:
@@ -81,21 +81,22 @@ class Xlsx:
 
 @attrs.frozen(kw_only=True)
 class Ods:
-    """Reader of OpenDocument spreadsheets, as of XLSX."""
+    """Reader of OpenDocument spreadsheets, in the same form as XLSX."""
 
     api_version: ClassVar[int] = 1
     suffixes: ClassVar[tuple[str, ...]] = (".ods",)
 
     def read(self, data: bytes, name: str) -> list[ParsedDocument]:
-        """A document of kind "rows" for each sheet, with a place for each row."""
+        """Return a document of kind "rows" for each sheet, with a place for each row."""
         notes = list[str]()
         with damage("ODS"), Archive(data) as archive:
             return _documents(_ods(archive, notes), name, notes)
 
 
 def _documents(parts: Iterable[str | _Row], name: str, notes: list[str]) -> list[ParsedDocument]:
-    """The documents of sheets, each a name and then its rows; they have names of their own where there are
-    several. The first one has the notes."""
+    """Return the documents of sheets, given as a name and then the rows of each. Several sheets have names of
+    their own. The first document has the notes.
+    """
     found, left = list[tuple[str, list[_Row]]](), limits().characters
     for part in parts:
         if isinstance(part, str):
@@ -140,8 +141,10 @@ def _document(sheet: str, rows: list[_Row], name: str, title: str) -> ParsedDocu
 
 
 def _head(block: list[_Row]) -> int | None:
-    """The row that has the names of the columns: of those before the first number or date, the one with most
-    cells; the first with several where all cells are text; ``None`` for a block that is no table."""
+    """Return the header row of a block, or ``None`` for a block that is not a table. Among the rows before
+    the first number or date it is the one with most cells. If all cells are text, it is the first row with
+    several cells.
+    """
     plain = [len(row.cells) if row.plain else 0 for row in block]
     before = plain.index(0) if 0 in plain else len(plain)
     several = [number for number in range(before) if plain[number] > 1]
@@ -156,7 +159,7 @@ def _cells(row: _Row, columns: tuple[int, ...]) -> tuple[str, ...]:
 
 
 def _number(value: float) -> str:
-    """A number in full, but without the noise of binary fractions.
+    """Return a number in full, but without the noise of binary fractions.
 
     >>> _number(3.0), _number(0.1 + 0.2), _number(1e15)
     ('3', '0.3', '1000000000000000')
@@ -165,7 +168,7 @@ def _number(value: float) -> str:
 
 
 def _float(digits: str) -> float | None:
-    """A number of a file; nothing for one that is none, or has no end."""
+    """Return a number of a file, or ``None`` if it is not a finite number."""
     with suppress(ValueError):
         value = float(digits)
         return value if isfinite(value) else None
@@ -173,7 +176,7 @@ def _float(digits: str) -> float | None:
 
 
 def _whole(digits: str, otherwise: int) -> int:
-    """A count of a file."""
+    """Return a count of a file, or ``otherwise`` if it is not a whole number."""
     return int(digits) if digits.isdecimal() and len(digits) < 10 else otherwise
 
 
@@ -181,7 +184,7 @@ def _whole(digits: str, otherwise: int) -> int:
 
 
 def _xlsx(archive: Archive, notes: list[str]) -> Iterator[str | _Row]:
-    """Name and rows of each sheet."""
+    """Yield the name and rows of each sheet."""
     targets = {key: path for key, path, _ in read_relations(archive, "xl/workbook.xml")}
     first, sheets = datetime(1899, 12, 30), dict[str, str]()
     parts = archive.elements("xl/workbook.xml", "workbookPr", "sheet")
@@ -202,7 +205,7 @@ def _xlsx(archive: Archive, notes: list[str]) -> Iterator[str | _Row]:
         strings = [*read_entries(entries, _string, notes, whole="shared strings")]
     styles = _Styles(formats, first)
     for path, name in sheets.items():
-        if "worksheets/" in path or path not in targets.values():  # not a chart
+        if "worksheets/" in path or path not in targets.values():  # not a chart sheet
             yield name
             rows = ((f"{name}, row {raw.number}", raw) for raw in _xlsx_rows(archive, path))
             for row in read_entries(rows, _Shown(strings, styles).row, notes, whole=f"sheet {name}"):
@@ -211,7 +214,7 @@ def _xlsx(archive: Archive, notes: list[str]) -> Iterator[str | _Row]:
 
 
 def _string(element: Element) -> str:
-    """Text of a string, without its pronunciation."""
+    """Return the text of a string without phonetic annotations."""
     parts = [each for each in element if local(each) in ("t", "r")]
     return _squeeze("".join(each.text or "" for part in parts for each in part.iter() if local(each) == "t"))
 
@@ -221,15 +224,15 @@ def _squeeze(text: str) -> str:
 
 
 class _Raw(NamedTuple):
-    """A row of XLSX as it stands in the file."""
+    """A row of XLSX as it is in the file."""
 
     number: int
     cells: list[tuple[int, str, str, str]]
-    """Column, type, style and value of each cell with a value."""
+    """The column, type, style and value of each cell with a value."""
 
 
 def _xlsx_rows(archive: Archive, path: str) -> Iterator[_Raw]:
-    """The rows of a sheet; Expat calls for each tag, as a million elements would take seconds and memory."""
+    """Yield the rows of a sheet, from Expat's callbacks: a million elements would take seconds and memory."""
     cells, parser, stream = _Cells(), ParserCreate(), archive.open(path)
     parser.buffer_text = True
     parser.StartElementHandler, parser.CharacterDataHandler = cells.start, cells.texts.append
@@ -240,31 +243,31 @@ def _xlsx_rows(archive: Archive, path: str) -> Iterator[_Raw]:
         last = not block
         try:
             parser.Parse(block, last)
-        finally:  # the rows before what is damaged
+        finally:  # the rows before the damage
             yield from cells.taken()
 
 
 class _Cells:
-    """Collects the rows of a sheet of XLSX while it is parsed; a cell ends where the next begins."""
+    """A collector of the rows of an XLSX sheet during parsing; a cell ends where the next begins."""
 
     def __init__(self) -> None:
         self.texts = list[str]()
-        """What was read since the last tag that begins an element."""
+        """The texts that were read since the last start tag."""
         self._names = dict[str, str]()
-        """Name of an element -> the same without its namespace."""
+        """The names of elements without their namespace."""
         self._rows, self._number, self._column = list[_Raw](), 0, -1
         self._filled = list[tuple[int, str, str, str]]()
         self._value, self._kind, self._style = "", "n", ""
         self._taking = self._spoken = False
-        """Whether text belongs to the cell, and whether it is its pronunciation."""
+        """Whether text belongs to the cell, and whether it is a phonetic annotation."""
 
     def taken(self) -> list[_Raw]:
-        """The rows that are whole; they are given once."""
+        """Return the complete rows; each row is returned once."""
         rows, self._rows = self._rows, []
         return rows
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
-        """An element begins."""
+        """Begin an element."""
         if self._taking:
             self._take()
         self.texts.clear()
@@ -285,7 +288,7 @@ class _Cells:
             self._spoken = name == "rPh"
 
     def end(self, tag: str) -> None:
-        """An element ends."""
+        """End an element."""
         if self._names.get(tag) == "row":
             self._end_row()
 
@@ -310,15 +313,15 @@ class _Cells:
 
 
 class _Shown:
-    """What the cells of a workbook show."""
+    """The displayed texts of a workbook's cells."""
 
     def __init__(self, strings: list[str], styles: _Styles):
         self._strings, self._styles = strings, styles
         self._same = dict[tuple[int, ...], tuple[int, ...]]()
-        """Equal columns of rows are one object."""
+        """Tuples of columns, so that equal ones are one object."""
 
     def row(self, raw: _Raw) -> _Row:
-        """A row as it is shown; ``DataError`` for a string that the workbook does not have."""
+        """Return a row as displayed; raise ``DataError`` for a string that the workbook lacks."""
         filled, plain = dict[int, str](), True
         for column, kind, style, value in raw.cells:
             shown = self._styles.shown(value, style) if kind == "n" else self._cell(kind, value)
@@ -352,7 +355,7 @@ def _column(letters: str) -> int:
 
 
 def _formats(archive: Archive) -> dict[str, tuple[int, str]]:
-    """Number of a style -> that of its format and its code, where they matter."""
+    """Return the number and code of each style's format, for dates, times and percentages."""
     codes, styles, found = dict[int, str](), list[Element](), dict[str, tuple[int, str]]()
     for each in archive.elements("xl/styles.xml", "numFmt", "cellXfs"):
         if local(each) == "cellXfs":
@@ -369,13 +372,15 @@ def _formats(archive: Archive) -> dict[str, tuple[int, str]]:
 
 
 class _Styles:
-    """What the formats of a workbook show of a number, as far as it matters here: dates, times, percent."""
+    """The display of numbers by a workbook's formats, as far as it matters here: dates, times,
+    percentages.
+    """
 
     def __init__(self, formats: dict[str, tuple[int, str]], first: datetime) -> None:
         self._formats, self._first = formats, first
 
     def shown(self, digits: str, style: str) -> str:
-        """What a number in a cell of a style shows."""
+        """Return the displayed text of a number in a cell with a style."""
         if style not in self._formats and len(digits) < 16 and digits.isdecimal() and digits[0] not in "0":
             return digits
         if (value := _float(digits)) is None:
@@ -397,11 +402,11 @@ class _Styles:
         return moment.strftime("%Y-%m-%d") if value == int(value) else f"{moment:%Y-%m-%d} {time}"
 
 
-# --- XLS: what Excel wrote up to 2003 ---
+# --- XLS, the format of Excel up to 2003 ---
 
 
 def _xls(data: bytes, notes: list[str]) -> Iterator[str | _Row]:
-    """Name and rows of each sheet."""
+    """Yield the name and rows of each sheet."""
     xlrd = library("xlrd", "XLS")
     book = xlrd.open_workbook(
         file_contents=data, formatting_info=True, ragged_rows=True, on_demand=True, logfile=StringIO()
@@ -422,7 +427,7 @@ def _xls(data: bytes, notes: list[str]) -> Iterator[str | _Row]:
 
 
 def _xls_row(entry: tuple[Any, int, list[Any], _Styles]) -> _Row:
-    """A row as it is shown."""
+    """Return a row as displayed."""
     xlrd, number, cells, styles = entry
     filled, plain = dict[int, str](), True
     for column, cell in enumerate(cells):
@@ -444,7 +449,7 @@ def _xls_row(entry: tuple[Any, int, list[Any], _Styles]) -> _Row:
 
 
 def _ods(archive: Archive, notes: list[str]) -> Iterator[str | _Row]:
-    """Name and rows of each sheet."""
+    """Yield the name and rows of each sheet."""
     for part in read_entries(_ods_parts(archive), _ods_part, notes):
         if isinstance(part, str):
             yield part
@@ -455,7 +460,7 @@ def _ods(archive: Archive, notes: list[str]) -> Iterator[str | _Row]:
 
 
 def _ods_parts(archive: Archive) -> Iterator[tuple[str, tuple[int, int, Element]]]:
-    """The place, the number and repetition of a row, and the element of each sheet and row."""
+    """Yield the place of each sheet and row, then the number and repetition of the row and the element."""
     name, number = "", 1
     for each in archive.elements("content.xml", "table-row", begun="table"):
         repeated = _repeat(each, "rows")
@@ -468,7 +473,7 @@ def _ods_parts(archive: Archive) -> Iterator[tuple[str, tuple[int, int, Element]
 
 
 def _ods_part(part: tuple[int, int, Element]) -> str | tuple[int, _Row]:
-    """The name of a sheet, or a row and how often it stands there."""
+    """Return the name of a sheet, or a row and its number of repetitions."""
     number, repeated, element = part
     if not number:
         return element.get(f"{TABLE}name", "")
@@ -494,7 +499,7 @@ def _ods_row(row: Element) -> _Row:
 
 
 def _ods_cell(cell: Element, kind: str) -> str:
-    """What a cell with a type of value shows; nothing for an empty one."""
+    """Return the displayed text of a cell with a type of value; empty for an empty cell."""
     if kind in ("float", "currency") and (value := _float(cell.get(f"{OFFICE}value", ""))) is not None:
         return _number(value)
     if kind == "date":

@@ -1,4 +1,4 @@
-"""Tables inside text: rows of delimited cells, and those of Markdown between bars."""
+"""Tables inside text: rows of delimited cells, and Markdown tables between bars."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ _FRAME = re.compile(r"\s*\|?\s*:?-{3,}:?\s*(\|\s*:?-{3,}:?\s*)*\|?\s*")
 _HEADING = re.compile(r"\s*#{1,6}\s+(.+?)[\s#]*$|(?:\*\*|__)(.+)(?:\*\*|__):?\s*$")
 _MARKS = re.compile(r"\*\*|__|`|\[\[|\]\]|\[([^\]]{0,500})\]\([^)]{0,2000}\)")
 SPARSE = 100
-"""Cells of a table for each that is given, at most."""
+"""The maximum ratio of a table's cells to its filled cells."""
 _LONGEST = 300
-"""Characters of a heading; the expression takes quadratic time."""
+"""The maximum length of a heading, in characters; the expression takes quadratic time."""
 
 
 def delimited(lines: Sequence[str], delimiter: str, first: int = 0) -> tuple[Table, ...]:
-    """The table whose rows are these lines from ``first`` on; none where they have one column or no row."""
+    """Return the table of the lines from ``first`` on, or nothing if they have one column or no row."""
     quoted = any('"' in line for line in lines)
     rows = csv.reader(lines, delimiter=delimiter) if quoted else (line.split(delimiter) for line in lines)
     cells = [tuple(cell.strip().lstrip("\ufeff") for cell in row) for row in rows]
@@ -27,8 +27,9 @@ def delimited(lines: Sequence[str], delimiter: str, first: int = 0) -> tuple[Tab
 
 
 def table(rows: Sequence[tuple[str, ...]], lines: Sequence[int], name: str = "") -> tuple[Table, ...]:
-    """A table of rows, the first of which has the names of its columns unless it has a number; none where
-    there is no row, or one column, or hardly a cell is filled."""
+    """Return a table of rows; the first is the header row unless it has a number. Return nothing if there is
+    no row, only one column, or hardly a cell is filled.
+    """
     if not rows or len(rows[0]) < 2:
         return ()
     named = not any(re.search(r"\d", cell) for cell in rows[0]) or (
@@ -37,7 +38,7 @@ def table(rows: Sequence[tuple[str, ...]], lines: Sequence[int], name: str = "")
         and any(re.fullmatch(r"[-+\d.,\s]*\d[\d.,\s]*", cell) for row in rows[1:6] for cell in row)
     )
     width = len(rows[0]) if named else max(map(len, rows))
-    if width * len(rows) > SPARSE * sum(map(len, rows)) + 1000:  # its empty cells would fill the memory
+    if width * len(rows) > SPARSE * sum(map(len, rows)) + 1000:  # empty cells would fill the memory
         return ()
     columns = rows[0] if named else tuple(f"column {number}" for number in range(1, width + 1))
     squared = tuple(
@@ -47,7 +48,7 @@ def table(rows: Sequence[tuple[str, ...]], lines: Sequence[int], name: str = "")
 
 
 def barred(lines: Sequence[str]) -> tuple[Table, ...]:
-    """The tables of Markdown: a line of names, one of dashes, and the rows below it."""
+    """Return the tables of Markdown: a header row, a line of dashes, and the rows below it."""
     found, heading, last = list[Table](), "", 0
     for number, line in enumerate(lines):
         if len(line) <= _LONGEST and (match := _HEADING.match(line)):
@@ -64,10 +65,10 @@ def barred(lines: Sequence[str]) -> tuple[Table, ...]:
 
 
 def _inner(line: str) -> str:
-    """A row without the bars around it."""
+    """Return a row without the bars around it."""
     return line.strip().removeprefix("|").removesuffix("|")
 
 
 def _cell(text: str) -> str:
-    """The words of a cell without marks of Markdown."""
+    """Return the words of a cell without Markdown marks."""
     return _MARKS.sub(lambda match: match[1] or "", text).strip()

@@ -43,21 +43,23 @@ _DATE = r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}"
 _TIME = r"\d{1,2}:\d\d(:\d\d)?([.,]\d+)?(\s?[AaPp]\.?\s?[Mm]\.?)?"
 _MONTH = r"([A-Za-z]{3} )?[A-Za-z]{3} +\d{1,2} +"
 _STAMP = re.compile(rf"[\[<(]?(({_DATE}[T ,]+|{_MONTH})?{_TIME}|{_DATE}\b|\d{{10,13}}(\.\d+)?\b)")
-"""Time stamp with which the lines of logs begin: ISO 8601, syslog, seconds since 1970."""
+"""The time stamp at the beginning of log lines: ISO 8601, syslog, seconds since 1970."""
 _SPARE = 0.75
-"""Share of the time of a chat that is left when reading ends; indexing so many messages takes longer."""
+"""The share of a chat's time limit that remains when reading ends; indexing many messages takes longer."""
 _TOGETHER = 4096
-"""Lines of a chat between two looks at the time that is left."""
+"""The number of chat lines between two checks of the remaining time."""
 _MARKS = r"[\u200e\u200f]*"
-"""Marks of direction, which phones put before lines and names."""
+"""Direction marks, which phones put before lines and names."""
 _WHEN = rf"{_MARKS}\[?(?P<when>(?P<day>{_DATE},? +)?{_TIME})\]?(?P<dash> [-\u2013])? *{_MARKS}"
 _MESSAGE = re.compile(_WHEN + r"(?P<open><)?(?P<who>[^:<>]{1,40}?)(?(open)>|:) ")
-"""First line of a message: ``[date, time] name:``, ``date, time - name:``, ``time <name>``."""
+"""The first line of a message: ``[date, time] name:``, ``date, time - name:``, ``time <name>``."""
 
 
 @attrs.frozen(kw_only=True)
 class PlainText:
-    """Reader of plain text: lines as they are; the suffix tells the kind, or how most lines begin."""
+    """Reader of plain text: lines as they are. The kind follows from the suffix or the beginnings of most
+    lines.
+    """
 
     api_version: ClassVar[int] = 1
     suffixes: ClassVar[tuple[str, ...]] = tuple(f"{_OTHER} {_MARKUP} {_CODE}".split())
@@ -65,7 +67,7 @@ class PlainText:
     divisible: ClassVar[bool] = True
 
     def read(self, data: bytes, name: str) -> list[ParsedDocument]:
-        """One document, whose lines are those of the file."""
+        """Return one document, whose lines are those of the file."""
         text, notes = decode(data)
         path = PurePath(name.lower())
         kind = _KINDS.get(path.suffix, "")
@@ -81,9 +83,9 @@ class PlainText:
 
 
 def _chat(text: str, notes: tuple[str, ...]) -> ParsedDocument | None:
-    """A chat with its messages as a table; ``None`` if the text is none.
+    """Return a chat with its messages as a table, or ``None`` if the text is not a chat.
 
-    Lines without a sender go on with the message before."""
+    Lines without a sender continue the message before."""
     lines = text.split("\n")
     found, end = _messages(lines)
     if not found:
@@ -103,8 +105,9 @@ def _chat(text: str, notes: tuple[str, ...]) -> ParsedDocument | None:
 
 
 def _messages(lines: list[str]) -> tuple[list[tuple[int, str, str, int]], int]:
-    """First line, time, sender and beginning of the text of each message, and the number of lines that there
-    was time for; no message where these lines are not a chat."""
+    """Return the first line, time, sender and beginning of text of each message, and the number of lines read
+    in time. There are no messages if the lines are not a chat.
+    """
     found, names = list[tuple[int, str, str, int]](), dict[str, str]()
     written, phone, marked, end = 0, True, True, len(lines)
     for number, line in enumerate(lines):
@@ -123,14 +126,14 @@ def _messages(lines: list[str]) -> tuple[list[tuple[int, str, str, int]], int]:
 
 
 def _is_log(lines: list[str]) -> bool:
-    """Whether most lines begin with a time stamp."""
+    """Return whether most lines begin with a time stamp."""
     return len(lines) >= 3 and 5 * sum(1 for line in lines if _STAMP.match(line)) >= 3 * len(lines)
 
 
 # --- tables ---
 
 _SEEN = 50
-"""Lines of a table that its layout is told from."""
+"""The number of lines used to detect a table's layout."""
 
 
 @attrs.frozen(kw_only=True)
@@ -142,7 +145,7 @@ class Rows:
     divisible: ClassVar[bool] = True
 
     def read(self, data: bytes, name: str) -> list[ParsedDocument]:
-        """One document of kind "rows"; a row has the number of its first line."""
+        """Return one document of kind "rows"; a row has the number of its first line."""
         text, notes = decode(data)
         source = text.split("\n")
         first, delimiter = _layout(source)
@@ -168,16 +171,17 @@ class Rows:
 
 
 def _layout(source: list[str]) -> tuple[int, str]:
-    """The line with the names of the columns, from 0, and what stands between the cells of a row.
+    """Return the header row of a table, from 0, and the delimiter between the cells of a row.
 
-    Rows have one number of cells, and what stands above them has another: the bank's lines on the account,
-    comments. Of several delimiters that one counts by which the largest share of rows is of one width.
+    All rows have the same number of cells; lines above the table, such as comments or a bank's lines on the
+    account, have another. Among several delimiters the one with the largest share of rows of equal width is
+    chosen.
     """
     lines = [number for number in range(len(source)) if source[number].strip()][:_SEEN]
     best = (0.0, 0, 0, max(",;\t|", key=source[0].count))
     for delimiter in ",;\t|":
         rows = csv.reader((source[number] for number in lines), delimiter=delimiter)
-        starts = dict[int, int]()  # first line of the first row of each width
+        starts = dict[int, int]()  # the first line of the first row of each width
         counts, begin = Counter[int](), 0
         with suppress(csv.Error):  # a line break inside a line, or a cell that is too long
             for row in rows:
@@ -191,7 +195,7 @@ def _layout(source: list[str]) -> tuple[int, str]:
 
 
 def _starts(source: list[str], delimiter: str) -> list[int]:
-    """First line of each row, from 0."""
+    """Return the first line of each row, from 0."""
     rows = csv.reader((line + "\n" for line in source), delimiter=delimiter, strict=True)
     starts = [0]
     for _ in rows:

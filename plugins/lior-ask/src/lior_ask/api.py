@@ -1,4 +1,4 @@
-"""Indexes of folders: read once, kept in the user's cache, and brought up to date by what changed."""
+"""Indexes of folders: read once, kept in the user's cache, and updated with the files that changed."""
 
 from __future__ import annotations
 
@@ -45,20 +45,20 @@ from lior_ask.updates import Changes, FileStore, Update, cuts, skipped_of, with_
 
 T = TypeVar("T")
 RETRIEVERS = "meaning", "settle"
-"""Names of the retriever where none is given: with a sentence encoder, without one."""
+"""Names of the default retriever with a sentence encoder and without one."""
 _KEPT = 0.35
-"""Share of the time of a file that is left at least to index what was read of it; chosen by hand."""
+"""Minimum share of the time of a file that is left to index the text read; chosen by hand."""
 _WORDS = f"only words among the first {{:,}} different ones can be found; {TAKES_ALL}"
 _Questions = dict[str, dict[str, list[str]]]
-"""Document -> SHA-256 of a passage's text -> the questions that it was confirmed to answer, sorted."""
+"""Document -> SHA-256 of a passage's text -> the questions confirmed as answered by it, sorted."""
 
 
 class Index:
-    """Answers questions about the text in folders and files.
+    """An index that answers questions about the text in folders and files.
 
-    Opening it reads what is new or changed since the last time and deletes what is gone. A file counts as
-    unchanged when its size, its time stamp and its reader are; after a new time stamp its SHA-256 decides.
-    Threads may use it at once: they wait for each other.
+    Opening it reads new and changed files and deletes the documents of missing ones. A file is unchanged if
+    its size, time stamp and reader are the same; after a new time stamp its SHA-256 decides. Threads
+    may use it at once: they wait for each other.
 
     Parameters
     ----------
@@ -68,17 +68,17 @@ class Index:
         Name of a plugin of the kind "retriever", or ``package.module:Class``. None: "meaning" where an
         embedder is installed, by the extra ``lior-ask[meaning]``, otherwise "settle".
     embedder
-        What reads passages for a retriever that compares meanings: the name of a plugin of the kind
-        "embedder", ``NAME:MODEL``, or ``package.module:Class``; empty: nothing does. None: what the variable
-        ``LIOR_EMBEDDER`` says, or else the sentence encoder that is installed.
+        The embedder for a retriever that compares meanings: the name of a plugin of the kind "embedder",
+        ``NAME:MODEL``, or ``package.module:Class``; empty for none. None: the variable ``LIOR_EMBEDDER``, or
+        else the sentence encoder that is installed.
     cache
-        Whether it is kept in the user's cache. A damaged one is made anew, with a note in :attr:`notes`.
+        Whether it is kept in the user's cache. A damaged index is rebuilt, with a note in :attr:`notes`.
     progress
-        Called before each file with the number of those before it and of all; at the end with all twice.
+        Called before each file with the number of files done and of all files; at the end both are equal.
     database
-        Where it is instead: the address of a PostgreSQL that many processes share,
-        ``postgresql://user@host/database?schema=NAME``, or an open database. What others change is seen by
-        the next question. Paths are the same for all who give some.
+        The database instead of the cache: the address of a PostgreSQL that many processes share,
+        ``postgresql://user@host/database?schema=NAME``, or an open database. The next question sees changes
+        by others. All processes that give paths must give the same.
 
     Raises
     ------
@@ -107,12 +107,12 @@ class Index:
         self.paths = tuple(sorted({str(Path(p).expanduser().absolute()) for p in as_paths("paths", paths)}))
         self.retriever = retriever or default_retriever()
         self.embedder = default_embedder() if embedder is None else embedder
-        """Empty where there is none."""
+        """The name of the embedder; empty for none."""
         self.notes: list[str] = []
-        """What a user should know of how the text was read and kept, one line each."""
+        """Notes for the user on how the text was read and kept, one line each."""
         self._reported = 0
         self.skipped: list[SkippedFile] = []
-        """Files that were not read, with the reason."""
+        """The files that were not read, with the reason."""
         self._progress = progress or (lambda done, files: None)
         self._sources: dict[str, SourceFile] = {}
         self._files: dict[str, File] = {}
@@ -121,7 +121,7 @@ class Index:
             caching.share(database, self.paths) if database else caching.open_database(place, self.notes)
         )
         self.opened = self.update() if self.paths else Update()
-        """What opening it changed."""
+        """The changes made when the index was opened."""
         caching.remember(self._database, self.paths)
         if self.paths and not len(self):
             raise (DataError if self.skipped else NoFiles)(no_text_message(self.paths, self.skipped))
@@ -130,48 +130,48 @@ class Index:
 
     @property
     def documents(self) -> list[str]:
-        """Names of the documents, ascending."""
+        """The names of the documents, ascending."""
         return self._read(lambda: self.inverted.documents)
 
     @property
     def files(self) -> int:
-        """Number of files and of texts given in Python that have documents."""
+        """The number of files and of texts given in Python that have documents."""
         return sum(bool(file.documents) for file in self._files.values())
 
     def __len__(self) -> int:
-        """Number of passages."""
+        """Return the number of passages."""
         return self._read(lambda: len(self.inverted))
 
     def passage(self, row: int) -> Passage:
-        """The passage at a row of the inverted index."""
+        """Return the passage at a row of the inverted index."""
         return self.passages(range(row, row + 1))[0]
 
     def passages(self, rows: range) -> list[Passage]:
-        """The passages at adjacent rows of a document in the inverted index."""
+        """Return the passages at adjacent rows of a document in the inverted index."""
         return self.inverted.passages(rows)
 
     def block(self, row: int) -> Block:
-        """The block around the passage at a row of the inverted index."""
+        """Return the block of the passage at a row of the inverted index."""
         rows = rows_of_block(self.inverted, row)
         return join(self.passages(rows), row - rows.start)
 
     def of_document(self, document: str) -> list[Passage]:
-        """The passages of a document, in its order; none where there is no document of this name."""
+        """Return the passages of a document, in its order; an empty list if there is no such document."""
         inverted = self.inverted
         return self._read(lambda: self.passages(inverted.rows(document)) if document in inverted else [])
 
     def path(self, document: str) -> Path | None:
-        """The file of a document; ``None`` for texts given in Python."""
+        """Return the file of a document, or ``None`` for texts given in Python."""
         return source.path if (source := self._sources.get(self.file_of(document))) else None
 
     def file_of(self, document: str) -> str:
-        """The file or the text given in Python that a document is from: ``mail.mbox`` for ``mail.mbox#3``."""
+        """Return the file or text given in Python of a document: ``mail.mbox`` for ``mail.mbox#3``."""
         return next((name for name, file in self._files.items() if document in file.documents), document)
 
     def texts(self, name: str) -> list[bytes]:
-        """The texts of a file or a text given in Python, UTF-8, each line where it stands in the file.
+        """Return the texts of a file or a text given in Python, UTF-8, with the line numbers of the file.
 
-        Raises ``DataError`` where there is none; only an index that processes share has them.
+        Raises ``DataError`` if there are none; only an index that processes share has them.
         """
         found = self._read(lambda: self._originals.texts(name))
         if not found:
@@ -180,19 +180,19 @@ class Index:
 
     @property
     def listed(self) -> list[File]:
-        """What is known of the files and texts that have documents, by name."""
+        """The records of the files and texts that have documents, by name."""
         given = self._read(lambda: [file for file in self._files.values() if file.documents])
         return sorted(given, key=lambda file: file.name)
 
     @property
     def generation(self) -> int:
-        """A number that is another one after every change of the content, by this or another process."""
+        """A number that differs after every change of the content, by this or another process."""
         return self._safely(lambda: self._database.state()[1])
 
     # --- changes ---
 
     def update(self) -> Update:
-        """Add what is new or changed in the folders, as far as the time lasts, and delete what is gone."""
+        """Add new and changed files of the folders, within the time limit, and delete missing ones."""
         while True:
             sources, skipped = find_files(self.paths)
             done = self._safely(partial(self._update, sources, skipped))
@@ -200,17 +200,17 @@ class Index:
                 return done
 
     def _update(self, sources: Sequence[SourceFile], skipped: list[SkippedFile]) -> Update | None:
-        """Bring the files up to date; ``None`` where another process was faster."""
+        """Update the files; return ``None`` if another process was faster."""
         self._sources, done = {source.name: source for source in sources}, Changes()
         with contextlib.ExitStack() as stack:
             paid = stack.enter_context(open_account())
-            stack.callback(isolation.end_idle)  # a question takes memory, too
+            stack.callback(isolation.end_idle)  # a question needs memory, too
             pending, seen = False, self._database.meta("generation")
             self._files, self._seen = self._known.read(), seen
             done.leave(self._files.values(), self._sources)
 
             def begin() -> bool:
-                """Open the transaction at the first change; whether the files are still those of the list."""
+                """Open the transaction at the first change; return whether the list of files is valid."""
                 nonlocal pending
                 if not pending:
                     stack.enter_context(self.changing())
@@ -241,6 +241,7 @@ class Index:
                     if file.cut and file.size < 0:
                         done.waiting.append(source.name)
         self._progress(len(sources), len(sources))
+        self._vectors.hurried = not paid.lasts
         self._files = dict(sorted(self._files.items()))  # they were read in another order
         self.skipped = [*skipped, *done.not_yet, *skipped_of(self._files.values())]
         new = self.notes[self._reported :]
@@ -249,7 +250,7 @@ class Index:
         return done.update(new)
 
     def _renew(self, file: File, known: File | None) -> bool:
-        """Keep what was read of a file; whether that replaces its documents. A transaction is open."""
+        """Store a file that was read; return whether its documents are replaced. A transaction is open."""
         if known and file.same_as(known) and file.documents == known.documents and not file.content:
             self._files[file.name] = self._known.set(file)
             return False
@@ -257,7 +258,7 @@ class Index:
         return True
 
     def learn(self, name: str, text: str) -> None:
-        """Add a text as a document, or replace the one of this name, whose ending tells its kind.
+        """Add a text as a document, or replace the one of this name; its file extension sets the kind.
 
         Raises ``DataError`` when the text is empty; ``UsageError`` when ``name`` is that of a file of the
         folders.
@@ -272,9 +273,9 @@ class Index:
         skipped: SkippedFile | None = None,
         texts: Sequence[bytes] = (),
     ) -> None:
-        """Replace the documents of a name by parsed ones, or list why there are none.
+        """Replace the documents of a name by parsed ones, or record why there are none.
 
-        ``texts`` are kept where processes share the index, for :meth:`texts`.
+        ``texts`` are stored for :meth:`texts` if processes share the index.
         """
 
         def work() -> None:
@@ -292,9 +293,9 @@ class Index:
         self._safely(work)
 
     def forget(self, name: str) -> None:
-        """Take out a text given to :meth:`learn`; nothing of it stays in the cache.
+        """Remove a text given to :meth:`learn`; nothing of it stays in the cache.
 
-        Raises ``UsageError`` when there is no such document, or it is a file, which would be learned again.
+        Raises ``UsageError`` if there is no such document, or it is a file, which would be learned again.
         """
 
         def work() -> None:
@@ -310,17 +311,17 @@ class Index:
         self.skipped = [each for each in self.skipped if each.name != name]
 
     def confirm(self, question: str, passage: Passage) -> bool:
-        """Count that ``passage`` answers ``question``, or no longer if it does already; whether it does now.
+        """Toggle whether ``passage`` counts as an answer to ``question``; return whether it does now.
 
-        0.3 of the question's content words then count as words of the passage, and where an encoder compares
-        meanings, the question's vector is a further one of the passage. It lasts as long as the
+        The question's content words then count as words of the passage with weight 0.3. With an encoder, the
+        question's vector is an additional vector of the passage. The confirmation lasts as long as the
         document has this text, and is kept in the cache with the index.
 
-        Raises ``UsageError`` when the passage is not of this index, or the question names nothing.
+        Raises ``UsageError`` if the passage is not of this index, or the question has no content word.
         """
         document, text = passage.document, digest(passage)
         passages = [self.passage(row) for row in self.inverted.rows(document)]
-        if text not in map(digest, passages):  # two sentences; the fact is in the second
+        if text not in map(digest, passages):  # two sentences; the second is the answer
             ends = [p for p in passages if p.line >= passage.line and passage.text.endswith(p.text)]
             text = next(map(digest, ends), text)
         if text not in map(digest, passages):
@@ -339,7 +340,7 @@ class Index:
         return self._safely(work)
 
     def _add(self, file: File, questions: _Questions) -> None:
-        """Cut and add the documents of a file; a transaction is open."""
+        """Chunk and add the documents of a file; a transaction is open."""
         taken, notes, paid = list[str](), list[str](), account()
         if paid:
             paid.keep(_KEPT)
@@ -368,14 +369,14 @@ class Index:
         file.documents, file.notes = tuple(sorted(taken)), tuple(notes)
         file.cut = any(map(cuts, notes))
         if file.cut and paid and paid.shortened:
-            file.size, file.sha256 = -1, ""  # the next update reads it, and has more time for it
+            file.size, file.sha256 = -1, ""  # the next update reads it again, with more time
         file.content = file.texts = ()
         if not taken and not file.reason:
             file.reason = SkipReason.NO_TEXT
         self._files[file.name] = self._known.set(file)
 
     def _delete(self, name: str) -> _Questions:
-        """Delete a file, and give the questions that were confirmed; a transaction is open."""
+        """Delete a file, and return its confirmed questions; a transaction is open."""
         file, questions = self._files.pop(name, None), _Questions()
         for document in file.documents if file else ():
             questions[document] = self._questions(document)
@@ -389,7 +390,7 @@ class Index:
         return questions
 
     def _confirm(self, document: str, passages: Sequence[Passage], asked: Mapping[str, list[str]]) -> None:
-        """Count the questions ``asked`` of passages that the document still has, and no others."""
+        """Replace the confirmed questions by those of ``asked`` whose passages the document still has."""
         places = {digest(p): place for place, p in reversed([*enumerate(passages)])}
         kept = {text: questions for text, questions in asked.items() if text in places}
         rows = [(encode(document), text, each) for text, questions in kept.items() for each in questions]
@@ -408,12 +409,12 @@ class Index:
     # --- questions ---
 
     def rank(self, question: str | Question, top: int) -> Ranking:
-        """Rows of the inverted index for a question, best first."""
+        """Return rows of the inverted index for a question, best first."""
         asked = understood(question).checked()
         return self._read(lambda: self._retriever.rank(self.inverted, asked, top))
 
     def rank_documents(self, question: str | Question, top: int) -> list[tuple[str, float]]:
-        """Documents, each judged as a whole, and their scores, best first; for collections with judgments."""
+        """Return whole documents and their scores, best first; for collections with judgments."""
         asked = understood(question).checked()
 
         def work() -> list[tuple[str, float]]:
@@ -426,16 +427,16 @@ class Index:
     def ask(self, question: str | Question, top: int = 3, filters: Filters | None = None) -> Answer:
         """Find the passages that answer a question, and decide whether any does.
 
-        To a message that is no question, such as a greeting or "summarise …", the answer has a line ``said``.
+        For a message such as a greeting or "summarise …", the answer has a line ``said``.
 
         Parameters
         ----------
         question
-            In words of any language; at most 100,000 characters.
+            The question in any language; at most 100,000 characters.
         top
-            Most passages in the answer.
+            Maximum number of passages in the answer.
         filters
-            Which passages and rows count.
+            Conditions on passages and rows.
 
         Raises
         ------
@@ -454,7 +455,7 @@ class Index:
             known = Known(self.inverted, self._records, self._passages, self.path, self._files)
 
             def quote(wanted: Question) -> Answer:
-                rank = partial(self._retriever.rank, self.inverted, wanted)  # it may be another one by now
+                rank = partial(self._retriever.rank, self.inverted, wanted)  # it may be replaced meanwhile
                 judged = partial(answering.answer, wanted, view=self.inverted, top=top, judge=chosen_judge())
                 return filtered(known, wanted.filters, rank, max(FOUND, top), judged)
 
@@ -469,30 +470,30 @@ class Index:
         return bool(self.embedder) and getattr(self._retriever, "embeds", False)
 
     def read_ahead(self, go_on: Callable[[int], bool], *, briefly: bool = False) -> None:
-        """Read the passages that the embedder has not read, until ``go_on`` says no.
+        """Encode the passages without a vector, until ``go_on`` returns false.
 
-        Of more than 10,000 it reads the beginnings of their documents first, and ``briefly`` only these.
+        Above 10,000 passages the beginnings of documents come first; ``briefly`` stops after them.
 
-        ``go_on`` is called before each passage and at the end with the number of those that are left. Other
-        threads may ask meanwhile, and change the index.
+        ``go_on`` is called before each text and at the end with the number of texts left. Other threads may
+        ask questions and change the index meanwhile.
         """
-        if self._database.chosen():  # else another process reads for all
+        if self._database.chosen():  # else another process encodes for all
             self._vectors.read_ahead(self._read, go_on, briefly=briefly)
             self._safely(lambda: self._vectors.keep())
 
     def adopt(self, other: Index) -> None:
-        """Take over the vectors that another index has of texts that this one has, too."""
+        """Copy the vectors of another index for texts that this one has, too."""
         self._safely(lambda: self._vectors.adopt(other._vectors))
 
     def warm_up(self, *, encode: bool = True) -> None:
-        """Compute what the first questions, of a fact and of a topic, need; or else only what words tell."""
+        """Compute what first questions, of a fact and a topic, need; only word arrays without ``encode``."""
         words = Question(self.passage(0).text).content if len(self) else []
         if not encode and self.reads_ahead and words:
             from lior_ask.embedders import bags  # only where vectors are compared
 
             self._read(lambda: bags.cosines(self.inverted, Question(words[0])))
         for length in (3, 12)[: len(words) * encode]:
-            with contextlib.suppress(UsageError):  # two words as one are in no text: so spelling is read
+            with contextlib.suppress(UsageError):  # two joined words are in no text: this loads spelling
                 self.ask(" ".join([f"{words[0]}{words[-1]}", *words[:length]]))
 
     @cached_property
@@ -504,7 +505,7 @@ class Index:
     # --- the database ---
 
     def __deepcopy__(self, _: dict[int, Any]) -> Index:
-        """The same content in memory."""
+        """Return a copy in memory."""
         copied = copy.copy(self)
         copied.notes, copied.skipped = [*self.notes], [*self.skipped]
         copied._use(copy.deepcopy(self._database))
@@ -513,7 +514,7 @@ class Index:
     def copy_to(self, path: Path, **meta: object) -> None:
         """Write a copy with more entries, for :class:`~lior_ask.index.sqlite.SQLite`, to a file.
 
-        Raises ``OSError`` or ``sqlite3.Error`` when it cannot be written; then the file is as it was.
+        Raises ``OSError`` or ``sqlite3.Error`` if it cannot be written; the file is then unchanged.
         """
         assert isinstance(self._database, SQLite)
         self._database.copy_to(path, meta)
@@ -521,10 +522,9 @@ class Index:
     def _use(self, database: Database) -> None:
         self._database = database
         self.inverted = InvertedIndex(database)
-        """The counts of all passages."""
-        self._passages = PassageStore(database)
-        self._records = RecordStore(database, self._passages)
-        self._originals, self._known = OriginalStore(database), FileStore(database)
+        """The inverted index with the counts of all passages."""
+        self._passages, self._known = PassageStore(database), FileStore(database)
+        self._records, self._originals = RecordStore(database, self._passages), OriginalStore(database)
         self._vectors = VectorStore(self.inverted, self.passage, self.embedder)
         self.inverted.vectors = self._vectors if self.embedder else None
         if database.shared:
@@ -535,14 +535,14 @@ class Index:
         self.skipped = skipped_of(self._files.values())
 
     def _follow(self) -> None:
-        """Read what is known of files again if another process has changed the content."""
+        """Reload the file records if another process has changed the content."""
         generation = self._database.state()[1]
         if generation != self._seen:
             self._files, self._seen = self._known.read(), generation
 
     @contextlib.contextmanager
     def changing(self) -> Iterator[None]:
-        """All that is changed inside is kept at its end, and nothing of it after an error."""
+        """Run a transaction: commit all changes at its end, or none after an error."""
         try:
             with self._database.writing():
                 self._follow()
@@ -559,10 +559,10 @@ class Index:
             raise
 
     def _read(self, work: Callable[[], T]) -> T:
-        """``work()`` on the content of one moment."""
+        """Return ``work()`` on a snapshot of the content."""
 
         def inside() -> T:
-            if self.paths and not self._files:  # it was made anew
+            if self.paths and not self._files:  # it was rebuilt
                 self._update(*find_files(self.paths))
             with self._database.reading():
                 self._follow()
@@ -573,7 +573,7 @@ class Index:
         return self._safely(inside)
 
     def _safely(self, work: Callable[[], T]) -> T:
-        """``work()``; again in memory where the file cannot be used, in a new file where it is damaged."""
+        """Return ``work()``; retry in memory if the file is unusable, in a new file if it is damaged."""
         for last in (False, True):
             place = self._database.path
             try:
@@ -596,5 +596,5 @@ class Index:
 
 
 def default_retriever() -> str:
-    """The retriever where none is given."""
+    """Return the name of the default retriever."""
     return RETRIEVERS[0 if default_embedder() else 1]

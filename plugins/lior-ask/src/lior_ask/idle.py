@@ -1,7 +1,7 @@
-"""Idle reading: an embedder reads, between questions, the passages that no question has needed yet.
+"""Idle reading: between questions, an embedder encodes the passages that no question has needed yet.
 
-By a thread, where a process goes on (:class:`IdleReader`), or by a process of its own, where it ends
-(:func:`read_on`), which ``python -m lior_ask.idle [--follow-links] PATH...`` is.
+A thread does it in a process that continues (:class:`IdleReader`). After a process that ends, a background
+process does it (:func:`read_on`): ``python -m lior_ask.idle [--follow-links] PATH...``.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from lior_ask.api import Index
 from lior_ask.index.cache import cache_file, folder
 
 VARIABLE = "LIOR_READ_AHEAD"
-"""Environment variable; a process reads on where it is ``1`` or not set."""
+"""Environment variable; a background process is started if it is ``1`` or not set."""
 _LOWEST = 19
-"""Priority of the thread, as with ``nice``."""
+"""Priority of the thread or process, as for ``nice``."""
 _LONGEST = 600
-"""Seconds that a process reads on; the next question begins another one."""
+"""Maximum run time of a background process, in seconds; the next question starts another one."""
 _LOG = logging.getLogger("lior_ask")
 
 
@@ -39,15 +39,15 @@ class IdleReader:
     Parameters
     ----------
     index
-        Where the retriever compares no vectors there is nothing to read.
+        The index. If its retriever compares no vectors, nothing is read.
     progress
-        Called in the thread, before each passage and at the end, with the number of those that are left.
+        Called in the thread before each text and at the end with the number of texts left.
     """
 
     def __init__(self, index: Index, progress: Callable[[int], object] | None = None) -> None:
         self._index, self._progress = index, progress or (lambda left: None)
         self.left = 0
-        """Passages that are left to read."""
+        """The number of texts left to read."""
         self._stopped = False
         self._changed, self._free = threading.Event(), threading.Event()
         self._asking, self._lock = 0, threading.Lock()
@@ -56,15 +56,15 @@ class IdleReader:
         self._thread = threading.Thread(target=self._run, name="lior-idle", daemon=True)
         if index.reads_ahead:
             self._thread.start()
-            atexit.register(self.stop)  # a library that computes while the process ends would abort it
+            atexit.register(self.stop)  # a library still computing at exit would abort the process
 
     def look_again(self) -> None:
-        """Read what is new; the index was changed."""
+        """Read new passages after a change of the index."""
         self._changed.set()
 
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:
-        """Nothing is read inside, from the end of the passage that is being read."""
+        """Pause reading inside, after the passage that is being read."""
         self._count(1)
         try:
             yield
@@ -72,7 +72,7 @@ class IdleReader:
             self._count(-1)
 
     def stop(self) -> None:
-        """End it, and keep what was read; at most one passage later."""
+        """Stop after at most one passage, and store the vectors."""
         self._stopped = True
         self._free.set()
         self._changed.set()
@@ -89,7 +89,7 @@ class IdleReader:
                 self._free.set()
 
     def _run(self) -> None:
-        with contextlib.suppress(OSError, AttributeError):  # of this thread alone, as Linux has it
+        with contextlib.suppress(OSError, AttributeError):  # on Linux, of this thread only
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LOWEST)
         while self._changed.wait() and not self._stopped:
             self._changed.clear()
@@ -110,10 +110,10 @@ class IdleReader:
 
 
 def read_on(index: Index) -> bool:
-    """Let a process of its own read what waits, at the lowest priority; whether there is one now.
+    """Start a background process at the lowest priority to read what is left; return whether one runs.
 
-    There is one at a time, whatever the number of indexes, and none where the index is not kept on the disk.
-    Of a large index (:data:`~lior_ask.index.embedding.LARGE`) the encoder reads the beginnings of documents.
+    At most one runs at a time for all indexes, and none if the index is not on disk. In a large index
+    (:data:`~lior_ask.index.embedding.LARGE`) the encoder reads only the beginnings of documents.
     """
     if os.environ.get(VARIABLE, "1") != "1" or not cache_file(index.paths).exists():
         return False
@@ -127,14 +127,14 @@ def read_on(index: Index) -> bool:
             child = subprocess.Popen(
                 command, cwd=folder(), stdin=nothing, stdout=nothing, stderr=nothing, start_new_session=True
             )
-        except OSError:  # the system has no room for one
+        except OSError:  # the system cannot start one
             return False
         _started.append(child)
     return True
 
 
 _started: list[subprocess.Popen[bytes]] = []
-"""Nobody waits for them."""
+"""Background processes that are never waited for."""
 
 
 def _lock() -> Path:

@@ -1,8 +1,8 @@
-"""Questions to the documents of a run, without torch where the tokens of the run are bytes.
+"""Questions to the documents of a run, without torch if the tokens of the run are bytes.
 
-The index is a function of the documents: what is learned and forgotten changes it exactly. It is made at the
-first question and cached in the folder of the checkpoint that it belongs to. With this folder it is removed,
-so that no forgotten text stays in it.
+The index is a function of the documents: learning and forgetting change it exactly. It is built at the first
+question and cached in the folder of its checkpoint. It is removed with this folder, so that no forgotten text
+stays in it.
 """
 
 from __future__ import annotations
@@ -34,14 +34,13 @@ if TYPE_CHECKING:
     from lior_ask.conversation.run_chat import Chat
 
 CACHE = "questions.index"
-"""File in the folder of a checkpoint."""
+"""Name of the index file in the folder of a checkpoint."""
 
 
 def open_index(run: Path, *, retriever: str | None = None, cache: bool = True) -> Index:
-    """The index of the documents of the run at ``run``, from its newest checkpoint.
+    """Return the index of the documents of the run at ``run``, from its newest checkpoint.
 
-    Raises ``RunError`` when it is no run, or no checkpoint of it can be read; ``DataError`` when there is no
-    text in its documents.
+    Raises ``RunError`` if it is not a run or has no readable checkpoint; ``DataError`` if it has no text.
     """
     folder.check(run, program="lior", command="lior train")
     (manifest, index), place = folder.newest(run, lambda place: _open(place, retriever), stacklevel=3)
@@ -60,19 +59,19 @@ def open_index(run: Path, *, retriever: str | None = None, cache: bool = True) -
 
 
 def build(documents: Mapping[str, Sequence[RawDocument]], *, retriever: str | None = None) -> Index:
-    """An index in memory of the documents of a run."""
+    """Return an index in memory of the documents of a run."""
     return RunIndexes.build(((name, *parse(each)) for name, each in documents.items()), retriever=retriever)
 
 
 def _open(place: Path, retriever: str | None) -> tuple[dict[str, Any], Index | None]:
-    """The manifest of a checkpoint, and its index if it was cached; else its text is verified."""
+    """Return the manifest of a checkpoint and its cached index; without one, verify its text."""
     manifest = read_manifest(place)
     index = RunIndexes.cached(place, digest(manifest), retriever=retriever)
     return (manifest, index) if index is not None else (verify_manifest(place), None)
 
 
 class RunIndexes:
-    """What :class:`lior.Run` needs of lior-ask: see :class:`lior.interfaces.RunIndexes`."""
+    """The services of lior-ask for :class:`lior.Run`: see :class:`lior.interfaces.RunIndexes`."""
 
     api_version = 1
 
@@ -82,7 +81,7 @@ class RunIndexes:
         *,
         retriever: str | None = None,
     ) -> Index:
-        """An index in memory of documents by their names; an apostrophe tells several of one name apart."""
+        """Return an index in memory of documents by name; apostrophes distinguish documents of one name."""
         index = Index(retriever=retriever)
         for name, found, fault in documents:
             RunIndexes.put(index, name, found, fault)
@@ -90,17 +89,17 @@ class RunIndexes:
 
     @staticmethod
     def put(index: Index, name: str, found: Sequence[ParsedDocument], fault: LiorError | None) -> None:
-        """Put the documents of a name in place of those that it has.
+        """Replace the documents of a name.
 
-        Without text that can be asked they are listed in ``index.skipped``, for the reason ``fault``.
+        If there is no text, the name is listed in ``index.skipped`` with the reason ``fault``.
         """
         index.put(name, found, SkippedFile(name, *cause_of(fault)) if fault and not found else None)
 
     @staticmethod
     def cached(place: Path, digest: str, *, retriever: str | None = None) -> Index | None:
-        """The index that was cached with the checkpoint at ``place``; ``None`` if there is none to be used.
+        """Return the index that was cached with the checkpoint at ``place``, or ``None`` if none is usable.
 
-        ``digest`` is that of the checkpoint. A damaged file is no fault of the run: it is made anew.
+        ``digest`` is that of the checkpoint. A damaged file is not an error of the run: it is rebuilt.
         """
         try:
             database = SQLite(place / CACHE, frozen=True)
@@ -112,7 +111,7 @@ class RunIndexes:
 
     @staticmethod
     def has_questions(place: Path, digest: str) -> bool:
-        """Whether the index that was cached with the checkpoint at ``place`` has confirmed questions."""
+        """Return whether the index cached with the checkpoint at ``place`` has confirmed questions."""
         try:
             database = SQLite(place / CACHE, frozen=True)
             return database.meta("checkpoint") == digest and bool(
@@ -123,7 +122,7 @@ class RunIndexes:
 
     @staticmethod
     def cache(index: Index, run: Path, place: Path, digest: str, *, warm_up: bool = True) -> None:
-        """:meth:`save` ``index``; where that cannot be done, it is made again the next time."""
+        """Call :meth:`save`; if that fails, the index is rebuilt the next time."""
         if warm_up:
             index.warm_up()
         with contextlib.suppress(RunError):
@@ -131,10 +130,10 @@ class RunIndexes:
 
     @staticmethod
     def save(index: Index, run: Path, place: Path, digest: str) -> None:
-        """Keep ``index`` with the checkpoint at ``place``.
+        """Store ``index`` with the checkpoint at ``place``.
 
-        Raises ``RunError`` when it cannot be written, or another process changes the run: without the lock,
-        the checkpoint could be removed meanwhile, and its text would come back with the file.
+        Raises ``RunError`` if it cannot be written, or another process changes the run. Without the lock, the
+        checkpoint could be removed meanwhile, and the file would bring its text back.
         """
         try:
             with files.lock(run / folder.LOCK):
@@ -148,17 +147,17 @@ class RunIndexes:
 
     @staticmethod
     def chat(run: Run, *, sampling: ChatSampling, tokens: int, stop: str, seed: int) -> Chat:
-        """A conversation with a run."""
+        """Return a conversation with a run."""
         from lior_ask.conversation.run_chat import Chat  # it needs torch
 
         return Chat(run, sampling=sampling, tokens=tokens, stop=stop, seed=seed)
 
     @staticmethod
     def stop_words(text: str) -> frozenset[str]:
-        """Words that say nothing alone, in the language of a text."""
+        """Return the stop words of the language of a text."""
         return stop_words(language_of(tokens(text)))
 
     @staticmethod
     def caches() -> list[CachedIndex]:
-        """The indexes in the user's cache, the one used last first."""
+        """Return the indexes in the user's cache, the most recently used first."""
         return cached_indexes()

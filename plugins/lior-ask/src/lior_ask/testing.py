@@ -47,14 +47,14 @@ TEXTS = (
     "the of and to in",
     "",
 )
-"""Passages that the suite asks about: three languages, one of stop words, an empty one."""
+"""Passages of the test suite: in three languages, with one of stop words and an empty one."""
 SPOKEN = (
     "Mamie Odile a 87 ans, et elle habite avec son chat à Lyon.",
     "The boiler is serviced in October, and the key is with Mr. Olsen.",
     "Die Heizung wird im Oktober gewartet, und der Schlüssel ist beim Nachbarn.",
     "La abuela tiene un perro que se llama Trufa, y el coche está en el garaje.",
 )
-"""Documents of four languages, any of which may be the commonest of an index."""
+"""Documents in four languages, any of which may be the most common one of an index."""
 ASKED = (
     "Quel âge a Mamie Odile ?",
     "How old is Mamie Odile?",
@@ -62,7 +62,7 @@ ASKED = (
     "¿Cómo se llama el perro de la abuela?",
     "a key y die",
 )
-"""Words that are stop words of one of these languages are content words of another."""
+"""Questions with stop words of one of these languages that are content words of another."""
 QUESTIONS = (
     "how do I reset the boiler?",
     "boiler",
@@ -74,11 +74,11 @@ QUESTIONS = (
 
 
 Documents = Mapping[str, Sequence[tuple[str, str]]]
-"""Name -> text and context of each passage."""
+"""Name of a document -> text and context of each passage."""
 
 
 def indexed(documents: Documents) -> InvertedIndex:
-    """An index of these documents, with their passages."""
+    """Return an index of these documents, with their passages."""
     index = InvertedIndex()
     for name, passages in documents.items():
         key = index.add(name, passages)
@@ -94,9 +94,9 @@ def _passages(document: str, passages: Sequence[tuple[str, str]]) -> list[Passag
 
 
 class MemoryView:
-    """The simplest :class:`~lior.interfaces.PassageView`: words are counted anew, in dictionaries.
+    """The simplest :class:`~lior.interfaces.PassageView`: words are counted again, in dictionaries.
 
-    Each passage is a paragraph and a block of its own; there are no vectors and no confirmed questions.
+    Each passage is its own paragraph and block; there are no vectors and no confirmed questions.
     """
 
     allowed: np.ndarray | None = None
@@ -224,14 +224,14 @@ class MemoryView:
 
 
 def _words(words: Sequence[str], language: str) -> list[tuple[str, str]]:
-    """The words that are counted, each with its stem."""
+    """Return the words that are counted, each with its stem."""
     stop = stop_words(language)
     pairs = [(word[:LONGEST], stem(word[:LONGEST], language)) for word in words if word not in stop]
     return [pair for pair in pairs if pair[1]]
 
 
 def _layout(names: Sequence[str], sizes: Sequence[int], languages: Sequence[int]) -> Layout:
-    """Passages that are paragraphs and blocks of their own, without contexts and words."""
+    """Return a layout in which each passage is a paragraph and a block, without contexts and words."""
     starts, each, none = starts_of(sizes), np.arange(sum(sizes)), np.zeros(0, np.int64)
     return Layout(
         names=tuple(names),
@@ -251,7 +251,7 @@ def _layout(names: Sequence[str], sizes: Sequence[int], languages: Sequence[int]
 
 
 def retriever_contract(make: Callable[[], Retriever]) -> type:
-    """A new class whose ``test_*`` methods check the retriever that ``make()`` returns for each test.
+    """Return a new class whose ``test_*`` methods check the retriever that ``make()`` returns for each test.
 
     Each law is checked on an index in a database and on a :class:`MemoryView`.
     """
@@ -320,7 +320,7 @@ def _contract(make: Callable[[], Retriever], view: Callable[[Documents], Passage
         def test_a_forgotten_passage_leaves_no_trace(self, order: list[int], gone: set[int]) -> None:
             every, retriever = _documents(), make()
             index = indexed({f"{row} x": every[f"{row} x"] for row in order})
-            _rank(retriever, index, QUESTIONS[0])  # a retriever that keeps results shows it now
+            _rank(retriever, index, QUESTIONS[0])  # so that a retriever that caches results fails
             for row in gone:
                 index.delete(f"{row} x")
                 del every[f"{row} x"]
@@ -358,7 +358,7 @@ def _contract(make: Callable[[], Retriever], view: Callable[[Documents], Passage
 
 
 def content(index: PassageView) -> dict[str, Any]:
-    """All that an index holds, in an order that only its documents decide: equal content is equal."""
+    """Return the content of an index in an order that depends only on its documents, for comparison."""
     layout = attrs.asdict(index.layout, filter=attrs.filters.exclude("ids"))
     found: dict[str, Any] = {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in layout.items()}
     terms = {each.id: each for each in index.terms()}
@@ -380,7 +380,7 @@ def _documents(texts: Sequence[str] = TEXTS) -> dict[str, list[tuple[str, str]]]
 
 
 def _rank(retriever: Retriever, index: PassageView, question: str, top: int = 100) -> Ranking:
-    """The ranking, with what holds of all of them checked."""
+    """Return the ranking, and check the properties of all rankings."""
     ranking = retriever.rank(index, Question(question), top)
     size = len(ranking.passages)
     assert ranking.passages.dtype == np.int64
@@ -407,7 +407,7 @@ def _assert_equal(a: Ranking, b: Ranking) -> None:
 
 
 def judge_contract(make: Callable[[], Judge]) -> type:
-    """The laws that every :class:`~lior.interfaces.Judge` obeys.
+    """Return a new class whose ``test_*`` methods check the laws of every :class:`~lior.interfaces.Judge`.
 
     A judge's author writes ``class TestMine(judge_contract(Mine)): ...``.
     """

@@ -1,4 +1,4 @@
-"""What is known of the files of an index, and what an update of it changed and left out."""
+"""Records of the files of an index, and the changes and omissions of an update."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from lior_ask.index.writing import encode
 
 @attrs.frozen(kw_only=True)
 class Update:
-    """What :meth:`Index.update` changed, as names of files."""
+    """The changes made by :meth:`Index.update`, as file names."""
 
     learned: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
     forgotten: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    """What a user should know of how these files were read, and of how the index is kept; one line each."""
+    """Notes for the user on how these files were read and how the index is stored, one line each."""
     limited: tuple[str, ...] = ()
-    """Files that were read now and took more than the limits, or crashed their reader; one line each."""
+    """Files read now that exceeded a limit or crashed their reader, one line each."""
 
     waiting: tuple[str, ...] = ()
-    """Files that are new or changed and not read yet; the next update goes on with them."""
+    """New or changed files that are not read yet; the next update continues with them."""
 
     def __bool__(self) -> bool:
         return bool(self.learned or self.changed or self.forgotten)
@@ -37,7 +37,7 @@ class Update:
 
 @attrs.define
 class Changes:
-    """What an update has changed so far."""
+    """The changes of an update so far."""
 
     forgotten: list[str] = attrs.field(factory=list)
     learned: list[str] = attrs.field(factory=list)
@@ -47,23 +47,23 @@ class Changes:
     _noted: list[str] = attrs.field(factory=list)
 
     def leave(self, files: Iterable[File], names: Container[str]) -> None:
-        """Note which files that are known are gone: those that are not among ``names``."""
+        """Record the known files that are not among ``names`` as gone."""
         self.forgotten = [each.name for each in files if each.name not in names and not each.given]
 
     def add(self, file: File, known: File | None, *, replaced: bool) -> None:
-        """Note a file that was read, what was known of it, and whether it has new documents."""
+        """Record a file that was read, given its old record and whether its documents were replaced."""
         self.limited += limit_of(file)
         if replaced and (file.documents or (known and known.documents)):
             (self.changed if known else self.learned).append(file.name)
 
     @property
     def not_yet(self) -> list[SkippedFile]:
-        """The files of which nothing is read yet."""
+        """The files of which nothing was read yet."""
         partly = {*self.learned, *self.changed}
         return [SkippedFile(name, SkipReason.NOT_YET) for name in self.waiting if name not in partly]
 
     def new_notes(self, files: Iterable[File], told: Sequence[str]) -> list[str]:
-        """The notes on files, one line each, that are not ``told`` already."""
+        """Return the notes on files, one line each, that are not in ``told``."""
         touched = {*self.learned, *self.changed}
         found = list[str]()
         for file in files:
@@ -73,7 +73,7 @@ class Changes:
         return found
 
     def update(self, notes: Sequence[str]) -> Update:
-        """What was changed; ``notes`` are new ones."""
+        """Return all changes; ``notes`` are new notes."""
         lines = list[str]()
         if self.waiting:
             few = f"{quantity(len(self.waiting), 'file')} not read yet, such as {self.waiting[0]}"
@@ -89,35 +89,35 @@ class Changes:
 
 
 class FileStore:
-    """What is known of files, by their names."""
+    """A store of file records, by name."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     @intact()
     def read(self) -> dict[str, File]:
-        """All that is known.
+        """Return all records.
 
-        Raises ``DamagedIndex`` when it is damaged.
+        Raises ``DamagedIndex`` if one is damaged.
         """
         found = self._database.rows("SELECT name, entry FROM files ORDER BY name")
         names = [name.decode("utf-8", "surrogatepass") for name, _ in found]
         return {name: File(name, **json.loads(entry)) for name, (_, entry) in zip(names, found, strict=True)}
 
     def set(self, file: File) -> File:
-        """Keep what is known of a file, which is given back; a transaction is open."""
+        """Store the record of a file, and return it; a transaction is open."""
         entry = attrs.asdict(file, filter=attrs.filters.exclude("name", "content", "texts"))
         replace = "INSERT INTO files VALUES (?, ?) ON CONFLICT(name) DO UPDATE SET entry = excluded.entry"
         self._database.rows(replace, encode(file.name), json.dumps(entry))
         return file
 
     def delete(self, name: str) -> None:
-        """Delete what is known of a file; a transaction is open."""
+        """Delete the record of a file; a transaction is open."""
         self._database.rows("DELETE FROM files WHERE name = ?", encode(name))
 
 
 def with_gaps(answer: Answer, files: Iterable[File], skipped: Iterable[SkippedFile]) -> Answer:
-    """The answer; one that found nothing says which files were read in part, or not yet."""
+    """Return the answer; if nothing was found, its note names files that were not fully read."""
     cut = [each.name for each in skipped if each.reason is SkipReason.NOT_YET]
     cut += [file.name for file in files if file.cut]
     if answer.found or not answer.note or not cut:
@@ -127,17 +127,17 @@ def with_gaps(answer: Answer, files: Iterable[File], skipped: Iterable[SkippedFi
 
 
 def skipped_of(files: Iterable[File]) -> list[SkippedFile]:
-    """Those of some files that were not read."""
+    """Return the files that were not read, with the reason."""
     return [file.skipped for file in files if file.skipped]
 
 
 def cuts(note: str) -> bool:
-    """Whether a note says that a limit left something out."""
+    """Return whether a note reports an omission by a limit."""
     return note.endswith(TAKES_ALL)
 
 
 def limit_of(file: File) -> list[str]:
-    """What limits left out of a file, one line each."""
+    """Return the omissions of a file by limits, one line each."""
     if file.reason in LIMITED:
         return [f"skipped {file.name}: {file.skipped}"]
     return [f"{file.name}: {note}" for note in file.notes] if file.cut else []

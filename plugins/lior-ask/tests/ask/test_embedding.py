@@ -187,9 +187,11 @@ def test_a_question_encodes_no_more_tokens_than_its_budget(tmp_path, monkeypatch
     monkeypatch.setattr(
         "lior_ask.retrievers.meaning.bags.cosines", lambda view, *_: np.linspace(1, 0.1, len(view))
     )
-    for budget in (60, 500):
+    for budget, hurried in ((60, False), (1000, True), (1000, False)):
         Fake.read.clear()
         index = Index(tmp_path, retriever="meaning", embedder=FAKE, cache=False)
+        assert not index.inverted.vectors.hurried
+        index.inverted.vectors.hurried = hurried
         monkeypatch.setattr("lior_ask.retrievers.meaning.BUDGET", budget)
         ranking = Meaning().rank(index.inverted, understood("Why does the boiler hum?"), 200)
         asked = "Why does the boiler hum?"
@@ -198,7 +200,17 @@ def test_a_question_encodes_no_more_tokens_than_its_budget(tmp_path, monkeypatch
         assert len(ranking.passages) > 40, "those without a vector are ranked, too"
         assert index.passage(ranking.passages[0]).text in ("The boiler hums.", "It is old.")
         sizes.append(len(Fake.read))
-    assert sizes[0] < sizes[1]
+    assert sizes[0] < sizes[1] < sizes[2]
+
+
+def test_a_question_after_much_reading_encodes_less(notes, monkeypatch):
+    monkeypatch.setattr("lior.reading.limits.Account.lasts", property(lambda account: not account._begun))
+    index = Index(notes, retriever="meaning", embedder=FAKE, cache=False)
+    assert index.inverted.vectors.hurried
+    while index.update().waiting:
+        pass
+    index.update()
+    assert not index.inverted.vectors.hurried
 
 
 def test_of_many_names_of_columns_those_that_the_question_meets_are_shown(tmp_path):

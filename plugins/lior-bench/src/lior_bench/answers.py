@@ -1,4 +1,4 @@
-"""How good answers are: sets of questions, their confidence against truth, and a conversation."""
+"""The quality of answers: sets of questions, their confidence against the truth, and a conversation."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from lior_ask.conversation.dialogue import Dialogue
 from lior_bench.sets import FITTING, INSTALLED, SETS, Question, folder, opened, questions, squeeze
 
 SURE = 0.9
-"""From this confidence on, a wrong answer is counted as one that misleads."""
+"""The confidence from which on a wrong answer counts as misleading."""
 
 
 @attrs.frozen(kw_only=True)
 class Judged:
-    """A question with what was answered."""
+    """A question with the assessment of its answer."""
 
     question: Question
     confidence: float
@@ -35,23 +35,24 @@ class Judged:
     passages: tuple[bool, ...]
     """Whether each of the best passages, at most three, is right by itself."""
     blocks: tuple[bool, ...]
-    """The same of the blocks that they are in."""
+    """Whether the block of each of these passages is right."""
     quoted: bool
-    """Whether the quoted sentence is right; false where the question is refused."""
+    """Whether the quoted sentence is right; false if the question is refused."""
     right: bool
-    """Whether the quoted sentence or its block is right; where the question is refused, whether the best
-    passage or its block would have been."""
+    """Whether the quoted sentence or its block is right; for a refused question, whether the best passage or
+    its block would have been right.
+    """
     shown: str
-    """The sentence that is quoted, or the best passage."""
+    """The quoted sentence, or the best passage."""
 
     @property
     def misleads(self) -> bool:
-        """Whether a wrong answer is given with much confidence."""
+        """Whether a wrong answer is given with high confidence."""
         return not self.refused and not self.right and self.confidence >= SURE
 
 
 def judge(question: Question, answer: Answer, block: Callable[[Passage], str]) -> Judged:
-    """Compare an answer with what is expected; ``block`` gives the text around a passage."""
+    """Compare an answer with the expected one; ``block`` returns the text around a passage."""
     best = [passage for passage, _ in answer.passages[:3]]
     shown = answer.answer if answer.found else best[0] if best else None
     around = answer.block.text if answer.found and answer.block else block(shown) if shown else ""
@@ -68,7 +69,7 @@ def judge(question: Question, answer: Answer, block: Callable[[Passage], str]) -
 
 
 def blocks(index: lior_ask.Index) -> Callable[[Passage], str]:
-    """The text of the block that a passage of ``index`` is in."""
+    """Return a function from a passage of ``index`` to the text of its block."""
     texts: dict[tuple[str, int], list[str]] = {}
     for passage in map(index.passage, range(len(index))):
         texts.setdefault((passage.document, passage.block), []).append(passage.text)
@@ -76,7 +77,7 @@ def blocks(index: lior_ask.Index) -> Callable[[Passage], str]:
 
 
 def ask_all(index: lior_ask.Index, questions: Iterable[Question]) -> list[Judged]:
-    """Ask an index everything."""
+    """Ask an index all questions."""
     block = blocks(index)
     return [judge(question, index.ask(question.text, top=3), block) for question in questions]
 
@@ -85,9 +86,10 @@ COLUMNS = ("questions", "first", "three", "block", "block 3", "quoted", "refused
 
 
 def counts(judged: Sequence[Judged]) -> tuple[int, ...]:
-    """Questions; the right passage first and among three; the answer in the block that is shown first, and in
-    it or that of one of three; the right sentence quoted; refused; wrong at a confidence of :data:`SURE` or
-    more."""
+    """Return the counts of :data:`COLUMNS`: questions; the right passage first, and among three; the answer
+    in the block shown first, and in it or a block of three; the right sentence quoted; refused; wrong with a
+    confidence of at least :data:`SURE`.
+    """
     return (
         len(judged),
         sum(any(each.passages[:1]) for each in judged),
@@ -104,7 +106,7 @@ def counts(judged: Sequence[Judged]) -> tuple[int, ...]:
 
 
 def set_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Options of the commands that ask sets."""
+    """Add the options of the commands that ask sets."""
     place = click.Path(path_type=Path)
     for option in (
         click.option("--retriever", help="Name; the default one if not given."),
@@ -116,7 +118,7 @@ def set_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def wrongly(judged: list[Judged]) -> Iterator[str]:
-    """A line for each question whose right passage is not first, or that is refused or answered wrongly."""
+    """Yield a line for each question that is wrongly refused or answered, or whose first passage is wrong."""
     for each in judged:
         answerable = bool(each.question.words)
         if each.refused == answerable or (answerable and not any(each.passages[:1])):
@@ -160,13 +162,13 @@ VERDICTS = ("right", "declined", "wrong", "sure and wrong")
 
 
 def expectations(name: str) -> list[dict[str, Any]]:
-    """The messages of a set with what is expected of the reply."""
+    """Return the messages of a set with the expected reply."""
     text = (folder(TALKS[name][0]) / TALKS[name][1]).read_text("utf-8")
     return [json.loads(line) for line in text.splitlines()]
 
 
 def judge_reply(expected: Mapping[str, Any], answer: Answer | None) -> str:
-    """One of ``VERDICTS``; ``answer`` is ``None`` for a message that was refused with an error."""
+    """Return one of ``VERDICTS``; ``answer`` is ``None`` for a message that was refused with an error."""
     if answer is None or not answer.found:
         silent = expected.keys() & {"said", "refused", "or_refused"}
         return "right" if silent else "declined"
@@ -195,7 +197,7 @@ def _calculated(expected: Mapping[str, Any], result: Result) -> bool:
 
 
 def plain(text: str) -> str:
-    """A text in lower case with single spaces."""
+    """Return a text in lower case with single spaces."""
     return " ".join(text.split()).casefold()
 
 
@@ -212,7 +214,7 @@ def _quoted(expected: Mapping[str, Any], answer: Answer) -> bool:
 
 
 def replies(name: str, index: lior_ask.Index) -> list[Answer | None]:
-    """The replies to the messages of a set; ``None`` where one was refused with an error."""
+    """Return the replies to the messages of a set, ``None`` for a message that was refused with an error."""
     ask: Callable[[str], Answer] = index.ask
     if name == "conversation":
         dialogue = Dialogue(index.ask)
@@ -230,7 +232,7 @@ def replies(name: str, index: lior_ask.Index) -> list[Answer | None]:
 
 
 def shown(answer: Answer | None) -> str:
-    """A reply in one line."""
+    """Return a reply in one line."""
     if answer is None:
         return "refused with an error"
     quoted: Sequence[Passage] = [answer.answer] if answer.answer else []
@@ -277,13 +279,13 @@ class Band:
     name: str
     count: int
     confidence: float
-    """Mean of what is stated, in [0, 1]; nan without answers."""
+    """The mean stated confidence, in [0, 1]; nan without answers."""
     right: float
-    """Share, in [0, 1]; nan without answers."""
+    """The share of right answers, in [0, 1]; nan without answers."""
 
 
 def bands(judged: Sequence[Judged]) -> list[Band]:
-    """Answers by their confidence; each edge belongs to the band above."""
+    """Return answers in bands by their confidence; each edge belongs to the band above."""
     stated = np.array([each.confidence for each in judged])
     right = np.array([each.right for each in judged])
     place = np.digitize(stated, EDGES[1:-1])
@@ -296,26 +298,28 @@ def bands(judged: Sequence[Judged]) -> list[Band]:
 
 
 def calibration_error(found: Sequence[Band]) -> float:
-    """Expected calibration error of bands, in [0, 1]."""
+    """Return the expected calibration error of bands, in [0, 1]."""
     total = sum(band.count for band in found)
     return sum(band.count * abs(band.confidence - band.right) for band in found if band.count) / max(total, 1)
 
 
 @attrs.frozen(kw_only=True)
 class ReliabilityDiagram(Panel):
-    """The share of right answers against the mean confidence of each band; on the diagonal they are equal."""
+    """A diagram of the share of right answers by the mean confidence of each band; both are equal on the
+    diagonal.
+    """
 
     kind: ClassVar[str] = "reliability"
 
     bands: dict[str, list[Band]]
-    """Bands of each group, by its name."""
+    """The bands of each group, by its name."""
 
     def inches(self) -> tuple[float, float]:
-        """Room for the numbers of answers."""
+        """Return the size, with room for the numbers of answers."""
         return 6.5, 5.5
 
     def draw(self, axis: Any) -> Finish:
-        """A line for each group; the area of a point grows with its answers."""
+        """Draw a line for each group; the area of a point grows with its answers."""
         axis.plot([0, 100], [0, 100], color="0.6", linestyle="--", linewidth=1)
         for (name, found), colour in zip(
             self.bands.items(), (axes.COLOURS[0], axes.COLOURS[4]), strict=False
@@ -332,7 +336,7 @@ class ReliabilityDiagram(Panel):
         return None
 
     def table(self) -> Table:
-        """As it is printed."""
+        """Return the printed table."""
         return Table(HEADER, [row(name, found) for name, found in self.bands.items()])
 
 
@@ -340,7 +344,7 @@ HEADER = ("answers", *NAMES, "error")
 
 
 def row(name: str, found: Sequence[Band]) -> list[str]:
-    """``right of count (mean confidence)`` of each band, and the calibration error."""
+    """Return ``right of count (mean confidence)`` of each band, and the calibration error."""
     cells = [
         f"{band.right * band.count:.0f} of {band.count} ({100 * band.confidence:.0f})" if band.count else "–"
         for band in found
@@ -354,7 +358,7 @@ GROUPS: tuple[Callable[[Judged], str], ...] = (
     lambda each: each.question.language,
     lambda each: each.question.of,
 )
-"""What answers are grouped by, one after the other."""
+"""Functions by whose values answers are grouped, one after the other."""
 
 
 @click.command()

@@ -1,8 +1,8 @@
-"""Learn the bags of word pieces of ``lior ask``: a linear map of the pieces' vectors, and a weight of each.
+"""Learn ``lior ask``'s bags of word pieces: a linear map of the pieces' vectors, and a weight for each piece.
 
-A question is to be nearer to what answers it than to the other passages of its folder (contrastive learning:
-M. Henderson et al., *Efficient Natural Language Response Suggestion for Smart Reply*, 2017). The folders are
-those that the encoder learns from: the judge learns what cosines are worth on others.
+The vector of a question should be nearer to its answer than to the other passages of its folder (contrastive
+learning: M. Henderson et al., *Efficient Natural Language Response Suggestion for Smart Reply*, 2017). The
+folders are those that the encoder learns from: the judge learns the value of cosines on others.
 """
 
 from __future__ import annotations
@@ -35,14 +35,16 @@ WEIGHTS = f"lior-ask/src/lior_ask/embedders/{bags.WEIGHTS}"
 
 @attrs.frozen(kw_only=True)
 class Plan:
-    """How they are learned."""
+    """The settings of learning."""
 
     width: int = 256
     epochs: int = 4
     temperature: float = 0.05
-    """Of cosines."""
+    """The temperature of cosines."""
     rate: float = 4e-4
-    """Of the map, in units of the numbers of a piece; the weight's is two fifths of it."""
+    """The learning rate of the map, in standard deviations of a piece's numbers; that of the weight is two
+    fifths of it.
+    """
     seed: int = 0
 
 
@@ -50,17 +52,17 @@ class Read(NamedTuple):
     """A folder: ``P`` passages and ``Q`` questions as counts of its ``M`` pieces."""
 
     vectors: Tensor
-    """float32 ``(M, 384)``."""
+    """The vectors of the pieces, float32 ``(M, 384)``."""
     passages: Tensor
-    """Sparse float32 ``(P, M)``."""
+    """The counts of pieces in passages, sparse float32 ``(P, M)``."""
     questions: Tensor
-    """Sparse float32 ``(Q, M)``."""
+    """The counts of pieces in questions, sparse float32 ``(Q, M)``."""
     right: Tensor
-    """Which passages answer, bool ``(Q, P)``."""
+    """Whether a passage answers a question, bool ``(Q, P)``."""
 
 
 class Bags(nn.Module):
-    """Vectors of pieces, from those of ``e5``."""
+    """A model that maps the vectors of ``e5``'s pieces."""
 
     def __init__(self, plan: Plan) -> None:
         super().__init__()
@@ -71,14 +73,14 @@ class Bags(nn.Module):
         self.weight, self.constant = nn.Parameter(0 * self.mean), nn.Parameter(torch.tensor([0.5]))
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(M, 384)`` -> ``(M, width)``, as :func:`lior_ask.embedders.bags.of_words`."""
+        """Map ``x (M, 384)`` to ``(M, width)``, like :func:`lior_ask.embedders.bags.of_words`."""
         x = x - self.mean
         out: Tensor = softplus(x @ self.weight + self.constant)[:, None] * (x @ self.map)
         return out
 
 
 def take_in(name: str, asked: Sequence[Question]) -> Read:
-    """A folder with those of its questions that it answers."""
+    """Return a folder with its answerable questions."""
     with tempfile.TemporaryDirectory() as place:
         unpack(name, Path(place))
         view = lior_ask.Index(place, retriever="settle", embedder="", cache=False).inverted
@@ -107,7 +109,7 @@ def _counts(pieces: Sequence[Sequence[int]], rows: int) -> csr_array:
 
 
 def _matrix(entries: Forward, terms: np.ndarray) -> csr_array:
-    """How often each unit has each of some terms, ascending keys."""
+    """Return how often each unit has each of ``terms``, which are ascending keys."""
     at = np.minimum(np.searchsorted(terms, entries.terms), len(terms) - 1)
     counts = np.where(terms[at] == entries.terms, entries.counts, 0).astype(np.float32)
     return csr_array((counts, at, entries.starts), shape=(len(entries.starts) - 1, len(terms)))
@@ -121,7 +123,7 @@ def _sparse(counts: csr_array) -> Tensor:
 
 
 def train(model: Bags, folders: Sequence[Read], plan: Plan) -> float:
-    """Learn from the folders, one at a time; the mean loss of the last epoch."""
+    """Learn from the folders, one at a time; return the mean loss of the last epoch."""
     rates = [([model.map], plan.rate / model.unit), ([model.weight], plan.rate / model.unit / 2.5)]
     rates.append(([model.constant], 3e-3))
     optimiser = torch.optim.Adam([{"params": some, "lr": rate} for some, rate in rates])
@@ -141,7 +143,7 @@ def train(model: Bags, folders: Sequence[Read], plan: Plan) -> float:
 
 
 def loss_of(model: Bags, read: Read, temperature: float) -> Tensor:
-    """Cross entropy of what answers each question among the passages, by cosines."""
+    """Return the cross entropy of each question's answers among the passages, by cosines."""
     vectors = model(read.vectors)
     asked, said = (normalize(torch.sparse.mm(some, vectors)) for some in (read.questions, read.passages))
     scores = asked @ said.T / temperature

@@ -1,8 +1,8 @@
 """Baselines: compressors and Kneser-Ney n-grams.
 
-``python -m lior_bench.baselines NAME FILE SPLIT`` learns the first SPLIT bytes of FILE,
-scores the others and prints one JSON object: ``nats`` (of all scored bytes
-together), ``train_seconds`` and ``score_seconds``, or ``skipped``.
+``python -m lior_bench.baselines NAME FILE SPLIT`` learns the first SPLIT bytes of FILE and scores the others.
+It prints one JSON object: ``nats`` (the total over scored bytes), ``train_seconds`` and ``score_seconds``, or
+``skipped``.
 
 The cost of a part of a text for a compressor is the size of the whole text minus
 the size of the text before that part. The seconds of the whole are divided by
@@ -30,13 +30,13 @@ from lior_bench import children
 from lior_bench.children import Unavailable
 
 PPMD_MEMORY = (1 << 26, 1 << 30)
-"""Least and most bytes of the PPMd model; a full model starts anew."""
+"""The minimum and maximum size of the PPMd model, in bytes; a full model starts anew."""
 
 PPMD_BYTES_PER_BYTE = 64
-"""Bytes of the model for each byte of text; order 6 needs less than 30."""
+"""The size of the model in bytes for each byte of text; order 6 needs less than 30."""
 
 TIMED_SECONDS = 0.2
-"""Work is repeated until it has taken this long in all."""
+"""The total time for which work is repeated, in seconds."""
 
 Compress = Callable[[bytes], int]
 
@@ -48,7 +48,7 @@ def main(name: str, file: str, split: str) -> None:
 
 
 def _timed(work: Callable[[], Any]) -> tuple[Any, float]:
-    """The result, and the shortest time of several calls in seconds."""
+    """Return the result, and the shortest time of several calls in seconds."""
     spent, shortest = 0.0, math.inf
     while spent < TIMED_SECONDS:
         begin = time.perf_counter()
@@ -66,7 +66,7 @@ def _answer(nats: float, train_seconds: float, score_seconds: float) -> dict[str
 
 
 def _difference(make: Callable[[int], Compress], data: bytes, split: int) -> dict[str, float]:
-    """The cost of ``data[split:]`` for a compressor that has read ``data[:split]``."""
+    """Return the cost of ``data[split:]`` for a compressor that has read ``data[:split]``."""
     compress = make(len(data))
     head = compress(data[:split])
     whole, seconds = _timed(lambda: compress(data))
@@ -98,11 +98,12 @@ def _zstd(size: int) -> Compress:
 
 
 _ZPAQ_MARGIN = 4096
-"""Bytes that zpaq adds to the length of a text when it chooses its tables."""
+"""The number of bytes that zpaq adds to the length of a text when it chooses its tables."""
 
 
 def _zpaq(size: int) -> Compress:
-    """Method 5 of the Python package, or else of the program; with one thread, since more would cut the text.
+    """Return method 5 of the Python package, or else of the program, with one thread: more would cut the
+    text.
 
     From a megabyte on, zpaq doubles its tables at each power of two. Zeros before the text, which cost
     almost nothing, keep the length of the whole and of the part between the same two powers. Otherwise the
@@ -137,7 +138,9 @@ def _zpaq_program(program: str, data: bytes) -> int:
 
 
 def _kneser_ney(order: int, data: bytes, split: int) -> dict[str, float]:
-    """Modified Kneser-Ney, static. The time to train is that of a call with nothing to score."""
+    """Score with a static modified Kneser-Ney model; its training time is that of a call with nothing to
+    score.
+    """
     from lior.data import corpus
     from lior.model import baseline
     from lior.plugins.registry import registry
@@ -151,7 +154,7 @@ def _kneser_ney(order: int, data: bytes, split: int) -> dict[str, float]:
 
     _, train = _timed(lambda: cost(split))
     nats, whole = _timed(lambda: cost(len(text)))
-    if whole <= train:  # scoring is too short to be told from noise
+    if whole <= train:  # the time of scoring is within the noise
         train = whole * split / len(data)
     return _answer(nats * (len(data) - split), train, whole - train)
 

@@ -17,7 +17,7 @@ from lior.plugins.discovery import ALLOW
 from lior.process import python
 
 GRACE_SECONDS = 2.0
-"""Time for an interrupted child to end its own children."""
+"""The time for an interrupted child to end its own children, in seconds."""
 
 
 class Unmeasured(Exception):
@@ -27,21 +27,21 @@ class Unmeasured(Exception):
 
 
 class Unavailable(Unmeasured):
-    """A system cannot be measured here, because something is not installed; that is no failure."""
+    """A system cannot be measured here, because a package is not installed; this is not a failure."""
 
     status = "skipped"
 
 
 @attrs.frozen
 class Ended:
-    """What a command left that ended without an error."""
+    """The result of a command that ended without an error."""
 
     output: str
-    """Its standard output."""
+    """The standard output of the command."""
     cpu_seconds: float
-    """Of the command and of the processes that it waited for."""
+    """The CPU seconds of the command and of the processes that it waited for."""
     peak_rss_bytes: int
-    """Largest resident memory of the same."""
+    """The largest resident memory of the same processes, in bytes."""
 
 
 @attrs.frozen
@@ -51,7 +51,7 @@ class Reply:
     answer: dict[str, Any]
     """The JSON object on the last line of its standard output."""
     peak_rss_bytes: int
-    """Largest resident memory of the child and of the processes that it waited for."""
+    """The largest resident memory of the child and of the processes that it waited for, in bytes."""
 
 
 def run(arguments: Sequence[str]) -> Reply:
@@ -69,7 +69,7 @@ def run(arguments: Sequence[str]) -> Reply:
 
 
 def finish(command: Sequence[str], environment: Mapping[str, str]) -> Ended:
-    """Run a command to its end; an interrupt ends it, too.
+    """Run a command to its end; an interrupt also ends the command.
 
     Raises
     ------
@@ -94,7 +94,7 @@ def finish(command: Sequence[str], environment: Mapping[str, str]) -> Ended:
 
 
 def tell(work: Callable[[], dict[str, Any]]) -> None:
-    """Print the result of a child for :func:`run`, or why a system cannot be measured."""
+    """Print the result of a child for :func:`run`, or the reason why a system cannot be measured."""
     try:
         print(json.dumps(work()))
     except Unavailable as reason:
@@ -102,12 +102,12 @@ def tell(work: Callable[[], dict[str, Any]]) -> None:
 
 
 def _environment() -> dict[str, str]:
-    """The environment without the variables ``LIOR_*``: they must not change a recipe."""
+    """Return the environment without the variables ``LIOR_*``: they must not change a recipe."""
     return {name: v for name, v in os.environ.items() if not name.startswith("LIOR_") or name == ALLOW}
 
 
 def read_answer(said: str) -> dict[str, Any]:
-    """The JSON object on the last line of what a command said."""
+    """Return the JSON object on the last line of a command's output."""
     lines = said.splitlines()
     try:
         answer = json.loads(lines[-1])

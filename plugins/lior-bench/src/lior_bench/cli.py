@@ -47,20 +47,20 @@ COMMANDS = {
     "sharing": ("lior_bench.sharing:main", "Put load on servers of one index in PostgreSQL."),
     "attack": ("lior_bench.attack.command:main", "Attack lior, and print what should not have happened."),
 }
-"""Command -> where it is, and its line in the help."""
+"""The location and help of each command."""
 
 
 class Commands(LazyGroup):
-    """The commands; what is none of them is a text, or an option, of ``text``."""
+    """A group of the commands; other arguments are texts or options of ``text``."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Put the default command before arguments that begin with none."""
+        """Insert the default command before arguments that do not begin with a command."""
         if not args or args[0] not in (*COMMANDS, "--help", "-h"):
             args = ["text", *args]
         return super().parse_args(ctx, args)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import a command; say what to install where the extra that it needs is missing."""
+        """Import a command; report what to install if the extra that it needs is missing."""
         if cmd_name in ("serving", "sharing", "attack") and not all(map(find_spec, ("httpx", "lior_serve"))):
             raise MissingPackage(
                 f"lior bench {cmd_name} needs httpx and lior-serve: pip install 'lior-bench[serving]'"
@@ -142,7 +142,7 @@ def compare_text(
 
     chosen = tuple(split_names(recipes or (QUICK_RECIPES if quick else RECIPES)))
     for recipe in chosen:
-        load(recipe, env={})  # reports a mistyped name now and not after an hour
+        load(recipe, env={})  # report a mistyped name now and not after an hour
     settings = runner.BenchSettings(
         paths=text,
         recipes=chosen,

@@ -1,4 +1,4 @@
-"""What the language model takes and gives, beside another version and by parts; what a question takes."""
+"""Costs and scores of the language model, compared with another version and by parts; costs of a question."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from lior_bench.tables import markdown, markdown_line
 
 RECIPES = ("fast", "default")
 TOKENS = 4000
-"""Tokens that are generated."""
+"""The number of tokens to generate."""
 CODED = 100_000
-"""Most bytes that are compressed."""
+"""The maximum number of bytes to compress."""
 LAST = 51_540
-"""Bytes at the end of the held-out part on which the online score is also shown, as results.md has it."""
+"""The number of bytes at the end of the hold-out split for a second online score, as in results.md."""
 
 _STORED = """
 import sys, lior
@@ -43,18 +43,18 @@ if child := compiled.begin():
 
 @attrs.frozen
 class Tree:
-    """A version of lior, by the Python of its environment."""
+    """A version of lior, given by the Python of its environment."""
 
     python: str
     folder: Path
-    """For its runs and its compiled code."""
+    """The folder for its runs and its compiled code."""
 
     def command(self, *arguments: str) -> children.Ended:
         """Run a command of lior."""
         return self.finish("-m", "lior_cli.main", *arguments)
 
     def answer(self, *arguments: str) -> dict[str, Any]:
-        """The JSON object that a command of lior prints."""
+        """Return the JSON object that a command of lior prints."""
         return children.read_answer(self.command(*arguments, "--quiet", "--json").output)
 
     def finish(self, *arguments: str) -> children.Ended:
@@ -72,11 +72,11 @@ class Tree:
 
 
 Measured = tuple[str, float, str]
-"""What was measured, its value, and the format of the value."""
+"""A name, a measured value and its format."""
 
 
 def warm(tree: Tree, sample: Path) -> Measured:
-    """Seconds that the first run takes more than the second, by the clock."""
+    """Return the extra wall-clock seconds of the first run over the second."""
     passed = []
     for turn in range(2):
         begin = time.perf_counter()
@@ -89,7 +89,7 @@ def warm(tree: Tree, sample: Path) -> Measured:
 
 
 def train(tree: Tree, recipe: str, text: Path) -> list[Measured]:
-    """The time of training, the static score, and the bytes of the memory."""
+    """Return the time of training, the static score, and the size of the memory in bytes."""
     run = f"{tree.folder}/{recipe}"
     ended = tree.command(
         "train", str(text), "--config", recipe, "--holdout", "keep", "--out", run, "--quiet", "--json"
@@ -105,7 +105,7 @@ def train(tree: Tree, recipe: str, text: Path) -> list[Measured]:
 
 
 def score(tree: Tree, recipe: str, size: int) -> list[Measured]:
-    """Online scores with their speed, and scores with errors."""
+    """Return online scores with their speed, and scores with errors."""
     run, found = f"{tree.folder}/{recipe}", []
     last = max(size - LAST, 0)
     for name, options in (
@@ -121,14 +121,16 @@ def score(tree: Tree, recipe: str, size: int) -> list[Measured]:
 
 
 def generate(tree: Tree, recipe: str) -> list[Measured]:
-    """Bytes that are generated in a second."""
+    """Return the number of bytes generated in a second."""
     run = f"{tree.folder}/{recipe}"
     long, short = (tree.command("generate", run, "--max-tokens", str(n)).cpu_seconds for n in (TOKENS, 1))
     return [("generation, bytes/s", TOKENS / max(long - short, 1e-9), ",.0f")]
 
 
 def code(tree: Tree, recipe: str, text: Path) -> list[Measured]:
-    """Speed and size of the held-out text compressed by the run; what comes out must be what went in."""
+    """Return speed and size of the held-out text compressed by the run; decompression must
+    restore the text.
+    """
     run, held = f"{tree.folder}/{recipe}", text.read_bytes()[-(len(text.read_bytes()) // 10) :][:CODED]
     whole, begun = tree.folder / "whole.txt", tree.folder / "begun.txt"
     whole.write_bytes(held)
@@ -155,7 +157,7 @@ def code(tree: Tree, recipe: str, text: Path) -> list[Measured]:
 
 
 def rows(trees: Sequence[Tree], text: Path, recipes: Sequence[str]) -> Iterator[tuple[str, list[Measured]]]:
-    """Recipe, and one measurement of each tree, in turn."""
+    """Yield each recipe with one measurement of every tree, in turn."""
     whole = text.read_bytes()
     for tree in trees:
         tree.folder.mkdir(parents=True)
@@ -204,14 +206,15 @@ def measure_pace(text: Path, beside: str | None, recipes: tuple[str, ...]) -> No
 # --- a later question ---
 
 ASKED = {"CPU, s": 0.6, "memory, MB": 250.0}
-"""Most that a later question is asked to take."""
+"""The targets for a later question."""
 UNCHANGED = 1000
-"""Files of the run whose sync is measured."""
-_ASK = "from lior_cli.main import main; main()"  # as the command, but for its exit code
+"""The number of files of the run whose sync is measured."""
+_ASK = "from lior_cli.main import main; main()"  # like the command, except for the exit code
 
 
 def ask_later(python: str, cache: Path, question: str, *where: str) -> dict[str, float]:
-    """What a question to a folder takes as a process of its own; without ``where`` that of the last time.
+    """Return the cost of a question to a folder in a process of its own; without ``where`` to the last
+    folder.
 
     Raises ``Unmeasured`` when the process fails.
     """
@@ -227,12 +230,12 @@ def ask_later(python: str, cache: Path, question: str, *where: str) -> dict[str,
 
 
 def starts(place: Path, times: int) -> dict[str, float]:
-    """Least CPU seconds of commands that do next to nothing, first of all of Python itself."""
+    """Return the minimum CPU seconds of commands that do almost nothing, beginning with Python itself."""
     many, run = place / "many", str(place / "run")
     many.mkdir()
     for number in range(UNCHANGED):
         (path := many / f"{number}.txt").write_text(f"This is note {number}.\n", encoding="utf-8")
-        os.utime(path, (10**9, 10**9))  # a file that has just changed is read once more
+        os.utime(path, (10**9, 10**9))  # a file that has just changed would be read again
     lior, small = ("-m", "lior_cli.main"), ("--set", "memory.name=match", "--set", "geometry.updates=0")
     train = (*lior, "train", str(many), "--out", run, "--quiet", *small)
     children.finish(python(*train), os.environ)
@@ -302,7 +305,7 @@ VARIANTS = {
     "updater spsa": "--config geometry --updater spsa",
     "metric at random": "--config geometry --set geometry.updates=0",
 }
-"""Name -> what it adds to the command line of ``lior train --config default``."""
+"""The arguments that each variant adds to ``lior train --config default``, by name."""
 
 
 @click.command()
@@ -332,7 +335,7 @@ def compare_parts(texts: Sequence[Path], seeds: int, size: int) -> None:
 
 
 def train_once(text: Path, *arguments: str) -> dict[str, Any]:
-    """What ``lior train TEXT --json`` prints with these arguments; the run is not kept."""
+    """Return the output of ``lior train TEXT --json`` with these arguments; the run is deleted."""
     command = ["-m", "lior_cli.main", "train", str(text), "--config", "default", *arguments]
     with tempfile.TemporaryDirectory() as folder:
         done = children.run([*command, "--quiet", "--json", "--out", f"{folder}/run"])

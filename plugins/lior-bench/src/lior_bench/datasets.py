@@ -13,10 +13,10 @@ from lior.errors import DataError
 from lior.reading.documents import EMBEDDED, read_documents
 
 HOLDOUT = 0.1
-"""Share of the bytes at the end of a text that is scored."""
+"""The hold-out split: the share of bytes at the end of a text that is scored."""
 
 MIN_BYTES = 1000
-"""A tenth of a shorter text is too little to compare on."""
+"""The minimum size of a text, in bytes: a tenth of a shorter text is too little for a comparison."""
 
 
 @attrs.frozen
@@ -24,21 +24,21 @@ class BenchText:
     """One text on disk."""
 
     name: str
-    """The path as given, or the name of the embedded corpus."""
+    """The path as given, or the name of the embedded text."""
     path: str
-    """File that holds the bytes."""
+    """The path of the file with the bytes."""
     bytes: int
     split: int
-    """Number of bytes to learn; the rest is scored."""
+    """The number of bytes to learn; the rest is scored."""
     sha256: str
 
     @property
     def scored(self) -> int:
-        """Number of bytes to score."""
+        """The number of bytes to score."""
         return self.bytes - self.split
 
     def summary(self) -> dict[str, Any]:
-        """The entry of the text in JSON; the file no longer exists then."""
+        """Return the entry of the text in JSON, without the file, which no longer exists then."""
         sizes = {"bytes": self.bytes, "train_bytes": self.split, "scored_bytes": self.scored}
         return {"name": self.name, **sizes, "sha256": self.sha256}
 
@@ -51,7 +51,7 @@ def prepare(paths: Sequence[str], folder: Path, *, field: str, limit: int) -> li
     field
         Key of the text in JSON Lines.
     limit
-        Length in bytes to which a text is cut; 0: no limit.
+        The length to which a text is cut, in bytes; 0: no limit.
 
     Raises
     ------
@@ -66,7 +66,7 @@ def prepare(paths: Sequence[str], folder: Path, *, field: str, limit: int) -> li
 
 def _write_one(path: str, file: Path, *, field: str, limit: int) -> BenchText:
     sources = read_documents([path] if path else [], field=field, raw=True)
-    # One document, since compressors have no documents and all systems must read the same.
+    # One document, since compressors have no documents and all systems must read the same bytes.
     data = b"".join(source.data for source in sources)[: limit or None]
     name = (path or EMBEDDED).encode("utf-8", "replace").decode()  # file names need not be UTF-8
     if len(data) < MIN_BYTES:

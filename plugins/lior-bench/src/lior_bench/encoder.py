@@ -1,14 +1,14 @@
 """Learn the encoder of ``lior ask`` further, by backpropagation: to find what answers, and to read it.
 
-multilingual-e5-small learns two things at once from questions with their passages. As an encoder, a question
-is nearer to what answers it than to other passages of its folder and of the other questions of a step
+multilingual-e5-small learns two tasks at once from questions with their passages. As an encoder it places a
+question nearer to its answer than to other passages of its folder and of the step's other questions
 (contrastive learning: L. Wang et al., *Text Embeddings by Weakly-Supervised Contrastive Pre-training*, 2022).
-As a cross-encoder, what answers has a higher score than what only looks as if it did, and than 0, which
-stands for "nothing answers".
+As a cross-encoder it scores an answer higher than similar passages that do not answer, and higher than 0,
+which stands for "nothing answers".
 
-Its products stay in four bits: each step rounds them, and learns as if it had not (Y. Bengio et al.,
-*Estimating or Propagating Gradients Through Stochastic Neurons*, 2013). Noise that rounding does not see is
-added at the beginning, so that a small change moves as many weights as it should, not none.
+Its weights stay in four bits: each step rounds them, and the gradient ignores the rounding (Y. Bengio et al.,
+*Estimating or Propagating Gradients Through Stochastic Neurons*, 2013). Initial noise that rounding removes
+makes a small change move as many weights as it should, instead of none.
 
 The questions are those of the folders of the part ``read`` of ``plugins/lior-bench/data``, which the judge is
 not learned from, so that it learns what scores are worth on folders that the encoder has not seen; and some
@@ -55,43 +55,43 @@ from lior_bench.worlds import holds, unpack, worlds
 
 WEIGHTS = f"lior-ask/src/lior_ask/embedders/{e5.WEIGHTS}"
 _LIKELY = 20
-"""Wrong passages of a question that look most as if they answered."""
+"""The number of wrong passages of a question that look most like answers."""
 _OVERLAP, _NEAREST = 1.5, 4.0
-"""Worth of the question's words beside the cosine, and of being called the nearest that does not answer."""
+"""The weight of the question's words beside the cosine, and of the mark as the nearest wrong passage."""
 _LONGEST = 126
-"""Most pieces of a passage."""
+"""The maximum number of pieces of a passage."""
 _SCALE = 30.0
-"""Of the score: vectors have length 1."""
+"""The scale of the score: vectors have length 1."""
 _SQUARE = ("q", "k", "v", "ao")
 _NORMS = ("aln", "oln")
 _BLOCK = 32
 _WITHIN = 0.96
-"""Width of the first noise, as a share of what rounds to the same number."""
+"""The width of the initial noise, as a share of the interval that rounds to the same number."""
 _WORD = re.compile(r"[^\W_]{3,}")
 
 
 @attrs.frozen(kw_only=True)
 class Plan:
-    """How the encoder is learned."""
+    """The settings of learning."""
 
     general: int = 5_000
-    """Questions about encyclopaedias; the last reading of all is without them."""
+    """The number of questions about encyclopaedias; the last epoch is without them."""
     epochs: int = 3
     rate: float = 2e-4
     batch: int = 48
-    """Questions of a step."""
+    """The number of questions of a step."""
     wrong: int = 4
-    """Likely passages that do not answer, of a question, beside one other."""
+    """The number of likely wrong passages of a question, beside one other."""
     near: int = 3
-    """Those of them that the encoder compares with the question."""
+    """The number of likely wrong passages that the encoder compares with the question."""
     temperature: float = 0.03
-    """Of cosines."""
+    """The temperature of cosines."""
     finding: float = 0.5
-    """Weight of finding beside reading."""
+    """The weight of the loss of finding relative to that of reading."""
     deleted: float = 0.1
-    """Share of the answered questions that are read without their answer."""
+    """The share of answerable questions that are read without their answer."""
     null: float = 0.3
-    """Weight of "nothing answers" among the wrong passages of a question that has an answer."""
+    """The weight of "nothing answers" among the wrong passages of a question that has an answer."""
     seed: int = 0
 
 
@@ -100,10 +100,10 @@ class Read:
     """The passages of a folder in word pieces."""
 
     heads: list[list[int]]
-    """What stands above each."""
+    """The pieces of the headings above each passage."""
     texts: list[list[int]]
     whole: list[list[int]]
-    """What the encoder reads of each."""
+    """The pieces that the encoder reads for each passage."""
     blocks: np.ndarray
     words: list[set[str]]
 
@@ -115,16 +115,16 @@ class Group(NamedTuple):
     question: list[int]
     right: list[int]
     wrong: list[int]
-    """The likeliest first."""
+    """The wrong passages, the likeliest first."""
     own: bool = True
-    """Of a folder, not of an encyclopaedia."""
+    """Whether it is about a folder, not an encyclopaedia."""
 
 
-# --- what is read ---
+# --- input ---
 
 
 def of_folder(name: str, asked: Sequence[Question], model: Encoder) -> Iterator[Group]:
-    """The questions of a folder with all its passages."""
+    """Yield the questions of a folder with all its passages."""
     with tempfile.TemporaryDirectory() as place:
         unpack(name, Path(place))
         view = lior_ask.Index(place, retriever="settle", cache=False).inverted
@@ -141,7 +141,7 @@ def of_folder(name: str, asked: Sequence[Question], model: Encoder) -> Iterator[
 
 
 def of_encyclopaedias(place: Path, plan: Plan, model: Encoder) -> Iterator[Group]:
-    """Some questions of SelQA, QED, XQuAD and PIAF, with the sentences of their paragraphs."""
+    """Yield some questions of SelQA, QED, XQuAD and PIAF, with the sentences of their paragraphs."""
     every = [*_paragraphs(place)]
     some = np.random.default_rng(plan.seed).permutation(len(every))[: plan.general]
     for asked, head, marked in (every[at] for at in some):
@@ -155,7 +155,7 @@ def of_encyclopaedias(place: Path, plan: Plan, model: Encoder) -> Iterator[Group
 
 
 def _paragraphs(place: Path) -> Iterator[tuple[str, str, list[tuple[str, bool]]]]:
-    """Questions, headings, and sentences with whether they answer; some do, and some do not."""
+    """Return questions, headings, and sentences with whether they answer; some do, and some do not."""
 
     def read(name: str) -> str:
         return gzip.decompress((place / f"{name}.gz").read_bytes()).decode()
@@ -190,7 +190,7 @@ def take_in(
     whole: Sequence[str],
     blocks: np.ndarray | None = None,
 ) -> Read:
-    """Passages ``(what stands above, text)`` and what the encoder reads of each, in pieces."""
+    """Return passages ``(heading, text)`` and the texts that the encoder reads for them, in pieces."""
     return Read(
         [file.pieces(head) if head else [] for head, _ in pairs],
         [file.pieces(text) for _, text in pairs],
@@ -203,9 +203,10 @@ def take_in(
 def order_passages(
     model: Encoder, read: Read, asked: Sequence[Question], marked: Sequence[np.ndarray]
 ) -> Iterator[Group]:
-    """The questions with the passages that do not answer, the likeliest first.
+    """Yield the questions with their right and wrong passages, the likeliest first.
 
-    ``marked`` are bool ``(N,)``: what answers, or is nearest to a question without an answer.
+    ``marked`` are bool ``(N,)``: the passages that answer, or the nearest ones for a question without an
+    answer.
     """
     questions = [model.file.pieces(f"query: {each.text}") for each in asked]
     passages = model.vectors([frame(each) for each in read.whole])
@@ -228,7 +229,7 @@ def order_passages(
 
 
 def frame(pieces: list[int]) -> list[int]:
-    """The pieces of a text between the marks of its ends."""
+    """Return the pieces of a text between its begin and end marks."""
     return [four_bits.BEGIN, *pieces[:_LONGEST], four_bits.END]
 
 
@@ -236,14 +237,14 @@ def frame(pieces: list[int]) -> list[int]:
 
 
 def rounded(weights: Tensor) -> Tensor:
-    """What four bits keep of weights, of the same shape: blocks of 32 with one scale."""
+    """Return weights rounded to four bits, in the same shape; blocks of 32 share a scale."""
     blocks = weights.reshape(-1, _BLOCK)
     scale, numbers = quarters(blocks)
     return ((numbers - 8) * scale.float()).reshape(weights.shape)
 
 
 def quarters(blocks: Tensor) -> tuple[Tensor, Tensor]:
-    """Blocks ``(n, 32)`` -> scales float16 ``(n, 1)`` and whole numbers ``(n, 32)`` in [0, 15]."""
+    """Return scales, float16 ``(n, 1)``, and whole numbers ``(n, 32)`` in [0, 15] for blocks ``(n, 32)``."""
     largest = blocks.gather(1, blocks.abs().argmax(1, keepdim=True))
     scale = (largest / -8).half()
     divided = blocks / torch.where(scale == 0, 1.0, scale.float())
@@ -251,7 +252,7 @@ def quarters(blocks: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def dither(weights: Tensor, generator: torch.Generator) -> Tensor:
-    """Weights with noise that :func:`rounded` does not see."""
+    """Return weights with noise that :func:`rounded` removes."""
     blocks = weights.reshape(-1, _BLOCK)
     size = blocks.abs()
     largest, at = size.max(1, keepdim=True)
@@ -261,7 +262,7 @@ def dither(weights: Tensor, generator: torch.Generator) -> Tensor:
 
 
 class Encoder(nn.Module):
-    """multilingual-e5-small, of which all but the vectors of the word pieces are learned."""
+    """multilingual-e5-small, in which all weights are learned except the vectors of the word pieces."""
 
     def __init__(self, file: four_bits.Model, generator: torch.Generator) -> None:
         super().__init__()
@@ -281,11 +282,11 @@ class Encoder(nn.Module):
         self.head, self.constant = nn.Parameter(torch.zeros(file.width)), nn.Parameter(torch.zeros(1))
 
     def forward(self, texts: Sequence[list[int]]) -> Tensor:
-        """Unit vectors ``(N, width)`` of texts in pieces."""
+        """Return unit vectors ``(N, width)`` of texts in pieces."""
         x, mask = self._feed(texts)
         x = self._norm(self.first, x)
         kept = {
-            part: each + (rounded(each) - each).detach()  # its derivative is that of the weights
+            part: each + (rounded(each) - each).detach()  # its derivative equals that of the weights
             for part, each in self.products.items()
         }
         for layer in range(self.file.layers):
@@ -299,11 +300,11 @@ class Encoder(nn.Module):
         return normalize((x.float() * mask[..., None]).sum(1), dim=1)
 
     def score(self, vectors: Tensor) -> Tensor:
-        """How much pairs look as if they answered, from the vectors of their pieces."""
+        """Return how much pairs look like question and answer, from the vectors of their pieces."""
         return _SCALE * (vectors @ self.head) + self.constant
 
     def vectors(self, texts: Sequence[list[int]], together: int = 256) -> np.ndarray:
-        """Unit vectors of texts, float32 ``(N, width)``, without learning."""
+        """Return unit vectors of texts, float32 ``(N, width)``, without gradients."""
         order = sorted(range(len(texts)), key=lambda at: len(texts[at]))
         found = np.zeros((len(texts), self.file.width), np.float32)
         with torch.no_grad(), torch.autocast(self.head.device.type, torch.bfloat16):
@@ -325,7 +326,7 @@ class Encoder(nn.Module):
         return layer_norm(x, (self.file.width,), both[0], both[1], eps=self.file.eps)
 
     def weights(self) -> dict[str, np.ndarray]:
-        """What :mod:`lior_ask.embedders.e5` reads."""
+        """Return the weights in the form that :mod:`lior_ask.embedders.e5` reads."""
         found = dict[str, Any](head=_SCALE * self.head, constant=self.constant)
         found |= {f"emb.ln.{side}": self.first[at] for at, side in enumerate("wb")}
         for layer in range(self.file.layers):
@@ -349,7 +350,9 @@ class Encoder(nn.Module):
 
 
 def train(model: Encoder, groups: Sequence[Group], plan: Plan) -> float:
-    """Read all of ``groups`` some times, the last time only folders; mean loss of the last tenth of steps."""
+    """Learn ``groups`` for some epochs, the last one with folders only. Return the mean loss of the last
+    tenth of steps.
+    """
     random, device = np.random.default_rng(plan.seed), model.head.device.type
     own = [at for at, each in enumerate(groups) if each.own]
     order = [at for _ in range(plan.epochs - 1) for at in random.permutation(len(groups))]
@@ -379,7 +382,7 @@ def train(model: Encoder, groups: Sequence[Group], plan: Plan) -> float:
 
 
 def draw(group: Group, plan: Plan, random: np.random.Generator) -> tuple[list[int], list[int]]:
-    """A passage that answers, if there is one, and some that do not: likely ones, and another."""
+    """Draw a passage that answers, if there is one, and some that do not: likely ones, and another."""
     likely, others = group.wrong[:_LIKELY], group.wrong[_LIKELY:]
     places = (random.random(min(plan.wrong, len(likely))) ** 1.5 * len(likely)).astype(int)
     wrong = [*dict.fromkeys(likely[at] for at in places)]
@@ -396,7 +399,7 @@ def loss_of_reading(
     plan: Plan,
     random: np.random.Generator,
 ) -> Tensor:
-    """Mean loss of the scores of pairs; some questions are read without their answer."""
+    """Return the mean loss of the scores of pairs; some questions are read without their answer."""
     hidden = [bool(right) and random.random() < plan.deleted for right, _ in drawn]
     shown = [([] if hide else right, wrong) for hide, (right, wrong) in zip(hidden, drawn, strict=True)]
     pairs = [
@@ -410,7 +413,9 @@ def loss_of_reading(
 
 
 def loss_of(scores: Tensor, right: int, null: float) -> Tensor:
-    """Conditional logit beside a score of 0 for "nothing answers", which the wrong passages lose to, too."""
+    """Return the conditional logit loss with a score of 0 for "nothing answers", which wrong passages must
+    not exceed.
+    """
     zero = scores.new_zeros(1)
     absent = torch.cat([zero, scores[right:]]).logsumexp(0)
     if not right:
@@ -421,7 +426,7 @@ def loss_of(scores: Tensor, right: int, null: float) -> Tensor:
 def loss_of_finding(
     model: Encoder, some: Sequence[Group], drawn: Sequence[tuple[list[int], list[int]]], plan: Plan
 ) -> Tensor:
-    """Cross entropy of each question's own passage among those of all questions, by cosines."""
+    """Return the cross entropy of each question's own passage among those of all questions, by cosines."""
     questions, passages, own = list[list[int]](), list[list[int]](), list[int]()
     for group, (right, wrong) in zip(some, drawn, strict=True):
         if right:

@@ -1,7 +1,7 @@
 """Learn the judge of ``lior ask`` from folders with questions, and compare it with controls.
 
-Each folder is asked its questions, and all questions with an answer once more after their answering
-sentences were taken out of it: controls on the same subject, in the same words, without an answer.
+Each folder is asked its questions. Then its answering sentences are removed, and questions with an answer are
+asked again: controls on the same subject, in the same words, without an answer.
 """
 
 from __future__ import annotations
@@ -46,34 +46,42 @@ from lior_bench.worlds import DATA, holds, remove, unpack, worlds
 
 WEIGHTS = "plugins/lior-ask/src/lior_ask/judging/weights.json"
 RETRIEVERS = {"words": "settle", "encoder": "meaning", "read": "meaning"}
-"""Level of evidence -> the retriever that gives it; ``read`` by a cross-encoder, too."""
+"""The retriever for each level of evidence; ``read`` also uses a cross-encoder."""
 WRONG = 0.08
-"""Share of the questions in the words of the text that may be refused: the least confidence is chosen so."""
+"""The share of questions in the words of the text that may be refused; it determines the
+minimum confidence.
+"""
 _PLAIN = ("direct", "plain")
-"""Kinds of questions in the words of the text."""
+"""The kinds of questions in the words of the text."""
 _FOLDS = 5
 _SCRAP, _SCRAPS = 8, 4
-"""Lines of a scrap of a file, and scraps of a file."""
+"""The number of lines of a scrap, and the maximum number of scraps of a file."""
 _ENOUGH = 20
-"""Answers of 90 % and more that tell how often they are right."""
+"""The minimum number of answers with a confidence of 90 % and more for estimating how often
+they are right.
+"""
 _ELSEWHERE = 4
-"""Questions of other files, and of other folders, that a file is asked."""
+"""The maximum number of questions from other files, and from other folders, that a file is asked."""
 _FOREIGN, _FOREIGN_FOLDERS = 3, 5
-"""Questions of another folder that a folder is asked, and how many other folders."""
+"""The number of questions from each other folder that a folder is asked, and the number of other folders."""
 _CROWD, _CROWDED = 9, 3
-"""Folders of other kinds that are put beside a folder, and every which of its questions is asked of all."""
+"""The number of folders of other kinds put beside a folder, and the step between its questions
+asked of all.
+"""
 _FEWER = 0.3
-"""Weight of a question about another folder, without its answer, or asked of less or more than its folder."""
+"""The weight of a question about another folder, without its answer, or asked of less or more than its
+folder.
+"""
 _RIDGE = {"score": 10.0, "answers": 10.0}
 _RISE = ("text", "heading", "block", "words", "bags", "encoder", "read")
 RISING = frozenset((*_RISE, *(f"{name}, below the best" for name in _RISE)))
-"""More of these never makes a passage worse."""
+"""Features of which a larger value never makes a passage worse."""
 _RISING = frozenset({"score", "lead", "share", *RISING})
 
 
 @attrs.frozen(eq=False)
 class Case:
-    """A question asked of a folder, with what tells of its candidates and which of them are right."""
+    """A question asked of a folder, with the features of its candidates and their correctness."""
 
     world: str
     kind: str
@@ -81,12 +89,12 @@ class Case:
     answerable: bool
     candidates: Candidates
     right: np.ndarray
-    """bool ``(C,)``."""
+    """Whether each candidate is right, bool ``(C,)``."""
     first: int
     """The candidate that the retriever ranks first."""
 
     def right_block(self, number: int) -> bool:
-        """Whether a candidate or another one of its block is right."""
+        """Return whether a candidate or another candidate of its block is right."""
         return bool(self.right[self.candidates.blocks == self.candidates.blocks[number]].any())
 
 
@@ -102,11 +110,11 @@ def cases(
     *,
     whole: bool = False,
 ) -> list[Case]:
-    """The questions asked of their folder, and unless ``whole`` of less, of more, and without the answers.
+    """Ask questions of their folder and, unless ``whole``, of less, of more, and without the answers.
 
-    Less is a file alone, which is asked about others, too, and scraps of some lines, most of which lack the
-    answer. More is the folder among those of ``crowd``. What is ``foreign`` is asked about other folders, and
-    not answered by this one.
+    Less means a file alone, which is also asked about other files, and scraps of some lines, most of which
+    lack the answer. More means the folder among those of ``crowd``. Questions in ``foreign`` are about other
+    folders; this one has no answer.
     """
     found = list[Case]()
     answerable = [question for question in asked if question.words]
@@ -144,7 +152,7 @@ def cases(
 def _elsewhere(
     path: Path, number: int, asked: Sequence[Question], foreign: Sequence[Question]
 ) -> list[Question]:
-    """Questions of other files and of other folders, which a file alone does not answer."""
+    """Return questions of other files and of other folders, which a file alone does not answer."""
     text = path.read_bytes().decode("utf-8", "replace")
     others = [each for each in asked if not _within(each, text)]
     some = [*others[number % 5 :: 5][:_ELSEWHERE], *foreign[number % 3 :: 3][:_ELSEWHERE]]
@@ -154,10 +162,10 @@ def _elsewhere(
 def _of_scraps(
     path: Path, name: str, asked: Sequence[Question], others: Sequence[Question], retriever: str
 ) -> list[Case]:
-    """The questions asked of a few lines of a file: the part with the answer, or another one; and others."""
+    """Ask questions of a few lines of a file, with or without the answer, and questions of other files."""
     found, lines = list[Case](), path.read_bytes().decode("utf-8", "replace").splitlines(keepends=True)
     parts = ["".join(lines[at : at + _SCRAP]) for at in range(0, len(lines), _SCRAP)]
-    if path.suffix not in (".md", ".txt"):  # a part of other formats is not of the format
+    if path.suffix not in (".md", ".txt"):  # a part of a file in another format is malformed
         return found
     for number, part in enumerate(parts[:_SCRAPS]):
         index = lior_ask.Index(retriever=retriever)
@@ -195,7 +203,7 @@ def _ask(index: lior_ask.Index, name: str, asked: Iterable[Question]) -> list[Ca
 
 
 def learn_scores(found: Sequence[Case], ridge: float = _RIDGE["score"]) -> Weights:
-    """Conditional logit with a quadratic penalty; weights of :data:`RISING` are not negative."""
+    """Fit a conditional logit with a quadratic penalty; weights of :data:`RISING` are not negative."""
     some = [case for case in found if case.right.any() and not case.right.all()]
     sizes = np.array([len(case.right) for case in some])
     starts, of = np.cumsum(sizes) - sizes, np.repeat(np.arange(len(some)), sizes)
@@ -219,7 +227,9 @@ def learn_scores(found: Sequence[Case], ridge: float = _RIDGE["score"]) -> Weigh
 def learn_answers(
     x: np.ndarray, y: np.ndarray, shares: np.ndarray, ridge: float = _RIDGE["answers"]
 ) -> Weights:
-    """Logistic regression of whether the best candidate's block answers, ``y``; each counts by its share."""
+    """Fit a logistic regression of whether the best candidate's block answers, ``y``, weighted
+    by ``shares``.
+    """
     mean, scale, x = _standardise(x)
 
     def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
@@ -261,16 +271,16 @@ def _of_best(found: Sequence[Case], weights: Weights) -> tuple[np.ndarray, np.nd
 
 
 def probabilities(found: Sequence[Case], model: Model) -> tuple[np.ndarray, np.ndarray]:
-    """The confidence of each case, and whether its best candidate's block answers."""
+    """Return the confidence of each case, and whether its best candidate's block answers."""
     x, right = _of_best(found, model.weights)
     return model.confidence(x), right
 
 
 def learn(found: Sequence[Case], others: Sequence[Case]) -> Model:
-    """Both functions; the second from scores of folders that the first has not seen.
+    """Fit both functions; the second uses scores of folders that the first has not seen.
 
-    Of the questions in the words of the text, of these folders and of ``others``, :data:`WRONG` are below the
-    least confidence. The most is the share of their answers of 90 % and more that are right.
+    The minimum confidence is the :data:`WRONG` quantile over questions in the words of the text, from these
+    folders and ``others``. The maximum is the share of right answers among those of 90 % and more.
     """
     names, mine = sorted({case.world for case in found}), list[Case]()
     rows, right = list[np.ndarray](), list[np.ndarray]()
@@ -312,11 +322,11 @@ def write_weights(models: dict[str, Model], source: str) -> None:
     (folder("plugins") / WEIGHTS.removeprefix("plugins/")).write_text(json.dumps(made) + "\n")
 
 
-# --- how good it is ---
+# --- quality ---
 
 
 def report(found: Sequence[Case], model: Model) -> dict[str, Any]:
-    """Shares of right answers by kind, refusals, AUC and reliability."""
+    """Return the shares of right answers by kind, refusals, AUC and reliability."""
     p, right = probabilities(found, model)
     told: dict[str, Any] = {}
     for kind in sorted({case.kind for case in found}):
@@ -347,7 +357,7 @@ def report(found: Sequence[Case], model: Model) -> dict[str, Any]:
 
 
 def auc(yes: np.ndarray, no: np.ndarray) -> float:
-    """Probability that one of ``yes`` is above one of ``no``."""
+    """Return the probability that one of ``yes`` is above one of ``no``."""
     return (
         float(((yes[:, None] > no).mean() + (yes[:, None] >= no).mean()) / 2)
         if len(yes) and len(no)
@@ -356,7 +366,7 @@ def auc(yes: np.ndarray, no: np.ndarray) -> float:
 
 
 def _among_three(case: Case, model: Model) -> bool:
-    """Whether any of the three best blocks has a right candidate."""
+    """Return whether any of the three best blocks has a right candidate."""
     order = np.argsort(-model.score(case.candidates), kind="stable")
     blocks = [*dict.fromkeys(case.candidates.blocks[order].tolist())][:3]
     return bool(case.right[np.isin(case.candidates.blocks, blocks)].any())
@@ -422,7 +432,9 @@ def judge(writes: bool, levels: str, on: str, controls: bool, ablate: bool) -> N
 
 
 def compare(found: Sequence[Case], asked: Sequence[Case], model: Model) -> dict[str, float]:
-    """How well the confidence tells right from wrong answers, beside two learners of the same numbers."""
+    """Return the AUC of right against wrong answers, for the confidence and two learners on the same
+    features.
+    """
     try:
         from sklearn.ensemble import HistGradientBoostingClassifier
 
@@ -443,7 +455,9 @@ def compare(found: Sequence[Case], asked: Sequence[Case], model: Model) -> dict[
 def without(
     found: Sequence[Case], chosen: Sequence[Case], asked: Sequence[Case]
 ) -> dict[str, tuple[float, float]]:
-    """Share of right first answers, and AUC against absent ones, where a feature is always 0."""
+    """Return the share of right first answers, and the AUC against absent answers, with each feature set to
+    0.
+    """
     told = {}
     for name in ("nothing", *OWN):
         columns = [at for at, each in enumerate(NAMES) if each.split(",")[0] == name]
@@ -466,12 +480,12 @@ def _show(value: float | None) -> str:
 
 
 def learned_sets() -> dict[str, list[Question]]:
-    """The folders that the judge is learned from in all ways, with their questions."""
+    """Return the folders from which the judge is learned in all ways, with their questions."""
     return worlds("learn") | {name: questions(name) for name in FITTING if name not in INSTALLED}
 
 
 def gather_cases(asked: dict[str, list[Question]], level: str, *, whole: bool = False) -> list[Case]:
-    """The :func:`cases` of some folders, two folders side by side."""
+    """Return the :func:`cases` of folders, in two processes."""
     found, names = list[Case](), [*asked]
     items = [(name, asked[name], foreign(asked, at), crowd(names, at)) for at, name in enumerate(names)]
     with ProcessPoolExecutor(2, initializer=_read_once) as pool:
@@ -481,7 +495,7 @@ def gather_cases(asked: dict[str, list[Question]], level: str, *, whole: bool = 
 
 
 def _read_once() -> None:
-    """Let the encoder of this process keep what it reads: folders share most of their passages."""
+    """Let the encoder of this process cache its vectors: folders share most of their passages."""
     with contextlib.suppress(MissingPackage):
         encoder = type(registry.get("embedder", ENCODER)())
         encoder.embed = partialmethod(_embed, encoder.embed, {})  # type: ignore[method-assign,assignment]
@@ -503,7 +517,7 @@ def _embed(
 
 
 def foreign(asked: dict[str, list[Question]], number: int) -> list[Question]:
-    """:data:`_FOREIGN` questions of each of the next folders."""
+    """Return :data:`_FOREIGN` questions of each of the next folders."""
     names = [*asked]
     found = list[Question]()
     for step in range(1, min(_FOREIGN_FOLDERS, len(names) - 1) + 1):
@@ -513,7 +527,7 @@ def foreign(asked: dict[str, list[Question]], number: int) -> list[Question]:
 
 
 def crowd(names: Sequence[str], number: int) -> list[str]:
-    """:data:`_CROWD` other folders of other kinds, such as firms beside a household."""
+    """Return :data:`_CROWD` other folders of other kinds, such as firms beside a household."""
     kind = names[number].split("-")[0]
     others = [name for name in (*names[number:], *names[:number]) if name.split("-")[0] != kind]
     return others[:: max(len(others) // _CROWD, 1)][:_CROWD]

@@ -16,14 +16,14 @@ from lior_bench.results import ResultRow, Results
 from lior_bench.tables import table
 
 OWN, BASELINE = axes.COLOURS[4], axes.COLOURS[0]
-"""Colours of lior's points and of the others."""
+"""The colours of lior's points and of the other points."""
 MARKERS = {"static": "o", "online": "^"}
 
 
 def write(results: Results, out: Path) -> Path | None:
-    """Write ``bench.png`` to ``out``; ``None`` if there is nothing to draw."""
+    """Write ``bench.png`` to ``out``; return ``None`` if there is nothing to draw."""
     texts = [text["name"] for text in results.about["texts"]]
-    # A logarithmic axis has no 0.
+    # A logarithmic axis cannot show 0.
     rows = [(text, [row for row in results.of_text(text) if row.seconds]) for text in texts]
     panels = [ComparisonChart(title=text[-80:], rows=found) for text, found in rows if found]
     if not panels:
@@ -35,25 +35,25 @@ def write(results: Results, out: Path) -> Path | None:
 
 @attrs.frozen(kw_only=True)
 class ComparisonChart(Panel):
-    """The systems on one text."""
+    """A chart of the systems on one text."""
 
     kind: ClassVar[str] = "comparison"
 
     rows: list[ResultRow]
 
     def inches(self) -> tuple[float, float]:
-        """Room for a name at each point."""
+        """Return the size, with room for a name at each point."""
         return 10.0, 5.5
 
     def draw(self, axis: Any) -> Finish:
-        """A point for each system, with the range over the seeds."""
+        """Draw a point for each system, with the range over the seeds."""
         for row in self.rows:
             x, y, (low, high) = row.seconds, row.bits or 0.0, row.spread("bits_per_byte") or (0, 0)
             style = {"fmt": MARKERS[row.key.mode], "color": _colour(row), "capsize": 3, "markersize": 8}
             axis.errorbar([x], [y], yerr=[[y - low], [high - y]], **style)
         ticks = import_module("matplotlib.ticker")
         axes.logarithmic(axis, "x")
-        axis.set_yscale("log")  # a system far off must not press the others together
+        axis.set_yscale("log")  # a distant system must not squeeze the others
         axis.yaxis.set_major_locator(ticks.LogLocator(subs=(1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)))
         axis.yaxis.set_major_formatter(ticks.FormatStrFormatter("%g"))
         axis.yaxis.set_minor_locator(ticks.NullLocator())
@@ -72,7 +72,7 @@ class ComparisonChart(Panel):
         return labels.separate
 
     def table(self) -> Table:
-        """As the report has it."""
+        """Return the table of the report."""
         return Table(*table(self.rows))
 
 

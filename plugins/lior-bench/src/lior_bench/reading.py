@@ -1,4 +1,4 @@
-"""What the cross-encoder thinks of the judge's cases."""
+"""Scores of the cross-encoder for the judge's cases."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from lior_ask.judging.cross_encoder import above, likeliest, widen
 from lior_ask.judging.linear import Model
 
 Texts = tuple[str, str, str]
-"""A question, what stands above a passage, and the passage."""
+"""A question, the headings above a passage, and the passage."""
 
 
 def read_cases(found: Sequence[Any], first: Model) -> list[Any]:
-    """The cases (:class:`lior_bench.judging.Case`) with the scores of the cross-encoder.
+    """Return the cases (:class:`lior_bench.judging.Case`) with the scores of the cross-encoder.
 
-    ``first`` is the judge without a cross-encoder, which chooses what is read.
+    ``first`` is the judge without a cross-encoder, which chooses the passages to read.
     """
     numbers = [likeliest(first.score(case.candidates)) for case in found]
     pairs = [_texts_of(case, some) for case, some in zip(found, numbers, strict=True)]

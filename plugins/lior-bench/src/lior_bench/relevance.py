@@ -1,4 +1,4 @@
-"""Test collections with relevance judgements, the measures of rankings, and what retrievers get by them.
+"""Test collections with relevance judgements, the measures of rankings, and the results of retrievers.
 
 Cranfield (``cran.all``, ``cran.qry``, ``cran.rel``) and CACM (``cacm.all`` …) in the SMART format.
 """
@@ -23,13 +23,13 @@ from lior_ask.index.inverted import InvertedIndex
 from lior_ask.question.question import Question
 
 Judged = tuple[list[tuple[str, str, str]], dict[str, str], dict[str, dict[str, int]]]
-"""Documents (name, title, text), questions, and gains of documents for each question."""
+"""The documents (name, title, text), the questions, and the gains of documents for each question."""
 DEEPEST = 1000
-"""Documents of a ranking that are judged, as is usual."""
+"""The number of documents of a ranking that are judged, as usual."""
 
 
 def records(path: Path) -> list[dict[str, str]]:
-    """Records ``.I n`` with fields ``.T``, ``.W``, ``.K`` …, as one line each."""
+    """Return records ``.I n`` with fields ``.T``, ``.W``, ``.K`` …, as one line each."""
     found: list[dict[str, str]] = []
     field = ""
     for line in path.read_text("latin-1").splitlines():
@@ -44,7 +44,7 @@ def records(path: Path) -> list[dict[str, str]]:
 
 
 def load(folder: Path, name: str) -> Judged:
-    """A collection. In Cranfield questions are numbered by their order, 1 is the best grade and −1 none."""
+    """Read a collection. In Cranfield questions are numbered in order, 1 is the best grade and −1 is none."""
     cran = name == "cran"
     documents = []
     for record in records(folder / f"{name}.all"):
@@ -64,7 +64,7 @@ def load(folder: Path, name: str) -> Judged:
 
 
 def metrics(order: list[str], gains: dict[str, int]) -> tuple[float, float, float]:
-    """nDCG@10, average precision and recall@100."""
+    """Return nDCG@10, average precision and recall@100."""
     discount = 1 / np.log2(np.arange(2, 12))
     got = np.array([gains.get(document, 0) for document in order[:10]])
     ideal = np.array(sorted(gains.values(), reverse=True)[:10])
@@ -75,19 +75,19 @@ def metrics(order: list[str], gains: dict[str, int]) -> tuple[float, float, floa
 
 
 def sentences(title: str, body: str) -> list[str]:
-    """The title and the sentences of a document; an empty one where it has none."""
+    """Return the title and the sentences of a document; one empty sentence if it has none."""
     return [s for s in [title, *re.split(r"(?<=[.!?])\s+|\s\.\s", body)] if s] or [""]
 
 
 def passages(name: str, texts: Iterable[Sequence[str]]) -> list[Passage]:
-    """The passages of a document, by their texts and contexts."""
+    """Return the passages of a document from their texts and contexts."""
     return [Passage(document=name, line=1, text=text, context=context) for text, context in texts]
 
 
 def vectors_of(index: InvertedIndex, content: Mapping[str, Sequence[Passage]]) -> VectorStore:
-    """Vectors of the passages of an index by the encoder that is installed, which retrievers use from now on.
+    """Return the vectors of an index's passages by the installed encoder, which retrievers use from now on.
 
-    ``content`` has the passages of each document; those of an added one are noted by ``VectorStore.add``.
+    ``content`` has the passages of each document; ``VectorStore.add`` records those of a new document.
     """
 
     def passage(row: int) -> Passage:
@@ -102,11 +102,11 @@ def vectors_of(index: InvertedIndex, content: Mapping[str, Sequence[Passage]]) -
 # --- the command ---
 
 DRAWS = 5
-"""Draws of wrong letters; the mean counts."""
+"""The number of random draws of wrong letters; the mean counts."""
 
 
 def wrong(text: str, seed: int, rate: float = 0.1) -> str:
-    """``text`` with each letter replaced by a random one with probability ``rate``."""
+    """Return ``text`` with each letter replaced by a random one with probability ``rate``."""
     draw = random.Random(seed)
     return "".join(
         draw.choice(string.ascii_lowercase) if c.isalpha() and draw.random() < rate else c for c in text
@@ -114,7 +114,7 @@ def wrong(text: str, seed: int, rate: float = 0.1) -> str:
 
 
 def count(documents: list[tuple[str, str, str]]) -> InvertedIndex:
-    """Documents cut into sentences, each with the title as its first; with vectors, where there are any."""
+    """Index documents by sentences, each with its title first, and with vectors if there are any."""
     cut = {name: [(sentence, "") for sentence in sentences(title, body)] for name, title, body in documents}
     index, content = InvertedIndex(), {name: passages(name, texts) for name, texts in cut.items()}
     store = vectors_of(index, content)
@@ -126,7 +126,7 @@ def count(documents: list[tuple[str, str, str]]) -> InvertedIndex:
 def asked(
     retriever: Retriever, whole: InvertedIndex, questions: dict[str, str], gains: dict[str, dict[str, int]]
 ) -> tuple[np.ndarray, float]:
-    """Mean of the measures, and milliseconds of a question."""
+    """Return the mean of the measures, and the milliseconds of a question."""
     names, rows, begin = whole.documents, [], time.process_time()
     asked = {q: Question(text) for q, text in questions.items()}
     rankings = {q: retriever.rank(whole, each, len(names)).passages for q, each in asked.items()}

@@ -20,8 +20,8 @@ the largest resident size of the processes that learned and scored.
 
 
 def write(results: Results, out: Path) -> list[str]:
-    """Write ``bench.md`` and ``bench.png`` to ``out``; returns remarks for the user."""
-    from lior_bench import picture  # what it imports takes memory that the children would seem to take
+    """Write ``bench.md`` and ``bench.png`` to ``out``; return remarks for the user."""
+    from lior_bench import picture  # its imports take memory that would count for the children
 
     drawn = picture.write(results, out)
     page = markdown(results, picture=drawn.name if drawn else "")
@@ -30,12 +30,12 @@ def write(results: Results, out: Path) -> list[str]:
 
 
 def markdown(results: Results, *, picture: str = "") -> str:
-    """The page.
+    """Return the page in Markdown.
 
     Parameters
     ----------
     picture
-        File name of the picture; empty for none.
+        The file name of the picture; empty for none.
     """
     about = results.about
     parts = ["# Comparison\n", provenance(about["command"], about["date"], about["machine"])]
@@ -57,7 +57,9 @@ def markdown(results: Results, *, picture: str = "") -> str:
 
 
 def provenance(command: str, date: str, machine: dict[str, Any]) -> str:
-    """By which command, when and where (:func:`lior_bench.runner.machine`) something was measured."""
+    """Return a line with the command, date and machine (:func:`lior_bench.runner.machine`) of a
+    measurement.
+    """
     versions = ", ".join(f"{name} {v}" for name, v in machine["versions"].items() if v)
     variables = ", ".join(f"{name}={value}" for name, value in machine["variables"].items())
     return (

@@ -14,11 +14,12 @@ import attrs
 from lior_bench.children import Unmeasured
 
 FORMAT = 1
-"""Version of the layout of ``bench.json``."""
+"""The version of the layout of ``bench.json``."""
 
 REQUIRED = {"static": "Kneser-Ney order 4", "online": "PPMd order 6"}
-"""Mode of a recipe -> the baseline that every recipe must beat: the baseline of ``lior train``, and the usual
-compressor of text."""
+"""The baseline that every recipe must beat, by the mode of the recipe: the baseline of ``lior train``, and
+the usual compressor of text.
+"""
 
 
 @attrs.frozen(kw_only=True)
@@ -26,17 +27,17 @@ class Measurement:
     """One measurement of one system."""
 
     seed: int | None
-    """``None`` for systems without random numbers."""
+    """The seed; ``None`` for systems without random numbers."""
     nats: float
-    """Cost of all scored bytes."""
+    """The cost of all scored bytes, in nats."""
     bytes: int
-    """Number of scored bytes."""
+    """The number of scored bytes."""
     train_seconds: float
     score_seconds: float
     peak_rss_bytes: int
 
     def numbers(self) -> dict[str, float]:
-        """The reported numbers by name, per byte or per second."""
+        """Return the reported numbers by name, per byte or per second."""
         nats = self.nats / self.bytes
         return {
             "bits_per_byte": nats / math.log(2),
@@ -61,7 +62,9 @@ class RowKey:
     text: str
     system: str
     mode: str
-    """``static``: nothing is learned while scoring. ``online``: the scored text is learned as it is read."""
+    """The mode. ``static``: nothing is learned while scoring. ``online``: the scored text is learned as it is
+    read.
+    """
 
     def __str__(self) -> str:
         return f"{self.system}, {self.mode}"
@@ -74,31 +77,31 @@ class ResultRow:
     key: RowKey
     runs: list[Measurement] = attrs.field(factory=list)
     status: str = "ok"
-    """``ok``, ``skipped`` or ``failed``."""
+    """The status: ``ok``, ``skipped`` or ``failed``."""
     reason: str | None = None
 
     def number(self, name: str) -> float | None:
-        """Median over the measurements; ``None`` without any."""
+        """Return the median over the measurements; ``None`` without any."""
         return statistics.median(run.numbers()[name] for run in self.runs) if self.runs else None
 
     def spread(self, name: str) -> tuple[float, float] | None:
-        """Least and largest number; ``None`` without any."""
+        """Return the least and largest number; ``None`` without any."""
         values = [run.numbers()[name] for run in self.runs]
         return (min(values), max(values)) if values else None
 
     @property
     def bits(self) -> float | None:
-        """Median of bits per byte."""
+        """The median of bits per byte."""
         return self.number("bits_per_byte")
 
     @property
     def seconds(self) -> float | None:
-        """Median seconds to train and to score."""
+        """The median time to train and to score, in seconds."""
         train, score = self.number("train_seconds"), self.number("score_seconds")
         return None if train is None or score is None else train + score
 
     def summary(self) -> dict[str, Any]:
-        """The entry of the row in JSON."""
+        """Return the entry of the row in JSON."""
         return {
             **attrs.asdict(self.key),
             "status": self.status,
@@ -129,14 +132,14 @@ class Results:
     complete: bool = False
 
     def add(self, key: RowKey, run: Measurement) -> ResultRow:
-        """Add a measurement; returns its row."""
+        """Add a measurement; return its row."""
         row = self.rows.setdefault(key, ResultRow(key))
         row.runs.append(run)
         self.save()
         return row
 
     def add_failure(self, key: RowKey, fault: Unmeasured, seed: int | None) -> ResultRow:
-        """Record the reason why there is no measurement; returns the row."""
+        """Record the reason why there is no measurement; return the row."""
         row = self.rows.setdefault(key, ResultRow(key))
         row.status = fault.status
         row.reason = f"seed {seed}: {fault}" if seed else str(fault)
@@ -144,12 +147,12 @@ class Results:
         return row
 
     def of_text(self, name: str) -> list[ResultRow]:
-        """The rows of one text, the fewest bits per byte first and rows without a number last."""
+        """Return the rows of one text, the fewest bits per byte first and rows without a number last."""
         rows = [row for row in self.rows.values() if row.key.text == name]
         return sorted(rows, key=lambda row: math.inf if row.bits is None else row.bits)
 
     def summary(self) -> dict[str, Any]:
-        """The object in ``bench.json``, which ``lior bench --json`` prints."""
+        """Return the object in ``bench.json``, which ``lior bench --json`` prints."""
         return {
             "format": FORMAT,
             "complete": self.complete,
@@ -159,14 +162,14 @@ class Results:
         }
 
     def save(self) -> None:
-        """Write the file, whole or not at all."""
+        """Write the file atomically."""
         part = self.path.with_name(self.path.name + ".partial")
         part.write_text(json.dumps(self.summary(), indent=1) + "\n", encoding="utf-8", errors="replace")
         part.replace(self.path)
 
 
 def orderings(results: Results, systems: Sequence[str]) -> list[dict[str, Any]]:
-    """Whether each of the recipes ``systems`` takes fewer bits per byte than its baseline, for JSON.
+    """Return whether each of the recipes ``systems`` takes fewer bits per byte than its baseline, for JSON.
 
     Times are not compared, since they depend on the machine. ``holds`` is ``None`` if the baseline was
     skipped.

@@ -1,8 +1,8 @@
 """Retrievers and other search engines on the same passages, and retrievers on judged collections.
 
 ``python -m lior_bench.retrieval STAGE NAME FOLDER`` is one stage in a process of its own. ``prepare`` writes
-the passages and questions of a text to FOLDER; for a system, ``index`` keeps its index there, ``cold`` opens
-it and answers one question, ``ask`` answers many and learns a passage.
+the passages and questions of a text to FOLDER. For a system, ``index`` writes its index there, ``cold`` opens
+it and answers one question, and ``ask`` answers many and learns a passage.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ COLUMNS = {
     "nDCG@10": ("ndcg10", 1.0),
     "MAP": ("map", 1.0),
 }
-"""Header -> number, and factor of its unit."""
+"""The number below each header, with the factor of its unit."""
 LEGEND = """\
 All index the same passages, which lior cut; lior ask reads and cuts the files itself.
 cold: a new process opens the index and answers; warm: median of further questions;
@@ -46,15 +46,17 @@ _QUESTIONS, _COLD, _TOP = 50, 3, 10
 _NOTE = "The ladder is in the shed behind the house, and it was bought in May."
 
 
-# --- systems: made of texts, or opened where they are None; passages are numbers ---
+# --- systems: made from texts, or opened if texts are None; passages are numbers ---
 
 Ask = Callable[[str, int], list[Any]]
-"""Best passages for a question, at most so many; each judged document is one passage."""
+"""A function from a question and a number to at most that many best passages; a judged document is one
+passage.
+"""
 Learn = Callable[..., object]
 
 
 def _lior(name: str, folder: Path, documents: list[Any] | None) -> tuple[Ask, Learn]:
-    """A retriever on an inverted index."""
+    """Return a retriever on an inverted index."""
     from lior.plugins.registry import registry
     from lior_ask.index.inverted import InvertedIndex
     from lior_ask.index.sqlite import SQLite
@@ -86,7 +88,7 @@ def _lior(name: str, folder: Path, documents: list[Any] | None) -> tuple[Ask, Le
 
 
 def _whole(folder: Path, documents: list[Any] | None) -> tuple[Ask, Learn]:
-    """All of ``lior ask``: reading, chunking, calibration, the decision."""
+    """Return the whole of ``lior ask``: reading, chunking, calibration, the decision."""
     from lior_ask.api import Index
     from lior_ask.index.sqlite import SQLite
 
@@ -99,7 +101,7 @@ def _whole(folder: Path, documents: list[Any] | None) -> tuple[Ask, Learn]:
 
 
 def _bm25s(folder: Path, documents: list[Any] | None) -> tuple[Ask, Learn]:
-    """bm25s with the stems that lior has."""
+    """Return bm25s with lior's stems."""
     import bm25s
     import snowballstemmer
 
@@ -125,7 +127,7 @@ def _bm25s(folder: Path, documents: list[Any] | None) -> tuple[Ask, Learn]:
 
 
 def _tantivy(folder: Path, documents: list[Any] | None) -> tuple[Ask, Learn]:
-    """tantivy with its English stems, one thread."""
+    """Return tantivy with its English stems, one thread."""
     import tantivy
 
     place = folder / "tantivy"
@@ -153,7 +155,7 @@ def _tantivy(folder: Path, documents: list[Any] | None) -> tuple[Ask, Learn]:
 
 
 def _fts5(folder: Path, documents: list[Any] | None) -> tuple[Ask, Learn]:
-    """SQLite's full-text search with Porter stems."""
+    """Return SQLite's full-text search with Porter stems."""
     table = sqlite3.connect(folder / "fts5.db")
 
     def learn(*texts: str) -> None:
@@ -187,7 +189,7 @@ def _words(question: str) -> list[str]:
 
 
 def _texts(documents: list[Any]) -> list[str]:
-    """What another engine indexes: each passage with its context, in judged collections each document."""
+    """Return the texts that other engines index: passages with their contexts, or whole judged documents."""
     if documents[0][2] is None:
         return [" ".join(text for text, _ in passages) for _, passages, _ in documents]
     return [f"{context} {text}" for _, passages, _ in documents for text, context in passages]
@@ -229,7 +231,7 @@ def _prepare(path: str, folder: Path) -> dict[str, Any]:
 
 
 def _reference(folder: Path) -> Path:
-    """A folder with the topics of the reference that comes with Python."""
+    """Return a folder with the topics of the reference that comes with Python."""
     from lior.reading.documents import read_embedded
 
     (folder / "text").mkdir()
@@ -239,7 +241,7 @@ def _reference(folder: Path) -> Path:
 
 
 def _draw(documents: list[Any]) -> list[str]:
-    """Questions of five words of passages."""
+    """Return questions of five words from passages."""
     draw = random.Random(0)
     worded = [words for _, passages, _ in documents for text, _ in passages if len(words := _words(text)) > 7]
     if not worded:
@@ -290,7 +292,8 @@ def _quality(ask: Ask, judged: str | None) -> dict[str, float]:
 
 
 def bench(paths: Sequence[str], progress: Callable[[str], None]) -> Iterator[dict[str, Any]]:
-    """One text after the other: ``name``, ``bytes``, ``passages`` and the ``rows`` of the systems.
+    """Measure one text after the other; yield ``name``, ``bytes``, ``passages`` and the ``rows`` of the
+    systems.
 
     Parameters
     ----------
@@ -298,7 +301,7 @@ def bench(paths: Sequence[str], progress: Callable[[str], None]) -> Iterator[dic
         Folders and files; none: the Python language reference. A folder with judged collections is one text
         for each of them.
     progress
-        Is told what is measured.
+        A function that is called with each line of progress.
 
     Raises
     ------
@@ -347,7 +350,7 @@ def _child(stage: str, name: str, folder: Path) -> children.Reply:
 
 
 def table(rows: Sequence[dict[str, Any]]) -> tuple[list[str], list[list[str]], list[str]]:
-    """Headers and cells of the measured systems, and a remark on each of the others."""
+    """Return headers and cells of the measured systems, and a remark on each of the others."""
     fine = [row for row in rows if row["status"] == "ok"]
     shown = {header: column for header, column in COLUMNS.items() if any(row[column[0]] for row in fine)}
     cells = [[row["system"], *(f"{row[key] * unit:.3g}" for key, unit in shown.values())] for row in fine]
@@ -385,7 +388,7 @@ def main(stage: str, name: str, folder: str) -> None:
     stages = {"prepare": _prepare, "index": _index, "cold": _cold, "ask": _ask}
     try:
         children.tell(lambda: stages[stage](name, Path(folder)))
-    except LiorError as error:  # a retriever that needs what is not there
+    except LiorError as error:  # a retriever that needs a missing package
         if stage == "prepare":
             sys.exit(f"lior: error: {error}")
         print(json.dumps({"skipped": str(error)}))

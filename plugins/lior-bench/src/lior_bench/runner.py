@@ -21,7 +21,7 @@ from lior_bench.results import ResultRow, Results, orderings
 from lior_bench.systems import System, recipe_name, systems
 
 QUICK_BYTES = 200_000
-"""Length to which a quick comparison cuts a text."""
+"""The length to which a quick comparison cuts a text, in bytes."""
 
 JSON_NAME = "bench.json"
 
@@ -40,13 +40,13 @@ class BenchSettings:
     """The systems and texts of a comparison."""
 
     paths: tuple[str, ...]
-    """Texts; empty: the embedded corpus."""
+    """The paths of the texts; empty: the embedded text."""
     recipes: tuple[str, ...]
     baselines: tuple[str, ...]
     seeds: int
     quick: bool
     field: str
-    """Key of the text in JSON Lines."""
+    """The key of the text in JSON Lines."""
     command: str
     """The command of the user, for the report."""
     check_orderings: bool = False
@@ -60,7 +60,7 @@ def bench(settings: BenchSettings, out: Path, progress: Progress) -> Results:
     out
         Directory, new or empty.
     progress
-        Called with each line of progress.
+        A function that is called with each line of progress.
 
     Raises
     ------
@@ -159,7 +159,9 @@ def _about(settings: BenchSettings, found: Sequence[BenchText]) -> dict[str, Any
 
 
 def machine() -> dict[str, Any]:
-    """Properties of the machine that change the numbers: processor, cores, versions, settings of threads."""
+    """Return properties of the machine that affect the numbers: processor, cores, versions,
+    thread settings.
+    """
     return {
         "cpu": _cpu_model(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),

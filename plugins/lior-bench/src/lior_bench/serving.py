@@ -30,7 +30,7 @@ QUESTIONS = ("What is known of {}?", "Where is {} described?", "How does {} depe
 
 @contextlib.contextmanager
 def served(*arguments: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """The address of `lior serve` with these arguments, and its process."""
+    """Context manager: the address of `lior serve` with these arguments, and its process."""
     command = python("-m", "lior_cli.main", "serve", *arguments, "--port", "0")
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         try:
@@ -46,7 +46,7 @@ def served(*arguments: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
 
 @contextlib.contextmanager
 def serving(run: Path, *flags: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """The same of a copy of a run."""
+    """Context manager: the same for a copy of a run."""
     with tempfile.TemporaryDirectory() as folder:
         copy = shutil.copytree(run, Path(folder) / run.name)
         with served(str(copy), *flags) as found:
@@ -54,17 +54,17 @@ def serving(run: Path, *flags: str) -> Iterator[tuple[str, subprocess.Popen[str]
 
 
 def words_of(url: str) -> list[str]:
-    """Words of the documents, to ask of."""
+    """Return words of the documents, for questions."""
     names = httpx.get(f"{url}/api/documents?count=60").json()["documents"]
     texts = [
         httpx.get(f"{url}/api/document", params={"name": each["name"]}).json()["lines"] for each in names
     ]
     found = {word.lower() for lines in texts for line in lines for word in re.findall(r"[A-Za-z]{5,}", line)}
-    return sorted(found - stop_words("english"))  # a question of these alone is refused
+    return sorted(found - stop_words("english"))  # a question of stop words alone is refused
 
 
 def question(words: list[str], draw: random.Random) -> str:
-    """A question that was hardly asked before."""
+    """Return a random question, which was hardly asked before."""
     form = draw.choice(QUESTIONS)
     return form.format(*draw.sample(words, form.count("{}")))
 
@@ -73,7 +73,7 @@ def question(words: list[str], draw: random.Random) -> str:
 
 
 class Connection:
-    """A connection that is kept. It does as little as it can, for it shares the cores with the server."""
+    """A persistent connection. It does as little as possible, since it shares the cores with the server."""
 
     def __init__(self, url: str) -> None:
         self._host, self._port = httpx.URL(url).host, httpx.URL(url).port
@@ -86,7 +86,7 @@ class Connection:
         self._writer.close()
 
     async def post(self, path: str, given: object) -> tuple[float, bytes]:
-        """Seconds until the first byte of the reply's body, and the end of it."""
+        """Return the seconds until the first byte of the reply's body, and the end of the body."""
         body = json.dumps(given).encode()
         head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         began = time.perf_counter()
@@ -105,7 +105,7 @@ class Connection:
 async def ask(
     url: str, words: list[str], number: int, times: list[float], goes_on: Callable[[], bool], pause: float = 0
 ) -> None:
-    """One client: the seconds of each of its questions, which was hardly asked before, go to ``times``."""
+    """Run one client and append the seconds of each of its questions to ``times``."""
     draw = random.Random(number)
     async with Connection(url) as server:
         await asyncio.sleep(pause * draw.random())
@@ -117,7 +117,7 @@ async def ask(
 
 
 async def asked(url: str, words: list[str], clients: int, count: int) -> tuple[list[float], float]:
-    """Seconds of each of about so many questions, and of all together."""
+    """Return the seconds of each of about ``count`` questions, and the total time."""
     times: list[float] = []
     began = time.perf_counter()
     await asyncio.gather(
@@ -127,7 +127,9 @@ async def asked(url: str, words: list[str], clients: int, count: int) -> tuple[l
 
 
 async def stream(url: str, clients: int, tokens: int) -> tuple[list[float], float]:
-    """Seconds until the first byte of each stream, and tokens a second of all together."""
+    """Return the seconds until each stream's first byte, and the tokens per second of all
+    streams together.
+    """
     async with contextlib.AsyncExitStack() as stack:
         servers = [await stack.enter_async_context(Connection(url)) for _ in range(clients)]
         given: dict[str, object] = {"prompt": "The ", "max_tokens": tokens, "stream": True}
@@ -139,20 +141,20 @@ async def stream(url: str, clients: int, tokens: int) -> tuple[list[float], floa
 
 
 def alone(run: Path, tokens: int) -> float:
-    """Tokens a second of `lior generate`."""
+    """Return the tokens per second of `lior generate`."""
     command = ["-m", "lior_cli.main", "generate", str(run), "--prompt", "The ", "--json"]
     found = children.run([*command, "--max-tokens", str(tokens), "--temperature", "1"]).answer
     return float(found["tokens"] / found["seconds"])
 
 
 def cpu(process: subprocess.Popen[str]) -> float:
-    """Seconds of a core that a process has taken."""
+    """Return the CPU seconds of a process."""
     fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def speed(run: Path, tokens: int) -> None:
-    """Print times of ask and of completions of so many tokens."""
+    """Print times of ask and of completions with ``tokens`` tokens."""
     with serving(run) as (url, process):
         words, state = words_of(url), httpx.get(f"{url}/api/state").json()
         print(
@@ -186,7 +188,7 @@ def speed(run: Path, tokens: int) -> None:
 def malformed(
     draw: random.Random, operations: list[tuple[str, str]]
 ) -> tuple[str, str, dict[str, str], bytes]:
-    """Method, address, headers and body of a request that is wrong in some way, or in none."""
+    """Return method, address, headers and body of a request that is malformed in some way, or well-formed."""
     method, path = draw.choice(operations)
     values: tuple[object, ...] = (
         *(None, True, 0, -1, 1e308, 2**70, "", "x", "\0", "\ud800", "é" * 300, "the boiler", "a" * 20_000),
@@ -207,7 +209,7 @@ def malformed(
     query = "&".join(
         f"{draw.choice(names)}={draw.choice(('', '1', '-1', '%00', '%ff', 'x' * 600))}" for _ in range(2)
     )
-    if method == "PUT" and draw.random() < 0.8:  # so that documents are learned, and replaced
+    if method == "PUT" and draw.random() < 0.8:  # so that documents are learned and replaced
         query = f"name={draw.choice(('a', 'b', 'c'))}{draw.choice(ENDINGS)}&replace={draw.choice(('0', '1'))}"
     kind = draw.choice(("application/json",) * 6 + ("text/plain", "application/json; charset=utf-16", "\x7f"))
     headers = {"Content-Type": kind, "Accept": "application/json, text/event-stream"}
@@ -232,7 +234,7 @@ def fuzz(run: Path, count: int) -> None:
             method, path, headers, body = malformed(draw, operations)
             try:
                 reply = http.request(method, path, headers=headers, content=body)
-            except httpx.HTTPError as error:  # the client itself refuses to send it, or the server to go on
+            except httpx.HTTPError as error:  # the client refuses to send it, or the server to continue
                 statuses[0] += 1
                 if not isinstance(error, httpx.LocalProtocolError | httpx.InvalidURL):
                     print(number, type(error).__name__, method, path, flush=True)
@@ -251,7 +253,7 @@ def fuzz(run: Path, count: int) -> None:
 
 
 async def leave(http: httpx.AsyncClient, draw: random.Random, asked: str, *, completes: bool) -> None:
-    """Go away in the middle of a request's body, or of the stream that replies."""
+    """Leave in the middle of a request's body or of the streamed reply."""
     if draw.random() < 0.5:
         _, writer = await asyncio.open_connection(http.base_url.host, http.base_url.port)
         begin = draw.choice((b"POST /api/ask", b"PUT /api/document?name=x"))
@@ -268,7 +270,7 @@ async def leave(http: httpx.AsyncClient, draw: random.Random, asked: str, *, com
 
 
 async def mix(url: str, most: int) -> tuple[Counter[str], dict[str, str]]:
-    """What clients saw in so many requests, and the documents that must be there at the end."""
+    """Return the outcomes of ``most`` requests by clients, and the documents that must exist at the end."""
     kinds = {"ask": 50, "chat": 12, "leave": 8, "broken": 8}
     if httpx.get(f"{url}/api/state").json()["model"]:
         kinds |= {"complete": 8, "score": 4, "learn": 3, "forget": 2}
@@ -325,13 +327,15 @@ async def mix(url: str, most: int) -> tuple[Counter[str], dict[str, str]]:
 
 
 def memory(run: Path, count: int) -> None:
-    """Print the memory after a tenth of so many mixed requests and after all; exit with 1 if a tenth more."""
+    """Print the memory after a tenth of ``count`` mixed requests and after all; exit with 1 if it grew by a
+    tenth.
+    """
     flags = ("--allow-edit",) if (run / "config.toml").is_file() else ()
     with serving(run, *flags) as (url, process):
         sizes = []
         for part in (count // 10, count - count // 10):
             told, held = asyncio.run(mix(url, part))
-            for name in held:  # so that as much is served as before
+            for name in held:  # so that the same amount is served at both times
                 httpx.delete(f"{url}/api/document", params={"name": name}, timeout=600)
             sizes.append(resident(process))
             print(f"{sizes[-1]:.0f} MiB after {sum(told.values()):,} more: {dict(sorted(told.items()))}")
@@ -340,7 +344,7 @@ def memory(run: Path, count: int) -> None:
 
 
 def resident(process: subprocess.Popen[str]) -> float:
-    """MiB of memory of a process."""
+    """Return the memory of a process in MiB."""
     return int(Path(f"/proc/{process.pid}/statm").read_text().split()[1]) * 4096 / 2**20
 
 

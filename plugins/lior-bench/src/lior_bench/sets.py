@@ -1,24 +1,24 @@
-"""Sets of questions whose answers are known, and the folders that they are asked of.
+"""Sets of questions with known answers, and their folders.
 
 The sets are in plugins/lior-ask/tests/ask/meaning and plugins/lior-ask/tests/ask/trial; all questions were
-written before the retriever was asked. They are in the words of the text (plain), in other words
-(paraphrased), in another language than the text (across), misspelt, one rare word, or without an answer.
-Prints how many have the right passage first and among three, the block with the answer first and among three,
-and the right sentence quoted; how many are refused; and how many are answered wrongly with a confidence of 90
-% or more.
+written before the retriever was asked. They use the words of the text (plain), other words (paraphrased) or
+another language (across), are misspelt, consist of one rare word, or have no answer. The report counts
+questions with the right passage first and among three, the block with the answer first and among three, and
+the right sentence quoted. It also counts refused questions, and wrong answers with a confidence of 90 % or
+more.
 
 FITTING: sets on which weights, constants and confidence are chosen. Notes of a family with German and French
 letters, notes of a small company (in one folder with source code, descriptions of packages and logs), notes
 in German and in French, and installed documentation: nine packages (fit_manuals), one manual (fit_manual).
 
-REPORTING: sets for which figures are told; nothing is fitted to them. Notes of another family in three
-languages, and other notes in German, French, Russian and Japanese; all ``report_`` sets were never asked
-while the ranking was changed. Notes of a household, of a workshop, of a laboratory and of a boat, of a
-machine, and the source of 30 modules of Python: constants of ``dense`` had been chosen on all of these but
-the boat. The trial. Installed documentation of other packages (manuals).
+REPORTING: sets for reported figures; nothing is fitted to them. Notes of another family in three languages,
+and other notes in German, French, Russian and Japanese; no ``report_`` set was asked while the ranking was
+changed. Notes about a household, a workshop, a laboratory, a boat and a machine, and the source of 30 modules
+of Python: constants of ``dense`` had been chosen on all of these except the boat. The trial. Installed
+documentation of other packages (manuals).
 
-Sets of manuals need their packages and are asked only if they are named: nothing is downloaded; lior_bench
-says which packages are missing and how to extract them below --root.
+Sets of manuals need their packages and are asked only if they are named. Nothing is downloaded: lior_bench
+names missing packages and explains how to extract them below --root.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ from lior_ask.languages.words import language_of, tokens
 
 
 def folder(path: str) -> Path:
-    """The folder ``path`` of the checkout that this package or the working directory is in.
+    """Return the folder ``path`` of the checkout that this package or the working directory is in.
 
     Raises
     ------
@@ -62,23 +62,23 @@ def folder(path: str) -> Path:
 
 @attrs.frozen(kw_only=True)
 class Question:
-    """What is asked, and what the answer must hold."""
+    """A question, and the expected answer."""
 
     text: str
     kind: str
-    """``plain``, ``paraphrased``, ``unanswerable`` or another name of a kind."""
+    """The kind: ``plain``, ``paraphrased``, ``unanswerable`` or another name."""
     words: tuple[str, ...] = ()
-    """Any of them is enough, whatever white space is between words; none for a question without an answer."""
+    """The accepted answers, of which any is enough, whatever the white space; empty if there is no answer."""
     document: str = ""
-    """Path of the file that the answer must be of; any if empty."""
+    """The path of the file with the answer; any file if empty."""
     lines: tuple[int, ...] = ()
-    """Lines of that file, from 1, any of which is right whatever its words."""
+    """Lines of that file, from 1, any of which is right, whatever its words."""
     language: str = "en"
     of: str = ""
-    """Name of the set."""
+    """The name of the set."""
 
     def answered_by(self, passage: Passage | None, text: str = "") -> bool:
-        """Whether a passage is right, or has the words in the ``text`` that it is shown in."""
+        """Return whether a passage is right, or the ``text`` in which it is shown has the words."""
         if passage is None or (self.document and not is_document(passage.document, self.document)):
             return False
         last = passage.line + passage.text.rstrip("\n").count("\n")
@@ -89,12 +89,14 @@ class Question:
 
 
 def squeeze(text: str) -> str:
-    """With one space between words."""
+    """Return a text with one space between words."""
     return " ".join(text.split())
 
 
 def is_document(name: str, path: str) -> bool:
-    """Whether a passage's document is the file ``path`` of the folder, or a part of it such as a message."""
+    """Return whether a passage's document is the folder's file ``path``, or a part of it such
+    as a message.
+    """
     parts = f"/{name}".replace("\\", "/").rpartition(f"/{path}")
     return bool(parts[1]) and not parts[2][:1].isalnum()
 
@@ -109,7 +111,7 @@ REPORTING = (
 )
 SETS = FITTING + REPORTING
 INSTALLED = ("fit_manuals", "fit_manual", "manuals")
-"""Sets whose text is in packages of the system."""
+"""Sets whose text is in system packages."""
 CODE = (
     *("asyncore", "bdb", "cmd", "ftplib", "gettext", "optparse"),
     *("pdb", "sched", "tarfile", "telnetlib", "timeit", "trace"),
@@ -118,11 +120,13 @@ MANUALS = ("jinja2", "markdown-it-py", "packaging", "requests", "sortedcontainer
 
 
 SOURCES = ("texts", "modules", "packages")
-"""What the folder of a set is made of; the other keys of its file are kinds of questions."""
+"""Keys of a set's file that describe its folder; the other keys are kinds of questions."""
 
 
 def load(name: str) -> dict[str, Any]:
-    """What is in the file of a set: :data:`SOURCES`, of which some may lack, and the questions by kind."""
+    """Return the content of a set's file: the :data:`SOURCES`, some of which may be missing, and the
+    questions by kind.
+    """
     here = folder(PLACE)
     if name == "home":
         found = json.loads((here / "questions.json").read_text("utf-8"))
@@ -131,7 +135,7 @@ def load(name: str) -> dict[str, Any]:
 
 
 def questions(name: str) -> list[Question]:
-    """The questions of a set."""
+    """Return the questions of a set."""
     if name == "trial":
         return trial_questions()
     found = []
@@ -144,14 +148,14 @@ def questions(name: str) -> list[Question]:
 
 
 def language(text: str) -> str:
-    """Two letters; by its stop words, English where it has none."""
+    """Return the two-letter code of a text's language, by its stop words; English if it has none."""
     if any("\u3040" <= letter <= "\u30ff" or "\u4e00" <= letter <= "\u9fff" for letter in text):
         return "ja"
     return {"german": "de", "french": "fr", "russian": "ru"}.get(language_of(tokens(text), least=1), "en")
 
 
 def write(name: str, out: Path, roots: tuple[Path, ...] = ()) -> None:
-    """The folder of a set; ``roots`` are where its packages may be, besides the system.
+    """Write the folder of a set; its packages may be below ``roots`` besides the system.
 
     Raises
     ------
@@ -191,7 +195,7 @@ def write_files(texts: dict[str, str], out: Path) -> None:
 
 
 def log(number: int) -> str:
-    """700 lines of a log, drawn."""
+    """Return 700 random lines of a log."""
     draw = random.Random(number)
     kinds = (
         ("GET /login 200 {}", "GET /table 200 {}", "GET /music 200 {}", "GET /price 404 {}"),
@@ -213,7 +217,7 @@ def log(number: int) -> str:
 def opened(
     name: str, retriever: str | None, keep: Path | None = None, roots: tuple[Path, ...] = ()
 ) -> Iterator[lior_ask.Index]:
-    """The index of a set's folder; both are kept if it is below ``keep``, and used again."""
+    """Context manager: the index of a set's folder; with ``keep``, both are kept there and used again."""
     with tempfile.TemporaryDirectory() as temporary:
         place = (keep or Path(temporary)) / name
         if not place.exists():
@@ -256,7 +260,7 @@ def collect_manuals(packages: dict[str, list[str]], out: Path, roots: tuple[Path
 
 
 def page(path: Path) -> str:
-    """A page of man as text."""
+    """Return a page of man as text."""
     environment = {**os.environ, "MANWIDTH": "100", "LC_ALL": "C.UTF-8"}
     man = ("man", "-Tutf8", "--nj", "--nh", "-P", "cat", str(path))
     shown = subprocess.run(man, env=environment, capture_output=True, check=True).stdout
@@ -268,23 +272,23 @@ def page(path: Path) -> str:
 # --- the trial ---
 
 TRIAL = "plugins/lior-ask/tests/ask/trial"
-"""60 documents as of a real person, and 50 questions written before the retriever."""
+"""The folder with 60 documents like those of a real person, and 50 questions written before the retriever."""
 TRIAL_MODULES = (
     *("bisect", "filecmp", "fnmatch", "graphlib", "heapq", "netrc"),
     *("queue", "sched", "secrets", "shlex", "textwrap", "zipapp"),
 )
-"""Modules of the standard library whose source is taken."""
+"""Modules of the standard library whose source is used."""
 TRIAL_MANUALS = {
     f"{name}.{'rst' if name.startswith('p') and name != 'platformdirs' else 'md'}": name
     for name in ("attrs", "click", "hypothesis", "platformdirs", "pluggy", "pytest", "rich")
 }
-"""File, and installed package whose description it becomes."""
+"""The installed package whose description becomes each file, by the file's name."""
 
 
 def collect_trial(out: Path) -> list[Path]:
     """Write all documents of the trial below ``out``, a new or empty folder.
 
-    Equal for equal versions of Python and of the packages.
+    The documents are equal for equal versions of Python and of the packages.
     """
     if out.exists() and any(out.iterdir()):
         raise SystemExit(f"{out}: not empty; name a new folder")
@@ -299,13 +303,13 @@ def collect_trial(out: Path) -> list[Path]:
 
 
 def description(package: str) -> str:
-    """The long description of an installed package: usually its README."""
-    metadata: Any = importlib.metadata.metadata(package)  # a message, although its type has no such methods
+    """Return the long description of an installed package: usually its README."""
+    metadata: Any = importlib.metadata.metadata(package)  # a message, although its type lacks the methods
     return str(metadata.get("Description") or metadata.get_payload())
 
 
 def licence(package: str) -> str:
-    """The first licence of an installed package, by length of its path."""
+    """Return the first licence of an installed package, by length of its path."""
     files = importlib.metadata.files(package) or []
     named = [file for file in files if file.name.upper().startswith("LICENSE")]
     first = min(named, key=lambda file: (len(file.parts), str(file)))
@@ -313,12 +317,12 @@ def licence(package: str) -> str:
 
 
 def read_trial() -> list[dict[str, Any]]:
-    """All 50, as ``plugins/lior-ask/tests/ask/trial/README.md`` describes them."""
+    """Return all 50 records, as ``plugins/lior-ask/tests/ask/trial/README.md`` describes them."""
     return [json.loads(line) for line in (folder(TRIAL) / "questions.jsonl").read_text("utf-8").splitlines()]
 
 
 def trial_questions() -> list[Question]:
-    """All 50, as they are asked."""
+    """Return all 50 questions."""
     found = []
     for each in read_trial():
         kind = "paraphrased" if each.get("paraphrased") else "plain"

@@ -19,7 +19,7 @@ from lior_bench.serving import ask, served, words_of
 
 
 async def change(urls: list[str], number: int, until: float, every: float, counts: Counter[str]) -> set[str]:
-    """Learn and forget documents; the names of those that are left."""
+    """Learn and forget documents; return the names of the remaining ones."""
     draw, held, made = random.Random(number), set[str](), 0
     async with httpx.AsyncClient(timeout=60) as client:
 
@@ -49,12 +49,12 @@ async def change(urls: list[str], number: int, until: float, every: float, count
 
 
 def names(url: str) -> set[str]:
-    """The documents of a server."""
+    """Return the documents of a server."""
     return {each["name"] for each in httpx.get(f"{url}/api/documents?count=1000").json()["documents"]}
 
 
 async def measure(urls: list[str], count: int, seconds: float, every: float, pause: float) -> None:
-    """Print times of questions, changes, and what was lost."""
+    """Print times of questions and changes, and the lost documents."""
     words, times = words_of(urls[0]), list[float]()
     counts, before = Counter[str](), names(urls[0])
     until = time.monotonic() + seconds

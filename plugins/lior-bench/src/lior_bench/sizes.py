@@ -1,4 +1,4 @@
-"""What reading, cutting and indexing a file costs by its size: time, memory, and the slope of the time.
+"""The costs of reading, cutting and indexing a file by its size: time, memory, and the slope of the time.
 
     lior bench sizes [--quick] [NAME ...]
 
@@ -22,7 +22,7 @@ from lior_bench.attack.formats import FORMATS
 
 SIZES = 1, 2, 4, 8, 16
 STEEP = 1.15
-"""Slope above which a reader is not linear."""
+"""The slope above which a reader does not count as linear."""
 HOSTILE: dict[str, Callable[[int], bytes]] = {
     "decorators.py": lambda n: b"@a\n" * n,
     "message.txt": lambda n: b"[1/2/24, 10:00] Ann: hello\n" * 3 + b"and it goes on\n" * n,
@@ -42,33 +42,34 @@ HOSTILE: dict[str, Callable[[int], bytes]] = {
     "mail.mbox": lambda n: b"From a@b 2024\nSubject: it\n\ntext\n\n" * (n // 10),
     "parts.eml": lambda n: b"Content-Type: multipart/mixed; boundary=b\n" + b"\n--b\n\ntext\n" * (n // 10),
 }
-"""Files that are hard to read in linear time, of any size. Tests count the work in Python; only a clock sees
-that of expressions."""
+"""Files of any size that are hard to read in linear time. Tests count the work in Python; the work of regular
+expressions shows only in a measured time.
+"""
 _MADE = FORMATS | {f"hostile {name}": make for name, make in HOSTILE.items()}
 
 
 @attrs.frozen
 class Cost:
-    """Of one file."""
+    """The cost of one file."""
 
     size: int
-    """In bytes."""
+    """The size in bytes."""
     seconds: float
-    """Of the processor."""
+    """The CPU time in seconds."""
     memory: int
-    """Bytes by which the process grew at most."""
+    """The largest growth of the process, in bytes."""
 
 
 def costs(name: str, unit: int) -> list[Cost]:
-    """Of files of :data:`SIZES` times ``unit``, each in a process of its own."""
+    """Return the costs of files of :data:`SIZES` times ``unit``, each measured in a process of its own."""
     with get_context("fork").Pool(1, maxtasksperchild=1) as pool:
         return [pool.apply(_cost, (name.rpartition(" ")[2], _MADE[name](size * unit))) for size in SIZES]
 
 
 def slope(found: list[Cost]) -> float:
-    """Of the logarithm of the time by that of the units of :data:`SIZES`; each counts as it has units.
+    """Fit the slope of the logarithm of time by the logarithm of :data:`SIZES`, each weighted by its size.
 
-    Bytes would not do: archives are compressed, the more so the larger they are.
+    Bytes are unsuitable as sizes: archives are compressed, the larger, the more.
 
     >>> round(slope([Cost(size, size**2, 0) for size in SIZES]), 6)
     2.0
@@ -83,7 +84,7 @@ def _cost(name: str, data: bytes) -> Cost:
     from lior.reading.parsing import parse_bytes
     from lior_ask.api import Index
 
-    isolation.enter()  # this process reads
+    isolation.enter()  # read in this process
     index = Index(retriever="settle", embedder="")
     index.learn("garden.md", "What is loaded at the first text is loaded now.")
     before, begin = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()

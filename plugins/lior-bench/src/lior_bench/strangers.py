@@ -1,4 +1,4 @@
-"""Exact questions and a conversation on folders that were written without sight of the code.
+"""Exact questions and a conversation on folders that were written without knowledge of the code.
 
 The folders and questions are in ``plugins/lior-bench/data``; ``README.md`` there says how they were written.
 """
@@ -32,15 +32,15 @@ SETS = {
     "third": ("freelance", "school", "famille"),
     "fourth": ("theatre", "station", "refuge"),
 }
-"""Name -> folders of questions; the conversation is about the first folder."""
+"""The folders with questions of each set; the conversation is about the first folder."""
 SURE = 0.6
-"""From this confidence on, a wrong answer is counted as one that misleads."""
+"""The confidence from which on a wrong answer counts as misleading."""
 _MOST = 8
-"""Rows of a result that are read as a part of the reply."""
+"""The maximum number of rows of a result that are read as a part of the reply."""
 
 
 class _Day(datetime.date):
-    """The day as of which questions are asked."""
+    """The fixed day on which questions are asked."""
 
     @classmethod
     def today(cls) -> _Day:
@@ -48,7 +48,7 @@ class _Day(datetime.date):
 
 
 def judge_parts(expected: Mapping[str, Any], answer: Answer | None) -> str:
-    """One of ``VERDICTS``: a reply is right if it has all parts, and as many rows as are asked for."""
+    """Return one of ``VERDICTS``: a reply is right if it has all parts, and the expected number of rows."""
     if "said" in expected:
         return "right" if answer and answer.said else "wrong"
     if answer is None or not answer.found:
@@ -68,20 +68,20 @@ def judge_parts(expected: Mapping[str, Any], answer: Answer | None) -> str:
 
 
 def _without_marks(text: str) -> str:
-    """The text without marks between thousands, and with a point before decimals."""
+    """Return the text without thousands separators, and with a point before decimals."""
     text = re.sub(r"(?<=\d)[,.](?=\d{3}(?!\d))", "", text)
     return re.sub(r"(?<=\d),(?=\d{1,2}(?!\d))", ".", text)
 
 
 def _has(part: str, text: str) -> bool:
-    """Whether a text has one of the forms of a part, numbers and words as a whole."""
+    """Return whether a text has one of the forms of a part, as whole numbers and words."""
     forms = (_without_marks(plain(form)) for form in part.split("|"))
     behind = r"(?!\d|\.\d*[1-9])"  # 1,184.00 has 1,184
     return any(re.search(rf"(?<![\w.]){re.escape(form.strip())}{behind}", text) for form in forms)
 
 
 def _asked(name: str, place: Path) -> Iterator[tuple[dict[str, Any], Answer | None]]:
-    """What is expected of each question or message of a set, and the reply."""
+    """Yield the expected and the actual reply to each question or message of a set."""
     if name == "conversation":
         dialogue = Dialogue(lior_ask.Index(place / SETS["first"][0], cache=False).ask)
         for expected in _read("strangers.conversation.jsonl"):

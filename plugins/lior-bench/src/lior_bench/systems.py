@@ -31,27 +31,29 @@ BASELINES = {
     "zpaq": {"zpaq": "zpaq -m5"},
     "transformer": {},
 }
-"""Baseline as ``--baselines`` names it -> name in :mod:`lior_bench.baselines` -> name in the report."""
+"""The systems of each value of ``--baselines``: their names in :mod:`lior_bench.baselines` and
+in the report.
+"""
 
 TRANSFORMER_SCALES = (1, 10)
-"""Training times of the transformer, as multiples of that of a recipe."""
+"""The training times of the transformer, as multiples of that of a recipe."""
 
 QUICK_SECONDS = 5.0
-"""Training time of the transformer in a quick comparison."""
+"""The training time of the transformer in a quick comparison, in seconds."""
 
 _COMPILE = """
 from lior.counting import compiled
 if child := compiled.begin():
     child.wait()
 """
-"""In a process of its own, since numba takes memory that the children would seem to take."""
+"""Code that runs in a process of its own, since numba's memory would count for the children."""
 
 Measure = Callable[[int | None], Iterator[Measurement]]
 
 
 @attrs.frozen
 class System:
-    """One system on one text; for each seed it gives one measurement in each of its modes, in their order."""
+    """A system on one text; for each seed it yields one measurement in each of its modes, in order."""
 
     name: str
     modes: tuple[str, ...]
@@ -60,12 +62,12 @@ class System:
     measure: Measure
 
     def keys(self, text: BenchText) -> list[RowKey]:
-        """The rows of this system."""
+        """Return the rows of this system."""
         return [RowKey(text.name, self.name, mode) for mode in self.modes]
 
 
 def split_baselines(names: str) -> tuple[str, ...]:
-    """The baselines in a comma-separated list, or all of them for ``all``.
+    """Return the baselines in a comma-separated list, or all of them for ``all``.
 
     Raises
     ------
@@ -87,7 +89,9 @@ def split_baselines(names: str) -> tuple[str, ...]:
 def systems(
     text: BenchText, recipes: Sequence[str], baselines: Sequence[str], results: Results, *, quick: bool
 ) -> Iterator[System]:
-    """All systems of a text; recipes come first, since the transformer needs their times from ``results``."""
+    """Yield the systems of a text, recipes first, since the transformer needs their times from
+    ``results``.
+    """
     for recipe in recipes:
         yield System(recipe_name(recipe), ("static", "online"), True, partial(_recipe, recipe, text))
     for baseline in baselines:
@@ -99,19 +103,21 @@ def systems(
 
 
 def recipe_name(recipe: str) -> str:
-    """The name of a recipe in the report."""
+    """Return the name of a recipe in the report."""
     return f"lior {recipe}"
 
 
 def _recipe(recipe: str, text: BenchText, seed: int | None) -> Iterator[Measurement]:
-    """Train once and score twice, each in a process; the peak memory is that of the larger process."""
-    # Once for each version of lior: not a property of the recipe.
+    """Train once and score twice, each in a process of its own; the peak memory is that of the largest
+    process.
+    """
+    # Compilation happens once for each version of lior; it is not a property of the recipe.
     subprocess.run(python("-c", _COMPILE), check=False)
-    cli, device = ["-m", "lior_cli.main"], ["--device", "cpu"]  # as the baselines
+    cli, device = ["-m", "lior_cli.main"], ["--device", "cpu"]  # like the baselines
     with tempfile.TemporaryDirectory(prefix="lior-bench-") as folder:
         run = str(Path(folder) / "run")
         train = [*cli, "train", text.path, "--config", recipe, "--out", run, "--seed", str(seed)]
-        train += ["--holdout", str(HOLDOUT), "--after-validation", "keep"]  # it is scored twice more
+        train += ["--holdout", str(HOLDOUT), "--after-validation", "keep"]  # it is scored twice later
         trained = children.run([*train, *device, "--quiet", "--json"])
         summary = trained.answer
         if summary["val_bytes"] != text.scored:
@@ -150,7 +156,7 @@ def _transformers(
 
 
 def _time_of(recipe: str, text: BenchText, results: Results, scale: int) -> float:
-    """``scale`` times the seconds that ``recipe`` took to train."""
+    """Return ``scale`` times the seconds that ``recipe`` took to train."""
     row = results.rows.get(RowKey(text.name, recipe_name(recipe), "static"))
     seconds = row.number("train_seconds") if row else None
     if seconds is None:

@@ -14,11 +14,11 @@ COLUMNS = {
     "kB/s": ("bytes_per_second", 1e-3),
     "peak MiB": ("peak_rss_bytes", 2**-20),
 }
-"""Header -> number, and factor of its unit."""
+"""The number below each header, with the factor of its unit."""
 
 
 def table(rows: Sequence[ResultRow]) -> tuple[list[str], list[list[str]], list[str]]:
-    """Headers and cells of at most 80 columns with the medians, and remarks to print below.
+    """Return headers and cells with the medians, in at most 80 columns, and remarks to print below.
 
     A remark is the range of bits per byte over several seeds, or the reason why a row has no number.
     """
@@ -32,12 +32,14 @@ def table(rows: Sequence[ResultRow]) -> tuple[list[str], list[list[str]], list[s
 
 
 def missed(rows: Sequence[ResultRow]) -> list[str]:
-    """Why rows have no number, a sentence each."""
+    """Return a sentence on each row without a number."""
     return [f"{row.key}: {row.status}: {row.reason}" for row in rows if row.status != "ok"]
 
 
 def cells(row: ResultRow, width: int = 0) -> list[str]:
-    """System, mode and numbers: medians only and a name of at most ``width``, or with ranges if 0."""
+    """Return system, mode and numbers: medians and a name of at most ``width`` columns, or with
+    ranges if 0.
+    """
     system = row.key.system
     cells = [system if not width or len(system) <= width else "…" + system[1 - width :], row.key.mode]
     for name, factor in COLUMNS.values():
@@ -49,7 +51,7 @@ def cells(row: ResultRow, width: int = 0) -> list[str]:
 
 
 def _number(value: float | None, name: str, factor: float = 1.0) -> str:
-    """Four decimals of a cost, three digits of a small number, and all digits of a large one."""
+    """Format a cost with four decimals, a small number with three digits, and a large one with all digits."""
     if value is None:
         return ""
     if name.endswith("per_byte"):
@@ -58,10 +60,10 @@ def _number(value: float | None, name: str, factor: float = 1.0) -> str:
 
 
 def markdown(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A table in Markdown."""
+    """Return a table in Markdown."""
     return "".join(map(markdown_line, (headers, ["---"] * len(headers), *rows)))
 
 
 def markdown_line(cells: Sequence[object]) -> str:
-    """A line of it."""
+    """Return a row of a table in Markdown."""
     return "| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |\n"

@@ -26,14 +26,16 @@ _BLOCKS = ((0x370, 0x600), (0x900, 0xE00), (0x10A0, 0x1400), (0x3040, 0x3100), (
 
 
 def source() -> str:
-    """Modules of the standard library, one after the other."""
+    """Return modules of the standard library, one after the other."""
     library = Path(sysconfig.get_paths()["stdlib"])
     files = (library / f"{module}.py" for module in _MODULES)
     return "\n".join(path.read_text("utf-8") for path in files if path.exists())
 
 
 def scripts() -> str:
-    """Letters of many scripts with name, case, category and decomposition, again in other orders."""
+    """Return letters of many scripts with name, case, category and decomposition, repeated in
+    other orders.
+    """
     letters = [
         chr(c) for lo, hi in _BLOCKS for c in range(lo, hi) if unicodedata.category(chr(c))[0] in "LMN"
     ]

@@ -32,24 +32,24 @@ RATE = 1e-3
 LAST_RATE = 1e-4
 WARMUP_STEPS = 100
 WARMUP_SHARE = 0.05
-"""Share of the time after which the warm-up is over at the latest."""
+"""The maximum share of the time for the warm-up."""
 DECAY = 0.1
 CLIP = 1.0
 
 STRIDE = 8
-"""Bytes scored by one window: each has at least ``CONTEXT - STRIDE + 1`` bytes of context."""
+"""The number of bytes scored by one window; each has at least ``CONTEXT - STRIDE + 1`` bytes of context."""
 
 KEPT_BACK = 0.02
-"""Share of the training text for choosing the weights, at most :data:`MOST_KEPT_BACK` bytes."""
+"""The share of the training text for choosing the weights, at most :data:`MOST_KEPT_BACK` bytes."""
 MOST_KEPT_BACK = 20_000
 CHECKS = 20
-"""How many times in the training time the weights are checked on it, in its second half."""
+"""The number of checks of the weights on that text, in the second half of the training time."""
 
 _WINDOWS = 512
 
 
 class Block(nn.Module):
-    """Attention and a two-layer perceptron, each on normed input and added to the stream."""
+    """Attention and a two-layer perceptron, each on normalised input and added to the stream."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -85,13 +85,15 @@ class Transformer(nn.Module):
                 nn.init.normal_(weight, std=0.02 / math.sqrt(2 * LAYERS) if residual else 0.02)
 
     def forward(self, tokens: Tensor, last: int = CONTEXT) -> Tensor:
-        """Logits ``(B, last, 256)`` of what follows each of the ``last`` positions of ``tokens (B, T)``."""
+        """Return logits ``(B, last, 256)`` of the byte after each of the ``last`` positions of ``tokens (B,
+        T)``.
+        """
         x = self.token(tokens) + self.position.weight[: tokens.shape[1]]
         return F.linear(self.norm(self.blocks(x)[:, -last:]), self.token.weight)
 
 
 def optimiser(model: Transformer) -> torch.optim.AdamW:
-    """AdamW that decays matrices only."""
+    """Return an AdamW optimiser that decays only matrices."""
     weights = list(model.parameters())
     groups = [
         {"params": [w for w in weights if w.dim() >= 2], "weight_decay": DECAY},
@@ -101,14 +103,16 @@ def optimiser(model: Transformer) -> torch.optim.AdamW:
 
 
 def rate(step: int, spent: float) -> float:
-    """Learning rate at ``step`` when the share ``spent`` of the time is gone."""
+    """Return the learning rate at ``step`` when the share ``spent`` of the time is gone."""
     cosine = 0.5 * (1 + math.cos(math.pi * min(spent, 1.0)))
     warmth = max((step + 1) / WARMUP_STEPS, spent / WARMUP_SHARE)
     return min(warmth, 1.0) * (LAST_RATE + cosine * (RATE - LAST_RATE))
 
 
 def train(data: Tensor, seconds: float, *, generator: torch.Generator) -> tuple[Transformer, int]:
-    """Learn ``data (N,)``, at least ``2 * CONTEXT`` bytes, for ``seconds``; the model and its steps."""
+    """Learn ``data (N,)``, at least ``2 * CONTEXT`` bytes, for ``seconds``; return the model
+    and its steps.
+    """
     begin = time.perf_counter()
     held = min(int(len(data) * KEPT_BACK), MOST_KEPT_BACK)
     learned = len(data) - held
@@ -138,7 +142,9 @@ def train(data: Tensor, seconds: float, *, generator: torch.Generator) -> tuple[
 
 
 def windows(begin: int, end: int, stride: int) -> Iterator[tuple[Tensor, int]]:
-    """Ends of windows and how many bytes each scores, which make up ``begin .. end - 1``, in batches."""
+    """Yield batches of window ends, with the number of bytes that each scores; they cover ``begin .. end -
+    1``.
+    """
     whole, rest = divmod(end - begin, stride)
     if whole:
         for batch in (begin + stride * torch.arange(1, whole + 1)).split(_WINDOWS):
@@ -149,7 +155,7 @@ def windows(begin: int, end: int, stride: int) -> Iterator[tuple[Tensor, int]]:
 
 @torch.no_grad()
 def score(model: Transformer, data: Tensor, begin: int, *, stride: int = STRIDE) -> float:
-    """Nats that ``data[begin:]`` costs, ``begin >= CONTEXT``; every window is full."""
+    """Return the cost of ``data[begin:]`` in nats, ``begin >= CONTEXT``; every window is full."""
     reach = torch.arange(-CONTEXT - 1, 0)
     nats = 0.0
     for ends, scored in windows(begin, len(data), stride):

@@ -1,4 +1,4 @@
-"""The invented folders of ``plugins/lior-bench/data``, their questions, and which passages answer."""
+"""The invented folders of ``plugins/lior-bench/data``, their questions, and the passages that answer."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _TAG, _KEY = re.compile(r"<[^<>]*>"), re.compile(r"^[A-Z]{3,}(;[^:]*)?:")
 
 
 def worlds(part: str, *, near: bool = False) -> dict[str, list[Question]]:
-    """The folders of a part (``read``, ``learn``, ``choose`` and others to report on), with questions.
+    """Return the folders of a part (``read``, ``learn``, ``choose`` and others to report on), with questions.
 
-    With ``near``, the sentence that is nearest to answering stands in the words of those without an answer.
+    With ``near``, questions without an answer have the nearest wrong sentence as their words.
     """
     record = json.loads((folder(DATA) / "parts.json").read_text("utf-8"))
     found = {}
@@ -60,7 +60,7 @@ def unpack(name: str, out: Path) -> None:
 
 
 def remove(out: Path, sentences: Iterable[str]) -> None:
-    """Take sentences out of the files of a folder, whatever white space is between their words."""
+    """Remove sentences from the files of a folder, whatever white space is between their words."""
     patterns = [r"\s+".join(map(re.escape, sentence.split())) for sentence in sentences]
     found = re.compile("|".join(sorted(patterns, key=len, reverse=True)))
     for path in (each for each in out.rglob("*") if each.is_file()):
@@ -70,7 +70,9 @@ def remove(out: Path, sentences: Iterable[str]) -> None:
 
 
 def holds(question: Question, passage: Passage) -> bool:
-    """Whether a passage is, or has, or is the better part of an answering sentence, whatever its markup."""
+    """Return whether a passage is, contains, or is the better part of an answering sentence, in
+    any markup.
+    """
     if question.document and not is_document(passage.document, question.document):
         return False
     shown = _words_of(passage.text)
@@ -81,6 +83,6 @@ def holds(question: Question, passage: Passage) -> bool:
 
 
 def _words_of(text: str) -> set[str]:
-    """The words of a text that may have tags of HTML, a key of a calendar, or what it escapes."""
+    """Return the words of a text that may have HTML tags, a calendar's key, or characters that it escapes."""
     text = _KEY.sub("", html.unescape(_TAG.sub(" ", text)).replace("\\n", " ").replace("\\", ""))
     return {*re.findall(r"[^\W_]+", text.lower())}

@@ -1,6 +1,6 @@
 """MCP: tools and resources by which agents use the documents, with the official SDK.
 
-Its messages are checked by :mod:`lior_serve.messages` before.
+:mod:`lior_serve.messages` checks its messages first.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ from lior_serve.schema import AskRequest, LinesRequest, ListRequest
 from lior_serve.server import Server
 
 SCHEME = "lior://documents/"
-"""Of the addresses of documents, their names percent-encoded."""
+"""The beginning of documents' addresses; their names follow percent-encoded."""
 _LISTED = 5000
-"""Documents in the list of resources; the tool ``docs`` finds all."""
+"""The maximum number of documents in the list of resources; the tool ``docs`` finds all."""
 _ABOUT = (
     "The user's own documents. `ask` finds passages that answer a question and says whether there are any; "
     "`get` reads lines, `docs` lists documents. Quote passages as they stand, with document and line."
@@ -55,9 +55,9 @@ class Agents(MCPServer[Any]):
             version=installed("lior"),
             log_level="CRITICAL",
             middleware=[_refuse],
-            subscriptions=False,  # nothing is told without being asked: no stream is held open
+            subscriptions=False,  # the server only replies to requests: no stream stays open
         )
-        logging.getLogger("mcp").setLevel(logging.CRITICAL)  # it logs what is asked
+        logging.getLogger("mcp").setLevel(logging.CRITICAL)  # it logs questions
         self._server = server
         for tool in (self.ask, self.get, self.docs):
             self.add_tool(tool, annotations=ToolAnnotations(read_only_hint=True))
@@ -65,7 +65,7 @@ class Agents(MCPServer[Any]):
             self.add_tool(tool)
 
     def routes(self) -> list[BaseRoute]:
-        """The address ``/mcp``; host and origin are checked by the middleware."""
+        """Return the route ``/mcp``; the middleware checks host and origin."""
         security = TransportSecuritySettings(enable_dns_rebinding_protection=False)
         app = self.streamable_http_app(
             stateless_http=True,
@@ -73,7 +73,7 @@ class Agents(MCPServer[Any]):
             transport_security=security,
             max_request_body_size=self._server.limits.body,
         )
-        # Nothing is told without being asked, so there is no stream to be opened by GET and held for ever.
+        # The server only replies to requests, so there is no stream to open by GET and to hold for ever.
         return [
             Route(each.path, Checked(each.endpoint), methods=["POST"])
             for each in app.routes
@@ -81,20 +81,20 @@ class Agents(MCPServer[Any]):
         ]
 
     def running(self) -> AbstractAsyncContextManager[None]:
-        """The context in which :meth:`routes` are served."""
+        """Return the context in which :meth:`routes` are served."""
         return self.session_manager.run()
 
     async def talk(self, requests: BinaryIO, replies: BinaryIO) -> None:
         """Serve over standard input and output, until the input ends."""
         written = Replies(replies)
         read = Messages(requests, written, self._server.limits.body)
-        # They have what the transport uses of files: lines, write and flush.
+        # They have the methods of files that the transport uses: iteration over lines, write and flush.
         files = cast("Any", read), cast("Any", written)
         async with stdio_server(*files) as (received, sent):
             options = self._lowlevel_server.create_initialization_options()
             await self._lowlevel_server.run(received, sent, options)
 
-    # --- tools: what agents read of them is their docstring ---
+    # --- tools: agents read their docstrings ---
 
     async def ask(
         self,
@@ -144,7 +144,7 @@ class Agents(MCPServer[Any]):
     # --- resources: the documents as they are now ---
 
     async def list_resources(self) -> list[Resource]:
-        """The documents."""
+        """Return the documents as resources."""
         found = (await self._server.latest()).documents[:_LISTED]
         return [
             Resource(
@@ -157,7 +157,7 @@ class Agents(MCPServer[Any]):
         ]
 
     async def read_resource(self, uri: Any, context: Any = None) -> Iterable[ReadResourceContents]:
-        """The text of a document."""
+        """Return the text of a document."""
         name = unquote(str(uri).removeprefix(SCHEME))
         try:
             version = await self._server.latest()
@@ -180,7 +180,7 @@ def tool_errors() -> Iterator[None]:
 
 
 async def _refuse(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
-    """Errors of requests in the protocol's form, each in a line that says what is wrong."""
+    """Raise errors of requests in the protocol's form, each as one line that says what is wrong."""
     try:
         return await call_next(ctx)
     except MCPError:

@@ -22,7 +22,7 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 def build(server: Server) -> Middleware:
-    """The ASGI application of a server; what is raised in it is answered by the middleware."""
+    """Return the ASGI application of a server; the middleware answers exceptions raised in it."""
     operations = (*rest.OPERATIONS, *openai.OPERATIONS, *server.operations)
     operations += composing.OPERATIONS if server.settings.endpoint else ()
     agents, api = Agents(server), schemas.openapi(operations, installed("lior"))

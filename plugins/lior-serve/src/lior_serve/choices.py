@@ -13,7 +13,7 @@ from lior.model.detokenizer import Detokenizer
 from lior_serve.streams import Drawn, ModelThread, Stream
 
 PACE = 0.03
-"""Seconds between two pieces of a stream: what is drawn meanwhile is sent together."""
+"""The interval between two pieces of a stream, in seconds; tokens drawn meanwhile are sent together."""
 
 Placed = tuple[Drawn, int]
 """A token, and the character of the completion at which its text begins."""
@@ -25,7 +25,7 @@ class Choice:
     def __init__(self, stream: Stream, stops: Sequence[str]) -> None:
         self.stream = stream
         self.count = 0
-        """Tokens drawn."""
+        """The number of tokens drawn."""
         self._text = Detokenizer(stream.version.tokenizer, stops)
         self._waiting: deque[Placed] = deque()
 
@@ -35,7 +35,7 @@ class Choice:
         return "stop" if self._text.stopped else ""
 
     def add(self, drawn: Sequence[Drawn], *, last: bool) -> tuple[str, list[Placed]]:
-        """The text that can be sent now, and its tokens."""
+        """Return the text that can be sent now, and its tokens."""
         text, parts = self._text, []
         for each in drawn:
             if text.stopped:
@@ -55,7 +55,7 @@ class Choice:
 
 
 def place_tokens(tokenizer: Tokenizer, drawn: Iterable[Drawn]) -> tuple[str, list[Placed]]:
-    """The text of tokens that are all there, and the tokens with their places in it."""
+    """Return the text of a complete sequence of tokens, and the tokens with their places in it."""
     text, parts, placed = Detokenizer(tokenizer), list[str](), list[Placed]()
     for each in drawn:
         placed.append((each, text.position))
@@ -68,13 +68,13 @@ async def stream_choices(
 ) -> AsyncIterator[tuple[int, str, list[Placed]]]:
     """Yield the pieces of several choices as they come: the choice's number, text and tokens.
 
-    Whoever stops listening cancels them.
+    The caller cancels them when it stops the iteration.
     """
     loop, there = asyncio.get_running_loop(), asyncio.Event()
     box: deque[tuple[int, Drawn | Exception | None]] = deque()
 
     def put(number: int, item: Drawn | Exception | None) -> None:
-        """Called by the model's thread."""
+        """Pass on an item; the model's thread calls this function."""
         box.append((number, item))
         if not there.is_set() and not loop.is_closed():
             loop.call_soon_threadsafe(there.set)
@@ -108,7 +108,7 @@ async def stream_choices(
 
 
 def logprobs(tokenizer: Tokenizer, drawn: Sequence[tuple[Drawn | None, int]]) -> dict[str, Any]:
-    """The object ``logprobs`` of OpenAI's completions; ``None`` for the begin of a document."""
+    """Return the object ``logprobs`` of OpenAI's completions; ``None`` for the begin of a document."""
     names: dict[int, str] = {}
 
     def name(token: int) -> str:
@@ -125,7 +125,7 @@ def logprobs(tokenizer: Tokenizer, drawn: Sequence[tuple[Drawn | None, int]]) ->
 
 
 def _name(data: bytes) -> str:
-    """A token as text; incomplete characters as ``bytes:\\x..``, as the protocol writes them."""
+    """Return a token as text; incomplete characters as ``bytes:\\x..``, as the protocol writes them."""
     try:
         return data.decode()
     except UnicodeDecodeError:

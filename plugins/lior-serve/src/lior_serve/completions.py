@@ -1,4 +1,4 @@
-"""OpenAI's completions by the language model of a run, and its tokens, as evaluation harnesses ask."""
+"""OpenAI's completions by the language model of a run, and its tokens, for evaluation harnesses."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from lior_serve.server import unless_gone
 from lior_serve.streams import Drawn, Stream, of_prompt
 
 BEGIN = "<|begin|>"
-"""Text that stands for the begin of a document, if it is all that is tokenised: the token after the last."""
+"""The text that stands for the begin of a document if it is tokenised alone: the token after the last."""
 
 
 # --- tokens ---
@@ -70,18 +70,18 @@ def _encode(server: RunServer, text: str) -> list[int]:
 
 @attrs.frozen
 class _Prompt:
-    """What is to be continued."""
+    """A text to continue."""
 
     tokens: list[int]
     begins: bool
-    """Whether the token of a document's begin, which no model has, stands before the first."""
+    """Whether the token of a document's begin, which no model has, precedes the first token."""
 
     def __len__(self) -> int:
         return len(self.tokens) + self.begins
 
 
 def _prompts(server: RunServer, form: CompletionRequest) -> list[_Prompt]:
-    """The tokens of each prompt; the token of a document's begin may only come first."""
+    """Return the tokens of each prompt; the token of a document's begin may only come first."""
     several = form.prompt if isinstance(form.prompt, list) else [form.prompt]
     if several and isinstance(several[0], int):
         several = [several]
@@ -125,7 +125,9 @@ class _Job:
         ]
 
     async def echoes(self) -> list[tuple[str, list[tuple[Drawn | None, int]]]]:
-        """The text of each choice's prompt, and its scored tokens; ``None`` for the begin of a document."""
+        """Return the text of each choice's prompt and its scored tokens; ``None`` is the begin
+        of a document.
+        """
         found: list[tuple[str, list[tuple[Drawn | None, int]]]] = []
         for prompt in self.prompts:
             if self.form.logprobs is None:
@@ -138,7 +140,7 @@ class _Job:
         return found
 
     def record(self, choices: Sequence[dict[str, Any]], **more: Any) -> dict[str, Any]:
-        """A reply, or a part of one."""
+        """Return a reply, or a part of one."""
         return {
             "id": self.id,
             "object": "text_completion",
@@ -152,13 +154,13 @@ class _Job:
     def choice(
         self, index: int, text: str, drawn: Sequence[tuple[Drawn | None, int]], *, last: bool
     ) -> dict[str, Any]:
-        """A choice, or a part of one; with the probabilities of its tokens, where they were asked for."""
+        """Return a choice, or a part of one, with the probabilities of its tokens if they were requested."""
         told = None if self.form.logprobs is None or not drawn else logprobs(self.version.tokenizer, drawn)
         reason = (self.choices[index].reason or "length") if last else None
         return {"index": index, "text": text, "logprobs": told, "finish_reason": reason}
 
     def usage(self) -> dict[str, int]:
-        """The token counts of OpenAI's protocol."""
+        """Return the token counts of OpenAI's protocol."""
         read, written = sum(map(len, self.prompts)), sum(each.count for each in self.choices)
         return {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written}
 
@@ -175,7 +177,7 @@ async def completions(server: RunServer, request: Request, form: CompletionReque
 
 
 async def _pieces(job: _Job) -> AsyncIterator[tuple[int, str, list[tuple[Drawn | None, int]]]]:
-    """Yield the choice, text and tokens of each piece: of the echoed prompts, then of the completions."""
+    """Yield the choice, text and tokens of each piece: first the echoed prompts, then the completions."""
     shift = [0] * len(job.choices)
     if job.form.echo:
         for place, (text, records) in enumerate(await job.echoes()):

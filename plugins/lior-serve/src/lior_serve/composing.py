@@ -34,7 +34,9 @@ def _found(version: Version, form: ComposeRequest) -> tuple[Turn, Material | Non
 
 
 async def _parts(server: Server, turn: Turn, given: Material | None) -> AsyncIterator[dict[str, Any]]:
-    """What was found and is handed over; the pieces of the reply; the whole reply with its marks."""
+    """Yield the answer with the given sources, then the pieces of the reply, then the whole reply with its
+    marks.
+    """
     passages = given.passages if given else ()
     sources = [{"number": number, **passage_record(each)} for number, each in enumerate(passages, 1)]
     yield {"answer": answer_record(turn.answer), "inherited": list(turn.inherited), "sources": sources}
@@ -56,7 +58,7 @@ async def _parts(server: Server, turn: Turn, given: Material | None) -> AsyncIte
 
 
 async def _pieces(server: Server, endpoint: Endpoint, given: Material) -> AsyncIterator[str]:
-    """The pieces of a reply, each waited for in a thread: a slow address holds no question up."""
+    """Yield the pieces of a reply; a thread waits for each, so that a slow address delays no question."""
     if not server.replies.acquire(blocking=False):
         raise Busy
     pieces = endpoint.pieces(given.question, given.passages)

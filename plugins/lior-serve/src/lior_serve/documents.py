@@ -18,24 +18,24 @@ from lior_serve.schema import ListRequest, PassageRequest
 from lior_serve.sources import Version
 
 AROUND = 20
-"""Lines before and after a passage that are shown with it."""
+"""The number of lines before and after a passage that are shown with it."""
 
 
 def converse(
     version: Version, messages: Sequence[str], filters: Filters | None = None, top: int = DEPTH
 ) -> Turn:
-    """The answer to the last message, which may be a follow-up of those before.
+    """Return the answer to the last message, which may be a follow-up of those before.
 
-    ``top``: most passages that are found for a message that has none before it.
+    ``top`` is the maximum number of passages for a message without earlier ones.
 
-    Raises ``UsageError`` as :meth:`lior_ask.conversation.dialogue.Dialogue.ask`.
+    Raises ``UsageError`` like :meth:`lior_ask.conversation.dialogue.Dialogue.ask`.
     """
     alone = len(messages) == 1
     dialogue = Dialogue(lambda question, depth: version.ask(question, top if alone else depth, filters))
     for message in messages[:-1]:
         try:
             dialogue.ask(message)
-        except UsageError:  # it was answered so in its time
+        except UsageError:  # the message was refused at its time, too
             continue
     turn = dialogue.ask(messages[-1])
     quoted = turn.answer.answer
@@ -46,9 +46,9 @@ def converse(
 
 
 def passage_of(turn: Turn, wanted: PassageRequest) -> Passage:
-    """The passage of an answer that a client means.
+    """Return the passage of an answer that a client names.
 
-    Raises ``UsageError`` when it is none of these, for the documents may have changed.
+    Raises ``UsageError`` when there is no such passage, since the documents may have changed.
     """
     told = wanted.document, wanted.line, wanted.text
     found = (p for p in turn.passages if (p.document, p.line, p.text) == told)
@@ -58,7 +58,7 @@ def passage_of(turn: Turn, wanted: PassageRequest) -> Passage:
 
 
 def list_documents(version: Version, form: ListRequest) -> dict[str, Any]:
-    """The documents whose names contain a text, with their sizes: some of them, and how many there are."""
+    """Return a page of the documents whose names contain a text, with their sizes, and the total number."""
     wanted = form.search.casefold()
     found = [each for each in version.documents if wanted in each.name.casefold()]
     part = found[form.offset : form.offset + form.count]
@@ -66,17 +66,17 @@ def list_documents(version: Version, form: ListRequest) -> dict[str, Any]:
 
 
 def document_lines(version: Version, name: str, begin: int, count: int) -> dict[str, Any]:
-    """``count`` lines of a document from line ``begin`` on, which counts from 1."""
+    """Return ``count`` lines of a document from line ``begin`` on, which counts from 1."""
     lines = lines_of(b"\n".join(version.text(name)))
     first = max(min(begin, len(lines)), 1)
     return {"name": name, "first": first, "lines": lines[first - 1 : first - 1 + count], "total": len(lines)}
 
 
 def passage_lines(version: Version, passage: Passage, around: int = AROUND) -> dict[str, Any]:
-    """The lines of a document around a passage, and where in them it stands.
+    """Return the lines of a document around a passage, and the passage's position in them.
 
-    ``mark`` has the first and the last line of the passage with the columns where it begins and ends, all
-    from 1, the last column being behind it; without columns where the text is not as in the document.
+    ``mark`` has the first and last line of the passage, and the columns of its begin and of the character
+    after its end. All count from 1. There are no columns if the text differs from the document.
     """
     name = version.file_of(passage.document)
     found = surroundings.around(version.text(name), passage, around)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 async def _learn(server: Server, form: LearnRequest, texts: Sequence[RawDocument]) -> list[dict[str, Any]]:
-    """Learn what was sent under a name; what is known of each document then."""
+    """Learn the texts sent under a name, and return the new record of each document."""
     source = server.editable()
     if in_line(form.name) != form.name:
         raise HTTPError(400, "name: only characters that can be printed are allowed", code="invalid")
@@ -68,11 +68,11 @@ OPERATIONS = (
     Operation(method="DELETE", path="/api/document", run=forget, form=ForgetRequest),
 )
 SYNC = Operation(method="POST", path="/api/sync", run=sync)
-"""Of a run."""
+"""The operation that only a run has."""
 
 
 class Tools:
-    """The tools of MCP by which an agent changes documents; what it reads of them is their docstring."""
+    """The tools of MCP by which an agent changes documents; agents read their docstrings."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
@@ -91,6 +91,6 @@ class Tools:
 
 
 def tools_of(server: Server) -> tuple[Callable[..., Any], ...]:
-    """The tools of a server: none where it is read-only."""
+    """Return the tools of a server; none if it is read-only."""
     tools = Tools(server)
     return (tools.learn, tools.forget) if server.settings.editable else ()

@@ -21,7 +21,7 @@ class Json(Response):
     media_type = "application/json"
 
     def render(self, content: Any) -> bytes:
-        """The object as JSON in UTF-8."""
+        """Return the object as JSON in UTF-8."""
         return json.dumps(content, ensure_ascii=False).encode("utf-8", "replace")
 
 
@@ -31,7 +31,7 @@ class HTTPError(Exception):
     Parameters
     ----------
     retry_after
-        Seconds after which the request may succeed; 0 where later is no better.
+        The seconds after which the request may succeed; 0 if a later attempt is no better.
     """
 
     def __init__(self, status: int, message: str, *, code: str = "", retry_after: int = 0) -> None:
@@ -46,13 +46,13 @@ class HTTPError(Exception):
 
     @property
     def reply(self) -> Response:
-        """The reply, with ``Retry-After`` where the request may succeed later."""
+        """The reply, with ``Retry-After`` if the request may succeed later."""
         later = {"Retry-After": str(self.retry_after)} if self.retry_after else {}
         return Json(self.body, self.status, headers=later)
 
 
 class Busy(HTTPError):
-    """The server computes as many completions as its limits allow."""
+    """The server already computes as many completions as its limits allow."""
 
     def __init__(self) -> None:
         message = "the server computes as many completions as it may; ask again in a moment"
@@ -60,9 +60,9 @@ class Busy(HTTPError):
 
 
 def http_error(error: Exception, absent: str = "") -> HTTPError:
-    """An exception as a reply; files and code of this machine are logged, not sent.
+    """Return an exception as a reply; files and code of this machine are logged, not sent.
 
-    ``absent`` says why there is no such operation, where that is known.
+    ``absent`` is the reason why the operation does not exist, if it is known.
     """
     match error:
         case HTTPError():
@@ -93,9 +93,9 @@ def http_error(error: Exception, absent: str = "") -> HTTPError:
 
 
 def _innermost(error: ValidationError) -> str:
-    """The innermost error of a request in one line, without the value.
+    """Return the innermost error of a request in one line, without the value.
 
-    Of the forms that a field may have, the innermost is of the one that was meant.
+    If a field may have several forms, the innermost error belongs to the intended one.
     """
     found = error.errors(include_url=False, include_input=False, include_context=False)
     told = max(found, key=lambda each: len(each["loc"]))

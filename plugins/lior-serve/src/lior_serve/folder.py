@@ -1,7 +1,7 @@
-"""Folders and files that are served: their index, brought up to date as they change.
+"""Served folders and files: their index, which is updated as they change.
 
-Where the package watchfiles is installed, changes are read in the background as the file system tells of
-them; elsewhere files are looked at when a question comes.
+If the package watchfiles is installed, changes are read in the background as the file system reports them.
+Otherwise files are checked when a question comes.
 """
 
 from __future__ import annotations
@@ -31,44 +31,46 @@ from lior_ask.question.question import Question
 from lior_serve.sources import Version, confirm_as, file_of, name_of, state_of
 
 INTERVAL = 2.0
-"""Seconds for which files are not looked at again where they are not watched."""
+"""The minimum interval between two checks of files that are not watched, in seconds."""
 _REST, _LONGEST = 0.2, 2.0
-"""Seconds without a further change after which files that are watched are read, and with further changes."""
+"""The delays, in seconds, before watched files are read: without a further change, and at most."""
 _PAUSE, _LONGEST_PAUSE = 10.0, 10.0
-"""Pause after reading where files change all the time, in times that it took, and in seconds at most."""
+"""The pause after reading files that change all the time, as a multiple of the reading time; the maximum in
+seconds.
+"""
 _LOG = logging.getLogger("lior_serve")
 
 
 @attrs.frozen
 class FileRecord:
-    """A file as it is listed."""
+    """A file in the list of documents."""
 
     name: str
     bytes: int
     added: str | None
-    """Time of its last change, ISO 8601, UTC; ``None`` for what is no file."""
+    """The time of its last change in ISO 8601, UTC; ``None`` if it is not a file."""
 
 
 @attrs.frozen(eq=False, kw_only=True)
 class FolderVersion(Version):
-    """The files of folders at the last scan; its index is shared and always the newest."""
+    """The files of folders at the last scan, with a shared index in its newest state."""
 
     _reader: IdleReader
     _files: dict[str, SourceFile]
-    """By the names of the documents."""
+    """The files by the names of their documents."""
 
     def ask(self, question: str | Question, top: int, filters: Filters | None = None) -> Answer:
-        """:meth:`lior_ask.api.Index.ask`, one question after the other."""
+        """Answer a question like :meth:`lior_ask.api.Index.ask`, one question at a time."""
         with self._reader.paused():
             return self.index.ask(question, top, filters)
 
     def text(self, name: str) -> list[bytes]:
-        """The file's own bytes, or the extracted text of formats without lines, such as PDF."""
+        """Return the file's own bytes, or the extracted text of formats without lines, such as PDF."""
         if name not in self._files:
             raise DataError(f"{name}: no document of this name.")
         try:
             return file_texts(self._files[name].path)
-        except (OSError, LiorError):  # the message may have its path
+        except (OSError, LiorError):  # the message may have the path
             raise DataError(f"{name}: cannot be read now.") from None
 
 
@@ -80,13 +82,13 @@ class FolderSource:
     paths
         Folders, files and patterns.
     shared
-        Their index for changes and for questions, where it is in a database that processes share; if not
-        given, one from the user's cache is used for both.
+        The index for changes and the index for questions, if they are in a database that processes share. By
+        default one index from the user's cache is used for both.
 
     Raises
     ------
     DataError
-        When one does not exist, or there is no text in all of them.
+        When one does not exist, or none of them has text.
     """
 
     def __init__(self, paths: Sequence[Path], shared: tuple[Index, Index] | None = None) -> None:
@@ -94,14 +96,14 @@ class FolderSource:
         self._labels = labels_of([str(path) for path in paths])
         self._writer, self._index = shared or (index := Index(*paths), index)
         waits = bool(self._writer.opened.waiting)
-        while waits:  # nobody has asked yet
+        while waits:  # no question waits yet
             waits = bool(self._writer.update().waiting)
         self._writing = threading.RLock()
-        """Held by who makes changes; the indexes themselves may be used by several threads."""
+        """A lock held during changes; several threads may use the indexes themselves."""
         self._number = 0
         self._watched, self._closed = False, threading.Event()
         self._next = 0.0
-        """Time of ``time.monotonic`` before which files are not looked at."""
+        """The time of ``time.monotonic`` before which files are not checked."""
         self._index.warm_up()
         self._reader = IdleReader(self._index)
         self._show()
@@ -111,11 +113,11 @@ class FolderSource:
 
     @property
     def current(self) -> FolderVersion:
-        """The version that requests begin with."""
+        """The version for new requests."""
         return self._current
 
     def refresh(self) -> None:
-        """Read what is new or changed, unless files are watched, or were looked at a moment ago."""
+        """Read new and changed files, unless files are watched or were checked a moment ago."""
         if self._writer.paths and not self._watched and time.monotonic() >= self._next:
             self._read_some()
 
@@ -135,12 +137,12 @@ class FolderSource:
             self._watched = False
 
     def _read(self) -> None:
-        """Read what is new or changed, as far as the time lasts at once, until nothing waits."""
+        """Read new and changed files in updates of limited time, until none waits."""
         while self._read_some() and not self._closed.is_set():
             pass
 
     def _read_some(self) -> bool:
-        """Read some of what is new or changed; whether more waits."""
+        """Read some of the new and changed files; return whether more wait."""
         waits = False
         with self._writing:
             try:
@@ -151,7 +153,7 @@ class FolderSource:
                     self._reader.look_again()
                     learned = [*done.learned, *done.changed]
                     tell("lior_documents_changed", run=None, learned=learned, forgotten=[*done.forgotten])
-            except LiorError as error:  # what is shown stays
+            except LiorError as error:  # keep the present version
                 _LOG.warning("the folder cannot be read now: %s", error)
             self._next = time.monotonic() + INTERVAL
         return waits
@@ -162,7 +164,7 @@ class FolderSource:
             return confirm_as(good, lambda: self._writer.confirm(question, passage))
 
     def _show(self) -> None:
-        """Make a new version of the index as it is now."""
+        """Make a new version of the present index."""
         files = {file.name: file for file in find_files(self._index.paths)[0]}
         records = {name: record for name, file in files.items() if (record := _record(file))}
         indexed = {file_of(document, records) for document in self._index.documents}
@@ -174,7 +176,7 @@ class FolderSource:
         self._next = time.monotonic() + INTERVAL
 
     def state(self) -> dict[str, Any]:
-        """What is served."""
+        """Return a description of the source."""
         names = self.current.names
         collections = [
             {"name": label, "documents": sum(name.startswith(f"{label}/") for name in names)}
@@ -183,7 +185,7 @@ class FolderSource:
         return state_of(self, collections=collections, unread=self._reader.left, confirms=True)
 
     def close(self, seconds: float) -> bool:
-        """Wait until no file is being read; whether that took at most so many seconds."""
+        """Wait until no file is being read; return whether that took at most ``seconds``."""
         self._closed.set()
         self._reader.stop()
         free = self._writing.acquire(timeout=seconds)

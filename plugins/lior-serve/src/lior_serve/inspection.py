@@ -1,4 +1,4 @@
-"""What the model of a run says of a text: the stored places that predict each word, and its surprisal."""
+"""A text under the model of a run: the stored places that predict each word, and its surprisal."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from lior_serve.schema import Operation, ScoreRequest, WhyRequest
 from lior_serve.server import unless_gone
 
 _BEFORE = 400
-"""Bytes before a passage from which its words are explained."""
+"""The number of bytes before a passage that serve as context for its words."""
 SHADES = (1.0, 2.0, 4.0, 8.0)
-"""Bits per byte from which on a word is shown as more surprising."""
+"""The thresholds, in bits per byte, from which on a word is shown as more surprising."""
 
 
 async def why(server: RunServer, request: Request, form: WhyRequest) -> Any:
@@ -53,7 +53,7 @@ OPERATIONS = (
 
 
 def _sources(version: RunVersion, prompt: bytes, text: bytes) -> list[dict[str, Any]]:
-    """Each word of ``text`` with the stored places that predict it; for the thread of the model."""
+    """Return each word of ``text`` with the stored places that predict it; runs in the model's thread."""
     encode, run = version.tokenizer.encode, version.run
     before, tokens = encode(prompt).tolist(), encode(text).tolist()
     explained = explain(run.model, run.checkpoint.corpus, before, tokens, most=3, words=True)
@@ -70,7 +70,7 @@ def _sources(version: RunVersion, prompt: bytes, text: bytes) -> list[dict[str, 
 
 
 def _text_before(version: RunVersion, passage: Passage) -> bytes:
-    """The end of the text before a passage in its document."""
+    """Return the last bytes of the text before a passage in its document."""
     found = passage_lines(version, passage, around=8)
     lines, line = found["lines"], passage.line - found["first"]
     if not 0 <= line < len(lines):
@@ -80,7 +80,7 @@ def _text_before(version: RunVersion, passage: Passage) -> bytes:
 
 
 def _surprisal(version: RunVersion, text: bytes, between: Callable[..., Any]) -> dict[str, Any]:
-    """The bits of a text under the model and of each of its words; for the thread of the model."""
+    """Return the bits of a text and of each of its words under the model; runs in the model's thread."""
     if not text:
         raise DataError("the text is empty; give some to score")
     model = version.run.model

@@ -10,50 +10,52 @@ from lior_ask.conversation.endpoint import Endpoint
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 LEAST_TOKEN = 16
-"""Characters of a token; a shorter one could be guessed."""
+"""The minimum length of an access token, in characters; a shorter one could be guessed."""
 
 
 @attrs.frozen(kw_only=True)
 class Limits:
-    """The largest sizes, numbers and times."""
+    """The maximum sizes, numbers and times of requests."""
 
     upload: int = 32 << 20
-    """Bytes of a document that is learned."""
+    """The maximum size of a document to learn, in bytes."""
     body: int = 4 << 20
-    """Bytes of any other body."""
+    """The maximum size of any other body, in bytes."""
     prompt: int = 1 << 18
-    """Tokens of a prompt."""
+    """The maximum number of tokens of a prompt."""
     tokens: int = 4096
-    """Tokens of a completion."""
+    """The maximum number of tokens of a completion."""
     choices: int = 16
-    """Completions of a request."""
+    """The maximum number of completions of a request."""
     tops: int = 20
-    """Likeliest tokens that are listed for each token."""
+    """The maximum number of likeliest tokens that are listed for each token."""
     score: int = 1 << 18
-    """Characters of a text that is scored."""
+    """The maximum number of characters of a text to score."""
     words: int = 4096
-    """Characters of a text whose sources are looked for."""
+    """The maximum number of characters of a text whose sources are requested."""
     top: int = 50
-    """Passages of an answer."""
+    """The maximum number of passages of an answer."""
     history: int = 8
-    """Messages before a question."""
+    """The maximum number of messages before a question."""
     lines: int = 2000
-    """Lines of a document at once."""
+    """The maximum number of lines of a document in one reply."""
     name: int = 500
-    """Characters of a document's name."""
+    """The maximum number of characters of a document's name."""
     replies: int = 8
-    """Replies by a language model at another address at a time; more are refused for the moment."""
+    """The maximum number of simultaneous replies by a language model at another address; more are refused for
+    now.
+    """
     streams: int = 32
-    """Completions at a time, of all clients; more are refused for the moment."""
+    """The maximum number of simultaneous completions of all clients; more are refused for now."""
     requests: int = 64
-    """Requests at a time, of all clients; more are refused for the moment."""
+    """The maximum number of simultaneous requests of all clients; more are refused for now."""
     connections: int = 256
     completion_seconds: float = 300.0
-    """Of a completion."""
+    """The maximum time of a completion, in seconds."""
     read_timeout: float = 15.0
-    """Seconds to send a request's head, or the next part of its body."""
+    """The timeout for sending a request's head or the next part of its body, in seconds."""
     shutdown_timeout: float = 3.0
-    """Seconds that requests have to end when the server stops."""
+    """The time that requests have to end when the server stops, in seconds."""
 
 
 @attrs.frozen(kw_only=True)
@@ -61,21 +63,21 @@ class Settings:
     """The options with which the server was started."""
 
     paths: tuple[Path, ...]
-    """Directory of a run, or folders, files and patterns; with :attr:`index` there may be none."""
+    """The directory of a run, or folders, files and patterns; with :attr:`index` there may be none."""
     host: str = "127.0.0.1"
     port: int = 8765
     hosts: tuple[str, ...] = ()
-    """Further names under which it is reached."""
+    """Further host names under which the server is reached."""
     token: str = attrs.field(default="", repr=False)
-    """What a client must know; empty: nothing."""
+    """The secret that a client must send; empty: none."""
     editable: bool = False
     folders: tuple[Path, ...] = ()
-    """What may be synced."""
+    """The folders that may be synced."""
     index: str = attrs.field(default="", repr=False)
-    """Address of the database where the index is; empty: in the user's cache."""
+    """The address of the database with the index; empty: the index is in the user's cache."""
     device: str = "cpu"
     endpoint: Endpoint | None = None
-    """A language model at another address, which words answers."""
+    """A language model at another address that formulates answers, or ``None``."""
     logged: bool = False
     """Whether each request is logged."""
     limits: Limits = attrs.field(factory=Limits)

@@ -1,7 +1,7 @@
 """MCP at the edge: each message is checked before the SDK sees it, so that each request has a reply.
 
-The SDK drops what is no message of JSON-RPC at standard input, and reads lines of any length. The same check
-serves both transports; what it refuses is answered with the protocol's error.
+At standard input the SDK drops lines that are not messages of JSON-RPC, and reads lines of any length. The
+same check serves both transports; a refused message is answered with the protocol's error.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _PATIENCE = 5.0
-"""Seconds that requests have to be answered when the input has ended."""
+"""The time for answering requests after the end of the input, in seconds."""
 _SEVERAL = "a message is one object; an array of them is no longer a part of MCP"
 _FORM = (
     'a message is an object with "jsonrpc": "2.0" and a method; params are an object, the id of a request '
@@ -29,7 +29,7 @@ _FORM = (
 
 
 def refusal(data: bytes) -> dict[str, Any] | None:
-    """The reply to what is no message of JSON-RPC as MCP has them; ``None`` for a message.
+    """Return the reply to data that are not a JSON-RPC message of MCP, or ``None`` for a message.
 
     >>> refusal(b'{"jsonrpc": "2.0", "id": 1, "method": "ping"}')
     >>> refusal(b"{")["error"]
@@ -40,7 +40,7 @@ def refusal(data: bytes) -> dict[str, Any] | None:
     except ValidationError as error:
         if error.errors(include_url=False, include_context=False)[0]["type"] == "json_invalid":
             return _error(PARSE_ERROR, "not JSON in UTF-8")
-    else:  # what has both is a request or nothing, however it is taken
+    else:  # an object with both is a request or invalid
         if isinstance(message, JSONRPCRequest) or not {"id", "method"} <= json.loads(data).keys():
             return None
     try:
@@ -53,7 +53,7 @@ def refusal(data: bytes) -> dict[str, Any] | None:
 
 
 def too_long(most: int) -> dict[str, Any]:
-    """The reply to a message of more than ``most`` bytes."""
+    """Return the reply to a message of more than ``most`` bytes."""
     return _error(INVALID_REQUEST, f"a message has at most {most:,} bytes")
 
 
@@ -62,7 +62,7 @@ def _error(code: int, message: str, number: str | int | None = None) -> dict[str
 
 
 class Checked:
-    """An ASGI application that gets bodies which are messages; others are refused with 400."""
+    """A wrapper of an ASGI application that passes on bodies with messages and refuses others with 400."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -81,12 +81,12 @@ class Checked:
 
 
 class Replies:
-    """Standard output, as the SDK's transport writes to it: a line for each message."""
+    """Standard output for the SDK's transport: a line for each message."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream, self._turn = stream, anyio.Lock()
         self.written = 0
-        """Replies to requests until now."""
+        """The number of replies to requests so far."""
 
     async def write(self, line: str) -> None:
         """Write and flush a line."""
@@ -100,9 +100,9 @@ class Replies:
 
 
 class Messages:
-    """Standard input, as the SDK's transport reads it: the lines that are messages.
+    """Standard input for the SDK's transport: the lines that are messages.
 
-    Other lines are answered here. A line is read up to ``most`` bytes, so that it takes no more memory.
+    Other lines are answered here. At most ``most`` bytes of a line are read, which bounds the memory.
     """
 
     def __init__(self, stream: BinaryIO, replies: Replies, most: int) -> None:

@@ -1,4 +1,4 @@
-"""Counts and durations of requests in Prometheus' text format, without any text of users."""
+"""Counts and durations of requests in Prometheus' text format, without any text from users."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from lior.process import resident_bytes
 
 BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)
-"""Seconds up to which requests are counted together."""
+"""The upper bounds of the histogram of durations, in seconds."""
 
 
 class Metrics:
@@ -18,7 +18,7 @@ class Metrics:
     def __init__(self) -> None:
         self.started = time.time()
         self.requests: Counter[tuple[str, str, int]] = Counter()
-        """By route, method and status."""
+        """The number of requests by route, method and status."""
         self._seconds: Counter[tuple[str, float]] = Counter()
         self._total: Counter[str] = Counter()
 
@@ -30,7 +30,7 @@ class Metrics:
         self._total[route] += round(seconds * 1e6)
 
     def text(self, gauges: Mapping[str, float]) -> str:
-        """All metrics in Prometheus' text format, with gauges of this moment."""
+        """Return all metrics in Prometheus' text format, with the present gauges."""
         lines = ["# TYPE lior_requests_total counter"]
         for (route, method, status), count in sorted(self.requests.items()):
             labels = f'route="{route}",method="{method}",status="{status}"'

@@ -1,9 +1,9 @@
 """Checks before every request (who, from where, how much), and the headers of every reply.
 
-A page of another site must not reach the server through the browser of its user. It cannot read replies, for
-none has a header of CORS; it cannot pass for the server by a name of its own (DNS rebinding), for the host
-must be known; it cannot send, for the origin must be the host, and documents are learned and forgotten by
-methods that no form has.
+A page of another site must not reach the server through its user's browser. It cannot read replies, since
+none has a CORS header. It cannot pose as the server under its own name (DNS rebinding), since the host must
+be known. It cannot send requests, since the origin must be the host, and documents are learned and forgotten
+by methods that no form has.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
 }
 PUBLIC = "/healthz"
-"""What is answered without a token: whether the server is there."""
+"""The path that is answered without a token, to test whether the server is running."""
 _OPEN = (PUBLIC, "/metrics")
-"""What is answered however much is asked."""
+"""Paths that are answered even when there are too many requests."""
 _HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([\w.-]+))(?::[0-9]*)?")
 """A name or address, and a port."""
 _LOG = logging.getLogger("lior_serve")
@@ -49,19 +49,19 @@ _STOPPING = HTTPError(
 
 
 class Middleware:
-    """Checks, counts and logs the requests of an ASGI application.
+    """A wrapper that checks, counts and logs the requests of an ASGI application.
 
     Parameters
     ----------
     routes
-        Endpoint -> path, to name requests in the metrics.
+        The path of each endpoint, to name requests in the metrics.
     """
 
     def __init__(self, app: ASGIApp, server: Server, routes: Mapping[Any, str]) -> None:
         self._app, self._server, self._routes = app, server, routes
         self._limits, self._settings = server.limits, server.settings
         self.active = 0
-        """Requests at this moment."""
+        """The number of requests in progress."""
         names = {*LOOPBACK, self._settings.host, *self._settings.hosts}
         self._hosts = {name.strip("[]").lower() for name in names}
 
@@ -70,7 +70,7 @@ class Middleware:
             await self._app(scope, receive, send)
         elif scope["type"] == "http":
             await self._http(scope, receive, send)
-        else:  # a WebSocket, of which there is none
+        else:  # a WebSocket; the server has none
             await send({"type": "websocket.close", "code": 1008})
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -91,9 +91,9 @@ class Middleware:
         self.active += 1
         try:
             self._check(scope, headers)
-            scope["app"] = self  # so that the router raises what it does not know
+            scope["app"] = self  # so that the router raises an error for unknown paths
             await self._app(scope, self._counted(scope, headers, receive, sizes), send_checked)
-        except ClientDisconnect:  # it cannot be told anything, and nothing went wrong here
+        except ClientDisconnect:  # there is nobody to reply to, and no error here
             _LOG.debug("a client went away")
         except (Exception, asyncio.CancelledError) as error:
             absent = self._server.absent.get(scope["path"], "")
@@ -111,7 +111,7 @@ class Middleware:
 
     def _check(self, scope: Scope, headers: Headers) -> None:
         """Raise :class:`HTTPError` for a foreign host or origin, a missing token, or too many requests."""
-        here = scope.get("client") is None  # by the socket file, which only this user can open
+        here = scope.get("client") is None  # through the socket file, which only this user can open
         hosts = [host.lower() for host in headers.getlist("host")]
         name = _name(hosts[0]) if len(hosts) == 1 else ""
         if not name or not (here or name in self._hosts):
@@ -148,7 +148,7 @@ class Middleware:
     # --- how much ---
 
     def _counted(self, scope: Scope, headers: Headers, receive: Receive, sizes: list[int]) -> Receive:
-        """``receive`` with limits on the size of the body and on the time between its parts."""
+        """Return ``receive`` with limits on the size of the body and on the time between its parts."""
         upload = scope["method"] == "PUT" and scope["path"] == "/api/document"
         most = self._limits.upload if upload else self._limits.body
         too_large = HTTPError(413, f"the body has more than {most:,} bytes", code="too_large")
@@ -161,7 +161,7 @@ class Middleware:
 
         async def counted() -> Message:
             nonlocal whole
-            if whole:  # from here on it is waited for the client to leave
+            if whole:  # from here on the application waits for the client to leave
                 return await receive()
             try:
                 message = await asyncio.wait_for(receive(), self._limits.read_timeout)
@@ -176,7 +176,7 @@ class Middleware:
         return counted
 
     def _note(self, scope: Scope, status: int, seconds: float, sizes: list[int]) -> None:
-        """Count a request, and log it if wished, without its content."""
+        """Count a request and, if logging is on, log it without its content."""
         route = self._routes.get(scope.get("endpoint"), "other")
         method = scope["method"] if scope["method"] in ("GET", "HEAD", "POST", "PUT", "DELETE") else "other"
         self._server.metrics.count(route, method, status or 499, seconds)
@@ -194,13 +194,13 @@ class Middleware:
 
 
 def _name(host: str) -> str:
-    """The name in a Host header, without port and brackets; empty where it is none."""
+    """Return the name in a Host header, without port and brackets; empty if the header is malformed."""
     found = _HOST.fullmatch(host)
     return (found[1] or found[2]) if found else ""
 
 
 def _visit(scope: Scope, headers: Headers) -> bool:
-    """Whether a browser navigates to a page, as by a link."""
+    """Return whether a browser navigates to a page, as by a link."""
     return (
         scope["method"] == "GET"
         and headers.get("sec-fetch-mode") == "navigate"

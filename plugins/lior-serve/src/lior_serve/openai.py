@@ -1,7 +1,7 @@
 """The parts of OpenAI's protocol that need no language model: models, chats, responses, embeddings.
 
-A chat or response is answered from the documents: the message says what is quoted, the field ``citations``
-where it stands, and ``answer`` is the object of ``/api/ask``.
+A chat or response is answered from the documents. The message has the quotation, the field ``citations`` has
+its place, and ``answer`` is the object of ``/api/ask``.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ from lior_serve.schema import (
 from lior_serve.server import Server
 
 DONE = b"data: [DONE]\n\n"
-"""The event that ends a stream."""
+"""The event at the end of a stream."""
 _ROWS = 40
-"""Rows of a calculation that a reply cites."""
+"""The maximum number of rows of a calculation that a reply cites."""
 _NEUTRAL: dict[str, tuple[Any, ...]] = {
     "frequency_penalty": (0, None),
     "presence_penalty": (0, None),
@@ -54,19 +54,19 @@ _NEUTRAL: dict[str, tuple[Any, ...]] = {
     "conversation": (None,),
     "prompt": (None,),
 }
-"""Fields that are not supported, and the values with which they ask for nothing."""
+"""Unsupported fields, with the values that request nothing."""
 _UNKEPT = "previous_response_id is not supported, for no reply is kept; send the messages before as input"
 
 
 def check_supported(form: OpenAIRequest) -> None:
-    """Refuse fields that are not supported; the name of another model is taken for the one that is served."""
+    """Refuse unsupported fields; the name of any other model stands for the served one."""
     for name, value in (form.model_extra or {}).items():
         if name in _NEUTRAL and value not in _NEUTRAL[name]:
             raise HTTPError(400, f"{name} is not supported; leave it out", code="unsupported")
 
 
 async def events(parts: AsyncIterator[dict[str, Any]], end: bytes = DONE) -> AsyncIterator[bytes]:
-    """Each part as a server-sent event, then the mark of the end; an error is an event too."""
+    """Yield each part as a server-sent event, then the end mark; an error is an event too."""
     try:
         async for part in parts:
             yield _event(part)
@@ -76,7 +76,7 @@ async def events(parts: AsyncIterator[dict[str, Any]], end: bytes = DONE) -> Asy
 
 
 def _event(part: dict[str, Any]) -> bytes:
-    """An event, named where its object has a type."""
+    """Return an event, with a name if its object has a type."""
     name = f"event: {part['type']}\n" if "type" in part else ""
     return f"{name}data: {json.dumps(part, ensure_ascii=False)}\n\n".encode("utf-8", "replace")
 
@@ -85,7 +85,7 @@ def _event(part: dict[str, Any]) -> bytes:
 
 
 def _names(server: Server) -> list[str]:
-    """What is served, as a model, and each collection in it."""
+    """Return the name of the source, as a model, and of each collection in it."""
     return [server.source.name, *(each["name"] for each in server.source.state()["collections"])]
 
 
@@ -111,7 +111,7 @@ async def model(server: Server, request: Request, form: None) -> Any:
 
 @attrs.frozen
 class Reply:
-    """What is said to the last message of a conversation."""
+    """The reply to the last message of a conversation."""
 
     text: str
     citations: list[dict[str, Any]]
@@ -119,10 +119,10 @@ class Reply:
     answer: dict[str, Any]
     """The object of ``/api/ask``."""
     model: str
-    """What answered: all that is served, or the collection that was asked for."""
+    """The name of the model that answered: the whole source, or the requested collection."""
     version: int
     read: int
-    """Characters of the conversation, which are counted as tokens."""
+    """The number of characters of the conversation, which are counted as tokens."""
 
     @property
     def pieces(self) -> list[str]:
@@ -196,7 +196,7 @@ async def responses(server: Server, request: Request, form: ResponsesRequest) ->
 
 
 def _response(form: ResponsesRequest, reply: Reply) -> dict[str, Any]:
-    """A finished response; the documents cited are its annotations."""
+    """Return a finished response; the documents cited are its annotations."""
     now, read, written = int(time.time()), reply.read, len(reply.text)
     marks = [
         {"type": "file_citation", "file_id": name, "filename": name, "index": place}
@@ -234,11 +234,11 @@ _SETTINGS: dict[str, Any] = {
     "store": False,
     "metadata": {},
 }
-"""Fields of a response that are the same in each."""
+"""Fields that are the same in every response."""
 
 
 async def _steps(reply: Reply, whole: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
-    """The events of a streamed response, numbered."""
+    """Yield the events of a streamed response, numbered."""
     [item] = whole["output"]
     [part] = item["content"]
     begun = whole | {"status": "in_progress", "completed_at": None, "output": [], "usage": None}
@@ -260,7 +260,7 @@ async def _steps(reply: Reply, whole: dict[str, Any]) -> AsyncIterator[dict[str,
 
 
 def _reply(turn: Turn) -> tuple[str, list[dict[str, Any]]]:
-    """The text of a chat's reply, and the passages that it cites."""
+    """Return the text of a chat's reply, and the passages that it cites."""
     answer = turn.answer
     if answer.found and answer.answer and not answer.result:
         cited = [turn.passages[0]]

@@ -32,9 +32,9 @@ from lior_serve.schema import AskRequest, LinesRequest, ListRequest
 from lior_serve.server import Server
 
 _OF_MODELS = re.compile(r"<!-- model -->.*?<!-- /model -->\n", re.DOTALL)
-"""Parts of the page that need a model."""
+"""A pattern of the parts of the page that need a model."""
 _SHORT_NAME = 16
-"""Characters that OpenSearch 1.1 allows."""
+"""The maximum number of characters of a short name in OpenSearch 1.1."""
 _OPENSEARCH = """<?xml version="1.0" encoding="UTF-8"?>
 <OpenSearchDescription xmlns="http://a9.com/-/spec/opensearch/1.1/">
   <ShortName>{short}</ShortName>
@@ -45,13 +45,13 @@ _OPENSEARCH = """<?xml version="1.0" encoding="UTF-8"?>
 </OpenSearchDescription>
 """
 _FILTERS = "sender", "after", "before", "kind", "path"
-"""Fields of the form and of the address that limit where an answer is looked for."""
+"""Fields of the form and of the address that restrict the search for an answer."""
 _NEAREST = 3
-"""Passages that are shown where none answers."""
+"""The number of passages that are shown if none answers."""
 
 
 def routes(server: Server, api: Mapping[str, Any]) -> list[BaseRoute]:
-    """The addresses of the page."""
+    """Return the routes of the page."""
     page = Page(server, api)
     return [
         Route("/", page.ask),
@@ -75,7 +75,7 @@ class Page:
     def _framed(
         self, pane: str, status: int = 200, filters: Mapping[str, str] = MappingProxyType({}), **parts: str
     ) -> Response:
-        """The whole page with one pane open; texts in ``parts`` are HTML."""
+        """Return the whole page with one pane open; texts in ``parts`` are HTML."""
         state = self._server.state()
         found = {
             "run": escape(state["name"]),
@@ -110,7 +110,7 @@ class Page:
         filters: Mapping[str, str] = MappingProxyType({}),
         question: str = "",
     ) -> Response:
-        """The page with what is wrong in one pane."""
+        """Return the page with an error in one pane."""
         refusal = http_error(error)
         part = {"ask": "talk", "documents": "list"}[pane]
         return self._framed(
@@ -118,7 +118,7 @@ class Page:
         )
 
     async def ask(self, request: Request) -> Response:
-        """The box for questions, and the answer to the one in the address."""
+        """Return the page with the input field, and the answer to the question in the address."""
         question = request.query_params.get("q", "").strip()
         filters = {name: value for name in _FILTERS if (value := request.query_params.get(name, "").strip())}
         if not question:
@@ -137,7 +137,7 @@ class Page:
         return self._framed("ask", filters=filters, question=question, talk=said, beside=lines)
 
     async def documents(self, request: Request) -> Response:
-        """The documents."""
+        """Return the documents."""
         try:
             form = ListRequest.model_validate(dict(request.query_params))
         except ValidationError as error:
@@ -155,7 +155,7 @@ class Page:
         return self._framed("documents", list=rows)
 
     async def document(self, request: Request) -> Response:
-        """Lines of a document."""
+        """Return the lines of a document."""
         version = self._server.version
         try:
             form = LinesRequest.model_validate(dict(request.query_params))
@@ -173,7 +173,7 @@ class Page:
         return self._framed("ask", beside=f'{text}<p class="place">{links}</p>')
 
     async def api(self, request: Request) -> Response:
-        """The operations that programs use."""
+        """Return the page with the operations for programs."""
         rows = "".join(
             f"<tr><td><code>{method.upper()} {escape(path)}</code></td>"
             f"<td>{escape(entry['summary'])}</td></tr>"
@@ -183,9 +183,9 @@ class Page:
         return self._framed("api", api=rows)
 
     async def opensearch(self, request: Request) -> Response:
-        """The description by which a browser takes the page as a search engine.
+        """Return the description with which a browser adds the page as a search engine.
 
-        The address is the one that was asked, whose host name the middleware has checked.
+        The address is that of the request, whose host name the middleware has checked.
         """
         name, url = self._server.source.name, escape(str(request.base_url).rstrip("/"))
         text = _OPENSEARCH.format(short=escape(name[:_SHORT_NAME]), name=escape(name), url=url)
@@ -197,7 +197,7 @@ def _notice(text: str) -> str:
 
 
 def _turn(answer: Answer) -> str:
-    """HTML of a question and its answer, as the script shows them."""
+    """Return HTML of a question and its answer, as the script shows them."""
     if answer.said or answer.result:
         head = _spoken(answer)
     elif answer.answer:
@@ -215,7 +215,7 @@ def _turn(answer: Answer) -> str:
 
 
 def _spoken(answer: Answer) -> str:
-    """What is calculated or said instead of a quotation."""
+    """Return HTML of a calculation, or of the reply in place of a quotation."""
     result = answer.result
     if result is None:
         return f'<p class="saying">{escape(answer.said)}</p>'
@@ -228,20 +228,20 @@ def _spoken(answer: Answer) -> str:
 
 
 def _sure(answer: Answer) -> str:
-    """The confidence as a word and a number."""
+    """Return the confidence as a word and a number."""
     word = in_words(answer.confidence)
     return f' <span class="sure" data-likely="{word}">{word}, {answer.confidence:.0%}</span>'
 
 
 def _list_passages(title: str, passages: Sequence[Passage], *, open: bool) -> str:
-    """Passages with their places, below a title that opens and closes them."""
+    """Return HTML of passages with their places, below a title that opens and closes them."""
     rows = "".join(f"<li><p>{escape(each.text)}</p>{_where(each)}</li>" for each in passages)
     shown = f'<summary>{title}</summary><ol class="others">{rows}</ol>'
     return f'<details class="also"{" open" * open}>{shown}</details>' if rows else ""
 
 
 def _quote(answer: Answer) -> str:
-    """The sentence in its block."""
+    """Return HTML of the quoted sentence in its block."""
     block = answer.block
     if block is None:
         return escape(answer.answer.text if answer.answer else "")
@@ -262,7 +262,7 @@ def _address(name: str, line: int = 1) -> str:
 
 
 def _lines(found: Mapping[str, Any]) -> str:
-    """Lines of a document with their numbers, and the marked passage."""
+    """Return HTML of a document's lines with their numbers, and of the marked passage."""
     mark = found["mark"]
     rows: Iterable[str] = (
         f'<li value="{number}">{_mark(line, number, mark)}</li>'
@@ -274,7 +274,7 @@ def _lines(found: Mapping[str, Any]) -> str:
 
 
 def _mark(line: str, number: int, mark: Mapping[str, int]) -> str:
-    """A line, escaped, with the passage in it marked."""
+    """Return a line, escaped, with the passage in it marked."""
     first, last = mark["line"], mark["end_line"]
     if not first <= number <= last:
         return escape(line)

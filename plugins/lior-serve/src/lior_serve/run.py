@@ -1,9 +1,9 @@
 """A trained run in memory: many readers of one version, and one writer that makes the next.
 
-A version never changes. The writer, a thread, has a copy of the run to itself: it learns or forgets there,
-saves the run, and only then shows readers a copy of the outcome. A reader that began with a version ends with
-it; the exchange is one assignment. What was acknowledged is on the disk; what is being learned when the
-process is killed is named in a note, which the next start tells.
+A version never changes. The writer, a thread, has its own copy of the run. It learns or forgets there, saves
+the run, and only then shows readers a copy of the result. A reader uses one version from beginning to end;
+the exchange is one assignment. Acknowledged changes are on the disk. A note names the changes in progress,
+and the next start reports them if the process is killed.
 """
 
 from __future__ import annotations
@@ -36,19 +36,21 @@ from lior.runs.run import Run, load
 from lior_serve.sources import Version, confirm_as, state_of
 
 NOTE = "learning.json"
-"""File in the run's directory with the names of the documents that are being learned and forgotten."""
+"""The file in the run's directory with the names of documents that are being learned and forgotten."""
 _LOG = logging.getLogger("lior_serve")
 _TOGETHER = 64
-"""Changes that are saved as one checkpoint, if so many wait."""
+"""The maximum number of waiting changes that are saved as one checkpoint."""
 _WATCH = 2.0
-"""Seconds of rest after which the writer warms up, and looks whether another process has changed the run."""
+"""The idle time, in seconds, after which the writer warms up and checks for changes by other processes."""
 _PATIENCE, _TURN = 60.0, 0.02
-"""Seconds that a change waits while others change the run, and between two looks."""
+"""The maximum time, in seconds, that a change waits for other processes, and the interval
+between two checks.
+"""
 
 
 @attrs.frozen(eq=False, kw_only=True)
 class RunVersion(Version):
-    """A run at one moment; it is only read."""
+    """A read-only run at one moment."""
 
     run: Run
 
@@ -58,7 +60,7 @@ class RunVersion(Version):
         return self.run.model.tokenizer
 
     def text(self, name: str) -> list[bytes]:
-        """The documents of this name, each line where it stands in the file."""
+        """Return the texts of the documents with this name, each line at its place in the file."""
         return [*map(as_in_file, self.run.raw(name))]
 
 
@@ -67,7 +69,7 @@ class Change:
     """A change of the run, with the future of its outcome."""
 
     what: str
-    """``learn``, ``forget``, ``sync`` or ``confirm``."""
+    """The kind of change: ``learn``, ``forget``, ``sync`` or ``confirm``."""
     names: tuple[str, ...]
     work: Callable[[Run], Any]
     outcome: Future[Any] = attrs.field(factory=Future)
@@ -79,14 +81,14 @@ class RunSource:
     Parameters
     ----------
     editable
-        Whether it may be changed; without, it costs half the memory.
+        Whether it may be changed; a read-only run takes half the memory.
     folders
-        What :meth:`sync` may read.
+        The folders that :meth:`sync` may read.
 
     Raises
     ------
     LiorError
-        When it is no run, or cannot be read.
+        When it is not a run or cannot be read.
     """
 
     def __init__(
@@ -95,14 +97,14 @@ class RunSource:
         self.path, self.device, self.editable, self.folders = path.absolute(), device, editable, folders
         self.name = self.path.name
         self.working: dict[str, Any] | None = None
-        """What the writer does: ``what``, ``documents``, ``since``."""
+        """The work of the writer: ``what``, ``documents``, ``since``; ``None`` if it is idle."""
         self._queue: SimpleQueue[Change | None] = SimpleQueue()
         self._closed = False
         self._number, self._warm = 0, False
         self._current: RunVersion | None = None
         self._open()
         self.lost = _lost(self.path, self.current.names)
-        """What was broken off when a server of this run was killed, as ``learn: notes.txt``."""
+        """The changes that were lost when a server of this run was killed, such as ``learn: notes.txt``."""
         self._writer = threading.Thread(target=self._write, name="lior-writer", daemon=True)
         self._writer.start()
 
@@ -113,7 +115,7 @@ class RunSource:
         return self._current
 
     def refresh(self) -> None:
-        """Does nothing: the writer's thread checks every two seconds for changes by other processes."""
+        """Do nothing: the writer's thread checks every two seconds for changes by other processes."""
 
     # --- changes, from any thread ---
 
@@ -126,7 +128,7 @@ class RunSource:
         """Forget a document of exactly this name."""
 
         def work(run: Run) -> Document:
-            run.text(name)  # the end of a path is for people at a terminal
+            run.text(name)  # only people at a terminal may give the end of a path
             return run.forget(name)
 
         return self._ask(Change("forget", (name,), work))
@@ -136,7 +138,9 @@ class RunSource:
         return self._ask(Change("sync", (), lambda run: run.sync([*map(str, self.folders)])))
 
     def confirm(self, question: str, passage: Passage, good: bool) -> bool:
-        """Count in the run that a passage answers a question, or no longer; whether that changed anything."""
+        """Count in the run that a passage answers a question, or no longer; return whether that changed
+        anything.
+        """
 
         def work(run: Run) -> bool:
             return confirm_as(good, lambda: run.confirm(question, passage))
@@ -152,7 +156,9 @@ class RunSource:
         return change.outcome
 
     def close(self, seconds: float) -> bool:
-        """Finish what is being written, refuse what waits; whether that was done in so many seconds."""
+        """Finish the write in progress, refuse waiting changes; return whether that took at
+        most ``seconds``.
+        """
         self._closed = True
         self._queue.put(None)
         self._writer.join(seconds)
@@ -169,7 +175,7 @@ class RunSource:
         self._warm_up()
 
     def _show(self) -> None:
-        """Make a new version of the run as it is now, with the vectors of the former one."""
+        """Make a new version of the present run, with the vectors of the former version."""
         former = self._current
         if former is not None:
             self._run.index.adopt(former.index)
@@ -181,10 +187,12 @@ class RunSource:
         forgotten = former is not None and not {*former.documents} <= {*documents}
         former = None
         if forgotten:
-            gc.collect()  # an index refers to itself, so that a former version goes only so
+            gc.collect()  # an index refers to itself, so that only this frees a former version
 
     def _warm_up(self) -> None:
-        """Compute what questions need of a new version, and cache its index; no change waits for it."""
+        """Compute the data that questions need from a new version, and cache its index; no change waits for
+        it.
+        """
         if self._warm or self._current is None:
             return
         self._current.index.warm_up(encode=False)
@@ -192,7 +200,7 @@ class RunSource:
             self._run.index.adopt(self._current.index)
             self._run.cache_index()
         self._warm = True
-        gc.collect()  # former versions that had no text that this one lacks
+        gc.collect()  # free former versions, whose texts this version has, too
 
     def _write(self) -> None:
         while not self._closed:
@@ -208,7 +216,9 @@ class RunSource:
             change.outcome.set_exception(RunError("the server is stopping; nothing was changed"))
 
     def _more(self, first: Change | None) -> list[Change]:
-        """Queued changes that can be saved together with ``first``; all queued changes if it is ``None``."""
+        """Return queued changes that can be saved together with ``first``, or all of them if it
+        is ``None``.
+        """
         found: list[Change] = []
         while first is None or (first.what != "sync" and len(found) < _TOGETHER):
             try:
@@ -230,7 +240,7 @@ class RunSource:
             return
         try:
             self._open()
-        except LiorError as error:  # what is shown stays
+        except LiorError as error:  # keep the present version
             _LOG.warning("the run was changed by another process and cannot be read: %s", error)
 
     def _apply(self, changes: Sequence[Change]) -> None:
@@ -244,7 +254,7 @@ class RunSource:
                 self._follow()
                 try:
                     self._make(wanted)
-                except DataError:  # a command was faster, and one of them cannot be made any more
+                except DataError:  # a command was faster, so that a change is no longer possible
                     self._make_each([change for change in wanted if not change.outcome.done()])
         except Exception as error:
             _LOG.error("a change was not made: %s", type(error).__name__)
@@ -273,7 +283,7 @@ class RunSource:
             change.outcome.set_result(outcome)
 
     def _make_each(self, changes: Sequence[Change]) -> None:
-        """Make changes each alone, to the run as it is on the disk."""
+        """Make each change alone, in the run as it is on the disk."""
         self._open()
         for change in changes:
             try:
@@ -283,7 +293,7 @@ class RunSource:
                 self._open()
 
     def state(self) -> dict[str, Any]:
-        """What is served and what is being done, ready for JSON."""
+        """Return a description of the source and of the work in progress, ready for JSON."""
         return state_of(
             self,
             model=True,
@@ -298,11 +308,11 @@ class RunSource:
 
 @contextlib.contextmanager
 def _note(run: Path, changes: Sequence[Change], stopped: Callable[[], bool]) -> Iterator[None]:
-    """Hold the note of a run, with the changes in it in case the process is killed, while they are made.
+    """Context manager: hold the note of a run, which names the changes in case the process is killed.
 
-    Servers of one run take turns by it. A command that saves the run is waited for.
+    Servers of one run take turns by this lock. They wait for a command that saves the run.
 
-    Raises ``RunError`` when others change the run for too long, ``stopped`` says so, or it cannot be written.
+    Raises ``RunError`` when others change the run for too long, ``stopped`` is true, or writing fails.
     """
     told = {what: [n for c in changes if c.what == what for n in c.names] for what in ("learn", "forget")}
     until = time.monotonic() + _PATIENCE
@@ -329,7 +339,9 @@ def _note(run: Path, changes: Sequence[Change], stopped: Callable[[], bool]) -> 
 
 
 def _hold(run: Path) -> IO[bytes] | None:
-    """The note of a run, made if there is none, for this server alone; ``None`` while another has it."""
+    """Open the note of a run, a new one if necessary, and lock it; return ``None`` while another server holds
+    it.
+    """
     stream = os.fdopen(os.open(run / NOTE, os.O_RDWR | os.O_CREAT, 0o600), "r+b")
     with contextlib.suppress(BlockingIOError, FileNotFoundError):
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -340,9 +352,9 @@ def _hold(run: Path) -> IO[bytes] | None:
 
 
 def _lost(run: Path, held: Collection[str]) -> tuple[str, ...]:
-    """Changes that a note names and that the run, with documents ``held``, lacks; the note is removed.
+    """Return the changes that a note names and the run, with documents ``held``, lacks; remove the note.
 
-    None where a server that lives makes them.
+    There are none while a running server makes them.
     """
     try:
         if not (run / NOTE).exists() or (note := _hold(run)) is None:
@@ -352,5 +364,5 @@ def _lost(run: Path, held: Collection[str]) -> tuple[str, ...]:
             told = json.loads(note.read())
             missing = [f"learn: {name}" for name in told["learn"] if name not in held]
             return (*missing, *(f"forget: {name}" for name in told["forget"] if name in held))
-    except (OSError, ValueError, LookupError, TypeError):  # of a disk that was full, or only read
+    except (OSError, ValueError, LookupError, TypeError):  # from a full or read-only disk
         return ()

@@ -26,11 +26,11 @@ class RunServer(Server):
 
     @property
     def version(self) -> RunVersion:
-        """The version that a request begins with, and ends with."""
+        """The version that a request uses to its end."""
         return self.source.current
 
     async def latest(self) -> RunVersion:
-        """The version to ask."""
+        """Return the version to ask."""
         return self.version
 
     async def read(self, work: Callable[[Callable[..., object]], T]) -> T:
@@ -38,7 +38,7 @@ class RunServer(Server):
         return await asyncio.wrap_future(self.model.run(work))
 
     def gauges(self) -> dict[str, float]:
-        """Values of this moment, for the metrics."""
+        """Return the present values, for the metrics."""
         return super().gauges() | {
             "streams_active": self.model.streams,
             "tokens_drawn_total": self.model.tokens,
@@ -46,6 +46,6 @@ class RunServer(Server):
         }
 
     def close(self, seconds: float) -> bool:
-        """End streams and finish what is being learned; whether that was done in so many seconds."""
+        """End streams and finish learning; return whether that took at most ``seconds``."""
         self.model.close()
         return super().close(seconds)

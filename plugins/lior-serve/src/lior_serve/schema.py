@@ -22,7 +22,7 @@ _MOST = Limits()
 Count = Annotated[int, Field(ge=1)]
 Name = Annotated[str, Field(min_length=1, max_length=_MOST.name)]
 KnownName = Annotated[str, Field(min_length=1, max_length=6 * 4096)]
-"""Of a document that is there: a path of the system's longest, each byte of which may be printed as six."""
+"""The name of an existing document: at most the system's longest path, with six characters for each byte."""
 Text = Annotated[str, Field(max_length=_MOST.score)]
 
 
@@ -39,9 +39,9 @@ class QuestionRequest(StrictModel):
     history: Annotated[
         list[Annotated[str, Field(max_length=LONGEST_QUESTION)]], Field(max_length=_MOST.history)
     ] = []
-    """Messages of the conversation before it, oldest first: it may be a follow-up of these."""
+    """The earlier messages of the conversation, oldest first; the question may be a follow-up of these."""
     sender: Name | Literal[""] = ""
-    """Filters, as :class:`lior_ask.question.filters.Filters` describes them; empty ones do not matter."""
+    """Filters, as :class:`lior_ask.question.filters.Filters` describes them; empty ones have no effect."""
     after: Name | Literal[""] = ""
     before: Name | Literal[""] = ""
     kind: Name | Literal[""] = ""
@@ -54,7 +54,7 @@ class QuestionRequest(StrictModel):
 
     @property
     def messages(self) -> list[str]:
-        """The messages before, and the question."""
+        """The earlier messages, and the question."""
         return [*self.history, self.question]
 
 
@@ -62,11 +62,11 @@ class AskRequest(QuestionRequest):
     """A question, in words of any language, and what is wanted of its answer."""
 
     top: Annotated[int, Field(ge=1, le=_MOST.top)] = 3
-    """Most passages."""
+    """The maximum number of passages."""
     lines: bool = False
     """Whether to add the lines of the document around the quoted passage."""
     state: bool = False
-    """Whether to add what is served."""
+    """Whether to add the description of the source."""
 
 
 class ComposeRequest(QuestionRequest):
@@ -101,7 +101,7 @@ class ConfirmRequest(QuestionRequest):
 
     passage: PassageRequest
     good: bool
-    """False takes back that it was confirmed."""
+    """Whether the passage is right; false withdraws a confirmation."""
 
 
 class WhyRequest(StrictModel):
@@ -110,7 +110,7 @@ class WhyRequest(StrictModel):
     prompt: Annotated[str, Field(max_length=_MOST.score)] = ""
     text: Annotated[str, Field(max_length=_MOST.words)]
     passage: PassageRequest | None = None
-    """Instead of a prompt: the passage of an answer, which stands in its document."""
+    """The passage of an answer, in place of a prompt; the text before it in its document is used."""
 
 
 class ScoreRequest(StrictModel):
@@ -123,7 +123,7 @@ class ListRequest(StrictModel):
     """A page of the list of documents."""
 
     search: Annotated[str, Field(max_length=_MOST.name)] = ""
-    """Part of the name."""
+    """A part of the name."""
     offset: Annotated[int, Field(ge=0)] = 0
     count: Annotated[int, Field(ge=1, le=1000)] = 100
 
@@ -181,7 +181,7 @@ class CompletionRequest(OpenAIRequest):
 
     @property
     def sampling(self) -> Sampling:
-        """How tokens are drawn; ``null`` stands for the default.
+        """The options of sampling; ``null`` stands for the default.
 
         Raises ``UsageError`` when an option has no effect beside the others.
         """
@@ -190,11 +190,11 @@ class CompletionRequest(OpenAIRequest):
 
 
 _DEFAULTS = {"temperature": 1.0, "min_p": 0.0}
-"""Of OpenAI's protocol: the model's distribution as it is."""
+"""Defaults of OpenAI's protocol: the unmodified distribution of the model."""
 
 
 def _sample() -> type[CompletionRequest]:
-    """The request with a field for each option of :class:`~lior.config.sampling.Sampling`."""
+    """Return the request with a field for each option of :class:`~lior.config.sampling.Sampling`."""
     fields: dict[str, Any] = {}
     for name, typed in typed_fields(Sampling).items():
         found = typed.field.metadata
@@ -282,7 +282,7 @@ class DetokenizeRequest(BaseModel):
 # --- operations ---
 
 Handler = Callable[[Any, Request, Any], Awaitable[Any]]
-"""Of a server, a request and its checked form; a value ready for JSON, or a reply."""
+"""A function of a server, a request and its checked form that returns a value ready for JSON, or a reply."""
 
 
 @attrs.frozen(kw_only=True)
@@ -293,9 +293,9 @@ class Operation:
     path: str
     run: Handler
     form: type[BaseModel] | None = None
-    """Of the body, or of the query where the method is GET, PUT or DELETE."""
+    """The schema of the body, or of the query for GET, PUT and DELETE."""
     upload: bool = False
-    """Whether the body is a document as it is."""
+    """Whether the body is the document itself."""
 
     @property
     def summary(self) -> str:
@@ -303,7 +303,7 @@ class Operation:
         return (self.run.__doc__ or "").strip().split("\n")[0]
 
     async def parse(self, request: Request) -> Any:
-        """The checked form of a request.
+        """Return the checked form of a request.
 
         Raises :class:`HTTPError` or pydantic's ``ValidationError``.
         """
@@ -317,7 +317,7 @@ class Operation:
 
 
 def openapi(operations: Iterable[Operation], version: str) -> dict[str, Any]:
-    """The OpenAPI description of the operations."""
+    """Return the OpenAPI description of the operations."""
     operations = tuple(operations)
     forms = dict.fromkeys(each.form for each in operations if each.form)
     _, described = models_json_schema(

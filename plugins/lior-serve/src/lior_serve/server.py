@@ -1,4 +1,4 @@
-"""What all transports share: the documents that are served, threads for questions, and metrics."""
+"""The state that all transports share: the served documents, threads for questions, and metrics."""
 
 from __future__ import annotations
 
@@ -26,23 +26,24 @@ _NO_MODEL = "a folder is served, which has no language model: serve a run made b
 
 
 class Server:
-    """Documents that are served."""
+    """A server of documents."""
 
     operations: tuple[Operation, ...] = ()
-    """Of the JSON interface, besides those that only ask the index."""
+    """The operations of the JSON interface, besides those that only query the index."""
     tools: tuple[Callable[..., Any], ...] = ()
-    """Of MCP, besides those that only ask the index."""
+    """The tools of MCP, besides those that only query the index."""
     absent: Mapping[str, str] = dict.fromkeys(_OF_A_MODEL, _NO_MODEL)
-    """Path -> why it, or one of its methods, is not there."""
+    """The reasons why paths, or some of their methods, do not exist, by path."""
 
     def __init__(self, settings: Settings, source: Source) -> None:
         self.settings, self.limits, self.source = settings, settings.limits, source
         self.metrics = Metrics()
         self.replies = threading.BoundedSemaphore(self.limits.replies)
-        """Held by each reply of a language model at another address."""
+        """A semaphore held by each reply of a language model at another address."""
         self.reading = CapacityLimiter(self.limits.replies)
-        """Of the threads that wait for such replies, those of clients that left among them."""
-        # Of their own, so that a large file being read holds no question up; more only take turns in Python.
+        """The limit of threads that wait for such replies, including those of clients that left."""
+        # Separate threads, so that reading a large file delays no question; more would only take turns in
+        # Python.
         self._questions = ThreadPoolExecutor(2, thread_name_prefix="lior-ask")
         self._others = ThreadPoolExecutor(2, thread_name_prefix="lior-other")
 
@@ -52,12 +53,12 @@ class Server:
         return self.source.current
 
     async def latest(self) -> Version:
-        """The version after changes of the files have been read."""
+        """Return the version after changes of the files have been read."""
         await self.in_question_executor(self.source.refresh)
         return self.version
 
     def state(self) -> dict[str, Any]:
-        """What is served and what is being done, ready for JSON."""
+        """Return a description of the source and of the work in progress, ready for JSON."""
         endpoint = self.settings.endpoint
         return self.source.state() | {"composer": endpoint.model if endpoint else ""}
 
@@ -66,7 +67,7 @@ class Server:
         return await asyncio.get_running_loop().run_in_executor(self._others, work, *args)
 
     async def in_question_executor(self, work: Callable[..., T], *args: Any) -> T:
-        """Call ``work``, which asks the index, in another thread; calls are begun in their order."""
+        """Call ``work``, which queries the index, in another thread; calls begin in order."""
         return await asyncio.get_running_loop().run_in_executor(self._questions, work, *args)
 
     async def ask(self, version: Version, question: str, top: int, filters: Filters | None = None) -> Answer:
@@ -78,20 +79,22 @@ class Server:
         return await asyncio.shield(asyncio.wrap_future(future))
 
     def editable(self) -> EditableSource:
-        """The documents, to be changed; raises :class:`HTTPError` where the server is read-only."""
+        """Return the documents for a change; raise :class:`HTTPError` if the server is read-only."""
         if not self.settings.editable:
             raise HTTPError(403, "the server is read-only; start it with --allow-edit", code="read_only")
         return cast(EditableSource, self.source)
 
     def document(self, version: Version, name: str) -> str:
-        """The document of a name, or that a document of the index is part of; 404 where there is none."""
+        """Return the name of the document that is, or contains, ``name``; raise a 404 error if
+        there is none.
+        """
         try:
             return version.file_of(name)
         except DataError:
             raise HTTPError(404, "no document of this name", code="not_found") from None
 
     def gauges(self) -> dict[str, float]:
-        """Values of this moment, for the metrics."""
+        """Return the present values, for the metrics."""
         version = self.version
         return {
             "version": version.number,
@@ -100,14 +103,14 @@ class Server:
         }
 
     def close(self, seconds: float) -> bool:
-        """Finish what is being written; whether that was done in so many seconds."""
+        """Finish the write in progress; return whether that took at most ``seconds``."""
         for pool in (self._questions, self._others):
             pool.shutdown(wait=False, cancel_futures=True)
         return self.source.close(seconds)
 
 
 async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
-    """The outcome of ``work``, which is cancelled when the client leaves."""
+    """Return the result of ``work``, which is cancelled when the client leaves."""
     task, gone = asyncio.ensure_future(work), asyncio.ensure_future(_gone(request))
     try:
         await asyncio.wait((task, gone), return_when=asyncio.FIRST_COMPLETED)

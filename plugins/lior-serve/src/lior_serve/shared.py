@@ -1,4 +1,4 @@
-"""An index that many servers share: what one learns and forgets, the others answer from at once."""
+"""An index that many servers share: a change by one server is visible to the others at once."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ T = TypeVar("T")
 
 @attrs.frozen(eq=False, kw_only=True)
 class SharedVersion(FolderVersion):
-    """The documents when they were listed last; its index is always the newest."""
+    """The documents at the last listing, with the index in its newest state."""
 
     def text(self, name: str) -> list[bytes]:
-        """The texts of a document as the index has them: the file may be on another machine."""
+        """Return the texts of a document from the index, since the file may be on another machine."""
         return self.index.texts(name)
 
 
@@ -37,34 +37,34 @@ class SharedSource(FolderSource):
     Parameters
     ----------
     address
-        As ``database`` of :class:`~lior_ask.api.Index`.
+        An address like ``database`` of :class:`~lior_ask.api.Index`.
     paths
-        Folders, files and patterns, the same as those of other servers of the index; without any, what others
-        learn is served.
+        Folders, files and patterns, the same as those of other servers of the index; without any, the server
+        only serves what others learn.
     editable
         Whether clients may learn and forget documents.
 
     Raises
     ------
     LiorError
-        As :class:`~lior_ask.api.Index`.
+        Under the same conditions as for :class:`~lior_ask.api.Index`.
     """
 
     def __init__(self, address: str, paths: Sequence[Path], *, editable: bool = False) -> None:
         self.editable, self._seen = editable, -1
-        # Changes wait for other processes; those of this one are made one after the other.
+        # Changes wait for other processes; this process makes its changes one after the other.
         self._changes = ThreadPoolExecutor(1, thread_name_prefix="lior-change")
         super().__init__(paths, (Index(*paths, database=address), Index(database=address)))
 
     def refresh(self) -> None:
-        """Read files of folders that changed, and list what this or another server changed."""
+        """Read changed files of the folders, and list the changes by this and other servers."""
         super().refresh()
         if self._index.generation != self._seen:
             self._show()
             self._reader.look_again()
 
     def learn(self, documents: Sequence[RawDocument], *, replace: bool = False) -> Future[list[FileRecord]]:
-        """Learn documents, in place of those of the same names; without ``replace`` there are to be none."""
+        """Learn documents; ``replace`` replaces those of the same names, which otherwise must not exist."""
 
         def work() -> list[FileRecord]:
             if len({each.name for each in documents}) < len(documents):
@@ -109,7 +109,7 @@ class SharedSource(FolderSource):
         return self.current.documents
 
     def _show(self) -> None:
-        """List the documents as they are now."""
+        """List the present documents."""
         self._seen, self._next = self._index.generation, time.monotonic() + INTERVAL
         self._number += 1
         listed = tuple(map(_record, self._index.listed))
@@ -118,11 +118,11 @@ class SharedSource(FolderSource):
         )
 
     def state(self) -> dict[str, Any]:
-        """What is served."""
+        """Return a description of the source."""
         return super().state() | {"editable": self.editable}
 
     def close(self, seconds: float) -> bool:
-        """Finish what is being changed; whether that was done in so many seconds."""
+        """Finish the change in progress; return whether that took at most ``seconds``."""
         self._changes.shutdown(wait=False, cancel_futures=True)
         return super().close(seconds)
 

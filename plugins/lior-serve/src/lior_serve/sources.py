@@ -1,7 +1,7 @@
-"""What can be served: a source of documents, of which each request sees one version.
+"""Sources of documents that can be served; each request sees one version of a source.
 
-:class:`lior_serve.folder.FolderSource` has the index of folders; :class:`lior_serve.run.RunSource` a trained
-run, which also has a model and may be edited. Nothing here imports torch.
+:class:`lior_serve.folder.FolderSource` serves the index of folders, :class:`lior_serve.run.RunSource` a
+trained run, which also has a model and may be edited. Nothing here imports torch.
 """
 
 from __future__ import annotations
@@ -29,32 +29,33 @@ class Version(ABC):
     """The documents at one moment."""
 
     number: int
-    """From 1 since the server was started."""
+    """The number of the version, from 1 since the start of the server."""
     index: Index
-    """Of the documents."""
+    """The index of the documents."""
     documents: tuple[Any, ...]
-    """attrs classes with ``name``, ``bytes`` and ``added``: when it last changed, ISO 8601, or ``None``
-    for the text of the training."""
+    """Records (attrs classes) with ``name``, ``bytes`` and ``added``: the time of the last change in ISO
+    8601, or ``None`` for the text of the training.
+    """
     names: frozenset[str] = attrs.field(init=False)
-    """Of the documents."""
+    """The names of the documents."""
 
     @names.default
     def _names(self) -> frozenset[str]:
         return frozenset(document.name for document in self.documents)
 
     def ask(self, question: str | Question, top: int, filters: Filters | None = None) -> Answer:
-        """:meth:`lior_ask.api.Index.ask`, from any thread."""
+        """Answer a question like :meth:`lior_ask.api.Index.ask`, from any thread."""
         return self.index.ask(question, top, filters)
 
     @abstractmethod
     def text(self, name: str) -> list[bytes]:
-        """The texts of a document, UTF-8; several where several documents have one name.
+        """Return the texts of a document in UTF-8; several if several documents share the name.
 
         Raises ``DataError`` when there is no document of this name, or it cannot be read.
         """
 
     def file_of(self, document: str) -> str:
-        """The document that a document of the index is part of: ``mail.mbox`` for ``mail.mbox#3``.
+        """Return the document that a document of the index is part of: ``mail.mbox`` for ``mail.mbox#3``.
 
         Raises ``DataError`` when there is none.
         """
@@ -64,7 +65,7 @@ class Version(ABC):
         return name
 
     def counts(self) -> dict[str, Any]:
-        """Number, sizes and retriever, ready for JSON."""
+        """Return the number and size of the documents and the retriever, ready for JSON."""
         return {
             "version": self.number,
             "documents": len(self.documents),
@@ -75,67 +76,71 @@ class Version(ABC):
 
 
 class Source(Protocol):
-    """Documents that are served."""
+    """A source of documents that are served."""
 
     name: str
-    """Shown to people; of the model in OpenAI's protocol."""
+    """The name that people see, also the model's name in OpenAI's protocol."""
 
     @property
     def current(self) -> Version:
-        """The version that requests begin with."""
+        """The version for new requests."""
 
     def refresh(self) -> None:
-        """Bring :attr:`current` up to date, before a question is asked; called by a thread for questions."""
+        """Bring :attr:`current` up to date before a question; threads for questions call this method."""
 
     def confirm(self, question: str, passage: Passage, good: bool) -> bool:
-        """Count that a passage answers a question, or no longer; whether that changed anything.
+        """Count that a passage answers a question, or no longer; return whether that changed anything.
 
-        It may wait for a run to be saved. Raises ``UsageError`` as :meth:`lior_ask.api.Index.confirm`.
+        It may wait for a run to be saved. Raises ``UsageError`` like :meth:`lior_ask.api.Index.confirm`.
         """
 
     def state(self) -> dict[str, Any]:
-        """What is served and what is being done, ready for JSON.
+        """Return a description of the source and of the work in progress, ready for JSON.
 
-        ``collections`` are the folders, with ``name`` and ``documents``, where several are served: a question
-        may be asked of one, as the filter ``path``.
+        If several folders are served, ``collections`` lists each with ``name`` and ``documents``. A question
+        may be restricted to one by the filter ``path``.
         """
 
     def close(self, seconds: float) -> bool:
-        """Finish what is being written; whether that was done in so many seconds."""
+        """Finish the write in progress; return whether that took at most ``seconds``."""
 
 
 class EditableSource(Source, Protocol):
-    """Documents that clients may change; each change is done in its order by one thread."""
+    """A source that clients may change; one thread makes the changes in order."""
 
     def learn(self, documents: Sequence[RawDocument], *, replace: bool = False) -> Future[list[Any]]:
-        """Learn documents; what is known of each then."""
+        """Learn documents; the future has their new records."""
 
     def forget(self, name: str) -> Future[Any]:
-        """Forget a document; what was known of it."""
+        """Forget a document; the future has its last record."""
 
 
 def state_of(source: Source, **more: Any) -> dict[str, Any]:
-    """What is served and what is being done: ``more``, and the rest where no client changes anything."""
+    """Return the description of a source with ``more`` fields; the other fields are those of a read-only
+    source.
+    """
     still = {"collections": [], "model": False, "editable": False, "syncs": False, "working": None}
     still |= {"waiting": 0, "lost": [], "unread": 0, "confirms": False}
     return {"name": source.name, **source.current.counts(), **still, **more}
 
 
 def confirm_as(good: bool, confirm: Callable[[], bool]) -> bool:
-    """Let ``confirm``, which says what holds after it, be ``good``; whether that changed anything."""
+    """Call the toggle ``confirm``, which returns the new state, so that the state is ``good``; return whether
+    it changed.
+    """
     changed = confirm() == good
-    if not changed:  # it was so before
+    if not changed:  # the state was the same before
         confirm()
     return changed
 
 
 def name_of(paths: Sequence[Path]) -> str:
-    """The names of some paths in one: ``notes+mail``."""
+    """Return the names of paths as one name: ``notes+mail``."""
     return "+".join(printable(path.absolute().name or str(path)) for path in paths)
 
 
 def file_of(document: str, names: Container[str]) -> str:
-    """The one of ``names`` that a document of the index is part of; empty where there is none.
+    """Return the name among ``names`` that contains a document of the index, or empty if there is none.
 
     >>> file_of("mail.mbox#3", {"mail.mbox"})
     'mail.mbox'

@@ -1,8 +1,8 @@
-"""One thread evaluates the model for all streams, in rounds in which each of them goes on.
+"""One thread that evaluates the model for all streams, in rounds in which each stream progresses.
 
-The memories work in rooms of their own that two readers must not share. A stream that asks for no
-log-probabilities draws some tokens in one compiled call a round, where the model can; one batch gives the
-next token of each of the others. Each stream draws what it would draw alone.
+The memories have working buffers that two readers must not share. A stream without log-probabilities draws
+several tokens in one compiled call a round, if the model supports it. One batch gives the next token of each
+of the other streams. Each stream draws the same tokens as it would alone.
 """
 
 from __future__ import annotations
@@ -27,10 +27,11 @@ from lior_serve.run import RunVersion
 
 T = TypeVar("T")
 _BLOCK = 1024
-"""Tokens of a prompt that are scored between two rounds of the streams."""
+"""The number of prompt tokens that are scored between two rounds of the streams."""
 _AHEAD, _LEAST, _ROUND = 32, 8, 512
-"""Most and least tokens that a stream draws in one call, and how many all streams share in a round: some
-milliseconds, which a stream that starts waits, and one that is cancelled goes on."""
+"""The maximum and minimum number of tokens that a stream draws in one call, and the number for all streams in
+a round. A round takes some milliseconds: a new stream waits for it, and a cancelled one continues during it.
+"""
 
 
 class Drawn(NamedTuple):
@@ -38,9 +39,11 @@ class Drawn(NamedTuple):
 
     token: int
     logprob: float
-    """Natural logarithm of its probability under the model, whatever the temperature; 0 if not asked for."""
+    """The natural logarithm of its probability under the model, whatever the temperature; 0 if
+    not requested.
+    """
     tops: list[tuple[int, float]]
-    """The likeliest tokens with theirs."""
+    """The likeliest tokens with their log-probabilities."""
 
 
 class Stream:
@@ -49,9 +52,10 @@ class Stream:
     Parameters
     ----------
     tops
-        How many of the likeliest tokens come with each; ``None``: no log-probabilities are asked for.
+        The number of likeliest tokens that come with each token; ``None``: no log-probabilities are
+        requested.
     until
-        Time of ``time.monotonic`` at which it ends in any case.
+        The time of ``time.monotonic`` at which it ends in any case.
     """
 
     def __init__(
@@ -67,7 +71,9 @@ class Stream:
     ) -> None:
         self.version, self.left, self.sampling = version, count, sampling
         self.sink: Callable[[Drawn | Exception | None], object] = lambda item: None
-        """Called by the model's thread with each token, at the end with ``None``, or with what went wrong."""
+        """The function that the model's thread calls with each token, and at the end with ``None`` or the
+        error.
+        """
         self.tops, self.until = tops, until
         self.cancelled = False
         self._prompt = prompt
@@ -76,7 +82,7 @@ class Stream:
 
     @property
     def session(self) -> Session:
-        """The context, evaluated when it is first needed."""
+        """The session with the prompt as context, which is evaluated at its first use."""
         if self._session is None:
             self._session = Session(self.version.run.model, self._prompt)
         return self._session
@@ -96,7 +102,9 @@ class Stream:
         self.sink(Drawn(token, float(log_p[token]), likeliest(log_p, self.tops or 0)))
 
     def take_ahead(self, most: int) -> int:
-        """Draw up to ``most`` tokens in one call and pass them to the sink; 0 where :meth:`take` must."""
+        """Draw up to ``most`` tokens in one call and pass them to the sink; return 0 if :meth:`take` must
+        draw.
+        """
         if self.tops is not None:
             return 0
         tokens = self.session.draw(self.sampling, self._generator, min(most, self.left)) or []
@@ -116,24 +124,24 @@ class ModelThread:
         self._streams: list[Stream] = []
         self._closed = False
         self.tokens = 0
-        """Drawn since the start."""
+        """The number of tokens drawn since the start."""
         self._thread = threading.Thread(target=self._loop, name="lior-model", daemon=True)
         self._thread.start()
 
     @property
     def streams(self) -> int:
-        """Number of completions in progress."""
+        """The number of completions in progress."""
         return len(self._streams) + len(self._fresh)
 
     def start(self, stream: Stream) -> None:
-        """Begin a stream; ``Busy`` when there are too many."""
+        """Begin a stream; raise ``Busy`` when there are too many."""
         if self.streams >= self._most:
             raise Busy
         self._fresh.append(stream)
         self._work.put(None)
 
     def run(self, work: Callable[[Callable[..., object]], T]) -> Future[T]:
-        """Call ``work`` in the thread; it calls its argument between its parts, so that streams go on."""
+        """Call ``work`` in the thread; it calls its argument between its parts, so that streams progress."""
         future: Future[T] = Future()
 
         def done() -> None:
@@ -165,7 +173,7 @@ class ModelThread:
             stream.sink(None)
 
     def _step(self) -> None:
-        """Let each stream go on by a token, or by some."""
+        """Advance each stream by one token or several."""
         while self._fresh:
             self._streams.append(self._fresh.popleft())
         going = []
@@ -184,10 +192,10 @@ class ModelThread:
             self._advance(group, partial(_take, group))
 
     def _advance(self, streams: Sequence[Stream], draw_some: Callable[[], int]) -> bool:
-        """Whether ``draw_some`` drew tokens, or the streams ended by what went wrong."""
+        """Return whether ``draw_some`` drew tokens, or an error ended the streams."""
         try:
             drawn = draw_some()
-        except Exception as error:  # of a plugin: the streams end, the thread does not
+        except Exception as error:  # an error of a plugin ends the streams, not the thread
             for stream in streams:
                 stream.left = 0
                 stream.sink(error)
@@ -197,7 +205,7 @@ class ModelThread:
 
 
 def _take(streams: Sequence[Stream]) -> int:
-    """Sample a token of each stream of one model, in one reading of its memories."""
+    """Sample a token for each stream of a model, with one read of its memories."""
     rows = Session.together([stream.session for stream in streams])
     for stream, row in zip(streams, rows, strict=True):
         stream.take(row)
@@ -205,7 +213,7 @@ def _take(streams: Sequence[Stream]) -> int:
 
 
 def likeliest(log_p: Tensor, count: int) -> list[tuple[int, float]]:
-    """The ``count`` most probable tokens and their ``log_p (V,)``."""
+    """Return the ``count`` most probable tokens and their ``log_p (V,)``."""
     if not count:
         return []
     values, tokens = log_p.topk(min(count, len(log_p)))
@@ -216,7 +224,7 @@ def likeliest(log_p: Tensor, count: int) -> list[tuple[int, float]]:
 def of_prompt(
     version: RunVersion, tokens: Sequence[int], tops: int, between: Callable[[], Any]
 ) -> list[Drawn]:
-    """The log-probability of each token after those before it."""
+    """Return each token of a prompt with its log-probability given the tokens before it."""
     model, found = version.run.model, list[Drawn]()
     for begin in range(0, len(tokens), _BLOCK):
         first = max(begin - model.context, 0)

@@ -1,3 +1,3 @@
-"""Which passage answers and which sentence is quoted; what is no question; answers as JSON."""
+"""Answers: the passage and the quoted sentence; small talk and tasks; answers as JSON."""
 
 __all__ = ["intents", "selection", "serialise"]

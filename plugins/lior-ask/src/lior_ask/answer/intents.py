@@ -1,7 +1,8 @@
-"""Messages that are no questions about the documents: small talk, and tasks that take more than quoting.
+"""Messages that are not questions about the documents: small talk, and tasks that take more than a quotation.
 
-A message is small talk if all of it is, and a task if it is the verb and the object of one: "translate the
-letter", not "translate key of the piano". The forms, by language, are in ``languages``.
+A message is small talk if all of it is small talk. It is a task if it consists of the verb and the object of
+a task: "translate the letter", not "translate key of the piano". The forms of each language are in
+``languages``.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ LANGUAGES = tuple(each.name for each in languages())
 _MOST_WORDS = 12
 """Maximum number of words of small talk."""
 _AROUND = "before", "after"
-"""Forms that are no tasks by themselves."""
+"""Keys of the forms that may surround a task and are not tasks by themselves."""
 _POLITE = "hello", "thanks", "bye"
 _SUM = re.compile(
     rf"\W*({either('talk.sum')} )?"
@@ -47,17 +48,17 @@ _NAMELESS = words("words.nameless")
 
 @attrs.frozen
 class Task:
-    """What a message wants done, and with what."""
+    """A task that a message asks for, and its object."""
 
     kind: str
-    """``summary``, ``translate``, ``write``, ``compare``, ``explain``: with documents; or another."""
+    """``summary``, ``translate``, ``write``, ``compare``, ``explain`` for documents, or another kind."""
     about: str
-    """In the words of the message; empty where it does not say."""
+    """The object in the words of the message, or an empty string if it names none."""
     language: str
 
     @property
     def composed(self) -> bool:
-        """Whether a language model can do it from passages."""
+        """Whether a language model can do the task from passages."""
         return self.kind in ("summary", "translate", "write", "compare", "explain")
 
 
@@ -70,7 +71,7 @@ def _forms() -> dict[str, Mapping[str, Mapping[str, str]]]:
 
 
 def _pattern(language: str, forms: str, kind: str = "") -> str:
-    """The forms of one kind as a regular expression in which each group has a name of its own."""
+    """Return the forms of one kind as a regular expression in which each group has its own name."""
     words = _forms()[language]["words"]
     numbers = count()
     either = "|".join(forms_of(forms))
@@ -95,7 +96,7 @@ def _small(language: str) -> re.Pattern[str]:
 
 @cache
 def _tasks(language: str) -> re.Pattern[str]:
-    """All tasks at once: what may stand around them is compiled once."""
+    """Return a pattern of all tasks, so that the forms around them are compiled once."""
     forms = _forms()[language]["tasks"]
     before, after = (_pattern(language, forms[name]) for name in _AROUND)
     each = (f"(?P<{kind}>{_pattern(language, forms[kind], kind)})" for kind in forms if kind not in _AROUND)
@@ -103,7 +104,7 @@ def _tasks(language: str) -> re.Pattern[str]:
 
 
 def _wanted(plain: str) -> tuple[str, str, re.Match[str]] | None:
-    """Language and kind of the first task that a plain message is."""
+    """Return language, kind and match of the first task that fits a plain message."""
     for language in LANGUAGES:
         if found := _tasks(language).fullmatch(plain):
             return (
@@ -115,7 +116,7 @@ def _wanted(plain: str) -> tuple[str, str, re.Match[str]] | None:
 
 
 def _plain(message: str, *, accents: bool = False) -> str:
-    """Lower case without punctuation and, unless wanted, accents; a dot inside a file name stays."""
+    """Return lower case without punctuation, except dots in file names, and without accents unless wanted."""
     text = message.lower() if accents else _bare(message.lower())
     text = re.sub(r"[’ʼ`´]", "'", text)
     text = re.sub(r"[^\w'./]|(?<!\w)\.|\.(?!\w{2,5}\b)|(?<!\w)'|'(?!\w)", " ", text)
@@ -131,7 +132,7 @@ def _bare(text: str) -> str:
 
 
 def small_talk(message: str) -> tuple[str, str] | None:
-    """Language and kind of a message that is small talk.
+    """Return language and kind of a message that is small talk, or ``None``.
 
     >>> small_talk("Thanks a lot!"), small_talk("thanks to whom did we get the loan?")
     (('english', 'thanks'), None)
@@ -148,7 +149,7 @@ def small_talk(message: str) -> tuple[str, str] | None:
 
 
 def task(message: str) -> Task | None:
-    """What a message wants done; ``None`` for a question.
+    """Return the task that a message asks for, or ``None`` for a question.
 
     >>> task("can you translate the letter into German?")
     Task(kind='translate', about='the letter', language='english')
@@ -160,7 +161,7 @@ def task(message: str) -> Task | None:
         return Task("sum", "", ENGLISH)
     plain = _plain(message)
     wanted = _wanted(plain)
-    if wanted is None or wanted[1] == "rows":  # which are tried to be calculated first
+    if wanted is None or wanted[1] == "rows":  # calculation is tried first
         return None
     language, kind, found = wanted
     names = (name for name, text in found.groupdict().items() if text and name.startswith("about_"))
@@ -172,7 +173,7 @@ def task(message: str) -> Task | None:
 
 
 def question_in(message: str) -> str:
-    """A message without the greeting or thanks before its question, and without the word please behind it.
+    """Return a message without a greeting or thanks before its question, and without "please" after it.
 
     >>> question_in("Hello! Where is the key, please?")
     'Where is the key?'
@@ -195,7 +196,7 @@ def question_in(message: str) -> str:
 
 
 class Documents(Protocol):
-    """What a task may be about: an index."""
+    """The documents that a task may refer to: an index."""
 
     @property
     def documents(self) -> list[str]: ...
@@ -206,7 +207,7 @@ class Documents(Protocol):
 
 
 def reply(question: Question, index: Documents, top: int) -> Answer | None:
-    """What is said to small talk and to a task, with passages it may be about; ``None`` for a question."""
+    """Return the reply to small talk or to a task, with related passages, or ``None`` for a question."""
     message = question.text
     if len(message) > LONGEST_MESSAGE:
         return None
@@ -220,7 +221,7 @@ def reply(question: Question, index: Documents, top: int) -> Answer | None:
 
 
 def unlisted(answer: Answer) -> Answer:
-    """An answer that quotes a passage to "list all quotes", where nothing could be listed, as no answer."""
+    """Return an answer without its passage if the message asks for a list that cannot be made."""
     if answer.said or not answer.found or len(answer.question) > LONGEST_MESSAGE:
         return answer
     wanted = _wanted(_plain(answer.question))
@@ -245,7 +246,7 @@ def _said(message: str, language: str, kind: str, passages: Sequence[tuple[Passa
 
 
 def about(wanted: Task, index: Documents, top: int) -> list[tuple[Passage, float]]:
-    """The first line of each block of the documents that a task names, or else what speaks of it."""
+    """Return the first passage of each block of the documents that a task names, or passages about it."""
     topic = Question(wanted.about)
     documents = named(index.documents, topic)
     if documents:
@@ -263,7 +264,7 @@ def _first_lines(passages: Sequence[Passage]) -> list[Passage]:
 
 
 def named(documents: Iterable[str], question: Question) -> list[str]:
-    """The documents whose names have all words of ``question``, or all of whose names' words it has.
+    """Return the documents whose names contain all words of ``question``, or are contained in it.
 
     >>> named(["ops/2025-postmortem.md", "garden.md"], Question("the postmortem"))
     ['ops/2025-postmortem.md']

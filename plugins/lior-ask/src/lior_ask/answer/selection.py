@@ -1,4 +1,4 @@
-"""Whether the passages found answer a question, and which sentence does: what the judge says."""
+"""The decision whether a question is answered, and by which sentence, from the scores of the judge."""
 
 from __future__ import annotations
 
@@ -18,63 +18,63 @@ from lior_ask.question.query import languages_of
 from lior_ask.question.question import LIGHT
 
 _SPOKEN = 0.25
-"""Share of the documents from which on their language is one of the text: a table seems to be of any."""
+"""Minimum share of the documents in a language to name it: a table may look like any language."""
 _OTHER_KIND = 0.49
-"""Highest confidence where nothing in the block is of the kind asked for, such as a person or an amount."""
+"""Maximum confidence if nothing in the block is of the expected kind, such as a person or an amount."""
 _SUBJECT, _LONGEST = 0.2, 400
-"""Share of the question that the sentence before must add to be a part of the answer, and the most characters
-of both."""
+"""Minimum share of the question that the sentence before must add to be quoted too, and the maximum number of
+characters of both sentences."""
 _HEADING = 400
 """Maximum number of characters of a heading that is shown whole, chosen by hand: forty names of columns."""
 _SHOWN = ("text", "before", "heading", "block")
-"""What is told of the words of a passage beside the evidence of the retriever."""
+"""Word features reported as evidence of a passage, in addition to the evidence of the retriever."""
 
 
 @attrs.frozen(kw_only=True)
 class Answer:
-    """What a text says to a question."""
+    """An answer to a question."""
 
     question: str
     found: bool
-    """Whether an answer is given."""
+    """Whether a passage answers the question or a calculation succeeded."""
     confidence: float
-    """Probability that the quoted sentence or its block answers the question, in [0, 1], as the judge learned
-    from questions with and without an answer: "doubtful" is to be read as such."""
+    """The probability in [0, 1] that the quoted sentence or its block answers the question. The judge learned
+    it from questions with and without an answer."""
     answer: Passage | None
-    """The sentence to quote, or two adjacent ones; nothing where ``found`` is false."""
+    """The sentence to quote, or two adjacent ones; ``None`` if ``found`` is false."""
     block: Block | None = None
-    """What it stands in."""
+    """The block that contains the quoted sentence."""
     passages: tuple[tuple[Passage, float], ...]
-    """The best passages, best first, each text once. The score of the first is the confidence; that of
-    another one is less by how much less likely it is."""
+    """The best passages, best first, each text once. The first score is the confidence; the others are scaled
+    by their likelihood relative to the best candidate."""
     evidence: tuple[Mapping[str, float], ...] = ()
-    """What the score of each of ``passages`` was made of, by name."""
+    """The evidence for each of ``passages``, by name."""
     method: str
-    """How they were ranked."""
+    """The ranking method."""
     words: tuple[str, ...] = ()
-    """Words of the text that the question was understood as."""
+    """The words of the text that the question was matched to."""
     missing: tuple[str, ...] = ()
-    """Words of the question that the text does not have, without those that only ask."""
+    """The words of the question that the text lacks, without question words and light words."""
     note: str = ""
-    """Why nothing was found, in one sentence."""
+    """The reason why nothing was found, in one sentence."""
     said: str = ""
-    """One line of its own instead of a quotation: a greeting, what it cannot do, a calculation in words or
-    why it is refused; empty where a passage is quoted or nothing was found."""
+    """A reply in one line instead of a quotation: a greeting, a task that is not supported, a calculation in
+    words, or the reason why it is refused. Empty if a passage is quoted or nothing was found."""
     result: Result | None = None
-    """The calculation, where the question asks for one."""
+    """The calculation, if the question asks for one."""
 
 
 def answer(question: Question, ranking: Ranking, view: PassageView, top: int, judge: Judge) -> Answer:
-    """Decide on a question.
+    """Decide whether the passages found answer a question, and which sentence to quote.
 
     Parameters
     ----------
     ranking
-        The best passages for it.
+        The best passages for the question.
     top
-        Most passages in the answer.
+        Maximum number of passages in the answer.
     judge
-        Where the index allows some passages only, no other one is judged or quoted.
+        The judge of the candidates. Passages that the index does not allow are neither judged nor quoted.
     """
     quoted, block, confidence, found = None, None, 0.0, False
     listed, evidence = list[tuple[Passage, float]](), list[Mapping[str, float]]()
@@ -108,9 +108,9 @@ def answer(question: Question, ranking: Ranking, view: PassageView, top: int, ju
 
 
 def _order(candidates: Candidates, scores: np.ndarray, top: int) -> list[int]:
-    """The best candidates, each text once.
+    """Return the best candidates, each text once.
 
-    What only stands beside a passage that was found is no other answer, but may be the best one.
+    A neighbour of a passage that was found is left out, unless it is the best candidate.
     """
     order = np.argsort(-scores, kind="stable")
     beside = candidates.features[order, NAMES.index("beside")] > 0
@@ -122,13 +122,13 @@ def _order(candidates: Candidates, scores: np.ndarray, top: int) -> list[int]:
 
 
 def _tell(candidates: Candidates, ranking: Ranking, number: int) -> dict[str, float]:
-    """What is shown of the features of a candidate."""
+    """Return the features of a candidate that are reported as evidence."""
     names = [*_SHOWN, *(name for name in RETRIEVED if name in ranking.evidence)]
     return {name: float(candidates.features[number, NAMES.index(name)]) for name in names}
 
 
 def _quote(question: Question, candidates: Candidates, best: int, view: PassageView) -> tuple[Passage, Block]:
-    """The best candidate, with the sentence before it where that has the subject; and what they stand in."""
+    """Return the quotation, which is the best candidate and maybe the sentence before it, and its block."""
     row = int(candidates.rows[best])
     rows = _allowed_around(view, row)
     block = [_shorten(passage, question, view) for passage in view.passages(rows)]
@@ -143,7 +143,7 @@ def _quote(question: Question, candidates: Candidates, best: int, view: PassageV
 
 
 def _shorten(passage: Passage, question: Question, view: PassageView) -> Passage:
-    """The passage; of long headings, such as the names of many columns, only the words of the question."""
+    """Return the passage with long headings, such as many column names, cut to the words of the question."""
     if len(passage.context) <= _HEADING:
         return passage
     language = question.among(languages_of(view))
@@ -159,7 +159,7 @@ def _shorten(passage: Passage, question: Question, view: PassageView) -> Passage
 
 
 def _needs(question: Question, language: str, passage: Passage, before: Passage) -> bool:
-    """Whether a passage is understood only together with the one before it, which no heading stands for."""
+    """Return whether a passage needs the one before it to be understood, as no heading has its words."""
     if before.title or passage.group != before.group or ITEM.match(passage.text):
         return False
     if before.text.rstrip("*_ ").endswith(("?", ":")) or len(passage.text) + len(before.text) > _LONGEST:
@@ -173,14 +173,14 @@ def _allowed(view: PassageView, row: int) -> bool:
 
 
 def _allowed_around(view: PassageView, row: int) -> range:
-    """The rows of the block that a row is in, up to the next ones that are not allowed."""
+    """Return the adjacent allowed rows around a row in its block."""
     rows = rows_of_block(view, row)
     begin = next((at + 1 for at in range(row, rows.start - 1, -1) if not _allowed(view, at)), rows.start)
     return range(begin, next((at for at in range(row, rows.stop) if not _allowed(view, at)), rows.stop))
 
 
 def _missing(question: Question, ranking: Ranking) -> tuple[str, ...]:
-    """Words of a question that the text does not have, without those that only ask."""
+    """Return the words of a question that the text lacks, without question words and light words."""
     idle = asking_words(question.language) | LIGHT
     return tuple(show(word) for word in ranking.query.missing if word not in idle)
 
@@ -193,6 +193,6 @@ def _why(question: Question, ranking: Ranking, view: PassageView) -> str:
     if nowhere:
         listed = " and ".join(map(repr, nowhere[:3]))
         return f"{listed} {'is' if len(nowhere) == 1 else 'are'} nowhere in the text"
-    if view.allowed is not None:  # its words may be in what is left out
+    if view.allowed is not None:  # the excluded passages may have its words
         return "no passage that fits the filters is likely to answer it"
     return "its words are in the text, but no passage is likely to answer it"

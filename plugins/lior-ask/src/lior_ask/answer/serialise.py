@@ -21,19 +21,18 @@ _BLOCK = ("document", "line", "end_line", "text", "begin", "end")
 
 
 def in_words(confidence: float) -> str:
-    """A probability as it is said to people: ``perhaps`` at 0.51, ``very likely`` at 0.99."""
+    """Return a probability in words: ``perhaps`` at 0.51, ``very likely`` at 0.99."""
     return next(words for least, words in _IN_WORDS if confidence >= least)
 
 
 def answer_record(answer: Answer) -> dict[str, Any]:
-    """An answer as a JSON object.
+    """Return an answer as a JSON object.
 
-    ``question``, whether it was ``found``, with which ``confidence`` and, as a word, how ``likely`` it is,
-    the ``answer`` to quote (a passage or ``None``), the ``block`` that it stands in, from ``begin`` to
-    ``end`` of the block's text, all ``passages`` with their ``score`` and the ``evidence`` that it was made
-    of, best first, the ``method`` of ranking, the ``words`` that were looked for, those ``missing`` in the
-    text, a ``note`` on why nothing was found, what is ``said`` where nothing is quoted, and the ``result`` of
-    a calculation.
+    Its keys are those of :class:`~lior_ask.Answer`, and ``likely``, the confidence in words. ``answer`` is a
+    passage or ``None``. ``block`` contains it from ``begin`` to ``end`` of the block's text. ``passages``
+    have their ``score`` and ``evidence``, best first. ``words`` were looked for, and those ``missing`` are
+    not in the text. ``note`` is the reason why nothing was found. ``said`` is the reply if nothing is quoted,
+    and ``result`` is a calculation.
     """
     return {
         "question": answer.question,
@@ -60,24 +59,24 @@ def answer_record(answer: Answer) -> dict[str, Any]:
 
 
 def _result_record(result: Result) -> dict[str, Any]:
-    """A calculation with the rows that were used."""
+    """Return a calculation with the rows that were used."""
     return {name: getattr(result, name) for name in _RESULT} | {
         "rows": list(map(passage_record, result.rows))
     }
 
 
 def passage_record(passage: Passage) -> dict[str, Any]:
-    """A passage: its ``document``, ``line`` and ``column`` from 1, ``text``, ``context`` and ``place``."""
+    """Return a passage as ``document``, ``line``, ``column`` (from 1), ``text``, ``context``, ``place``."""
     return {name: getattr(passage, name) for name in _PASSAGE}
 
 
 def passage_from(record: dict[str, Any]) -> Passage:
-    """The passage that :func:`passage_record` made a record of."""
+    """Return the passage of a record by :func:`passage_record`."""
     return Passage(**{name: record[name] for name in _PASSAGE})
 
 
 def answer_from(record: dict[str, Any]) -> Any:
-    """The fields of the :class:`~lior_ask.Answer` that :func:`answer_record` made a record of."""
+    """Return the fields of the :class:`~lior_ask.Answer` of a record by :func:`answer_record`."""
     block, result = record["block"], record["result"]
     return SimpleNamespace(
         **{name: record[name] for name in _PLAIN},

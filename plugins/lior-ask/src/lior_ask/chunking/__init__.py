@@ -1,3 +1,3 @@
-"""Chunkers: how each kind of text is cut into passages."""
+"""Chunkers: they cut each kind of text into passages."""
 
 __all__ = ["blocks", "chunker", "page"]

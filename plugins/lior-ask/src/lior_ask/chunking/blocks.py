@@ -11,15 +11,15 @@ from lior.interfaces import Block, Passage, PassageView
 from lior_ask.chunking.page import Part
 
 MOST = 1200
-"""Characters of a block, unless a single passage has more."""
+"""Maximum number of characters of a block, unless a single passage has more."""
 
 
 def number_blocks(parts: Iterable[Part], *, merged: bool) -> Iterator[tuple[Part, int]]:
-    """The parts, each with its block, from 0.
+    """Yield each part with the number of its block, from 0.
 
-    A paragraph with the list that it announces, a definition or a message is a block; a longer one is
-    divided. Where ``merged``, paragraphs below one heading are one block, as many as it can have. A part that
-    stands alone is a block.
+    A block is a paragraph with the list that it announces, a definition, or a message; a longer one is
+    divided. If ``merged``, successive paragraphs below one heading share a block up to its maximum size. A
+    part that is ``alone`` is a block.
     """
     number, begin = -1, 0
     above: tuple[str, ...] | None = None
@@ -35,26 +35,26 @@ def number_blocks(parts: Iterable[Part], *, merged: bool) -> Iterator[tuple[Part
 
 
 def _runs(parts: Iterable[Part], *, merged: bool) -> Iterator[list[Part]]:
-    """Parts of one paragraph, definition or message."""
+    """Yield the parts of each paragraph, definition or message."""
     for _, run in groupby(parts, lambda part: (part.group, part.headings if merged else ())):
         yield [*run]
 
 
 def rows_of_block(view: PassageView, row: int) -> range:
-    """The rows of the block that a row is in."""
+    """Return the rows of the block of a row."""
     block_of = view.layout.block_of
     begin, end = np.searchsorted(block_of, [block_of[row], block_of[row] + 1])
     return range(int(begin), int(end))
 
 
 def blocks_of(passages: Sequence[Passage]) -> list[Block]:
-    """The blocks of a document, from all its passages."""
+    """Return the blocks of a document, from all its passages."""
     parts = ([*part] for _, part in groupby(passages, lambda passage: passage.block))
     return [join(part, 0, len(part) - 1) for part in parts]
 
 
 def block_around(passage: Passage, passages: Sequence[Passage]) -> Block | None:
-    """The block of a passage, from all passages of its document; ``None`` where it is none of them."""
+    """Return the block of a passage, from all passages of its document; ``None`` if it is not among them."""
     if passage not in passages:
         return None
     block = [each for each in passages if each.block == passage.block]
@@ -62,14 +62,14 @@ def block_around(passage: Passage, passages: Sequence[Passage]) -> Block | None:
 
 
 def join(passages: Sequence[Passage], first: int, last: int | None = None) -> Block:
-    """A block.
+    """Return a block.
 
     Parameters
     ----------
     passages
         All passages of the block.
     first, last
-        Numbers of those that are the sentence; one if ``last`` is not given.
+        Indices of the first and last passage of the quotation; one passage if ``last`` is not given.
     """
     headings = passages[0].context.split("\n")[:-1]
     text, begins = headings[-1] if headings else "", list[int]()

@@ -1,7 +1,8 @@
 """Chunking: a parsed document as passages (sentences, list items, lines, rows, messages), each with context.
 
-How depends on the kind of the text. All chunkers give offsets into the parsed text; line, column and
-text of a passage are derived from these in one place, so that what is quoted stands where it is said to be.
+The chunker depends on the kind of the text. All chunkers yield offsets into the parsed text. Line, column and
+text of a passage are derived from these offsets in one place, so that a quotation stands in the file at the
+line named.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ def chunk_file(
 ) -> Iterator[tuple[str, ParsedDocument, list[Passage], str]]:
     """Yield each document of a file, given by name, with its passages and a note on what is left out.
 
-    At most ``most`` passages of all documents together, and those for which there is time, the first ones.
-    Only the last document that is yielded has a note; without one it is empty."""
+    ``most`` is the maximum number of passages of all documents together. It also stops when the time limit is
+    reached. Only the last document that is yielded may have a note; the others have an empty string."""
     count, note = 0, ""
     for document, parsed in documents:
         found = list[Passage]()
@@ -57,11 +58,11 @@ def chunk(
     parsed
         The text, its kind and the way back to the file.
     document
-        Name that the passages carry.
+        Name of the document in the passages.
     label
         Name whose words are context; ``document`` if not given. The last two parts of a path count.
     most
-        Passages that are wanted, the first ones.
+        Maximum number of passages; later ones are dropped.
 
     Returns
     -------
@@ -76,13 +77,13 @@ def chunk(
 def _passages(parsed: ParsedDocument, document: str, label: str | None) -> Iterator[Passage]:
     places = [first for first, _ in parsed.places]
     page = Page(parsed.text, places, frozenset(parsed.wrapped), frozenset(parsed.titles))
-    # Records of a collection have a title; the name of their file is a word of all of them.
+    # Records of a collection have a title. The words of the file name would be common to all records.
     words = "" if parsed.name else name_words(document if label is None else label)
     title: tuple[str, ...] = (parsed.title[:LONG],) if parsed.title else ()
     found, headings, context = False, title, "\n".join((*title, words))
     parts = number_blocks(_CHUNKERS[parsed.kind](page, title), merged=parsed.kind in _MERGED)
     for part, block in parts:
-        if part.headings != headings:  # most have the context of the one before, which is kept once
+        if part.headings != headings:  # most have the same context as the part before; the string is shared
             headings = part.headings
             context = "\n".join((*(each[:_HEADING] for each in headings), words))
         number = bisect_right(page.starts, part.begin) - 1
@@ -99,13 +100,13 @@ def _passages(parsed: ParsedDocument, document: str, label: str | None) -> Itera
             block=block,
             title=part.title,
         )
-    if not found and parsed.title:  # a record of a collection may be a title alone
+    if not found and parsed.title:  # a record may have a title only
         line = parsed.lines[0] if parsed.lines else 1
         yield Passage(document=document, line=line, text=parsed.title[:LONGEST], context=words)
 
 
 def name_words(name: str) -> str:
-    """The words of a path's last two parts, without its ending.
+    """Return the words of a path's last two parts, without the file extension.
 
     >>> name_words("house/heatPump_manual-2024.pdf")
     'house heat Pump manual 2024'
@@ -118,9 +119,10 @@ def name_words(name: str) -> str:
 
 
 _SPARE = 0.65
-"""Share of the time for indexing that is left when cutting ends: the rest takes longer. Chosen by hand."""
+"""Share of the indexing time that must be left; chunking stops below it, since the later steps take longer.
+Chosen by hand."""
 _TOGETHER = 256
-"""Passages between two looks at the time that is left."""
+"""Number of passages between two checks of the time limit."""
 _PART = f"only its first {{:,}} passages can be found; {TAKES_ALL}"
 _LATE = f"only its first {{:,}} passages can be found, reading more takes too long; {TAKES_ALL}"
 _CHUNKERS: dict[str, Callable[[Page, tuple[str, ...]], Iterator[Part]]] = {
@@ -133,6 +135,6 @@ _CHUNKERS: dict[str, Callable[[Page, tuple[str, ...]], Iterator[Part]]] = {
     "code": code,
 }
 _HEADING = 10_000
-"""Characters of a heading, such as the names of columns, that are context."""
+"""Maximum number of characters of a heading in the context, such as the names of columns."""
 _MERGED = ("prose", "markdown", "mail")
-"""Kinds of text in which short paragraphs below one heading are one block."""
+"""Kinds of text in which short paragraphs below one heading share a block."""

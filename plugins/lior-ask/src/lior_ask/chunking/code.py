@@ -18,22 +18,22 @@ _SECTION = re.compile(r"\[+([\w.\" -]+)\]+\s*$")  # of a configuration
 _NO_FUNCTION = re.compile(r"\s*(?:if|for|while|switch|return|else|elif|with|match|case|import|from|print)\b")
 _COMMENT = re.compile(r"\s*(?:#(?!include|define|if|endif|else)|//|/\*|\*|--\s|;|%)")
 _WORDY = re.compile(r"[^\W\d]\W+\w")
-"""Code that can be asked for: more than ``else:`` or a bracket."""
+"""Pattern of searchable code: more than ``else:`` or a bracket."""
 _MOST_LINES = 20_000
-"""Lines of a comment that are cut together."""
+"""Maximum number of lines of a comment that are cut together."""
 _CODE_LINES = 6
-"""Most lines of code that are one passage: few are understood without their neighbours."""
+"""Maximum number of lines of code in a passage: single lines are hard to understand alone."""
 _ATTACHED = re.compile(r"\s*(?:@\w|#\[)")
 _DOCSTRING = re.compile(r"\s*[rRbBuUfF]{0,2}(\"\"\"|''')")
 
 
 def code(page: Page, title: tuple[str, ...]) -> Iterator[Part]:
-    """Signatures, sentences of comments and docstrings, and lines, with the definitions around them."""
+    """Yield signatures, sentences of comments and docstrings, and lines, with the definitions around them."""
     outline = Outline(title)
     number, group = 0, 0
-    comment, code = list[int](), list[int]()  # lines that wait for their neighbours
-    attached = False  # the comment above a definition has begun its group
-    looked = 0  # comments and decorators up to this line are known to announce nothing
+    comment, code = list[int](), list[int]()  # lines that are not yet yielded
+    attached = False  # the group of a definition began with the comment above it
+    looked = 0  # comments and decorators up to this line were checked
 
     def flush() -> Iterator[Part]:
         if not (comment or code):
@@ -90,13 +90,13 @@ def code(page: Page, title: tuple[str, ...]) -> Iterator[Part]:
 
 
 def _defined(line: str) -> str:
-    """The name that a line defines, if it does."""
+    """Return the name that a line defines, or an empty string."""
     match = _DEFINITION.match(line) if len(line) <= LONG else None
     return next(filter(None, match.groups()), "") if match and not _NO_FUNCTION.match(line) else ""
 
 
 def _announces(page: Page, number: int) -> tuple[bool, int]:
-    """Whether comments and decorators from a line on stand above a definition; the line below them."""
+    """Return whether a definition follows the comments and decorators that begin at a line, and its line."""
     while not page.blank(number):
         line = page.lines[number]
         if not (_COMMENT.match(line) or _ATTACHED.match(line)):
@@ -106,7 +106,7 @@ def _announces(page: Page, number: int) -> tuple[bool, int]:
 
 
 def _signature_end(page: Page, number: int) -> int:
-    """Last line of a definition's head: where the brackets of its first line are closed."""
+    """Return the last line of a signature: where the brackets of its first line are closed."""
     depth = 0
     for last in range(number, min(number + 12, len(page.lines))):
         line = page.lines[last]
@@ -125,7 +125,7 @@ def _docstring_end(page: Page, number: int, quotes: str) -> int:
 
 
 def _docstring(page: Page, first: int, last: int, group: int, headings: tuple[str, ...]) -> Iterator[Part]:
-    """Sentences of the paragraphs of a docstring."""
+    """Yield the sentences of the paragraphs of a docstring."""
     waiting: list[int] = []
     for number in range(first, last + 1):
         line = page.lines[number]
@@ -139,7 +139,7 @@ def _docstring(page: Page, first: int, last: int, group: int, headings: tuple[st
 
 
 def statements(page: Page, numbers: Sequence[int], group: int, headings: tuple[str, ...]) -> Iterator[Part]:
-    """Lines of code, none of them blank, a few at a time; without those that have nothing to ask for."""
+    """Yield non-blank lines of code, a few at a time, without lines that have no words."""
     for first in range(0, len(numbers), _CODE_LINES):
         few = numbers[first : first + _CODE_LINES]
         if any(_WORDY.search(page.lines[number]) for number in few):

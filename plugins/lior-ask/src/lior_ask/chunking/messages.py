@@ -12,13 +12,13 @@ from lior_ask.chunking.page import Page, Part
 from lior_ask.chunking.prose import prose
 
 _BURST = 6
-"""Messages of a chat that are one group."""
+"""Number of chat messages in a group."""
 _FIELD = re.compile(r"([A-Za-z][A-Za-z-]*):\s*(.*)")
 _QUOTED_FIELDS = ("from", "to", "cc", "date", "subject")
 
 
 def mail(page: Page, title: tuple[str, ...]) -> Iterator[Part]:
-    """Messages, with sender and subject as the context of their lines."""
+    """Yield the lines of mails, with sender and subject as their context."""
     starts = sorted({0, *page.places})
     group = 0
     for begin, end in zip(starts, [*starts[1:], len(page.lines)], strict=True):
@@ -36,7 +36,7 @@ def mail(page: Page, title: tuple[str, ...]) -> Iterator[Part]:
         for header in headers:
             yield from page.line(header, group, title)
         message, first, offset = page, number, 0
-        if end < len(page.lines):  # a page of its own, so that nothing of the next message is looked at
+        if end < len(page.lines):  # its own page, so that the chunker does not read the next message
             message, first, offset = (
                 Page("\n".join(page.lines[begin:end])),
                 number - begin,
@@ -49,7 +49,7 @@ def mail(page: Page, title: tuple[str, ...]) -> Iterator[Part]:
 
 
 def chat(page: Page, title: tuple[str, ...]) -> Iterator[Part]:
-    """Messages, of one or more lines; lines, where the reader does not say where they begin."""
+    """Yield messages of one or more lines; single lines if the reader gives no starts of messages."""
     starts = set(page.places)
     count, first, last = -1, -1, -1
     for number in range(len(page.lines) + 1):
@@ -65,7 +65,7 @@ def chat(page: Page, title: tuple[str, ...]) -> Iterator[Part]:
 
 
 def log(page: Page, title: tuple[str, ...]) -> Iterator[Part]:
-    """Lines; indented ones, such as those of a traceback, are in the group of the line that they follow."""
+    """Yield lines; indented lines, such as a traceback, join the group of the line before them."""
     group = 0
     for number, line in enumerate(page.lines):
         if line.strip():
@@ -74,7 +74,7 @@ def log(page: Page, title: tuple[str, ...]) -> Iterator[Part]:
 
 
 def rows(page: Page, title: tuple[str, ...]) -> Iterator[Part]:
-    """Rows, with the names of the columns as their context."""
+    """Yield rows, with the names of the columns as their context."""
     numbers = (number for number in range(len(page.lines)) if not page.blank(number))
     few = [*islice(numbers, 2)]
     head = title

@@ -1,4 +1,4 @@
-"""What the chunkers share: the lines of a text, sentences, the headings above a line."""
+"""Shared parts of the chunkers: the lines of a text, sentences, the headings above a line."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from lior_ask.languages.lists import any_of
 from lior_ask.languages.lists import words as listed
 
 LONGEST = 700
-"""Most characters of a passage; a longer sentence or line is cut at white space."""
+"""Maximum number of characters of a passage; a longer sentence or line is cut at white space."""
 _LEAST = 15
-"""A sentence of fewer characters goes with the next one: "Yes.", "Step 1."."""
+"""Minimum number of characters of a sentence; a shorter one joins the next: "Yes.", "Step 1."."""
 _NARROWEST, _WIDEST = 40, 140
-"""Columns at which text is wrapped by hand or by an editor."""
+"""Minimum and maximum column at which text may have been wrapped by hand or by an editor."""
 LONG = 300
-"""A longer line is no heading and defines nothing; expressions that search for such take quadratic time."""
+"""Maximum number of characters of a heading or definition line; the search patterns take quadratic time."""
 ITEM = re.compile(r"\s*(?:[-*+•–‣]|\(?\d{1,3}[.)]|\(?[a-zA-Z][.)]|\[[ xX]\])\s+\S")
-"""Beginning of a list item."""
+"""Pattern of the beginning of a list item."""
 _LAST_SPACE = re.compile(r".*\s", re.DOTALL)
 
 Span = tuple[int, int]
@@ -37,13 +37,13 @@ class Part:
     group: int
     headings: tuple[str, ...]
     title: bool = False
-    """Whether it names what stands elsewhere."""
+    """Whether it only names content that stands elsewhere."""
     alone: bool = False
-    """Whether it is a block of its own, as a row of a table."""
+    """Whether it is its own block, such as a row of a table."""
 
 
 class Page:
-    """A text and where its lines are."""
+    """A text and the offsets of its lines."""
 
     def __init__(
         self,
@@ -54,20 +54,20 @@ class Page:
     ) -> None:
         self.text = text
         self.places = places
-        """First line of each page, cell or message."""
+        """The first line of each page, cell or message, from 0."""
         self.wrapped, self.titles = wrapped, titles
-        """Lines that go on with the sentence of the line before; that only name what stands elsewhere."""
+        """Lines that continue the sentence of the line before, and lines that only name content elsewhere."""
         self.lines = text.split("\n")
         self.starts = array("q", accumulate((len(line) + 1 for line in self.lines), initial=0))
-        """Offset of each line, and one more; 8 bytes each."""
+        """The offset of each line, and of the end, 8 bytes each."""
 
     def span(self, number: int) -> Span:
-        """Offsets of a line without its end."""
+        """Return the offsets of a line without its line end."""
         begin = self.starts[number]
         return begin, begin + len(self.lines[number])
 
     def indent(self, number: int) -> int:
-        """Columns of white space before a line."""
+        """Return the width of the white space before a line, in columns."""
         line = self.lines[number]
         if line[:1] not in (" ", "\t"):
             return 0
@@ -75,14 +75,15 @@ class Page:
         return len(line) - len(line.lstrip())
 
     def blank(self, number: int) -> bool:
-        """Whether a line does not exist or has nothing but white space."""
+        """Return whether a line does not exist or has only white space."""
         return number >= len(self.lines) or number < 0 or not self.lines[number].strip()
 
     def cut(
         self, numbers: Sequence[int], group: int, headings: tuple[str, ...], *, together: bool = False
     ) -> Iterator[Part]:
-        """Sentences of consecutive lines, none of them blank; those of a list item, or ``together``, are one
-        paragraph."""
+        """Yield the sentences of consecutive non-blank lines.
+
+        The lines of a list item are one paragraph, as are all lines if ``together``."""
         if numbers:
             spans = list[Span]()
             item = together or bool(ITEM.match(self.lines[numbers[0]]))
@@ -96,25 +97,25 @@ class Page:
                 yield Part(begin, end, group, headings)
 
     def line(self, number: int, group: int, headings: tuple[str, ...], last: int = -1) -> Iterator[Part]:
-        """A line, or those up to ``last``, in one piece if it is not too long."""
+        """Yield a line, or the lines up to ``last``, in one part if the text is not too long."""
         for begin, end in pieces(self.text, self.starts[number], self.span(max(number, last))[1]):
             yield Part(begin, end, group, headings)
 
 
 # --- sentences and lines of a paragraph ---
 
-# One that was wrapped at a width is cut into sentences across its lines; one of short lines, such as a list
-# of facts, is cut at every line.
+# A paragraph that was wrapped at a width is cut into sentences across its lines. A paragraph of short lines,
+# such as a list of facts, is cut at every line.
 
 _BREAK = re.compile(
     r"[.!?…][\"'”’»)\]*_`]*(?P<gap>\s+)(?=[\"'“‘«(\[*_`¿¡]*[^\W_a-z])|[。！？][」』”]?(?P<none>\s*)(?=\S)"
 )
 _FACT = re.compile(r"[\d:=.!?]")
-"""In a short line that can stand alone, as "PIN 4711", unlike "Best" above a name."""
+"""Pattern in a short line that can stand alone, such as "PIN 4711", unlike "Best" above a name."""
 _LABEL = re.compile(r"\s*[^\W\d_][\w -]{0,30}:\s")
-"""A line of its own, such as "Phone: 12 34", however long the line before it."""
+"""Pattern of a line that never continues the line before, such as "Phone: 12 34"."""
 _CELLS = re.compile(r"\S {4,}\S")
-"""In a line that is a row of a table; it does not go on with the row before, however long that is."""
+"""Pattern in a row of a table, which never continues the row before, however long that is."""
 _ABBREVIATED = re.compile(
     rf"(?:^|[\s(\[\"'“])(?:(?:\w\.)*\w|\d{{1,2}}|{any_of(sorted(listed('words.abbreviations')))})\.$",
     re.IGNORECASE,
@@ -122,14 +123,14 @@ _ABBREVIATED = re.compile(
 
 
 def units(text: str, lines: Sequence[Span]) -> Iterator[Span]:
-    """The sentences of consecutive ``lines``, none of them blank; no unit has white space at its ends."""
+    """Yield the sentences of consecutive non-blank ``lines``, without white space at their ends."""
     for begin, end in _runs(text, lines):
         for first, last in _sentences(text, begin, end):
             yield from pieces(text, first, last)
 
 
 def pieces(text: str, begin: int, end: int) -> Iterator[Span]:
-    """The text between two offsets without white space at its ends, cut where it is too long."""
+    """Yield the text between two offsets without white space at its ends, cut if it is too long."""
     found = text[begin:end]
     end -= len(found) - len(found.rstrip())
     begin = min(begin + len(found) - len(found.lstrip()), end)
@@ -139,7 +140,7 @@ def pieces(text: str, begin: int, end: int) -> Iterator[Span]:
         while text[last - 1].isspace():
             last -= 1
         yield begin, last
-        while text[cut].isspace():  # the end is no white space
+        while text[cut].isspace():  # the text does not end with white space
             cut += 1
         begin = cut
     if begin < end:
@@ -147,14 +148,14 @@ def pieces(text: str, begin: int, end: int) -> Iterator[Span]:
 
 
 def _runs(text: str, lines: Sequence[Span]) -> Iterator[Span]:
-    """Lines that belong together, most because they were wrapped: the first word of the next had no room."""
+    """Yield joined lines: a line was wrapped if the first word of the next line did not fit on it."""
     if len(lines) == 1 or _entries(text, lines):
         yield from lines
         return
     wide = max(end - begin for begin, end in lines)
     begin, end = lines[0]
     length = end - begin
-    cells = _CELLS.search(text, begin, end)  # of the first line of a run; a row is never joined to one
+    cells = _CELLS.search(text, begin, end)  # of the first line of a run; no line joins a row
     for first, last in lines[1:]:
         following = text[first:last]
         word = following.split(maxsplit=1)[0]
@@ -172,7 +173,7 @@ def _runs(text: str, lines: Sequence[Span]) -> Iterator[Span]:
 
 
 def _entries(text: str, lines: Sequence[Span]) -> bool:
-    """Whether lines are a list without marks, such as prices: each begins anew, with a number and no stop."""
+    """Return whether lines are a list without bullets, such as prices: each has a number, none a stop."""
     return all(
         not text[begin].islower()
         and text[begin].isalnum()
@@ -214,6 +215,6 @@ class Outline:
 
     @property
     def headings(self) -> tuple[str, ...]:
-        """From the outermost to the innermost, with the title of the document."""
+        """The headings from the outermost to the innermost, after the title of the document."""
         found = tuple(text for _, text in self.open)
         return found if found[:1] == self.title else self.title + found

@@ -16,56 +16,56 @@ _ATX = re.compile(r" {0,3}(#{1,6})\s+(.+?)[\s#]*$")
 _RULE = re.compile(r"([=\-~^\"'*+#.`:_])\1{2,}\s*$")
 _BOLD = re.compile(r" {0,3}(\*\*|__)([^\W\d][^*_\d.!:]*\??)\1\s*$")
 _FRAME = re.compile(r"\s*[│├┤┼─┌┬┐└┴┘╞╡╪═╔╗╚╝╠╣║+|-]*[├┼─┌└╞╪═╔╚╠][│├┤┼─┌┬┐└┴┘╞╡╪═╔╗╚╝╠╣║+|-]*\s*$")
-"""A line of the frame around a table."""
+"""Pattern of a line of the frame around a table."""
 _LONGEST_RULE = 10_000
-"""Characters of a line of dashes; the expression takes memory."""
+"""Maximum length of a rule in characters; the pattern takes memory."""
 _FENCE = re.compile(r"\s*(`{3,}|~{3,})")
 _TABLE_RULE = re.compile(r"\s*\|?[\s:|+=-]+\|?\s*$")
 _LITERAL = re.compile(
     r"^(?!\s*\.\. ).*::\s*$|^\s*\.\. (?:code|code-block|sourcecode|parsed-literal|prompt)::"
 )
-"""What announces code in reStructuredText."""
+"""Pattern of a paragraph that announces code in reStructuredText."""
 _LINK = re.compile(r"\s*(?:(?:[-*+•]|\d{1,3}[.)])\s+)?\[[^\[\]]+\]\([^()\s]*\)\s*$")
 _LEADERS = re.compile(r"(?:\. ?){4,}\s*\w{1,5}\s*$")
 _NUMBERED = re.compile(
     r"(?:(\d{1,2}(?:\.\d{1,3})+)\.?|(?:Chapter|Appendix|Part) [\dA-Z]{1,4}[.:]?)\s+\S.{0,78}[^\s.,;:!?]$"
 )
 _ENTRY = re.compile(r"\s*((?:\d{1,3}\.)+)\s+\S.{0,78}[^\s.,;:!]$")
-"""A line of a table of contents that has numbers of sections only."""
+"""Pattern of an entry in a table of contents that has a section number and no page number."""
 _MOST_LINES = 20_000
-"""Lines of a paragraph."""
+"""Maximum number of lines of a paragraph."""
 _LARGEST_GROUP = 40
-"""Most passages of a list that are one group."""
+"""Maximum number of passages of a paragraph or list in one group."""
 _CAPITALS = re.compile(r"[A-Z][A-Z0-9 ,&/()'-]{2,58}$")
 _SECTION, _PSEUDO, _TERMS = -9, 90, 100
-"""Levels of numbered chapters (above all others), headings in bold, terms that are not indented."""
+"""Levels of numbered chapters (above all others), of headings in bold, and of terms without indent."""
 
 
 def prose(page: Page, title: tuple[str, ...], first: int = 0, group: int = 0) -> Iterator[Part]:
-    """Paragraphs, lists, definitions, tables and code between fences, below their headings."""
+    """Return the parts of paragraphs, lists, definitions, tables and fenced code, with their headings."""
     return _Chunker(page, Outline(title), group).cut(first)
 
 
 @attrs.define
 class _Chunker:
-    """What is known between the paragraphs of a text."""
+    """A chunker with the state that it keeps between the paragraphs of a text."""
 
     page: Page
     outline: Outline
     group: int
     levels: dict[str, int] = attrs.field(factory=lambda: {"": 0})
-    """Levels of the kinds of headings."""
+    """The level of each kind of heading."""
     empty: int | None = None
-    """Line of a heading or term that has nothing below it yet."""
+    """The line of a heading or term that has nothing below it yet."""
     listed: bool = False
     """Whether a list or code that follows belongs to the paragraph before."""
     literal: int = -1
-    """Columns before a line that announces code; deeper lines below it are code."""
+    """The indent of a line that announces code, in columns, or -1; deeper lines below it are code."""
     attached: bool = False
-    """Whether the paragraph that follows goes on with the definition above, however it is indented."""
+    """Whether the next paragraph continues the definition above, whatever its indent is."""
 
     def cut(self, number: int) -> Iterator[Part]:
-        """Everything from a line on."""
+        """Yield all parts from a line on."""
         page = self.page
         while number < len(page.lines):
             if page.blank(number):
@@ -98,7 +98,7 @@ class _Chunker:
         yield from self._leave_empty()
 
     def _enter(self, level: int, text: str, line: int) -> Iterator[Part]:
-        """Begin a section or a definition."""
+        """Begin a section or a definition, and yield an empty heading before it."""
         if self.outline.open and level <= self.outline.open[-1][0]:
             yield from self._leave_empty()
         self.outline.enter(level, text)
@@ -106,13 +106,13 @@ class _Chunker:
         self.group += 1
 
     def _leave_empty(self) -> Iterator[Part]:
-        """The heading that has nothing below it, as a passage."""
+        """Yield the heading that has nothing below it as a part."""
         if self.empty is not None:
             yield from self.page.line(self.empty, self.group, self.outline.headings[:-1])
         self.empty = None
 
     def _end(self, number: int) -> int:
-        """The line after a paragraph."""
+        """Return the line after a paragraph."""
         page, end = self.page, number + 1
         if fence := _FENCE.match(page.lines[number]):
             while end < len(page.lines) and not page.lines[end].strip().startswith(fence[1]):
@@ -121,8 +121,9 @@ class _Chunker:
         inner = self.outline.open[-1][0] - _TERMS if self.outline.open else -1
         floor = -1 if self.attached else min(inner, page.indent(number) - 1)
         if self.attached and inner >= 0 and not page.blank(end) and page.indent(end) > inner:
-            floor = inner  # a definition that begins beside its term
-        # What follows is a paragraph of its own, so that none takes much memory; a table has one head.
+            floor = inner  # a definition that begins on the line of its term
+        # The maximum length limits memory: the lines after it are a new paragraph. A table is not divided,
+        # since only its first line is a header row.
         last = len(page.lines) if _is_table(page, range(number, number + 2)) else number + _MOST_LINES
         while end < last and not page.blank(end) and page.indent(end) > floor:
             line = page.lines[end]
@@ -150,15 +151,15 @@ class _Chunker:
         for count, part in enumerate(parts, 1):
             self.group += count % _LARGEST_GROUP == 0
             yield part if part.group == self.group else attrs.evolve(part, group=self.group)
-        # A list or code belongs to the paragraph that announces it, and to the list before it; so does code
-        # that stands right below it.
+        # A list or code belongs to the paragraph that announces it or to the list before it. Code directly
+        # below a paragraph belongs to it as well.
         self.listed = page.lines[lines[-1]].rstrip().endswith(":") or bool(ITEM.match(first))
         self.empty, self.attached = None, False
         self.literal = page.indent(lines[0]) if _LITERAL.search(page.lines[lines[-1]][-LONG:]) else -1
 
 
 def _heading(page: Page, number: int, levels: dict[str, int]) -> tuple[int, str, tuple[int, int]] | None:
-    """Level and text of the heading at a line, its line and the last one that belongs to it."""
+    """Return level and text of the heading at a line, the line of its text and its last line, or ``None``."""
     line, lines = page.lines[number], page.lines
     if len(line) > LONG or line.lstrip().startswith("```"):
         return None
@@ -186,7 +187,7 @@ def _heading(page: Page, number: int, levels: dict[str, int]) -> tuple[int, str,
 
 
 def _fenced(page: Page, lines: range, group: int, headings: tuple[str, ...]) -> Iterator[Part]:
-    """Code between fences."""
+    """Yield the code between fences."""
     last = lines[-1] if _FENCE.match(page.lines[lines[-1]]) else lines[-1] + 1
     for blank, numbers in groupby(range(lines[0] + 1, last), page.blank):
         if not blank:
@@ -194,7 +195,7 @@ def _fenced(page: Page, lines: range, group: int, headings: tuple[str, ...]) -> 
 
 
 def _lines(page: Page, lines: range, group: int, headings: tuple[str, ...], *, entry: bool) -> Iterator[Part]:
-    """A paragraph, its list items, or the rows of a table; an ``entry`` has its term before it."""
+    """Yield a paragraph, its list items, or the rows of a table; an ``entry`` has its term before it."""
     if _is_table(page, lines):
         yield from _table(page, lines, group, headings)
         return
@@ -221,19 +222,19 @@ def _lines(page: Page, lines: range, group: int, headings: tuple[str, ...], *, e
 
 
 def _is_table(page: Page, lines: range) -> bool:
-    """Whether lines begin with the head of a table and the rule below it."""
+    """Return whether lines begin with the header row of a table and the rule below it."""
     rule = page.lines[lines[1]][:LONG] if len(lines) > 1 and lines[1] < len(page.lines) else ""
     return "|" in rule and "-" in rule and "|" in page.lines[lines[0]] and bool(_TABLE_RULE.match(rule))
 
 
 def _names(line: str) -> bool:
-    """Whether a line ends with leaders and the number of a page, or is a link alone."""
+    """Return whether a line ends with leaders and a page number, or is only a link."""
     dotted = "..." in line or ". . ." in line
     return bool((dotted and _LEADERS.search(line[-LONG:])) or ("](" in line and _LINK.match(line[:LONG])))
 
 
 def _table(page: Page, lines: Sequence[int], group: int, headings: tuple[str, ...]) -> Iterator[Part]:
-    """The rows of a table, below the names of its columns."""
+    """Yield the rows of a table, with the names of its columns as the last heading."""
     names = " ".join(page.lines[lines[0]].replace("|", " ").split())
     for number in lines:
         if re.search(r"\w", page.lines[number]):

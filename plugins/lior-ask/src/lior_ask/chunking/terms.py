@@ -8,16 +8,16 @@ from typing import NamedTuple
 from lior_ask.chunking.page import ITEM, Page
 
 _LONGEST = 160
-"""Characters of a line with a term at most."""
+"""Maximum number of characters of a line with a term."""
 _MANY = 8
-"""Terms that share a definition at most."""
+"""Maximum number of terms that share a definition."""
 _FULL = 60
-"""Characters of a line that goes on below because it is full."""
+"""Minimum number of characters of a full line, which continues below."""
 _WORDS = 6
-"""Words of a term that is neither option nor signature, at most."""
+"""Maximum number of words of a term that is neither option nor signature."""
 
 _MARKED = re.compile(r"\s*(\S(?:.*\S)?)(?:::|;;)\s*$")
-"""A term of AsciiDoc, and of readers that know what is a term."""
+"""Pattern of a term in AsciiDoc, and in the output of readers that mark terms."""
 _DIRECTIVE = re.compile(
     r"\s*\.\. (?:\w+:)?(\w*function|\w*method|class|(?:py)?data|macro|\w*type|struct|enum|enumerator"
     r"|\w*member|attribute|exception|option|cmdoption|envvar|command|variable|module|confval|setting|role|describe|object"
@@ -30,23 +30,23 @@ _SIGNATURE = re.compile(
     r"|[A-Za-z_]\w*[._][\w.]*\s*$"
 )
 _GAP = re.compile(r"(?<=\S) {2,}(?=\S)")
-"""What separates a term from its definition on the same line."""
+"""Pattern of the gap between a term and its definition on the same line."""
 
 
 class Term(NamedTuple):
-    """A term that a definition follows."""
+    """A term that is followed by its definition."""
 
     text: str
     last: int
-    """Its last line."""
+    """The last line of the term."""
     inline: bool = False
     """Whether its definition begins on that line."""
     marked: bool = False
-    """Whether a mark tells that it is one, so that its definition need not be indented."""
+    """Whether a mark identifies the term, so that its definition need not be indented."""
 
 
 def defined(page: Page, number: int) -> Term | None:
-    """The term that stands at a line and is defined there or below; ``None`` if there is none."""
+    """Return the term at a line that is defined there or below, or ``None`` if there is none."""
     line = page.lines[number]
     bare = line.strip()
     if len(line) > _LONGEST or not bare or ITEM.match(line):
@@ -69,7 +69,7 @@ def defined(page: Page, number: int) -> Term | None:
 
 
 def _beside(page: Page, number: int, *, option: bool) -> Term | None:
-    """A term whose definition begins on its line; the lines below, if there are any, stand below that."""
+    """Return a term whose definition begins on its line; further lines are aligned with the definition."""
     line = page.lines[number].expandtabs()
     column = page.indent(number + 1) if _deeper(page, number, number + 1) else 0
     gap = _GAP.search(line, page.indent(number))
@@ -92,7 +92,7 @@ def _short(term: str) -> bool:
 
 
 def _mark(page: Page, number: int) -> Term | None:
-    """One or more terms with a mark at their end; where nothing follows at once, it announces code."""
+    """Return one or more terms with a mark at their end; if a blank line follows, the mark announces code."""
     terms, last = list[str](), number
     while last < len(page.lines) and last - number < _MANY and (match := _MARKED.match(page.lines[last])):
         terms.append(match[1])
@@ -101,7 +101,7 @@ def _mark(page: Page, number: int) -> Term | None:
 
 
 def _directive(page: Page, number: int, match: re.Match[str]) -> Term:
-    """The names that a directive of reStructuredText describes, in lines below each other."""
+    """Return the names that a directive of reStructuredText describes, one per line."""
     terms, last, column = [f"{match[1]} {match[2]}"], number, match.start(2)
     while last - number < _MANY and not page.blank(last + 1) and page.indent(last + 1) == column:
         last += 1
@@ -110,7 +110,7 @@ def _directive(page: Page, number: int, match: re.Match[str]) -> Term:
 
 
 def _alone(page: Page, number: int, *, option: bool) -> Term | None:
-    """Options or signatures in lines of their own; the definition is indented below."""
+    """Return options or signatures on their own lines, with the definition indented below."""
     terms, last, indent = list[str](), number, page.indent(number)
     while last - number < _MANY and not page.blank(last) and page.indent(last) == indent:
         bare = page.lines[last].strip()

@@ -48,17 +48,17 @@ if TYPE_CHECKING:
     from lior_ask.question.filters import Filters
 
 NOT_FOUND, FAILED = 1, 2
-"""Exit codes, as those of grep: 0 where something was found."""
+"""Exit codes as in grep: 0 if something was found."""
 _EVERY = 0.2
-"""Seconds between two lines of progress, at least."""
+"""Minimum number of seconds between two progress lines."""
 _NAMED = 3
-"""Files that were left out by a limit, of which each has a line."""
+"""Maximum number of files cut by a limit that get their own line."""
 _DEEPEST = 1000
-"""Documents of each question in a run file, as is usual for judged collections."""
+"""Maximum number of documents per question in a run file, as is usual for judged collections."""
 
 
 def _errors_exit_with_2(run: Callable[..., int]) -> Callable[..., int]:
-    """Let no error look as if nothing had been found; in folders without files, nothing was."""
+    """Make errors exit with 2, not with the code for "nothing found"; folders without files exit with 1."""
 
     @functools.wraps(run)
     def inner(*args: Any, **kwargs: Any) -> int:
@@ -193,12 +193,12 @@ def _divide(words: Sequence[str]) -> tuple[Sequence[str], str]:
 
 
 def _last() -> Path:
-    """The file with the folders of the last question, beside the kept indexes."""
+    """Return the file with the folders of the last question, next to the cached indexes."""
     return user_cache_path("lior", appauthor=False) / "ask" / "last.json"
 
 
 def _where(given: Sequence[str]) -> Sequence[str]:
-    """``given``, or the folders of the last question."""
+    """Return ``given``, or the folders of the last question."""
     if given:
         return given
     try:
@@ -217,7 +217,7 @@ def _filters(given: Mapping[str, str]) -> Filters:
 def _serve(
     where: Sequence[str], question: str, top: int, filters: Mapping[str, str]
 ) -> tuple[Index, Answer] | None:
-    """The answer of a running server of the run; ``None`` without one. Nothing heavy is imported."""
+    """Return the answer of a running server of the run, or ``None``, without heavy imports."""
     where = _where(where)
     if len(where) != 1 or not is_run(run := Path(where[0])):
         return None
@@ -225,13 +225,13 @@ def _serve(
 
     found = remote.ask(run, question, top, filters)
     if found is not None:
-        with contextlib.suppress(OSError):  # then it is not known the next time
+        with contextlib.suppress(OSError):  # then the next question must name it
             _remember([str(run.absolute())])
     return cast("tuple[Index, Answer] | None", found)
 
 
 def _remember(paths: Sequence[str]) -> None:
-    """Note what was asked, for the next time."""
+    """Store the folders that were asked for the next question."""
     narrow_rights(_last().parent.parent)
     narrow_rights(_last().parent)
     with replacing(_last(), private=True) as stream:
@@ -239,7 +239,7 @@ def _remember(paths: Sequence[str]) -> None:
 
 
 def _open(where: Sequence[str], retriever: str | None, database: str, *, cache: bool) -> Index:
-    """The index of ``where``, or at an address, or of the last time, brought up to date."""
+    """Return the index of ``where``, at an address, or of the last question, brought up to date."""
     from lior_ask.api import Index
 
     if database:
@@ -265,7 +265,7 @@ def _open(where: Sequence[str], retriever: str | None, database: str, *, cache: 
 
 
 def _share(where: Sequence[str], retriever: str | None, database: str) -> Index:
-    """The index at an address, with what is new in ``where``."""
+    """Return the index at an address, updated with new files in ``where``."""
     from lior_ask.api import Index
 
     if run_among([Path(path) for path in where]):
@@ -275,14 +275,14 @@ def _share(where: Sequence[str], retriever: str | None, database: str) -> Index:
 
 
 class Reading:
-    """Shows how far the reading of files is, on one line that is written over; called as the index does."""
+    """A progress line for reading files, which is overwritten; the index calls it."""
 
     def __init__(self) -> None:
         self._first: tuple[int, float] | None = None
         self._shown = -_EVERY
 
     def __call__(self, done: int, files: int) -> None:
-        """Show it, with the seconds left once a file was read, at most five times a second."""
+        """Show the progress, with the seconds left after the first file, at most five times a second."""
         now = time.monotonic()
         first, begun = self._first = self._first or (done, now)
         if done == files:
@@ -306,7 +306,7 @@ def _show(
     *,
     explain: bool,
 ) -> None:
-    """Print an answer and what the user wants to know of it."""
+    """Print an answer, and its evidence if ``explain``."""
     echo_answer(index, answer, passages, lines=lines)
     if explain:
         click.echo()
@@ -314,7 +314,7 @@ def _show(
 
 
 def _report(index: Index, answer: Answer, *, verbose: bool, reads_on: bool) -> None:
-    """Print on standard error what was read and how it was ranked."""
+    """Print to standard error what was read and how it was ranked."""
     skipped = len(index.skipped)
     told = f"{quantity(index.files, 'file')}, {quantity(len(index), 'passage')}"
     told += f", {skipped:,} skipped" if skipped else ""
@@ -333,7 +333,7 @@ def _report(index: Index, answer: Answer, *, verbose: bool, reads_on: bool) -> N
 
 
 def _name_limited(lines: Sequence[str]) -> None:
-    """Name the files of which limits left something out, when they were read; later ones are counted only."""
+    """Print the files that limits cut while they were read; only the first few are named."""
     for line in lines[:_NAMED]:
         click.echo(plain(line), err=True)
     if len(lines) > _NAMED:
@@ -341,7 +341,7 @@ def _name_limited(lines: Sequence[str]) -> None:
 
 
 def _hint() -> None:
-    """Tell each user once that a sentence encoder finds other words of the same meaning."""
+    """Print once per user that a sentence encoder finds answers in other words."""
     from lior_ask.index.cache import folder
     from lior_ask.index.embedding import HINT, VARIABLE, default_embedder
 
@@ -349,12 +349,12 @@ def _hint() -> None:
     if default_embedder() or VARIABLE in os.environ or told.exists():
         return
     click.echo(f"hint: {HINT} finds answers in other words than the question's (told once)", err=True)
-    with contextlib.suppress(OSError):  # then it is told again
+    with contextlib.suppress(OSError):  # then the hint is printed again
         told.touch(0o600)
 
 
 def _read_on(index: Index) -> bool:
-    """Whether a process of its own reads what this question did not need."""
+    """Return whether a background process reads the passages that this question did not need."""
     from lior_ask.idle import read_on
 
     return bool(index.paths) and read_on(index)
@@ -363,7 +363,7 @@ def _read_on(index: Index) -> bool:
 def _around(
     index: Index, where: Sequence[str], passage: Passage | None, count: int | None, *, shared: bool
 ) -> Lines | None:
-    """The lines around a passage, of its file or as a run or an index has them, where they are wanted."""
+    """Return the lines around a passage from its file, run or shared index; ``None`` if not requested."""
     from lior_ask.index.context_lines import around, file_texts
 
     if passage is None or count is None:
@@ -382,7 +382,7 @@ def _around(
 
 
 def _prepare(index: Index, answer: Answer) -> tuple[Answer, Material | None]:
-    """The answer, and what a model needs to put it into words."""
+    """Return the answer, and the material for a model to word it."""
     from lior_ask.conversation.composing import prepare
     from lior_ask.conversation.dialogue import turn_of
 
@@ -391,7 +391,7 @@ def _prepare(index: Index, answer: Answer) -> tuple[Answer, Material | None]:
 
 
 def _worded(index: Index, model: Endpoint, given: Material) -> bool:
-    """Print a model's reply; whether it came."""
+    """Print a model's reply, and return whether it succeeded."""
     try:
         echo_reply(index, model, given, live=sys.stdout.isatty())
     except EndpointError as error:
@@ -459,5 +459,5 @@ def _questions(batch: Path) -> Iterator[tuple[str, str]]:
 
 
 def _id(document: str) -> str:
-    """The name of a document inside its file, as one word."""
+    """Return the name of a document inside its file as one word."""
     return re.sub(r"\s+", "_", document.rpartition("#")[2])

@@ -65,7 +65,7 @@ def chat(
     the last question that was answered. A line that ends with \ goes on in the next. Ctrl-C stops a reply,
     Ctrl-D ends the chat. In a pipe every line is a message.
     """
-    ChatSampling(**sampling)  # wrong options are named before anything is opened
+    ChatSampling(**sampling)  # wrong options are reported before anything is opened
     live = sys.stdin.isatty() and sys.stdout.isatty()
     model = endpoint_of(endpoint)
     run = run_among(where)

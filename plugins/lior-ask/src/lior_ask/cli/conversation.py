@@ -1,4 +1,4 @@
-"""The lines of a chat: messages, which are asked, and commands, which begin with a slash."""
+"""The lines of a chat: messages, and commands, which begin with a slash."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 PROMPT, MORE = "> ", "… "
 _HISTORY = 1000
 _PAGE = 3
-"""Passages that ``/more`` shows."""
+"""Number of passages that ``/more`` shows."""
 _OF_RUNS = ("/go", "/learn", "/forget", "/save", "/set")
 """Commands that need a run."""
 
@@ -46,22 +46,22 @@ class _Command(NamedTuple):
 
 
 class Conversation:
-    """Reads messages and commands until the end of the input.
+    """A loop that reads messages and commands until the end of the input.
 
     Parameters
     ----------
     index
-        The index of the documents as they are now.
+        Returns the current index of the documents.
     chat
-        The run that continues messages, learns and forgets; ``None`` where folders are asked.
+        The chat of a run, which continues messages, learns and forgets; ``None`` for folders.
     endpoint
-        A model that puts the passages into its own words.
+        A model that words the answers from the passages.
     remember
-        Whether the run learns what is said.
+        Whether the run learns each message.
     refresh
-        Called before a message is asked: it brings the index up to date.
+        Called before each message to bring the index up to date.
     live
-        Whether a person sits at a terminal: then there is a prompt, and an error does not end the chat.
+        Whether the chat is interactive: then there is a prompt, and an error does not set the exit code.
     """
 
     def __init__(
@@ -81,11 +81,11 @@ class Conversation:
         self._failed = False
         self._replying = self._stopped = False
         self._message = ""
-        """The last one."""
+        """The last message."""
         self._continued = False
         """Whether the last reply is a continuation."""
         self._shown = 0
-        """Passages of the last answer that were shown."""
+        """Number of passages of the last answer shown so far."""
         every = (
             _Command(self._more, "/more", "the next passages"),
             _Command(self._why, "/why", "how the last reply was found, or where its words come from"),
@@ -106,7 +106,7 @@ class Conversation:
 
     @property
     def chat(self) -> Chat:
-        """The run of the chat; ``UsageError`` where there is none."""
+        """The chat of the run. Raises ``UsageError`` if there is no run."""
         if self._chat is None:
             raise UsageError("that needs a run, and a folder is only asked; `lior train FOLDER` makes a run")
         return self._chat
@@ -116,7 +116,7 @@ class Conversation:
         return self._chat.run.changes if self._chat else 0
 
     def run(self) -> int:
-        """The exit code: 0, or 1 when a command in a pipe failed."""
+        """Run the chat, and return the exit code: 0, or 1 if a line in a pipe failed."""
         if self.live:
             self._say("/help lists the commands, /quit ends the chat")
         with _history(self.live), self._interruptible():
@@ -135,7 +135,7 @@ class Conversation:
     # --- lines ---
 
     def _read(self) -> str | None:
-        """A message of one or more lines; ``None`` at the end of the input."""
+        """Return a message of one or more lines, or ``None`` at the end of the input."""
         lines: list[str] = []
         while True:
             line = self._line(MORE if lines else PROMPT)
@@ -196,7 +196,7 @@ class Conversation:
         self._refresh()
         try:
             turn = self._chat.find(line) if self._chat else self.talk.ask(line)
-        except UsageError as error:  # no word in it that could be asked
+        except UsageError as error:  # it has no word to look for
             self.talk.last = None
             hint = "; /go continues it as a text" if self._chat else ""
             self._say(f"{error}{hint}")
@@ -210,7 +210,7 @@ class Conversation:
             self._remember(line)
 
     def _answer(self, turn: Turn) -> None:
-        """Print the answer, or its wording by an endpoint."""
+        """Print the answer, or the reply of a model."""
         if turn.inherited:
             self._say(f"(with {', '.join(turn.inherited)} from before)")
         given = None
@@ -259,10 +259,10 @@ class Conversation:
 
     @contextlib.contextmanager
     def _interruptible(self) -> Iterator[None]:
-        """Let Ctrl-C at a terminal end a reply after its token, so that nothing is left half done.
+        """Let Ctrl-C at a terminal end a reply after the current token, so that nothing is left half done.
 
-        The handler stays for the whole chat, so that no moment is without it. It also replaces a SIGINT that
-        the parent process had ignored, as shells do for background jobs: a reply could not be stopped then.
+        The handler stays for the whole chat, without gaps. It also replaces an ignored SIGINT, which shells
+        set for background jobs; otherwise a reply could not be stopped.
         """
         if not self.live:
             yield
@@ -405,7 +405,7 @@ class Conversation:
             self._end_of_input()
 
     def _say(self, text: str) -> None:
-        """Print on standard error what is not part of a reply, so that a pipe gets replies alone."""
+        """Print text that is not part of a reply to standard error, so that a pipe gets only replies."""
         click.echo(printable_text(text), err=True)
 
 
@@ -446,7 +446,7 @@ def _none(command: str, rest: str) -> None:
 
 @contextlib.contextmanager
 def _history(live: bool) -> Iterator[None]:
-    """Keep the input history between chats, where there is a terminal with readline."""
+    """Keep the input history between chats if there is a terminal with readline."""
     try:
         import readline
     except ImportError:

@@ -21,7 +21,7 @@ def register_fragment_loaders(register: Any) -> None:
 
 
 def fragments(folder: str) -> list[Any]:
-    """The best passages of ``folder`` for the prompt of the command, each with its file and line.
+    """Return the best passages of ``folder`` for the prompt of the command, each with its file and line.
 
     Raises ``ValueError``, which llm shows, when there is no prompt.
     """

@@ -37,7 +37,7 @@ def index_option(function: Callback) -> Callback:
 
 
 def endpoint_of(given: tuple[str, str] | None) -> Endpoint | None:
-    """The model of ``--with``, which is not yet asked."""
+    """Return the model of ``--with``, without sending a request yet."""
     if not given:
         return None
     from lior_ask.conversation.endpoint import Endpoint

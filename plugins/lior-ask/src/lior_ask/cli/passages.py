@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from lior_ask.index.context_lines import Lines
 
 _BEFORE, _SHOWN = 2, 6
-"""Lines of a block before the sentence that answers, and with it and those behind it, at most."""
+"""Maximum number of lines of a block before the answer, and in total."""
 _ROWS = 20
-"""Rows of a calculation that are shown."""
+"""Maximum number of rows of a calculation that are shown."""
 _CODE = re.compile(r"[(){}\[\]=;]")
 
 
 def listed(answer: Answer) -> list[Passage]:
-    """The passages in the order of their numbers: the quoted one first."""
+    """Return the passages in the order of their numbers: the quoted one first."""
     first, block = [answer.answer] if answer.answer else [], answer.block
     return first + [p for p, _ in answer.passages if p not in first and not (block and _inside(p, block))]
 
@@ -42,8 +42,9 @@ def echo_answer(
     alone: bool = False,
     lines: Lines | None = None,
 ) -> None:
-    """Print the quoted passage in its block, ``alone`` or in these ``lines`` of its document, or that there
-    is none; then the others with their numbers."""
+    """Print an answer, then the other passages with their numbers.
+
+    The quoted passage is printed in its block, ``alone``, or in ``lines`` of its document."""
     if answer.said:
         _echo_said(index, answer)
         if passages and not answer.result:
@@ -66,7 +67,7 @@ def echo_answer(
 
 
 def _echo_said(index: Index, answer: Answer) -> None:
-    """Print what is said, and the arithmetic and the rows of a calculation."""
+    """Print the reply line of an answer, with the arithmetic and the rows of a calculation."""
     result = answer.result
     if result is None:
         click.echo("".join(wrap([answer.said], columns())))
@@ -93,7 +94,7 @@ def echo_passages(index: Index, answer: Answer, passages: Sequence[Passage], *, 
 def echo_reasons(
     index: Index, answer: Answer, passages: Sequence[Passage], inherited: Sequence[str] = ()
 ) -> None:
-    """Print how a question was understood and ranked, and which of its words each passage has."""
+    """Print how a question was interpreted and ranked, and which of its words each passage has."""
     from lior_ask.languages.words import language_of, stem, tokens
 
     rows = [("understood as", answer.words), ("from before", inherited), ("nowhere", answer.missing)]
@@ -138,7 +139,7 @@ def _echo(
 
 
 def _echo_lines(lines: Lines, mark: Callable[[str], str]) -> None:
-    """Print lines with their numbers, as grep does: a colon behind the number of those of the passage."""
+    """Print lines with their numbers as grep does: a colon after the numbers of the passage's lines."""
     last = lines.first + len(lines.lines) - 1
     for number, line in enumerate(lines.lines, lines.first):
         quoted = lines.line <= number <= lines.end_line
@@ -149,13 +150,13 @@ def _echo_lines(lines: Lines, mark: Callable[[str], str]) -> None:
 
 
 def _inside(passage: Passage, block: Block) -> bool:
-    """Whether a passage is a part of a block."""
+    """Return whether a passage is part of a block."""
     here = passage.document == block.document and block.line <= passage.line <= block.end_line
     return here and passage.text in block.text
 
 
 def _around(passage: Passage, block: Block, width: int) -> tuple[list[str], list[str]]:
-    """Lines of a block before and after the sentence in it, without the heading, which is shown elsewhere."""
+    """Return the lines of a block before and after the quotation, without its heading, shown elsewhere."""
     text = block.text
     heading = passage.context.split("\n")[-2:-1]
     first = len(heading[0]) + 1 if heading and text.startswith(f"{heading[0]}\n") else 0
@@ -174,7 +175,7 @@ def _around(passage: Passage, block: Block, width: int) -> tuple[list[str], list
 
 
 def _lines(passage: Passage, width: int) -> list[str]:
-    """The text in lines of at most ``width`` characters; lines of code as they are."""
+    """Return the text wrapped at ``width`` characters; lines of code stay as they are."""
     lines = (" " * (passage.column - 1) + passage.text).split("\n")
     if len(lines) > 1 and 2 * sum(bool(_CODE.search(line)) for line in lines) > len(lines):
         return [plain(line) for line in textwrap.dedent("\n".join(lines)).split("\n")]
@@ -182,7 +183,7 @@ def _lines(passage: Passage, width: int) -> list[str]:
 
 
 def _marker(answer: Answer) -> Callable[[str], str]:
-    """A function that emphasises the words of the question in a line."""
+    """Return a function that emphasises the words of the question in a line."""
     from lior_ask.languages.words import language_of, stem, tokens
 
     if not colored():
@@ -198,12 +199,12 @@ def _marker(answer: Answer) -> Callable[[str], str]:
 
 
 def style(text: str, **style: Any) -> str:
-    """``text`` in a style of :func:`click.style`, where colours are wanted."""
+    """Return ``text`` styled by :func:`click.style` if colours are enabled."""
     return click.style(text, **style) if colored() else text
 
 
 def where(index: Index, passage: Passage) -> str:
-    """``file:line`` as an editor or terminal opens it, relative to the working directory if it is below."""
+    """Return ``file:line`` for an editor or terminal, relative to the working directory if it is below it."""
     path = index.path(passage.document)
     if path is None:
         return f"{plain(passage.document)}:{passage.line}"

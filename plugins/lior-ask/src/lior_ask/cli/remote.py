@@ -1,6 +1,6 @@
-"""Ask a running server of this user instead of reading the run: `lior ask` then answers at once.
+"""Questions to a running server of this user, so that `lior ask` need not read the run.
 
-Neither numpy nor a package of lior-serve's is imported.
+It imports neither numpy nor a package of lior-serve.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ class _Connection(http.client.HTTPConnection):
 
 
 def request(run: Path, method: str, path: str, given: Mapping[str, Any] | None = None) -> Any:
-    """What the server of a run replies; ``None`` where there is no server.
+    """Return the reply of the server of a run, or ``None`` if there is no server.
 
     Raises
     ------
     UsageError
-        When it refuses the request.
+        When the server refuses the request.
     """
     place = socket_file(run)
     try:
@@ -62,7 +62,7 @@ def request(run: Path, method: str, path: str, given: Mapping[str, Any] | None =
 
 
 class RemoteIndex:
-    """The fields of the index of a server that are printed."""
+    """The printed fields of the index of a server."""
 
     def __init__(self, state: Mapping[str, Any]) -> None:
         self.retriever: str = state["retriever"]
@@ -76,17 +76,17 @@ class RemoteIndex:
         return self._passages
 
     def path(self, document: str) -> None:
-        """``None``: documents of a run are not files."""
+        """Return ``None``: documents of a run are not files."""
 
 
 def ask(
     run: Path, question: str, top: int, filters: Mapping[str, str] = MappingProxyType({})
 ) -> tuple[RemoteIndex, Any] | None:
-    """The index of the server of a run, and its answer with the fields of :class:`lior_ask.Answer`.
+    """Return the index of a run's server and its answer, with the fields of :class:`lior_ask.Answer`.
 
     ``filters`` are fields of :class:`lior_ask.question.filters.Filters`.
 
-    ``None`` where there is no server.
+    Returns ``None`` if there is no server.
 
     Raises
     ------

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from lior_ask.idle import IdleReader
 
 _FEW = 10
-"""Names that are printed of each kind without --verbose."""
+"""Maximum number of names printed per kind of change without --verbose."""
 
 
 @click.command()
@@ -88,13 +88,13 @@ class _Run:
 
     @property
     def roots(self) -> Sequence[Path]:
-        """The folders in which changes show."""
+        """The folders to watch for changes."""
         from lior.runs.syncing import scan
 
         return scan(self._path, self._folders).roots
 
     def update(self, *, dry_run: bool = False) -> Synced:
-        """Sync once; the model is read only where something is to be done."""
+        """Sync once; the model is read only if something changed."""
         from lior.runs.syncing import finish, scan
 
         found = scan(self._path, self._folders)
@@ -105,12 +105,12 @@ class _Run:
             from lior.runs.run import load
 
             done = load(self._path, device=self._device).sync(self._folders, dry_run=dry_run)
-        self._folders = None  # which are remembered
+        self._folders = None  # the run remembers them
         return done
 
 
 class _Folders:
-    """The kept index of folders, which stays in memory between updates."""
+    """The cached index of folders, which stays in memory between updates."""
 
     def __init__(self, paths: Sequence[str]) -> None:
         self._paths = paths
@@ -118,33 +118,33 @@ class _Folders:
         self._reader: IdleReader | None = None
 
     def read_ahead(self, progress: Callable[[int], object]) -> None:
-        """Begin to read passages in idle time; after the first update."""
+        """Start encoding passages in idle time; call it after the first update."""
         from lior_ask.idle import IdleReader
 
         assert self._index
         self._reader = IdleReader(self._index, progress)
 
     def read_on(self) -> bool:
-        """Whether a process of its own reads passages; after the first update."""
+        """Return whether a background process reads passages; call it after the first update."""
         from lior_ask.idle import read_on
 
         assert self._index
         return read_on(self._index)
 
     def stop_reading(self) -> None:
-        """Keep what was read."""
+        """Stop idle reading, and store its vectors."""
         if self._reader:
             self._reader.stop()
 
     @property
     def roots(self) -> Sequence[Path]:
-        """The folders in which changes show."""
+        """The folders to watch for changes."""
         from lior.reading.finding import folders_of
 
         return folders_of(self._paths)
 
     def update(self) -> Synced:
-        """Read what is new or changed, and drop what is gone."""
+        """Read new and changed files, and drop deleted ones."""
         from lior.runs.syncing import Synced
         from lior_ask.api import Index
 
@@ -153,7 +153,7 @@ class _Folders:
             updates = [self._index.opened]
         else:
             updates = [self._index.update()]
-        while updates[-1].waiting:  # a question would be answered now; here nobody waits for one
+        while updates[-1].waiting:  # no question is waiting here
             updates.append(self._index.update())
         if self._reader:
             self._reader.look_again()
@@ -175,7 +175,7 @@ class _Folders:
 
 
 def _watch(target: _Run | _Folders, *, as_json: bool, verbose: bool) -> None:
-    """Update whenever files change, until a signal comes; an error is told, and may be over the next time."""
+    """Update when files change, until a signal arrives. Errors are reported; the next update retries."""
     from lior.reading.watching import changes
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -207,7 +207,7 @@ def _watch(target: _Run | _Folders, *, as_json: bool, verbose: bool) -> None:
 
 
 class _Told:
-    """Tells how many passages are left to read: always on a terminal, else at the beginning and the end."""
+    """A report of the passages left to read: continuous on a terminal, else at the beginning and the end."""
 
     def __init__(self) -> None:
         self._before = 0

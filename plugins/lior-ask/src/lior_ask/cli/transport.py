@@ -1,4 +1,4 @@
-"""The Unix socket by which commands of this user find the server of a run; only this user can open it."""
+"""The Unix socket of a run's server; only this user can open it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lior.errors import LiorError
 
 
 def socket_file(run: Path) -> Path:
-    """The socket file of the server of a run, whether there is one or not."""
+    """Return the path of the socket file of a run's server; the file need not exist."""
     name = hashlib.sha256(os.fsencode(run.resolve())).hexdigest()[:16]
     return user_runtime_path("lior", appauthor=False) / f"{name}.sock"
 
@@ -24,7 +24,7 @@ def private(folder: Path) -> None:
     Raises
     ------
     LiorError
-        When it is of another user, or others may write to it.
+        When it belongs to another user, or others have access to it.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     found = folder.lstat()

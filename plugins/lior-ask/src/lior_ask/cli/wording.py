@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 
 
 def echo_reply(index: Index, endpoint: Endpoint, given: Material, *, live: bool) -> None:
-    """Print a model's reply, what of it is not in the passages, and the places that it cites.
+    """Print a model's reply, its claims that are not in the passages, and the places that it cites.
 
-    At a terminal (``live``) its words are shown as they come, and what is wrong behind them; in a pipe it is
-    marked in the text. Raises ``EndpointError`` as :meth:`lior_ask.conversation.endpoint.Endpoint.pieces`.
+    At a terminal (``live``) its words are shown as they arrive, and wrong citations and quotations after
+    them; in a pipe these are marked in the text. Raises ``EndpointError`` as
+    :meth:`lior_ask.conversation.endpoint.Endpoint.pieces`.
     """
     from lior_ask.conversation.endpoint import check
 

@@ -1,3 +1,3 @@
-"""Questions one after the other: follow-ups, a run that replies, answers worded by a language model."""
+"""Conversations: follow-up questions, a run that replies, answers worded by a language model."""
 
 __all__ = ["composing", "dialogue", "endpoint", "followups", "run_chat", "table_followups"]

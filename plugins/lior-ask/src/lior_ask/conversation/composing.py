@@ -1,5 +1,4 @@
-"""What is handed to a language model for a message: the passages found, each in its block, or the documents
-that the message names."""
+"""The material for a language model: the passages found, in their blocks, or the documents that are named."""
 
 from __future__ import annotations
 
@@ -14,10 +13,10 @@ from lior_ask.conversation.dialogue import Turn
 from lior_ask.question.question import Question
 
 HANDED = 8
-"""Passages that are handed over where no document is named."""
+"""Maximum number of passages for the model if no document is named."""
 _NO_SOURCE = "Your documents say nothing of it, so the model is not asked; name a document, or ask first."
 BUDGET = 24_000
-"""Characters that are handed over, at most."""
+"""Maximum number of characters of passages for the model."""
 
 
 @attrs.frozen
@@ -26,14 +25,14 @@ class Material:
 
     question: str
     passages: tuple[Passage, ...]
-    """From 1; those of a conversation's turn with the text around them."""
+    """The passages, numbered from 1; those of a turn of the conversation have the text of their block."""
 
 
 def material(turn: Turn, index: Documents) -> Material | None:
-    """What a model needs for a reply; ``None`` where none is needed, or nothing was found.
+    """Return the material for a reply, or ``None`` if none is needed or nothing was found.
 
     Small talk and calculations need none. A task such as "summarise the minutes" gets the whole text of the
-    documents that it names, as far as the budget goes; others and questions get what was found for them.
+    documents that it names, up to the budget. Other tasks and questions get the passages found for them.
     """
     wanted = task(turn.message)
     answer = turn.answer
@@ -49,7 +48,7 @@ def material(turn: Turn, index: Documents) -> Material | None:
 
 
 def prepare(turn: Turn, index: Documents) -> tuple[Turn, Material | None]:
-    """:func:`material` for a turn, which says so where a task for a model has no sources."""
+    """Return the turn and its :func:`material`; the turn's reply says so if a task has no sources."""
     given, wanted = material(turn, index), task(turn.message)
     if given is None and wanted and wanted.composed and turn.answer.said:
         turn = attrs.evolve(turn, answer=attrs.evolve(turn.answer, said=_NO_SOURCE))
@@ -57,13 +56,13 @@ def prepare(turn: Turn, index: Documents) -> tuple[Turn, Material | None]:
 
 
 def _whole(index: Documents, document: str) -> Iterator[Passage]:
-    """A document, block by block."""
+    """Yield the blocks of a document as passages."""
     for block in blocks_of(index.of_document(document)):
         yield Passage(document=document, line=block.line, text=block.text)
 
 
 def _around(index: Documents, passage: Passage) -> Passage:
-    """A passage with the text of its block."""
+    """Return a passage with the text of its block."""
     for block in blocks_of(index.of_document(passage.document)):
         if block.line <= passage.line <= block.end_line and passage.text in block.text:
             return attrs.evolve(passage, text=block.text)
@@ -71,7 +70,7 @@ def _around(index: Documents, passage: Passage) -> Passage:
 
 
 def _limit(passages: Sequence[Passage]) -> tuple[Passage, ...]:
-    """The first passages of different text, as many as the budget allows."""
+    """Return the first passages with different texts, up to the budget."""
     kept, left = dict[tuple[str, str], Passage](), BUDGET
     for passage in passages:
         key = passage.document, passage.text

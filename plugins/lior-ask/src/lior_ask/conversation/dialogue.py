@@ -1,11 +1,11 @@
-"""Questions one after the other: a follow-up inherits the subject of the last question that was answered.
+"""Dialogue: a follow-up question inherits the subject of the last question that was answered.
 
-A question of its own is asked as it is, whatever was said before. A follow-up begins with "and", "what about"
-or the like, has a pronoun, or has no content word, or one that alone finds nothing. It is asked with the
-content words of the last answered question. A passage answers it if it has the words of the follow-up, and
-where a pronoun stands for the subject, this too, or stands where the last answer stands; otherwise nothing is
-found. Where it is not certain that the follow-up means the passage, its confidence is at most 89 %, 69 % or
-49 %. Small talk, tasks and what found nothing leave the subject as it is.
+A complete question is asked as it is, whatever came before. A follow-up begins with "and", "what about" or
+the like, has a pronoun, has no content word, or has a single one that finds nothing alone. It is asked with
+the content words of the last answered question. A passage answers it if it has the words of the follow-up. If
+a pronoun refers to the subject, the passage must also have the subject, or be in the document of the last
+answer. Otherwise nothing is found. If it is uncertain whether the follow-up means the passage, the confidence
+is at most 89 %, 69 % or 49 %. Small talk, tasks and questions without an answer do not change the subject.
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ from lior_ask.question.question import LONGEST_MESSAGE, Question, named, underst
 from lior_ask.tables.reported import REPORTED
 
 DEPTH = 12
-"""Passages that are found for each question; the first few are shown."""
+"""Number of passages found for each question; the first few are shown."""
 _PEOPLE = 3
-"""Names that are tried for a pronoun."""
+"""Maximum number of names tried for a pronoun."""
 _WHOLE = "It is not clear what is to be calculated of that; ask it as a whole question."
 _LIKELY, _PERHAPS, _DOUBTFUL = 0.89, 0.69, 0.49
-"""The most that the confidence of a follow-up is, where it may mean another thing."""
+"""Maximum confidence of a follow-up that may mean something else."""
 
 
 @attrs.frozen(kw_only=True)
 class Turn:
-    """A message and what was found."""
+    """A message and its answer."""
 
     message: str
     answer: Answer
     inherited: tuple[str, ...] = ()
-    """Words of an earlier question that were added."""
+    """The words of an earlier question that were added."""
     passages: tuple[Passage, ...]
-    """In the order of their numbers from 1: the quoted one first, if there is one."""
+    """The passages in the order of their numbers from 1: the quoted one first, if there is one."""
 
 
 class Dialogue:
@@ -70,24 +70,24 @@ class Dialogue:
         self.reset()
 
     def reset(self) -> None:
-        """Forget what was said."""
+        """Forget the conversation."""
         self.last: Turn | None = None
-        """The last message that could be asked and was no small talk."""
+        """The last message that could be asked and was not small talk."""
         self._subject: tuple[str, ...] = ()
-        """Content words of the last question that was answered."""
+        """The content words of the last question that was answered."""
         self._names: tuple[str, ...] = ()
-        """Those of them that a pronoun stands for."""
+        """The content words that a pronoun may refer to."""
         self._focus: tuple[str, ...] = ()
-        """Content words of the last message that was answered."""
+        """The content words of the last message that was answered."""
         self._quoted: list[Passage] = []
-        """Answers about this subject."""
+        """The passages quoted about this subject."""
         self._people: list[str] = []
-        """What may be names of people in the last message that was answered and in its answer."""
+        """Possible names of people in the last message that was answered and in its answer."""
         self._calculated: tuple[str, str] | None = None
-        """The last answered question, if it was a calculation, and of what."""
+        """The last answered question, if it was a calculation, and what it calculated."""
 
     def ask(self, message: str | Question) -> Turn:
-        """Answer a message; a long text is asked alone, and nothing later refers to it.
+        """Answer a message; a long text is asked alone, and later messages do not refer to it.
 
         Raises ``UsageError`` when it has no word to look for, nor a subject to inherit, or is too long.
         """
@@ -126,8 +126,9 @@ class Dialogue:
         return turn_of(message, attrs.evolve(answer, question=message), inherited)
 
     def _of_person(self, message: str, said: Message) -> Turn | None:
-        """The answer to a message with a name for its pronoun: what that person wrote, or rows that name
-        them; ``None`` where no name has one."""
+        """Return the answer to a message with a name in place of its pronoun, or ``None`` if there is none.
+
+        The answer quotes what that person wrote, or calculates rows that name the person."""
         for whole in said.naming(self._people[:_PEOPLE]):
             turn = self._turn(message, said.question.saying(whole))
             name = tuple(word for word in tokens(whole) if word not in tokens(said.text))
@@ -140,19 +141,19 @@ class Dialogue:
         return None
 
     def _about_last(self, turn: Turn) -> Turn:
-        """A task that names nothing is about what was quoted."""
+        """Return the turn; a task that names nothing refers to the quoted passages."""
         wanted = task(turn.message)
         if turn.passages or not (wanted and wanted.composed and self._quoted):
             return turn
         return attrs.evolve(turn, passages=tuple(reversed(self._quoted)), inherited=self._subject)
 
     def _remember(self, said: Message, turn: Turn) -> None:
-        """Take what was answered as the subject of the messages that follow."""
+        """Store the subject of an answered message for the messages that follow."""
         quoted, result = turn.answer.answer, turn.answer.result
         if turn.answer.said and result is None:  # a calculation that was refused
             self._calculated = turn.message, ""
         if quoted is None and result is None:
-            if said.own and not turn.answer.said:  # "and in August?" does not go on with what was before it
+            if said.own and not turn.answer.said:  # "and in August?" does not continue an earlier calculation
                 self._calculated = None
             return
         self._calculated = (turn.message, result.about) if result else None
@@ -176,7 +177,7 @@ class Dialogue:
     # --- follow-ups ---
 
     def _carried_on(self, message: str, said: Message) -> Turn | None:
-        """The last calculation with what the message changes; ``None`` where it is about a passage."""
+        """Return the last calculation as the message changes it, or ``None`` if it is about a passage."""
         assert self._calculated
         wholes = ((whole, re.compile("")) for whole in whole_questions(*self._calculated, said.text))
         for whole, of in (*wholes, *other_values(*self._calculated, said.text)):
@@ -228,23 +229,24 @@ class Dialogue:
     def _fits(
         self, said: Message, own: Sequence[str], added: Sequence[str], passage: Passage
     ) -> tuple[float, ...] | None:
-        """How well a passage answers a follow-up; ``None``: it does not.
+        """Return how well a passage answers a follow-up, or ``None`` if it does not.
 
-        The share of its words, whether it has the subject, stands where the last answer stands, has words of
-        the last message, and is of the kind asked for.
+        The first value is the share of the follow-up's words in the passage. The others are whether it has
+        the subject, whether it is in the document of the last answer, how many words of the last message it
+        has, and whether it is of the expected kind.
         """
         suits = said.suits(passage.text)
         share = len(_share(own, passage)) / len(own)
         near = bool(self._quoted) and passage.document == self._quoted[-1].document
         about = bool(_share(added, passage)) and (near or bool(said.named))
-        if not said.named:  # only the kind is asked for
+        if not said.named:  # the follow-up names only a kind
             share = max(share, float(bool(suits)))
         if share < (0.5 if about else 1.0) or ((said.pronoun or not said.named) and not (about or near)):
             return None
         return share, about, near, len(_share(self._focus, passage)), suits is not False
 
     def _another(self, message: str, said: Message) -> Turn:
-        """The answer to a message without words of its own: of the kind asked for, or one not quoted."""
+        """Return the answer to a message without content words: of the expected kind, or not yet quoted."""
         last = self.last
         if said.ordinal and last and 1 < len(last.passages) >= said.ordinal:
             turn = attrs.evolve(last, message=message, inherited=self._subject)
@@ -271,19 +273,19 @@ class Dialogue:
 
 
 def turn_of(message: str, answer: Answer, inherited: tuple[str, ...] = ()) -> Turn:
-    """A turn with an answer as it was given."""
+    """Return a turn with an unchanged answer."""
     quoted = (answer.answer,) if answer.answer else ()
     others = tuple(passage for passage, _ in answer.passages if passage not in quoted)
     return Turn(message=message, answer=answer, inherited=inherited, passages=(*quoted, *others))
 
 
 def confirm_turn(turn: Turn, passage: Passage) -> str:
-    """The question that a passage of a turn answers: the message, and those inherited words that it has."""
+    """Return the question that a passage answers: the message, and the inherited words in the passage."""
     return " ".join([turn.message, *_share(turn.inherited, passage)])
 
 
 def _quoting(turn: Turn, passage: Passage, confidence: float) -> Turn:
-    """The turn with one of its passages as the answer."""
+    """Return the turn with one of its passages as the answer."""
     others = tuple(each for each in turn.passages if each != passage)
     answer = attrs.evolve(turn.answer, found=True, confidence=confidence)
     if passage != answer.answer:
@@ -292,7 +294,7 @@ def _quoting(turn: Turn, passage: Passage, confidence: float) -> Turn:
 
 
 def _nothing(turn: Turn, own: Sequence[str], names: Sequence[str]) -> Turn:
-    """The turn without an answer."""
+    """Return the turn without an answer."""
     what = " and ".join(map(repr, [*own, *names][:3]))
     answer = attrs.evolve(
         turn.answer,
@@ -308,7 +310,7 @@ def _nothing(turn: Turn, own: Sequence[str], names: Sequence[str]) -> Turn:
 
 
 def _known(words: Sequence[str], answer: Answer) -> tuple[str, ...]:
-    """Words of a message as the text spells them."""
+    """Return the words of a message in the spelling of the text."""
     return tuple(
         word if word in answer.words else next(iter(get_close_matches(word, answer.words, 1, 0.75)), word)
         for word in words
@@ -316,7 +318,7 @@ def _known(words: Sequence[str], answer: Answer) -> tuple[str, ...]:
 
 
 def _share(words: Sequence[str], passage: Passage) -> list[str]:
-    """Those of ``words`` that a passage or its context has."""
+    """Return the ``words`` that a passage or its context has."""
     found = tokens(f"{passage.text} {passage.context}")
     language = language_of(found)
     stems = {stem(word, language) for word in found}

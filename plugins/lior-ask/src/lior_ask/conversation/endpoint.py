@@ -1,7 +1,7 @@
 """Questions and passages for a language model behind an OpenAI-compatible address, and a check of its reply.
 
-The reply is the model's own text. What it cites and quotes is compared with the passages; what is not in
-them is marked in the text.
+The reply is the model's own text. Its citations and quotations are compared with the passages; those without
+a source are marked in the text.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from lior.errors import EndpointError, UsageError
 from lior.interfaces import Passage
 
 KEY = "OPENAI_API_KEY"
-"""Variable with the key that is sent, if it is set."""
+"""Environment variable with the API key, which is sent if it is set."""
 _LARGEST = 4 << 20
 _LOCAL = ("localhost", "127.0.0.1", "::1")
 _EVENT = (b"data:", b":", b"event:", b"id:", b"retry:")
-"""How lines of server-sent events begin."""
+"""Prefixes of lines of server-sent events."""
 _NO_STREAM = (400, 405, 415, 422, 501)
-"""Status with which servers refuse to stream."""
+"""HTTP status codes of servers that refuse to stream."""
 _TASK = (
     "Answer the question, or do what is asked, from the numbered passages alone. After each statement cite "
     "the number of its passage, as in [1]. Put words that you repeat from a passage in double quotes, "
@@ -41,18 +41,18 @@ _PLACES = re.compile(r"(?<![\w/.-])([\w/.-]*[A-Za-z_]\.\w+):(\d+)")
 
 
 class Reply(NamedTuple):
-    """What the model said about the passages."""
+    """The model's reply, compared with the passages."""
 
     text: str
-    """With a mark behind each citation and quotation that is not in the passages."""
+    """The text, with a mark after each citation and quotation that is not in the passages."""
     cited: tuple[int, ...]
-    """Numbers of the passages that it cites, from 1, ascending."""
+    """The numbers of the cited passages, from 1, ascending."""
     unfounded: tuple[str, ...] = ()
-    """What is marked, as it stands in the text, each once."""
+    """The marked citations and quotations as in the text, each once."""
 
     @property
     def wrong(self) -> int:
-        """How many citations and quotations are not in the passages."""
+        """The number of different citations and quotations that are not in the passages."""
         return len(self.unfounded)
 
 
@@ -64,12 +64,12 @@ class Endpoint:
     """
 
     url: str = attrs.field()
-    """Without ``/chat/completions``, such as ``http://localhost:11434/v1``."""
+    """The address without ``/chat/completions``, such as ``http://localhost:11434/v1``."""
     model: str
     timeout: float = 120.0
-    """Seconds without a byte of the reply after which it is given up."""
+    """The time limit without a byte of the reply, in seconds."""
     longest: float = 600.0
-    """Seconds after which a reply that still comes is given up."""
+    """The time limit for the whole reply, in seconds."""
 
     @url.validator
     def _check_url(self, _: Any, url: str) -> None:
@@ -78,11 +78,11 @@ class Endpoint:
 
     @property
     def address(self) -> str:
-        """Where questions are sent."""
+        """The address of chat completions."""
         return self.url.rstrip("/").removesuffix("/chat/completions") + "/chat/completions"
 
     def reply(self, question: str, passages: Sequence[Passage]) -> Reply:
-        """Hand over a question with its passages, and check what comes back.
+        """Send a question with its passages, and check the reply.
 
         Raises ``EndpointError`` when the address cannot be reached, refuses, takes too long or sends
         something else.
@@ -90,9 +90,9 @@ class Endpoint:
         return check("".join(self.pieces(question, passages)).strip(), passages)
 
     def pieces(self, question: str, passages: Sequence[Passage]) -> Iterator[str]:
-        """The model's text as it comes; in one piece from a server that does not stream.
+        """Yield the model's text as it arrives; a server that does not stream gives one piece.
 
-        Raises ``EndpointError`` as :meth:`reply`, also behind some pieces.
+        Raises ``EndpointError`` as :meth:`reply`, also after some pieces.
         """
         listed = [f"[{i}] {p.document}:{p.line}\n{p.text}" for i, p in enumerate(passages, 1)]
         asked = "\n\n".join(["Passages:", *listed, f"Question: {question}"])
@@ -116,7 +116,7 @@ class Endpoint:
             raise EndpointError(self.address, f"{reason}; is the server running?") from error
 
     def _opened(self, body: dict[str, Any]) -> http.client.HTTPResponse:
-        """The reply, of which the head has come: streamed, or whole where the server does not stream."""
+        """Return the response after its headers: streamed, or whole if the server does not stream."""
         headers = {"Content-Type": "application/json", "Accept": "text/event-stream, application/json"}
         if key := os.environ.get(KEY):
             headers["Authorization"] = f"Bearer {key}"
@@ -136,7 +136,7 @@ class Endpoint:
             ) from error
 
     def _read(self, response: http.client.HTTPResponse) -> Iterator[str]:
-        """The text of a reply: of server-sent events, or of one JSON object."""
+        """Yield the text of a reply from server-sent events or from one JSON object."""
         until, size, whole = time.monotonic() + self.longest, 0, b""
         streamed = ended = False
         while line := response.readline(_LARGEST + 1):
@@ -162,10 +162,10 @@ class Endpoint:
 
 
 class _Direct(urllib.request.HTTPRedirectHandler):
-    """Follows no redirection: the key and the passages go to the address that the user gave."""
+    """A handler that follows no redirection: key and passages go only to the address that the user gave."""
 
     def redirect_request(self, *_: Any) -> None:
-        """None: the status is an error as others are."""
+        """Return ``None``: the status is treated as an error."""
 
 
 def _text(found: Any) -> str:
@@ -173,14 +173,14 @@ def _text(found: Any) -> str:
 
 
 def _cause(data: bytes) -> str:
-    """What a server says of an error, in brackets, without the key."""
+    """Return the error message of a server in brackets, without the key."""
     told = _found(data, "error", "message") or _found(data, "error") or ""
     cause = " ".join(str(told).split()).replace(os.environ.get(KEY) or "\0", "…")[:200]
     return f" ({cause})" if cause else ""
 
 
 def _found(data: bytes, *keys: str | int) -> Any:
-    """What stands under ``keys`` in JSON; ``None`` where nothing does."""
+    """Return the value at ``keys`` in JSON, or ``None`` if there is none."""
     try:
         found = json.loads(data)
         for key in keys:
@@ -194,10 +194,10 @@ def _found(data: bytes, *keys: str | int) -> Any:
 
 
 def check(text: str, passages: Sequence[Passage]) -> Reply:
-    """A model's text with marks where it cites or quotes what is not in the passages.
+    """Return a model's reply, with marks at citations and quotations that are not in the passages.
 
-    A quotation counts as there if its words stand in one passage in their order; case, white space and
-    punctuation at its ends do not matter, and "…" or "..." stands for words left out.
+    A quotation is valid if its words are in one passage in the same order. Case, white space and punctuation
+    at its ends do not matter, and "…" or "..." stands for omitted words.
 
     >>> from lior.interfaces import Passage
     >>> found = [Passage(document="a.md", line=3, text="The key is under the mat.")]
@@ -230,7 +230,7 @@ def check(text: str, passages: Sequence[Passage]) -> Reply:
 
 
 def _stands_in(quoted: str, text: str) -> bool:
-    """Whether the parts of a quotation follow each other in ``text``, at the limits of words."""
+    """Return whether the parts of a quotation follow each other in ``text``, at word boundaries."""
     whole, at = _plain(text), 0
     for part in map(_plain, re.split(r"…|\.\.\.", quoted)):
         found = re.compile(rf"(?<!\w){re.escape(part)}(?!\w)").search(whole, at) if part else None

@@ -1,4 +1,4 @@
-"""What a message says by itself: whether it is a follow-up, and what it asks, in all languages."""
+"""Messages read without context, in all languages: whether one is a follow-up, and what it asks."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def _word(*keys: str) -> re.Pattern[str]:
 _BEGINS = re.compile(rf"\W*(?:{_any('begins')}|(?={_any('the')} {_any('others')}))\b[\s,:]*", re.I)
 _PRONOUN = _word("pronouns")
 _PERSON = _word("persons")
-"""Pronouns that stand for a person."""
+"""Pattern of pronouns for a person."""
 _TITLE = re.compile(rf"\b{either('calculations.title')}\b\.? ", re.I)
 _NAME = re.compile(r"[^\W\d_a-zß-ÿ]\w+(?:[ -][^\W\d_a-zß-ÿ]\w+)*")
 _NOT_ONE = re.compile(rf"\b{_any('no_pronouns')}\b")
-"""Words that look like pronouns and stand for nothing that was said."""
+"""Pattern of words that look like pronouns and refer to nothing."""
 _VAGUE = words("words.vague")
-"""Words that name nothing by themselves."""
+"""Words that name nothing alone."""
 _ORDINALS = _word("first"), _word("second"), _word("third")
 _NUMBERS = any_of(n for each in languages() for key in ("one", "numbers") for n in each.lists[f"words.{key}"])
 _MONTHS = [month for each in languages() for month in each.months]
@@ -53,31 +53,31 @@ _KINDS = (
     (_word("number"), re.compile(rf"\d|\b{_NUMBERS}\b", re.I)),
     (_word("time"), re.compile(rf"{_CLOCK}|\b{_TIMES}\b", re.I)),
 )
-"""What a message asks for, and what a sentence that answers it has; further than in English alone."""
+"""Patterns of a message that asks for a kind, and of a sentence with that kind, in all languages."""
 _PLACE = _word("place"), _word("place_told")
 _ASKS = _word("more")
 _SAY_LITTLE = words("words.says_little")
-"""Words of other languages as those of :data:`lior_ask.question.question.LIGHT`."""
+"""Light words of other languages, as :data:`lior_ask.question.question.LIGHT`."""
 _TIMED = re.compile(rf"\b({_any('timed')} )?(\b{_TIMES}\b|\d+)", re.I)
-"""When, which is neither where nor who."""
+"""Pattern of times, which are removed before a place or a person is sought."""
 _KIND_WORDS = words("words.kinds")
-"""Words that only say the kind; a sentence of that kind need not have them."""
+"""Words that only name the kind; a sentence of that kind need not have them."""
 
 
 @attrs.frozen
 class Message:
-    """A message of a conversation, read without what was said before."""
+    """A message of a conversation, read without its context."""
 
     question: Question
-    """Without a word such as "and" at its beginning."""
+    """The question without a word such as "and" at its beginning."""
     own: tuple[str, ...]
-    """Words that name something."""
+    """The words that name something."""
     marked: bool
-    """Whether it says that it goes on with what was said."""
+    """Whether it has the mark of a follow-up."""
     pronoun: bool
-    """Whether a word stands for what was said."""
+    """Whether a pronoun refers to an earlier message."""
     ordinal: int
-    """Of the thing that it points to, from 1: "the second one"; 0 where it does not."""
+    """The number of the passage that it refers to, from 1: "the second one"; 0 for none."""
 
     @property
     def text(self) -> str:
@@ -85,16 +85,16 @@ class Message:
 
     @property
     def light(self) -> list[str]:
-        """Words that name nothing but are in few sentences, such as "come"."""
+        """The words that name nothing but are in few sentences, such as "come"."""
         return [word for word in self.question.subjects if word in LIGHT]
 
     @property
     def named(self) -> tuple[str, ...]:
-        """Words that a passage must have: those that say more than the kind, if there are any."""
+        """The words that a passage must have: those that name more than the kind."""
         return tuple(word for word in self.own if word not in _KIND_WORDS)
 
     def suits(self, text: str) -> bool | None:
-        """Whether a text has the kind that is asked for; ``None`` where the message does not tell."""
+        """Return whether a text has the expected kind, or ``None`` if the message expects none."""
         for asked, wanted in _KINDS:
             if asked.search(self.text):
                 return bool(wanted.search(text))
@@ -104,24 +104,24 @@ class Message:
         return self.question.suits(untimed) if self.question.expected else None
 
     def naming(self, people: Sequence[str]) -> Iterator[str]:
-        """The message with each of ``people`` in place of its pronoun for a person; nothing without one."""
+        """Yield the message with each of ``people`` in place of its pronoun for a person, if it has one."""
         if found := _PERSON.search(_NOT_ONE.sub(lambda match: " " * len(match[0]), self.text)):
             for name in people:
                 yield self.text[: found.start()] + name + self.text[found.end() :]
 
     @property
     def asks_more(self) -> bool:
-        """Whether it asks for a kind that is not told in a text, such as a reason in French."""
+        """Whether it asks for a kind that no pattern detects in a text, such as a reason in French."""
         return self.suits("") is None and bool(_ASKS.search(self.text))
 
     @property
     def measured(self) -> bool:
-        """Whether a number, a price or a time is asked for, which a text has or has not."""
+        """Whether it asks for a number, a price or a time, which a pattern detects in a text."""
         return any(asked.search(self.text) for asked, _ in _KINDS)
 
 
 def people_in(*texts: str) -> list[str]:
-    """What may be names of people in texts: words with capitals, those of several words first, each once.
+    """Return possible names of people in texts: capitalised words, names of several words first, each once.
 
     >>> people_in("our landlady is Mrs Monika Brandt", "Damp corner")
     ['Monika Brandt', 'Damp']
@@ -132,7 +132,7 @@ def people_in(*texts: str) -> list[str]:
 
 
 def read(question: Question) -> Message:
-    """A message with the marks of a follow-up.
+    """Return a message with the marks of a follow-up.
 
     >>> read(Question("and her insurance?"))  # doctest: +ELLIPSIS
     Message(question=Question(text='her insurance?'), own=('insurance',), marked=True, ...)

@@ -1,7 +1,7 @@
 """A conversation with a run: passages that answer a message, or its continuation by the language model.
 
-Each continued message is a context of its own, so that a bad reply does not spoil the next. A continuation
-ends at :attr:`Chat.stop` or after a number of tokens.
+Each continued message has its own context, so that a bad reply does not spoil the next. A continuation ends
+at :attr:`Chat.stop` or after a number of tokens.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ if TYPE_CHECKING:
     from lior.runs.run import Run
 
 SURE = 0.8
-"""Confidence from which on a message is continued without being asked for."""
+"""Minimum confidence to continue a message without a request."""
 _AHEAD = 16
-"""Tokens that the confidence looks at."""
+"""Number of tokens in the confidence."""
 
 
 @attrs.frozen
 class Reply:
-    """What is said to a message. ``str()`` gives the text."""
+    """The reply to a message. ``str()`` gives the text."""
 
     text: str
-    """The sentence that answers, the model's continuation, or why there is neither."""
+    """The sentence that answers, the model's continuation, or the reason why there is neither."""
     turn: Turn | None
-    """What was found, with its passages; ``None`` where the model goes on with the message."""
+    """The turn with the answer and its passages; ``None`` if the model continues the message."""
 
     def __str__(self) -> str:
         return self.text
@@ -51,9 +51,9 @@ class Chat:
     run: Run
     sampling: Sampling = attrs.field(factory=ChatSampling)
     tokens: int = 300
-    """Largest number of tokens of a reply."""
+    """The maximum number of tokens of a reply."""
     stop: str = "\n\n"
-    """Text that ends a reply; empty: none does."""
+    """The text that ends a reply; empty for none."""
     seed: int = 0
     talk: Dialogue = attrs.field(init=False)
     """The questions so far."""
@@ -71,7 +71,7 @@ class Chat:
         self.reset()
 
     def reset(self) -> None:
-        """Begin anew: no question before, an empty context and the draws of the seed."""
+        """Start over: without earlier questions, with an empty context and a newly seeded generator."""
         self.talk.reset()
         self._clear()
         self._generator = Generator().manual_seed(self.seed)
@@ -100,7 +100,7 @@ class Chat:
         return Reply(answer.answer.text if answer.answer else answer.said or answer.note, turn)
 
     def find(self, message: str) -> Turn | None:
-        """The passages for ``message``; ``None`` where there are none and the model is sure how it goes on.
+        """Return the passages for ``message``, or ``None`` if there are none and the model is sure.
 
         Raises
         ------
@@ -112,7 +112,7 @@ class Chat:
             raise UsageError(f"message is of type {type(message).__name__}; give a text (str)")
         try:
             turn = self.talk.ask(message)
-        except UsageError:  # no word in it that could be asked
+        except UsageError:  # it has no word to look for
             self.talk.last = None
             if self._sure(message):
                 return None
@@ -125,9 +125,9 @@ class Chat:
 
     @torch.no_grad()
     def reply(self, text: str) -> Iterator[str]:
-        """Yield the continuation of ``text``, a piece for each token; who stops listening stops the reply.
+        """Yield the continuation of ``text``, a piece for each token; closing the iterator stops the reply.
 
-        An empty ``text`` goes on with the last reply.
+        An empty ``text`` continues the last reply.
         """
         if text:
             self._clear()
@@ -143,9 +143,9 @@ class Chat:
             yield token
 
     def confidence(self, text: str) -> float:
-        """The smallest probability among the next likeliest tokens after ``text``, in (0, 1].
+        """Return the smallest probability of the next likeliest tokens after ``text``, in (0, 1].
 
-        The mean says little: any passage is certain once its first words were chosen.
+        The mean is of little use: any passage is certain after its first words.
         """
         encoded = self.run.model.tokenizer.encode(text.encode("utf-8", "surrogateescape")).tolist()
         session, least = Session(self.run.model, encoded), 0.0
@@ -157,7 +157,7 @@ class Chat:
         return math.exp(least)
 
     def why(self, *, most: int = 3, words: bool = True) -> list[Explained]:
-        """Where the words of the last reply come from, with the memories as they are now."""
+        """Return the sources of the words of the last reply, from the present memories."""
         said = self._said
         corpus, (prompt, reply) = self.run.checkpoint.corpus, (said[: self._reply], said[self._reply :])
         return explain(self.run.model, corpus, prompt, reply, most=most, words=words)

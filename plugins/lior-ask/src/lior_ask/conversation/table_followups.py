@@ -16,9 +16,9 @@ _OPERATION = either("followups.operation")
 _ASKED = re.compile(rf"\b{either('followups.calculates', 'followups.operation')}\b", re.I)
 _THEM = re.compile(rf"\b(?:{either('followups.them_of')} )?{either('followups.them')}\b", re.I)
 _LAST = re.compile(rf"\b{either('followups.last')}\b", re.I)
-"""What asks for the newest of the rows that were counted or listed."""
+"""Pattern of a message that asks for the newest of the rows counted or listed."""
 _VALUE = re.compile(r"\b(?:(?:is|has) (?P<value>[^,]+)|(?:from|to) (?P<name>\S+(?: [^\W\d_a-z]\S*)*))")
-"""A condition of a result, as it is said: "where by is Tom", "from Ada"."""
+"""Pattern of a condition in the description of a result: "where by is Tom", "from Ada"."""
 
 
 def _is_period(phrase: str) -> bool:
@@ -26,24 +26,24 @@ def _is_period(phrase: str) -> bool:
 
 
 def calculates(message: str) -> bool:
-    """Whether a message seems to ask for a calculation."""
+    """Return whether a message seems to ask for a calculation."""
     return bool(_ASKED.search(message))
 
 
 def only_operates(words: Sequence[str]) -> bool:
-    """Whether words say what is to be calculated, and not of what: "which is the newest?"."""
+    """Return whether words name an operation only, and not its object: "which is the newest?"."""
     return bool(words) and all(re.fullmatch(_OPERATION, word, re.I) for word in words)
 
 
 def whole_questions(before: str, about: str, message: str) -> Iterator[str]:
-    """What a message may stand for, the likeliest first.
+    """Yield the whole questions that a message may stand for, the likeliest first.
 
     Parameters
     ----------
     before
         The question that was calculated.
     about
-        Of what, as its result says; empty where it has none.
+        The object of the calculation, as in its result; empty if it has none.
 
     >>> [*whole_questions("what did we pay for fuel in March?", "fuel in a.csv in March", "in April?")]
     ['what did we pay for fuel in April?']
@@ -59,7 +59,7 @@ def whole_questions(before: str, about: str, message: str) -> Iterator[str]:
     elif found := _PHRASE.fullmatch(plain):
         same = re.compile(rf"\b{found[1]} .+?(?= {_PREPOSITION} |$)", re.I)
         places, timed = [*same.finditer(asked)], _is_period(plain)
-        # The first of "en comida en marzo" that is a period where the message is one, too.
+        # Prefer the first phrase that is a period if the message is one: "en comida en marzo".
         if at := min(places, key=lambda at: _is_period(at[0]) != timed, default=None):
             period = period_in(at[0].lower(), date.today())[0] if timed else None
             length = len(period.shown if period and at[0].lower().startswith(period.shown) else at[0])
@@ -72,13 +72,14 @@ def whole_questions(before: str, about: str, message: str) -> Iterator[str]:
         if re.search(_OPERATION, asked, re.I):
             yield re.sub(_OPERATION, operation[0], asked, count=1, flags=re.I) + "?"
         if about:
-            yield f"{operation[0]}, {asked}?"  # which goes on with "and in April?"
+            yield f"{operation[0]}, {asked}?"  # "and in April?" can follow this
             yield f"what is the {operation[0]} of {about}?"
 
 
 def other_values(before: str, about: str, message: str) -> Iterator[tuple[str, re.Pattern[str]]]:
-    """The question before with a message in place of a value that its rows have, "and Ines?", and what the
-    result must be of: the same but for this value.
+    """Yield the earlier question with the message in place of a value: "and Ines?".
+
+    Each question comes with a pattern of the result's description: the same except for this value.
 
     >>> whole, of = next(other_values("what did Tom pay?", "cost in a.csv where by is Tom", "Ines?"))
     >>> whole, bool(of.match("cost in a.csv where by is Ines Berg"))

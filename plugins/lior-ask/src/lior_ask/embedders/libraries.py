@@ -1,4 +1,4 @@
-"""Any model of fastembed or sentence-transformers by its name; they fetch one that they do not have."""
+"""Models of fastembed or sentence-transformers by name; these libraries download a missing model."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lior.config.options import option
 from lior.errors import DataError, MissingPackage
 
 Read = Callable[[str, bool], np.ndarray]
-"""The vector of a text, and whether that is a question."""
+"""A function of a text, and of whether it is a question, that returns its vector."""
 _PAIRS = (
     (
         "Who looks after the heating?",
@@ -31,9 +31,9 @@ _PAIRS = (
         "Paid 640 euros for the red racer.",
     ),
 )
-"""Questions, and passages that answer them in other words."""
+"""Four questions, and the passages that answer them in other words."""
 _using = Lock()
-"""One thread uses a model at a time."""
+"""Lock: one thread uses a model at a time."""
 
 
 @attrs.frozen(kw_only=True)
@@ -56,21 +56,21 @@ class _Library:
 
     @property
     def unrelated(self) -> float:
-        """The mean cosine of four questions and passages that do not belong together."""
+        """The mean cosine of four questions with passages that do not answer them."""
         return _usual(self)[0]
 
     @property
     def related(self) -> float:
-        """The mean cosine of these questions and the passages that answer them."""
+        """The mean cosine of these questions with their answers, at least 0.01 above ``unrelated``."""
         return _usual(self)[1]
 
     @property
     def width(self) -> int:
-        """Numbers of a vector of the model, which is opened."""
+        """The length of the vectors; it opens the model."""
         return self.embed(["a"]).shape[1]
 
     def embed(self, texts: Sequence[str], *, question: bool = False) -> np.ndarray:
-        """Vectors of length 1, float32 ``(n, width)``; each text is read alone.
+        """Return unit vectors, float32 ``(n, width)``; each text is encoded alone.
 
         Raises
         ------
@@ -116,7 +116,7 @@ def _sentence_transformers(name: str) -> Read:
 
 @attrs.frozen(kw_only=True)
 class FastEmbed(_Library):
-    """A model of fastembed. Some of its models read questions in another way than passages.
+    """A model of fastembed. Some models encode questions and passages in different ways.
 
     Raises
     ------
@@ -131,7 +131,7 @@ class FastEmbed(_Library):
 
 @attrs.frozen(kw_only=True)
 class SentenceTransformers(_Library):
-    """A model of sentence-transformers, on the processor. Questions get its prompt "query", if it has one.
+    """A model of sentence-transformers, on the CPU. Questions get its prompt "query", if it has one.
 
     Raises
     ------

@@ -1,6 +1,6 @@
-"""Messages of ONNX: fields, nodes and attributes, as they are written.
+"""Messages of ONNX: encoding of fields, nodes and attributes.
 
-As in https://protobuf.dev/programming-guides/encoding, with the fields of onnx.proto.
+The format is https://protobuf.dev/programming-guides/encoding, with the fields of onnx.proto.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ import attrs
 
 Bytes = bytes | memoryview
 OWN = b"com.microsoft"
-"""The domain of ONNX Runtime's own operations."""
+"""Domain of ONNX Runtime's own operations."""
 _NODE = 1
-"""Field of a graph."""
+"""Field number of a node in a graph."""
 _INPUT, _OUTPUT, _OPERATION, _ATTRIBUTE, _DOMAIN = 1, 2, 4, 5, 7
-"""Fields of a node."""
+"""Field numbers of a node."""
 _FLOAT, _INT, _KIND = 2, 3, 20
-"""Fields of an attribute; the last says which of the others it has, as 1 or 2."""
+"""Field numbers of an attribute; the last one is its type: 1 for a float, 2 for an int."""
 
 
 @attrs.frozen
@@ -31,7 +31,7 @@ class Node:
     attributes: list[Bytes] = attrs.Factory(list)
 
     def written(self, domain: bytes = b"") -> list[Bytes]:
-        """The node as a field of a graph."""
+        """Return the node as a field of a graph."""
         names = [(_INPUT, name) for name in self.inputs] + [(_OUTPUT, name) for name in self.outputs]
         parts = [part for number, name in names for part in message(number, [name.encode()])]
         parts += message(_OPERATION, [self.operation.encode()]) + self.attributes
@@ -39,7 +39,7 @@ class Node:
 
 
 def attribute(name: str, value: float) -> bytes:
-    """An attribute of a node, a float or an int."""
+    """Return an attribute of a node, a float or an int."""
     if isinstance(value, int):
         own = [*integer(_INT, value), *integer(_KIND, 2)]
     else:
@@ -56,11 +56,11 @@ def _varint(value: int) -> bytes:
 
 
 def integer(field: int, value: int) -> list[Bytes]:
-    """A field with a number."""
+    """Return a field with an integer."""
     return [_varint(field << 3), _varint(value)]
 
 
 def message(field: int, parts: Iterable[Bytes]) -> list[Bytes]:
-    """A field with the value that ``parts`` are together."""
+    """Return a field with ``parts`` as its value."""
     found = [*parts]
     return [_varint(field << 3 | 2), _varint(sum(map(len, found))), *found]

@@ -1,4 +1,4 @@
-"""The indexes in the user's cache: of which folders, how large, used when; and their removal."""
+"""The indexes in the user's cache: their folders, sizes, times of use, and removal."""
 
 from __future__ import annotations
 
@@ -28,36 +28,36 @@ class CachedIndex:
 
     file: Path
     paths: tuple[str, ...]
-    """The folders and files that it is of; empty where it does not say."""
+    """The indexed folders and files; empty if unknown."""
     size: int
-    """In bytes."""
+    """The size in bytes."""
     used: float
-    """When it was opened last, in seconds since 1970."""
+    """The time of the last opening, in seconds since 1970."""
 
     @property
     def gone(self) -> bool:
-        """Whether none of what it is of is there any more."""
+        """Whether none of the indexed folders and files exists any more."""
         return bool(self.paths) and not any(os.path.lexists(path) or "*" in path for path in self.paths)
 
     def remove(self) -> None:
-        """Delete it; a process that has it open goes on."""
+        """Delete the files of the index; a process that has it open can continue."""
         for ending in _ENDINGS:
             self.file.with_name(self.file.name + ending).unlink(missing_ok=True)
 
 
 def folder() -> Path:
-    """Where indexes are cached."""
+    """Return the folder of cached indexes."""
     return user_cache_path("lior", appauthor=False) / "ask"
 
 
 def cache_file(paths: Sequence[str]) -> Path:
-    """The file of the index of ``paths``, sorted and absolute."""
+    """Return the file of the index of ``paths``, which are sorted and absolute."""
     name = hashlib.sha256("\0".join(paths).encode("utf-8", "surrogateescape")).hexdigest()
     return folder() / f"{name[:24]}.index"
 
 
 def narrow(file: Path) -> None:
-    """Let nobody but the user read an index, nor the folder that it is in or will be in."""
+    """Restrict access to an index and its folder, which need not exist yet, to the user."""
     with contextlib.suppress(OSError):  # it can only be read
         narrow_rights(file.parent.parent)
         narrow_rights(file.parent)
@@ -68,7 +68,7 @@ def narrow(file: Path) -> None:
 
 
 def remember(database: Database, paths: Sequence[str]) -> None:
-    """Note in a cached index what it is of, and that it is used now."""
+    """Store the paths in a cached index, and the present time as the time of use."""
     if database.path is None or database.frozen:
         return
     with contextlib.suppress(OSError, sqlite3.DatabaseError):  # it can only be read, or another writes
@@ -79,7 +79,7 @@ def remember(database: Database, paths: Sequence[str]) -> None:
 
 
 def cached_indexes() -> list[CachedIndex]:
-    """The indexes in the user's cache, the one used last first."""
+    """Return the indexes in the user's cache, the most recently used first."""
     found = list[CachedIndex]()
     for file in folder().glob("*.index"):
         with contextlib.suppress(OSError):
@@ -102,10 +102,9 @@ def _paths(file: Path) -> tuple[str, ...]:
 
 
 def share(database: Database | str, paths: Sequence[str]) -> Database:
-    """An open database, or that at an address, for an index of ``paths``.
+    """Return an open database, or the one at an address, for an index of ``paths``.
 
-    Raises ``UsageError`` when processes share it and it is of other paths: each would forget the files of the
-    other one.
+    Raises ``UsageError`` if processes share it and it is of other paths: each would forget the other's files.
     """
     if isinstance(database, str):
         from lior_ask.index.postgres import PostgreSQL
@@ -125,7 +124,7 @@ def share(database: Database | str, paths: Sequence[str]) -> Database:
 
 
 def open_database(place: Path | None, notes: list[str]) -> SQLite:
-    """The database at ``place``; in memory where it cannot be used. ``notes`` are added on that."""
+    """Return the database at ``place``, or one in memory, with a note, if the file cannot be used."""
     try:
         if place:
             narrow(place)
@@ -138,9 +137,9 @@ def open_database(place: Path | None, notes: list[str]) -> SQLite:
 
 
 def open_again(place: Path | None, error: Exception, notes: list[str]) -> SQLite:
-    """The database at ``place`` if it is sound after all, or a new one.
+    """Return the database at ``place`` if it is intact after all, or a new one.
 
-    SQLite tells of a read that failed as of damage (SQLITE_IOERR_CORRUPTFS); the next one may work.
+    SQLite reports a failed read as damage (SQLITE_IOERR_CORRUPTFS); the next read may succeed.
     """
     if place is not None and not isinstance(error, DamagedIndex):
         try:
@@ -148,7 +147,7 @@ def open_again(place: Path | None, error: Exception, notes: list[str]) -> SQLite
             if database.sound():
                 return database
             database.close()
-        except (sqlite3.OperationalError, OSError) as other:  # of the disk: the file may be sound
+        except (sqlite3.OperationalError, OSError) as other:  # a disk error: the file may be intact
             note_uncached(place, other, notes)
             return SQLite.copy_of(place)
         except (sqlite3.DatabaseError, DamagedIndex):
@@ -157,7 +156,7 @@ def open_again(place: Path | None, error: Exception, notes: list[str]) -> SQLite
 
 
 def made_anew(place: Path | None, error: Exception, notes: list[str]) -> SQLite:
-    """A new database at ``place``, where there is a damaged one."""
+    """Return a new database at ``place``, in place of a damaged one."""
     notes.append(f"the cached index is not used, and made anew: {error}")
     if place is not None:
         for ending in _ENDINGS:
@@ -167,6 +166,6 @@ def made_anew(place: Path | None, error: Exception, notes: list[str]) -> SQLite:
 
 
 def note_uncached(place: Path | None, error: Exception, notes: list[str]) -> None:
-    """Add a note, once, that the database at ``place`` cannot be kept."""
+    """Add a note once that the database at ``place`` cannot be stored."""
     note = f"{place}: cannot be kept for the next time ({getattr(error, 'strerror', None) or error})"
     notes += [note] * (note not in notes)

@@ -16,25 +16,25 @@ from lior.reading.parsing import parse_bytes
 
 @attrs.frozen(kw_only=True)
 class Lines:
-    """Some lines of a document, and where in them a passage stands."""
+    """Some lines of a document, and the position of a passage in them."""
 
     first: int
-    """Number of the first line, from 1."""
+    """The number of the first line, from 1."""
     lines: tuple[str, ...]
     total: int
-    """Lines of the document."""
+    """The number of lines of the document."""
     line: int
-    """First line of the passage, from 1."""
+    """The first line of the passage, from 1."""
     end_line: int
-    """Its last line."""
+    """The last line of the passage, from 1."""
     column: int | None
-    """Where it begins in its first line, from 1; ``None`` where the text is not as in the document."""
+    """The column of the passage in its first line, from 1; ``None`` if its text is not in the document."""
     end_column: int | None
-    """Where it ends in its last line, from 1, one behind."""
+    """The column after the passage in its last line, from 1."""
 
 
 def around(texts: Sequence[bytes], passage: Passage, count: int) -> Lines:
-    """The passage with ``count`` lines before and after it; ``texts`` are those of its file, UTF-8."""
+    """Return a passage with ``count`` lines before and after it; ``texts`` are those of its file, UTF-8."""
     parts = [lines_of(text) for text in texts]
     wanted = passage.text.split("\n")
     lines = next((part for part in parts if _contains(part, passage, wanted)), parts[0])
@@ -56,10 +56,10 @@ def around(texts: Sequence[bytes], passage: Passage, count: int) -> Lines:
 
 
 def file_texts(path: Path, parsed: Sequence[ParsedDocument] = ()) -> list[bytes]:
-    """The file's own bytes, or the extracted text of formats without lines, such as PDF.
+    """Return the bytes of a text file, or the extracted texts of formats without lines, such as PDF.
 
-    ``parsed`` is what was read of it, if it is known. Raises ``OSError`` or ``LiorError`` when it cannot be
-    read now.
+    ``parsed`` are the documents of the file, if they were read before. Raises ``OSError`` or ``LiorError``
+    when it cannot be read now.
     """
     data, inner = decompress(read_limited(path), path.name)
     documents = parsed or parse_bytes(data, inner)
@@ -69,13 +69,13 @@ def file_texts(path: Path, parsed: Sequence[ParsedDocument] = ()) -> list[bytes]
 
 
 def lines_of(text: bytes) -> list[str]:
-    """The lines of a text, at least one, without their ends."""
+    """Return the lines of a text, at least one, without line ends."""
     lines = [line.rstrip("\r") for line in text.decode("utf-8", "replace").split("\n")]
     return lines if lines[-1] else lines[:-1] or lines
 
 
 def _contains(lines: Sequence[str], passage: Passage, wanted: Sequence[str]) -> bool:
-    """Whether the passage stands at its line and column of these lines."""
+    """Return whether the passage is at its line and column of these lines."""
     here = lines[passage.line - 1 : passage.line - 1 + len(wanted)]
     if len(here) < len(wanted):
         return False

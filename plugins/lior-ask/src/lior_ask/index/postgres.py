@@ -1,12 +1,12 @@
-"""An index in PostgreSQL, which the processes of many machines share.
+"""An index in PostgreSQL, shared by processes on many machines.
 
-Each index is a schema. Questions read one moment of it (``REPEATABLE READ``); those who change it take turns
-by a lock on one of its tables, which no question waits for. Each statement is a journey to the server, so
-that what questions read is cached: as long as the generation is the same, and what belongs to a term as long
-as no generation changes the term.
+Each index is a schema. Questions read a snapshot of it (``REPEATABLE READ``). Writers take turns by a lock on
+one of its tables, which no question waits for. Each statement is a round trip to the server, so rows that
+questions read are cached as long as the generation is the same. Rows of a term are cached until a generation
+changes the term.
 
-What is deleted is gone for every reader at once. PostgreSQL itself overwrites it on its disk only after
-``VACUUM``, and keeps it in its log and in backups as long as it was told to.
+Deleted content is invisible to all readers at once. PostgreSQL overwrites it on its disk only after
+``VACUUM``, and keeps it in its log and in backups as long as it is configured to.
 """
 
 from __future__ import annotations
@@ -32,37 +32,37 @@ except ImportError:  # the extra "postgres"
 
 T = TypeVar("T")
 _Key = tuple[str, Sequence[Any]]
-"""A statement and its values."""
+"""A cache key: a statement and its values."""
 SCHEMES = ("postgresql", "postgres")
 EXAMPLE = "postgresql://user@host/database?schema=notes"
 _PATIENCE = 60
-"""Seconds that a change waits while another process changes the index."""
+"""Maximum wait for another process that changes the index, in seconds."""
 _CONNECT = 10
-"""Seconds to connect, unless the address says otherwise."""
+"""Default time limit to connect, in seconds."""
 _MEMORY, _LARGEST = 64 << 20, 1 << 20
-"""Bytes of rows that are cached, and of those of one statement."""
+"""Maximum size of the cache and of a single entry, in bytes."""
 _ENTRY = 500
-"""Bytes that a statement and its rows take beside their values, about."""
+"""Approximate overhead of a cached statement, in bytes."""
 _CHANGES = 200
-"""Generations of which it is known which terms they changed."""
+"""Number of generations whose changed terms are stored."""
 
 
 class PostgreSQL(Database):
-    """An open index in PostgreSQL; one that was broken off is connected again by the next transaction.
+    """An open index in PostgreSQL; the next transaction reconnects after a lost connection.
 
     Parameters
     ----------
     address
-        ``postgresql://user@host:port/database?schema=NAME``, with further settings of libpq; what it leaves
-        out is taken from libpq's variables and files, as ``PGPASSWORD`` and ``~/.pgpass``. The schema is made
-        where there is none; "lior" if not given.
+        ``postgresql://user@host:port/database?schema=NAME``, with further settings of libpq. Missing settings
+        come from libpq's variables and files, such as ``PGPASSWORD`` and ``~/.pgpass``. The schema is created
+        if missing; the default is "lior".
 
     Raises
     ------
     UsageError
-        When it is no such address.
+        When the address is not valid.
     MissingPackage
-        Without psycopg, of the extra ``lior-ask[postgres]``.
+        When psycopg is missing, which the extra ``lior-ask[postgres]`` installs.
     IndexUnavailable
         When the server cannot be reached, or refuses.
     DamagedIndex
@@ -86,9 +86,9 @@ class PostgreSQL(Database):
         self._cache = _Cache()
         self._touched = set[int]()
         self._generation: int | None = None
-        """That of what is cached; ``None`` while the content may change."""
+        """The generation of the cached rows; ``None`` while the content may change."""
         self._read: int | None = None
-        """That which was read last."""
+        """The generation that was read last."""
         self._pending: dict[str, bytes] = {}
         self._connection = self._connected()
 
@@ -107,7 +107,7 @@ class PostgreSQL(Database):
         return connection
 
     def _created(self, connection: Any) -> None:
-        """Make the tables where there are none; one process after the other."""
+        """Create missing tables; one process at a time."""
         connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", ["lior " + self.schema])
         there = "SELECT 1 FROM pg_tables WHERE schemaname = %s AND tablename = 'meta'"
         if connection.execute(there, [self.schema]).fetchone():
@@ -132,7 +132,7 @@ class PostgreSQL(Database):
 
     @contextlib.contextmanager
     def _told(self) -> Iterator[None]:
-        """Raise errors of PostgreSQL in one line, which has no password."""
+        """Raise errors of PostgreSQL as one line without a password."""
         try:
             yield
         except psycopg.Error as error:
@@ -178,7 +178,7 @@ class PostgreSQL(Database):
             self._again(lambda: self._start(writes))
 
     def _again(self, work: Callable[[], T]) -> T:
-        """``work()``, which changes nothing yet; once more where the server was restarted meanwhile."""
+        """Return ``work()``, which changes nothing yet; retry once if the server was restarted meanwhile."""
         try:
             return work()
         except psycopg.OperationalError:
@@ -202,11 +202,11 @@ class PostgreSQL(Database):
             self._rollback()
             raise
         self._read = generation
-        # What is being changed is read as it is now.
+        # A transaction that writes reads the current content, not the cache.
         self._generation, self._touched = None if writes else generation, set()
 
     def _changes(self, generation: int) -> set[int] | None:
-        """The terms that changed after what is cached was read; ``None`` where that is not known."""
+        """Return the terms that changed since the cached rows were read, or ``None`` if unknown."""
         since = self._read or 0
         found = self._found("SELECT terms FROM changes WHERE generation > ?", [since])
         if len(found) != generation - since:
@@ -246,18 +246,18 @@ class PostgreSQL(Database):
             try:
                 with self._connection.transaction():
                     self._connection.execute("LOCK TABLE meta IN EXCLUSIVE MODE NOWAIT")
-                    self._open = True  # what is inside is read as it is now
+                    self._open = True  # reads inside see the current content
                     generation, self._generation, self._state = self._generation, None, None
                     try:
                         work()
                     finally:
                         self._open, self._generation = False, generation
-            except (psycopg.Error, IndexUnavailable):  # another process writes, or the server is gone
+            except (psycopg.Error, IndexUnavailable):  # another process writes, or the connection is lost
                 return False
         return True
 
     def chosen(self) -> bool:
-        """Whether this process reads ahead for all: the first that asks, as long as it is connected."""
+        """Return whether this process reads ahead for all: the first that asks, while it is connected."""
         with self.lock:
             return bool(self.rows("SELECT pg_try_advisory_lock('meta'::regclass::oid::bigint)")[0][0])
 
@@ -273,7 +273,7 @@ class PostgreSQL(Database):
 
 
 def _parse(address: str) -> tuple[str, str, str]:
-    """The settings for libpq, the schema, and a name for messages, without a password."""
+    """Return the settings for libpq, the schema, and a name for messages without a password."""
     try:
         parts = urlsplit(address)
         query = dict(parse_qsl(parts.query, strict_parsing=bool(parts.query)))
@@ -296,21 +296,21 @@ def _name(statement: str, schema: str) -> Any:
 
 
 class _Cache:
-    """Rows that statements gave, in memory: those that were used last."""
+    """An LRU cache of the rows of statements."""
 
     def __init__(self) -> None:
         self._rows: OrderedDict[_Key, tuple[list[Any], int, frozenset[int] | None]] = OrderedDict()
         self._size = 0
 
     def rows(self, key: _Key) -> list[Any] | None:
-        """What a statement gave; ``None`` where that is not known."""
+        """Return the cached rows of a statement, or ``None``."""
         if key not in self._rows:
             return None
         self._rows.move_to_end(key)
         return self._rows[key][0]
 
     def add(self, key: _Key, rows: list[Any], terms: Iterable[int] | None) -> None:
-        """Add what a statement gave, and the terms that it depends on alone; ``None``: not known."""
+        """Add the rows of a statement, and the only terms that they depend on; ``None`` if unknown."""
         long = sum(len(value) for row in rows for value in row if isinstance(value, bytes | str))
         size = _ENTRY + 100 * len(rows) + long
         if size <= _LARGEST:
@@ -320,7 +320,7 @@ class _Cache:
             self._drop(next(iter(self._rows)))
 
     def follow(self, changed: set[int] | None) -> None:
-        """Drop what may be another one now that these terms have changed; ``None``: any."""
+        """Drop the rows that may differ after a change of these terms; ``None`` drops all."""
         for key, (_, _, terms) in [*self._rows.items()]:
             if changed is None or terms is None or not terms.isdisjoint(changed):
                 self._drop(key)

@@ -1,7 +1,7 @@
-"""The seal of an index: size and CRC-32 of its file, in a file beside it, so that damage is noticed.
+"""The seal of an index: size and CRC-32 of its file, in a file next to it, to detect damage.
 
-Who keeps a change removes the seal before, with the lock of SQLite and flushed to the disk; who closes the
-index seals it again when the write-ahead log is empty. So a seal that is there is right, also after a crash.
+Before a commit the seal is removed, under the lock of SQLite and flushed to the disk. Closing the index seals
+it again if the write-ahead log is empty. So an existing seal is valid, even after a crash.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from pathlib import Path
 from lior.files import PARTIAL, follow, sync
 
 ENDING = "-seal"
-"""What is added to the name of the file of an index."""
+"""Suffix of the seal's file name after that of the index."""
 LARGEST = 256 << 20
 """Maximum size of a file that is sealed, in bytes: a quarter of a second to read (chosen by hand)."""
 
 
 def sealed(path: Path) -> bool:
-    """Whether a file has a seal."""
+    """Return whether a file has a seal."""
     return _place(path).exists()
 
 
 def seal(path: Path) -> None:
-    """Seal a file that nobody changes meanwhile; one that is larger than ``LARGEST`` is not.
+    """Seal a file that nobody changes meanwhile; a file larger than ``LARGEST`` is not sealed.
 
-    Raises ``OSError`` when it cannot be read or flushed, or the seal cannot be written.
+    Raises ``OSError`` if it cannot be read or flushed, or the seal cannot be written.
     """
     if path.stat().st_size > LARGEST:
         return
@@ -41,19 +41,19 @@ def seal(path: Path) -> None:
 
 
 def unseal(path: Path) -> None:
-    """Remove the seal of a file that is going to be changed; raises ``OSError`` when that cannot be done."""
+    """Remove the seal of a file before a change; raises ``OSError`` if that fails."""
     with contextlib.suppress(FileNotFoundError):
         _place(path).unlink()
         sync(path.parent)
 
 
 def broken(path: Path) -> bool:
-    """Whether a file is not the one that was sealed; a file without a valid seal is not looked at."""
+    """Return whether a file differs from its seal; a file without a valid seal is not checked."""
     with contextlib.suppress(OSError, ValueError):
         before = _place(path).read_text()
         content, _, own = before.rpartition(" ")
         if zlib.crc32(content.encode()) == int(own, 16):
-            # A seal that is removed meanwhile is that of a file that another process changes.
+            # If the seal is removed meanwhile, another process changes the file.
             return _text(path) != before == _place(path).read_text()
     return False
 
@@ -63,7 +63,7 @@ def _place(path: Path) -> Path:
 
 
 def _text(path: Path) -> str:
-    """What the seal of a file says: size, CRC-32, and the CRC-32 of both."""
+    """Return the content of a file's seal: size, CRC-32, and the CRC-32 of both."""
     crc = size = 0
     with path.open("rb") as stream:
         while block := stream.read(1 << 20):

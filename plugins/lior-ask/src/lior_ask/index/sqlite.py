@@ -1,9 +1,9 @@
-"""An index in SQLite, in a file or in memory: private, and without traces of what was deleted.
+"""An index in SQLite, in a file or in memory: private, and without traces of deleted content.
 
-A change is one transaction. What is deleted is overwritten with zeros (``secure_delete``), and after a
-transaction that deletes, the write-ahead log is copied into the file and cut to nothing. SQLite leaves copies
-of what it moved from one page to another in the unused middle of pages; these are overwritten, too. A file is
-sealed when it is closed (:mod:`lior_ask.index.sealing`), and compared with its seal when it is opened.
+A change is one transaction. Deleted content is overwritten with zeros (``secure_delete``). After a
+transaction that deletes, the write-ahead log is copied into the file and truncated. SQLite leaves copies of
+data that it moved between pages in the unused middle of pages; these are overwritten, too. A file is sealed
+when it is closed (:mod:`lior_ask.index.sealing`), and compared with its seal when it is opened.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from lior_ask.index import sealing
 from lior_ask.index.database import KEEP, DamagedIndex, Database, Dialect, schema, version
 
 _APPLICATION = 0x6C696F72
-"""Mark of these files in the header of SQLite: "lior"."""
+"""Application ID in the SQLite header: "lior"."""
 _WAIT = 5.0
-"""Seconds to wait for another process that writes."""
+"""Maximum wait for another process that writes, in seconds."""
 _CACHE, _LOG = 16_000, 4_000
-"""KiB of pages in memory; pages of the write-ahead log from which on it is copied into the file."""
+"""Page cache in KiB; number of pages of the write-ahead log at which it is copied into the file."""
 
 
 class SQLite(Database):
@@ -38,16 +38,16 @@ class SQLite(Database):
     Parameters
     ----------
     path
-        Its file, which is created if there is none. None: in memory.
+        The file, which is created if missing. None: in memory.
     frozen
         Whether the file is only read: the first change is made to a copy in memory.
 
     Raises
     ------
     DamagedIndex
-        When the file is of another program or version, or is not as it was sealed.
+        When the file is of another program or version, or differs from its seal.
     sqlite3.Error
-        When it cannot be opened: ``OperationalError`` where the file system or another process is the cause.
+        When it cannot be opened; ``OperationalError`` if the file system or another process is the cause.
     """
 
     dialect = Dialect(
@@ -62,7 +62,7 @@ class SQLite(Database):
         super().__init__()
         self.path, self.frozen, self._logged, self._writable = path, frozen, False, False
         self._counted = 0
-        """Rows that this connection had changed when a transaction was kept last."""
+        """The number of rows changed by this connection at the last commit."""
         self._connection = self._connected()
         if self._writable and path:
             self._closing = weakref.finalize(self, _close, self._connection, path, self.lock, os.getpid())
@@ -72,7 +72,7 @@ class SQLite(Database):
             return self._created(_connect(":memory:"))
         if not self.frozen:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with contextlib.suppress(OSError):  # there is one, or the folder can only be read
+            with contextlib.suppress(OSError):  # it exists, or the folder is read-only
                 os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         if sealing.broken(self.path):
             raise DamagedIndex(f"{self.path}: changed since it was written (its checksum does not match)")
@@ -83,11 +83,11 @@ class SQLite(Database):
         try:
             return self._checked(connection, writable)
         except BaseException:
-            connection.close()  # its locks would last as long as the error
+            connection.close()  # an open connection would hold its locks as long as the error exists
             raise
 
     def _checked(self, connection: sqlite3.Connection, writable: bool) -> sqlite3.Connection:
-        """The connection, if it is to an index of this version, which is made where there is nothing."""
+        """Return the connection if the index has this version; create the tables in an empty file."""
         marks = _marks(connection)
         if marks == [0, 0] and writable and not connection.execute("SELECT 1 FROM sqlite_master").fetchone():
             return self._created(connection)
@@ -111,7 +111,7 @@ class SQLite(Database):
         return connection
 
     def __deepcopy__(self, _: object) -> SQLite:
-        """A copy in memory."""
+        """Return a copy in memory."""
         copied = SQLite()
         with self.lock:
             self._connection.backup(copied._connection)
@@ -123,7 +123,7 @@ class SQLite(Database):
         self._connection.close()
 
     def sound(self) -> bool:
-        """Whether the tables fit together; all of the file is read."""
+        """Return whether the tables are consistent; it reads the whole file."""
         return self.rows("PRAGMA quick_check(1)") == [("ok",)]
 
     # --- statements ---
@@ -162,13 +162,13 @@ class SQLite(Database):
 
     def _written(self) -> None:
         if self._changed and not self._logged and self.path:
-            # The first content is written into the file at once; what follows goes through a log, which
-            # needs no flush to the disk.
+            # The first content is written directly into the file; later changes go through a log, which needs
+            # no flush to the disk.
             with contextlib.suppress(sqlite3.OperationalError):  # another process reads
                 self._connection.execute("PRAGMA journal_mode=WAL")
                 self._logged = True
         if self._erased and self.path:
-            with contextlib.suppress(sqlite3.DatabaseError, OSError):  # the change itself is kept
+            with contextlib.suppress(sqlite3.DatabaseError, OSError):  # the change itself is committed
                 self._scrub()
 
     def spare_time(self, work: Callable[[], object]) -> bool:
@@ -184,35 +184,35 @@ class SQLite(Database):
                     self._connection.execute("ROLLBACK")
                     raise
                 self._commit()
-            except sqlite3.OperationalError:  # another process writes, or the file can only be read
-                self._rollback()  # it may be the end of the transaction that failed
+            except sqlite3.OperationalError:  # another process writes, or the file is read-only
+                self._rollback()  # the commit may have failed
                 return False
             finally:
                 self._connection.execute(f"PRAGMA busy_timeout={1000 * _WAIT:.0f}")
         return True
 
     def _scrub(self) -> None:
-        """Overwrite what is left of deleted content."""
+        """Overwrite the rest of deleted content."""
         self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        self._connection.execute("PRAGMA shrink_memory")  # pages as they are now are not written again
+        self._connection.execute("PRAGMA shrink_memory")  # so that cached pages are not written again
         self._connection.execute("BEGIN IMMEDIATE")  # nobody else writes meanwhile
         try:
             if self.path and not _log_size(self.path):
                 sealing.unseal(self.path)  # another process may have closed it
                 _overwrite_unused(_descriptor(self.path))
-                # A change, so that other processes do not use the pages that they have in memory.
+                # A change, so that other processes do not use their cached pages.
                 self._connection.execute("UPDATE meta SET value = value WHERE key = 'generation'")
         finally:
             self._connection.execute("COMMIT")
 
     def detach(self) -> None:
-        """Go on in memory with a copy of the content; with none where it cannot be read."""
+        """Continue in memory with a copy of the content, or empty if it cannot be read."""
         copied = SQLite()
-        self._rollback()  # of what failed; a copy would wait for its end
+        self._rollback()  # the copy would wait for a failed transaction
         try:
             self._connection.backup(copied._connection)
         except sqlite3.Error:
-            copied = SQLite.copy_of(self.path) if self.path else SQLite()  # this connection may be of no use
+            copied = SQLite.copy_of(self.path) if self.path else SQLite()  # this connection may be broken
         if self._writable and self.path:
             self._closing.detach()
         self._connection.close()
@@ -220,10 +220,10 @@ class SQLite(Database):
 
     @classmethod
     def copy_of(cls, path: Path) -> SQLite:
-        """A copy in memory of the file at ``path``, by a connection of its own; empty where that fails.
+        """Return a copy in memory of the file at ``path`` by its own connection; empty if that fails.
 
-        On a full disk SQLite cannot make the shared index of the log, which it does without where it has the
-        file to itself, nor the log.
+        On a full disk SQLite can create neither the log nor its shared index. It needs no shared index with
+        an exclusive lock.
         """
         ways = [("mode=ro", "NORMAL"), ("mode=rw", "EXCLUSIVE")]
         if not _log_size(path):
@@ -241,9 +241,9 @@ class SQLite(Database):
         return cls()
 
     def copy_to(self, path: Path, meta: Mapping[str, Any]) -> None:
-        """Put a copy with more entries in place of the file at ``path``, which is never half written.
+        """Replace the file at ``path`` atomically by a copy with more entries.
 
-        Raises ``OSError`` or ``sqlite3.Error`` when it cannot be written; then the file is as it was.
+        Raises ``OSError`` or ``sqlite3.Error`` if it cannot be written; the file is then unchanged.
         """
         part = path.with_name(f"{path.name}.{os.getpid()}{PARTIAL}")
         try:
@@ -264,7 +264,7 @@ class SQLite(Database):
         sealing.seal(path)
 
     def _keep(self, key: str, data: memoryview) -> None:
-        # DataError: more than SQLite takes
+        # DataError: larger than SQLite allows
         with self.lock:
             outer = self._connection.in_transaction
             with contextlib.suppress(sqlite3.OperationalError, sqlite3.DataError, OSError):
@@ -299,7 +299,7 @@ def _close(connection: sqlite3.Connection, path: Path, lock: RLock, process: int
 
 
 def address(path: Path, options: str) -> str:
-    """The URI by which SQLite opens a file; ``Path.as_uri`` of Python 3.14 imports a client of HTTP."""
+    """Return the URI by which SQLite opens a file; ``Path.as_uri`` of Python 3.14 imports an HTTP client."""
     return f"file://{quote(os.fsencode(path.absolute()))}?{options}"
 
 
@@ -318,13 +318,13 @@ def _connect(place: str) -> sqlite3.Connection:
 
 
 def _marks(connection: sqlite3.Connection) -> list[int]:
-    """Of which program and version the file is."""
+    """Return application ID and version of the file."""
     names = ("application_id", "user_version")
     return [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in names]
 
 
 def _log_size(path: Path) -> int:
-    """Bytes of the write-ahead log of a database."""
+    """Return the size of a database's write-ahead log in bytes."""
     with contextlib.suppress(OSError):
         return path.with_name(f"{path.name}-wal").stat().st_size
     return 0
@@ -335,7 +335,7 @@ _descriptors: dict[tuple[int, int], int] = {}
 
 
 def _descriptor(path: Path) -> int:
-    """An open file that is never closed: closing it would release SQLite's locks on it in this process."""
+    """Return a descriptor that is never closed: closing it would release SQLite's locks in this process."""
     found = path.stat()
     key = found.st_dev, found.st_ino
     if key not in _descriptors:

@@ -1,4 +1,4 @@
-"""Columns of tables: whether their cells are numbers, dates or text, and what each number and date is."""
+"""Columns of tables: their types (number, date or text), and the numbers and dates in their cells."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from lior_ask.languages.words import tokens
 
 Kind = Literal["number", "date", "text"]
 _MOST, _LONGEST = 2000, 80
-"""Different cells of a column of text that are kept apart, and characters of each."""
+"""Maximum number of different cells stored of a text column, and maximum number of characters of each."""
 _SAMPLE = 4000
-"""Cells of a column that its type is told from, at most."""
+"""Maximum number of cells used to infer a column's type."""
 _ENOUGH = 0.8
-"""Share of the cells with something in them that are of the type of their column, at least."""
+"""Minimum share of the non-empty cells that have the type of their column."""
 _CURRENCY = r"[€$£¥]|EUR|USD|GBP|CHF|Fr\.?"
 _NUMBER = re.compile(
     rf"(?P<sign>[-+−]?)\s?(?P<before>{_CURRENCY})?\s?(?P<minus>[-−]?)"
@@ -30,13 +30,13 @@ _NUMBER = re.compile(
 )
 _QUANTITIES = words("columns.quantities") - words("columns.no_measure")
 _MANY = {w for w in _QUANTITIES if not any(w != many and many.startswith(w) for many in _QUANTITIES)}
-"""Words of the names of columns that never only count the rows: "hours", not "hour"."""
+"""Words in names of columns that are never row numbers: "hours", not "hour"."""
 _CODE = re.compile(r"[-+]?0\d+$")
-"""A number with zeros before it is a code."""
+"""Pattern of a code: a number with leading zeros."""
 NOTHING = ("-", "–", "—", "?", "n/a", "na", "k.a.", "none", "null", "nan")
-"""Cells that say that there is nothing."""
+"""Cells without a value, in lower case."""
 _ISO = re.compile(r"\d{4}-(\d\d)-(\d\d)(?:[T ]\d\d:\d\d(?::\d\d)?)?")
-"""The usual form of most files, which is read fast."""
+"""Pattern of ISO dates, which most files have and which are read fast."""
 _DAY = re.compile(r"(?<!\d)(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})(?!\d)")
 _SHORT = re.compile(
     r"(?<![\d.,:])(\d{1,2})([./-])(\d{1,2})(?:\2(\d{4}|\d{2})(?!\d)|(?<=\.\d)\.|(?<=\.\d\d)\.)"
@@ -47,7 +47,7 @@ _WEEKDAYS = any_of(" ".join(name for each in languages() for name in each.lists[
 _AROUND = re.compile(
     rf"[\s,;.()\[\]]|\b(?:{either('dates.beside_in_cells')}|{_WEEKDAYS})\b|(?<=[T\s])?[+-]\d\d:?\d\d|Z$", re.I
 )
-"""What may stand beside a date in its cell."""
+"""Pattern of text that may surround a date in its cell."""
 
 
 def _tuple(values: Iterable[str]) -> tuple[str, ...]:
@@ -56,29 +56,29 @@ def _tuple(values: Iterable[str]) -> tuple[str, ...]:
 
 @attrs.frozen(kw_only=True)
 class Column:
-    """A column, as its cells tell."""
+    """A column, with the type inferred from its cells."""
 
     name: str
     kind: Kind = "text"
     decimal: str = "."
-    """Mark before the decimals of its numbers; empty where "1.234" may be read in two ways."""
+    """The decimal mark of its numbers; empty if "1.234" may be read in two ways."""
     unit: str = ""
-    """Currency or unit of its numbers."""
+    """The currency or unit of its numbers."""
     key: bool = False
-    """Whether its numbers only count the rows, one after the other."""
+    """Whether its numbers are successive row numbers."""
     months_first: bool | None = None
-    """Whether "3/4" is a day of March; ``None`` where nothing tells."""
+    """Whether "3/4" is a day of March; ``None`` if unknown."""
     first: str = ""
-    """Its earliest date, as :func:`date_of` gives it."""
+    """The earliest date, as :func:`date_of` returns it."""
     last: str = ""
-    """Its latest date."""
+    """The latest date, as :func:`date_of` returns it."""
     values: tuple[str, ...] = attrs.field(default=(), converter=_tuple, repr=False)
-    """The different cells of a column of text, unless they are many or long."""
+    """The different cells of a text column, up to the maximum number and length."""
     whole: bool = True
-    """Whether ``values`` has all of them."""
+    """Whether ``values`` has all different cells."""
 
     def number(self, cell: str) -> Decimal | None:
-        """The number in a cell; ``None`` where there is none, or it may be read in two ways.
+        """Return the number in a cell, or ``None`` if there is none or it may be read in two ways.
 
         >>> Column(name="price", decimal=",").number("1.234,50 €"), Column(name="price").number("free")
         (Decimal('1234.50'), None)
@@ -95,19 +95,19 @@ class Column:
         return Decimal(digits) * (-1 if "−" in (s := match["sign"] + match["minus"]) or "-" in s else 1)
 
     def date(self, cell: str) -> str:
-        """:func:`date_of` of a cell of this column."""
+        """Return :func:`date_of` for a cell of this column."""
         return date_of(cell, months_first=self.months_first)
 
 
 def column(name: str, cells: Sequence[str], kind: Kind | None = None) -> Column:
-    """The column of these cells; ``kind`` where it is known."""
+    """Return the column of these cells; ``kind`` is its type, if known."""
     filled = [cell for cell in map(str.strip, cells) if cell and cell.lower() not in NOTHING]
     sample = filled[:: len(filled) // _SAMPLE + 1]
     found = Column(name=" ".join(name.split()))
     if kind in (None, "number") and (known := _numbers(sample)):
         decimal, unit = known
         found = attrs.evolve(found, kind="number", decimal=decimal, unit=unit)
-        some = sorted(_read(found, sample))  # most columns of many rows are told from these
+        some = sorted(_read(found, sample))  # decides most columns of many rows
         may = _MANY.isdisjoint(tokens(name)) and all(after - before >= 1 for before, after in pairwise(some))
         key = may and bool(some) and some[-1] - some[0] < len(filled) and _count(_read(found, filled))
         return attrs.evolve(found, key=key)
@@ -121,12 +121,12 @@ def column(name: str, cells: Sequence[str], kind: Kind | None = None) -> Column:
 
 
 def _read(column: Column, cells: Sequence[str]) -> list[Decimal]:
-    """The numbers in cells that have one."""
+    """Return the numbers in the cells that have one."""
     return [number for cell in cells if (number := column.number(cell)) is not None]
 
 
 def _count(numbers: list[Decimal]) -> bool:
-    """Whether numbers only count the rows: each comes once, and no few small ones do so by chance."""
+    """Return whether numbers are row numbers: successive, and not a few small ones by chance."""
     line = sorted(numbers)
     if len(line) < 3 or any(after - before != 1 for before, after in pairwise(line)):
         return False
@@ -134,7 +134,7 @@ def _count(numbers: list[Decimal]) -> bool:
 
 
 def _numbers(cells: Sequence[str]) -> tuple[str, str] | None:
-    """Decimal mark and unit, where the cells are numbers."""
+    """Return decimal mark and unit if the cells are numbers, or ``None``."""
     matches = [m for cell in cells if (m := _NUMBER.fullmatch(cell)) and not _CODE.match(cell)]
     if not matches or len(matches) < _ENOUGH * len(cells) or any(map(_CODE.match, cells)):
         return None
@@ -143,7 +143,7 @@ def _numbers(cells: Sequence[str]) -> tuple[str, str] | None:
 
 
 def _decimal(numbers: Iterable[str]) -> str:
-    """The mark before decimals; empty where it is not clear."""
+    """Return the decimal mark, or an empty string if it is not clear."""
     seen, either = set[str](), set[str]()
     for digits in numbers:
         marks = re.findall(r"[.,]", digits)
@@ -165,11 +165,11 @@ def _decimal(numbers: Iterable[str]) -> str:
 # --- dates ---
 
 
-@lru_cache(1 << 14)  # rows have the same days
+@lru_cache(1 << 14)  # many rows have the same day
 def date_of(cell: str, *, months_first: bool | None = None) -> str:
-    """The date in a cell: ``2025-03-04 17:30``, without a time ``2025-03-04``; a month is ``2025-03``.
+    """Return the date in a cell: ``2025-03-04 17:30``, ``2025-03-04``, or ``2025-03`` for a month.
 
-    Without a year it begins with ``0000``. Empty where there is no date, or it may be read in two ways.
+    A date without a year begins with ``0000``. Empty if there is no date, or it may be read in two ways.
 
     >>> date_of("Thu, 24 Jul 2025 21:14:00 +0200"), date_of("3 May"), date_of("March 2025"), date_of("3/4/25")
     ('2025-07-24 21:14:00', '0000-05-03', '2025-03', '')
@@ -193,7 +193,7 @@ def date_of(cell: str, *, months_first: bool | None = None) -> str:
 
 
 def _name(cell: str) -> str:
-    """A date with the name of a month."""
+    """Return a date with the name of a month, or an empty string."""
     small = cell.lower()
     found = dates(small, tokens(small)) or dates(f"1 {small.strip()}", tokens(small))
     bare = not dates(small, tokens(small))
@@ -214,7 +214,7 @@ def _name(cell: str) -> str:
 
 
 def _year_in(text: str) -> int:
-    """The year that stands apart, as in ``May  3 10:00:01 2025``."""
+    """Return the separate year, as in ``May  3 10:00:01 2025``, or 0."""
     found = re.findall(r"(?<![\d:+-])(?:19|20)\d\d(?![\d:])", text)
     return int(found[0]) if len(found) == 1 else 0
 
@@ -231,7 +231,7 @@ def _show(year: int, month: int, day: int, rest: str = "") -> str:
 
 
 def _is_date(cell: str) -> bool:
-    """Whether a cell is a date and nothing else."""
+    """Return whether a cell is a date and nothing else."""
     if len(cell) > 50 or not any(date_of(cell, months_first=order) for order in (False, True)):
         return False
     rest = _AROUND.sub("", _TIME.sub(" ", _SHORT.sub(" ", _DAY.sub(" ", cell))))
@@ -243,7 +243,7 @@ def _is_date(cell: str) -> bool:
 
 
 def _order(cells: Iterable[str]) -> bool | None:
-    """Whether months stand before days in dates with slashes; ``None`` where nothing tells."""
+    """Return whether months precede days in dates with slashes, or ``None`` if unknown."""
     pairs = {(int(m[1]), int(m[3])) for cell in cells if (m := _SHORT.search(cell)) and m[2] == "/"}
     days, months = any(first > 12 for first, _ in pairs), any(second > 12 for _, second in pairs)
     return None if days == months and pairs else months

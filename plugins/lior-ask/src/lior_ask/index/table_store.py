@@ -1,4 +1,4 @@
-"""The table store: the tables of documents in a database, each in one piece, and what is told of them."""
+"""The table store: the tables of documents in a database, each in one piece, and their descriptions."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from lior_ask.index.table_schema import Column, Kind, column, date_of
 from lior_ask.languages.lists import either
 
 _BLOCK = 4096
-"""Rows that are packed at a time."""
+"""Number of rows packed at a time."""
 _SPARE = 0.6
-"""Share of the time for indexing that is left when rows are no longer packed; their types take as long again.
-Chosen by hand."""
+"""Share of the indexing time that must be left; packing of rows stops below it, since inferring types takes
+as long again. Chosen by hand."""
 _ROWS = f"only the first {{:,}} of {{:,}} rows are counted, reading more takes too long; {TAKES_ALL}"
 _TABLES = 1 << 24
-"""Tables of a document at most."""
+"""Maximum number of tables of a document."""
 _TYPES: dict[str, dict[str, Kind]] = {
     "mail": {"from": "text", "to": "text", "date": "date", "subject": "text"},
     "chat": {"date": "date", "from": "text", "text": "text"},
@@ -41,20 +41,20 @@ _TYPES: dict[str, dict[str, Kind]] = {
     },
     "events": {"begin": "date", "end": "date", "summary": "text", "place": "text"},
 }
-"""Kind of table -> types of the columns that are known."""
+"""Kind of table -> types of its known columns."""
 _LOG = tuple(Column(name=name, kind=kind) for name, kind in _TYPES["log"].items())
 _SHOWN = {"rows": 1, "mail": 1}
-"""Lines of a row that are shown; three of other kinds."""
+"""Maximum number of lines shown of a row; three for other kinds."""
 _FRONT = re.compile(
     rf"\ufeff?---\n(?:.*\n){{0,40}}?{either('dates.front_matter')}\s*:\s*"
     r"[\"']?(.{1,200}?)[\"']?[^\S\n]{0,80}\n(?:.*\n){0,40}?---\n"
 )
 _DATE_NAME = re.compile(either("things.date"), re.I)
-"""Name of the column that says when a row is of, beside other dates."""
+"""Pattern of the column name that marks a row's date among several date columns."""
 _WIDEST = 1000
-"""Columns of a table, of each of which the type is found out; SQLite takes 2,000."""
+"""Maximum number of columns of a table; SQLite allows 2,000."""
 _MATTER = 20_000
-"""Characters that front matter has at most."""
+"""Maximum number of characters of front matter."""
 _STAMP = re.compile(
     r"[\[<(]?(?P<date>\d{4}[-/.]\d\d[-/.]\d\d(?:[T ,]+\d\d:\d\d(?::\d\d)?)?"
     r"|\d\d[-/.](?:\d\d|[A-Za-z]{3})[-/.]\d{4}(?:[T ,:]+\d\d:\d\d(?::\d\d)?)?"
@@ -62,14 +62,14 @@ _STAMP = re.compile(
 )
 _INSIDE = re.compile(r"\b(?P<date>\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d)?)")
 _HEAD = 50
-"""Lines of a log by which is told where the time stands."""
+"""Number of lines of a log used to detect the position of the time stamp."""
 _LEVEL = re.compile(
     r"(?<![-\w/.])(trace|debug|info|notice|warn|warning|err|error|crit|critical|fatal|alert|emerg"
     r"|fehler|warnung|erreur|avertissement|advertencia|aviso)\b(?![-.\w])",
     re.I,
 )
 _REACH = 80
-"""Characters of a line of a log that its level is among."""
+"""Number of characters of a log line in which its level is sought."""
 LEVELS = {
     "warn": "warning",
     "err": "error",
@@ -81,35 +81,35 @@ LEVELS = {
     "advertencia": "warning",
     "aviso": "warning",
 }
-"""Level as some write it -> level."""
+"""Variant of a level -> level."""
 
 
 @attrs.frozen(kw_only=True)
 class Head:
-    """What is told of a table without reading its rows."""
+    """The description of a table without its rows."""
 
     document: str
     key: int
-    """Of its rows in the database; negative for a log, which is read from the passages."""
+    """The key of its rows in the database; negative for a log, which is read from the passages."""
     kind: str
     name: str = ""
-    """Of the sheet, or the heading above it."""
+    """The name of the sheet, or the heading above the table."""
     columns: tuple[Column, ...] = attrs.field(repr=False)
     rows: int = 0
     until: str = ""
-    """Day up to which all rows are known, where there are more."""
+    """The day up to which all rows are known, if the series continues."""
 
     def places(self, kind: str) -> list[int]:
-        """The numbers of the columns of a type."""
+        """Return the numbers of the columns of a type."""
         return [number for number, each in enumerate(self.columns) if each.kind == kind]
 
     def place(self, name: str) -> int | None:
-        """The number of the column of a name."""
+        """Return the number of the column with a name, or ``None``."""
         return next((n for n, each in enumerate(self.columns) if each.name == name), None)
 
     @property
     def dated(self) -> int | None:
-        """The column that tells when a row is of: the only one with dates, or the beginning of an event."""
+        """The column with the date of a row: the only date column, or the beginning of an event."""
         found = self.places("date")
         named = [n for n in found if _DATE_NAME.fullmatch(self.columns[n].name)]
         found = named if len(named) == 1 else found
@@ -121,22 +121,22 @@ class Row:
     """A row, a message, an entry."""
 
     begin: int
-    """First line of the file, from 1, that belongs to it."""
+    """The first line of the row in the file, from 1."""
     line: int
-    """Line of the file that ``text`` stands in: of a message that of its subject."""
+    """The line of ``text`` in the file; for a mail, the line of its subject."""
     text: str
-    """As it stands in the document."""
+    """The text of the row in the document."""
     cells: tuple[str, ...]
 
 
 @attrs.frozen(kw_only=True)
 class About:
-    """What is kept of a document beside its passages."""
+    """The record of a document: its kind, date and tables."""
 
     kind: str
-    """Of its text."""
+    """The kind of its text."""
     date: str = ""
-    """That it says of itself, in its front matter."""
+    """The date in its front matter, as :func:`~lior_ask.index.table_schema.date_of` returns it."""
     heads: tuple[Head, ...] = ()
 
 
@@ -149,13 +149,13 @@ class PackedTables:
     rows: tuple[bytes, ...]
     """The rows of each table as compressed JSON."""
     notes: tuple[str, ...]
-    """What is left out of the rows."""
+    """Notes on rows that were left out."""
 
 
 def pack_tables(parsed: ParsedDocument) -> PackedTables:
     """Return the tables of a document as they are stored.
 
-    A table that is too wide is its passages alone; rows for which no time is left are left out."""
+    A table that is too wide is left out; it remains as passages. Rows beyond the time limit are left out."""
     narrow = [table for table in parsed.tables if len(table.columns) <= _WIDEST]
     tables = [*map(_square, narrow[: _TABLES - 1])]
     source = parsed.text.split("\n") if tables else []
@@ -169,7 +169,7 @@ def pack_tables(parsed: ParsedDocument) -> PackedTables:
 
 
 class RecordStore:
-    """The tables of documents, by the keys that the documents have in an inverted index."""
+    """A store of the tables of documents, by the documents' keys in an inverted index."""
 
     def __init__(self, database: Database, passages: PassageStore) -> None:
         self._database, self._passages = database, passages
@@ -189,7 +189,7 @@ class RecordStore:
 
     @intact()
     def abouts(self, documents: Sequence[tuple[int, str]]) -> dict[str, About]:
-        """What is known of documents, given by key and name."""
+        """Return the records of documents, given by key and name."""
         names = dict(documents)
         found: dict[str, About] = {}
         for key, text in self._database.rows("SELECT id, about FROM records"):
@@ -205,7 +205,7 @@ class RecordStore:
 
     @intact()
     def rows(self, head: Head) -> list[Row]:
-        """The rows of a table.
+        """Return the rows of a table.
 
         Raises ``DamagedIndex`` when they are damaged.
         """
@@ -223,8 +223,10 @@ class RecordStore:
         ]
 
     def _entries(self, key: int) -> Iterator[Row]:
-        """The entries of a log, from its passages: a line that begins with a time is one. Where none of the
-        first lines does, each line is one, with the time that is near its beginning."""
+        """Yield the entries of a log, from its passages.
+
+        An entry is a line that begins with a time stamp. If none of the first lines does, each line is an
+        entry, with the time stamp near its beginning."""
         first = [text for _, text in islice(self._passages.lines(key), _HEAD)]
         leading = any((stamp := _STAMP.match(text)) and stamp["date"] for text in first)
         for line, text in self._passages.lines(key):
@@ -239,7 +241,7 @@ class RecordStore:
 
 
 def _day(stamp: str) -> str:
-    """The time stamp of a log as :func:`~lior_ask.index.table_schema.date_of` reads it."""
+    """Return the time stamp of a log in a form that :func:`~lior_ask.index.table_schema.date_of` reads."""
     return (
         stamp
         if stamp[:4].isdigit()
@@ -248,7 +250,7 @@ def _day(stamp: str) -> str:
 
 
 def _square(table: Table) -> Table:
-    """The table with as many cells in each row as there are columns, as its reader should give it."""
+    """Return the table with one cell per column in each row, whatever its reader returned."""
     width = len(table.columns)
     if {*map(len, table.rows)} <= {width} and len(table.lines) == len(table.rows):
         return table
@@ -257,7 +259,7 @@ def _square(table: Table) -> Table:
 
 
 def _head(table: Table, count: int) -> dict[str, object]:
-    """What is told of the first ``count`` rows of a table."""
+    """Return the description of a table's first ``count`` rows."""
     types, rows = _TYPES.get(table.kind, {}), table.rows[:count]
     cells = [*zip(*rows, strict=True)] if rows else [()] * len(table.columns)
     columns = [column(name, each, types.get(name)) for name, each in zip(table.columns, cells, strict=True)]
@@ -276,7 +278,7 @@ def _read_head(record: dict[str, object], key: int, document: str) -> Head:
 
 
 def _pack(table: Table, parsed: ParsedDocument, source: list[str]) -> tuple[bytes, int]:
-    """Lines, text and cells of each row, as compressed JSON; and how many rows there was time for."""
+    """Return lines, text and cells of the rows as compressed JSON, and how many the time allowed."""
     packer, count, most = zlib.compressobj(1), 0, _SHOWN.get(table.kind, 3)
     parts = [packer.compress(b"[")]
     rows = zip(table.lines, [*table.lines[1:], len(source)], table.rows, strict=True)
@@ -290,7 +292,7 @@ def _pack(table: Table, parsed: ParsedDocument, source: list[str]) -> tuple[byte
 def _record(
     parsed: ParsedDocument, source: list[str], most: int, number: int, end: int, cells: tuple[str, ...]
 ) -> tuple[int | str, ...]:
-    """First line, line, text and cells of a row between the lines ``number``, from 0, and ``end``."""
+    """Return first line, line, text and cells of a row between the lines ``number``, from 0, and ``end``."""
     last = max(min(end, number + most), number + 1)
     end = max(end, number + 1)  # several rows may begin at one line
     text = "".join(source[number : number + 1])
@@ -304,7 +306,7 @@ def _record(
 
 
 def kind_of(about: About, document: str) -> str:
-    """What kind of document it is, for people: mail, chat, log, table, calendar, contacts, code or note."""
+    """Return the kind of a document: mail, chat, log, table, calendar, contacts, code or note."""
     named = {"rows": "table", "events": "calendar"}
     for head in about.heads:
         if head.kind != "rows":
@@ -315,6 +317,5 @@ def kind_of(about: About, document: str) -> str:
 
 
 def row_at(lines: Sequence[int], line: int) -> int:
-    """The number of the last of the rows, given by their lines ascending, that begins at or before a line; −1
-    where there is none."""
+    """Return the index of the last row that begins at or before ``line``, or −1; ``lines`` are ascending."""
     return bisect_right(lines, line) - 1

@@ -1,4 +1,4 @@
-"""Changes of the tables of an inverted index: batches of new documents, deletion, confirmed questions."""
+"""Changes to the tables of an inverted index: batches of new documents, deletion, confirmed questions."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ from lior_ask.languages.words import LANGUAGES, LONGEST, SAMPLE, language_of, st
 TEXT, CONTEXT = 0, 1
 """Fields of a passage: its own text, and its context."""
 MOST = 65_535
-"""Largest count of a word in a passage; more count as this."""
+"""Maximum count of a word in a passage; higher counts are clipped."""
 BLOCK = 1 << 16
-"""Slots of a block of postings; about as many passages are written at a time."""
+"""Number of slots of a postings block; about as many passages are written at a time."""
 _WORDS = 1 << 20
-"""Words that are written at a time; 150 bytes of memory each."""
+"""Number of words written at a time; each takes 150 bytes of memory."""
 _VALUES = 500
-"""Values in one statement."""
+"""Maximum number of values in a statement."""
 _LARGE = 512
-"""Passages from which on the different words of a document are counted."""
+"""Minimum number of passages of a document whose vocabulary is limited."""
 
 
 def encode(name: str) -> bytes:
-    """A document's name in the database, in whose order names are sorted as in Python."""
+    """Return a document's name as stored in the database, where names sort as in Python."""
     return name.encode("utf-8", "surrogatepass")
 
 
 @attrs.frozen
 class Entries:
-    """Terms of units, each pair once."""
+    """Pairs of a term and a unit with counts, each pair once."""
 
     terms: np.ndarray
     """int64 ``(P,)``."""
@@ -48,7 +48,7 @@ class Entries:
 
     @staticmethod
     def made(terms: np.ndarray, units: np.ndarray, counts: np.ndarray | None = None) -> Entries:
-        """From pairs in any order, equal ones added; in the order of terms, then of units."""
+        """Return entries from pairs in any order: equal pairs are summed; sorted by term, then unit."""
         key = terms * (int(units.max(initial=0)) + 1) + units
         order = np.argsort(key, kind="stable")
         first = np.flatnonzero(np.diff(key[order], prepend=-1))
@@ -57,16 +57,16 @@ class Entries:
         return Entries(terms[order[first]], units[order[first]], np.minimum(added, MOST))
 
     def by_unit(self) -> Entries:
-        """In the order of units, then of terms."""
+        """Return the entries sorted by unit, then term."""
         order = np.argsort(self.units, kind="stable")
         return Entries(self.terms[order], self.units[order], self.counts[order])
 
     def sizes(self, units: int) -> np.ndarray:
-        """Entries of each unit, int64 ``(units,)``."""
+        """Return the number of entries of each unit, int64 ``(units,)``."""
         return np.bincount(self.units, minlength=units)
 
     def lengths(self, units: int) -> np.ndarray:
-        """Words of each unit, int64 ``(units,)``."""
+        """Return the number of words of each unit, int64 ``(units,)``."""
         return np.bincount(self.units, self.counts, units).astype(np.int64)
 
 
@@ -80,19 +80,19 @@ class _Document:
     texts: _Words
     contexts: _Words
     group: np.ndarray
-    """Paragraph of each passage, int64, from 0."""
+    """The paragraph of each passage, int64, from 0."""
     block: np.ndarray
-    """Twice the block of each passage, from 0, plus 1 for a title; int64."""
+    """Twice the block of each passage, from 0, plus 1 for a title, int64."""
     context: list[int]
-    """Context of each passage, from 0."""
+    """The context of each passage, from 0."""
 
 
 _Words = tuple[np.ndarray, np.ndarray]
-"""Number of each word of some texts in the :class:`_Numbers` of the language; words of each text; int64."""
+"""The number of each word of some texts in :class:`_Numbers`, and the number of words of each text, int64."""
 
 
 class _Numbers(dict[str, int]):
-    """Word -> number, in the order of first appearance; of further ones than ``most`` −1."""
+    """Numbers of words, in the order of first appearance; −1 for words after the first ``most``."""
 
     def __init__(self, most: float) -> None:
         super().__init__()
@@ -115,22 +115,22 @@ class Batch:
 
     def __init__(self) -> None:
         self.size = 0
-        """Number of passages."""
+        """The number of passages."""
         self._words = 0
         self._documents: dict[str, _Document] = {}
         self._numbers: dict[tuple[str, str], _Numbers] = {}
-        """By language, and by document where it is large, so that what counts depends on it alone."""
+        """Word numbers by language; a large document has its own, so that its counts depend on it alone."""
 
     @property
     def full(self) -> bool:
-        """Whether it is to be written before another document is added."""
+        """Whether it must be written before another document is added."""
         return self.size >= BLOCK or self._words >= _WORDS
 
     def __contains__(self, document: str) -> bool:
         return document in self._documents
 
     def __len__(self) -> int:
-        """Number of documents."""
+        """Return the number of documents."""
         return len(self._documents)
 
     def add(
@@ -142,7 +142,7 @@ class Batch:
         blocks: Sequence[tuple[int, bool]],
         most: float,
     ) -> int:
-        """Read the words of a document; how many do not count, after ``most`` different ones."""
+        """Read the words of a document; return how many are not counted after ``most`` different ones."""
         contexts = {context: number for number, context in enumerate(dict.fromkeys(c for _, c in passages))}
         texts = [count_dates(text) for text, _ in passages]
         language = language_of(islice(chain.from_iterable(texts), SAMPLE))
@@ -219,7 +219,7 @@ class Batch:
     def _entries(
         self, documents: Sequence[_Document]
     ) -> tuple[Entries, Entries, Entries, list[str], list[tuple[str, str]]]:
-        """Terms of passages, of contexts, words of documents; the stems and the words, sorted."""
+        """Return terms of passages and of contexts, words of documents, and the sorted stems and words."""
         stem_of, word_of, first = list[str](), list[str](), dict[tuple[str, str], int]()
         for (language, large), known in self._numbers.items():
             first[language, large], stop = len(stem_of), stop_words(language)
@@ -227,7 +227,7 @@ class Batch:
             word_of += [word[:LONGEST] for word in known]
 
         def read(words: Sequence[_Words]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-            """Numbers of all words, and the text and the document of each."""
+            """Return the numbers of all words, and the text and the document of each."""
             sizes = _concatenate(sizes for _, sizes in words)
             of_text = np.repeat(np.arange(len(sizes)), sizes)
             of_document = np.repeat(np.arange(len(words)), [len(numbers) for numbers, _ in words])
@@ -262,12 +262,12 @@ class Batch:
 
 
 def starts_of(sizes: Iterable[int] | np.ndarray) -> np.ndarray:
-    """Where units of these sizes begin, and where the last one ends, int64."""
+    """Return the starts of units of these sizes, and the end of the last one, int64."""
     return np.append(0, np.cumsum(np.array([*sizes], np.int64)))
 
 
 def _number(values: Sequence[int] | np.ndarray) -> np.ndarray:
-    """The rank of each value among the different ones, from 0, int64."""
+    """Return the rank of each value among the different ones, from 0, int64."""
     return np.unique(np.asarray(values, np.int64), return_inverse=True)[1].reshape(-1)
 
 
@@ -280,14 +280,14 @@ def _bytes(values: Any, kind: type[np.generic]) -> bytes:
 
 
 def _cut(values: np.ndarray, bounds: np.ndarray, kind: type[np.generic]) -> list[bytes]:
-    """The parts of an array as bytes."""
+    """Return the parts of an array as bytes."""
     data, width = _bytes(values, kind), np.dtype(kind).itemsize
     ends = (bounds * width).tolist()
     return [data[begin:end] for begin, end in pairwise(ends)]
 
 
 def _forward(entries: Entries, ids: np.ndarray, bounds: np.ndarray) -> list[Sequence[object]]:
-    """Terms and counts of each document, whose entries lie between ``bounds``."""
+    """Return terms and counts of each document, whose entries are between ``bounds``."""
     return [_cut(ids[entries.terms], bounds, np.int32), _cut(entries.counts, bounds, np.uint16)]
 
 
@@ -295,7 +295,7 @@ def _forward(entries: Entries, ids: np.ndarray, bounds: np.ndarray) -> list[Sequ
 
 
 def _write_postings(database: Database, field: int, entries: Entries, ids: np.ndarray, slot: int) -> None:
-    """Append entries, of which unit 0 is at ``slot``, to the postings."""
+    """Append entries to the postings; unit 0 is at ``slot``."""
     block, inside = np.divmod(entries.units + slot, BLOCK)
     pairs = np.stack([inside, entries.counts], 1).astype(np.uint16)
 
@@ -336,7 +336,7 @@ def _erase_postings(database: Database, terms: Iterable[int], first: int, size: 
 
 
 def _known(database: Database, table: str, column: str, values: Sequence[str]) -> list[tuple[Any, ...]]:
-    """Rows of a vocabulary that have one of some values."""
+    """Return the rows of a vocabulary table that have one of some values."""
     found = list[tuple[Any, ...]]()
     for place in range(0, len(values), _VALUES):
         part = values[place : place + _VALUES]
@@ -351,12 +351,12 @@ def _next_id(database: Database, table: str) -> int:
 
 
 def _term_ids(database: Database, stems: Sequence[str], used: np.ndarray) -> np.ndarray:
-    """Keys of terms, which are made where they are new and have ``used`` added to their counts."""
+    """Return the keys of terms; insert new terms, and add ``used`` to the counts."""
     known = {row[1]: row[0] for row in _known(database, "terms", "stem", stems)}
     counts, following = used.tolist(), _next_id(database, "terms")
     old = [(*counts[place], known[each]) for place, each in enumerate(stems) if each in known]
     new = [(each, *counts[place]) for place, each in enumerate(stems) if each not in known]
-    # Frequent terms lie together, so that a change writes few pages.
+    # Frequent terms have adjacent keys, so that a change writes few pages.
     new.sort(key=lambda row: -row[1] - row[2])
     database.run("UPDATE terms SET text = text + ?, context = context + ? WHERE id = ?", old)
     known |= {row[0]: key for key, row in enumerate(new, following)}
@@ -365,7 +365,7 @@ def _term_ids(database: Database, stems: Sequence[str], used: np.ndarray) -> np.
 
 
 def _word_ids(database: Database, words: Sequence[tuple[str, str]], used: np.ndarray) -> np.ndarray:
-    """As :func:`_term_ids`, of words with their stems."""
+    """Return the keys of words with their stems, as :func:`_term_ids` does for terms."""
     found = _known(database, "words", "word", [*dict.fromkeys(word for word, _ in words)])
     known = {(row[1], row[2]): row[0] for row in found}
     counts, following = used.tolist(), _next_id(database, "words")
@@ -385,7 +385,7 @@ _UNUSED = "DELETE FROM terms WHERE id = ? AND text = 0 AND context = 0 AND confi
 
 
 def delete(database: Database, document: str) -> int:
-    """Delete a document, and give the key that it had; a transaction is open.
+    """Delete a document, and return the key that it had; a transaction is open.
 
     Raises ``UsageError`` if the index does not have it.
     """
@@ -410,7 +410,7 @@ def delete(database: Database, document: str) -> int:
 
 
 def confirm(database: Database, document: str, confirmed: Mapping[int, Sequence[str]]) -> None:
-    """Count questions as :meth:`InvertedIndex.confirm`; a transaction is open.
+    """Replace confirmed questions as :meth:`InvertedIndex.confirm` does; a transaction is open.
 
     Raises ``UsageError`` if the index does not have the document.
     """
@@ -439,7 +439,7 @@ def confirm(database: Database, document: str, confirmed: Mapping[int, Sequence[
 
 
 def _document(database: Database, document: str) -> tuple[int, int, int, str]:
-    """Key, first slot, number of passages and language of a document."""
+    """Return key, first slot, number of passages and language of a document."""
     found = database.rows(
         "SELECT id, first, length(lengths) / 4, language FROM documents WHERE name = ?", encode(document)
     )

@@ -1,4 +1,4 @@
-"""Judging: which passage answers, and how likely any does, by what was learned from questions."""
+"""Judging: the passage that answers, and the probability that any does, learned from questions."""
 
 import os
 
@@ -11,7 +11,7 @@ VARIABLE = "LIOR_JUDGE"
 
 
 def chosen_judge() -> Judge:
-    """The judge that :data:`VARIABLE` names; ``cross-encoder`` where its packages are, or ``linear``."""
+    """Return the judge that :data:`VARIABLE` names, or ``cross-encoder`` if installed, or ``linear``."""
     from lior.plugins.registry import registry
 
     found: Judge

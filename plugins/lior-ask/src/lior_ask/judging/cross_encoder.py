@@ -1,4 +1,4 @@
-"""A cross-encoder reads the likeliest candidates with the question: the encoder, or a user's model."""
+"""A cross-encoder, which reads the question with the likeliest candidates: the encoder or a user's model."""
 
 from __future__ import annotations
 
@@ -20,31 +20,31 @@ from lior_ask.embedders import e5
 from lior_ask.judging.linear import Linear, models
 
 READ = 6
-"""Candidates of a question that are read."""
+"""Maximum number of candidates of a question that are read."""
 LOWEST = -8.0
-"""The score of a passage that is not read; what is read has at least this."""
+"""Score of a passage that is not read, and minimum score of one that is read."""
 _CHARACTERS = 120
-"""Of what stands above a passage, those nearest to it."""
+"""Maximum number of characters of the context above a passage; the nearest ones are kept."""
 _PIECES_OF, _MOST = "tokenizer.json", 512
-"""Beside another model: how it divides texts, and of how many pieces a pair has at most."""
+"""Name of the tokenizer's file next to a user's model, and maximum number of pieces of a pair."""
 _THREADS = 2
 _opening = Lock()
 
 
 def above(candidates: Candidates, number: int) -> str:
-    """What stands above a candidate: its context, and the sentence before it in its block."""
+    """Return the text above a candidate: its context, and the sentence before it in its block."""
     rows, blocks, context = candidates.rows, candidates.blocks, candidates.passages[number].context
     beside = number and rows[number - 1] + 1 == rows[number] and blocks[number - 1] == blocks[number]
     return f"{context} {candidates.passages[number - 1].text if beside else ''}"[-_CHARACTERS:]
 
 
 def likeliest(scores: np.ndarray) -> np.ndarray:
-    """Numbers of the :data:`READ` candidates that are read, by scores without the cross-encoder."""
+    """Return the indices of the :data:`READ` best candidates by scores without the cross-encoder."""
     return np.argsort(-scores, kind="stable")[:READ]
 
 
 def widen(candidates: Candidates, numbers: np.ndarray, scores: np.ndarray) -> Candidates:
-    """The candidates with the score of a cross-encoder as last feature, which it gave to some of them."""
+    """Return the candidates with a cross-encoder's scores as the last feature; only ``numbers`` have one."""
     column = np.full(len(candidates.rows), LOWEST)
     column[numbers] = np.maximum(scores, LOWEST)
     return attrs.evolve(candidates, features=np.column_stack([candidates.features, column]))
@@ -52,14 +52,14 @@ def widen(candidates: Candidates, numbers: np.ndarray, scores: np.ndarray) -> Ca
 
 @attrs.frozen(kw_only=True)
 class CrossEncoder(Linear):
-    """The linear judge with one more number for the likeliest candidates, where an encoder ranked them.
+    """The linear judge with one more feature of the likeliest candidates, if an encoder ranked them.
 
     Raises
     ------
     MissingPackage
-        From the constructor, without the packages of the extra ``meaning``.
+        From the constructor, if the packages of the extra ``meaning`` are missing.
     DataError
-        From the constructor, where there is no such model.
+        From the constructor, if the model does not exist.
     """
 
     model: str = option("", help="path of another cross-encoder in ONNX, with its tokenizer.json beside it")
@@ -100,12 +100,12 @@ def _read(model: str, question: str, head: str, text: str) -> float:
 
 
 def score_other(session: Any, tokenizer: Any, question: str, head: str, text: str) -> float:
-    """The output of another cross-encoder for a pair, as log odds: one number, or no and yes.
+    """Return the output of a user's cross-encoder for a pair as log odds: one number, or no and yes.
 
     Raises
     ------
     DataError
-        When the model computes something else.
+        When the model needs other inputs, or returns more than two numbers.
     """
     found = tokenizer.encode(question, f"{head} {text}".strip())
     given = {"input_ids": found.ids, "attention_mask": found.attention_mask, "token_type_ids": found.type_ids}
@@ -128,7 +128,7 @@ def _open_other(path: Path) -> tuple[Any, Any]:
     try:
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         tokenizer = Tokenizer.from_file(str(path.with_name(_PIECES_OF)))
-    except Exception as error:  # both raise what they like
+    except Exception as error:  # both libraries raise many types
         cause = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise DataError(f"{path}: the cross-encoder cannot be opened ({cause}).") from error
     tokenizer.enable_truncation(_MOST)

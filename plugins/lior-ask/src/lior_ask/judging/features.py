@@ -1,8 +1,8 @@
-"""What tells whether a passage answers a question: one row of numbers for each candidate.
+"""The features by which a passage is judged as an answer: one row of numbers for each candidate.
 
-The candidates are the passages that a retriever found and those beside them in their blocks. Each number is
-a function of the question, the passage and the counts of the index, and none knows a word of any language:
-what they are worth is learned (:mod:`lior_ask.judging.linear`).
+The candidates are the passages that a retriever found and their neighbours in their blocks. Each feature is a
+function of the question, the passage and the counts of the index. No feature depends on words of a language.
+Their weights are learned (:mod:`lior_ask.judging.linear`).
 """
 
 from __future__ import annotations
@@ -20,29 +20,29 @@ from lior_ask.question.query import languages_of
 from lior_ask.question.question import LIGHT
 
 FOUND, AROUND = 40, 8
-"""Passages that are ranked to be judged, and those of a block before and behind each that are, too."""
+"""Number of passages that are ranked for the judge, and maximum number of neighbours on each side."""
 _LIGHT_SHARE = 0.3
-"""Share of the information of a word that says little, such as "get" and "take"."""
+"""Factor of the idf of a light word, such as "get" and "take"."""
 WORDS = ("text", "before", "heading", "block", "all in block", "name", "date", "number", "lacking")
 PLACES = ("kind", "silent", "first", "length", "beside")
-"""``kind``: it has what is asked for; ``beside``: it only stands in a block with a passage that was found."""
+"""``kind``: it is of the expected kind; ``beside``: it is only a neighbour of a passage that was found."""
 RETRIEVED = ("words", "encoder")
-"""Evidence of retrievers, which counts where the ranking has it."""
+"""Evidence of retrievers, if the ranking has it."""
 NEAR = ("block's encoder", "bags")
-"""The highest ``encoder`` of the block, and the cosine of bags of word pieces beside an encoder."""
+"""The highest ``encoder`` in the block; with an encoder, also the cosine of bags of word pieces."""
 OWN = (*WORDS, *PLACES, *RETRIEVED, *NEAR)
 _COMPARED = ("text", "block", *RETRIEVED, *NEAR)
-"""What also counts by how far it is below the best candidate."""
+"""Features that also count by their distance below the best candidate."""
 _COMPARED_AT = [OWN.index(name) for name in _COMPARED]
 NAMES = (*OWN, *(f"{name}, below the best" for name in _COMPARED))
 FOLDER = ("missing", "missing names", "question", "kind asked", "passages", "retrieved")
-"""What tells of the question in the folder, whatever the passage."""
+"""Features of the question in this folder, the same for all passages."""
 
 
 def gather(question: Question, ranking: Ranking, view: PassageView) -> Candidates:
-    """The candidates of a ranking, with what tells of each.
+    """Return the candidates of a ranking with their features.
 
-    Where the index allows some passages only, there are no others.
+    Passages that the index does not allow are not candidates.
     """
     rows = _with_neighbours(view, ranking.passages)
     passages = read_rows(view, rows)
@@ -71,7 +71,7 @@ def gather(question: Question, ranking: Ranking, view: PassageView) -> Candidate
 
 
 def _with_neighbours(view: PassageView, rows: np.ndarray) -> np.ndarray:
-    """The rows, and those of their blocks near them, ascending."""
+    """Return the rows and their allowed neighbours in their blocks, ascending."""
     block = view.layout.block_of
     found = {*rows.tolist()}
     for row in rows.tolist():
@@ -88,7 +88,7 @@ def _allowed(view: PassageView, row: int) -> bool:
 
 
 def read_rows(view: PassageView, rows: np.ndarray) -> list[Passage]:
-    """The passages, read in runs of adjacent rows of a document."""
+    """Return the passages, read in runs of adjacent rows of a document."""
     document = view.layout.document_of
     found = list[Passage]()
     if not len(rows):
@@ -105,9 +105,9 @@ def read_rows(view: PassageView, rows: np.ndarray) -> list[Passage]:
 def _words(
     view: PassageView, question: Question, query: TermQuery, rows: np.ndarray, announced: np.ndarray
 ) -> np.ndarray:
-    """:data:`WORDS`, float64 ``(C, 9)``: which share of the question each candidate has, and where.
+    """Return :data:`WORDS`, float64 ``(C, 9)``: the shares of the question that each candidate has.
 
-    A candidate has the words of the sentence before it, too, where that only announces it, bool ``(C,)``.
+    A candidate also has the words of the sentence before it if it is ``announced``, bool ``(C,)``, by that.
     """
     words = query.asked
     has = {place: np.zeros((len(words), len(rows)), bool) for place in _PLACES}
@@ -134,7 +134,7 @@ _PLACES = ("text", "before", "heading", "block")
 
 
 def _where(view: PassageView, term: int, rows: np.ndarray) -> dict[str, np.ndarray]:
-    """Whether each candidate, the sentence before, its heading and its block have a term, bool ``(C,)``."""
+    """Return whether candidates, sentences before, headings and blocks have a term, bool ``(C,)`` each."""
     layout = view.layout
     has = np.zeros(len(view), bool)
     has[view.postings(term)[0]] = has[view.confirmed(term)[0]] = True
@@ -155,7 +155,7 @@ def _where(view: PassageView, term: int, rows: np.ndarray) -> dict[str, np.ndarr
 def _silent(
     question: Question, ranking: Ranking, view: PassageView, rows: np.ndarray, passages: Sequence[Passage]
 ) -> np.ndarray:
-    """Whether each candidate only asks, names, announces or repeats the question, bool ``(C,)``."""
+    """Return whether each candidate only asks, names, announces or repeats the question, bool ``(C,)``."""
     language = question.among(languages_of(view))
     asked = {stem(word, language) for word in (*ranking.query.asked, *ranking.query.words)}
     blocks = view.layout.block_of
@@ -170,13 +170,15 @@ def _silent(
 
 
 def stems_of(text: str, language: str) -> set[str]:
-    """The stems of a text without stop words."""
+    """Return the stems of a text without stop words."""
     stop = stop_words(language)
     return {stem(word, language) for word in apart(text) if word not in stop}
 
 
 def _retrieved(ranking: Ranking, view: PassageView, rows: np.ndarray) -> np.ndarray:
-    """:data:`RETRIEVED` of each candidate, and the highest of its block; one that was not ranked has that."""
+    """Return :data:`RETRIEVED` and the highest ``encoder`` of its block for each candidate.
+
+    A candidate that was not ranked gets the highest values of its block."""
     at = {row: number for number, row in enumerate(ranking.passages.tolist())}
     place = np.array([at.get(row, -1) for row in rows.tolist()], np.int64)
     blocks, of = np.unique(view.layout.block_of[rows], return_inverse=True)
@@ -191,12 +193,12 @@ def _retrieved(ranking: Ranking, view: PassageView, rows: np.ndarray) -> np.ndar
 
 
 def _folder(question: Question, ranking: Ranking, view: PassageView) -> np.ndarray:
-    """:data:`FOLDER`, float64 ``(6,)``."""
+    """Return :data:`FOLDER`, float64 ``(6,)``."""
     query = ranking.query
     total = max(float(query.word_idf.sum()), 1e-9)
     lacking = np.array([word in query.missing for word in query.asked], bool)
     names = np.array([word in question.names or word.startswith(MARK) for word in query.asked], bool)
-    german = question.among(languages_of(view)) == "german"  # where all nouns have a capital
+    german = question.among(languages_of(view)) == "german"  # in which all nouns are capitalised
     return np.array(
         [
             float(query.word_idf[lacking].sum()) / total if len(lacking) else 0.0,

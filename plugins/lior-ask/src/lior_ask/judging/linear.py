@@ -1,12 +1,12 @@
-"""The judge: which candidate answers a question, and how likely any does, by weights that were learned.
+"""The judge: the candidate that answers a question, and the probability that any does, by learned weights.
 
-Two logistic models. The score of a candidate is a weighted sum of its features, and the chance that it is the
-one that answers the softmax of the scores among the candidates of a question (conditional logit: D.
-McFadden, 1974). The probability that the best one answers at all is logistic in its score, in how far the
-next block is behind, in its features and in what tells of the question in this folder.
+There are two logistic models. The score of a candidate is a weighted sum of its features. The probability
+that it is the one that answers is the softmax of the scores of all candidates (conditional logit: D.
+McFadden, 1974). The probability that the best one answers at all is logistic. Its inputs are the score, the
+lead over the next block, and the features of the candidate and of the question in this folder.
 
-``lior bench judge`` learns both from folders of invented notes, mails, tables and manuals with their
-questions, nearly half of which have no answer; the weights of what can only speak for a passage are not
+``lior bench judge`` learns both from folders of invented notes, mails, tables and manuals with questions.
+Nearly half of the questions have no answer. Weights of features that can only support a passage are not
 negative.
 """
 
@@ -25,20 +25,21 @@ from lior.interfaces import Candidates, Question
 from lior_ask.judging.features import FOLDER, NAMES, RETRIEVED
 
 COLUMNS = (*NAMES, "read")
-"""Features, and the score of a cross-encoder, which is the last column where there is one."""
+"""Features, and the score of a cross-encoder as the last column, if there is one."""
 _STANDING = ("block", *RETRIEVED)
 _STANDING_AT = [NAMES.index(name) for name in _STANDING]
 SILENT = 30.0
-"""What a candidate has less that only asks, names, announces or repeats the question: a rule that is not
-learned, since folders hardly ever have their own question in them."""
+"""Penalty of the score of a candidate that only asks, names, announces or repeats the question. It is not
+learned, since folders rarely contain the questions asked about them."""
 _SILENT_AT = NAMES.index("silent")
 
 
 def of_best_names(columns: Sequence[str]) -> tuple[str, ...]:
-    """What the probability depends on, where the features are ``columns``.
+    """Return the names of the inputs of the probability, if the features are ``columns``.
 
-    Score of the best candidate, how far the next block is below it, its share of the softmax, by how many
-    deviations some of its features are above the mean of all candidates, its features, and the folder's.
+    The first inputs are the best candidate's score, its lead over the next block, and its block's share of
+    the softmax. Then follow the distances of some features from the mean of all candidates, in standard
+    deviations. The last ones are the candidate's features and those of the folder.
     """
     return ("score", "lead", "share", *(f"{name} stands out" for name in _STANDING), *columns, *FOLDER)
 
@@ -53,13 +54,13 @@ class Weights:
     constant: float = 0.0
 
     def __call__(self, values: np.ndarray) -> np.ndarray:
-        """``(..., F)`` -> ``(...)``."""
+        """Return the function's values ``(...)`` for numbers ``(..., F)``."""
         found: np.ndarray = (values - self.mean) / self.scale @ self.weights + self.constant
         return found
 
     @classmethod
     def read(cls, record: Mapping[str, Any], names: tuple[str, ...]) -> Weights:
-        """From a part of the file of weights, whose columns have to be ``names``."""
+        """Return the weights of a part of the file, whose columns must be ``names``."""
         if tuple(record["names"]) != names:
             raise ValueError("the weights are of other features; learn them again: lior bench judge --write")
         mean, scale, weights = (np.array(record[key], np.float64) for key in ("mean", "scale", "weights"))
@@ -68,33 +69,33 @@ class Weights:
 
 @attrs.frozen
 class Model:
-    """Both functions, the probability from which on an answer is given, and the most that is stated."""
+    """Both functions, the threshold of an answer, and the maximum probability."""
 
     weights: Weights
     answers: Weights
     least: float
     most: float = 0.99
-    """How often an answer of 90 % and more was right in folders that nothing was learned from."""
+    """The maximum probability: the share of right answers of 90 % and more in folders not learned from."""
 
     def score(self, candidates: Candidates) -> np.ndarray:
-        """How well each candidate answers, float64 ``(C,)``."""
+        """Return how well each candidate answers, float64 ``(C,)``."""
         return score(self.weights, candidates)
 
     def confidence(self, values: np.ndarray) -> np.ndarray:
-        """The probability that the best candidate or its block answers, from :func:`of_best`."""
+        """Return the probability that the best candidate or its block answers, from :func:`of_best`."""
         found: np.ndarray = np.minimum(1 / (1 + np.exp(-self.answers(values))), self.most)
         return found
 
 
 def score(weights: Weights, candidates: Candidates) -> np.ndarray:
-    """The weighted sum of each candidate's features, less for one that says nothing, float64 ``(C,)``."""
+    """Return weighted sums of the candidates' features, minus :data:`SILENT` if silent, float64 ``(C,)``."""
     found: np.ndarray = weights(candidates.features) - SILENT * candidates.features[:, _SILENT_AT]
     return found
 
 
 @lru_cache(maxsize=1)
 def models() -> dict[str, Model]:
-    """The learned models by the best evidence: words, encoder; "read" with a cross-encoder."""
+    """Return the learned models by the evidence: "words", "encoder", or "read" with a cross-encoder."""
     record = json.loads(files("lior_ask.judging").joinpath("weights.json").read_text("utf-8"))
     found = {}
     for level, each in record["models"].items():
@@ -105,7 +106,7 @@ def models() -> dict[str, Model]:
 
 
 def of_best(candidates: Candidates, scores: np.ndarray) -> np.ndarray:
-    """:func:`of_best_names` of the candidate with the highest score, float64."""
+    """Return the values of :func:`of_best_names` for the candidate with the highest score, float64."""
     best = int(scores.argmax())
     others = scores[candidates.blocks != candidates.blocks[best]]
     lead = scores[best] - others.max() if len(others) else 10.0
@@ -119,22 +120,22 @@ def of_best(candidates: Candidates, scores: np.ndarray) -> np.ndarray:
 
 @attrs.frozen(kw_only=True)
 class Linear:
-    """Learned weights of the features; see this module."""
+    """A judge by learned weights of the features; see this module."""
 
     api_version: ClassVar[int] = 1
 
     def scores(self, question: Question, candidates: Candidates) -> np.ndarray:
-        """How well each candidate answers, float64 ``(C,)``."""
+        """Return how well each candidate answers, float64 ``(C,)``."""
         return models()[self._level(candidates)].score(self._seen(question, candidates))
 
     def confidence(self, question: Question, candidates: Candidates, scores: np.ndarray) -> float:
-        """The probability that the best candidate or its block answers, at least 0.01."""
+        """Return the probability that the best candidate or its block answers, at least 0.01."""
         seen = self._seen(question, candidates)
         model = models()[self._level(candidates)]
         return max(float(model.confidence(of_best(seen, scores))), 0.01)
 
     def least(self, candidates: Candidates) -> float:
-        """The confidence from which on an answer is given."""
+        """Return the minimum confidence of an answer."""
         return models()[self._level(candidates)].least
 
     def _level(self, candidates: Candidates) -> str:

@@ -1,3 +1,3 @@
-"""Languages: their words and dates, stems, tokens, and which of them a text is in."""
+"""Languages: words, dates, stems, tokens, and detection of the language of a text."""
 
 __all__ = ["dates", "lists", "words"]

@@ -1,6 +1,6 @@
-"""Dates in a text, as words that are counted: "18 February 2025", "2025-02-18" and "18.2.25" have the same.
+"""Dates in a text as words: "18 February 2025", "2025-02-18" and "18.2.25" have the same words.
 
-The names of months are of all languages. Relative dates ("next Tuesday") are not read.
+Names of months are read in all languages. Relative dates ("next Tuesday") are not read.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from lior_ask.languages.lists import either, languages
 from lior_ask.languages.words import tokens
 
 MARK = "d:"
-"""What the word of a date begins with; no other word does."""
+"""Prefix of the word of a date; no other word has it."""
 MONTHS = {
     name: number
     for language in languages()
@@ -34,13 +34,13 @@ _BEFORE = re.compile(
     rf"\b(?:{_DAY}\s*(?:-|–|&|,|{either('dates.joins')})\s*)?(?<![\w:.,]){_DAY}[\s/.-]{{0,3}}(?:{_OF}\s)?$"
 )
 _REACH = 24
-"""Characters before the name of a month that have its day."""
+"""Number of characters before the name of a month in which its day is sought."""
 _AFTER = re.compile(rf"\.?[\s-]+(?:{either('dates.the')}\s)?{_DAY}(?:,?\s+{_YEAR})?")
 _AFTER_YEAR = re.compile(rf"\.?,?[\s/-]{{1,2}}(?:{_OF}\s)?{_YEAR}")
 
 
 def is_day(word: str) -> bool:
-    """Whether the word of a date is that of a day, not of a month.
+    """Return whether the word of a date is a day, and not a month.
 
     >>> is_day("d:02-18"), is_day("d:2025-02")
     (True, False)
@@ -49,7 +49,7 @@ def is_day(word: str) -> bool:
 
 
 def count_dates(text: str) -> list[str]:
-    """The words of a text that are counted: its tokens, then its dates.
+    """Return the words of a text that are counted: its tokens, then its dates.
 
     >>> count_dates("Rent from 18 Feb 2025")
     ['rent', 'from', '18', 'feb', '2025', 'd:02-18', 'd:2025-02']
@@ -60,7 +60,7 @@ def count_dates(text: str) -> list[str]:
 
 
 def apart(text: str) -> list[str]:
-    """As :func:`count_dates`, without the numbers and the months of the days.
+    """Return words as :func:`count_dates` does, without the numbers and months of days.
 
     >>> apart("Rent from 18 Feb 2025")
     ['rent', 'from', 'd:02-18', 'd:2025-02']
@@ -73,19 +73,19 @@ def apart(text: str) -> list[str]:
 
 
 def show(word: str) -> str:
-    """A word for people, a date without its mark."""
+    """Return a word for display, a date without its prefix."""
     return word.removeprefix(MARK)
 
 
 def dates(text: str, words: Sequence[str]) -> list[Date]:
-    """The dates of a text with the tokens ``words``, in any order.
+    """Return the dates of a text with the tokens ``words``, in any order.
 
     >>> [date.words for date in dates("18.2., 2/18 and 3/4", [])]
     [('d:02-18',), ('d:02-18',), ('d:04-03', 'd:03-04')]
     """
     found = list[Date]()
     shape = text.encode("utf-8", "replace").translate(_SHAPE)
-    # What a date in numbers has, looked for first, which is fast.
+    # A fast test: every date in numbers has one of these shapes.
     if (
         b"0000-0" in shape
         or b"-0000" in shape
@@ -102,9 +102,9 @@ def dates(text: str, words: Sequence[str]) -> list[Date]:
     return found
 
 
-@lru_cache(1 << 12)  # lines of a log have the same
+@lru_cache(1 << 12)  # lines of a log repeat dates
 def _numeric(whole: str) -> tuple[tuple[str, ...], str] | None:
-    """The words and the year of a date in numbers."""
+    """Return the words and the year of a date in numbers, or ``None``."""
     mark = next(each for each in whole if not each.isdigit())
     parts = [part for part in whole.split(mark) if part]
     first, second, third = [*map(int, parts), 0, 0][:3]
@@ -120,9 +120,9 @@ def _numeric(whole: str) -> tuple[tuple[str, ...], str] | None:
 
 
 def _write(text: str) -> Iterator[Date]:
-    """Dates with the name of a month."""
+    """Yield the dates with the name of a month."""
     small = text.lower()
-    if len(small) != len(text):  # a letter has no small one of the same length
+    if len(small) != len(text):  # a lower-case letter has another length
         return
     for match in _NAME.finditer(small):
         begin, end = match.span()

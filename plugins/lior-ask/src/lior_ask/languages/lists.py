@@ -1,6 +1,6 @@
-"""The words of each language, which are data: ``en.toml`` and the files beside it.
+"""The words of each language, which are data: ``en.toml`` and the files next to it.
 
-Another language is one more file with the same keys. Those of ``others.toml`` have stop words only.
+Another language needs one more file with the same keys. Languages in ``others.toml`` have only stop words.
 """
 
 from __future__ import annotations
@@ -21,35 +21,35 @@ class Language:
     """A language with the words of its questions."""
 
     name: str
-    """Of its Snowball stemmer."""
+    """The name of its Snowball stemmer."""
     code: str
-    """ISO 639-1."""
+    """The code by ISO 639-1."""
     number: int
-    """Its place in a kept index, which never changes."""
+    """The number in a stored index, which never changes."""
     shared: frozenset[str]
-    """Words that are another language's too, and count only in questions that are in this one."""
+    """Words that another language has, too; they count only in questions in this language."""
     lists: Mapping[str, tuple[str, ...]]
-    """``section.key`` -> its words or forms."""
+    """The words or forms of each ``section.key``."""
     talk: Mapping[str, Mapping[str, str]]
-    """Small talk and tasks, as :mod:`lior_ask.answer.intents` reads them."""
+    """Small talk and tasks in the format of :mod:`lior_ask.answer.intents`."""
 
     @property
     def months(self) -> tuple[str, ...]:
-        """The names of the months, without short ones."""
+        """The names of the months, without abbreviations."""
         return tuple(names.split()[0] for names in self.lists["dates.months"])
 
 
 @cache
 def languages() -> tuple[Language, ...]:
-    """All languages with words of questions, by their numbers; English is the first."""
+    """Return all languages with words of questions, by their numbers; English is the first."""
     texts = (file.read_text("utf-8") for file in _FOLDER.glob("??.toml"))
     return tuple(sorted(map(language, texts), key=lambda each: each.number))
 
 
 def language(text: str) -> Language:
-    """The language of a file's text.
+    """Return the language of a file's text.
 
-    Raises ``KeyError``, ``TypeError`` or ``ValueError`` when it has a value of another kind, or lacks one.
+    Raises ``KeyError``, ``TypeError`` or ``ValueError`` if a value is missing or has a wrong type.
     """
     read = tomllib.loads(text)
     name, code, number, shared = (read.pop(key) for key in ("name", "code", "number", "shared"))
@@ -66,7 +66,7 @@ def language(text: str) -> Language:
 
 
 def forms(text: str) -> list[str]:
-    """The forms of a text: lines, and parts of a line between " | ".
+    """Return the forms of a text: lines, and parts of a line between " | ".
 
     >>> forms("(le |la )?plus | moins")
     ['(le |la )?plus', 'moins']
@@ -76,24 +76,24 @@ def forms(text: str) -> list[str]:
 
 @cache
 def others() -> Mapping[str, Mapping[str, str]]:
-    """Name -> ``code``, ``number`` and ``stop`` of the languages that have stop words only."""
+    """Return ``code``, ``number`` and ``stop`` by name of the languages that have only stop words."""
     return tomllib.loads(_FOLDER.joinpath("others.toml").read_text("utf-8"))
 
 
 @cache
 def either(*keys: str) -> str:
-    """A group of a regular expression: any of the forms of ``keys``, in all languages."""
+    """Return a regular expression that matches any form of ``keys`` in all languages."""
     return any_of(form for each in languages() for key in keys for form in each.lists[key])
 
 
 def any_of(words: Iterable[str]) -> str:
-    """A group of a regular expression: any of these."""
+    """Return a regular expression that matches any of these."""
     return f"(?:{'|'.join(dict.fromkeys(words)) or '(?!)'})"
 
 
 @cache
 def words(key: str, language: str = "") -> frozenset[str]:
-    """The words of ``key`` in all languages, without those that count only in another than ``language``."""
+    """Return the words of ``key`` in all languages, without shared words of others than ``language``."""
     return frozenset(
         word
         for each in languages()
@@ -103,7 +103,7 @@ def words(key: str, language: str = "") -> frozenset[str]:
 
 
 def of_question(said: Iterable[str]) -> str:
-    """The language of the most of these words, the first where several are; all words of a short text tell.
+    """Return the language with most of these words, the first of several; all words of a short text count.
 
     >>> of_question("how much hay did we buy".split()), of_question("cuántos correos hay de Marta".split())
     ('english', 'spanish')

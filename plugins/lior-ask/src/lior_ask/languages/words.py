@@ -1,6 +1,6 @@
 """Words of a text: tokens, languages, stems.
 
-Text in Chinese, Japanese or Korean has no spaces between words; its words are pairs of adjacent characters.
+Text in Chinese, Japanese or Korean has no spaces between words; pairs of adjacent characters are its words.
 """
 
 from __future__ import annotations
@@ -18,42 +18,42 @@ from lior_ask.languages.lists import languages, others
 
 ENGLISH = "english"
 LONGEST = 32
-"""Characters of a word that count; a longer run of letters is no word of a language."""
+"""Number of characters of a word that count; a longer run of letters is not a word of a language."""
 _CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
 _ASCII_WORD = re.compile(r"[a-z0-9]{2,}")
 _WORD = re.compile(r"[^\W_](?:[^\W_]|[\u0300-\u036f])+")
 _MIXED = rf"[{_CJK}]+|(?:(?![{_CJK}])[^\W_])(?:(?![{_CJK}])[^\W_]|[\u0300-\u036f])+"
-"""The same in text with Chinese, Japanese or Korean; compiled where there is any, as that takes 5 ms."""
+"""Pattern of a word in text with Chinese, Japanese or Korean; compiled on demand, since that takes 5 ms."""
 _IS_CJK = rf"[{_CJK}]"
 _ENDINGS = re.compile("[\u3040-\u309f]+")
-"""Hiragana: between other characters these are particles and endings, the stop words of Japanese."""
+"""Pattern of Hiragana: particles and endings between other characters, the stop words of Japanese."""
 SAMPLE = 2000
-"""Words of a text that its language is detected from."""
+"""Number of words used to detect the language of a text."""
 _EVIDENCE = 0.05
-"""Share of stop words from which a text counts as of their language."""
+"""Minimum share of stop words to detect a language."""
 
 _ALL = sorted(
     [(each.number, each.name) for each in languages()]
     + [(int(each["number"]), name) for name, each in others().items()]
 )
 LANGUAGES = tuple(name for _, name in _ALL)
-"""Languages, by the names of their Snowball stemmers and in the order of their numbers in a kept index."""
+"""Languages by the names of their Snowball stemmers, in the order of their numbers in a stored index."""
 
 
 def asking_words(language: str) -> frozenset[str]:
-    """Words of a question in ``language`` that do not say what it is about."""
+    """Return the words of a question in ``language`` that do not name its subject."""
     return stop_words(language) | lists.words("words.asking", language)
 
 
 @cache
 def stop_words(language: str) -> frozenset[str]:
-    """Words of ``language`` that are not counted."""
+    """Return the words of ``language`` that are not counted."""
     own = next((each for each in languages() if each.name == language), None)
     return frozenset(own.lists["words.stop"] if own else others()[language]["stop"].split())
 
 
 def tokens(text: str) -> list[str]:
-    """Runs of two or more letters and digits in lower case, and pairs of CJK characters.
+    """Return runs of two or more letters and digits in lower case, and pairs of CJK characters.
 
     >>> tokens("Müller's 2nd X-ray: 東京都")
     ['müller', '2nd', 'ray', '東京', '京都']
@@ -77,10 +77,10 @@ def _pairs(run: str) -> list[str]:
 def language_of(
     words: Iterable[str], known: Collection[str] = LANGUAGES, default: str = ENGLISH, least: int = 3
 ) -> str:
-    """The language of ``known`` with the most stop words among ``words``.
+    """Return the language of ``known`` with the most stop words among ``words``.
 
-    ``default`` where there is too little evidence: fewer than ``least`` stop words, or one in 20. Cyrillic
-    letters are evidence of Russian, the only language here that has them.
+    It is ``default`` if there is too little evidence: fewer than ``least`` stop words, or fewer than one in
+    20 words. Cyrillic letters are evidence of Russian, the only language here that has them.
     """
     sample = list(words)
     if "russian" in known and 2 * sum("\u0400" <= word[0] <= "\u04ff" for word in sample) > len(sample):
@@ -98,7 +98,7 @@ def language_of(
 
 @cache
 def _languages_of() -> dict[str, list[str]]:
-    """The languages of each stop word."""
+    """Return the languages of each stop word."""
     found: dict[str, list[str]] = {}
     for language in LANGUAGES:
         for word in stop_words(language):
@@ -107,12 +107,12 @@ def _languages_of() -> dict[str, list[str]]:
 
 
 _NO_ENDING = frozenset("abfhjkopquvwxz0123456789")
-"""Last letters of English words that are their own stems."""
+"""Last letters of English words that equal their stems."""
 
 
-@lru_cache(1 << 14)  # for texts learned one after the other
+@lru_cache(1 << 14)  # for texts learned in succession
 def stem(word: str, language: str) -> str:
-    """The stem without accents, which counts as the word: ``running`` and ``runs`` are one term."""
+    """Return the stem without accents, which is the term: ``running`` and ``runs`` have the same."""
     if word.isascii():
         own = word.isdigit() or (language == ENGLISH and word[-1:] in _NO_ENDING)
         return word if own else str(_stemmer(language).stemWord(word))

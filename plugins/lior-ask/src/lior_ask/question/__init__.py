@@ -1,3 +1,3 @@
-"""What a question says: weighted terms, filters, the type of its answer."""
+"""Questions: weighted terms, filters, the type of the answer."""
 
 __all__ = ["filters", "query", "question", "spelling"]

@@ -1,6 +1,6 @@
-"""What a question expects of the sentence that answers it: a number, a time, a person, a place, a reason.
+"""The type of answer that a question expects: a number, a time, a person, a place, a reason.
 
-The kinds are told by English words.
+The types are detected by English words.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ _EXPECTED = tuple(
         ("place", f"(?i){_any('answers.place_told')}"),
         ("reason", f"(?i){_any('answers.reason_told')}"),
     )
-)  # the first kind that fits is expected
+)  # the first matching type is expected
 
 
 def expected(question: str) -> re.Pattern[str] | None:
-    """What a sentence that answers has, or ``None`` where the question does not tell."""
+    """Return a pattern of the expected type of answer, or ``None`` if the question expects none."""
     return next((wanted for asked, wanted in _EXPECTED if asked.search(question)), None)

@@ -1,4 +1,4 @@
-"""Filters: which passages and rows a question is asked of, by sender, date, kind and place."""
+"""Filters of the passages and rows for a question, by sender, date, kind and place."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from lior_ask.languages.words import stem, tokens
 T = TypeVar("T")
 
 _EXACT = ("rows",)
-"""Kinds of tables whose rows are one line each; messages and entries go on until the next one."""
+"""Kinds of tables whose rows are one line each; messages and entries continue until the next one."""
 
 
 def day(value: str | date | None) -> date | None:
-    """The first day of a date, a month or a year as people write it: ``3 May 2025``, ``March 2025``.
+    """Return the first day of a date, a month or a year as people write it: ``3 May 2025``, ``March 2025``.
 
-    Raises ``UsageError`` when it is none, or lacks its year.
+    Raises ``UsageError`` if it is not a date, or lacks its year.
     """
     if value is None or isinstance(value, date):
         return value
@@ -53,22 +53,22 @@ def _bare(kind: str) -> str:
 
 @attrs.frozen(kw_only=True)
 class Filters:
-    """What passages and rows must have; what is empty does not matter.
+    """Conditions on passages and rows; an empty field is no condition.
 
-    Raises ``UsageError`` when a date is none.
+    Raises ``UsageError`` if a date is not valid.
     """
 
     sender: str = ""
-    """Words of the name or address that a message is from."""
+    """Words of the name or address of a message's sender."""
     after: date | None = attrs.field(default=None, converter=day)
-    """First day: of a message, an entry of a log, a row with one date; otherwise of the front matter, or the
-    time stamp of the file."""
+    """The first day. It applies to the date of a message, a log entry or a row with one date. For other
+    passages it applies to the front matter, or else to the file's time stamp."""
     before: date | None = attrs.field(default=None, converter=day)
-    """The day after the last one."""
+    """The day after the last day."""
     kind: str = attrs.field(default="", converter=_bare)
-    """Of the document: mail, chat, log, table, calendar, contacts, code, note; or the ending of its name."""
+    """The document's kind: mail, chat, log, table, calendar, contacts, code, note; or its file extension."""
     path: str = ""
-    """A folder, a document or a pattern: of the names of documents, or as it is on the disk."""
+    """A folder, a document or a pattern of document names, or a path on the disk."""
 
     def __bool__(self) -> bool:
         return any(attrs.astuple(self))
@@ -84,7 +84,7 @@ class Filters:
         return ", ".join(filter(None, parts))
 
     def dated(self, when: str) -> bool:
-        """Whether a date, as :func:`~lior_ask.index.table_schema.date_of` gives it, fits."""
+        """Return whether a date, as :func:`~lior_ask.index.table_schema.date_of` returns it, fits."""
         if not (self.after or self.before):
             return True
         known = f"{when}-01"[:10] if when and not when.startswith("0000") else ""
@@ -95,17 +95,17 @@ class Filters:
         )
 
     def sent(self, sender: str) -> bool:
-        """Whether a name or address fits."""
+        """Return whether a name or address fits."""
         return not self.sender or named(self.sender, sender)
 
 
 def composed(name: str) -> str:
-    """The name with accents in one character each: file systems give them in one or in two."""
+    """Return the name in NFC: file systems store an accented letter as one character or two."""
     return unicodedata.normalize("NFC", name)
 
 
 def named(wanted: str, sender: str) -> bool:
-    """Whether a name or address has all words of another, without regard to accents.
+    """Return whether a name or address has all words of ``wanted``, ignoring accents.
 
     >>> named("Marta", "Marta Díaz <md@example.org>"), named("Mart", "Marta Díaz")
     (True, False)
@@ -114,45 +114,45 @@ def named(wanted: str, sender: str) -> bool:
     """
     if "@" in wanted:
         return wanted.lower().strip("<> ") in sender.lower()
-    words = {stem(word, "russian") for word in tokens(sender)}  # which takes accents off, and no ending
+    words = {stem(word, "russian") for word in tokens(sender)}  # which removes accents and no ending
     return bool(words) and {stem(word, "russian") for word in tokens(wanted)} <= words
 
 
 @attrs.frozen
 class Known:
-    """What is known of the documents of an index at one moment."""
+    """A snapshot of the documents of an index."""
 
     inverted: InvertedIndex
     store: RecordStore
     passages: PassageStore
     path: Callable[[str], Path | None]
-    """Of the file of a document."""
+    """A function that returns the path of a document's file."""
     files: Mapping[str, File]
 
     @property
     def abouts(self) -> dict[str, About]:
-        """What is kept of each document."""
+        """The record of each document, by name."""
         layout = self.inverted.layout
         documents = [*zip(layout.ids, layout.names, strict=True)]
         return self.inverted.derived("abouts", lambda: self.store.abouts(documents))
 
     @property
     def stamps(self) -> dict[str, str]:
-        """Document -> the day at which its file was last changed, ISO 8601; empty where there is no file."""
+        """The day of the last change of each document's file, ISO 8601; empty without a file."""
         return {name: self.stamp(file) for file in self.files.values() for name in file.documents}
 
     def stamp(self, file: File) -> str:
-        """The day at which a file was last changed, by local time; empty for a text given in Python."""
+        """Return the day of the last change of a file in local time; empty for a text given in Python."""
         seconds = file.modified / 1e9
-        if not seconds and file.documents and (path := self.path(file.documents[0])):  # it was too young
+        if not seconds and file.documents and (path := self.path(file.documents[0])):  # it was too new
             with suppress(OSError):
                 seconds = path.stat().st_mtime
         return date.fromtimestamp(seconds).isoformat() if seconds else ""
 
     def documents(self, filters: Filters) -> list[str]:
-        """The documents that fit by their kind and place.
+        """Return the documents that fit by kind and place.
 
-        Raises ``UsageError`` when there is no document of that kind, or in that place.
+        Raises ``UsageError`` if there is no document of that kind or in that place.
         """
         names = self.inverted.layout.names
         found = [*names]
@@ -170,13 +170,13 @@ class Known:
         return found
 
     def senders(self, filters: Filters) -> set[str]:
-        """Whom messages are from, in the documents that fit, as they write it."""
+        """Return the senders of messages in the documents that fit, as written there."""
         heads = (head for name in self.documents(filters) for head in self.abouts[name].heads)
         columns = ((head, at) for head in heads if (at := head.place("from")) is not None)
         return {row.cells[at] for head, at in columns for row in self.store.rows(head)}
 
     def kinds(self, document: str) -> set[str]:
-        """The kind of a document, and the ending of its name."""
+        """Return the kind of a document and its file extension."""
         suffix = PurePath(document.partition("#")[0]).suffix.lower().lstrip(".")
         return {kind_of(self.abouts[document], document), suffix} - {""}
 
@@ -192,7 +192,7 @@ class Known:
         return path == file or path in file.parents
 
     def allowed(self, filters: Filters) -> np.ndarray:
-        """The passages that fit, bool ``(N,)``.
+        """Return whether each passage fits, bool ``(N,)``.
 
         Raises ``UsageError`` as :meth:`documents`.
         """
@@ -212,8 +212,9 @@ class Known:
         return fit
 
     def _fitting(self, document: str, filters: Filters, lines: list[int], whole: bool) -> Iterator[bool]:
-        """Whether the passage at each of ``lines`` of a document fits by sender and date; ``whole``: whether
-        what is no row does."""
+        """Yield whether the passage at each of ``lines`` fits by sender and date.
+
+        ``whole`` is the result for passages that are not in a dated row."""
         heads = [head for head in self.abouts[document].heads if head.dated is not None]
         tables = [(head, self.store.rows(head)) for head in heads]
         begins = [[row.begin for row in rows] for _, rows in tables]
@@ -227,7 +228,7 @@ class Known:
 
 
 def fitting(filters: Filters, head: Head, row: Row) -> bool:
-    """Whether a row of a dated table fits by sender and date."""
+    """Return whether a row of a dated table fits by sender and date."""
     sender, dated = head.place("from"), head.dated
     if filters.sender and sender is None:
         return False
@@ -238,9 +239,9 @@ def fitting(filters: Filters, head: Head, row: Row) -> bool:
 def filtered(
     known: Known, filters: Filters, rank: Callable[[int], Ranking], top: int, answer: Callable[[Ranking], T]
 ) -> T:
-    """``answer`` of the ``top`` best passages among those that fit, as ``rank`` orders them.
+    """Return ``answer`` of the ``top`` best passages that fit, in the order of ``rank``.
 
-    More are ranked until so many fit or there are no more, for a retriever that does not look at
+    More passages are ranked until enough fit or none is left, for retrievers that ignore
     :attr:`InvertedIndex.allowed`.
     """
     if not filters:

@@ -1,4 +1,4 @@
-"""Query analysis: a question as weighted terms of an index, with unknown words corrected."""
+"""Query analysis: a question as weighted terms of an index, with spelling correction."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from lior_ask.languages.words import ENGLISH, LANGUAGES, LONGEST, stem, stop_wor
 from lior_ask.question.spelling import corrections
 
 MOST_WORDS = 128
-"""Different words of a question that count, the rarest first; a page of text has as many."""
+"""Maximum number of terms of a question, the rarest first; a page of text has about as many."""
 MOST_CORRECTIONS = 48
-"""Unknown words of a question that are corrected, the first ones; each is compared with all words."""
+"""Maximum number of unknown words of a question that are corrected; each is compared with all words."""
 
 
 def analyse(view: PassageView, question: Question) -> TermQuery:
-    """``question`` as terms of ``view``: its language, its stems, unknown words by their spelling.
+    """Return ``question`` as terms of ``view``: stems in its language, and corrections of unknown words.
 
-    A word with a digit is not corrected: another number is another thing.
+    A word with a digit is not corrected: a different number means something else.
     """
     found, languages = _words_of(view, question), languages_of(view)
     own = question.among(languages)
@@ -42,7 +42,7 @@ def analyse(view: PassageView, question: Question) -> TermQuery:
         if not near and len(word) > 2 and corrected < MOST_CORRECTIONS and not any(map(str.isdigit, word)):
             near, known = corrections(view, word)
             corrected += 1
-        if every and not terms:  # only said in confirmed questions; it may be a misspelling all the same
+        if every and not terms:  # only in confirmed questions; it may still be a misspelling
             near = [(word, term, 1 / len(every)) for term in every] + (near if known else [])
             total = sum(w for *_, w in near)
             near, known = [(name, term, w / total) for name, term, w in near], True
@@ -72,7 +72,7 @@ def analyse(view: PassageView, question: Question) -> TermQuery:
 
 
 def repair(question: str, query: TermQuery) -> str:
-    """A question with what misspelt words were taken for."""
+    """Return a question with its misspelt words corrected."""
     for word, taken in zip(query.asked, query.taken, strict=True):
         if taken and taken != word:
             question = re.sub(rf"\b{re.escape(word)}\b", taken, question, flags=re.IGNORECASE)
@@ -80,7 +80,7 @@ def repair(question: str, query: TermQuery) -> str:
 
 
 def _words_of(view: PassageView, question: Question) -> list[str]:
-    """The words of a question; a day that the text has stands for its number, its month and its year."""
+    """Return the words of a question; a day that the text has replaces its number, month and year."""
     days, text = list[str](), question.text
     for date in sorted(question.dates, key=lambda date: -date.begin):
         known = [word for word in date.words if view.term(word) is not None]
@@ -92,9 +92,9 @@ def _words_of(view: PassageView, question: Question) -> list[str]:
 
 
 def languages_of(view: PassageView, least: float = 0.0) -> list[str]:
-    """The languages of the documents, the commonest first; English where there is none.
+    """Return the languages of the documents, the commonest first; English if there is none.
 
-    Only those of a share of the documents that is at least ``least``.
+    ``least`` is the minimum share of the documents in a language.
     """
     present = np.bincount(view.layout.languages, minlength=len(LANGUAGES))
     enough = (present > 0) & (present >= least * present.sum())
@@ -102,16 +102,16 @@ def languages_of(view: PassageView, least: float = 0.0) -> list[str]:
 
 
 def _terms_of(view: PassageView, word: str, languages: Sequence[str]) -> list[Term]:
-    """The terms of a word: as it is spelled in the text, else its stems in the languages of the text."""
+    """Return the terms of a word: as it is spelled in the text, else of its stems in the text's languages."""
     stems = view.stems(word) or sorted({stem(word, language) for language in languages})
     return [term for each in stems if (term := view.term(each)) is not None]
 
 
 def idf(view: PassageView, term: Term | None) -> float:
-    """``ln(1 + (N − df + ½)/(df + ½))`` of a term; ``df`` is 0 for ``None``.
+    """Return ``ln(1 + (N − df + ½)/(df + ½))`` of a term; ``df`` is 0 for ``None``.
 
-    ``df`` is the number of passages and contexts that have it, at most ``N``; of a word that only confirmed
-    questions have, the number of their passages.
+    ``df`` is the number of passages and contexts that have it, or of passages with confirmed questions that
+    have it if that is greater, at most ``N``.
     """
     df = max(term.text + term.context, term.confirmed) if term else 0
     return float(idf_of(min(df, len(view)), len(view)))

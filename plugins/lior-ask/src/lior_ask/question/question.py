@@ -1,4 +1,4 @@
-"""A question, understood once: what it says by itself, whatever the text it is asked of."""
+"""A question and its analysis, which does not depend on the text that it is asked of."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ LONGEST_QUESTION = 100_000
 """Maximum number of characters of a question, in commands, chats and servers alike."""
 LONGEST_MESSAGE = 600
 """Maximum number of characters of a message that may be small talk, a task, a follow-up or a calculation.
-Chosen by hand; the patterns of these take time with the square of the length. A longer one is a text: the
+Chosen by hand; the patterns of these take time with the square of the length. A longer one is a text:
 passages with its words are sought."""
 LIGHT = words("words.light")
-"""English words that a question may have and its answer need not."""
+"""Light words: a question may have them, and its answer need not."""
 
 
 @attrs.frozen(slots=False)
 class Question:
-    """A question and what it says. Each part is found when it is first asked for, and kept.
+    """A question and its analysis. Each part is computed at first use, and cached.
 
-    It is made where a user's text comes in, and handed on; :class:`lior.interfaces.Question` is what a
-    retriever sees of it.
+    It is created once from a user's text and passed on. Retrievers see it as a
+    :class:`lior.interfaces.Question`.
 
     >>> asked = Question("When does Marta fly to Oslo on 18 February?")
     >>> asked.subjects, sorted(asked.names)
@@ -40,18 +40,18 @@ class Question:
 
     text: str
     filters: Filters = attrs.field(factory=Filters, kw_only=True, repr=False)
-    """Which passages and rows count."""
+    """Conditions on passages and rows."""
     follows: tuple[str, ...] = attrs.field(default=(), kw_only=True, repr=False)
-    """Words of the subject of an earlier question that were added to it."""
+    """The words of the subject of an earlier question that were added to it."""
     _among: dict[tuple[str, ...], str] = attrs.field(factory=dict, init=False, repr=False, eq=False)
 
     def saying(self, text: str, follows: tuple[str, ...] = ()) -> Question:
-        """The same question in other words."""
+        """Return the same question in other words."""
         same = (text, follows) == (self.text, self.follows)
         return self if same else Question(text, filters=self.filters, follows=follows)
 
     def among(self, languages: Sequence[str]) -> str:
-        """Its language, one of those of a text; the first where it does not tell."""
+        """Return its language among those of a text; the first if it is undecided."""
         known = (*languages,)
         if known not in self._among:
             self._among[known] = language_of(self.tokens, known, default=known[0], least=1)
@@ -59,22 +59,22 @@ class Question:
 
     @cached_property
     def tokens(self) -> list[str]:
-        """Its words, as :func:`~lior_ask.languages.words.tokens` gives them."""
+        """The words, as :func:`~lior_ask.languages.words.tokens` returns them."""
         return tokens(self.text)
 
     @cached_property
     def language(self) -> str:
-        """Its language: one stop word is evidence enough."""
+        """The language; one stop word is enough evidence."""
         return language_of(self.tokens, least=1)
 
     @cached_property
     def dates(self) -> list[Date]:
-        """The dates in it."""
+        """The dates in the question."""
         return dates(self.text, self.tokens)
 
     @cached_property
     def subjects(self) -> list[str]:
-        """The words that can be looked for, as they are counted."""
+        """The words to look for, as they are counted."""
         stop = asking_words(self.language)
         counted = [*self.tokens, *(word for date in self.dates for word in date.words)]
         return [word for word in counted if word not in stop]
@@ -86,16 +86,16 @@ class Question:
 
     @cached_property
     def names(self) -> set[str]:
-        """Words with a capital inside it, in lower case."""
+        """The capitalised words after its beginning, in lower case."""
         return named(self.text)
 
     @cached_property
     def expected(self) -> re.Pattern[str] | None:
-        """What a sentence that answers has, such as a time; ``None`` where the question does not tell."""
+        """The pattern of the expected type of answer, such as a time; ``None`` if it expects none."""
         return expected(self.text)
 
     def suits(self, text: str) -> bool:
-        """Whether a passage has what the question asks for.
+        """Return whether a passage has the expected type of answer.
 
         >>> asked = Question("When is the flight?")
         >>> asked.suits("It departs at 12:15."), asked.suits("It is full.")
@@ -104,9 +104,9 @@ class Question:
         return bool(self.expected and self.expected.search(text))
 
     def checked(self) -> Question:
-        """The question, if it can be looked for.
+        """Return the question if it can be looked for.
 
-        Raises ``UsageError`` when it is too long, or has no word to look for.
+        Raises ``UsageError`` if it is too long, or has no word to look for.
         """
         if len(self.text) > LONGEST_QUESTION:
             raise UsageError(
@@ -122,9 +122,9 @@ class Question:
 
 
 def understood(question: str | Question, filters: Filters | None = None) -> Question:
-    """The question of a user; one that is understood already is handed on.
+    """Return the question of a user; a :class:`Question` is passed on.
 
-    Raises ``UsageError`` when it is no text.
+    Raises ``UsageError`` if it is not a text.
     """
     if isinstance(question, Question):
         return attrs.evolve(question, filters=filters) if filters else question
@@ -134,5 +134,5 @@ def understood(question: str | Question, filters: Filters | None = None) -> Ques
 
 
 def named(text: str) -> set[str]:
-    """Words with a capital inside a text, in lower case."""
+    """Return the capitalised words after the beginning of a text, in lower case."""
     return {word.lower() for word in re.findall(r"(?<=[\w,;] )[A-Z]\w+", text)}

@@ -1,4 +1,4 @@
-"""Spelling correction: the words of a text that are most like an unknown word of a question."""
+"""Spelling correction: the words of a text that are most similar to an unknown word of a question."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ from lior_ask.arrays import best, idf_of
 
 _COMPARED, _NEAREST = 40, 3
 _CHANGE, _COMMON = 4.0, 0.3
-"""Cost of a changed letter, and weight of the logarithm of how many documents have the word."""
+"""Cost of a changed letter, and weight of a word's log document frequency."""
 _LEAST = 0.3
-"""Cosine from which a known word is near."""
+"""Minimum cosine of a near word."""
 _BUCKETS = 1 << 16
 _LENGTHS = (1, 2, 3, 4)
-"""Letters of a gram."""
+"""Lengths of the grams, in letters."""
 _BLOCK = 1 << 20
-"""Letters of words that are compared at a time."""
+"""Number of letters of words compared at a time."""
 
 
 @attrs.frozen(eq=False)
 class _Vocabulary:
-    """Character 1- to 4-grams of all words, in alphabetical order."""
+    """The character 1- to 4-grams of all words, in alphabetical order."""
 
     ids: np.ndarray
-    """Key of each word, int64 ``(V,)``."""
+    """The key of each word, int64 ``(V,)``."""
     starts: np.ndarray
-    """First letter of each word in ``_word__word_``, and the end, int64 ``(V + 1,)``."""
+    """The first letter of each word in ``_word__word_``, and the end, int64 ``(V + 1,)``."""
     grams: tuple[np.ndarray, ...]
-    """Hash of the gram of each length at each letter, uint16; those across words are not used."""
+    """The hash of the gram of each length at each letter, uint16; grams across words are not used."""
     squares: np.ndarray
-    """Squared idf of each hash, float64 ``(65536,)``."""
+    """The squared idf of each hash, float64 ``(65536,)``."""
     norms: np.ndarray
-    """Length of each word's vector, float64 ``(V,)``."""
+    """The length of each word's vector, float64 ``(V,)``."""
 
     def sums(self, values: np.ndarray) -> np.ndarray:
-        """Sum of the values of the grams of each word, by their hashes, float64 ``(V,)``."""
+        """Return the sum of ``values``, indexed by hash, over the grams of each word, float64 ``(V,)``."""
         out = np.zeros(len(self.ids))
         step = max(1, len(self.ids) * _BLOCK // max(len(self.grams[0]), 1))
         for first in range(0, len(self.ids), step):
@@ -52,12 +52,12 @@ class _Vocabulary:
 
 
 def corrections(view: PassageView, word: str) -> tuple[list[tuple[str, Term, float]], bool]:
-    """Known words near to an unknown one, with term and weight, and whether it may be a misspelling of them.
+    """Return known words near an unknown one, with term and weight, and whether it may be misspelt.
 
     The 40 words nearest by cosine of the idf-weighted 1- to 4-grams of ``_word_`` are compared letter by
-    letter: the weights are ``softmax(0.3 ln df − 4 d)`` of the 3 best, ``d`` the :func:`differences`, as in a
-    noisy channel. It may be a misspelling if at most one letter in four differs; otherwise the weights are
-    multiplied by the cosine. (Words of documentation with drawn errors: the first is right for 93 %, by
+    letter. The weights of the 3 best are ``softmax(0.3 ln df − 4 d)``, with ``d`` the :func:`differences`, as
+    in a noisy channel. It may be a misspelling if at most one letter in four differs; otherwise the weights
+    are multiplied by the cosine. (Words of documentation with random errors: the first is right for 93 %, by
     cosines alone for 64 %.)
     """
     known = view.derived("vocabulary", lambda: _vocabulary(view))
@@ -84,7 +84,7 @@ def corrections(view: PassageView, word: str) -> tuple[list[tuple[str, Term, flo
 
 
 def differences(word: str, names: Sequence[str]) -> np.ndarray:
-    """Letters to insert, remove, replace or swap with their neighbour to make each name of ``word``, int64.
+    """Return the edit distances of ``word`` to each name, with swaps of neighbouring letters, int64.
 
     >>> differences("boiler", ["biolers", "boiler", "oil"]).tolist()
     [2, 0, 3]
@@ -124,7 +124,7 @@ def _vocabulary(view: PassageView) -> _Vocabulary:
 
 
 def _grams(letters: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Hashes of the 1- to 4-grams that begin at each letter."""
+    """Return the hashes of the 1- to 4-grams that begin at each letter."""
     found = []
     value = np.zeros(len(letters), np.uint32)
     for size in _LENGTHS:

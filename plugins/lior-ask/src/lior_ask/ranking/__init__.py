@@ -1,3 +1,3 @@
-"""What retrievers share: BM25 by levels, feedback by topics, vectors of words."""
+"""Shared parts of the retrievers: BM25 by levels, and feedback for topics."""
 
 __all__ = ["bm25", "feedback"]

@@ -1,6 +1,6 @@
-"""What retrievers share: BM25 by levels, the recall of a question's terms, the order of passages.
+"""Shared parts of the retrievers: BM25 by levels, recall of a question's terms, sort order of passages.
 
-All functions depend on the counts of the index and the question only.
+All functions depend only on the counts of the index and the question.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from lior_ask.arrays import best
 from lior_ask.index.inverted import CONTEXT, TEXT
 
 K1, B = 1.5, 0.75
-"""Saturation of counts and normalisation of lengths, as usual for BM25."""
+"""Saturation of counts and normalisation of lengths: the usual values for BM25."""
 CONFIRMED = 0.3
-"""Weight of a word of a question that a passage was confirmed to answer, beside one of the passage."""
+"""Weight of a word of a confirmed question relative to a word of the passage."""
 
 
 # --- scores ---
@@ -25,20 +25,20 @@ CONFIRMED = 0.3
 
 @attrs.frozen(eq=False)
 class Level:
-    """Units in which words are counted: passages, their paragraphs, documents or contexts."""
+    """A level of units in which words are counted: passages, paragraphs, documents or contexts."""
 
     unit_of: np.ndarray | None
-    """Unit of each passage, int64 ``(N,)``; ``None`` where the units are the passages."""
+    """The unit of each passage, int64 ``(N,)``; ``None`` if the units are the passages."""
     scale: np.ndarray
-    """``weight / (1 − b + b · length / mean length)`` of each unit, float32."""
+    """The factor ``weight / (1 − b + b · length / mean length)`` of each unit, float32."""
     weight: float
-    """Of a word in a unit of mean length."""
+    """The weight of a word in a unit of mean length."""
     field: int = TEXT
-    """Whether words of the texts or of the contexts are counted."""
+    """The field whose words are counted: texts or contexts."""
     outer: Level | None = None
-    """A level of larger units: added to these units first, which is less work."""
+    """A level of larger units, which is added to these units first to save work."""
     outer_of: np.ndarray | None = None
-    """Unit of the outer level of each unit, int64."""
+    """The unit of the outer level for each unit, int64."""
 
     def add(self, rows: np.ndarray, counts: np.ndarray, out: np.ndarray) -> None:
         """Add the weighted counts of a term, by the length of their units, to ``out``, float32 ``(N,)``."""
@@ -48,7 +48,7 @@ class Level:
             out += self._totals(rows, counts)[self.unit_of]
 
     def _totals(self, rows: np.ndarray, counts: np.ndarray) -> np.ndarray:
-        """Weighted counts of each unit, float32."""
+        """Return the weighted counts of each unit, float32."""
         units = rows if self.unit_of is None else self.unit_of[rows]
         total = np.bincount(units, counts, len(self.scale)).astype(np.float32)
         total *= self.scale
@@ -58,18 +58,19 @@ class Level:
 
 
 def level(weight: float, lengths: np.ndarray, unit_of: np.ndarray | None, field: int = TEXT) -> Level:
-    """A level of units with these numbers of words."""
+    """Return a level of units with these numbers of words."""
     mean = lengths[lengths > 0].mean() if lengths.any() else 1.0
     scale = (weight / (1 - B + B * lengths / mean)).astype(np.float32)
     return Level(unit_of, scale, weight, field)
 
 
 def score_terms(view: PassageView, query: TermQuery, levels: Sequence[Level]) -> np.ndarray:
-    """BM25 of each passage, as a share of what a passage full of the question's words has, float64 ``(N,)``.
+    """Return BM25 of each passage, as a share of the maximum, float64 ``(N,)``.
 
-    ``s_d = Σ_w q_w idf_w x_dw / ((k1 + 1) Σ_w q_w idf_w)`` in [0, 1], ``x = t (k1 + 1)/(t + k1)``, ``t`` the
-    sum of the levels' weighted counts (BM25F: Robertson, Zaragoza, Taylor, CIKM 2004). The first level is
-    that of the passages; there the words of confirmed questions count 0.3.
+    It is ``s_d = Σ_w q_w idf_w x_dw / ((k1 + 1) Σ_w q_w idf_w)`` in [0, 1] with ``x = t (k1 + 1)/(t + k1)``.
+    ``t`` is the sum of the levels' weighted counts (BM25F: Robertson, Zaragoza, Taylor, CIKM 2004). The
+    maximum is the limit of a passage full of the question's words. The first level must be that of the
+    passages; words of confirmed questions count 0.3 there.
     """
     weights = query.weights * query.idf
     out, count = np.zeros(len(view)), np.empty(len(view), np.float32)
@@ -91,21 +92,20 @@ def score_terms(view: PassageView, query: TermQuery, levels: Sequence[Level]) ->
 
 @attrs.frozen(eq=False)
 class _Pairs:
-    """Pairs of a paragraph and a context, in which passages have the same recall."""
+    """Pairs of a paragraph and a context; passages with the same pair have the same recall."""
 
     paragraph: np.ndarray
     """int64 ``(M,)``."""
     context: np.ndarray
     """int64 ``(M,)``."""
     of_row: np.ndarray
-    """Pair of each passage, int64 ``(N,)``."""
+    """The pair of each passage, int64 ``(N,)``."""
 
 
 def recall(view: PassageView, query: TermQuery) -> np.ndarray:
-    """Share of the question's idf whose terms each passage has, float64 ``(N,)`` in [0, 1].
+    """Return the share of the question's idf that each passage has, float64 ``(N,)`` in [0, 1].
 
-    A passage has the terms of its paragraph, of its context and of the questions that it was confirmed to
-    answer.
+    A passage has the terms of its paragraph, its context and its confirmed questions.
     """
     pairs = view.derived("pairs", lambda: _pairs(view))
     return _recall(view, query, pairs)[pairs.of_row]
@@ -138,7 +138,7 @@ def _recall(view: PassageView, query: TermQuery, pairs: _Pairs) -> np.ndarray:
 def _pairs(view: PassageView) -> _Pairs:
     paragraph, context = view.layout.paragraph_of, view.layout.context_of
     pairs = paragraph * max(int(context.max(initial=0)) + 1, 1) + context
-    order = np.argsort(pairs, kind="stable")  # fast, for they are almost sorted
+    order = np.argsort(pairs, kind="stable")  # fast, since they are almost sorted
     new = np.diff(pairs[order], prepend=-1) > 0
     of_row = np.empty(len(pairs), np.int64)
     of_row[order] = np.cumsum(new) - 1
@@ -150,7 +150,7 @@ def _pairs(view: PassageView) -> _Pairs:
 
 
 def ranking(view: PassageView, query: TermQuery, scores: np.ndarray, top: int, method: str) -> Ranking:
-    """The ``top`` passages that share a word with the question, or if there are none, a similar word."""
+    """Return the ``top`` passages that share a word with the question, or, if none does, a similar word."""
     shares = recall(view, query)
     allowed = shares > 0 if shares.any() else scores > 0
     if view.allowed is not None:

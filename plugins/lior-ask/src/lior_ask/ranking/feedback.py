@@ -1,7 +1,7 @@
-"""Topics: documents ranked by what they share with each other, in words and in an encoder's vectors.
+"""Topics: documents ranked by their similarity to each other, in words and in an encoder's vectors.
 
-A question that describes a topic has many right documents, and these are like each other. All functions
-depend on the counts of the index, the scores and the vectors only.
+A question that describes a topic has many right documents, which are similar to each other. All functions
+depend only on the counts of the index, the scores and the vectors.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from lior_ask.ranking.bm25 import B
 BETA = 30.0
 """Inverse temperature of the scores."""
 NEAREST = 10
-"""Documents that give feedback, and neighbours whose scores smooth a document's."""
+"""Number of documents that give feedback, and of neighbours whose scores smooth a document's score."""
 CANDIDATES, READ = 200, 100
-"""Best documents, among which scores are smoothed, and those that an encoder reads."""
+"""Number of best documents whose scores are smoothed, and of those that an encoder reads."""
 SHARP = 3
-"""Power of the cosine in the weight of a neighbour: near ones count, the average does not."""
+"""Exponent of the cosine in the weight of a neighbour, so that near ones dominate."""
 _SPREAD = 50
-"""Best documents that the breadth of an answer is measured among."""
+"""Number of best documents used to measure the breadth of an answer."""
 _BLOCK = 1 << 20
-"""Entries of documents that are multiplied at a time."""
+"""Number of entries of documents multiplied at a time."""
 
 
 def move(whole: PassageView, v: np.ndarray) -> tuple[np.ndarray, bool]:
-    """Scores of documents after feedback and smoothing, and whether they were smoothed.
+    """Return the scores of documents after feedback and smoothing, and whether they were smoothed.
 
-    ``whole`` is made by ``by_document``; ``v`` are scores by words, float64 ``(D,)`` in [0, 1].
+    ``whole`` is an index from ``by_document``; ``v`` are scores by words, float64 ``(D,)`` in [0, 1].
     """
     space, trust = whole.derived("space", lambda: _space(whole)), _trust(v)
     total = v + trust * _feedback(space, v)
@@ -50,27 +50,27 @@ def fuse(
     read: Callable[[np.ndarray], np.ndarray],
     unrelated: float = 0.0,
 ) -> np.ndarray:
-    """Scores of documents by words and by vectors of an encoder together, float64 ``(D,)``.
+    """Return the scores of documents by words and by an encoder's vectors together, float64 ``(D,)``.
 
-    :func:`move` finds the 100 best by words. These are read, and compared anew with two kinds of evidence,
-    of equal weight throughout: ``m = v + c``, ``c`` the cosine with the question, scaled to the range of
-    ``v``; ``G`` the mean of the cosines of two documents by words and by vectors. Pseudo-relevance feedback:
-    ``e = G p``, ``p = softmax(30 m)`` over the 10 best, each of the two scaled to the range of ``v``. Score
-    smoothing: to ``m + 2 r e``, ``r`` times its mean over the 10 nearest by ``G`` is added, weights ``G³``.
-    A score by words of ``v`` is at most 4, a fused one 8 times the highest.
+    :func:`move` finds the 100 best by words. The encoder reads these, and both kinds of evidence have equal
+    weight throughout. ``m = v + c``, with ``c`` the cosine with the question scaled to the range of ``v``.
+    ``G`` is the mean of the cosines of two documents by words and by vectors. The pseudo-relevance feedback
+    is ``e = G p`` with ``p = softmax(30 m)`` over the 10 best, where ``e`` is scaled to the range of ``v``.
+    Score smoothing: the mean of ``m + 2 r e`` over the 10 nearest by ``G``, with weights ``G³``, is added
+    ``r`` times. A score of :func:`move` is at most 4 times the highest ``v``, a fused one at most 8 times.
 
     Parameters
     ----------
     whole
-        Made by ``by_document``.
+        Index from ``by_document``.
     v
         Scores by words, float64 ``(D,)`` in [0, 1].
     question
         Unit vector of the question, float32 ``(width,)``.
     read
-        Rows, int64 ``(n,)``, to unit vectors of these documents, float32 ``(n, width)``.
+        Function of rows, int64 ``(n,)``, that returns unit vectors of documents, float32 ``(n, width)``.
     unrelated
-        Usual cosine of texts that have nothing in common; a cosine ``x`` counts as ``(x − u)/(1 − u)``.
+        Usual cosine of unrelated texts; between documents, a cosine ``x`` counts as ``(x − u)/(1 − u)``.
     """
     if not v.any():
         return v
@@ -89,7 +89,7 @@ def fuse(
 
 
 def _trust(v: np.ndarray) -> float:
-    """``1 − n/100``, ``n`` the effective number ``exp(entropy)`` of the 50 best."""
+    """Return ``1 − n/100``, with ``n`` the effective number ``exp(entropy)`` of the 50 best."""
     p = _boltzmann(v[best(v, _SPREAD)])
     return 1 - float(np.exp(-(p * np.log(np.maximum(p, 1e-300))).sum())) / (2 * _SPREAD)
 
@@ -100,7 +100,7 @@ def _boltzmann(scores: np.ndarray) -> np.ndarray:
 
 
 def _scale(likeness: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """A likeness in the range of ``v``; what is unlike counts as nothing."""
+    """Return a similarity scaled to the range of ``v``; negative values become 0."""
     positive = np.maximum(likeness, 0).astype(np.float64)
     scaled: np.ndarray = positive * (v.max() / max(positive.max(), 1e-9))
     return scaled
@@ -108,24 +108,24 @@ def _scale(likeness: np.ndarray, v: np.ndarray) -> np.ndarray:
 
 @attrs.frozen(eq=False)
 class _Space:
-    """Vectors ``ln(1 + tf) idf`` of the documents, sparse."""
+    """Sparse vectors ``ln(1 + tf) idf`` of the documents."""
 
     entries: Forward
     values: np.ndarray
-    """Of each entry, float32 ``(P,)``."""
+    """The value of each entry, float32 ``(P,)``."""
     norms: np.ndarray
-    """Length of each vector, float64 ``(N,)``."""
+    """The length of each vector, float64 ``(N,)``."""
 
     def of(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Place in ``rows``, term and value of the unit vector of each entry of them."""
+        """Return index in ``rows``, term and value in the unit vector of each entry of these rows."""
         chosen, place = slices(self.entries.starts, rows)
         return place, self.entries.terms[chosen], self.values[chosen] / self.norms[rows][place]
 
     def gram(self, rows: np.ndarray) -> np.ndarray:
-        """Cosines of documents with each other, float32 ``(n, n)``."""
+        """Return the cosines of documents with each other, float32 ``(n, n)``."""
         place, terms, values = self.of(rows)
         _, first, term, counts = np.unique(terms, return_index=True, return_inverse=True, return_counts=True)
-        shared = counts > 1  # a term of one document adds to no product of two
+        shared = counts > 1  # a term of one document contributes to no product
         column = np.full(len(first), -1)
         column[np.flatnonzero(shared)[np.argsort(first[shared])]] = np.arange(int(shared.sum()))
         chosen = shared[term]
@@ -153,7 +153,7 @@ def _space(whole: PassageView) -> _Space:
 
 
 def _feedback(space: _Space, v: np.ndarray) -> np.ndarray:
-    """``e``: the likeness of each document to the Boltzmann mean of the best, float64 ``(N,)``."""
+    """Return the similarity ``e`` of each document to the Boltzmann mean of the best, float64 ``(N,)``."""
     near = best(v, NEAREST)
     place, terms, values = space.of(near)
     z = np.bincount(terms, _boltzmann(v[near])[place] * values, int(space.entries.terms.max(initial=0)) + 1)
@@ -164,7 +164,7 @@ def _feedback(space: _Space, v: np.ndarray) -> np.ndarray:
 
 
 def _smooth(gram: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Mean score of the 10 nearest of each candidate, by their cosines."""
+    """Return the mean score of the 10 nearest neighbours of each candidate, weighted by cosine."""
     others = gram - 2 * np.eye(len(gram), dtype=gram.dtype)
     nearest = np.argpartition(-others, NEAREST - 1, axis=1)[:, :NEAREST]
     weights = np.maximum(np.take_along_axis(others, nearest, 1), 0).astype(np.float64) ** SHARP

@@ -1,3 +1,3 @@
-"""Retrievers: passages ranked for a question."""
+"""Retrievers, which rank passages for a question."""
 
 __all__ = ["bm25", "meaning", "settle"]

@@ -1,4 +1,4 @@
-"""BM25, the plain control: words of the passage and of its context, no help by other passages."""
+"""BM25, the baseline: words of the passage and of its context, without other passages."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ class Bm25:
     api_version: ClassVar[int] = 2
 
     def rank(self, view: PassageView, question: Question, top: int) -> Ranking:
-        """The ``top`` best passages by BM25, as a share of what is possible."""
+        """Return the ``top`` best passages by BM25, as a share of the maximum."""
         query = analyse(view, question)
         return ranking(view, query, score(view, query), top, "words")
 
 
 def score(view: PassageView, query: TermQuery) -> np.ndarray:
-    """BM25 of each passage, its context's words by half, float64 ``(N,)`` in [0, 1]."""
+    """Return BM25 of each passage, with half weight for words of its context, float64 ``(N,)`` in [0, 1]."""
     return score_terms(view, query, view.derived("levels of bm25", lambda: _levels(view)))
 
 

@@ -1,4 +1,4 @@
-"""BM25 at several levels; for topics pseudo-relevance feedback and score smoothing among documents."""
+"""BM25 at several levels, with pseudo-relevance feedback and score smoothing of documents for topics."""
 
 from __future__ import annotations
 
@@ -18,45 +18,46 @@ OWN, PARAGRAPH, DOCUMENT, CONTEXT_WEIGHT = 0.6, 0.3, 0.1, 0.3
 """Weights of the counts in a passage, its paragraph, its document and its context. The first three add up
 to 1, so that a document of one passage is judged by BM25."""
 TOPIC = 7
-"""Words of a question from which it describes a topic. Shorter ones ask for a fact: there the words decide
-alone, because feedback and smoothing prefer what many documents share (docs: See Also lines of five
+"""Minimum number of words of a question that describes a topic. A shorter one asks for a fact. Then only
+words count, because feedback and smoothing prefer what many documents share (docs: See Also lines of five
 libraries)."""
 PART = 0.5
-"""Weight of a document's best passage beside the whole document."""
+"""Weight of a document's best passage relative to the whole document."""
 
 
 @attrs.frozen(kw_only=True)
 class Settle:
     """BM25 over passages, paragraphs, documents and contexts; feedback and smoothing for topics.
 
-    **Words.** ``s``: BM25F of the passage, its paragraph, its document and its context
+    **Words.** ``s`` is BM25F of the passage, its paragraph, its document and its context
     (:func:`~lior_ask.ranking.bm25.score_terms`).
 
-    A topic, that is a question of at least 7 words or one that documents are ranked for, is also compared
-    between documents, with ``v`` the mean of a document's BM25 (2/3) and that of its best passage (1/3):
+    A topic is a question of at least 7 words, or one that documents are ranked for. For a topic, documents
+    are also compared with each other. ``v`` is the mean of a document's BM25 (2/3) and that of its best
+    passage (1/3).
 
-    **Pseudo-relevance feedback.** ``p = softmax(30 v)`` over the 10 best, ``z = Σ p_d A_d`` with
-    ``A = unit(ln(1 + tf) idf)``: one free-phase (Hopfield) step. ``e_d = ⟨z, A_d⟩``, scaled to the range of
+    **Pseudo-relevance feedback.** ``z = Σ p_d A_d`` with ``p = softmax(30 v)`` over the 10 best, and
+    ``A = unit(ln(1 + tf) idf)``: one free-phase (Hopfield) step. ``e_d = ⟨z, A_d⟩`` is scaled to the range of
     ``v``. The length of ``A_d`` is pivoted with BM25's ``b``, so that short documents are not preferred.
 
-    **Score smoothing.** Among the 200 best by ``v + r e``, ``r`` times the mean of the scores of the 10
-    nearest is added, weights ``cos³``.
+    **Score smoothing.** For the 200 best by ``v + r e``, ``r`` times the mean score of the 10 nearest, with
+    weights ``cos³``, is added.
 
-    **Trust.** ``r = 1 − n/100``, ``n`` the effective number ``exp(entropy)`` of the 50 best: the flatter the
-    first scores, the less the question may move.
+    **Trust.** ``r = 1 − n/100``, with ``n`` the effective number ``exp(entropy)`` of the 50 best. The flatter
+    the first scores, the weaker are feedback and smoothing.
     """
 
     api_version: ClassVar[int] = 2
 
     def rank(self, view: PassageView, question: Question, top: int) -> Ranking:
-        """The ``top`` best passages, or documents in an index made by ``by_document``."""
+        """Return the ``top`` best passages, or documents in an index from ``by_document``."""
         query = analyse(view, question)
         scores, method = score(view, question, query)
         return ranking(view, query, scores, top, method)
 
 
 def score(view: PassageView, question: Question, query: TermQuery) -> tuple[np.ndarray, str]:
-    """Score of each passage or document, float64 ``(N,)`` in [0, 1], and the method."""
+    """Return the score of each passage or document, float64 ``(N,)`` in [0, 1], and the method."""
     s = _words(view, query) if view.finer is None else by_words(view, question, query)
     if not s.any() or (view.finer is None and len(query.word_idf) < TOPIC):
         return s, "words"
@@ -71,7 +72,7 @@ def score(view: PassageView, question: Question, query: TermQuery) -> tuple[np.n
 
 
 def documents(whole: PassageView, question: Question, top: int, vectors: PassageVectors) -> Ranking:
-    """The ``top`` best documents by words and by the vectors of an encoder, in an index by documents.
+    """Return the ``top`` best documents by words and by an encoder's vectors, in an index by documents.
 
     The encoder reads the beginnings of the 100 best by ``settle`` (:func:`lior_ask.ranking.feedback.fuse`).
     """
@@ -87,9 +88,9 @@ def documents(whole: PassageView, question: Question, top: int, vectors: Passage
 
 
 def by_words(whole: PassageView, question: Question, query: TermQuery) -> np.ndarray:
-    """Score of each document by its words and those of its best passage, float64 ``(D,)`` in [0, 1].
+    """Return the score of each document by its words and its best passage, float64 ``(D,)`` in [0, 1].
 
-    ``whole`` is made by ``by_document``.
+    ``whole`` is an index from ``by_document``.
     """
     passages = whole.finer or whole
     parts = bm25.score(passages, analyse(passages, question))
@@ -125,7 +126,7 @@ def _levels(view: PassageView) -> list[Level]:
 
 
 def _with_parts(whole: PassageView, s: np.ndarray, parts: np.ndarray) -> np.ndarray:
-    """Score of each document: that of the whole and of its best passage, in the weights 1 and ``PART``."""
+    """Return the mean of the scores of each document and of its best passage, with weights 1 and ``PART``."""
     starts = whole.finer.layout.starts if whole.finer is not None else np.zeros(1, np.int64)
     if len(parts) == len(s):
         return s

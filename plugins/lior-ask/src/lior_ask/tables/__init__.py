@@ -1,9 +1,8 @@
 """Records: rows of tables, mails, messages and entries of logs, by which questions are calculated exactly.
 
-What a question asks for (``grammar``, ``lexicon``, ``periods``), what its words name in a table
-(``linking``), of which rows and columns (``planning``, ``plan``, ``rows``, ``kinds``, ``accounts``), the
-calculation in SQL (``execution``), that of groups (``groups``), the answer (``calculating``), and what a
-person wrote (``reported``).
+``grammar``, ``lexicon`` and ``periods`` parse a question. ``linking`` links its words to a table.
+``planning``, ``plan``, ``rows``, ``kinds`` and ``accounts`` choose rows and columns. ``execution`` calculates
+in SQL, ``groups`` for groups. ``calculating`` gives the answer, and ``reported`` finds what a person wrote.
 """
 
 __all__ = ["calculating", "grammar", "lexicon", "periods", "reported"]

@@ -1,4 +1,4 @@
-"""Calculating: the answer to a question that asks for a calculation, or why it is refused."""
+"""Calculating: the answer to a question that asks for a calculation, or the reason for its refusal."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ from lior_ask.tables.reported import answer_from_sender
 from lior_ask.tables.words import has_word
 
 CONFIDENCE = 0.95
-"""That a calculation is what the question asks for. Set by hand: when forty questions that nobody who
-wrote this had seen were first asked, one calculation was wrong."""
+"""Confidence of a calculation. Set by hand: of forty questions that the authors had not seen before, one
+calculation was wrong."""
 DOUBTFUL = 0.5
-"""Confidence below which a passage is no answer to a question for a sum, a mean or a list."""
+"""Minimum confidence of a passage as the answer to a question for a sum, a mean or a list."""
 _SENTENCES = ("who", "which", "paid", "next", "newest", "oldest", *grammar.VIEWED)
-"""Operations whose words most often ask for a sentence."""
+"""Operations whose words usually ask for a sentence."""
 METHOD = "calculated from rows"
 
 
 def calculate(
     question: Question, known: Known, today: date, top: int, quote: Callable[[Question], Answer]
 ) -> Answer:
-    """The calculation that a question asks for, or the answer that ``quote`` gives.
+    """Return the calculation that a question asks for, or the answer that ``quote`` returns.
 
     Parameters
     ----------
     today
-        The day from which "last week" is told.
+        The reference day of "last week".
     quote
-        Answers a question with a passage. A calculation that is refused for words that name nothing gives
-        way to a passage that has all words of the question.
+        Answers a question with a passage. If a calculation is refused because words name nothing, a passage
+        that has all words of the question is returned instead.
     """
     filters = question.filters
     if len(question.text) > LONGEST_MESSAGE:
@@ -83,9 +83,9 @@ def calculate(
 
 
 def _unless_doubtful(request: Request, answer: Answer) -> Answer:
-    """The answer; refused where it is doubtful that a passage says what no table adds up or lists.
+    """Return the answer, or a refusal if a passage is doubtful as the answer to a calculation.
 
-    "How many", "next" and "most" are words of questions for a sentence, too: these are not refused.
+    "How many", "next" and "most" also occur in questions for a sentence, which are not refused.
     """
     words = [word.text for word in request.words]
     sure = answer.answer and (answer.confidence >= DOUBTFUL or _speaks(answer.answer, words))
@@ -97,8 +97,10 @@ def _unless_doubtful(request: Request, answer: Answer) -> Answer:
 
 
 def _of_table(request: Request, answer: Answer, known: Known, filters: Filters) -> Answer:
-    """The answer, doubtful where a table is named that it is not calculated from, or one of its rows is
-    quoted, and the passage lacks a word of the question: most such passages are no answer."""
+    """Return the answer, with lower confidence if it quotes a passage instead of a calculation.
+
+    It is doubtful if the question names a table or the passage is one of a table's rows, and the passage
+    lacks a word of the question. Most such passages are not answers."""
     words = [word.text for word in request.words]
     compares = request.negations or request.compared or request.than[0]
     sentence = request.operation in _SENTENCES and not compares
@@ -111,12 +113,12 @@ def _of_table(request: Request, answer: Answer, known: Known, filters: Filters) 
 
 
 def _note(answer: Answer, filters: Filters) -> Answer:
-    """The answer; where nothing fits the filters, it says so."""
+    """Return the answer, with a note if nothing fits the filters."""
     if answer.found or answer.passages or not filters:
         return answer
     return attrs.evolve(answer, note=f"nothing is there {filters} that has a word of it")
 
 
 def _speaks(passage: Passage, words: Sequence[str]) -> bool:
-    """Whether a passage has all of some words."""
+    """Return whether a passage has all words."""
     return all(has_word(f"{passage.text} {passage.context}", word) for word in words)

@@ -1,4 +1,4 @@
-"""Execution: a plan as SQL on the rows of its tables, and the result with its arithmetic."""
+"""Execution of a plan as SQL on the rows of its tables, and the result with its arithmetic."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from lior_ask.tables.plan import Plan, Unclear
 from lior_ask.tables.words import alike, has_word
 
 _SUMMANDS = 8
-"""Numbers of a sum that are shown, half of them from its end."""
+"""Maximum number of summands that are shown, half of them from the end."""
 _LISTED = 12
-"""Different values that are said."""
+"""Maximum number of different values that are listed."""
 _ONE = {
     "mails": "mail",
     "messages of the chat": "message of the chat",
@@ -38,7 +38,7 @@ _ORDER = {"newest": "DESC", "oldest": "ASC", "highest": "DESC", "lowest": "ASC"}
 
 @attrs.frozen
 class Used:
-    """A row that was used, with its number and date."""
+    """A row used in a calculation, with its number and date."""
 
     head: Head
     row: Row
@@ -47,12 +47,12 @@ class Used:
 
 
 def execute(plan: Plan, request: Request) -> tuple[Result, str]:
-    """The result of a plan, and what is said: the result in words.
+    """Return the result of a plan, and the result in words.
 
     Raises
     ------
     Unclear
-        When no row has a number or a date that is needed.
+        When no row has a required number or date.
     """
     rows = [*select(plan)]
     about = describe(plan, len(rows) if plan.operation in ("count", "list") else max(plan.few, 1))
@@ -64,9 +64,9 @@ def execute(plan: Plan, request: Request) -> tuple[Result, str]:
 
 
 def execute_share(plan: Plan, request: Request) -> tuple[Result, str]:
-    """The share of rows, or of their sum, that have what is asked for, and what is said.
+    """Return the share of the rows, or of their sum, that fulfil the additional conditions, and its words.
 
-    Raises ``Unclear`` where there is no row, or nothing to be added up.
+    Raises ``Unclear`` if there is no row, or nothing to add up.
     """
     rows, some = [*select(plan)], [*select(attrs.evolve(plan, where=(*plan.where, *plan.part)))]
     whole, part = Decimal(len(rows)), Decimal(len(some))
@@ -88,14 +88,14 @@ def execute_share(plan: Plan, request: Request) -> tuple[Result, str]:
 
 
 def select(plan: Plan) -> Iterator[Used]:
-    """The rows of the plan that fulfil its conditions, in the order of their places."""
+    """Yield the rows of the plan that fulfil its conditions, in their order."""
     used = [(head, row) for head, rows in plan.tables for row in rows]
     where = " AND ".join(each.sql for each in plan.where) or "1"
     fields = sorted(set(re.findall(r"\b[cnd]\d+\b", where)))
     with closing(sqlite3.connect(":memory:")) as connection:
         for name, function in (("named", named), ("has", has_word), ("inside", _inside)):
             connection.create_function(name, 2, function, deterministic=True)
-        # A column without a type keeps what is put into it: text of cells and dates, numbers.
+        # A column without a type stores values as they are: text of cells and dates, numbers.
         connection.execute(f"CREATE TABLE r({', '.join(['id INTEGER PRIMARY KEY', *fields])})")
         marks = ", ".join("?" * (1 + len(fields)))
         wanted = [(field[0], int(field[1:])) for field in fields]
@@ -116,7 +116,7 @@ def select(plan: Plan) -> Iterator[Used]:
 
 
 def _typed(head: Head, row: Row, wanted: Sequence[tuple[str, int]]) -> Iterator[str | float | None]:
-    """Of each cell its text, its number or its date."""
+    """Yield the text, the number or the date of each cell."""
     for kind, place in wanted:
         column, cell = head.columns[place], row.cells[place]
         if kind == "c":
@@ -196,7 +196,7 @@ def _added(plan: Plan, rows: list[Used], about: str) -> tuple[Result, str]:
 
 
 def _first(plan: Plan, request: Request, rows: list[Used], about: str) -> tuple[Result, str]:
-    """Rows with the highest or lowest number, or the newest or oldest date; those that are equal, too."""
+    """Return the rows with the highest or lowest number, or the newest or oldest date, with ties."""
     by_date = plan.operation in ("newest", "oldest")
     known = [used for used in rows if (used.date if by_date else used.number is not None)]
     if not known:
@@ -228,7 +228,7 @@ def _first(plan: Plan, request: Request, rows: list[Used], about: str) -> tuple[
 
 
 def _name(plan: Plan, used: Used) -> str:
-    """What a row is called: the subject of a mail, otherwise the text that tells it best from others."""
+    """Return the label of a row: the subject of a mail, otherwise its most distinctive text."""
     head = used.head
     if head.kind == "mail":
         return f"{used.row.cells[3]!r} from {used.row.cells[0]}"
@@ -242,17 +242,17 @@ def _name(plan: Plan, used: Used) -> str:
 
 
 def _different(column: Column) -> float:
-    """How many different values a column has; infinity where not all are kept."""
+    """Return the number of different values of a column, or infinity if not all are stored."""
     return len(column.values) if column.whole else math.inf
 
 
 def count_noun(plan: Plan) -> str:
-    """The rows that are counted, with all conditions."""
+    """Return a description of the counted rows, with all conditions."""
     return describe(attrs.evolve(plan, operation="count"))
 
 
 def describe(plan: Plan, count: int = 2) -> str:
-    """Of what, with all conditions."""
+    """Return a description of the plan's object, with all conditions."""
     if plan.measure is not None and plan.operation not in ("count", "list"):
         of = f"{plan.columns[plan.measure].name} in {plan.place}"
     else:
@@ -266,7 +266,7 @@ def describe(plan: Plan, count: int = 2) -> str:
 
 
 def passages(rows: list[Used]) -> tuple[Passage, ...]:
-    """The rows as passages."""
+    """Return the rows as passages."""
     return tuple(
         Passage(
             document=used.head.document or used.row.text,
@@ -279,7 +279,7 @@ def passages(rows: list[Used]) -> tuple[Passage, ...]:
 
 
 def _dated(used: Used) -> str:
-    """The text of a row, behind its date where it is one of a series."""
+    """Return the text of a row, after its date for an event of a series."""
     when = used.row.cells[0] if used.head.kind == "events" else ""
     return used.row.text if when in used.row.text else f"{when}: {used.row.text}"
 
@@ -289,5 +289,5 @@ def unit_of(unit: str) -> str:
 
 
 def show(number: Decimal) -> str:
-    """A number with marks between thousands, and no exponent."""
+    """Return a number with thousands separators and without an exponent."""
     return f"{number:,f}"

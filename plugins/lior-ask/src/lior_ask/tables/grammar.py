@@ -1,7 +1,7 @@
-"""The grammar: what a question calculates, and which of its words name rows, columns and values.
+"""The grammar of calculations: the operation, and the words that name rows, columns and values.
 
-Names of files, the period, comparisons with numbers and the operation are taken out of a question; what is
-left is words, with the part that a preposition gives them.
+File names, the period, comparisons with numbers and the operation are removed from a question. The other
+words remain, each with the role that its preposition gives it.
 """
 
 from __future__ import annotations
@@ -35,27 +35,27 @@ _COMPARED = [
 _TITLE = re.compile(rf"(?<=\s){either('calculations.title')}\b\.?\s", re.I)
 _EXTREMES = ("next", "newest", "oldest", "highest", "lowest")
 DOUBTFUL = ("who", "most", "least", "share", "groups", "lacking")
-"""Operations that words of many other questions stand for as well: no calculation where it is not clear."""
+"""Operations whose words occur in many other questions, too: not calculated if unclear."""
 VIEWED = ("used", "worth", "net", "lasts")
-"""Operations that only a view of a table has (:mod:`lior_ask.tables.views`)."""
+"""Operations that only views of tables support (:mod:`lior_ask.tables.views`)."""
 _PHRASE, _TOPIC = "\x02", "\x03"
 _PER = "\x04"
-"""Marks of where the operation stood, and of words such as "about" and "per"."""
+"""Marks of the position of the operation, and of words such as "about" and "per"."""
 _ASKING = listed("words.stop") | listed("words.function") | listed("words.kinds") | listed("words.vague")
 _UNIT = re.compile("|".join(UNIT_FORMS.values()))
 _GROUPED = re.compile(rf"{lexicon.PER.pattern}|\b{any_of(sorted(listed('words.from')))}\b")
-"""What tells that rows are put together where nothing else says what is calculated."""
+"""Pattern of a grouping of rows, if no operation is named."""
 _BY_ITSELF = (("which", lexicon.PAST), ("groups", _GROUPED))
-"""Operation and what tells it where nothing else does: "what has expired?"."""
+"""Operations and their patterns if no other operation matches: "what has expired?"."""
 _ASIDE = re.compile(rf"[,;]?\s+{either('periods.and')}\s+.*", re.I)
-"""What may be a second question."""
+"""Pattern of a possible second question."""
 _NAMED = re.compile(r"(?<=\w )([A-HJ-Z])(?![\w'.-])")
-"""A letter that is a name, "shed A", and no article."""
+"""Pattern of a letter that is a name, "shed A", and not an article."""
 _ORDINAL = rf"\d{{1,2}}{either('dates.ordinal')}?(?:\s+{either('dates.of')})?"
 _MONTH, _TO = any_of(MONTHS), rf"\s*(?:,|-|–|{either('periods.to', 'periods.and')})"
 _TIMED = rf"(?:{either('periods.timed')}|{_ORDINAL}|{_MONTH}\b{_TO})"
 _DATED = rf"\.?,?\s+{either('dates.of')}?\s*\d|{_TO}\s*{_MONTH}\b"
-"""What before or behind the name of a month says that it is one."""
+"""Patterns before or after a word that show that it is the name of a month."""
 _TOKEN = re.compile(rf"{NAME}?[^\W_]+(?:[-'.@+&/][^\W_]+)*'?|[^\w\s]")
 _NUMBERS = {word: n for each in languages() for n, word in enumerate(each.lists["words.numbers"], 2)}
 _FEW = re.compile(rf"\b(\d{{1,3}}|{any_of(_NUMBERS)})\s*$|^\s*(\d{{1,3}})\b")
@@ -64,14 +64,14 @@ _ELIDED = re.compile(rf"\b({either('calculations.elided')})'", re.I)
 
 @attrs.frozen
 class Word:
-    """A word that must be explained."""
+    """A word that must name something."""
 
     text: str
-    """In lower case."""
+    """The word in lower case."""
     number: int
-    """Its place in the question."""
+    """The position in the question."""
     role: Role = ""
-    """What the preposition before it says."""
+    """The role by the preposition before it."""
 
 
 @attrs.frozen(kw_only=True)
@@ -85,61 +85,62 @@ class Compared:
 
 @attrs.frozen(kw_only=True)
 class Request:
-    """What a question calculates."""
+    """The request of a question for a calculation."""
 
     operation: str
-    """As in :class:`~lior.interfaces.Result`; ``which`` and ``who`` for a question that may ask for a list,
-    ``paid`` for one that may ask for a sum of an account, ``next`` for the first event from ``today`` on,
-    ``most`` and ``least`` for the group of rows with the highest or lowest number or sum, ``lacking`` for
+    """The operation, as in :class:`~lior.interfaces.Result` or one of these. ``which`` and ``who`` may ask
+    for a list. ``paid`` may ask for a sum of an account. ``next`` is the first event from ``today`` on.
+    ``most`` and ``least`` are the group of rows with the highest or lowest number or sum. ``lacking`` is for
     units of time without a row."""
     today: date
     measure: str = ""
-    """A key of :data:`~lior_ask.tables.lexicon.MEASURES`, where the operation tells."""
+    """A key of :data:`~lior_ask.tables.lexicon.MEASURES`, if the operation implies one."""
     words: tuple[Word, ...]
     heads: tuple[str, ...]
-    """Words of the first phrase behind the operation: what is counted or listed."""
+    """The words of the first phrase after the operation: what is counted or listed."""
     files: tuple[str, ...] = ()
-    """Names of files, as the question has them."""
+    """The file names in the question."""
     period: Period | None = None
     compared: tuple[Compared, ...] = ()
     few: int = 0
-    """How many rows are asked for: ``the last 3 mails``; 0 where it does not say."""
+    """The number of rows asked for: ``the last 3 mails``; 0 if unspecified."""
     different: bool = False
     """Whether different values are counted."""
     unsupported: str = ""
-    """A word for a calculation of another kind."""
+    """A word of an unsupported calculation."""
     than: tuple[str, tuple[str, ...]] = ("", ())
-    """A sign, and words of the column that another one is compared with."""
+    """A comparison sign, and the words of the column to compare with."""
     times: bool = False
-    """Whether it asks how often something is told."""
+    """Whether it asks how often something occurs."""
     exists: bool = False
-    """Whether it asks if there is something: "is there a class on 23 July?"."""
+    """Whether it asks if something exists: "is there a class on 23 July?"."""
     past: bool = False
-    """Whether rows are asked for whose day is over, on the last day before the period or today."""
+    """Whether it asks for rows whose day is before the period, or before today."""
     added: bool = False
-    """Whether numbers of a view are added up, also where no word names them."""
+    """Whether numbers of a view are added up even if no word names them."""
     still: bool = False
-    """Whether it asks for what is so "still": which rows are not any more, most tables do not tell."""
+    """Whether it asks for what is "still" so: most tables do not have this information."""
     we: bool = False
-    """Whether it asks for what "we" or "I" do."""
+    """Whether it is about "we" or "I"."""
     who: bool = False
     """Whether it asks for a person."""
     unit: str = ""
-    """The unit of time by which rows are put together: ``day``, ``week``, ``month`` or ``year``."""
+    """The unit of time of the groups: ``day``, ``week``, ``month`` or ``year``."""
     negations: tuple[int, ...] = ()
-    """The places in the question of words such as "not"; what is named next behind each is not so."""
+    """The positions of words such as "not", each of which negates what is named next."""
     auxiliary: int = 0
-    """The place of the last auxiliary verb."""
+    """The position of the last auxiliary verb."""
 
     @property
     def weak(self) -> bool:
-        """Whether it may as well ask for a sentence."""
+        """Whether it may ask for a sentence instead."""
         return self.exists or self.operation in ("which", "paid", *VIEWED, *DOUBTFUL)
 
 
 def parse(question: Question, today: date, names: Set[str] = frozenset()) -> Request | None:
-    """What a question calculates; ``None`` where it has no word of a calculation. ``names``: months that are
-    names of people here.
+    """Return the request of a question, or ``None`` if it has no word of a calculation.
+
+    ``names`` are months that are names of people in these documents.
 
     >>> found = parse(Question("How many mails did Marta send in March 2025?"), date(2025, 6, 1))
     >>> found.operation, found.heads, [word.text for word in found.words]
@@ -200,7 +201,7 @@ def parse(question: Question, today: date, names: Set[str] = frozenset()) -> Req
 
 
 def _as_names(text: str, names: Set[str]) -> str:
-    """The question with a mark before each month that is a name in it: "from Jan", not "in May"."""
+    """Return the question with a mark before each month that is a name: "from Jan", not "in May"."""
 
     def marked(match: re.Match[str]) -> str:
         first = match.start() <= 1 or match["name"].islower()
@@ -212,8 +213,7 @@ def _as_names(text: str, names: Set[str]) -> str:
 
 
 def _periods(text: str, today: date) -> tuple[Period | None, Period | None, str]:
-    """The period of a question as it writes it, another one that is no part of it, and the question without
-    them, in lower case."""
+    """Return the period of a question, a second one outside it, and the rest in lower case."""
     small = text.lower()
     period, left = period_in(small, today)
     second, rest = period_in(left, today)
@@ -225,7 +225,7 @@ def _periods(text: str, today: date) -> tuple[Period | None, Period | None, str]
 
 
 def _compared(text: str) -> tuple[tuple[Compared, ...], str]:
-    """The comparisons with numbers, and the question without them."""
+    """Return the comparisons with numbers, and the question without them."""
     compared = list[Compared]()
     for sign, pattern in _COMPARED:
         for match in pattern.finditer(text):
@@ -238,7 +238,7 @@ def _compared(text: str) -> tuple[tuple[Compared, ...], str]:
 
 
 def _few(before: str, after: str) -> tuple[int, str, str]:
-    """How many rows are asked for, "the last 3 mails", and the parts of the question without that."""
+    """Return the number of rows asked for, "the last 3 mails", and the parts of the question without it."""
     found = _FEW.search(before) or _FEW.match(after)
     if not found:
         return 0, before, after
@@ -250,7 +250,7 @@ def _few(before: str, after: str) -> tuple[int, str, str]:
 
 
 def _than(text: str) -> tuple[tuple[str, tuple[str, ...]], str]:
-    """Sign and words of a comparison with another column, and the question without it."""
+    """Return sign and words of a comparison with another column, and the question without it."""
     for sign, pattern in lexicon.THAN:
         if match := pattern.search(text):
             return (sign, (*tokens(match[match.lastindex or 0]),)), text[: match.start()]
@@ -258,8 +258,9 @@ def _than(text: str) -> tuple[tuple[str, tuple[str, ...]], str]:
 
 
 def _left_out(text: str) -> tuple[str, list[Word]]:
-    """The question without what it leaves out, "apart from the rent", and the words of that; nothing where
-    it leaves out rows without a value, which are never counted."""
+    """Return the question without its exceptions, "apart from the rent", and the words of these.
+
+    An exception of rows without a value has no words, since these rows are never counted."""
     found = list[Word]()
     while match := lexicon.EXCEPT.search(text.lower()):
         words = _words("", match[match.lastindex or 0], "")
@@ -267,14 +268,14 @@ def _left_out(text: str) -> tuple[str, list[Word]]:
         values = any(lexicon.VALUES.fullmatch(w.text) for w in words.words)
         lacking = bool(words.negations) and (values or all(w.text in idle for w in words.words))
         if words.negations and not lacking:
-            break  # what is not so is left out: "except those not paid"
+            break  # the exception is negated: "except those not paid"
         found += [] if lacking else [attrs.evolve(word, role="except") for word in words.words]
         text = f"{text[: match.start()]} , {text[match.end() :]}"
     return _without_aside(text), found
 
 
 def _without_aside(text: str) -> str:
-    """The question without a second one that names nothing new: ", and how much was it"."""
+    """Return the question without a second one that names nothing new: ", and how much was it"."""
     for match in _ASIDE.finditer(text):
         before = tokens(text[: match.start()])
         known = {*before} | (_ASKING - MONTHS.keys())  # "in April and May"
@@ -285,8 +286,9 @@ def _without_aside(text: str) -> str:
 
 
 def _unit(operation: str, words: list[Word]) -> tuple[str, list[Word]]:
-    """The unit of time by which rows are put together, and the words, of which that of the unit has its role:
-    "per month", "monthly", "which month … most"."""
+    """Return the unit of time of groups, "per month", "monthly", "which month … most", and the words.
+
+    The word of the unit gets the role ``unit``."""
     for place, word in enumerate(words):
         asked = operation in ("most", "least", "highest", "lowest", "lacking") and place == 0
         often = operation in ("mean", "groups")
@@ -299,7 +301,7 @@ def _unit(operation: str, words: list[Word]) -> tuple[str, list[Word]]:
 
 
 def _operation(text: str) -> tuple[str, str, str, int] | None:
-    """Operation, measure, the text without its words, and where they stood."""
+    """Return operation, measure, the text without its words, and their position, or ``None``."""
     for operation, measure, pattern in lexicon.OPERATIONS:
         match = pattern.search(text)
         if match and not (operation == "list" and lexicon.ASKS.match(text, match.end())):
@@ -312,17 +314,17 @@ def _operation(text: str) -> tuple[str, str, str, int] | None:
 
 @attrs.define
 class _Read:
-    """Words that must be explained, and what stands between them."""
+    """The words of a question that must name something, with negations and the auxiliary verb."""
 
     words: list[Word] = attrs.field(factory=list)
     heads: list[str] = attrs.field(factory=list)
-    """The words of the first phrase behind the operation."""
+    """The words of the first phrase after the operation."""
     negations: list[int] = attrs.field(factory=list)
     auxiliary: int = 0
 
 
 def _words(before: str, after: str, language: str) -> _Read:
-    """The words of the two parts of a question, before and behind its operation."""
+    """Return the words of the two parts of a question, before and after its operation."""
     froms, tos, function, articles = (
         listed(f"words.{key}", language) for key in ("from", "to", "function", "articles")
     )

@@ -1,7 +1,6 @@
-"""Groups: rows put together by a column or a unit of time, "errors per day", "who worked the most hours".
+"""Groups of rows by a column or a unit of time: "errors per day", "who worked the most hours".
 
-What rows are put together by (:func:`group_rows`, :func:`group_messages`), and the calculation
-(:func:`execute_groups`).
+:func:`group_rows` and :func:`group_messages` determine the groups; :func:`execute_groups` calculates.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from lior_ask.tables.linking import Linked, column_of_people
 from lior_ask.tables.plan import Group, Plan, Unclear, list_columns, title
 
 _LISTED = 12
-"""Groups that are said."""
+"""Maximum number of groups that are listed."""
 _OVER = {
     "lacking": "none",
     "most": "highest",
@@ -33,25 +32,25 @@ _OVER = {
     "mean": "mean",
 }
 _LETTERS = {"year": 4, "month": 7, "day": 10}
-"""Unit of time -> letters of a date that it has."""
+"""Unit of time -> number of characters of its date."""
 
 
 def group_rows(
     request: Request, head: Head, linked: Linked, *, account: bool, measured: bool
 ) -> tuple[str, Group] | None:
-    """The operation within each group of rows of a table, and the groups; ``None`` without groups.
+    """Return the operation in each group of a table's rows, and the groups, or ``None`` without groups.
 
     Parameters
     ----------
     account
         Whether the amounts of an account are added up.
     measured
-        Whether a column of numbers is meant.
+        Whether the question is about a column of numbers.
 
     Raises
     ------
     Unclear
-        When a question is about groups, and what rows are put together by is not clear.
+        When a question is about groups, and it is unclear which.
     """
     degree = request.operation in ("most", "least")
     if linked.group is not None and (request.unit or request.operation in ("highest", "lowest")):
@@ -69,7 +68,7 @@ def group_rows(
     added = measured or request.measure == "money"
     flows = account or request.added or any(_flows(head, n) for n in numbers)
     if request.operation == "mean" and not (flows and request.unit):
-        return "mean", Group(by=key)  # the mean of a temperature, of each month
+        return "mean", Group(by=key)  # the mean temperature of each month
     if request.operation in ("count", "sum"):
         return request.operation, Group(by=key)
     if request.operation == "lacking":
@@ -78,22 +77,24 @@ def group_rows(
 
 
 def _flows(head: Head, column: int) -> bool:
-    """Whether the numbers of a column are added up in a month, such as amounts and hours."""
+    """Return whether the numbers of a column can be added up in a month, such as amounts and hours."""
     named = {*tokens(head.columns[column].name)}
     money = head.columns[column].unit in lexicon.CURRENCIES or not named.isdisjoint(lexicon.MEASURES["money"])
     return money or not named.isdisjoint(lexicon.QUANTITIES)
 
 
 def _asked(request: Request, head: Head, linked: Linked, *, account: bool) -> int | None:
-    """The column of which a value has the most: the one that is named, that of people where "who" asks, of an
-    account that with the fewest different values."""
+    """Return the column of the groups of which one has the most, or ``None``.
+
+    It is the column that is named; for "who", the column of people; for an account, the column with the
+    fewest different values."""
     texts = head.places("text")
     named = [n for n in dict.fromkeys(linked.mentioned) if n in texts and n not in linked.used]
     if len(named) == 1:
         return named[0]
     if request.who and account and accounts.direction(request.words) > 0:  # "who got most of our money?"
         return column_of_people(head, lexicon.PAYEES)
-    if request.who:  # or what a row is of: "who has the most hours", of a column "volunteer"
+    if request.who:  # or the first column: "who has the most hours", with a column "volunteer"
         people = column_of_people(head)
         return 0 if people is None and head.columns[0].kind == "text" else people
     kinds = {n: len(head.columns[n].values) for n in texts if head.columns[n].whole}
@@ -102,7 +103,7 @@ def _asked(request: Request, head: Head, linked: Linked, *, account: bool) -> in
 
 
 def group_messages(request: Request, head: Head) -> tuple[str, Group | None]:
-    """The operation and the groups of mails, messages, entries or events.
+    """Return the operation and the groups of mails, messages, entries or events.
 
     Raises ``Unclear`` as :func:`group_rows`.
     """
@@ -123,7 +124,7 @@ def group_messages(request: Request, head: Head) -> tuple[str, Group | None]:
 
 
 def execute_groups(plan: Plan, request: Request) -> tuple[Result, str]:
-    """The result of a plan with groups, and what is said.
+    """Return the result of a plan with groups, and the result in words.
 
     Raises
     ------
@@ -179,9 +180,9 @@ def execute_groups(plan: Plan, request: Request) -> tuple[Result, str]:
 
 
 def _lacking(plan: Plan, groups: dict[str, list[Used]], of: str) -> tuple[Result, str]:
-    """The units of time without a row, of the period or else from the first row of the table to the last.
+    """Return the units of time without a row, in the period or from the first to the last row of the table.
 
-    Raises ``Unclear`` where the table has no rows of the whole period.
+    Raises ``Unclear`` if the table does not cover the whole period.
     """
     assert plan.group is not None
     assert isinstance(plan.group.by, str)
@@ -198,7 +199,7 @@ def _lacking(plan: Plan, groups: dict[str, list[Used]], of: str) -> tuple[Result
 
 
 def _groups(plan: Plan) -> dict[str, list[Used]]:
-    """The rows of each group, by its name; those of a unit of time in its order."""
+    """Return the rows of each group by its name; units of time are in their order."""
     assert plan.group is not None
     by, found, names = plan.group.by, dict[str, list[Used]](), dict[str, str]()
     for used in select(plan):
@@ -212,13 +213,13 @@ def _groups(plan: Plan) -> dict[str, list[Used]]:
 
 
 def _cell(cell: str) -> str:
-    """The name of a group: that of a sender without the address; "none" where there is nothing."""
+    """Return the name of a group: a sender without the address, or "none" for an empty cell."""
     name, address = parseaddr(cell) if "@" in cell else (cell, "")
     return " ".join((name or address).split()) or "none"
 
 
 def _unit(when: str, unit: str) -> str:
-    """The day, week, month or year of a date; empty where it is not known."""
+    """Return the day, week, month or year of a date, or an empty string if unknown."""
     if unit == "week":
         if len(when) < 10 or when.startswith("0000"):
             return ""
@@ -237,7 +238,7 @@ def _value(plan: Plan, rows: Sequence[Used]) -> Decimal:
 
 
 def _units(names: Sequence[str], unit: str) -> list[str]:
-    """All units of time from the first to the last, those without a row as well."""
+    """Return all units of time from the first to the last, including those without a row."""
     begin, end = min(names), max(names)
     ends = [f"{name}-01-01"[:10].replace("0000", "2000", 1) for name in (begin, end)]
     if unit == "week":

@@ -33,7 +33,7 @@ from lior_ask.tables.words import alike, has_word
 
 
 def asks_for(kind: str, request: Request, source: TableSource) -> bool:
-    """Whether a word of the first phrase names such rows; without a phrase, any word."""
+    """Return whether a word of the first phrase, or of a question without a phrase, names rows of a kind."""
     words = request.heads or tuple(word.text for word in request.words)
     has = bool(source.kind(kind))
     if kind == "mail":
@@ -62,7 +62,7 @@ def asks_for(kind: str, request: Request, source: TableSource) -> bool:
 
 
 def _happens(kind: str, request: Request, source: TableSource) -> bool:
-    """Whether all that is counted are words of an event or an entry: "how often do we have pottery?"."""
+    """Return whether all counted words are in one event or log entry: "how often do we have pottery?"."""
     words = [word.text for word in request.words if word.text not in lexicon.VERBS]
     asked = request.operation == "count" and (request.period or not request.exists)
     if kind == "log":  # "how often was the pump blocked?"
@@ -74,7 +74,7 @@ def _happens(kind: str, request: Request, source: TableSource) -> bool:
 
 
 def _mail(kind: str, request: Request, source: TableSource, question: Question) -> Plan:
-    """Mails or messages of a chat."""
+    """Return a plan over mails or messages of a chat."""
     heads, noun = source.kind(kind, request.files), "mails" if kind == "mail" else "messages of the chat"
     if not heads:
         raise Unclear(f"there are no {noun} in these documents", [noun] * request.weak)
@@ -99,7 +99,7 @@ def _mail(kind: str, request: Request, source: TableSource, question: Question) 
         called = {w.number - 1 for w in request.words if lexicon.CHAT.fullmatch(w.text)}
         left = [word for word in left if word.number not in called or _one([word], senders)]
     files = [w for w in left if w.role != "about" and any(names_it(w.text, head) for head in heads)]
-    files = [word for word in files if not _one([word], senders)]  # of "mails from Lena" in lena.mbox
+    files = [word for word in files if not _one([word], senders)]  # for "mails from Lena" in lena.mbox
     left = [word for word in left if word not in files]
     if files:
         tables = [t for t in tables if any(names_it(word.text, t[0]) for word in files)]
@@ -138,8 +138,9 @@ def _one(words: Sequence[Word], senders: set[str]) -> bool:
 
 
 def _person(wanted: str, senders: set[str], column: int, noun: str) -> Condition:
-    """The condition that a message is from a person, with any of the names and addresses that go together;
-    unclear where it may be one of several people, or none."""
+    """Return the condition that a message is from a person, with any of their names and addresses.
+
+    Raises ``Unclear`` if several people fit, or none."""
     people = list[tuple[set[str], list[str]]]()  # names and addresses, and senders
     for sender in sorted(senders):
         name, address = parseaddr(sender)
@@ -159,12 +160,12 @@ def _person(wanted: str, senders: set[str], column: int, noun: str) -> Condition
 
 
 def _level(word: str) -> str:
-    """The level of a log that a word names; empty where it names none."""
+    """Return the log level that a word names, or an empty string."""
     return next((level for level, words in lexicon.LEVELS.items() if words.fullmatch(word)), "")
 
 
 def _log(kind: str, request: Request, source: TableSource, question: Question) -> Plan:
-    """Entries of logs."""
+    """Return a plan over entries of logs."""
     heads = source.kind(kind, request.files)
     if not heads:
         raise Unclear("there is no log of this name")
@@ -188,7 +189,7 @@ def _log(kind: str, request: Request, source: TableSource, question: Question) -
     where = [having(2, "text", word.text) for word in about]
     for level in levels[:1]:
         known = [bool(row.cells[1]) for _, rows in tables for row in rows]
-        has = 2 * sum(known) >= len(known)  # a few may have such a word by chance
+        has = 2 * sum(known) >= len(known)  # a few entries may have such a word by chance
         where.append(
             Condition(sql="c1 = ?", values=(level,), shown=f"level is {level}")
             if has
@@ -201,7 +202,7 @@ def _log(kind: str, request: Request, source: TableSource, question: Question) -
 
 
 def _endings(word: str, source: TableSource) -> set[str]:
-    """The endings of files that a word names."""
+    """Return the file extensions that a word names."""
     if lexicon.PICTURES.fullmatch(word):
         return {*lexicon.PICTURE_ENDINGS}
     known = {PurePath(name).suffix.lower().lstrip(".") for name in source.known.files}
@@ -211,7 +212,7 @@ def _endings(word: str, source: TableSource) -> set[str]:
 
 
 def _files(kind: str, request: Request, source: TableSource, question: Question) -> Plan:
-    """Files of the folders, with their endings and the days at which they were changed."""
+    """Return a plan over files of the folders, with their extensions and days of change."""
     columns = (
         Column(name="name"),
         Column(name="ending"),
@@ -250,7 +251,7 @@ def _files(kind: str, request: Request, source: TableSource, question: Question)
 
 
 def _others(kind: str, request: Request, source: TableSource, question: Question) -> Plan:
-    """Events of calendars, and contacts."""
+    """Return a plan over events of calendars, or contacts."""
     heads, pattern = (
         source.kind(kind, request.files),
         lexicon.EVENTS if kind == "events" else lexicon.CONTACTS,
@@ -278,18 +279,18 @@ def _others(kind: str, request: Request, source: TableSource, question: Question
 
 
 def _only_names(word: Word, heads: Sequence[Head], tables: Sequence[tuple[Head, tuple[Row, ...]]]) -> bool:
-    """Whether a word is of the name of a calendar, and in none of its events."""
+    """Return whether a word is in the name of a calendar, and in none of its events."""
     told = any(_tells(row, word) for _, rows in tables for row in rows)
     return not told and any(names_it(word.text, head) for head in heads)
 
 
 def _tells(row: Row, word: Word) -> bool:
-    """Whether a row has a word."""
+    """Return whether a row has a word."""
     return any(has_word(cell, word.text) for cell in row.cells)
 
 
 def _anywhere(word: Word, tables: Sequence[tuple[Head, tuple[Row, ...]]]) -> Condition:
-    """The condition that the only column which has a word has it."""
+    """Return the condition that a row has a word in the only column where it occurs."""
     columns = tables[0][0].columns
     has = [
         number
@@ -310,4 +311,4 @@ PLANS = (
     ("events", _others),
     ("contacts", _others),
 )
-"""Kind of rows -> what makes a plan over them."""
+"""Kinds of rows and the functions that plan over them."""

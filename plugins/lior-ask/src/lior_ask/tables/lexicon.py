@@ -25,7 +25,7 @@ def _name(key: str) -> tuple[str, str, re.Pattern[str]]:
 
 
 def _with(key: str, behind: str) -> re.Pattern[str]:
-    """Words before others: "how much" before "in total"."""
+    """Return a pattern of words before others: "how much" before "in total"."""
     return re.compile(rf"{_words(key).pattern}(?=.*{_words(behind).pattern})")
 
 
@@ -54,26 +54,26 @@ OPERATIONS = (
     ("used", "", _words("use")),
     ("who", "", re.compile(rf"^\W*{any_of(words('words.who'))}\b")),
 )
-"""Operation, what it measures, pattern; the first that matches counts."""
+"""Operation, measure and pattern; the first match counts."""
 ASKS = re.compile(rf"\W*{_words('sentence').pattern}(?! {_words('many').pattern})", re.I)
-"""How a question for a sentence begins, also behind "show me"."""
+"""Pattern of the beginning of a question for a sentence, also after "show me"."""
 TOTAL = _words("total")
-"""Words that may stand beside those of a sum or a number of rows."""
+"""Pattern of words that may accompany those of a sum or a count."""
 MEASURES = {measure: words(f"columns.{measure}") for measure in ("money", "length", "weight", "temperature")}
-"""What is measured -> words of the names of columns that have it."""
+"""Measure -> words in names of its columns."""
 NO_MEASURE = re.compile(rf"(?i)\b{any_of(sorted(words('columns.no_measure')))}\b")
-"""Columns of numbers that are not added up unless they are named."""
+"""Pattern of names of number columns that are added up only if they are named."""
 DATED = re.compile(rf"(?i)\b{either('things.dated')}\b")
-"""Names of columns by which a row is old, and not what it is of."""
+"""Pattern of column names that mark the date of a row itself, and not of its object."""
 MAIL, MESSAGES, CHAT, FILES, EVENTS, CONTACTS, ROWS = map(
     _things, ("mail", "messages", "chat", "files", "events", "contacts", "rows")
 )
 OF_FILES = _things("of_files")
-"""Words beside the name of a folder or of an ending."""
+"""Pattern of words next to the name of a folder or a file extension."""
 PICTURES = _things("pictures")
 PICTURE_ENDINGS = ("jpg", "jpeg", "png", "gif", "webp", "heic", "tif", "tiff", "bmp")
 ENDINGS = "pdf csv docx odt xlsx pptx epub html json txt md eml mbox ics vcf zip"
-"""Endings of files that need not be there to be asked for."""
+"""File extensions that may be asked for even if no file has them."""
 FORMATS = {
     "markdown": "md",
     "word": "docx",
@@ -83,68 +83,68 @@ FORMATS = {
     "python": "py",
     "calendar": "ics",
 }
-"""Names of formats -> endings."""
+"""Names of formats -> file extensions."""
 NAMES = [
     [word for each in languages() for word in each.lists[f"columns.{thing}"]]
     for thing in ("expenses", "quotes", "invoices", "trips", "income")
 ]
-"""Words for one thing in the names of tables."""
+"""Synonyms in names of tables."""
 SPENT = words("columns.expenses") | words("columns.costs")
-"""Words of the names of tables of what was spent."""
+"""Words in names of tables of expenses."""
 LEVELS = {level: _things(level) for level in ("error", "warning", "critical", "fatal", "info", "debug")}
-"""Level of the entry of a log -> words for it."""
+"""Log level -> pattern of its words."""
 OUTGOING, INCOMING = words("columns.outgoing"), words("columns.incoming")
-"""Words for what an account pays out, and for what comes in."""
+"""Words for outgoing and for incoming amounts of an account."""
 DEBIT, CREDIT = words("columns.debit"), words("columns.credit")
-"""Words of the names of columns of what went out, and of what came in."""
+"""Words in column names for outgoing and for incoming amounts."""
 TABLES = _things("tables")
-"""Words for what holds rows."""
+"""Pattern of words for tables."""
 ACCOUNT = _things("account")
-"""Words for a statement of an account."""
+"""Pattern of words for an account statement."""
 SENT = words("words.sent")
 WE = re.compile(rf"(?i)\b{any_of(sorted(words('words.we')))}\b")
 ABOUT = re.compile(rf"\b{either('calculations.about')}(?:(?<=')|\b)")
 UNSUPPORTED = _words("unsupported")
-"""What would be a calculation of another kind: differences, comparisons of groups."""
+"""Pattern of unsupported calculations: differences, comparisons of groups."""
 PER = _words("per")
-"""Words before what rows are put together by."""
+"""Pattern of words before the criterion of groups."""
 UNITS = {
     "day": _words("daily"),
     "week": _words("weekly"),
     "month": _words("monthly"),
     "year": _words("yearly"),
 }
-"""Unit of time -> words that rows are put together by it."""
+"""Unit of time -> pattern of words for groups by it."""
 EXCEPT = re.compile(rf"{_words('except').pattern}([^,;()]*)")
-"""What is left out, with the words before it."""
+"""Pattern of an exception, with the words before it."""
 OWING = tuple(
     (re.compile(rf"\b{any_of(each.lists['calculations.owing'])}\b"), each.lists["calculations.not_paid"][0])
     for each in languages()
     if each.lists["calculations.owing"]
 )
-"""What says that something is not paid, and that in other words."""
+"""Patterns of unpaid amounts, with their replacements by "not paid"."""
 SUBJECT = _things("subject")
 TIMES = _words("times")
-"""What asks how often something is told."""
+"""Pattern of a question how often something occurs."""
 NOW = _words("now")
-"""What tells that a price of today is asked for, and no sum of what was paid."""
+"""Pattern of a question for a present price, and not for a sum of payments."""
 PAST = _words("past")
-"""What says that a date of a row was before a day."""
+"""Pattern of the condition that a row's date was before a day."""
 ENDS = re.compile(rf"(?i)\b{either('things.ends')}")
-"""Names of columns with the day up to which something is good."""
+"""Pattern of names of columns with an expiry date."""
 VALUES = _things("values")
-"""Words for what rows lack that are left out of any sum or mean."""
+"""Pattern of words for values that rows may lack; such rows are left out of any sum or mean."""
 NOT = words("words.not")
 YES, NO = words("words.yes"), words("words.none")
-"""What cells say that something is so, or is not."""
+"""Cells that mean yes, and cells that mean no."""
 AUXILIARIES = words("words.auxiliary")
-"""Verbs behind which a question for a share says what rows are counted."""
+"""Auxiliary verbs; in a question for a share the condition of the counted rows follows them."""
 PAYEES = words("columns.payees")
-"""Words of the names of columns of an account that say who was paid."""
+"""Words in names of an account's columns of payees."""
 MEANS = words("columns.means")
-"""What says how something was paid, and not by whom."""
+"""Words in cells for a means of payment, and not for a person."""
 PERSONS = words("columns.persons")
-"""Words of the names of columns that say who."""
+"""Words in names of columns of people."""
 COMPARISONS = tuple(
     (sign, either(f"calculations.{key}"))
     for sign, key in ((">=", "at_least"), ("<=", "at_most"), (">", "over"), ("<", "under"))
@@ -153,19 +153,19 @@ THAN = tuple(
     (sign, re.compile(rf"\b(?:{words_})\s+{_words('own').pattern}\s+([^\W\d][\w ]{{2,40}}?)\W*$"))
     for sign, words_ in COMPARISONS
 )
-"""Sign and what comparisons with another column look like: "below their minimum quantity"."""
+"""Sign and pattern of comparisons with another column: "below their minimum quantity"."""
 DIFFERENT = _words("different")
 USED = words("words.used")
-"""Words for what a meter counts."""
+"""Words for consumption, which a meter counts."""
 BETWEEN, TIMES_WORDS = words("words.between"), words("words.times")
-"""Words of the days between two dates, and of a quantity times its price."""
+"""Words for days between two dates, and for a quantity times its price."""
 DAYS = _things("days")
 PRICES, EACH, COUNTS = (words(f"columns.{key}") for key in ("prices", "each", "counts"))
-"""Words of the names of columns of prices, of those of one piece, and of how many there are."""
+"""Words in column names for prices, for unit prices, and for quantities."""
 QUANTITIES = words("columns.quantities")
-"""Names of columns whose numbers are added up where they are asked for with "how many"."""
+"""Words in names of columns whose numbers are added up for "how many"."""
 CURRENCIES = "€ $ £ ¥ EUR USD GBP CHF Fr Fr.".split()  # noqa: SIM905
 VERBS = words("words.verbs") | words("words.says_little") | words("words.vague")
-"""Words that may name a column or a value, and need not."""
+"""Words that may name a column or a value, but need not."""
 FUNCTION = words("words.function")
-"""Words that need not be explained by a column or a value."""
+"""Words that need not name a column or a value."""

@@ -1,5 +1,4 @@
-"""Linking: what the words of a question name in a table: columns, values of cells, what rows are put
-together by, and what is not so."""
+"""Linking of the words of a question to a table: columns, values of cells, groups and negations."""
 
 from __future__ import annotations
 
@@ -19,40 +18,40 @@ from lior_ask.tables.plan import Condition, TableSource, Unclear, title
 from lior_ask.tables.words import alike, has_word, parts
 
 _READ = 50_000
-"""Rows of a table with long texts that are searched for a word."""
+"""Maximum number of rows of a table with long texts that are searched for a word."""
 _DIRECTED = lexicon.INCOMING | lexicon.OUTGOING
 _PREFIXES = ("un", "in", "im")
-"""Before a word that says that something is not so: "unpaid", "unbezahlt", "impayé"."""
+"""Prefixes of negated words: "unpaid", "unbezahlt", "impayé"."""
 _EMPTY = f"lower(trim(c{{}})) IN {('', *NOTHING)}"
-"""Of the cells of a column, as SQL, that there is nothing in one."""
+"""SQL condition: the cell of a column is empty."""
 
 
 @attrs.define
 class Linked:
-    """What the words of a question name in a table."""
+    """The columns and values that the words of a question name in a table."""
 
     said: dict[Word, list[int]] = attrs.field(factory=dict)
-    """Word -> the columns that it names."""
+    """The columns that each word names."""
     where: list[Condition] = attrs.field(factory=list)
     used: list[int] = attrs.field(factory=list)
-    """Columns that conditions are about."""
+    """The columns that conditions refer to."""
     answers: bool = False
-    """Whether a condition is that something is so, or is not."""
+    """Whether a condition states that something is so, or is not."""
     group: int | None = None
-    """Column that rows are put together by."""
+    """The column of groups."""
     unknown: list[Word] = attrs.field(factory=list)
-    """Words that name nothing."""
+    """The words that name nothing."""
 
     @property
     def mentioned(self) -> list[int]:
-        """The columns that are named."""
+        """The columns that words name."""
         return [n for found in self.said.values() for n in found]
 
 
 def link(request: Request, words: Sequence[Word], head: Head, source: TableSource) -> Linked:
-    """What words of a question name in a table.
+    """Return the columns and values that words of a question name in a table.
 
-    Raises ``Unclear`` where a value is in several columns, or what is not so is not clear.
+    Raises ``Unclear`` if a value is in several columns, or a negation is unclear.
     """
     linked, left, negated = Linked(), list[Word](), set[Word]()
     for word in words:
@@ -66,14 +65,14 @@ def link(request: Request, words: Sequence[Word], head: Head, source: TableSourc
             left.append(word)
     cells = {n: _cells(head, n, source) for n in head.places("text")}
     texts = [cell for known in cells.values() for cell in known]
-    for at, word in enumerate(left):  # "unpaid", of a column with "paid" and "open"
+    for at, word in enumerate(left):  # "unpaid", for a column with "paid" and "open"
         done = attrs.evolve(word, text=word.text.removeprefix(_PREFIXES[0]))
         if done != word and not any(has_word(cell, word.text) for cell in texts):
             left[at] = done if any(_is_value(cell, [done]) for cell in texts) else word
             negated |= {done} & {left[at]}
     linked.group = _group(request, linked)
     each = [word for word in left if word.role == "per" and word.text in lexicon.PERSONS]
-    if each:  # "each person", of a column "paid by"
+    if each:  # "each person", for a column "paid by"
         linked.group = column_of_people(head) if linked.group is None else linked.group
         left = [word for word in left if word not in each or linked.group is None]
     aside = [word for word in request.words if word not in words and word.text in _DIRECTED]
@@ -97,15 +96,17 @@ def link(request: Request, words: Sequence[Word], head: Head, source: TableSourc
 
 
 def column_of_people(head: Head, names: Set[str] = lexicon.PERSONS) -> int | None:
-    """The only column that is called one of people: "name", "paid by"; ``None`` where there is none."""
+    """Return the only column with a name for people, "name", "paid by", or ``None``."""
     texts = head.places("text")
     people = [n for n in texts if not {*tokens(head.columns[n].name)}.isdisjoint(names)]
     return people[0] if len(people) == 1 else None
 
 
 def named_months(question: Question, known: Known) -> frozenset[str]:
-    """The months of a question that are names: of who wrote or got a message, in a column of people, or alone
-    in a cell, beside others that are no months."""
+    """Return the months of a question that are names of people.
+
+    Such a name is in the sender, in the receiver or in a column of people. It may also be the only month that
+    is alone in a cell of a text column."""
     asked, found = {*question.tokens} & MONTHS.keys(), set[str]()
     if not asked:
         return frozenset()
@@ -126,8 +127,8 @@ def _without_prefix(word: str) -> str:
 
 
 def _group(request: Request, linked: Linked) -> int | None:
-    """The column that rows are put together by: "per customer", or "by customer" of sums and numbers."""
-    extreme = request.operation in ("highest", "lowest")  # "which month had the highest cost", of a row each
+    """Return the column of groups: "per customer", or "by customer" for sums, counts and means."""
+    extreme = request.operation in ("highest", "lowest")  # "which month had the highest cost", a row each
     by = [word for word in linked.said if word.role == "per" or (word.role == "unit" and not extreme)]
     if not by and request.operation in ("sum", "count", "mean", "groups"):
         by = [word for word in linked.said if word.role == "from"]
@@ -144,9 +145,9 @@ def _group(request: Request, linked: Linked) -> int | None:
 def _link_values(
     linked: Linked, words: Sequence[Word], aside: list[Word], head: Head, cells: Mapping[int, list[str]]
 ) -> None:
-    """Add the conditions that words make as values of columns; a verb may be none.
+    """Add the conditions of words that are values of columns; verbs may be ignored.
 
-    ``aside`` are words of paying and getting, which may belong to a value: "card takings".
+    ``aside`` are words of a direction, which may belong to a value: "card takings".
     """
     places = {
         word: [n for n, known in cells.items() if any(has_word(cell, word.text) for cell in known)]
@@ -183,7 +184,7 @@ def _not(condition: Condition) -> Condition:
 
 
 def _link_answers(linked: Linked, head: Head, negated: set[Word]) -> None:
-    """Add the conditions that columns of yes and no make: "who has paid", of a column "fee paid"."""
+    """Add the conditions of columns with yes and no: "who has paid", for a column "fee paid"."""
     for word, columns in linked.said.items():
         fit = [n for n in columns if _answers(head.columns[n])]
         if len(fit) != 1 or not {*columns}.isdisjoint(linked.used):
@@ -203,8 +204,10 @@ def _link_answers(linked: Linked, head: Head, negated: set[Word]) -> None:
 def _link_given(
     request: Request, linked: Linked, head: Head, source: TableSource, negated: set[Word]
 ) -> None:
-    """Add the condition that a row has a date which others lack, "how many were adopted", of a column with
-    the days of it; or a text, "which are paid", of a column that says how."""
+    """Add the condition that a cell is not empty.
+
+    It applies to dates that some rows lack: "how many were adopted", with a column of the days. It also
+    applies to texts: "which are paid", with a column of the means of payment."""
     for word, columns in linked.said.items():
         if len(columns) != 1 or word in negated or (n := columns[0]) in linked.used:
             continue
@@ -219,13 +222,13 @@ def _link_given(
 
 
 def _answers(column: Column) -> bool:
-    """Whether the cells of a column say yes and no."""
+    """Return whether the cells of a column are yes and no."""
     cells = {cell.strip().lower() for cell in column.values}
     return column.kind == "text" and column.whole and len(cells & (lexicon.YES | lexicon.NO)) > 1
 
 
 def _negate(linked: Linked, place: int, head: Head) -> None:
-    """Apply a word such as "not" to what is named behind it: a value, or a column without one."""
+    """Apply a word such as "not" to the value or the column that is named after it."""
     if any(
         each.place > place and head.columns[n].kind == "text" and _answers(head.columns[n])
         for each, n in zip(linked.where, linked.used, strict=True)
@@ -251,7 +254,7 @@ def _negate(linked: Linked, place: int, head: Head) -> None:
 
 
 def columns_of(word: str, columns: Sequence[Column]) -> list[int]:
-    """The columns that a word names: a column of that name alone, or those that have the word in theirs."""
+    """Return the columns that a word names: those with that name, or else with the word in their name."""
     whole = [
         n for n, column in enumerate(columns) if alike_all(word, tokens(column.name) or [column.name.lower()])
     ]
@@ -260,17 +263,17 @@ def columns_of(word: str, columns: Sequence[Column]) -> list[int]:
 
 
 def _begins(word: str, names: Sequence[str]) -> bool:
-    """Whether one of names is put together of a word and another: "Schneehöhe"."""
+    """Return whether one of ``names`` is a compound that begins with a word: "Schneehöhe"."""
     return len(word) > 5 and any(name.startswith(word) and len(name) > len(word) + 2 for name in names)
 
 
 def alike_all(word: str, others: Sequence[str]) -> bool:
-    """Whether a word is the only one of others."""
+    """Return whether a word is the only one of ``others``."""
     return len(others) == 1 and alike(word, others)
 
 
 def _cells(head: Head, column: int, source: TableSource) -> list[str]:
-    """The different cells of a column."""
+    """Return the different cells of a column."""
     known = head.columns[column]
     if known.whole or head.rows > _READ:
         return [*known.values]
@@ -278,7 +281,7 @@ def _cells(head: Head, column: int, source: TableSource) -> list[str]:
 
 
 def _valued(head: Head, column: int, words: Sequence[Word], cells: Sequence[str]) -> Condition:
-    """The condition that a column has these words: cells of nothing else, or else those that contain them."""
+    """Return the condition that a column has these words: cells equal to them, or else containing them."""
     name = head.columns[column].name
     exact = [cell for cell in cells if _is_value(cell, words)]
     fit = exact or [cell for cell in cells if all(has_word(cell, word.text) for word in words)]
@@ -300,7 +303,7 @@ def _valued(head: Head, column: int, words: Sequence[Word], cells: Sequence[str]
 
 
 def _is_value(cell: str, words: Sequence[Word]) -> bool:
-    """Whether a cell has these words and no others."""
+    """Return whether a cell has these words and no others."""
     wanted = [part for word in words for part in parts(word.text)]
     own = [token for token in tokens(cell) if token not in lexicon.FUNCTION] or tokens(cell)
     return bool(own) and all(alike(token, wanted) for token in own) and all(alike(p, own) for p in wanted)

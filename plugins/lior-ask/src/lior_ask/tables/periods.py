@@ -1,6 +1,6 @@
 """Periods in questions: "in March", "seit dem 3. Mai", "la semaine dernière".
 
-Relative ones are told from a day that is given.
+Relative periods are relative to a given day.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from lior_ask.languages.dates import MONTHS
 from lior_ask.languages.lists import any_of, either, languages
 
 _LEAP = 2000
-"""Year in which days without a year are compared; it has a 29 February."""
+"""Year for comparing days without a year; it has a 29 February."""
 NAME = "\x05"
-"""Mark of a word that is a name, and no month."""
+"""Mark of a word that is a name, and not a month."""
 _MONTH = rf"(?<!{NAME})(?:{'|'.join(sorted(MONTHS, key=len, reverse=True))})"
 _ORDINAL = f"{either('dates.ordinal')}?"
 _YEAR = r"(?:19|20)\d\d"
@@ -69,7 +69,7 @@ _PARTS = {
     "half_1": (1, 6),
     "half_2": (7, 12),
 }
-"""Key of the forms -> first and last month of a part of a year."""
+"""Key of the forms -> first and last month of a part of the year."""
 _PART = re.compile(
     rf"\b(?:{_any('in')}\s+)?(?:{_any('before_date')}\s+)*(?:"
     + "|".join(f"(?P<{key}>{_any(key)})" for key in _PARTS)
@@ -85,45 +85,45 @@ _RELATIVE = {
     "this_year": ("year", 0),
     "last_year": ("year", 1),
 }
-"""Key of the forms -> the unit of a period, and how many ago it was."""
+"""Key of the forms -> unit of the period, and its distance in the past."""
 
 
 @attrs.frozen(kw_only=True)
 class Period:
-    """Days from ``first`` to ``last``; open where there is none."""
+    """A period from ``first`` to ``last``, each ``None`` if open."""
 
     first: date | None = None
     last: date | None = None
     shown: str
-    """As the question has it."""
+    """The period in the words of the question."""
     yearless: bool = False
-    """Whether the year is not known; the days are then those of the year 2000."""
+    """Whether the year is unknown; the days are then in the year 2000."""
 
     def within(self, year: int) -> Period:
-        """The same days of a year."""
+        """Return the same days in a year."""
         first, last = (day and _move(day, year) for day in (self.first, self.last))
         return attrs.evolve(self, first=first, last=last, yearless=False)
 
     @property
     def whole(self) -> bool:
-        """Whether it begins and ends with a month."""
+        """Whether it consists of whole months."""
         begins = self.first is None or self.first.day == 1
         return begins and (self.last is None or self.last == _end(self.last, "month"))
 
     def inside(self, other: Period) -> bool:
-        """Whether all of it is within another period with both ends."""
+        """Return whether it is inside another period, both with two ends."""
         if self.first is None or self.last is None or other.first is None or other.last is None:
             return False
         return other.first <= self.first and self.last <= other.last
 
     def has(self, when: str) -> bool:
-        """Whether a date, as :func:`~lior_ask.index.table_schema.date_of` gives it, is in it."""
+        """Return whether a date, as :func:`~lior_ask.index.table_schema.date_of` returns it, is in it."""
         day = f"{when}-01"[:10]
         return (self.first is None or str(self.first) <= day) and (self.last is None or day <= str(self.last))
 
 
 def period_in(text: str, today: date) -> tuple[Period | None, str]:
-    """The period of a question in lower case, and the question with spaces in its place.
+    """Return the period of a question in lower case, and the question with a comma in its place.
 
     >>> period_in("what did we spend in march 2025?", date(2025, 6, 1))[0].last
     datetime.date(2025, 3, 31)
@@ -147,7 +147,7 @@ def period_in(text: str, today: date) -> tuple[Period | None, str]:
 
 
 OTHER_WORDS = frozenset(word for each in languages() for word in each.lists["periods.other_words"])
-"""Months that are words of another kind, too, where they stand alone."""
+"""Months that are other words, too, if they are alone."""
 _RELATIVES = re.compile(
     rf"\b(?:{_any('relative_in')}\s*)?(?:{_any('relative_the')} )?(?:"
     + "|".join(f"(?P<{key}>{_any(key)})" for key in _RELATIVE)
@@ -205,7 +205,7 @@ def _between(match: re.Match[str]) -> Period | None:
 
 
 def _months(match: re.Match[str]) -> Period | None:
-    """Months one after the other: "in April, May and June 2025"."""
+    """Return successive months, "in April, May and June 2025", or ``None``."""
     found = _between(match)
     count = 2 + len(re.findall(r"\w+", match["others"]))
     if found is None or found.first is None or found.last is None:
@@ -238,7 +238,7 @@ _NAMED = re.compile(
 
 
 def _day(text: str) -> Period | None:
-    """The day, month or year of a date; ``None`` where there is no such day."""
+    """Return the day, month or year of a date, or ``None`` if it does not exist."""
     text = re.sub(rf"^(?:(?:{_any('before_date')}|{_WEEKDAY},?)\s+)+", "", text.strip())
     year = month = day = 0
     if match := re.fullmatch(r"(\d{4})(?:-(\d\d))?(?:-(\d\d))?", text):
@@ -249,7 +249,7 @@ def _day(text: str) -> Period | None:
     elif match := re.fullmatch(r"(\d{1,2})/(\d{1,2})/(\d{4})", text):
         one, two, year = map(int, match.groups())
         if one <= 12 and two <= 12 and one != two:
-            return None  # it may be read in two ways
+            return None  # it is ambiguous
         day, month = (two, one) if two > 12 else (one, two)
     elif match := _NAMED.fullmatch(text):
         month, day = MONTHS[match["month"]], int(match["day"] or match["after"] or 0)
@@ -283,12 +283,12 @@ def _end(day: date, unit: str) -> date:
 
 
 def _safe(year: int, month: int, day: int) -> date:
-    """The day, or the last one of its month."""
+    """Return the day, or the last day of its month if it does not exist."""
     return date(year, month, min(day, calendar.monthrange(year, month)[1]))
 
 
 def _move(day: date, year: int) -> date:
-    """The day in another year; the last of February stays the last."""
+    """Return the day in another year; 29 February becomes the last day of February."""
     if (day.month, day.day) == (2, 29):
         return _end(date(year, 2, 1), "month")
     return day.replace(year=year)

@@ -1,4 +1,4 @@
-"""A plan: the rows, conditions and columns of a calculation, and what is shared by those who make one."""
+"""A plan: the rows, conditions and columns of a calculation, with shared functions for planning."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from lior_ask.tables.periods import Period
 from lior_ask.tables.words import alike
 
 _VIEW = -(1 << 62)
-"""Key of the first view; those of logs are negative, too."""
+"""Key of the first view; keys of logs are negative, too."""
 _PREFIX = 5
-"""Letters of a word that the name of a table may go on from: "Fahrten" of "Fahrtenbuch"."""
+"""Minimum length of a word that may begin a table's name, in letters: "Fahrten" for "Fahrtenbuch"."""
 
 
 class Unclear(Exception):
     """A calculation that is refused, with the reason in one line.
 
-    ``words``: those that name nothing; empty where something else is unclear.
+    ``words`` are those that name nothing; empty if something else is unclear.
     """
 
     def __init__(self, said: str, words: Sequence[str] = ()) -> None:
@@ -37,58 +37,58 @@ class Unclear(Exception):
 
 @attrs.frozen(kw_only=True)
 class Condition:
-    """What the rows must have, as SQL over the columns ``c0``, ``n0`` (numbers) and ``d0`` (dates)."""
+    """A condition on rows, as SQL over the columns ``c0`` (text), ``n0`` (numbers) and ``d0`` (dates)."""
 
     sql: str
     values: tuple[str | float, ...] = ()
     shown: str
-    """``category is food``; of a condition that is not ``told``, ``from Marta`` or ``in March``."""
+    """The condition in words: ``category is food``, or if not ``told``, ``from Marta`` or ``in March``."""
     told: bool = True
     place: int = 0
-    """Of its first word in the question."""
+    """The position of its first word in the question."""
     covered: bool | None = None
-    """Of a period, whether the table has rows from its beginning to its end, so that none is a 0."""
+    """Whether the table covers a period, so that no row means 0; ``None`` for other conditions."""
     apart: int | None = None
-    """Column of which several values are named, each of which is counted."""
+    """The column of several named values, each of which is counted."""
 
 
 @attrs.frozen(kw_only=True)
 class Group:
-    """What rows are put together by."""
+    """A grouping of rows."""
 
     by: int | str
-    """A column, or a unit of time: ``day``, ``week``, ``month``, ``year``."""
+    """The column of the groups, or a unit of time: ``day``, ``week``, ``month``, ``year``."""
     over: str = ""
-    """``highest``, ``lowest`` or ``mean`` of the groups, ``none`` for those without a row; empty for all."""
+    """``highest``, ``lowest`` or ``mean`` of the groups, ``none`` for groups without a row; empty for all."""
 
 
 @attrs.frozen(kw_only=True)
 class Plan:
-    """A calculation that is clear."""
+    """A plan of a calculation."""
 
     operation: str
     tables: tuple[tuple[Head, tuple[Row, ...]], ...] = attrs.field(repr=False)
-    """With the rows that fit the filters; the columns of all are alike."""
+    """The tables with the rows that fit the filters; all have the same columns."""
     noun: str
-    """What a row is: ``mails``, ``rows``."""
+    """The noun for the rows: ``mails``, ``rows``."""
     place: str = ""
-    """Of the rows: ``expenses.csv``."""
+    """The source of the rows: ``expenses.csv``."""
     where: tuple[Condition, ...] = ()
     measure: int | None = None
-    """Column of the numbers."""
+    """The column of the numbers."""
     sign: int = 1
-    """-1 where what was paid out is meant, which stands below 0."""
+    """The factor of the numbers: -1 for outgoing amounts, which are negative."""
     dated: int | None = None
-    """Column of the dates by which rows are put in order."""
+    """The column of the dates by which rows are sorted."""
     subject: int | None = None
-    """Column whose different values are counted or listed."""
+    """The column whose different values are counted or listed."""
     few: int = 0
-    """How many rows are asked for; 0 for all, or for one."""
+    """The number of rows asked for; 0 for all, or for one."""
     group: Group | None = None
     part: tuple[Condition, ...] = ()
-    """What those rows have of which the share is asked for."""
+    """The additional conditions of the rows whose share is asked for."""
     named: int = 0
-    """How many words name the table."""
+    """The number of words that name the table."""
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -97,7 +97,7 @@ class Plan:
 
 
 class TableSource:
-    """The tables that fit the filters."""
+    """A source of the tables that fit the filters."""
 
     def __init__(self, known: Known, filters: Filters) -> None:
         self.known, self.filters = known, filters
@@ -107,26 +107,26 @@ class TableSource:
         self.heads = [head for name in self.documents for head in abouts[name].heads]
 
     def kind(self, kind: str, files: Sequence[str] = ()) -> list[Head]:
-        """The tables of a kind, of these files if any is named."""
+        """Return the tables of a kind, of these files if any are named."""
         return [h for h in self.heads if h.kind == kind and (not files or _of_files(h.document, files))]
 
     def of_rows(self, head: Head) -> bool:
-        """Whether the document of a table has nothing but tables."""
+        """Return whether the document of a table has only tables."""
         return kind_of(self.known.abouts[head.document], head.document) == "table"
 
     def every(self, head: Head) -> Sequence[Row]:
-        """All rows of a table, or of a view."""
+        """Return all rows of a table or a view."""
         return self._made[head.key] if head.key in self._made else self.known.store.rows(head)
 
     def made(self, head: Head, columns: Sequence[Column], rows: Sequence[Row], name: str) -> Head:
-        """The view of a table with these columns and rows; ``name`` says what it is beside the table."""
+        """Return a view of a table with these columns and rows; ``name`` is added to the table's name."""
         key = _VIEW - len(self._made)
         self._made[key] = rows
         label = ", ".join(filter(None, (head.name, name)))
         return attrs.evolve(head, key=key, columns=tuple(columns), rows=len(rows), name=label)
 
     def rows(self, head: Head) -> tuple[Row, ...]:
-        """The rows of a table that fit."""
+        """Return the rows of a table that fit the filters."""
         rows, filters = self.every(head), self.filters
         if not (filters.sender or filters.after or filters.before):
             return tuple(rows)
@@ -137,7 +137,7 @@ class TableSource:
 
 
 def _of_files(document: str, files: Sequence[str]) -> bool:
-    """Whether a document is one of the files that a question names."""
+    """Return whether a document is one of the files that a question names."""
     name = composed(document.partition("#")[0].lower())
     wanted = [composed(file.lower()) for file in files]
     return any(name == file or name.endswith(f"/{file}") for file in wanted)
@@ -146,9 +146,9 @@ def _of_files(document: str, files: Sequence[str]) -> bool:
 def in_period(
     request: Request, head: Head, dated: int | None, source: TableSource, rows: Sequence[Row] | None = None
 ) -> list[Condition]:
-    """The condition that rows are of the period; ``rows`` are those that tell its year.
+    """Return the condition that rows are in the period; ``rows`` determine its year.
 
-    Raises ``Unclear`` where there are no dates, or the year is not clear.
+    Raises ``Unclear`` if there are no dates, or the year is unclear.
     """
     period = request.period
     ends = "" if period is None or period.last is None else period.last.isoformat()
@@ -195,7 +195,7 @@ def in_period(
 
 
 def _in_no_year(period: Period, known: Sequence[str], dated: int) -> Condition:
-    """The condition of a period without a year that no date of any year is in."""
+    """Return the condition of a period without a year that contains no date in any year."""
     ends = tuple(f"{day:%m-%d}" for day in (period.first, period.last) if day)
     covered = any(_covers(known, period.within(year)) for year in {int(when[:4]) for when in known})
     sql, shown = f"substr(d{dated}, 6, 5) BETWEEN ? AND ?", f"{period.shown} (of any year)"
@@ -203,14 +203,15 @@ def _in_no_year(period: Period, known: Sequence[str], dated: int) -> Condition:
 
 
 def _covers(known: Sequence[str], period: Period) -> bool:
-    """Whether a period is from the month of the first of some dates to that of the last."""
+    """Return whether a period lies between the months of the first and the last date."""
     begin, end = ("" if day is None else f"{day:%Y-%m}" for day in (period.first, period.last))
     return bool(known) and min(known)[:7] <= begin and end <= max(known)[:7] and "" not in (begin, end)
 
 
 def is_of_year(head: Head, period: Period, dated: int | None) -> bool:
-    """Whether a table is called one of the year that is asked for, "members 2025", and its dates tell another
-    thing, such as when they joined."""
+    """Return whether the name of a table has the year that is asked for: "members 2025".
+
+    Its dates may mean something else, such as the day of joining."""
     first, last = period.first, period.last
     if (
         not (first and last)
@@ -252,18 +253,18 @@ def plan_of(
 
 
 def names_of(head: Head) -> list[str]:
-    """The words of the name of a table: of its file, and of its sheet or heading."""
+    """Return the words in the name of a table's file, and of its sheet or heading."""
     return [*file_names(head), *tokens(head.name)]
 
 
 def file_names(head: Head) -> list[str]:
-    """The words of the name of a table's file."""
+    """Return the words in the name of a table's file."""
     path = PurePath(head.document.partition("#")[0])
     return tokens(re.sub(r"[_\d-]+", " ", path.stem))
 
 
 def names_it(word: str, head: Head) -> bool:
-    """Whether a word is of the name of a table, or what it begins with."""
+    """Return whether a word is in the name of a table, begins a word of it, or is a synonym."""
     names = names_of(head)
     begins = len(word) >= _PREFIX and any(name.startswith(word) for name in names)
     same = [each for row in lexicon.NAMES if word in row for each in row]
@@ -290,7 +291,7 @@ def no_dates(head: Head) -> str:
 
 
 def nothing(words: Sequence[Word], known: str, columns: Sequence[str] = ()) -> Unclear:
-    """The refusal for words that name nothing."""
+    """Return the refusal for words that name nothing."""
     shown = " and ".join(repr(word.text) for word in words)
     reason = f"is in several columns ({', '.join(columns)})" if columns else "names nothing that can be told"
     return Unclear(f"{shown} {reason}; {known}", [word.text for word in words])

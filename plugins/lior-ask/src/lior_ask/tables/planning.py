@@ -1,4 +1,4 @@
-"""Planning: the rows and columns that a request is about, or what of it is unclear.
+"""Planning: the rows and columns of a request, or a refusal if it is unclear.
 
 All words of a request must name an operation, a table, a column or a value; nothing is guessed.
 """
@@ -17,12 +17,12 @@ from lior_ask.tables.rows import plan_of_rows
 
 
 def make_plan(request: Request, known: Known, question: Question) -> Plan | None:
-    """The plan of a request; ``None`` where it is no calculation over these documents.
+    """Return the plan of a request, or ``None`` if it is no calculation over these documents.
 
     Raises
     ------
     Unclear
-        When it is one, but not clear.
+        When it is a calculation, but unclear.
     UsageError
         When a filter names no document.
     """
@@ -38,7 +38,7 @@ def make_plan(request: Request, known: Known, question: Question) -> Plan | None
     counted = attrs.evolve(request, operation="count") if request.operation == "mean" and grouped else request
     for kind, plan in (
         () if request.operation in ("paid", *VIEWED) else PLANS
-    ):  # which only rows of a table tell
+    ):  # only rows of a table support these
         if request.exists and kind != "events":
             continue
         if asks_for(kind, request, source):
@@ -51,7 +51,7 @@ def make_plan(request: Request, known: Known, question: Question) -> Plan | None
     found = plans[0] if plans else None
     try:
         rows = None if found or request.exists else plan_of_rows(request, source)
-        # "mails from Ngozi", of whom there are none, are no contacts of this name
+        # "mails from Ngozi", if there are none, are not contacts of this name
         found = rows if rows and (rows.named or unclear is None) else found
     except Unclear as error:
         unclear = unclear or error
@@ -67,7 +67,7 @@ def make_plan(request: Request, known: Known, question: Question) -> Plan | None
 
 
 def _grouped(plan: Plan, request: Request) -> Plan:
-    """The plan over mails, messages, entries or events with the groups that a request asks for."""
+    """Return the plan over mails, messages, entries or events with the groups of the request."""
     operation, group = group_messages(request, plan.tables[0][0])
     left_out = any(word.role == "except" for word in request.words)
     if left_out or request.past or request.than[0] or request.negations or request.operation == "share":
@@ -76,7 +76,7 @@ def _grouped(plan: Plan, request: Request) -> Plan:
 
 
 def _next_called(request: Request, source: TableSource, question: Question) -> Plan | None:
-    """The plan for the next event of a name, "the next pottery class", if a calendar has one."""
+    """Return the plan for the next event of a name, "the next pottery class", or ``None``."""
     if not request.words or not source.kind("events", request.files):
         return None
     try:

@@ -1,7 +1,7 @@
-"""What somebody wrote: "what did Ada say about the boiler?" is asked of Ada's messages alone.
+"""Reported speech: "what did Ada say about the boiler?" is asked of Ada's messages only.
 
-The judge of sentences finds no answer there, for the whole message is one. What counts is that a message of
-this person has all that the question names.
+The judge of sentences finds no answer there, since the whole message is the answer. So a message of this
+person must have all words that the question names.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from lior_ask.question.question import Question
 from lior_ask.tables.periods import period_in
 
 REPORTED = 0.85
-"""Confidence that a message of the person which has all words of the topic is the one that is asked for."""
+"""Confidence of a message of the person that has all words of the topic."""
 _TITLE = re.compile(rf"\b{either('calculations.title')}\b\.? ", re.I)
 _SAID, _WHO, _WE, _TO = (words(f"words.{key}") for key in ("said", "who", "we", "to"))
 
@@ -32,7 +32,7 @@ _SAID, _WHO, _WE, _TO = (words(f"words.{key}") for key in ("said", "who", "we", 
 def answer_from_sender(
     question: Question, known: Known, today: date, quote: Callable[[Question], Answer]
 ) -> Answer:
-    """The answer to a question; where it asks what a person wrote, from the messages of this person.
+    """Return the answer to a question; if it asks what a person wrote, from the messages of this person.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def answer_from_sender(
 
 
 def sender_in(question: Question, known: Known) -> list[str]:
-    """The words of the name of the person whose words a question asks for; empty where it does not."""
+    """Return the name of the person whose messages a question asks for, as words; empty for none."""
     asked = question.tokens
     other = not _WE.isdisjoint(asked) or not _WHO.isdisjoint(asked[:1])  # "what did I write to Ada?"
     if question.filters.sender or other or _SAID.isdisjoint(asked):
@@ -76,7 +76,7 @@ def sender_in(question: Question, known: Known) -> list[str]:
 
 
 def _message(passage: Passage, found: Answer) -> str:
-    """What is known of the message that a passage is of: all passages of it that were found."""
+    """Return the known text of a passage's message: all passages of it that were found, with its context."""
     same = [each.text for each, _ in found.passages if _place(each) == _place(passage)]
     block = (
         found.block.text if found.block and found.answer and _place(found.answer) == _place(passage) else ""
@@ -89,7 +89,7 @@ def _place(passage: Passage) -> tuple[str, str, str]:
 
 
 def _quote(question: Question, passage: Passage, found: Answer) -> Answer:
-    """The answer with a passage of the message; the judge's own, where it is of the same one."""
+    """Return the answer with a passage of the message: the judge's own if it is of the same message."""
     kept = found.answer if found.answer and _place(found.answer) == _place(passage) else None
     first = next(((each, score) for each, score in found.passages if each == passage))
     others = tuple(pair for pair in found.passages if pair != first)

@@ -1,4 +1,4 @@
-"""Plans over the rows of tables: which table, column and values the words of a question name."""
+"""Plans over the rows of tables, from the tables, columns and values that a question names."""
 
 from __future__ import annotations
 
@@ -38,11 +38,13 @@ from lior_ask.tables.words import alike, one_and_many
 
 _NUMBERS = ("sum", "mean", "highest", "lowest")
 _ADDED = (*_NUMBERS, "paid", "most", "least", "share", "groups", "lacking")
-"""Operations that may be about the amounts of an account."""
+"""Operations that may use the amounts of an account."""
 
 
 def plan_of_rows(request: Request, source: TableSource) -> Plan | None:
-    """The plan for the table that explains all words; unclear where several do, or a named one does not."""
+    """Return the plan for the table that explains all words, or ``None``.
+
+    Raises ``Unclear`` if several tables do, or a named table does not."""
     plans, unclear = list[Plan](), list[tuple[int, Unclear]]()
     for head in source.kind("rows", request.files):
         names = [w for w in request.words if names_it(w.text, head) or _is_expense(w.text, head)]
@@ -69,9 +71,9 @@ def plan_of_rows(request: Request, source: TableSource) -> Plan | None:
 
 
 def _is_called(request: Request, head: Head) -> bool:
-    """Whether a table inside a note or a manual is called what is counted, listed or compared.
+    """Return whether the name of a table in a note or a manual has what is counted, listed or compared.
 
-    Such text has many tables on all it speaks of: words that only resemble its headings tell nothing.
+    Such text has many tables on many topics, so words that only resemble its headings are no evidence.
     """
     words = [word.text for word in request.words]
     if request.operation in ("count", "list", "which"):
@@ -83,7 +85,7 @@ def _is_called(request: Request, head: Head) -> bool:
 
 
 def _of_expenses(head: Head) -> bool:
-    """Whether a table is called one of what was spent, or says of each row when and by whom: "paid by"."""
+    """Return whether a table is one of expenses by its name, or by columns of dates and "paid by"."""
     called, people = {*names_of(head)}, column_of_people(head)
     own = None if people is None else head.columns[people]
     by = own is not None and not lexicon.OUTGOING.isdisjoint(tokens(own.name))
@@ -93,19 +95,19 @@ def _of_expenses(head: Head) -> bool:
 
 
 def _is_expense(word: str, head: Head) -> bool:
-    """Whether a word says what a row of a table is of what was spent, whatever the table is called."""
+    """Return whether a word means a row of an expenses table, whatever the table's name is."""
     return word in lexicon.NAMES[0] and _of_expenses(head)
 
 
 def _counts_rows(request: Request, head: Head) -> bool:
-    """Whether what is counted or listed are the rows of a table: the first phrase ends with its name."""
+    """Return whether the rows of a table are counted or listed: the first phrase names them."""
     words = request.heads or tuple(word.text for word in request.words)
     rows = [word for word in words if names_it(word, head) or lexicon.ROWS.fullmatch(word)]
     return bool(rows) and request.operation != "which"
 
 
 def _together(plans: list[Plan]) -> Plan:
-    """One plan; several tables are taken together where their columns are the same and no row is in two."""
+    """Return one plan; tables with the same columns and no common row are combined."""
     first = plans[0]
     if len(plans) == 1:
         return first
@@ -121,9 +123,9 @@ def _together(plans: list[Plan]) -> Plan:
 
 
 def _of_table(request: Request, head: Head, source: TableSource, names: list[Word]) -> Plan | None:
-    """The plan over one table; ``None`` where no word speaks of it.
+    """Return the plan over one table, or ``None`` if the question is not about it.
 
-    Raises ``Unclear`` with the words that name nothing in it, or what else is unclear.
+    Raises ``Unclear`` with the words that name nothing in it, or with another reason.
     """
     if request.operation in VIEWED:
         return None
@@ -157,7 +159,7 @@ def _of_table(request: Request, head: Head, source: TableSource, names: list[Wor
             return None
     dated = _date(request, head, linked, source)
     if dated is None and account is not None:
-        dated = head.places("date")[0]  # the day of booking; that of its value stands behind it
+        dated = head.places("date")[0]  # the booking date; the value date follows it
     if operation in ("newest", "oldest") and not _told_by_date(request, head, dated, names):
         return None
     subject = None if group else _named_subject(request, head, linked, (measure, dated, subject))
@@ -176,7 +178,7 @@ def _of_table(request: Request, head: Head, source: TableSource, names: list[Wor
     count = sum(names_it(word.text, head) for word in names) + bool(request.files) + called
     called = not {*names_of(head)}.isdisjoint(lexicon.NAMES[0])
     if not (count or account or linked.used or linked.mentioned or called):
-        count = -1  # it only says who spent: a table that is called so, or an account, comes first
+        count = -1  # it only has payers: a table named so, or an account, has priority
     measure = None if operation == "share" and not (of_sum or account) else measure
     plan = attrs.evolve(plan, measure=measure, subject=subject, named=count, group=group, part=part)
     return attrs.evolve(plan, sign=factor)
@@ -185,7 +187,7 @@ def _of_table(request: Request, head: Head, source: TableSource, names: list[Wor
 def _account(
     request: Request, head: Head, source: TableSource, names: list[Word]
 ) -> tuple[int, Account | None]:
-    """The direction of what is paid, 0 where it is not told, and the column of amounts of an account."""
+    """Return the direction of payments, 0 if unknown, and the account of the table, or ``None``."""
     of_columns = {token for column in head.columns for token in tokens(column.name)}
     others = [w for w in request.words if w not in names and w.text not in of_columns]
     sign = accounts.direction(others)  # "expenses" may name the table, "paid" a column
@@ -198,7 +200,7 @@ def _account(
 
 
 def _sign_of_rows(head: Head, source: TableSource, linked: Linked, account: Account) -> int:
-    """The sign that the amounts of all rows have which are meant: Ada "gets" what is paid out to her."""
+    """Return the common sign of all selected rows' amounts, or 0: Ada "gets" what is paid out to her."""
     rows = source.rows(head)
     plan = Plan(operation="list", tables=((head, rows),), noun="rows", where=tuple(linked.where))
     signs = account.signs([used.row for used in select(plan)], head.columns)
@@ -208,7 +210,7 @@ def _sign_of_rows(head: Head, source: TableSource, linked: Linked, account: Acco
 def _words(
     request: Request, head: Head, source: TableSource, names: list[Word], account: Account | None
 ) -> tuple[Request, list[Word]]:
-    """The words that must name something in a table, and the request without a unit that is a column."""
+    """Return the request without a unit that is a column, and the words that must name something."""
     units = [word for word in request.words if word.role == "unit"]
     if any(columns_of(word.text, head.columns) for word in units):
         request, units = attrs.evolve(request, unit=""), []  # a column is called "month"
@@ -228,7 +230,7 @@ def _words(
 
 
 def _is_daily(head: Head, source: TableSource) -> bool:
-    """Whether a table has one row for each of its days."""
+    """Return whether a table has one row for each of its days."""
     if head.dated is None:
         return False
     days = [head.columns[head.dated].date(row.cells[head.dated])[:10] for row in source.every(head)]
@@ -236,11 +238,11 @@ def _is_daily(head: Head, source: TableSource) -> bool:
 
 
 def _speaks(request: Request, head: Head, linked: Linked, names: list[Word], account: Account | None) -> bool:
-    """Whether a question speaks of a table: it names it, a column, a value or what its rows are of."""
+    """Return whether a question is about a table: it names the table, a column, a value or its rows."""
     if account is not None:
         return True
     told = linked.used if linked.group is None else [*linked.used, linked.group]
-    if request.operation == "paid":  # "what did Tobi pay for the ferry?", of a table with a column "paid by"
+    if request.operation == "paid":  # "what did Tobi pay for the ferry?", with a column "paid by"
         return bool(told) and any(accounts.tells_direction(column.name) for column in head.columns)
     spent = request.measure == "money" and request.operation == "sum" and _of_expenses(head)
     expired = _has_expired(request) and len(_ends(head)) == 1
@@ -255,7 +257,7 @@ def _operation(
     linked: Linked,
     account: Account | None,
 ) -> tuple[str, int | None, Group | None]:
-    """The operation, empty where it is no calculation, the column of what is counted, and the groups."""
+    """Return the operation, empty if it is no calculation, the column that is counted, and the groups."""
     if request.operation == "paid":
         request = attrs.evolve(request, operation="sum")
     named = {n for word in request.words for n in columns_of(word.text, head.columns)}
@@ -276,39 +278,39 @@ def _operation(
 
 
 def _measures(request: Request, word: Word, head: Head) -> bool:
-    """Whether a word of the name of a table is also that of its numbers: "hours" of "staff hours"."""
+    """Return whether a word of a table's name also names its numbers: "hours" of "staff hours"."""
     columns = [n for n in columns_of(word.text, head.columns) if head.columns[n].kind == "number"]
-    if request.operation == "count":  # "how many hours", of a table of hours
+    if request.operation == "count":  # "how many hours", for a table of hours
         return any(_counts(head, n, word.text) for n in columns)
     return bool(columns) and request.operation in _ADDED
 
 
 def _groups(request: Request, word: Word, head: Head) -> bool:
-    """Whether a word of the name of a table is also that of what has the most: "tap" of "taps.csv"."""
+    """Return whether a word of a table's name also names the groups for "most": "tap" of "taps.csv"."""
     columns = columns_of(word.text, head.columns) if request.operation in ("most", "least") else []
     return any(head.columns[n].kind == "text" for n in columns)
 
 
 def _counts(head: Head, column: int, text: str) -> bool:
-    """Whether the numbers of a column say how many: hours, pieces, or what "how many" stands before."""
+    """Return whether the numbers of a column are quantities: hours, pieces, or the word after "how many"."""
     name = head.columns[column].name
     return name.lower() == text or not {*tokens(name)}.isdisjoint(lexicon.QUANTITIES)
 
 
 def _has_expired(request: Request) -> bool:
-    """Whether a question names nothing else: "what has expired?"."""
+    """Return whether a question only asks for what is past: "what has expired?"."""
     return request.past and all(word.text in lexicon.VERBS for word in request.words)
 
 
 def _ends(head: Head) -> list[int]:
-    """The columns with the day up to which something is good."""
+    """Return the columns with an expiry date."""
     return [n for n in head.places("date") if lexicon.ENDS.search(head.columns[n].name)]
 
 
 def _over(request: Request, head: Head, linked: Linked) -> Condition:
-    """The condition that the day of a row is over: "which had expired on 1 October?".
+    """Return the condition that the day of a row is past: "which had expired on 1 October?".
 
-    Raises ``Unclear`` where the table has no column with such a day, or several.
+    Raises ``Unclear`` if the table does not have exactly one column with such a day.
     """
     dates = head.places("date")
     named = [n for n in dates if n in linked.mentioned or n in _ends(head)]
@@ -321,8 +323,9 @@ def _over(request: Request, head: Head, linked: Linked) -> Condition:
 
 
 def _part(request: Request, linked: Linked) -> tuple[Condition, ...]:
-    """What the rows have of which the share is asked for, taken from the conditions of all: what is said
-    behind the last auxiliary verb, otherwise what is said last."""
+    """Move the conditions of the rows whose share is asked for out of those of all rows, and return them.
+
+    These are the conditions after the last auxiliary verb, otherwise the last condition."""
     if request.operation != "share":
         return ()
     last = max((each.place for each in linked.where), default=0)
@@ -335,16 +338,16 @@ def _part(request: Request, linked: Linked) -> tuple[Condition, ...]:
 
 
 def _of_sum(request: Request, head: Head, linked: Linked) -> bool:
-    """Whether the share of a sum is asked for: behind the operation stands a column of numbers, or money."""
+    """Return whether the share of a sum is asked for: a number column or money follows the operation."""
     named = {n for word, found in linked.said.items() if word.text in request.heads[:1] for n in found}
     money = lexicon.OUTGOING | lexicon.INCOMING | lexicon.TIMES_WORDS | lexicon.SPENT
     return not (named.isdisjoint(head.places("number")) and money.isdisjoint(request.heads[:1]))
 
 
 def _told_by_date(request: Request, head: Head, dated: int | None, names: Sequence[Word]) -> bool:
-    """Whether the newest or oldest row of a table is meant, and not "the last name of Ada".
+    """Return whether the question is about the newest or oldest row, and not "the last name of Ada".
 
-    Raises ``Unclear`` where it has no date, or one of another kind.
+    Raises ``Unclear`` if the table has no date, or one of another kind.
     """
     rows = any(lexicon.ROWS.fullmatch(word.text) for word in request.words)
     if not (names or rows or request.files):
@@ -359,9 +362,9 @@ def _told_by_date(request: Request, head: Head, dated: int | None, names: Sequen
 def _named_subject(
     request: Request, head: Head, linked: Linked, known: tuple[int | None, int | None, int | None]
 ) -> int | None:
-    """The column that says what is counted, listed or the highest.
+    """Return the column of what is counted, listed or the highest, or ``None``.
 
-    Raises ``Unclear`` where a column is named that says nothing of the rows.
+    Raises ``Unclear`` if a column is named that has no role in the calculation.
     """
     measure, _, subject = known
     explained = {*known, *linked.used}
@@ -380,8 +383,8 @@ def _named_subject(
 def _subject(
     request: Request, head: Head, source: TableSource, names: list[Word], linked: Linked
 ) -> tuple[str, int | None]:
-    """The operation, empty where it is no calculation, and the column whose values are counted or listed."""
-    if request.operation == "who":  # asks for rows that say yes or no: "who has not paid?"
+    """Return the operation, empty if it is no calculation, and the column that is counted or listed."""
+    if request.operation == "who":  # asks for rows with yes or no: "who has not paid?"
         return ("list" if linked.answers else "", None)
     if request.operation not in ("count", "list", "which"):
         return request.operation, None
@@ -389,13 +392,13 @@ def _subject(
     days = request.compared and any(lexicon.DAYS.fullmatch(text) for text in request.heads[:1])
     if linked.answers or days or _has_expired(request):  # "which dogs are not chipped?"
         return operation, None
-    for text in request.heads:  # the first that is one: "customers returned"
+    for text in request.heads:  # the first that names one: "customers returned"
         columns = next((found for word, found in linked.said.items() if word.text == text), [])
         counts = len(columns) == 1 and operation == "count" and _counts(head, columns[0], text)
         if lexicon.ROWS.fullmatch(text) or (any(word.text == text for word in names) and not counts):
             return operation, None
         if len(columns) == 1 and columns[0] in linked.used:
-            return operation, None  # "how many paid cash", of a column "paid by"
+            return operation, None  # "how many paid cash", with a column "paid by"
         if len(columns) == 1 and head.columns[columns[0]].kind == "text":
             return operation, columns[0]
         if len(columns) == 1 and head.columns[columns[0]].kind == "number" and operation == "count":
@@ -416,9 +419,9 @@ def _subject(
 
 
 def _measure(request: Request, head: Head, linked: Linked, *, named: bool) -> int | None:
-    """The column of numbers that is added up or compared; ``None`` where the table has none.
+    """Return the number column that is added up or compared, or ``None`` if the table has none.
 
-    Raises ``Unclear`` where several may be meant, or none is what is measured.
+    Raises ``Unclear`` if several columns fit, or none has the measure.
     """
     columns = head.columns
     numbers = [
@@ -435,7 +438,7 @@ def _measure(request: Request, head: Head, linked: Linked, *, named: bool) -> in
         or (request.measure in ("", "money") and columns[n].unit in lexicon.CURRENCIES)
     ]
     if not request.measure and not told and (len(numbers) == 1 or request.operation in ("highest", "lowest")):
-        fit = numbers  # "the largest order" may be that of the highest price, or of the most pieces
+        fit = numbers  # "the largest order" may have the highest price, or the most pieces
     if len(fit) == 1:
         if not columns[fit[0]].decimal:
             raise Unclear(f"the numbers of {columns[fit[0]].name} in {title(head)} can be read in two ways")
@@ -462,9 +465,9 @@ def _comparisons(request: Request, head: Head, column: int | None, direction: in
 
 
 def _than(request: Request, head: Head) -> Iterator[Condition]:
-    """The condition that one column is below or above another: "below their minimum quantity".
+    """Yield the condition that one column is below or above another: "below their minimum quantity".
 
-    The other one has a word of its name in common, or is the only other column of numbers.
+    The other column has a common word in its name, or is the only other number column.
     """
     sign, words = request.than
     if not sign:
@@ -484,13 +487,15 @@ def _than(request: Request, head: Head) -> Iterator[Condition]:
 
 
 def _begins(word: str, names: Sequence[str]) -> bool:
-    """Whether a word is one of a name, or a short form of it: "min" of "minimum"."""
+    """Return whether a word is in a name, possibly abbreviated there: "min" for "minimum"."""
     return any(alike(word, [name]) or (len(name) > 2 and word.startswith(name)) for name in names)
 
 
 def _date(request: Request, head: Head, linked: Linked, source: TableSource) -> int | None:
-    """The column by which a period is told: the one that is named, the only one, or the first where the same
-    rows are of the period by all; none that is asked to be empty."""
+    """Return the date column for the period, or ``None``.
+
+    It is the column that is named, the main date column unless a condition uses it, or the first one if all
+    date columns select the same rows."""
     mentioned = {n for n in linked.mentioned if head.columns[n].kind == "date"}
     if len(mentioned) == 1 or head.dated is not None or not request.period or request.period.yearless:
         plain = None if head.dated in linked.used else head.dated

@@ -1,8 +1,8 @@
-"""Views: tables with numbers that their rows do not have and questions ask for.
+"""Views: tables with computed numbers that questions ask for.
 
-What a meter counted between two readings, a quantity times its price, the days between two dates, what came
-in less what went out, and columns of the same thing put one below the other. A view has the lines of its
-table, and is planned as one.
+The numbers are the consumption between two readings of a meter, a quantity times its price, the days between
+two dates, and incoming minus outgoing amounts. A view may also stack columns of the same thing. It has the
+lines of its table, and is planned as a table.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ from lior_ask.tables.plan import TableSource, Unclear, title
 from lior_ask.tables.words import alike
 
 _NEAR = timedelta(days=3)
-"""How far from the beginning or the end of a period a meter may be read."""
+"""Maximum distance of a reading from the beginning or the end of a period."""
 _TOTALS = ("sum", "most", "least")
-"""Operations for which a price is multiplied where a question says so."""
+"""Operations for which quantity and price are multiplied if a question asks for it."""
 _LEFT = "less"
-"""Word of the name of a column with what is left of an account, by which it is found."""
+"""Word in the name of the column of net amounts, by which it is found."""
 _ADDED = ("sum", "paid", "count", "mean", "highest", "lowest", "most", "least", "groups", *VIEWED)
 
 
 def choose_view(request: Request, head: Head, source: TableSource) -> tuple[Request, Head]:
-    """The request and the view of a table that it asks for, or both as they are.
+    """Return the request and the view of a table that it asks for, or both unchanged.
 
-    Raises ``Unclear`` where no meter was read at the beginning or the end of the period.
+    Raises ``Unclear`` if no meter was read at the beginning or the end of the period.
     """
     for view in (_readings, _below_each_other, _products, _durations, _net):
         request, head = view(request, head, source)
@@ -47,10 +47,9 @@ def choose_view(request: Request, head: Head, source: TableSource) -> tuple[Requ
 
 
 def _readings(request: Request, head: Head, source: TableSource) -> tuple[Request, Head]:
-    """The differences of successive readings, where a question asks for what was used.
+    """Return the request and the differences of successive readings, if it asks for consumption.
 
-    A difference is of the day before its reading, so that one of the first day of a month is of the month
-    before.
+    A difference has the date before its reading: one on the first of a month counts for the month before.
     """
     used = [word for word in request.words if word.text in lexicon.USED]
     if not used or head.dated is None or request.operation not in _ADDED:
@@ -78,7 +77,7 @@ def _readings(request: Request, head: Head, source: TableSource) -> tuple[Reques
 
 
 def _added(request: Request) -> str:
-    """The operation of a view: a question for how much, or how many, is one for a sum."""
+    """Return the operation on a view: "how much" and "how many" ask for a sum."""
     return "sum" if request.operation in ("paid", "count", *VIEWED) else request.operation
 
 
@@ -88,7 +87,7 @@ def _day(head: Head, row: Row) -> date:
 
 
 def _days(head: Head, source: TableSource) -> list[date]:
-    """The days of all rows, sorted; empty where one has none."""
+    """Return the sorted days of all rows, or an empty list if one has none."""
     assert head.dated is not None
     found = [head.columns[head.dated].date(row.cells[head.dated])[:10] for row in source.every(head)]
     whole = found and all(len(day) == 10 and day >= "0001" for day in found)
@@ -96,7 +95,7 @@ def _days(head: Head, source: TableSource) -> list[date]:
 
 
 def _series(head: Head, source: TableSource) -> list[list[Row]]:
-    """Rows with one reading a day, in their order: all, or of each flat; empty without days."""
+    """Return series of rows with one reading a day, by date: all rows, or those of each flat; else empty."""
     rows = source.every(head)
     if not _days(head, source):
         return []
@@ -117,7 +116,7 @@ def _never_falls(head: Head, rows: Sequence[Row], column: int) -> bool:
 
 
 def _check_read(period: Period, days: Sequence[date], head: Head) -> None:
-    """Raise ``Unclear`` where a period begins or ends between two readings, or at one and the same."""
+    """Raise ``Unclear`` if a period begins or ends between readings, or begins and ends at the same one."""
     years = range(days[0].year, days[-1].year + 1) if period.yearless else [None]
     spans = [period if year is None else period.within(year) for year in years]
     for each in spans:
@@ -131,8 +130,9 @@ def _check_read(period: Period, days: Sequence[date], head: Head) -> None:
 
 
 def _below_each_other(request: Request, head: Head, source: TableSource) -> tuple[Request, Head]:
-    """The columns of one thing as one, "hours March, hours April": the month is the date of a row, and a
-    number, "tap 1, tap 2", a column of its own."""
+    """Return the request and a view with stacked columns: "hours March, hours April", or "tap 1, tap 2".
+
+    The month becomes the date of a row; a number becomes a new column."""
     parts = {n: _parts(head.columns[n].name) for n in head.places("number")}
     for kind in ("month", "number"):
         known = {n: part for n, part in parts.items() if part[0] == kind}
@@ -167,7 +167,7 @@ def _others(row: Row, places: Sequence[int]) -> Iterator[str]:
 
 
 def _parts(name: str) -> tuple[str, str, int]:
-    """``month`` or ``number``, what else the name of a column says, and which one; empty without."""
+    """Return ``month`` or ``number``, the rest of a column's name, and its value; empty if it has neither."""
     words = tokens(name)
     months = [word for word in words if word in MONTHS]
     if len(months) == 1:
@@ -178,7 +178,7 @@ def _parts(name: str) -> tuple[str, str, int]:
 
 
 def _products(request: Request, head: Head, source: TableSource) -> tuple[Request, Head]:
-    """A quantity times its price, where the table has no amount and a question asks for one."""
+    """Return the request and a view with quantity times price, if it asks for an amount that is missing."""
     pairs, columns = _priced(head), head.columns
     used = {n for pair in pairs for n in pair}
     amounts = [
@@ -209,8 +209,9 @@ def _products(request: Request, head: Head, source: TableSource) -> tuple[Reques
 
 
 def _priced(head: Head) -> list[tuple[int, int]]:
-    """The columns of quantities and their prices: those with a word in common, or the only ones; none where a
-    price is without a quantity."""
+    """Return the columns of quantities with their prices: with a common word, or the only ones.
+
+    The list is empty if a price has no quantity."""
     numbers = {n: {*tokens(head.columns[n].name)} for n in head.places("number") if head.columns[n].decimal}
     prices = {n: words - lexicon.PRICES for n, words in numbers.items() if words & lexicon.PRICES}
     counts = [n for n, words in numbers.items() if n not in prices and words & lexicon.COUNTS]
@@ -223,18 +224,18 @@ def _priced(head: Head) -> list[tuple[int, int]]:
 
 
 def _of_one(count: str, price: str) -> bool:
-    """Whether a price is said to be that of one piece: "price each", or "adult price" beside "adults"."""
+    """Return whether a price is a unit price by its name: "price each", or "adult price" next to "adults"."""
     words = {*tokens(price)}
     return bool(words & lexicon.EACH) or _of_same(words - lexicon.PRICES, {*tokens(count)})
 
 
 def _of_same(words: Set[str], others: Set[str]) -> bool:
-    """Whether a word is of one stem with another, or its beginning: "child" of "children"."""
+    """Return whether a word has the stem of another, or begins it: "child" of "children"."""
     return any(alike(w, [*others]) or any(o.startswith(w) and len(w) > 3 for o in others) for w in words)
 
 
 def _durations(request: Request, head: Head, source: TableSource) -> tuple[Request, Head]:
-    """The days between two dates of a row, where a question asks how long it is from one to the other."""
+    """Return the request and a view with the days between two dates of a row, if it asks for them."""
     days = [word for word in request.words if lexicon.DAYS.fullmatch(word.text)]
     between = [word for word in request.words if word.text in lexicon.BETWEEN]
     dates, columns = head.places("date"), head.columns
@@ -262,12 +263,12 @@ def _durations(request: Request, head: Head, source: TableSource) -> tuple[Reque
 
 
 def _begins_alike(word: str, name: str) -> bool:
-    """Whether a word is of one stem with one of a name: "delivery" of "Delivered"."""
+    """Return whether a word has the stem of a word in a name: "delivery" of "Delivered"."""
     return any(alike(word, [own]) or (len(own) > 5 and word[:6] == own[:6]) for own in tokens(name))
 
 
 def _net(request: Request, head: Head, source: TableSource) -> tuple[Request, Head]:
-    """What came in less what went out of an account, as the sum of all its amounts."""
+    """Return a request for the sum of incoming minus outgoing amounts of an account, and their view."""
     if request.operation != "net" or (account := accounts.account_of(head, source)) is None:
         return request, head
     directed = [w for w in request.words if w.text in lexicon.INCOMING | lexicon.OUTGOING]
@@ -292,7 +293,7 @@ def _with_column(
     value: Callable[[Row], Decimal | None],
     source: TableSource,
 ) -> Head:
-    """A view with a column of numbers more, which ``value`` tells of a row."""
+    """Return a view with an additional number column, which ``value`` computes from a row."""
     values = [(row, value(row)) for row in source.every(head)]
     rows = [
         attrs.evolve(row, cells=(*row.cells, "" if number is None else str(number))) for row, number in values

@@ -1,4 +1,4 @@
-"""Words of questions compared with those of names, columns and cells, by their stems in all languages."""
+"""Comparison of question words with names, columns and cells, by stems in all languages."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from lior_ask.languages.lists import languages
 from lior_ask.languages.words import stem, tokens
 
 _UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss"})
-"""As banks write them."""
+"""Umlauts -> letters, as in bank statements."""
 _BARE = str.maketrans("äöü", "aou")
-"""As in the singular."""
+"""Umlauts -> vowels, as in the singular."""
 
 
 @cache
 def _others() -> dict[str, set[str]]:
-    """Word of everyday things -> what they are called in all languages: "rent", "Miete", "loyer"."""
+    """Return the names of everyday things in all languages, by each name: "rent", "Miete", "loyer"."""
     found = dict[str, set[str]]()
     for entries in zip(*(each.lists["columns.everyday"] for each in languages()), strict=True):
         names = {name for entry in entries for name in entry.split("/")}
@@ -28,7 +28,7 @@ def _others() -> dict[str, set[str]]:
 
 @lru_cache(1 << 16)
 def stems(word: str) -> frozenset[str]:
-    """The stems of a word and of what it is in the other languages of the grammar, also without umlauts.
+    """Return the stems of a word and of its translations, with and without umlauts.
 
     >>> stems("Sanitär".lower()) & stems("sanitaer") != frozenset()
     True
@@ -39,7 +39,7 @@ def stems(word: str) -> frozenset[str]:
 
 
 def alike(word: str, others: Sequence[str]) -> bool:
-    """Whether a word and one of others have a stem in common.
+    """Return whether a word and one of ``others`` have a common stem.
 
     >>> alike("vaccines", ["child", "vaccine"]), alike("ausgaben", ["ausgabe"])
     (True, True)
@@ -49,7 +49,7 @@ def alike(word: str, others: Sequence[str]) -> bool:
 
 
 def one_and_many(word: str, other: str) -> bool:
-    """Whether two words may be the singular and the plural of one.
+    """Return whether two words may be singular and plural of the same word.
 
     >>> one_and_many("quote", "quotes"), one_and_many("retrievers", "retrieval")
     (True, False)
@@ -59,13 +59,13 @@ def one_and_many(word: str, other: str) -> bool:
 
 
 def parts(word: str) -> list[str]:
-    """The tokens of a word of a question: two of "PS-3"."""
+    """Return the tokens of a question's word: two for "PS-3"."""
     return tokens(word) or [word]
 
 
 @lru_cache(1 << 16)
 def has_word(cell: str, word: str) -> bool:
-    """Whether a cell has all tokens of a word of the question.
+    """Return whether a cell has all tokens of a word of the question.
 
     >>> has_word("dog food", "food"), has_word("PS-3", "ps-3"), has_word("seafood", "food")
     (True, True, False)

@@ -8,7 +8,7 @@ from importlib import import_module
 import click
 
 ATTACKS = ("files", "mutations", "flips", "simulation", "load")
-"""Modules, each with ``run(seed, sample, *, count, only)``, which gives a line for each fault."""
+"""Modules, each with ``run(seed, sample, *, count, only)``, which yields a line for each fault."""
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})

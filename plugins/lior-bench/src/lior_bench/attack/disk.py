@@ -1,8 +1,9 @@
-"""A disk that is fake where it matters: what it holds after a crash is made from a log of the calls to it.
+"""A simulated disk: its content after a crash is computed from a log of the calls to it.
 
-The calls are those of ``disk.c``, which is loaded before the C library. What was flushed (``fsync``) is there
-after a crash. Of all else any part may be: of the names in a folder the first few changes, of the writes
-to a file any, a torn one by sectors of 512 bytes, and the size of a file without its bytes, then zeros.
+``disk.c``, which is loaded before the C library, logs the calls. Flushed data (``fsync``) survive a crash.
+Any part of the other changes may survive: the first few changes of a folder's names, and any writes to a
+file. A write may be torn into sectors of 512 bytes. The size of a file may survive without its bytes, which
+are zeros then.
 """
 
 from __future__ import annotations
@@ -21,13 +22,13 @@ import attrs
 from lior.errors import LiorError
 
 CRASH, EXIT = 1000, 77
-"""The action that ends the process at a call, and the code with which it ends."""
+"""The action that ends the process at a call, and the exit code."""
 _RECORD = struct.Struct("6q")
 _SECTOR = 512
 
 
 def build(folder: Path) -> Path:
-    """The library that is to be preloaded, compiled into ``folder``."""
+    """Return the library that is to be preloaded, compiled into ``folder``."""
     library = folder / "disk.so"
     source = Path(__file__).with_name("disk.c")
     compiler = shutil.which("cc")
@@ -39,12 +40,12 @@ def build(folder: Path) -> Path:
 
 @attrs.define(eq=False)
 class File:
-    """A file: as programs see it, as it is after a crash at the least, and the writes between both."""
+    """A file: its content for programs, its minimum content after a crash, and the writes between both."""
 
     now: bytearray
     safe: bytes
     late: list[tuple[int, bytes | None]] = attrs.field(factory=list)
-    """Offset and data; without data a new size."""
+    """The offset and data of each write; without data a new size."""
 
     def change(self, offset: int, data: bytes | None) -> None:
         """Write ``data`` or set the size."""
@@ -52,11 +53,11 @@ class File:
         self.late.append((offset, data))
 
     def flush(self) -> None:
-        """All that was written is safe."""
+        """Make all writes safe."""
         self.safe, self.late = bytes(self.now), []
 
     def after_crash(self, random: Random, share: float, torn: bool) -> bytes:
-        """The safe content with about ``share`` of the late writes."""
+        """Return the safe content with about the ``share`` of the late writes."""
         content = bytearray(self.safe)
         for offset, data in self.late:
             if data is None or not torn:
@@ -82,7 +83,7 @@ def _put(content: bytearray, offset: int, data: bytes | None) -> None:
 
 @attrs.define(eq=False)
 class Folder:
-    """The names in a folder, in the same three ways; a late change is one of several names at once."""
+    """The names in a folder, in the same three forms; a late change may affect several names at once."""
 
     now: dict[str, Any] = attrs.field(factory=dict)
     safe: dict[str, Any] = attrs.field(factory=dict)
@@ -94,11 +95,11 @@ class Folder:
         self.now = _name(self.now, names)
 
     def flush(self) -> None:
-        """All names are safe."""
+        """Make all names safe."""
         self.safe, self.late = dict(self.now), []
 
     def after_crash(self, random: Random, share: float) -> dict[str, Any]:
-        """The safe names with the first of the late changes."""
+        """Return the safe names with the first of the late changes."""
         names, count = self.safe, round(share * len(self.late) + random.random() - 0.5)
         for change in self.late[: max(count, 0)]:
             names = _name(names, change)
@@ -110,14 +111,14 @@ def _name(names: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
 
 
 class Disk:
-    """The files below a folder, the control of the calls to them, and the log of these.
+    """The files below a folder, the control of the calls to them, and the log of the calls.
 
     Parameters
     ----------
     root
-        The folder; what is in there is safe.
+        The folder; its initial content is safe.
     place
-        Where the control and the log are.
+        The folder of the control and the log.
     """
 
     def __init__(self, root: Path, place: Path) -> None:
@@ -152,7 +153,7 @@ class Disk:
 
     @property
     def now(self) -> int:
-        """The clock, in nanoseconds since 1970; every look at it adds a microsecond."""
+        """The clock, in nanoseconds since 1970; every reading adds a microsecond."""
         return self._control[0]
 
     @now.setter
@@ -161,12 +162,12 @@ class Disk:
 
     @property
     def fired(self) -> int:
-        """Calls that failed so far."""
+        """The number of failed calls so far."""
         return self._control[4]
 
     @property
     def left(self) -> int:
-        """Changes until the one that fails; 0 where none is to."""
+        """The number of changes up to the one that fails; 0 if none is to fail."""
         return self._control[1]
 
     def fail_at(self, call: int, action: int) -> None:
@@ -178,13 +179,13 @@ class Disk:
         self._control[5] = call
 
     def fill(self, full: bool) -> None:
-        """Let nothing grow from now on, or again."""
+        """Let no file grow from now on, or allow growth again."""
         self._control[3] = full
 
     # --- the log ---
 
     def catch_up(self) -> None:
-        """Read what was done since the last time."""
+        """Read the calls since the last time."""
         while head := self._read.read(_RECORD.size):
             kind, number, offset, *lengths = _RECORD.unpack(head)
             data, path, other = (self._read.read(length) for length in lengths)
@@ -201,7 +202,7 @@ class Disk:
             file = self._files[number]
             file.flush()
             folder, name = self._place(path)
-            if folder.now.get(name) is not file:  # safetensors renames by the kernel's call, unheard
+            if folder.now.get(name) is not file:  # safetensors renames by an unlogged system call
                 folder.change({old: None for old, each in folder.now.items() if each is file} | {name: file})
         elif kind == "d":
             self._folder(path).flush()
@@ -224,10 +225,10 @@ class Disk:
     def _place(self, path: str) -> tuple[Folder, str]:
         return self._folder(str(Path(path).parent)), Path(path).name
 
-    # --- what stays ---
+    # --- crashes ---
 
     def settle(self) -> None:
-        """All is on the disk, as some time later."""
+        """Make all changes safe, as some time later."""
         self.catch_up()
         for file in self._files.values():
             file.flush()
@@ -235,7 +236,7 @@ class Disk:
             folder.flush()
 
     def power_cut(self, seed: int) -> None:
-        """Make the files what a power cut leaves; no process may have one open."""
+        """Replace the files by those that a power cut leaves; no process may have one open."""
         self.catch_up()
         random = Random(seed)
         share, torn = random.choice((0.0, 0.2, 0.5, 0.8, 1.0)), random.random() < 0.5

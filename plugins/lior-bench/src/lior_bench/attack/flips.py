@@ -1,4 +1,4 @@
-"""Damage in each kind of stored file: the same answers as before, an index made anew, or one clear line."""
+"""Damage in each kind of stored file: unchanged answers, a rebuilt index, or one clear line."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from lior_bench.attack.mutations import damage
 
 
 def run(seed: int, sample: bool, *, count: int = 0, only: str = "") -> Iterator[str]:
-    """Damage 100 files of the sample, 500 otherwise, or ``count``, each in a copy; yield what went wrong."""
+    """Damage 100 files for the sample, 500 otherwise, or ``count``, each in a copy; yield the faults."""
     with tempfile.TemporaryDirectory() as place, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for kind in KINDS:
@@ -41,13 +41,13 @@ class Kind:
     package: str
     """The distribution package that stores it."""
     make: Callable[[Path], object]
-    """Makes it below ``stored`` in a folder."""
+    """A function that makes the files below ``stored`` in a folder."""
     ask: Callable[[Path], Any]
-    """All that it answers; raises ``LiorError`` where it is damaged."""
+    """A function that returns all answers; it raises ``LiorError`` if a file is damaged."""
 
 
 def attack(kind: Kind, home: Path, random: Random, count: int) -> Iterator[str]:
-    """Damage one file after the other of what is made in ``home``."""
+    """Damage one file after the other of those made in ``home``; yield the faults."""
     stored, whole = home / "stored", home / "whole"
     with patch.dict(os.environ, {"LIOR_EMBEDDER": ""}):
         if not stored.exists():
@@ -59,7 +59,7 @@ def attack(kind: Kind, home: Path, random: Random, count: int) -> Iterator[str]:
             shutil.copytree(whole, stored)
             files = sorted(path for path in stored.rglob("*") if path.is_file() and path.stat().st_size)
             sizes = [path.stat().st_size for path in files]
-            # Every second one by size, so that small ones have their turn.
+            # Every second file is chosen by size, so that small ones are damaged, too.
             path = random.choices(files, random.choice((sizes, None)))[0]
             told, data = damage(path.read_bytes(), random)
             path.write_bytes(data)

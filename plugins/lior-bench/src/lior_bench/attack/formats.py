@@ -1,4 +1,4 @@
-"""A file of each format, of any size: what is measured, mutated and asked beside; and how it is built."""
+"""A file of each format in any size, for measurements, mutations and attacks, and its construction."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ODF = " ".join(
 
 
 def pack(members: Mapping[str, bytes | str], method: int = ZIP_DEFLATED) -> bytes:
-    """A zip archive of these members, always the same bytes."""
+    """Return a zip archive of these members, with reproducible bytes."""
     buffer = BytesIO()
     with ZipFile(buffer, "w", method) as archive:
         for name, data in members.items():
@@ -24,7 +24,7 @@ def pack(members: Mapping[str, bytes | str], method: int = ZIP_DEFLATED) -> byte
 
 
 def relate(*targets: str) -> str:
-    """A part that refers to these: kind and path each."""
+    """Return a part that refers to targets, each a kind and a path."""
     links = (
         f'<Relationship Id="r{n}" Type="urn:x/{kind}" Target="{path}"/>'
         for n, (kind, _, path) in enumerate(t.partition(" ") for t in targets)
@@ -33,20 +33,20 @@ def relate(*targets: str) -> str:
 
 
 def docx(body: str, before: str = "", members: Mapping[str, bytes | str] | None = None) -> bytes:
-    """A DOCX with that body; ``before`` stands before its first element."""
+    """Return a DOCX with that body; ``before`` stands before its first element."""
     text = f"{before}<w:document {_W}><w:body>{body}</w:body></w:document>"
     start = {"_rels/.rels": relate("officeDocument word/document.xml")}
     return pack({**start, "[Content_Types].xml": "<Types/>", "word/document.xml": text, **(members or {})})
 
 
 def opendocument(body: str, kind: str = "text", before: str = "") -> bytes:
-    """An OpenDocument file with that body."""
+    """Return an OpenDocument file with that body."""
     text = f"<o:document-content {_ODF}><o:body><o:{kind}>{body}</o:{kind}></o:body></o:document-content>"
     return pack({"mimetype": f"application/vnd.oasis.opendocument.{kind}", "content.xml": before + text})
 
 
 def epub(chapters: dict[str, bytes | str], spine: list[str], title: str = "A book") -> bytes:
-    """An EPUB whose chapters are read in the order of the spine."""
+    """Return an EPUB whose chapters are read in the order of the spine."""
     items = "".join(f'<item id="{name}" href="{name}"/>' for name in dict.fromkeys(spine))
     order = "".join(f'<itemref idref="{name}"/>' for name in spine)
     book = f'<p xmlns="urn:o"><title>{title}</title><manifest>{items}</manifest><spine>{order}</spine></p>'
@@ -56,7 +56,7 @@ def epub(chapters: dict[str, bytes | str], spine: list[str], title: str = "A boo
 
 
 def xlsx(rows: str, sheets: str = '<sheet name="S" r:id="r0"/>', **members: bytes | str) -> bytes:
-    """A workbook whose sheet has these rows."""
+    """Return a workbook whose sheet has these rows."""
     book = f'<workbook xmlns="urn:m" xmlns:r="urn:r"><sheets>{sheets}</sheets></workbook>'
     parts = {
         "xl/workbook.xml": book,
@@ -67,7 +67,7 @@ def xlsx(rows: str, sheets: str = '<sheet name="S" r:id="r0"/>', **members: byte
 
 
 def pptx(slides: dict[str, str], shown: list[int], links: dict[str, str]) -> bytes:
-    """Slides, the numbers of those that are shown, and what each refers to."""
+    """Return a PPTX of these slides, the numbers of those that are shown, and the references of each."""
     keys = "".join(f'<p:sldId r:id="r{n}"/>' for n in shown)
     show = f'<p:show xmlns:p="urn:p" xmlns:r="urn:r"><p:sldIdLst>{keys}</p:sldIdLst></p:show>'
     listed = relate(*(f"slide slides/{name}" for name in slides))
@@ -77,7 +77,7 @@ def pptx(slides: dict[str, str], shown: list[int], links: dict[str, str]) -> byt
 
 
 def pdf(*objects: bytes, trailer: bytes = b"") -> bytes:
-    """A PDF of these objects; the first is the catalogue."""
+    """Return a PDF of these objects; the first is the catalogue."""
     parts, offsets, begin = [b"%PDF-1.5\n"], list[int](), 9
     for number, body in enumerate(objects, 1):
         offsets.append(begin)
@@ -91,7 +91,7 @@ def pdf(*objects: bytes, trailer: bytes = b"") -> bytes:
 
 
 def stream(data: bytes, entries: bytes = b"", times: int = 1) -> bytes:
-    """A stream object of PDF, compressed so many times."""
+    """Return a stream object of PDF, compressed ``times`` times."""
     for _ in range(times):
         data = zlib.compress(data, 9)
     filters = b"/FlateDecode " * times
@@ -104,7 +104,7 @@ PAGE += b"/BaseFont/Helvetica>>>>/XObject<</I 5 0 R>>>>/Contents 4 0 R>>"
 
 
 def pages(kids: bytes, count: int, content: bytes, *more: bytes) -> bytes:
-    """A PDF whose page tree has these kids; object 3 is a page, 4 is what it shows."""
+    """Return a PDF whose page tree has these kids; object 3 is a page, 4 is its content."""
     tree = b"<</Type/Pages/Kids[%s]/Count %d>>" % (kids, count)
     return pdf(_CATALOG, tree, PAGE, content, *more)
 
@@ -117,7 +117,7 @@ _MAIL = (
     "Date: Mon, 1 Jan 2024 10:00:00 +0000\nSubject: the garden, part {0}\n\nDear Bob,\n\n"
     "the tomatoes of bed {0} want water in the morning, and the roses want none of it.\n\nAnn\n\n"
 )
-"""A message of a mailbox, with its number."""
+"""A message of a mailbox, with a place for its number."""
 
 
 def many(form: str, count: int) -> bytes:
@@ -171,7 +171,7 @@ FORMATS: dict[str, Callable[[int], bytes]] = {
     "pages.pdf": _pdf,
     "texts.zip": lambda n: pack({f"{k}.txt": _TEXT.format(k) * 20 for k in range(n // 20)}),
 }
-"""Name of a file -> its bytes, which hold about 85 bytes for each unit."""
+"""A function from a number of units to the bytes of each file, by name; a unit has about 85 bytes."""
 _MESSAGE = (
     '{{\n "type": "message",\n "user": "U{0}",\n "text": "message {0} on the garden",\n "ts": "{0}.0"\n}},\n'
 )

@@ -1,4 +1,4 @@
-"""What several attacks begin with: notes, questions to them, and a run as small as they get."""
+"""Common material of attacks: notes, questions to them, and a run of minimum size."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ PEOPLE = ("Abel", "Bert", "Carl", "Dora", "Emil", "Fred", "Gert", "Hans", "Ivan"
 
 
 def text(name: str, version: int) -> str:
-    """A text of a document; all versions have one size."""
+    """Return a version of a document's text; all versions have the same size."""
     return f"The keeper of the {name.partition('.')[0]} lantern is {PEOPLE[version % len(PEOPLE)]}.\n"
 
 
 def question(name: str) -> str:
-    """What a text of the document answers."""
+    """Return the question that a text of the document answers."""
     return f"Who is the keeper of the {name.partition('.')[0]} lantern?"
 
 
 def notes(folder: Path, names: Sequence[str] = PLACES) -> dict[str, str]:
-    """Write a note for each name; the texts by the names of the files."""
+    """Write a note for each name; return the texts by file name."""
     folder.mkdir()
     texts = {f"{name}.md": text(name, number) for number, name in enumerate(names)}
     for name, content in texts.items():
@@ -30,12 +30,12 @@ def notes(folder: Path, names: Sequence[str] = PLACES) -> dict[str, str]:
 
 
 def train(out: Path, folder: Path) -> Path:
-    """A run of the notes in a folder, which need 64 bytes."""
+    """Train a run on the notes in a folder, which need at least 64 bytes, and return its path."""
     import torch
 
     import lior
 
-    torch.set_num_threads(1)  # threads do not live through a fork
+    torch.set_num_threads(1)  # threads do not survive a fork
     fast: dict[str, Any] = {"geometry": {"updates": 0}, "mixer": {"positions": 64}, "fit": {"passes": 0}}
     run = lior.train(folder, out=out, memory="match", data={"holdout": 0}, **fast)
     run.learn({"more": "compiled before a fork"})

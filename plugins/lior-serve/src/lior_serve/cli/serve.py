@@ -123,7 +123,7 @@ def mcp(where: tuple[Path, ...], allow_edit: bool, database: str, device: str) -
 
 
 def _prepare(where: Sequence[Path], allow_edit: bool, database: str) -> None:
-    """Refuse what cannot be served, and import torch where a run is served."""
+    """Refuse paths that cannot be served, and import torch for a run."""
     if not (where or database):
         raise UsageError("nothing to serve; name folders, files or a run: lior serve ~/notes")
     if run_among(where):

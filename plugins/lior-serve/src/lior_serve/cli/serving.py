@@ -1,4 +1,4 @@
-"""Run a server: its sockets, its signals, and its end within five seconds."""
+"""The run of a server: its sockets, its signals, and its end within five seconds."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ from lior_serve.server import Server
 
 _FILES = "a folder is served as it is: change the files of the folder instead"
 _SAVING = 1.5
-"""Seconds that a document being learned has to be saved when the server stops."""
+"""The time for saving a document in progress when the server stops, in seconds."""
 _END = 4.7
-"""Seconds after a signal at which the process ends in any case."""
+"""The time after a signal at which the process ends in any case, in seconds."""
 
 
 class _Runner(uvicorn.Server):
-    """Ends in time on a busy machine too: the run on the disk is consistent at any moment."""
+    """A server that ends in time even on a busy machine: the run on the disk is always consistent."""
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to stop."""
@@ -49,7 +49,7 @@ class _Runner(uvicorn.Server):
 
 
 def open_server(settings: Settings) -> Server:
-    """A server of the run or folders at the paths; torch is imported for a run only.
+    """Return a server of the run or folders at the paths; torch is imported for a run only.
 
     Raises
     ------
@@ -86,12 +86,12 @@ def open_server(settings: Settings) -> Server:
 
 
 def serve(settings: Settings, ready: Callable[[Server, str], object]) -> NoReturn:
-    """Serve until a signal comes, then end the process; ``ready`` is told the server and its address.
+    """Serve until a signal comes, then end the process; ``ready`` is called with the server and its address.
 
     Raises
     ------
     LiorError
-        When the address cannot be had, or as :func:`open_server`.
+        When the address is not available, or like :func:`open_server`.
     """
     log_to_stderr()
     with _listening(settings) as (address, port):
@@ -101,21 +101,21 @@ def serve(settings: Settings, ready: Callable[[Server, str], object]) -> NoRetur
             runner = _Runner(configure(server))
             host = f"[{settings.host}]" if ":" in settings.host else settings.host
             sockets = [address, local] if local else [address]
-            for each in sockets:  # who is told of the address may connect at once
+            for each in sockets:  # clients that learn the address may connect at once
                 each.listen(settings.limits.connections)
             ready(server, f"http://{host}:{port}/")
             signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn raises it again at its end
             with contextlib.suppress(KeyboardInterrupt):
                 runner.run(sockets=sockets)
             done = server.close(_SAVING)
-    if not done:  # the thread cannot be ended; what it does is noted in the run, which is as it was
+    if not done:  # the thread cannot be ended; a note in the run, which is unchanged, has its work
         logging.getLogger("lior_serve").warning("stopped while documents were learned; they were not")
     sys.stderr.flush()
-    os._exit(0)  # without the end of all libraries, which takes a second, and more on a busy machine
+    os._exit(0)  # skip the shutdown of libraries, which takes a second or more
 
 
 def configure(server: Server) -> uvicorn.Config:
-    """How uvicorn serves the application of a server."""
+    """Return the configuration of uvicorn for the application of a server."""
     limits = server.limits
     return uvicorn.Config(
         build(server),
@@ -141,7 +141,7 @@ def serve_stdio(settings: Settings) -> int:
 
 
 def _standard_streams() -> tuple[BinaryIO, BinaryIO]:
-    """Standard input and output for messages alone: what a library prints goes to standard error."""
+    """Return standard input and output for messages only; output of libraries goes to standard error."""
     streams = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     with Path(os.devnull).open("rb") as nothing:
         os.dup2(nothing.fileno(), 0)
@@ -150,7 +150,7 @@ def _standard_streams() -> tuple[BinaryIO, BinaryIO]:
 
 
 def log_to_stderr() -> None:
-    """Log JSON lines to standard error; libraries log critical errors only, for they name what was asked."""
+    """Log JSON lines to standard error; libraries log only critical errors, since they quote requests."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     log = logging.getLogger("lior_serve")
@@ -158,12 +158,12 @@ def log_to_stderr() -> None:
     log.setLevel(logging.INFO)
     for name in ("uvicorn", "uvicorn.error"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    logging.getLogger("asyncio").setLevel(logging.ERROR)  # it warns of each client that left
+    logging.getLogger("asyncio").setLevel(logging.ERROR)  # it warns about each client that left
 
 
 @contextlib.contextmanager
 def _listening(settings: Settings) -> Iterator[tuple[socket.socket, int]]:
-    """A socket at the address, before the run is read: a port that is taken is told at once."""
+    """Context manager: bind the address before the run is read, so that a used port is reported at once."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     # With the protocol named, asyncio sets TCP_NODELAY; without it each reply but the first waits 40 ms.
     address = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -181,12 +181,14 @@ def _listening(settings: Settings) -> Iterator[tuple[socket.socket, int]]:
 
 @contextlib.contextmanager
 def _local_socket(run: Path) -> Iterator[socket.socket | None]:
-    """The socket file by which commands of this user find the server; none where it cannot be made."""
+    """Context manager: the socket file by which this user's commands find the server; ``None`` if it cannot
+    be made.
+    """
     place = socket_file(run)
     local = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         private(place.parent)
-        if _answers(place):  # of another server of this run
+        if _answers(place):  # another server of this run
             yield None
             return
         with contextlib.suppress(FileNotFoundError):
@@ -205,7 +207,7 @@ def _local_socket(run: Path) -> Iterator[socket.socket | None]:
 
 
 def _answers(place: Path) -> bool:
-    """Whether a server listens at a socket file."""
+    """Return whether a server listens at a socket file."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.settimeout(1)
         try:
@@ -216,7 +218,7 @@ def _answers(place: Path) -> bool:
 
 
 def protocol(seconds: float) -> type[H11Protocol]:
-    """HTTP/1.1 with connections that are closed when no whole head of a request comes in so many seconds."""
+    """Return HTTP/1.1 that closes a connection when no complete request head comes within ``seconds``."""
 
     class Patient(H11Protocol):
         _late: asyncio.TimerHandle | None = None
@@ -255,10 +257,10 @@ def protocol(seconds: float) -> type[H11Protocol]:
 
 
 class JsonLines(logging.Formatter):
-    """A record of the log as an object in a line."""
+    """A formatter that writes a log record as a JSON object in a line."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Time, level and message, or the fields of a request."""
+        """Return the time, level and message, or the fields of a request."""
         fields = getattr(record, "fields", None) or {"message": record.getMessage()}
         if record.exc_info and record.exc_info[1]:
             fields["at"] = _place(record.exc_info[1])
@@ -267,6 +269,6 @@ class JsonLines(logging.Formatter):
 
 
 def _place(error: BaseException) -> list[str]:
-    """The traceback of an error without its message, which may have the text of a user."""
+    """Return the traceback of an error without its message, which may have the text of a user."""
     frames = traceback.extract_tb(error.__traceback__)[-6:]
     return [f"{each.filename}:{each.lineno} {each.name}" for each in frames]
