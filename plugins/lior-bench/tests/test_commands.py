@@ -35,7 +35,7 @@ def test_the_list_imports_no_command():
 def test_a_later_question_is_compared_with_what_is_asked(tmp_path, monkeypatch, most):
     (tmp_path / "notes.md").write_text("Ada wrote the letter of number 0.")
     monkeypatch.setattr(costs, "ASKED", {"memory, MB": most})
-    monkeypatch.setattr(costs, "UNCHANGED", 3)
+    monkeypatch.setattr(costs, "UNCHANGED", 30)
     told = CliRunner().invoke(bench, ["later", str(tmp_path), "--times", "1"])
     assert told.exit_code == (most == 0), told.output
     assert not isinstance(told.exception, Exception), told.exception
@@ -49,6 +49,6 @@ def test_a_later_question_is_compared_with_what_is_asked(tmp_path, monkeypatch, 
     assert [line.split(" | ")[0] for line in second.splitlines()[2:]] == [
         "| python -c pass",
         "| lior --help",
-        "| lior sync, 3 unchanged files",
+        "| lior sync, 30 unchanged files",
         "| a later question",
     ]
