@@ -257,7 +257,7 @@ def test_learned_rows_are_forgotten_exactly(home, tmp_path):
         (["fit", "a.csv", "--target", "prise"], 2, "Did you mean 'price'?"),
         (["fit", "nowhere.csv", "--target", "price"], 1, "No such file"),
         (["fit", "a.csv", "--target", "price", "--out", "runs/price"], 1, "the directory is not empty"),
-        (["fit", "a.csv", "--target", "kind", "--regress"], 1, "which is no number"),
+        (["fit", "a.csv", "--target", "kind", "--regress"], 1, "which is not a number"),
         (["fit", "a.csv", "--target", "price", "--frame", "agopp"], 2, "Did you mean 'agop'?"),
         (
             ["fit", "a.csv", "--target", "price", "--readout", "riddle"],
