@@ -193,11 +193,9 @@ class Index:
 
     def update(self) -> Update:
         """Add new and changed files of the folders, within the time limit, and delete missing ones."""
-        while True:
-            sources, skipped = find_files(self.paths)
-            done = self._safely(partial(self._update, sources, skipped))
-            if done is not None:
-                return done
+        while (done := self._safely(partial(self._update, *find_files(self.paths)))) is None:
+            pass  # another process was faster
+        return done
 
     def _update(self, sources: Sequence[SourceFile], skipped: list[SkippedFile]) -> Update | None:
         """Update the files; return ``None`` if another process was faster."""
@@ -462,7 +460,9 @@ class Index:
             answer = calculate(asked, known, date.today(), top, quote)
             return with_gaps(answer, self._files.values(), self.skipped)
 
-        return talk.unlisted(attrs.evolve(self._read(work), question=message.text))
+        answer = self._read(work)
+        self._vectors.hurried = False  # the next question does not pay for the same reading
+        return talk.unlisted(attrs.evolve(answer, question=message.text))
 
     @property
     def reads_ahead(self) -> bool:

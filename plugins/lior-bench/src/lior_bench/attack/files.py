@@ -1,4 +1,4 @@
-"""A question to a folder with a good note and a hard file: time, memory, answer, what is said of it.
+"""Ask a folder with a good note and a hard file, and check time, memory, answer and messages.
 
 The cases are in :mod:`~lior_bench.attack.packed` and :mod:`~lior_bench.attack.plain`.
 """
@@ -11,67 +11,32 @@ import resource
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-import attrs
-
 from lior.process import python
+from lior_bench.attack.cases import CASES, Case
 
 NOTE = "The spare key of the greenhouse hangs behind the rain barrel.\n"
 QUESTION = "Where is the spare key of the greenhouse?"
 SECONDS, BYTES = 12.0, 700 << 20
-"""What no file, nor several, may exceed: seconds of the processor and bytes of memory of all processes of the
-command."""
+"""Maximum CPU seconds, and maximum bytes of memory, of all processes of the command."""
 _PATIENCE = 120
 """Seconds after which a command that hangs is ended."""
-Made = bytes | Mapping[str, bytes | str]
-"""The bytes of a file; of several their names, too. Instead of bytes, the name that a link leads to."""
-Maker = Callable[[], Made]
-
-
-@attrs.frozen
-class Case:
-    """A file that is hard to read, or several."""
-
-    file: str
-    """Its name, with the suffix."""
-    make: Maker
-    """Its bytes: always the same."""
-    read: bool
-    """Whether it is ordinary material that has to be read; a hostile file may be left out by name."""
-    sample: bool
-    """Whether it is in the sample that CI reads."""
-
-
-CASES: dict[str, Case] = {}
-"""Name of the file -> case."""
-
-
-def case(file: str, *, read: bool = False, sample: bool = False) -> Callable[[Maker], Maker]:
-    """Add the function as the case of a file of this name, or of several."""
-
-    def add(make: Maker) -> Maker:
-        if file in CASES:
-            raise ValueError(f"two cases are named {file}")
-        CASES[file] = Case(file, make, read, sample)
-        return make
-
-    return add
 
 
 def every_case() -> dict[str, Case]:
-    """The cases of all modules that define some."""
+    """Return the cases of all modules that define some, by the name of the file."""
     from lior_bench.attack import packed, plain  # noqa: F401
 
     return CASES
 
 
 def run(seed: int, sample: bool, *, count: int = 0, only: str = "") -> Iterator[str]:
-    """A line for each file that spoils an answer, after a printed line of figures for each.
+    """Yield a line for each file that spoils an answer, and print a line of figures for each file.
 
-    Nothing is drawn at random: ``seed`` and ``count`` change nothing.
+    Nothing is drawn at random: ``seed`` and ``count`` are those of the other attacks and change nothing.
     """
     for each in every_case().values():
         if (sample and not each.sample) or only not in each.file:
@@ -81,13 +46,12 @@ def run(seed: int, sample: bool, *, count: int = 0, only: str = "") -> Iterator[
 
 
 def attack(case: Case) -> list[str]:
-    """Ask beside the file of a case, in a folder and with a cache of its own; a line for each fault."""
+    """Ask beside the file of a case, in a folder and with a cache of its own; return the faults."""
     with tempfile.TemporaryDirectory() as place:
         folder, cache = Path(place, "folder"), Path(place, "cache")
         folder.mkdir()
         (folder / "garden.md").write_text(NOTE)
-        made = case.make()
-        files = made if isinstance(made, Mapping) else {case.file: made}
+        files = {case.file: made} if isinstance(made := case.make(), bytes) else made
         for name, data in files.items():
             if isinstance(data, str):
                 (folder / name).symlink_to(data)
@@ -117,7 +81,7 @@ def attack(case: Case) -> list[str]:
 
 
 def _seconds() -> float:
-    """Of the processor, of the processes that this one started and that have ended, and of theirs."""
+    """Return the CPU seconds of the ended children of this process, and of their children."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
@@ -138,7 +102,7 @@ def _faults(case: Case, files: int, code: int, output: str, errors: str) -> Iter
 
 
 def _memory(session: int) -> int:
-    """The sum of the resident memory of the processes of a session, in bytes."""
+    """Return the resident memory of all processes of a session, in bytes."""
     used = 0
     for each in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):  # it has ended

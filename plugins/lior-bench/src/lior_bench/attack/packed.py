@@ -10,7 +10,7 @@ import zlib
 from functools import partial
 from zipfile import ZIP_BZIP2, ZIP_LZMA
 
-from lior_bench.attack.files import case
+from lior_bench.attack.cases import case
 from lior_bench.attack.formats import PAGE, docx, epub, opendocument, pack, pages, pptx, stream, xlsx
 
 MIB = 1 << 20

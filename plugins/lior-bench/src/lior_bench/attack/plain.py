@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from functools import partial
 from io import BytesIO
 
-from lior_bench.attack.files import case
+from lior_bench.attack.cases import case
 from lior_bench.attack.formats import FORMATS, many
 
 _MILLION = 1_000_000
