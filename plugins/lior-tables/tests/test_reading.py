@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from lior.errors import DataError, UsageError
-from lior_tables.reading import Task, are_classes, read
+from lior_tables.reading import Task, are_classes, opened, read
 
 
 @pytest.mark.parametrize(
@@ -131,10 +131,55 @@ def test_a_task_leaves_its_columns_out_of_the_inputs():
         (lambda: Task.of(NAMES, ["name"]), "'name' has 50 different values in 50 rows; these are too many"),
         (lambda: Task.of(NAMES, ["day"]), "'day' holds dates, which are neither numbers nor classes"),
         (lambda: Task.of(FRAME, ["n"], classes=False).answers(FRAME, PATH), "in 1 of 2 rows, first in row 1"),
-        (lambda: Task.of(FRAME, ["b"], classes=False).answers(FRAME, PATH), "'x', which is not a number"),
+        (lambda: Task.of(FRAME, ["b"], classes=False).answers(FRAME, PATH), "'x' in row 0, which is not a number"),
         (lambda: Task.of(FRAME, ["a"]).rows(FRAME.drop(columns="b"), PATH), "no column 'b', which the model"),
     ],
 )
 def test_a_wrong_task_is_refused(call, said):
     with pytest.raises((UsageError, DataError), match=said):
         call()
+
+
+@pytest.mark.parametrize(
+    ("cells", "numbers"),
+    [
+        ('"1,010" 2,020', [1010, 2020]),
+        ("€1010 €1,010.5", [1010, 1010.5]),
+        ("1.010,50€ 7,00€", [1010.5, 7]),
+        ("-3 1e-3", [-3, 1e-3]),
+    ],
+)
+def test_a_target_is_a_number_as_people_write_it(tmp_path, cells, numbers):
+    rows = "".join(f"{i};{cell}\n" for i, cell in enumerate(cells.split(" ")))
+    (tmp_path / "t.csv").write_text("x;y\n" + rows)
+    frame = opened(tmp_path / "t.csv", targets=["y"])
+    task = Task.of(frame, ["y"], classes=False)
+    assert task.answers(task.with_targets(frame), tmp_path).tolist() == numbers
+    assert opened(tmp_path / "t.csv", task)["y"].tolist() == numbers
+
+
+def test_a_target_that_is_mostly_numbers_names_the_row_that_is_none(tmp_path):
+    (tmp_path / "t.csv").write_text(
+        "x,y\n" + "".join(f"{i},{'cheap' if i == 7 else 3 * i}\n" for i in range(60))
+    )
+    frame = opened(tmp_path / "t.csv", targets=["y"])
+    task = Task.of(frame, ["y"])
+    with pytest.raises(DataError, match="holds 'cheap' in row 7, which is not a number"):
+        task.answers(task.with_targets(frame), tmp_path)
+
+
+def test_classes_stay_as_they_are_written(tmp_path):
+    labels = ["2", "2.1", "2.10", "007"]
+    (tmp_path / "t.csv").write_text("x,y\n" + "".join(f"{i},{labels[i % 4]}\n" for i in range(40)))
+    frame = opened(tmp_path / "t.csv", targets=["y"])
+    task = Task.of(frame, ["y"])
+    assert task.classes
+    assert {*task.answers(task.with_targets(frame), tmp_path)} == {*labels}
+    assert opened(tmp_path / "t.csv", task)["y"].tolist()[:4] == labels
+
+
+def test_number_classes_of_another_kind_of_file_meet_their_spelling():
+    numbers, words = pd.DataFrame({"x": [1, 2], "y": [1, 2]}), pd.DataFrame({"x": [1, 2], "y": ["1", "2"]})
+    of_numbers, of_words = (Task.of(each, ["y"], classes=True) for each in (numbers, words))
+    assert of_numbers.with_targets(words.copy())["y"].tolist() == [1, 2]
+    assert of_words.with_targets(numbers.copy())["y"].tolist() == ["1", "2"]

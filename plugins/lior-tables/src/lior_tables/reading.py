@@ -15,6 +15,7 @@ import pandas as pd
 from pandas.api import types
 
 from lior.errors import DataError, MissingPackage, UsageError, did_you_mean, sentences
+from lior.reading.numerals import Numerals
 from lior_tables import images
 from lior_tables.rows import Column, all_match, with_dates
 
@@ -31,7 +32,14 @@ _FEW = 20
 NO_PARQUET = "Parquet needs the package pyarrow; install it: pip install 'lior-tables[parquet]'"
 
 
-def opened(path: Path, task: Task | None = None, *, pictures: str = "", size: int = 32) -> pd.DataFrame:
+def opened(
+    path: Path,
+    task: Task | None = None,
+    *,
+    pictures: str = "",
+    size: int = 32,
+    targets: Sequence[str] = (),
+) -> pd.DataFrame:
     """Read a table, a picture, the pictures of a folder, or a table that names pictures.
 
     Parameters
@@ -40,6 +48,8 @@ def opened(path: Path, task: Task | None = None, *, pictures: str = "", size: in
         Task of a model: pictures are read like those that it was fitted to.
     pictures, size
         Without a task: the column that names files, and the maximum number of pixels along an axis.
+    targets
+        Without a task: the columns to predict, whose cells stay as they are written.
 
     Raises
     ------
@@ -48,16 +58,20 @@ def opened(path: Path, task: Task | None = None, *, pictures: str = "", size: in
     """
     if task is not None:
         if not task.pictures:
-            return read(path, task.none)
+            return task.with_targets(read(path, task.none, task.targets))
         column, shape = task.pictures, tuple(task.shape)
     else:
         column, shape = pictures, ()
     if images.holds(path):
         return images.read(path, column, shape=shape, size=size)
-    return images.read(path, column, listed=read(path), shape=shape, size=size) if column else read(path)
+    if not column:
+        return read(path, targets=targets)
+    targets = targets if task is None else task.targets
+    frame = images.read(path, column, listed=read(path, targets=targets), shape=shape, size=size)
+    return frame if task is None else task.with_targets(frame)
 
 
-def read(path: Path, none: Sequence[str] | None = None) -> pd.DataFrame:
+def read(path: Path, none: Sequence[str] | None = None, targets: Sequence[str] = ()) -> pd.DataFrame:
     """Return the rows of a file; ``-`` is CSV from standard input.
 
     The separator (comma, semicolon, tab or bar) is detected; with semicolons numbers may have decimal
@@ -68,6 +82,8 @@ def read(path: Path, none: Sequence[str] | None = None) -> pd.DataFrame:
     ----------
     none
         Columns in which ``None`` is a value; by default, the columns of words in which it is the commonest.
+    targets
+        Columns of CSV whose cells stay texts as they are written, such as the classes ``2`` and ``2.10``.
 
     Raises
     ------
@@ -81,9 +97,9 @@ def read(path: Path, none: Sequence[str] | None = None) -> pd.DataFrame:
             frame = pd.read_parquet(path)
             names = frame.columns
         elif str(path) == "-":
-            frame, names = _csv(io.BytesIO(sys.stdin.buffer.read()), None, none)
+            frame, names = _csv(io.BytesIO(sys.stdin.buffer.read()), None, none, targets)
         else:
-            frame, names = _csv(path, "infer", none)
+            frame, names = _csv(path, "infer", none, targets)
     except ImportError as error:
         raise MissingPackage(f"{path}: {NO_PARQUET}") from error
     except OSError as error:
@@ -100,7 +116,7 @@ def read(path: Path, none: Sequence[str] | None = None) -> pd.DataFrame:
 
 
 def _csv(
-    source: Any, compression: str | None, none: Sequence[str] | None
+    source: Any, compression: str | None, none: Sequence[str] | None, targets: Sequence[str]
 ) -> tuple[pd.DataFrame, pd.Index[str]]:
     """Return the rows, and the original names of the columns; pandas numbers repeated names."""
     for encoding in ("utf-8-sig", "latin-1"):
@@ -111,12 +127,15 @@ def _csv(
                 text.seek(0)
                 head = pd.read_csv(text, sep=separator, header=None, nrows=1, dtype=str)
                 text.seek(0)
-                frame = pd.read_csv(text, sep=separator, low_memory=False)
-                frame = frame.apply(_with_point) if separator == ";" else frame
+                words = dict.fromkeys(targets, str)
+                frame = pd.read_csv(text, sep=separator, low_memory=False, dtype=words)
+                if separator == ";":
+                    others = frame.columns.difference(targets, sort=False)
+                    frame[others] = frame[others].apply(_with_point)
                 if none or (none is None and any(_has_gaps(column) for _, column in frame.items())):
                     text.seek(0)
                     spelled = pd.read_csv(text, sep=separator, dtype=str, keep_default_na=False)
-                    _keep_none(frame, spelled == _NONE, none)
+                    _keep_none(frame, spelled == _NONE, none, targets)
         except UnicodeDecodeError:
             continue
         names = pd.Index(head.iloc[0].dropna())
@@ -129,11 +148,14 @@ def _has_gaps(column: Column) -> bool:
     return column.hasnans and all_match(column, "(?s).*")
 
 
-def _keep_none(frame: pd.DataFrame, said: pd.DataFrame, none: Sequence[str] | None) -> None:
+def _keep_none(
+    frame: pd.DataFrame, said: pd.DataFrame, none: Sequence[str] | None, targets: Sequence[str]
+) -> None:
     """Restore the word ``None`` where it is a value; ``said`` marks its cells."""
     kept = none
     if kept is None:
         words = [name for name, column in frame.items() if _has_gaps(column)]
+        words = [name for name in words if name not in targets or not _are_numbers(frame[name])]
         kept = [name for name in words if said[name].sum() >= frame[name].value_counts().iloc[0]]
     kept = [name for name in kept if name in frame]
     for name in kept:
@@ -152,6 +174,30 @@ def _separator(head: str) -> str:
 def _with_point(column: Column) -> Column:
     """Return a column of decimal commas as numbers."""
     return column.str.replace(",", ".").astype(float) if all_match(column, _DECIMAL_COMMA) else column
+
+
+def as_numbers(column: Column) -> Column:
+    """Return the numbers of a column of texts; the column, if one of them is no number or has leading zeros.
+
+    Numbers may have a currency or unit, separators of thousands and a decimal comma.
+    """
+    if types.is_numeric_dtype(column):
+        return column
+    there = column.dropna()
+    different = there.unique()
+    if not all(isinstance(each, str) for each in different):
+        return column
+    written = Numerals.of([each.strip() for each in different], share=1)
+    values = {each: written.number(each) for each in different} if written else {}
+    if not values or None in values.values():
+        numbers = pd.to_numeric(there, errors="coerce")  # 1e-3, inf
+        codes = there.str.fullmatch(r"\s*[-+]?0\d+\s*").any()
+        return column if codes or numbers.isna().any() else pd.to_numeric(column)
+    return column.map(values, na_action="ignore").astype(float)
+
+
+def _are_numbers(column: Column) -> bool:
+    return bool(types.is_numeric_dtype(as_numbers(column)))
 
 
 # --- the task ---
@@ -174,6 +220,8 @@ class Task:
     """Height, width and components of the pictures."""
     none: tuple[str, ...] = attrs.field(default=(), converter=tuple)
     """Columns in which the word ``None`` is a value."""
+    spelled: bool = False
+    """Whether the classes are texts as they are written in a file: ``2.10`` is not ``2.1``."""
 
     @classmethod
     def of(
@@ -218,12 +266,15 @@ class Task:
             inputs = _only_pictures(inputs, pictures, shape)
         if not inputs:
             raise UsageError("no column is left to predict from")
+        different = frame[targets[0]].nunique()
+        too_many = different > max(_FEW, len(frame) // 2)
         if classes is None:
-            classes = len(targets) == 1 and are_classes(frame[targets[0]])
+            column = as_numbers(frame[targets[0]])
+            mostly = too_many and Numerals.of([str(cell).strip() for cell in column.dropna().unique()])
+            classes = len(targets) == 1 and are_classes(column) and not mostly
         if classes and len(targets) > 1:
             raise UsageError("--classify takes one target; fit a model for each")
-        different = frame[targets[0]].nunique()
-        if classes and different > max(_FEW, len(frame) // 2):
+        if classes and too_many:
             raise UsageError(
                 f"the target {targets[0]!r} has {different:,} different values in {len(frame):,} rows; "
                 "these are too many to learn as classes; choose another --target"
@@ -235,7 +286,17 @@ class Task:
             pictures=pictures,
             shape=shape,
             none=frame.attrs.get("none", ()),
+            spelled=classes and not types.is_numeric_dtype(frame[targets[0]]),
         )
+
+    def with_targets(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Return the rows of a file with the targets that it has as numbers, or as classes of this task."""
+        for name in self.targets:
+            if name in frame and not self.spelled:
+                frame[name] = as_numbers(frame[name])
+            elif name in frame and types.is_numeric_dtype(frame[name]):
+                frame[name] = frame[name].map(str, na_action="ignore")
+        return frame
 
     def rows(self, frame: pd.DataFrame, path: Path) -> pd.DataFrame:
         """Return the columns to predict from; ``DataError`` when one is missing."""
@@ -259,9 +320,11 @@ class Task:
                     f"in row {gone[0]}; leave these rows out, or give --skip-missing"
                 )
             if not self.classes and not types.is_numeric_dtype(column):
+                bad = (i for i in range(len(column)) if not _are_numbers(column.iloc[[i]]))
+                row = next(bad, 0)
                 raise DataError(
-                    f"{path}: the target {name!r} holds {column.iloc[0]!r}, which is not a number; "
-                    "--classify predicts words"
+                    f"{path}: the target {name!r} holds {column.iloc[row]!r} in row {row}, which is not a "
+                    "number; --classify predicts words"
                 )
         values = found.to_numpy()
         return values[:, 0] if len(self.targets) == 1 else values

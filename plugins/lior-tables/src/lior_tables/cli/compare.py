@@ -83,7 +83,7 @@ def compare(
     if out:
         figures.library()  # before the work, not after
 
-    frame = opened(file, pictures=given["pictures"], size=given["size"])
+    frame = opened(file, pictures=given["pictures"], size=given["size"], targets=given["targets"])
     task, frame = task_of(frame, file, given)
     if len(task.targets) > 1:
         raise UsageError("compare takes one --target")

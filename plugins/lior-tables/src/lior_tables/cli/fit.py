@@ -97,7 +97,7 @@ def fit(
     from lior_tables.saving import check_new, save
 
     where = None if workers is None else check(workers)
-    frame = opened(file, pictures=given["pictures"], size=given["size"])
+    frame = opened(file, pictures=given["pictures"], size=given["size"], targets=given["targets"])
     task, frame = task_of(frame, file, given)
     path = out or _default_out(file, task)
     kind = GeometricClassifier if task.classes else GeometricRegressor

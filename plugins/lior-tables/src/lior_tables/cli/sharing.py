@@ -159,6 +159,7 @@ def task_of(frame: DataFrame, path: Path, given: dict[str, Any]) -> tuple[Task, 
     from lior_tables.reading import Task
 
     task = Task.of(frame, given["targets"], drop=given["drop"], classes=given["classes"])
+    frame = task.with_targets(frame)
     if given["skip_missing"]:
         frame = frame.dropna(subset=list(task.targets))
         if frame.empty:
