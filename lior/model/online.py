@@ -24,8 +24,10 @@ from lior.counting.coding import Coding
 from lior.counting.kneser_ney import unseen_share
 from lior.geometry import adam
 from lior.interfaces import CodingMemory, Items, Text
-from lior.model import mixer
-from lior.model.language_model import DocumentCoordinates, Model
+from lior.model import following, mixer
+from lior.model.following import DocumentCoordinates
+from lior.model.language_model import Model
+from lior.model.weighting import fresh_weights
 
 WINDOW = 64
 """Number of tokens that the mixer reads before it learns from them."""
@@ -51,7 +53,7 @@ class Online:
         self._trained = bool(model.token_counts.any())
         self._read = 0
         if not model.weights:
-            model.reset_mixer()
+            model.weights = fresh_weights(model)
         self._adam = adam.init(model.weights)
         self._document = DocumentCoordinates(model)
         self.adaptive = model.adaptive
@@ -218,7 +220,9 @@ class Follower:
     def _cell(self) -> int:
         """Return the geometry's cell at the next position."""
         text, start = self._text(self._count, self._count + 1)
-        return self._model.cell(text, torch.tensor([start]))
+        space = self._model.space
+        found = space.nearest(space.coordinates(text, torch.tensor([start])))
+        return 0 if found is None else int(found)
 
     def _code_window(self, coding: Coding, words: RangeCoder, given: NDArray[np.int64] | None) -> None:
         begin, first = self._begin, self._count
@@ -313,10 +317,11 @@ class Follower:
 
 def _coding_memory(model: Model) -> tuple[CodingMemory | None, Any]:
     """Return the memory that can code a text while learning it, and its cursor, if it alone is the model."""
-    if model.coder is None or DocumentCoordinates(model).next is not None:
+    coder = following.coder(model)
+    if coder is None or DocumentCoordinates(model).next is not None:
         return None, None
-    cursor = next(iter(model.cursors().values()), None)
-    return (model.coder if cursor else None), cursor
+    cursor = next(iter(following.cursors(model).values()), None)
+    return (coder if cursor else None), cursor
 
 
 def _join(coordinates: Sequence[Tensor | None]) -> Tensor | None:

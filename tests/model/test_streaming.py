@@ -14,8 +14,8 @@ from lior.data import corpus
 from lior.geometry.retrieval import Geometry
 from lior.interfaces import StreamingEncoder, Text
 from lior.model import evaluation
+from lior.model.following import DocumentCoordinates
 from lior.model.generation import Session
-from lior.model.language_model import DocumentCoordinates
 from lior.model.online import Follower, Online
 from lior.model.provenance import explain
 from lior.reading.documents import RawDocument
