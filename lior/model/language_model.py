@@ -22,7 +22,7 @@ from lior.geometry.retrieval import Geometry, Retrieval
 from lior.interfaces import (
     AdaptiveMemory,
     CellTable,
-    CodingMemory,
+    DrawingMemory,
     Evidence,
     FollowingMemory,
     Items,
@@ -103,10 +103,10 @@ class Model:
         return {name: cursor for name, cursor in found.items() if cursor is not None}
 
     @property
-    def coder(self) -> CodingMemory | None:
-        """The memory that codes and draws text in loops of its own, if it alone forms the model."""
+    def drawing(self) -> DrawingMemory | None:
+        """The memory that draws text in a loop of its own, if it alone forms the model."""
         (memory, *others), experts = self.memories.values(), self.experts
-        return memory if isinstance(memory, CodingMemory) and not others and len(experts) == 1 else None
+        return memory if isinstance(memory, DrawingMemory) and not others and len(experts) == 1 else None
 
     def reach(self, cursors: Mapping[str, Any]) -> int:
         """Return the number of tokens before a position that must be given if ``cursors`` follow the text."""
@@ -336,12 +336,6 @@ class Model:
             return None
         return self._exact_scorer.nearest(z.double(), self._exact_scorer.fixed(self.cells))
 
-    @torch.no_grad()
-    def cell(self, text: Text, position: Tensor) -> int:
-        """Return the nearest centre of the geometry at one position ``(1,)``; 0 without a geometry."""
-        found = self._cell(self.coordinates(text, position))
-        return 0 if found is None else int(found)
-
     def follow(
         self, cursors: Sequence[Mapping[str, Any]], text: Text, positions: Tensor, z: Tensor | None
     ) -> dict[str, Evidence]:
@@ -359,7 +353,7 @@ class Model:
 
     def draw(
         self,
-        memory: CodingMemory,
+        memory: DrawingMemory,
         cursor: Any,
         sampling: Sampling,
         generator: Generator,
@@ -369,7 +363,7 @@ class Model:
     ) -> list[int] | None:
         """Draw the next ``count`` tokens after ``cursor``, which moves on, in one compiled call.
 
-        ``memory`` is :attr:`coder`; only ``temperature`` and ``min_p`` of ``sampling`` are used. Returns
+        ``memory`` is :attr:`drawing`; only ``temperature`` and ``min_p`` of ``sampling`` are used. Returns
         ``None`` while the memory is empty.
         """
         known = self._known()
