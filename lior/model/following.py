@@ -13,7 +13,7 @@ from torch import Generator, Tensor
 
 from lior.config.sampling import Sampling
 from lior.counting.sampling import Race
-from lior.interfaces import CodingMemory, Evidence, FollowingMemory, StreamingEncoder, Text
+from lior.interfaces import DrawingMemory, Evidence, FollowingMemory, StreamingEncoder, Text
 from lior.model.language_model import Model
 from lior.tensors import sub
 
@@ -25,10 +25,10 @@ def cursors(model: Model) -> dict[str, Any]:
     return {name: cursor for name, cursor in found.items() if cursor is not None}
 
 
-def coder(model: Model) -> CodingMemory | None:
-    """Return the memory that codes and draws text in loops of its own, if it alone forms the model."""
+def drawing(model: Model) -> DrawingMemory | None:
+    """Return the memory that draws text in a loop of its own, if it alone forms the model."""
     (memory, *others), experts = model.memories.values(), model.experts
-    return memory if isinstance(memory, CodingMemory) and not others and len(experts) == 1 else None
+    return memory if isinstance(memory, DrawingMemory) and not others and len(experts) == 1 else None
 
 
 def reach(model: Model, cursors: Mapping[str, Any]) -> int:
@@ -57,7 +57,7 @@ def follow(
 
 def draw(
     model: Model,
-    memory: CodingMemory,
+    memory: DrawingMemory,
     cursor: Any,
     sampling: Sampling,
     generator: Generator,
@@ -67,7 +67,7 @@ def draw(
 ) -> list[int] | None:
     """Draw the next ``count`` tokens after ``cursor``, which moves on, in one compiled call.
 
-    ``memory`` is :func:`coder`; only ``temperature`` and ``min_p`` of ``sampling`` are used. Returns
+    ``memory`` is :func:`drawing`; only ``temperature`` and ``min_p`` of ``sampling`` are used. Returns
     ``None`` while the memory is empty.
     """
     known = model.known

@@ -54,7 +54,7 @@ class Session:
         self._cursors = following.cursors(model)
         self._reach = following.reach(model, self._cursors)
         alone = self._cursors and not self._reach and self._coordinates.next is None
-        self._coder = following.coder(model) if alone else None
+        self._drawing = following.drawing(model) if alone else None
         self.feed(tokens)
 
     def feed(self, tokens: Sequence[int]) -> None:
@@ -81,7 +81,7 @@ class Session:
     @property
     def compiled(self) -> bool:
         """Whether one memory and its cursor suffice to draw, so that :meth:`draw` works."""
-        return self._coder is not None
+        return self._drawing is not None
 
     def draw(self, sampling: Sampling, generator: Generator, count: int = 1) -> list[int] | None:
         """Draw the next ``count`` tokens and feed them, in one call.
@@ -89,11 +89,11 @@ class Session:
         Returns ``None`` without feeding anything if that is not possible. The tokens do not depend on how
         many are drawn at once.
         """
-        if self._coder is None or not is_plain(sampling):
+        if self._drawing is None or not is_plain(sampling):
             return None
         cursor = next(iter(self._cursors.values()))
         tokens = following.draw(
-            self.model, self._coder, cursor, sampling, generator, count=count, thread=self._thread
+            self.model, self._drawing, cursor, sampling, generator, count=count, thread=self._thread
         )
         if tokens is not None:
             self._grow(tokens)
