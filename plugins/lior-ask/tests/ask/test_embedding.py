@@ -233,7 +233,9 @@ def test_an_index_adopts_the_vectors_of_its_texts_and_no_others():
     Fake.read.clear()
     other.adopt(one)
     assert not Fake.read
-    assert other._database.rows("SELECT count(*) FROM vectors") == [(1,)], "nothing of what it does not have"
+    assert other.content.database.rows("SELECT count(*) FROM vectors") == [(1,)], (
+        "nothing of what it does not have"
+    )
     vectors = other.inverted.vectors
     assert [other.passage(row).text for row in vectors.lacking(np.arange(2))] == ["It rains."]
     assert np.array_equal(vectors.vectors(np.arange(1)), first[:1])

@@ -95,7 +95,7 @@ def _whole(folder: Path, documents: list[Any] | None) -> tuple[Ask, Learn]:
     if documents:
         made = Index(*_read(folder, "paths"), cache=False)
         made.warm_up()
-        made.copy_to(folder / "index")
+        made.content.copy_to(folder / "index")
     index = Index(database=SQLite(folder / "index"))
     return lambda question, top: list(index.ask(question, top).passages), partial(index.learn, "a new note")
 

@@ -369,7 +369,7 @@ def _around(
     if passage is None or count is None:
         return None
     if shared:
-        return around(index.texts(index.file_of(passage.document)), passage, count)
+        return around(index.content.texts(index.content.file_of(passage.document)), passage, count)
     path = index.path(passage.document)
     if path is None:
         from lior.runs.documents import texts_of
