@@ -256,7 +256,7 @@ class Index:
 
     def adopt(self, other: Index) -> None:
         """Copy the vectors of another index for texts that this one has, too."""
-        self.content.safely(lambda: self.content.vectors.adopt(other.content.vectors))
+        self.content.safely(lambda: self.content.vectors.table.adopt(other.content.vectors.table))
 
     def warm_up(self, *, encode: bool = True) -> None:
         """Compute what first questions, of a fact and a topic, need; only word arrays without ``encode``."""

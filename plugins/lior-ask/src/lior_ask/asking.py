@@ -88,4 +88,4 @@ class Asker:
         content = self._content
         if content.database.chosen():  # else another process encodes for all
             content.vectors.read_ahead(content.read, go_on, briefly=briefly)
-            content.safely(lambda: content.vectors.keep())
+            content.safely(lambda: content.vectors.table.keep())

@@ -22,11 +22,12 @@ from lior_ask.index import cache as caching
 from lior_ask.index.context_lines import file_texts
 from lior_ask.index.database import DamagedIndex, Database
 from lior_ask.index.document_store import OriginalStore
-from lior_ask.index.embedding import VectorStore, digest
+from lior_ask.index.embedding import digest
 from lior_ask.index.inverted import InvertedIndex
 from lior_ask.index.passage_store import PassageStore
 from lior_ask.index.sqlite import SQLite
 from lior_ask.index.table_store import RecordStore, pack_tables
+from lior_ask.index.vector_store import VectorStore
 from lior_ask.index.writing import encode
 from lior_ask.question.question import Question, understood
 from lior_ask.updates import FileStore, cuts, skipped_of
@@ -107,11 +108,11 @@ class Content:
                 self.follow()
                 yield
                 self.inverted.flush()
-                self.vectors.clean()
+                self.vectors.table.clean()
             self.seen = self.database.generation
         except BaseException:
             self.inverted.rollback()
-            self.vectors.rollback()
+            self.vectors.table.rollback()
             self.files, self.seen = {}, None
             with contextlib.suppress(sqlite3.Error, LiorError):
                 self.follow()
@@ -126,7 +127,7 @@ class Content:
             with self.database.reading():
                 self.follow()
                 found = work()
-            self.vectors.keep()
+            self.vectors.table.keep()
             return found
 
         return self.safely(inside)
@@ -252,7 +253,7 @@ class Content:
             questions[document] = self._questions(document)
             key = self.inverted.delete(document)
             self.passages.delete(key)
-            self.vectors.delete(key)
+            self.vectors.table.delete(key)
             self.records.delete(key)
             self.database.rows("DELETE FROM questions WHERE document = ?", encode(document))
         self._originals.delete(name)
@@ -293,7 +294,7 @@ class Content:
         blocks = [(p.block, p.title) for p in passages]
         key = self.inverted.add(name, texts, groups, blocks=blocks, most_words=words)
         self.passages.add(key, passages)
-        self.vectors.add(key, passages)
+        self.vectors.table.add(key, passages)
         return [*[_WORDS.format(words)] * bool(self.inverted.left_out), *self.records.add(key, packed)]
 
     # --- confirmed questions ---
