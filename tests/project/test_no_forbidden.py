@@ -35,9 +35,8 @@ AUTOGRAD = {"autograd", "requires_grad", "requires_grad_", "backward", "grad_fn"
 AUTOGRAD |= {"enable_grad", "set_grad_enabled", "functorch", "jacrev", "jacfwd", "vjp"}
 MAX_FUNCTION = 60
 MAX_METHODS, MAX_PUBLIC = 28, 20
-LARGE = {"Index", "InvertedIndex", "VectorStore", "Conversation", "Sdm", "Episode", "Geometric"}
-"""Classes that may have more methods: of lior-ask, a memory of all kinds, a simulated user with a method for
-each step, and what scikit-learn asks of an estimator."""
+LARGE = {"Episode", "Geometric"}
+"""Classes that may have more methods: a simulated user's steps, and what scikit-learn asks of an estimator."""
 
 
 @cache
