@@ -2,7 +2,7 @@
 
 A memory's author writes::
 
-    class TestMine(memory_contract(lambda: Mine(capacity=1000))): ...
+    TestMine = memory_contract(lambda: Mine(capacity=1000))
 
 The suite writes at most 200 items at a time, and a memory must have the capacity for them. A memory that
 needs a geometry gets random coordinates and a Euclidean :class:`~lior.interfaces.Scorer`.

@@ -105,7 +105,7 @@ def test_what_is_printed(lior, tmp_path):
     assert code.startswith('"""')
     assert "class Myframe:" in code
     test = (folder / "tests/test_contract.py").read_text()
-    assert len(test.splitlines()) == 5
+    assert len(test.splitlines()) == 4
     assert "$" not in "".join((folder / name).read_text() for name in FILES)
 
 
