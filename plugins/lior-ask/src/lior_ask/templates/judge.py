@@ -23,7 +23,7 @@ class Mine:
     def scores(self, question: Question, candidates: Candidates) -> np.ndarray:
         """How well each candidate answers, float64 ``(C,)``."""
         has = candidates.features[:, [NAMES.index("text"), NAMES.index("heading")]]
-        return has.sum(1) - candidates.features[:, NAMES.index("silent")]
+        return np.subtract(has.sum(1), candidates.features[:, NAMES.index("silent")])
 
     def confidence(self, question: Question, candidates: Candidates, scores: np.ndarray) -> float:
         """The share of the best one."""
