@@ -36,17 +36,13 @@ class InitialStateContract(Contract[Plugin]):
     """The protocol that the plugin implements."""
 
     def test_declares_what_the_interface_asks_for(self) -> None:
-        state = _init(self.make(), 8, 0)
-        assert_declared(self.make(), self.interface, state)
+        plugin: Any = self.make()
+        assert_declared(plugin, self.interface, plugin.init(8, generator=make_generator(0)))
 
     @law(n=dimensions(), seed=seeds())
     def test_init_depends_on_the_generator_alone(self, n: int, seed: int) -> None:
-        assert_same(*(_init(self.make(), n, seed) for _ in range(2)))
-
-
-def _init(plugin: Any, n: int, seed: int) -> State:
-    state: State = plugin.init(n, generator=make_generator(seed))
-    return state
+        plugins: Any = (self.make(), self.make())
+        assert_same(*(plugin.init(n, generator=make_generator(seed)) for plugin in plugins))
 
 
 def assert_declared(plugin: Any, interface: type[Any], state: State) -> None:

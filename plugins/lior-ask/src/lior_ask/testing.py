@@ -112,25 +112,28 @@ class MemoryView:
             list[Counter[str]](),
             list[Counter[str]](),
         )
-        self._context_of, languages = list[int](), list[int]()
-        for passages in self._documents.values():
-            texts = [count_dates(text) for text, _ in passages]
-            language = language_of(islice(chain.from_iterable(texts), SAMPLE))
-            contexts = dict.fromkeys(context for _, context in passages)
-            place = {context: len(self._contexts) + n for n, context in enumerate(contexts)}
-            self._context_of += [place[context] for _, context in passages]
-            languages.append(LANGUAGES.index(language))
-            own = [_words(text, language) for text in texts]
-            above = [_words(count_dates(context), language) for context in contexts]
-            self._spelled.append({pair for pairs in own + above for pair in pairs})
-            for units, found in ((self._texts, own), (self._contexts, above)):
-                units += [Counter(each for _, each in pairs) for pairs in found]
-            self._whole.append(Counter(each for pairs in own + above for _, each in pairs))
+        self._context_of = list[int]()
+        languages = [self._count(passages) for passages in self._documents.values()]
         self._stems = sorted({each for counts in self._whole for each in counts})
         self._ids = {each: number for number, each in enumerate(self._stems)}
         self._words = sorted({pair for pairs in self._spelled for pair in pairs})
         sizes = [*map(len, self._documents.values())]
         self._layout = _layout([*self._documents], sizes, languages)
+
+    def _count(self, passages: Sequence[tuple[str, str]]) -> int:
+        """Count the words of the next document, and return the number of its language."""
+        texts = [count_dates(text) for text, _ in passages]
+        language = language_of(islice(chain.from_iterable(texts), SAMPLE))
+        contexts = dict.fromkeys(context for _, context in passages)
+        place = {context: len(self._contexts) + n for n, context in enumerate(contexts)}
+        self._context_of += [place[context] for _, context in passages]
+        own = [_words(text, language) for text in texts]
+        above = [_words(count_dates(context), language) for context in contexts]
+        self._spelled.append({pair for pairs in own + above for pair in pairs})
+        for units, found in ((self._texts, own), (self._contexts, above)):
+            units += [Counter(each for _, each in pairs) for pairs in found]
+        self._whole.append(Counter(each for pairs in own + above for _, each in pairs))
+        return LANGUAGES.index(language)
 
     @property
     def layout(self) -> Layout:
