@@ -93,8 +93,8 @@ def test_a_run_of_nothing_but_new_plugins(path, sample, tmp_path):
     (tmp_path / "text").write_bytes(sample.read_bytes()[:20_000])
     chosen = {kind: f"my-{kind}" for kind in KINDS if KINDS[kind].option} | {"memory": "my-memory,exact"}
     flags = [part for kind, name in chosen.items() for part in (f"--{kind}", name)]
-    fixed = "--config tiny --set memory.my-memory.order=1 --holdout keep --out run --quiet --json".split()
-    done = run(path, tmp_path, "lior_cli.main", "train", "text", *flags, *fixed)
+    fixed = "--config tiny --set memory.my-memory.order=1 --holdout keep --out run --quiet --json"
+    done = run(path, tmp_path, "lior_cli.main", "train", "text", *flags, *fixed.split())
     assert done.returncode == 0, done.stderr
     summary = json.loads(done.stdout)
     assert summary["components"]["tokenizer"] == "my-tokenizer"
