@@ -36,7 +36,7 @@ AUTOGRAD |= {"enable_grad", "set_grad_enabled", "functorch", "jacrev", "jacfwd",
 MAX_FUNCTION = 60
 MAX_METHODS, MAX_PUBLIC = 28, 20
 LARGE = {"Episode", "Geometric"}
-"""Classes that may have more methods: a simulated user's steps, and what scikit-learn asks of an estimator."""
+"""Classes that may have more methods: steps of a simulated user, and an estimator of scikit-learn."""
 
 
 @cache

@@ -327,9 +327,5 @@ def test_tokens_that_are_no_bytes_are_refused():
         Suffix().read(Query(text_of([1, 2]), torch.tensor([1]), None), torch.tensor([1, 300]))
 
 
-class TestDefaults(suite("memory", Suffix)):
-    """The laws of every memory."""
-
-
-class TestOneLength(suite("memory", lambda: Suffix(lengths=(2,)))):
-    """The same with one expert."""
+TestDefaults = suite("memory", Suffix)  # the laws of every memory
+TestOneLength = suite("memory", lambda: Suffix(lengths=(2,)))  # the same with one expert

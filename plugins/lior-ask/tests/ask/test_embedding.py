@@ -438,13 +438,21 @@ def test_nothing_is_read_for_a_retriever_without_vectors(notes):
 
 def test_it_stops_at_once_and_keeps_what_it_read():
     index, began = lookup(), threading.Event()
-    reader = IdleReader(index, lambda left: left < 60 and began.set())
-    began.wait(9)
-    reader.stop()
-    read = len(Fake.read)
-    assert 40 <= read < 100
-    assert len(index.inverted.vectors.unread()) == 100 - read
-    assert index.inverted.database.rows("SELECT count(*) FROM vectors") == [(read,)]
+
+    def progress(left: int) -> None:
+        if left == 60:  # it waits here until it is told to stop
+            asking.enter_context(readers[0].paused())
+            began.set()
+
+    with ExitStack() as asking:
+        readers = list[IdleReader]()
+        with index.inverted.database.lock:  # it begins when it is in the list
+            readers.append(IdleReader(index, progress))
+        assert began.wait(60)
+        readers[0].stop()
+    assert len(Fake.read) == 40
+    assert len(index.inverted.vectors.unread()) == 60
+    assert index.inverted.database.rows("SELECT count(*) FROM vectors") == [(40,)]
 
 
 def test_it_waits_while_questions_are_asked():
