@@ -25,7 +25,7 @@ PICTURES = ("docs/**/*.svg", "docs/**/*.png", "plugins/*/docs/**/*.png", "LICENS
 API = {
     "lior": ("lior", ["lior.api", "lior.training.preparation"]),
     "runs": ("Runs", ["lior.runs.run"]),
-    "ask": ("Questions", ["lior_ask.api", "lior_ask.answer.selection"]),
+    "ask": ("Questions", ["lior_ask.api", "lior_ask.answer.record"]),
     "reading": ("Reading files", ["lior.reading"]),
     "interfaces": (
         "Interfaces",

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @click.argument("run", type=RunPath())
 @click.argument("text", nargs=-1, type=TextPath())
 @click.option(
-    "--online", is_flag=True, help="Keep learning while reading, as a compressor does; RUN is not changed."
+    "--online", is_flag=True, help="Keep learning while reading, after each prediction; RUN is not changed."
 )
 @click.option(
     "--from-byte", type=WholeNumber(min=0), default=0, show_default=True, help="Count from here on."

@@ -29,8 +29,6 @@ from lior_cli.output import escape_controls, escaping
 
 COMMANDS = {
     "train": ("lior_cli.train:train", "Learn a model from text."),
-    "compress": ("lior_cli.compress:compress", "Code FILE with a model that learns it while reading."),
-    "decompress": ("lior_cli.compress:decompress", "Undo `lior compress`, exactly."),
     "generate": ("lior_cli.generate:generate", "Continue a prompt."),
     "why": ("lior_cli.why:why", "Show where the words of a continuation come from."),
     "score": ("lior_cli.score:score", "Show where FILE surprises a model."),
@@ -51,7 +49,7 @@ COMMANDS = {
 """The location (``module:attribute``) and the help of each command, by name."""
 _SECTIONS = {
     "Folders and files, without training": ("ask", "chat", "serve", "mcp", "sync"),
-    "Models": ("train", "archive", "compress", "decompress"),
+    "Models": ("train", "archive"),
     "Runs": ("generate", "why", "score", "eval", "learn", "forget", "docs", "plot", "inspect"),
     "Further commands": ("plugins", "config", "cache", "completion"),
 }

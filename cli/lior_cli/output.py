@@ -3,7 +3,7 @@ r"""Standard output and standard error without what could control a terminal.
 Names, texts and configurations come from other people, so all text output goes through one place. A control
 character becomes ``\u`` and four digits, which JSON reads as the same character. A character that the
 encoding of the stream lacks is escaped likewise. Bytes written to ``sys.stdout.buffer`` are unchanged:
-continuations in a pipe and decompressed files.
+continuations in a pipe.
 """
 
 from __future__ import annotations

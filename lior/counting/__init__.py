@@ -11,8 +11,6 @@ mixture     the formulas: experts, gates, state tables, secondary estimation, an
 batch_counting the counts of a text, computed in parts and merged
 stream      reading, learning and counting a block of text window by window
 cursor      a position in a text that moves forward and updates its fields and addresses
-coder       the range coder of compressed files
-coding      reading, coding and learning a text token by token
 engine      the memory as the plugin ``sdm`` uses it: write, read, partial_fit
 tracing     attribution of a probability to the stored tokens behind it
 journal     all text written to a memory, in order
@@ -28,8 +26,6 @@ __all__ = [
     "addresses",
     "batch_counting",
     "cache",
-    "coder",
-    "coding",
     "compiled",
     "cursor",
     "engine",

@@ -317,11 +317,6 @@ class Engine:
         if self.budget and locations.size(self.store) > self.budget:
             self.store = locations.prune(self.store, int(self.budget * PRUNE_TO), self.clock)
 
-    def room_for(self, known: int) -> Memory:
-        """Return the memory for locations of at most ``known`` tokens."""
-        self._vocab = max(self._vocab, known)
-        return Memory(self.plan, self.store, known)
-
     def grow(self) -> None:
         """Reserve space in the store for a window."""
         writes = self.window * len(self.plan.parent)

@@ -1,9 +1,8 @@
 """Drawing tokens in one compiled call, which reads the memory without learning.
 
-The distribution of the memory is weighed as the outer mixer does (:mod:`lior.counting.coding`). A race
-draws the token: the largest ``p^β / e`` wins, where the ``e`` are exponentially distributed. Tokens that
-are much less likely than the likeliest do not take part (min-p: M. Nguyen et al., *Turning Up the Heat*,
-2024).
+The distribution of the memory is weighed as the outer mixer does. A race draws the token: the largest
+``p^β / e`` wins, where the ``e`` are exponentially distributed. Tokens that are much less likely than the
+likeliest do not take part (min-p: M. Nguyen et al., *Turning Up the Heat*, 2024).
 """
 
 from __future__ import annotations
@@ -11,14 +10,30 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from numba import float32, float64
 from numpy.typing import NDArray
 
-from lior.counting import cursor, stream
-from lior.counting.coding import Chunk, fetch, weigh
+from lior.counting import cursor, locations, stream
 from lior.counting.compiled import entry, inner
 from lior.counting.cursor import Cursor
 from lior.counting.engine import FROZEN, Engine, WeightSets
-from lior.counting.layout import DENSE, Floats, Ints, Learner
+from lior.counting.kernels import exp, log, prefetch
+from lior.counting.layout import DENSE, Alphabet, Block, Floats, Ints, Learner
+
+SURE_BINS = 8
+"""Number of bins of the largest probability, for the gate of the outer mixer."""
+
+
+class Place(NamedTuple):
+    """A position over an alphabet of ``A`` tokens, and scratch arrays, as compiled functions see them."""
+
+    block: Block
+    log_p: Floats
+    """Distribution of the memory, ``(A,)``."""
+    alphabet: Alphabet
+    unigram: NDArray[np.float64]
+    chances: NDArray[np.float64]
+    """Probabilities of the alphabet's tokens, then of all others together, ``(A + 1,)``."""
 
 
 class Race(NamedTuple):
@@ -31,7 +46,8 @@ class Race(NamedTuple):
     least: float
     """Minimum probability of a token, relative to the likeliest."""
     mixing: Floats
-    """Exponents of the outer mixer, one for each of :attr:`Chunk.sure`."""
+    """Exponents of the outer mixer, one for each value of its gate: bin of the largest probability, and
+    weight set."""
     others: Ints
     """Tokens outside of the alphabet, ascending; all are equally likely."""
     unseen: float
@@ -39,25 +55,57 @@ class Race(NamedTuple):
 
 
 @entry
-def _run(route, memory, learner, chunk, race, buffers, out):
+def _run(route, memory, learner, place, race, buffers, out):
     """Draw tokens ``out (T,)``; the block is the position after the text, and moves with each."""
     for t in range(len(out)):
-        out[t] = _one(memory, learner, chunk, race, race.noise[t], buffers)
+        out[t] = _one(memory, learner, place, race, race.noise[t], buffers)
         cursor.go_on(route, out[t])
-        cursor.locate(route, chunk.block, 0)
-        fetch(memory.store, chunk.block, 0)
+        cursor.locate(route, place.block, 0)
+        _fetch(memory.store, place.block)
 
 
 @inner
-def _one(memory, learner, chunk, race, noise, buffers):
+def _fetch(store, block):
+    """Prefetch the slots of the position."""
+    size = len(store.slots)
+    for i in range(block.where.shape[1]):
+        prefetch(store.slots, locations.home(block.where[0, i], size))
+
+
+@inner
+def _weigh(place, weight_set, race):
+    """Write the probabilities at the position, the memory's with the mixer's exponent; returns their
+    count."""
+    row, size = place.log_p, len(place.log_p)
+    top = float32(0)
+    for s in range(size):
+        top = max(top, row[s])
+    sure = min(int(top * SURE_BINS), SURE_BINS - 1) + SURE_BINS * weight_set
+    weight, highest = race.mixing[sure], float32(-np.inf)
+    for s in range(size):
+        row[s] = log(row[s])
+        highest = max(highest, weight * row[s])
+    total = 0.0
+    for s in range(size):
+        place.chances[s] = float64(exp(weight * row[s] - highest))
+        total += place.chances[s]
+    if len(race.others) == 0:
+        return size
+    place.chances[size] = total * race.unseen / (1.0 - race.unseen)
+    return size + 1
+
+
+@inner
+def _one(memory, learner, place, race, noise, buffers):
     """Draw the token at the position of the block."""
-    tokens, others, block = chunk.alphabet.tokens, race.others, chunk.block
-    if len(chunk.unigram):
-        stream._unigram(memory.store, block.where[0], chunk.alphabet, chunk.unigram)
-    stream.read(memory, learner.sets, block, 0, chunk.alphabet, buffers, 0)
-    stream._spread(chunk.alphabet, buffers, 0, chunk.unigram, chunk.log_p[0])
-    size = weigh(chunk, 0, buffers.weight_set[0], race.mixing)
-    chances, most, token = chunk.chances, -1.0, 0
+    tokens, others, block = place.alphabet.tokens, race.others, place.block
+    if len(place.unigram):
+        stream._unigram(memory.store, block.where[0], place.alphabet, place.unigram)
+    stream.read(memory, learner.sets, block, 0, place.alphabet, buffers, 0)
+    stream._spread(place.alphabet, buffers, 0, place.unigram, place.log_p)
+    size = _weigh(place, buffers.weight_set[0], race)
+    chances = place.chances
+    most, token = -1.0, 0
     rest = chances[len(tokens)] / len(others) if size > len(tokens) else 0.0
     likeliest = rest
     for s in range(len(tokens)):
@@ -85,22 +133,13 @@ def draw(
     size, out = len(alphabet), np.zeros(len(race.noise), np.int64)
     place.make_room(len(out))
     place.block.time[:] = engine.clock + ahead
-    chunk = Chunk(
+    here = Place(
         place.block,
-        _NONE,
-        np.empty((1, size), np.float32),
-        np.empty(1, np.int64),
+        np.empty(size, np.float32),
         engine.columns(alphabet),
-        race.others,
-        _EVEN,
-        race.unseen,
         np.empty(size if size > DENSE else 0),
         np.empty(size + 1),
     )
     still = Learner(learned, (FROZEN, FROZEN))
-    _run(place.route, engine.memory, still, chunk, race, engine.buffers(1, size, thread), out)
+    _run(place.route, engine.memory, still, here, race, engine.buffers(1, size, thread), out)
     return [int(token) for token in out]
-
-
-_NONE, _EVEN = np.zeros(0, np.int64), np.zeros(0)
-"""Empty arrays: a draw has no text to code, and no coder to choose among the other tokens."""

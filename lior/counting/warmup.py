@@ -13,16 +13,12 @@ from typing import Any
 import numpy as np
 
 from lior.counting import batch_counting, layout, locations, matching, sampling, tracing
-from lior.counting.coder import RangeCoder
-from lior.counting.coding import Coding
 from lior.counting.compiled import compiling
 from lior.counting.engine import Engine, Prediction, Segment
 from lior.counting.fields import FIELDS
-from lior.counting.layout import Rates
 
 _PATTERNS = ("", "1")
 _TOKENS, _DEPTH, _ALPHABET = np.array([1, 2, 1, 2]), np.arange(4), np.array([1, 2])
-_RATES = Rates(1e-3, 1e-3, 1e-3, 1e-3, 1e-3, 1e-3)
 _LOW = 10
 """Added niceness: the process gets a tenth of a core that another process wants."""
 
@@ -112,15 +108,6 @@ def _others(engine: Engine) -> None:
     tracing.trace(
         engine, _TOKENS, _DEPTH, np.array([3]), np.array([2]), _ALPHABET, (learned, learned), [segment]
     )
-    words = RangeCoder()
-    words.choose(np.ones(2))
-    learner = layout.Learner((learned, learned), (_RATES, _RATES))
-    others = np.array([3])
-    coding = Coding(engine, engine.cursor(), _ALPHABET, learner, rows=1, others=others, unseen=0.1)
-    coding.arrays.given[0] = 1
-    coding.run(1, np.ones(16, np.float32), words)
-    words.finish()
-    engine.advance(1)
 
 
 def _drawing(engine: Engine) -> None:

@@ -28,7 +28,7 @@ from lior.interfaces.base import API_VERSION, Plugin, State  # noqa: F401
 from lior.interfaces.memories import (  # noqa: F401
     AdaptiveMemory,
     CellTable,
-    CodingMemory,
+    DrawingMemory,
     Evidence,
     Features,
     FollowingMemory,

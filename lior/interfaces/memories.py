@@ -171,17 +171,6 @@ class MemoryBackend(Plugin, Protocol):
 class AdaptiveMemory(MemoryBackend, Protocol):
     """A memory with learned parameters of its own, which it fits while it reads a text."""
 
-    @property
-    def window(self) -> int:
-        """Number of tokens that :meth:`partial_fit` reads before learning them; windows begin with the
-        items."""
-
-    def peek(self, query: Query, alphabet: Tensor, *, ahead: int) -> Evidence:
-        """Return the evidence of :meth:`partial_fit` with ``write``, bit for bit; nothing changes.
-
-        The position is the ``ahead``-th of the first window, ``0 <= ahead < window``.
-        """
-
     def partial_fit(self, items: Items, alphabet: Tensor, *, progress: float, write: bool) -> Evidence:
         """Read the items, each window before it is learned; the evidence has the form of :meth:`read`.
 
@@ -245,23 +234,8 @@ class FollowingMemory(MemoryBackend, Protocol):
 
 
 @runtime_checkable
-class CodingMemory(FollowingMemory, AdaptiveMemory, Protocol):
-    """A memory that codes or draws a text, and learns it, in loops of its compiled functions."""
-
-    def coding(
-        self, cursor: Any, alphabet: Tensor, *, progress: float, rows: int, others: Any, unseen: float
-    ) -> Any:
-        """Learn, as :meth:`partial_fit` with ``write``, a chunk of at most ``rows`` tokens while coding them.
-
-        Returns
-        -------
-        lior.counting.coding.Coding
-            The coder of the chunk. ``others`` are the token ids outside of ``alphabet``, ``unseen`` is
-            their total probability.
-        """
-
-    def coded(self, items: Items) -> None:
-        """Note that ``items`` were learned by :meth:`coding`."""
+class DrawingMemory(FollowingMemory, Protocol):
+    """A memory that draws tokens in a loop of its compiled functions."""
 
     def draw(self, cursor: Any, alphabet: Tensor, race: Any, thread: int) -> list[int]:
         """Draw the tokens after ``cursor`` from the memory without learning; the cursor moves on.

@@ -19,7 +19,9 @@ from torch import Generator, Tensor
 
 from lior.config.sampling import Sampling
 from lior.interfaces import Evidence, Text
-from lior.model.language_model import DocumentCoordinates, Model
+from lior.model import following
+from lior.model.following import DocumentCoordinates
+from lior.model.language_model import Model
 from lior.tensors import threads
 
 RECENT = 1000
@@ -49,10 +51,10 @@ class Session:
         """The last tokens of the context, at least :data:`RECENT` if it has as many."""
         self._kept = max(model.context, RECENT)
         self._length, self._coordinates = 0, DocumentCoordinates(model)
-        self._cursors = model.cursors()
-        self._reach = model.reach(self._cursors)
+        self._cursors = following.cursors(model)
+        self._reach = following.reach(model, self._cursors)
         alone = self._cursors and not self._reach and self._coordinates.next is None
-        self._coder = model.coder if alone else None
+        self._drawing = following.drawing(model) if alone else None
         self.feed(tokens)
 
     def feed(self, tokens: Sequence[int]) -> None:
@@ -79,7 +81,7 @@ class Session:
     @property
     def compiled(self) -> bool:
         """Whether one memory and its cursor suffice to draw, so that :meth:`draw` works."""
-        return self._coder is not None
+        return self._drawing is not None
 
     def draw(self, sampling: Sampling, generator: Generator, count: int = 1) -> list[int] | None:
         """Draw the next ``count`` tokens and feed them, in one call.
@@ -87,10 +89,12 @@ class Session:
         Returns ``None`` without feeding anything if that is not possible. The tokens do not depend on how
         many are drawn at once.
         """
-        if self._coder is None or not is_plain(sampling):
+        if self._drawing is None or not is_plain(sampling):
             return None
         cursor = next(iter(self._cursors.values()))
-        tokens = self.model.draw(self._coder, cursor, sampling, generator, count=count, thread=self._thread)
+        tokens = following.draw(
+            self.model, self._drawing, cursor, sampling, generator, count=count, thread=self._thread
+        )
         if tokens is not None:
             self._grow(tokens)
         return tokens
@@ -133,7 +137,7 @@ def _read(sessions: Sequence[Session]) -> tuple[Text, Tensor, Tensor | None, dic
     model, cursors = sessions[0].model, [session._cursors for session in sessions]
     if not sessions[0]._reach and sessions[0]._coordinates.next is None:
         places = _ZERO.expand(len(sessions))
-        return _NO_TEXT, places, None, model.follow(cursors, _NO_TEXT, places, None)
+        return _NO_TEXT, places, None, following.follow(model, cursors, _NO_TEXT, places, None)
     parts: list[Text] = []
     at: list[Tensor] = []
     before = 0
@@ -145,7 +149,7 @@ def _read(sessions: Sequence[Session]) -> tuple[Text, Tensor, Tensor | None, dic
     found = [session._coordinates.next for session in sessions if session._coordinates.next is not None]
     text, positions = Text(*(torch.cat(column) for column in zip(*parts, strict=True))), torch.cat(at)
     z = torch.cat(found) if found else None
-    return text, positions, z, model.follow(cursors, text, positions, z)
+    return text, positions, z, following.follow(model, cursors, text, positions, z)
 
 
 def uncertainty(log_p: Tensor, alphabet: int) -> float:

@@ -25,7 +25,8 @@ from lior.data.corpus import Corpus, byte_lengths
 from lior.errors import RunError
 from lior.interfaces import QuotingMemory, Text, TraceableMemory
 from lior.model import mixer
-from lior.model.language_model import DocumentCoordinates, Model
+from lior.model.following import DocumentCoordinates
+from lior.model.language_model import Model
 from lior.model.mixer import columns
 
 EXCERPT = 60

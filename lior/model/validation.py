@@ -16,6 +16,7 @@ from lior.errors import UsageError
 from lior.geometry.retrieval import Geometry
 from lior.interfaces import MetricForm, State
 from lior.model.language_model import Model
+from lior.model.weighting import fresh_weights
 from lior.tensors import Expected, check, like, sub
 
 
@@ -103,9 +104,7 @@ def check_mixer(model: Model) -> None:
         )
     if not model.weights:
         return
-    kept = model.weights
-    model.reset_mixer()
-    fresh, model.weights = model.weights, kept
+    kept, fresh = model.weights, fresh_weights(model)
     if "cells" not in kept:  # a memory that was added to a single one has no weights by cell
         fresh.pop("cells", None)
     check(kept, like(fresh), of="mixer")

@@ -36,6 +36,8 @@ class Kind:
     """One line, without a full stop."""
     suite: str = ""
     """Factory of the contract suite, as ``package.module:function``; empty without a suite."""
+    templates: str = ""
+    """Package with the template ``KIND.py`` of `lior plugins new`; empty for that of the command line."""
     use: str = ""
     """Command that uses a plugin, with ``{}`` for its name, as ``lior plugins new`` prints it."""
     option: str = ""
@@ -107,6 +109,7 @@ KINDS = {
         interface="lior.interfaces:Retriever",
         help="ranks the passages for a question",
         suite="lior_ask.testing:retriever_contract",
+        templates="lior_ask.templates",
         api_version=2,
         use="lior ask FOLDER QUESTION --retriever {}",
     ),
@@ -115,6 +118,7 @@ KINDS = {
         interface="lior.interfaces:Judge",
         help="decides which passage answers, and how likely",
         suite="lior_ask.testing:judge_contract",
+        templates="lior_ask.templates",
         use="LIOR_JUDGE={} lior ask FOLDER QUESTION",
     ),
     "listener": Kind(

@@ -4,8 +4,9 @@ Five modules serve any program. ``files`` writes files whole or not at all, and 
 files with a manifest. ``folder`` has the directory of a run and its checkpoints, ``telemetry`` the numbers
 of a run, and ``loop`` its steps, stops and checkpoints. The others are lior's own. ``checkpoint`` has the
 contents of a checkpoint, ``format`` its format, and ``directory`` the files of a run. ``run`` is the public
-object, ``documents`` returns the documents as they were read, and ``indexes`` answers questions about them.
-``editing``, ``syncing``, ``inspection`` and ``geometry`` work on finished runs.
+object, ``edits`` its checkpoint in memory with the changes, and ``questions`` the index of its documents,
+which ``indexes`` finds. ``documents`` returns the documents as they were read. ``editing``, ``syncing``,
+``inspection`` and ``geometry`` work on finished runs.
 """
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "directory",
     "documents",
     "editing",
+    "edits",
     "files",
     "folder",
     "format",

@@ -24,6 +24,7 @@ from lior.geometry.retrieval import PARTS, Geometry
 from lior.interfaces import State, Text
 from lior.model import validation
 from lior.model.language_model import Model
+from lior.model.weighting import weights_before
 from lior.plugins.registry import registry
 from lior.reading.documents import RawDocument
 from lior.runs import bundle
@@ -99,7 +100,7 @@ class Checkpoint:
         model, parts = self.model, describe(self.components)
         weights = model.weights
         if self.quoting:
-            weights, parts["memory"] = model.weights_before(), parts["memory"][:-1]
+            weights, parts["memory"] = weights_before(model), parts["memory"][:-1]
         fitted = {"tokenizer": model.tokenizer.snapshot(), "geometry": model.state, "mixer": weights}
         return {k: v for part, state in fitted.items() for k, v in add_prefix(part, state).items()}, parts
 

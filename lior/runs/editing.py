@@ -20,6 +20,7 @@ from lior.config import Component
 from lior.data import corpus
 from lior.errors import DataError, did_you_mean, sentences
 from lior.interfaces import SelfWeightedMemory
+from lior.model.weighting import add_memory, drop_memory
 from lior.names import in_line, printable
 from lior.plugins.registry import registry
 from lior.reading.documents import RawDocument
@@ -69,14 +70,14 @@ def _quoting(checkpoint: Checkpoint) -> Checkpoint:
         return checkpoint
     kind: Any = registry.get("memory", _QUOTES)
     memory: SelfWeightedMemory = kind(weight=_TRUST)
-    model.add_memory(_QUOTES, memory)
+    add_memory(model, _QUOTES, memory)
     memories = [*checkpoint.components["memory"], Component(name=_QUOTES, plugin=memory)]
     return attrs.evolve(checkpoint, quoting=True, components={**checkpoint.components, "memory": memories})
 
 
 def _unquoting(checkpoint: Checkpoint) -> Checkpoint:
     """Undo :func:`_quoting`; the model equals the earlier one to the last bit."""
-    checkpoint.model.drop_memory(_QUOTES)
+    drop_memory(checkpoint.model, _QUOTES)
     memories = checkpoint.components["memory"][:-1]
     return attrs.evolve(checkpoint, quoting=False, components={**checkpoint.components, "memory": memories})
 

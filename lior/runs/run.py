@@ -22,7 +22,7 @@ False
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar, overload
@@ -34,7 +34,7 @@ from torch import Tensor
 from lior.config.options import check_keywords
 from lior.config.sampling import ChatSampling, Sampling
 from lior.data import corpus
-from lior.errors import DataError, RunError, UsageError, did_you_mean, quantity, sentences
+from lior.errors import RunError, UsageError, quantity
 from lior.interfaces import Passage
 from lior.model.detokenizer import Detokenizer
 from lior.model.evaluation import evaluate
@@ -44,17 +44,15 @@ from lior.model.provenance import Explained, explain
 from lior.plugins.listening import tell
 from lior.reading.documents import RawDocument
 from lior.runs import documents as texts
-from lior.runs import editing, syncing
 from lior.runs.checkpoint import Checkpoint, Document, total
-from lior.runs.directory import RunDirectory, is_changed, open_checkpoint, read_summary
+from lior.runs.directory import RunDirectory, is_changed, read_summary
 from lior.runs.documents import as_text
-from lior.runs.format import read_manifest
-from lior.runs.indexes import indexes, installed
+from lior.runs.edits import Edit, Edited
+from lior.runs.indexes import indexes
 from lior.runs.syncing import Synced
-from lior.tensors import all_threads, pick_device
+from lior.tensors import all_threads
 
 T = TypeVar("T")
-Work = Callable[[], Checkpoint]
 
 
 @attrs.define(repr=False)
@@ -65,24 +63,10 @@ class Run:
     directory. Changes are in memory until :meth:`save`.
     """
 
-    checkpoint: Checkpoint
-    """The model and its documents, as :meth:`save` would write them now."""
-    path: Path | None = None
-    """The run's directory; ``None`` for a run that was never written."""
+    edited: Edited
+    """The model and its documents in memory, with the changes of this object."""
     summary: dict[str, Any] | None = None
     """The object that ``lior train --json`` prints; ``None`` when the directory has no ``summary.json``."""
-    _base: Path | None = None
-    """Path of the checkpoint that is unchanged or changed in memory."""
-    _forgotten: bool = attrs.field(default=False, init=False)
-    _whole: bool = attrs.field(default=True, init=False)
-    """False after an interrupted change, which leaves the memories between two states."""
-    _index: Any = attrs.field(default=None, init=False)
-    _moved: tuple[list[str], list[str]] = attrs.field(factory=lambda: ([], []), init=False)
-    """Names of documents learned and dropped since the run was opened or saved."""
-    _edits: list[Callable[[Run], object]] = attrs.field(factory=list, init=False)
-    """Changes since the run was opened or saved, to be repeated on another state of it."""
-    changes: int = attrs.field(default=0, init=False)
-    """Number of documents learned and forgotten since the run was opened or saved."""
 
     def __repr__(self) -> str:
         text = self.checkpoint.corpus
@@ -93,9 +77,24 @@ class Run:
         )
 
     @property
+    def checkpoint(self) -> Checkpoint:
+        """The model and its documents, as :meth:`save` would write them now."""
+        return self.edited.checkpoint
+
+    @property
     def model(self) -> Model:
         """The language model."""
         return self.checkpoint.model
+
+    @property
+    def path(self) -> Path | None:
+        """The run's directory; ``None`` for a run that was never written."""
+        return self.edited.path
+
+    @property
+    def changes(self) -> int:
+        """Number of documents learned and forgotten since the run was opened or saved."""
+        return self.edited.changes
 
     def documents(self) -> list[Document]:
         """Return all documents in the order in which they were learned."""
@@ -109,15 +108,7 @@ class Run:
         DataError
             When there is none.
         """
-        return [document.data for document in self.raw(name)]
-
-    def raw(self, name: str) -> list[RawDocument]:
-        """Return the documents of :meth:`text`, with the structure that their readers found."""
-        found = texts.of_checkpoint(self.checkpoint, only=name).get(name)
-        if found is None:
-            fault = f"{editing.format_name(name)}: no document of this name in the run."
-            raise DataError(sentences(fault, did_you_mean(name, self.checkpoint.corpus.names)))
-        return found
+        return [document.data for document in self.edited.raw(name)]
 
     # --- questions ---
 
@@ -129,27 +120,7 @@ class Run:
 
         Raises ``MissingPackage`` when lior-ask is not installed.
         """
-        if self._index is None:
-            saved, made = self._saved, indexes("lior.Run.index")
-            index = made.cached(saved, self.checkpoint.digest) if saved else None
-            if index is None:
-                documents = texts.of_checkpoint(self.checkpoint).items()
-                index = made.build((name, *texts.parse(each)) for name, each in documents)
-                if saved and self.path:
-                    made.cache(index, self.path, saved, self.checkpoint.digest)
-            self._index = index
-        return self._index
-
-    def cache_index(self, *, warm_up: bool = False) -> None:
-        """Cache the index, if it is open, with the checkpoint on the disk."""
-        if self._index is not None and self.path and self._saved:
-            made, digest = indexes("lior.Run"), self.checkpoint.digest
-            made.cache(self._index, self.path, self._saved, digest, warm_up=warm_up)
-
-    @property
-    def _saved(self) -> Path | None:
-        """The checkpoint on the disk that equals the one in memory."""
-        return self._base if not self.changes and self._whole else None
+        return self.edited.questions.index(self.checkpoint, self.edited.stored)
 
     @check_keywords()
     def ask(self, question: str, top: int = 3, *, filters: Any = None) -> Any:
@@ -172,14 +143,8 @@ class Run:
 
         Raises ``RunError`` when another process changes the run; nothing is confirmed then.
         """
-        counts = self.index.confirm(question, passage)
-        if self.path and self._saved:
-            try:
-                indexes("lior.Run.confirm").save(self.index, self.path, self._saved, self.checkpoint.digest)
-            except BaseException:
-                self.index.confirm(question, passage)
-                raise
-        return counts
+        edited = self.edited
+        return edited.questions.confirm(question, passage, edited.checkpoint, edited.stored)
 
     @check_keywords(ChatSampling)
     def chat(self, tokens: int = 300, *, stop: str = "\n\n", seed: int = 0, **sampling: Any) -> Any:
@@ -349,22 +314,7 @@ class Run:
             if len(sources) != 1:
                 raise UsageError(f"name {name!r} is for one document, not for {len(sources)}; leave it out")
             sources = [sources[0]._replace(name=name)]
-        return self.learn_all(sources)
-
-    def learn_all(self, documents: Sequence[RawDocument], *, replace: bool = False) -> list[Document]:
-        """Learn documents as they were read, all of them or none; raises as :meth:`learn`.
-
-        With ``replace``, documents of the same names are forgotten first.
-        """
-        if replace:
-            editing.check(documents, ())
-            held = set(self.checkpoint.corpus.names)
-            if gone := [each.name for each in documents if each.name in held]:
-                self._forget(gone, relearned=gone)
-        before = self.checkpoint.corpus.documents
-        self._change(lambda: editing.learn(self.checkpoint, documents), len(documents), put=documents)
-        self._note(lambda run: run.learn_all(documents, replace=replace))
-        return self.documents()[before:]
+        return self.edited.learn(sources)
 
     @check_keywords()
     def forget(self, name: str) -> Document:
@@ -389,22 +339,7 @@ class Run:
         DataError
             As :meth:`forget`.
         """
-        gone = self._forget(names)
-        exact = [*dict.fromkeys(each.name for each in gone)]
-        self._note(lambda run: run.forget_all(exact))
-        return gone
-
-    def _forget(self, names: Sequence[str], relearned: Collection[str] = ()) -> list[Document]:
-        """Forget documents; the index holds documents to be ``relearned`` until then."""
-        indices = {index for name in names for index in editing.find(self.checkpoint, name)}
-        every = self.checkpoint.corpus.names
-        those = {every[index] for index in indices}
-        gone = [document for document in self.documents() if document.name in those]
-        self._change(
-            lambda: editing.forget(self.checkpoint, indices), len(gone), drop=those.difference(relearned)
-        )
-        self._forgotten = self._forgotten or bool(indices)
-        return gone
+        return self.edited.forget(names)
 
     @check_keywords()
     def sync(
@@ -434,66 +369,8 @@ class Run:
         if self.path is None:
             raise RunError("the run has no directory: train with out=..., or keep it in memory")
         given = [paths] if isinstance(paths, str | Path) else paths or []
-        if dry_run:
-            found = syncing.scan(self.path, [*map(str, given)], base=self._base)
-            return found.outcome() if found.up_to_date else syncing.compare(self.checkpoint, found).done
-        return self._save(lambda run: run._follow([*map(str, given)]))
-
-    def _follow(self, paths: Sequence[str]) -> tuple[Synced, AbstractContextManager[None] | None]:
-        """Do the changes of :meth:`sync`; returns the report, and a context manager for saving.
-
-        It is ``None`` if there is nothing to save.
-        """
-        assert self.path is not None
-        found = syncing.scan(self.path, paths, base=self._base)
-        if found.up_to_date:
-            return syncing.finish(found), None
-        changes = syncing.compare(self.checkpoint, found)
-        if not changes:
-            changes.save_manifest()
-            return changes.done, None
-        if changes.out:
-            self._forget(changes.out, relearned=changes.done.changed)
-        if changes.new:
-            self.learn_all(changes.new)
-        if moved := changes.moved:
-            self._change(lambda: editing.restructure(self.checkpoint, moved), len(moved), put=moved)
-            self._forgotten = True  # their old titles, for instance
-        return changes.done, changes.saving()
-
-    def _change(
-        self, work: Work, changes: int, *, drop: Collection[str] = (), put: Sequence[RawDocument] = ()
-    ) -> None:
-        """Do ``work``, which changes the model; an interruption may leave it between two states.
-
-        The index follows if it was opened, or has confirmed questions: it drops names and adds documents.
-        """
-        saved = self._saved
-        digest = self.checkpoint.digest
-        if self._index is None and saved and installed() and indexes("lior.Run").has_questions(saved, digest):
-            self.index  # noqa: B018 (read)
-        asked, self._index = self._index, None  # it is built anew should this be interrupted
-        try:
-            self.checkpoint = work()
-        except DataError:  # before anything was changed
-            self._index = asked
-            raise
-        except BaseException:
-            self._whole = False
-            raise
-        self.changes += changes
-        learned, gone = ([name for name in names if name not in drop] for names in self._moved)
-        self._moved = [*learned, *(document.name for document in put)], [*gone, *drop]
-        if asked is not None:
-            for name in drop:
-                asked.forget(name)
-            for document in put:
-                indexes("lior.Run").put(asked, document.name, *texts.parse([document]))
-        self._index = asked
-
-    def _note(self, edit: Callable[[Run], object]) -> None:
-        if self.path is not None:  # only then are there other processes
-            self._edits.append(edit)
+        names = [*map(str, given)]
+        return self.edited.compare(names) if dry_run else self._save(lambda edited: edited.follow(names))
 
     def save(self, *, warm_up: bool = True) -> None:
         """Write the changes as the run's next checkpoint; the former stays until this one is complete.
@@ -512,68 +389,43 @@ class Run:
             cannot be written; when a change was interrupted; and when forgotten text cannot be removed from
             earlier checkpoints.
         """
-        self._save(lambda run: (None, nullcontext()), warm_up=warm_up)
+        self._save(lambda edited: (None, nullcontext()), warm_up=warm_up)
 
-    def _save(
-        self, last: Callable[[Run], tuple[T, AbstractContextManager[None] | None]], *, warm_up: bool = True
-    ) -> T:
-        """Do a ``last`` change to a run, this one or a newer state of it, and write it; what that gave.
+    def _save(self, last: Edit[tuple[T, AbstractContextManager[None] | None]], *, warm_up: bool = True) -> T:
+        """Do a ``last`` change to this run or a newer state of it, and write it; returns its result.
 
         The context manager from ``last`` surrounds the writing of the checkpoint by this process alone;
         without one nothing is written.
         """
-        if self.path is None or self._base is None:
+        edited = self.edited
+        if edited.path is None or edited.base is None:
             raise RunError("the run has no directory: train with out=..., or keep it in memory")
-        if not self._whole:
-            raise RunError(f"{self.path}: a change was interrupted; nothing was written; open the run anew")
-        edits = tuple(self._edits)
-        outcome, around = last(self)
+        if edited.interrupted:
+            raise RunError(f"{edited.path}: a change was interrupted; nothing was written; open the run anew")
+        journal = tuple(edited.journal)
+        outcome, around = last(edited)
         if around is None:
             return outcome
-        with RunDirectory.edit(self.path, self._base) as directory:
-            if is_changed(self.path, self._base, self.checkpoint):  # no process changes it from here on
-                outcome, around = self._repeat(edits, last)
+        with RunDirectory.edit(edited.path, edited.base) as directory:
+            if is_changed(edited.path, edited.base, edited.checkpoint):  # no process changes it from here on
+                edited, (outcome, around) = edited.repeated(journal, last)
+                self.edited = edited
                 if around is None:
                     return outcome
-                directory.folder.newest = self._base
+                directory.folder.newest = edited.base
             try:
                 with around:
-                    directory.save_edited(self.checkpoint, forgotten=self._forgotten)
+                    directory.save_edited(edited.checkpoint, forgotten=edited.forgotten)
             except OSError as error:
                 raise RunError(
-                    f"{self.path}: cannot be written: {error.strerror or error}; it is unchanged"
+                    f"{edited.path}: cannot be written: {error.strerror or error}; it is unchanged"
                 ) from error
             finally:
-                if directory.folder.newest != self._base:
-                    self._written(directory.folder.newest)
-        self.cache_index(warm_up=warm_up)
-        learned, forgotten = self._moved
-        self._moved = [], []
-        forgotten = [name for name in forgotten if name not in learned]
-        tell("lior_documents_changed", run=self.path, learned=learned, forgotten=forgotten)
+                if (newest := directory.folder.newest) and newest != edited.base:
+                    edited.written(newest)
+        edited.questions.cache(edited.stored, warm_up=warm_up)
+        tell("lior_documents_changed", run=edited.path, **edited.take_moved())
         return outcome
-
-    def _repeat(self, edits: Sequence[Callable[[Run], object]], last: Callable[[Run], T]) -> T:
-        """Become the run on the disk, with ``edits`` and a ``last`` change; returns the last one's result."""
-        assert self.path is not None
-        newer = load(self.path, device=str(self.model.device))
-        if not newer.checkpoint.is_of_training(self.checkpoint):
-            raise RunError(f"{self.path}: another process trained the run anew; open it anew and repeat")
-        for edit in edits:
-            edit(newer)
-        outcome = last(newer)
-        for field in attrs.fields(Run):
-            setattr(self, field.name, getattr(newer, field.name))
-        return outcome
-
-    def _written(self, path: Path | None) -> None:
-        """Note that the checkpoint at ``path`` equals the one in memory."""
-        assert path is not None
-        self._base = path
-        self.checkpoint = attrs.evolve(
-            self.checkpoint, manifest=read_manifest(path), score=None, pending_erasure=self._forgotten
-        )
-        self.changes, self._forgotten, self._edits = 0, False, []
 
 
 @check_keywords()
@@ -588,8 +440,7 @@ def load(run: str | Path, *, device: str = "cpu") -> Run:
         When it is no run, unfinished or damaged.
     """
     path = Path(run)
-    checkpoint, base = open_checkpoint(path, device=pick_device(device))
-    return Run(checkpoint, path, read_summary(path), base)
+    return Run(Edited.open(path, device), read_summary(path))
 
 
 def _check_count(tokens: Any) -> None:

@@ -4,7 +4,7 @@ A plugin's author writes, with pytest::
 
     from lior.testing.frames import frame_contract
 
-    class TestMine(frame_contract(lambda: Mine(rank=2))): ...
+    TestMine = frame_contract(lambda: Mine(rank=2))
 
 ``lior plugins --check`` runs the same suites without pytest. The suites need ``hypothesis``, which the
 extra ``lior[check]`` installs. Public modules: one a kind of plugin, and :mod:`~lior.testing.strategies`.

@@ -2,7 +2,7 @@
 
 A memory's author writes::
 
-    class TestMine(memory_contract(lambda: Mine(capacity=1000))): ...
+    TestMine = memory_contract(lambda: Mine(capacity=1000))
 
 The suite writes at most 200 items at a time, and a memory must have the capacity for them. A memory that
 needs a geometry gets random coordinates and a Euclidean :class:`~lior.interfaces.Scorer`.
@@ -10,7 +10,7 @@ needs a geometry gets random coordinates and a Euclidean :class:`~lior.interface
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from hypothesis import strategies as st
@@ -28,7 +28,7 @@ from lior.interfaces import (
     Trace,
     TraceableMemory,
 )
-from lior.testing.strategies import law, seeds
+from lior.testing.strategies import Contract, law, seeds
 from lior.testing.tensors import assert_same, clones, unchanged
 
 _ALPHABET = torch.tensor([*b"\n .'Cabcd\xe9"]).unique()
@@ -50,209 +50,203 @@ _SHARE_ROUNDING = 1e-9
 """Rounding error of a sum of float64 shares."""
 
 
-def memory_contract(make: Callable[[], MemoryBackend]) -> type:
-    """Return a new class whose ``test_*`` methods check the memory that ``make()`` returns.
+class MemoryContract(Contract[MemoryBackend]):
+    """The laws of an empty memory, with the options under test."""
 
-    Parameters
-    ----------
-    make
-        Returns an empty memory with the options under test; each test calls it.
-    """
-
-    def holding(*documents: Items) -> MemoryBackend:
+    def holding(self, *documents: Items) -> MemoryBackend:
         """Return a memory that holds ``documents``, each with a commit of its own."""
-        memory = make()
+        memory = self.make()
         memory.attach(_Euclidean() if memory.needs_geometry else None)
         _write(memory, *documents)
         return memory
 
-    class MemoryContract:
-        def test_declares_what_the_interface_asks_for(self) -> None:
-            memory = make()
-            assert isinstance(memory, MemoryBackend)
-            assert memory.api_version == API_VERSION
-            assert memory.context >= 0
-            assert memory.experts, "at least one expert"
-            assert len(set(memory.experts)) == len(memory.experts), "the experts' names differ"
-            assert all(size >= 1 for size in memory.gate_sizes(256))
+    def test_declares_what_the_interface_asks_for(self) -> None:
+        memory = self.make()
+        assert isinstance(memory, MemoryBackend)
+        assert memory.api_version == API_VERSION
+        assert memory.context >= 0
+        assert memory.experts, "at least one expert"
+        assert len(set(memory.experts)) == len(memory.experts), "the experts' names differ"
+        assert all(size >= 1 for size in memory.gate_sizes(256))
 
-        # --- writing ---
+    # --- writing ---
 
-        @law(seed=seeds())
-        def test_written_items_are_invisible_until_commit(self, seed: int) -> None:
-            items = _document(seed, 1)
-            for memory in (holding(), holding(_document(seed, 0))):
-                before, unread = memory.snapshot(), _read(memory, items)
-                memory.write(items)
-                assert_same(memory.snapshot(), before)
-                _assert_same_evidence(_read(memory, items), unread)
+    @law(seed=seeds())
+    def test_written_items_are_invisible_until_commit(self, seed: int) -> None:
+        items = _document(seed, 1)
+        for memory in (self.holding(), self.holding(_document(seed, 0))):
+            before, unread = memory.snapshot(), _read(memory, items)
+            memory.write(items)
+            assert_same(memory.snapshot(), before)
+            _assert_same_evidence(_read(memory, items), unread)
+            memory.commit()
+            after = memory.snapshot()
+            assert set(after) != set(before) or any(
+                not torch.equal(after[key], before[key]) for key in after
+            ), "after the commit nothing was stored"
+
+    @law(seed=seeds())
+    def test_a_rollback_leaves_no_trace(self, seed: int) -> None:
+        memory = self.holding(_document(seed, 0))
+        before = memory.snapshot()
+        memory.write(_document(seed, 1))
+        memory.rollback()
+        memory.commit()
+        assert_same(memory.snapshot(), before)
+
+    @law(order=st.permutations(range(6)), commits=st.sets(st.integers(0, 5)), seed=seeds())
+    def test_writes_commute(self, order: list[int], commits: set[int], seed: int) -> None:
+        memory, documents = self.holding(), [_document(seed, d) for d in range(3)]
+        pieces = [piece for document in documents for piece in _halves(document, memory.context)]
+        for index in order:
+            memory.write(pieces[index])
+            if index in commits:
                 memory.commit()
-                after = memory.snapshot()
-                assert set(after) != set(before) or any(
-                    not torch.equal(after[key], before[key]) for key in after
-                ), "after the commit nothing was stored"
+                _read(memory, documents[0])  # caches of a read must not outlive later writes
+        memory.commit()
+        _assert_same_memory(memory, self.holding(*documents), _document(seed, 3))
 
-        @law(seed=seeds())
-        def test_a_rollback_leaves_no_trace(self, seed: int) -> None:
-            memory = holding(_document(seed, 0))
-            before = memory.snapshot()
-            memory.write(_document(seed, 1))
-            memory.rollback()
-            memory.commit()
-            assert_same(memory.snapshot(), before)
+    @law(seed=seeds())
+    def test_a_rewrite_replaces_everything(self, seed: int) -> None:
+        first, second, third = (_document(seed, d) for d in range(3))
+        memory = self.holding(first, second)
+        memory.write(third)
+        _read(memory, second)  # caches of a read must not outlive its items
+        memory.rewrite([first, third])
+        memory.commit()  # pending items are dropped: there is nothing to commit
+        _assert_same_memory(memory, self.holding(first, third), second)
+        memory.rewrite([])
+        assert_same(memory.snapshot(), self.holding().snapshot())
 
-        @law(order=st.permutations(range(6)), commits=st.sets(st.integers(0, 5)), seed=seeds())
-        def test_writes_commute(self, order: list[int], commits: set[int], seed: int) -> None:
-            memory, documents = holding(), [_document(seed, d) for d in range(3)]
-            pieces = [piece for document in documents for piece in _halves(document, memory.context)]
-            for index in order:
-                memory.write(pieces[index])
-                if index in commits:
-                    memory.commit()
-                    _read(memory, documents[0])  # caches of a read must not outlive later writes
-            memory.commit()
-            _assert_same_memory(memory, holding(*documents), _document(seed, 3))
+    @law(seed=seeds())
+    def test_a_snapshot_is_complete(self, seed: int) -> None:
+        first, second, third = (_document(seed, d) for d in range(3))
+        memory, other = self.holding(first, second), self.holding(third)
+        snapshot = memory.snapshot()
+        assert all(type(value) is Tensor for value in snapshot.values()), "the snapshot is flat"
+        kept = clones(snapshot)
+        other.write(third)
+        other.restore(snapshot)
+        other.commit()  # pending items are dropped: there is nothing to commit
+        assert_same(other.snapshot(), kept)
+        _assert_same_evidence(_read(other, third), _read(memory, third))
+        for each in (memory, other):  # later changes affect neither the snapshot nor its meaning
+            each.rewrite([second])
+            _write(each, third)
+        assert_same(snapshot, kept)
+        assert_same(other.snapshot(), memory.snapshot())
 
-        @law(seed=seeds())
-        def test_a_rewrite_replaces_everything(self, seed: int) -> None:
-            first, second, third = (_document(seed, d) for d in range(3))
-            memory = holding(first, second)
-            memory.write(third)
-            _read(memory, second)  # caches of a read must not outlive its items
-            memory.rewrite([first, third])
-            memory.commit()  # pending items are dropped: there is nothing to commit
-            _assert_same_memory(memory, holding(first, third), second)
-            memory.rewrite([])
-            assert_same(memory.snapshot(), holding().snapshot())
+    # --- reading ---
 
-        @law(seed=seeds())
-        def test_a_snapshot_is_complete(self, seed: int) -> None:
-            first, second, third = (_document(seed, d) for d in range(3))
-            memory, other = holding(first, second), holding(third)
-            snapshot = memory.snapshot()
-            assert all(type(value) is Tensor for value in snapshot.values()), "the snapshot is flat"
-            kept = clones(snapshot)
-            other.write(third)
-            other.restore(snapshot)
-            other.commit()  # pending items are dropped: there is nothing to commit
-            assert_same(other.snapshot(), kept)
-            _assert_same_evidence(_read(other, third), _read(memory, third))
-            for each in (memory, other):  # later changes affect neither the snapshot nor its meaning
-                each.rewrite([second])
-                _write(each, third)
-            assert_same(snapshot, kept)
-            assert_same(other.snapshot(), memory.snapshot())
+    @law(seed=seeds(), size=st.sampled_from((0, 1, 7)))
+    def test_evidence_has_the_promised_form(self, seed: int, size: int) -> None:
+        memory = self.holding(_document(seed, 0))
+        sizes = memory.gate_sizes(256)
+        query = _query(_document(seed, 1), torch.arange(size))
+        for alphabet in _ALPHABETS:
+            evidence = memory.read(query, alphabet)
+            assert evidence.log_p.shape == (size, len(memory.experts), len(alphabet))
+            assert evidence.log_p.dtype == torch.float32
+            assert evidence.log_p.isfinite().all(), "a weight times a log-probability must be a number"
+            assert_close(evidence.log_p.exp().sum(2), torch.ones(size, len(memory.experts)))
+            assert len(evidence.gates) == len(sizes), "as many gates as gate sizes"
+            for gate, bound in zip(evidence.gates, sizes, strict=True):
+                assert gate.shape == (size,)
+                assert gate.dtype == torch.int64
+                assert ((gate >= 0) & (gate < bound)).all(), f"{gate} is not within 0 .. {bound - 1}"
 
-        # --- reading ---
-
-        @law(seed=seeds(), size=st.sampled_from((0, 1, 7)))
-        def test_evidence_has_the_promised_form(self, seed: int, size: int) -> None:
-            memory = holding(_document(seed, 0))
-            sizes = memory.gate_sizes(256)
-            query = _query(_document(seed, 1), torch.arange(size))
+    @law(seed=seeds())
+    def test_an_empty_memory_knows_nothing(self, seed: int) -> None:
+        emptied = self.holding(_document(seed, 0))
+        emptied.restore(self.holding().snapshot())
+        assert_same(emptied.snapshot(), self.holding().snapshot())
+        for memory in (self.holding(), emptied):
             for alphabet in _ALPHABETS:
-                evidence = memory.read(query, alphabet)
-                assert evidence.log_p.shape == (size, len(memory.experts), len(alphabet))
-                assert evidence.log_p.dtype == torch.float32
-                assert evidence.log_p.isfinite().all(), "a weight times a log-probability must be a number"
-                assert_close(evidence.log_p.exp().sum(2), torch.ones(size, len(memory.experts)))
-                assert len(evidence.gates) == len(sizes), "as many gates as gate sizes"
-                for gate, bound in zip(evidence.gates, sizes, strict=True):
-                    assert gate.shape == (size,)
-                    assert gate.dtype == torch.int64
-                    assert ((gate >= 0) & (gate < bound)).all(), f"{gate} is not within 0 .. {bound - 1}"
+                log_p = memory.read(_query(_document(seed, 0)), alphabet).log_p
+                assert_close(log_p.exp(), torch.full_like(log_p, 1 / len(alphabet)))
 
-        @law(seed=seeds())
-        def test_an_empty_memory_knows_nothing(self, seed: int) -> None:
-            emptied = holding(_document(seed, 0))
-            emptied.restore(holding().snapshot())
-            assert_same(emptied.snapshot(), holding().snapshot())
-            for memory in (holding(), emptied):
-                for alphabet in _ALPHABETS:
-                    log_p = memory.read(_query(_document(seed, 0)), alphabet).log_p
-                    assert_close(log_p.exp(), torch.full_like(log_p, 1 / len(alphabet)))
+    @law(seed=seeds())
+    def test_written_tokens_are_read_back(self, seed: int) -> None:
+        items = _document(seed, 0)
+        log_p = _read(self.holding(items), items).log_p
+        columns = torch.searchsorted(_ALPHABET, items.text.tokens)
+        found = log_p.gather(2, columns[:, None, None].expand(-1, log_p.shape[1], 1))
+        best = found[:, :, 0].mean(0).max().exp()
+        assert best > 1.2 / len(_ALPHABET), f"mean probability of the written tokens: {best:.3f}"
 
-        @law(seed=seeds())
-        def test_written_tokens_are_read_back(self, seed: int) -> None:
-            items = _document(seed, 0)
-            log_p = _read(holding(items), items).log_p
-            columns = torch.searchsorted(_ALPHABET, items.text.tokens)
-            found = log_p.gather(2, columns[:, None, None].expand(-1, log_p.shape[1], 1))
-            best = found[:, :, 0].mean(0).max().exp()
-            assert best > 1.2 / len(_ALPHABET), f"mean probability of the written tokens: {best:.3f}"
+    @law(seed=seeds())
+    def test_row_of_a_batch_is_a_batch_of_one(self, seed: int) -> None:
+        memory, items = self.holding(_document(seed, 0)), _document(seed, 1)
+        batch = _read(memory, items)
+        for row in range(0, _LENGTH, 17):
+            alone = memory.read(_query(items, torch.tensor([row])), _ALPHABET)
+            _assert_same_evidence(alone, batch.rows(slice(row, row + 1)), _ROUNDING)
 
-        @law(seed=seeds())
-        def test_row_of_a_batch_is_a_batch_of_one(self, seed: int) -> None:
-            memory, items = holding(_document(seed, 0)), _document(seed, 1)
-            batch = _read(memory, items)
-            for row in range(0, _LENGTH, 17):
-                alone = memory.read(_query(items, torch.tensor([row])), _ALPHABET)
-                _assert_same_evidence(alone, batch.rows(slice(row, row + 1)), _ROUNDING)
+    @law(seed=seeds(), position=st.integers(0, _LENGTH - 1))
+    def test_the_future_changes_nothing(self, seed: int, position: int) -> None:
+        memory, items = self.holding(_document(seed, 0)), _document(seed, 1)
+        tokens = items.text.tokens.clone()
+        tokens[position:] = _document(seed, 2).text.tokens[position:]
+        other = items._replace(text=items.text._replace(tokens=tokens))
+        at = torch.tensor([position])
+        first, second = (memory.read(_query(x, at), _ALPHABET) for x in (items, other))
+        _assert_same_evidence(second, first)
 
-        @law(seed=seeds(), position=st.integers(0, _LENGTH - 1))
-        def test_the_future_changes_nothing(self, seed: int, position: int) -> None:
-            memory, items = holding(_document(seed, 0)), _document(seed, 1)
-            tokens = items.text.tokens.clone()
-            tokens[position:] = _document(seed, 2).text.tokens[position:]
-            other = items._replace(text=items.text._replace(tokens=tokens))
-            at = torch.tensor([position])
-            first, second = (memory.read(_query(x, at), _ALPHABET) for x in (items, other))
-            _assert_same_evidence(second, first)
+    @law(seed=seeds())
+    def test_other_documents_and_tokens_out_of_reach_change_nothing(self, seed: int) -> None:
+        memory, items = self.holding(_document(seed, 0)), _document(seed, 1)
+        alone, before, last = _read(memory, items), _document(seed, 2).text, _LENGTH - 1
+        both = Text(*(torch.cat(pair) for pair in zip(before, items.text, strict=True)))
+        behind = Query(both, torch.arange(_LENGTH, 2 * _LENGTH), items.z)
+        _assert_same_evidence(memory.read(behind, _ALPHABET), alone, _ROUNDING)
+        cut = max(last - memory.context, 0)
+        short, z = Text(*(column[cut:] for column in items.text)), _rows_of_z(items, slice(-1, None))
+        near = memory.read(Query(short, torch.tensor([last - cut]), z), _ALPHABET)
+        _assert_same_evidence(near, alone.rows(slice(last, None)), _ROUNDING)
 
-        @law(seed=seeds())
-        def test_other_documents_and_tokens_out_of_reach_change_nothing(self, seed: int) -> None:
-            memory, items = holding(_document(seed, 0)), _document(seed, 1)
-            alone, before, last = _read(memory, items), _document(seed, 2).text, _LENGTH - 1
-            both = Text(*(torch.cat(pair) for pair in zip(before, items.text, strict=True)))
-            behind = Query(both, torch.arange(_LENGTH, 2 * _LENGTH), items.z)
-            _assert_same_evidence(memory.read(behind, _ALPHABET), alone, _ROUNDING)
-            cut = max(last - memory.context, 0)
-            short, z = Text(*(column[cut:] for column in items.text)), _rows_of_z(items, slice(-1, None))
-            near = memory.read(Query(short, torch.tensor([last - cut]), z), _ALPHABET)
-            _assert_same_evidence(near, alone.rows(slice(last, None)), _ROUNDING)
+    @law(seed=seeds())
+    def test_inputs_are_not_mutated(self, seed: int) -> None:
+        memory, items, other = self.holding(), _document(seed, 0), _document(seed, 1)
+        positions = torch.arange(_LENGTH)
+        tensors = [*items.text, items.z, *other.text, other.z, _ALPHABET, positions]
+        inputs = {str(i): tensor for i, tensor in enumerate(tensors) if tensor is not None}
+        with unchanged(inputs):
+            _write(memory, items, other)
+            memory.read(_query(other, positions), _ALPHABET)
+            memory.rewrite([other])
+            memory.restore(memory.snapshot())
 
-        @law(seed=seeds())
-        def test_inputs_are_not_mutated(self, seed: int) -> None:
-            memory, items, other = holding(), _document(seed, 0), _document(seed, 1)
-            positions = torch.arange(_LENGTH)
-            tensors = [*items.text, items.z, *other.text, other.z, _ALPHABET, positions]
-            inputs = {str(i): tensor for i, tensor in enumerate(tensors) if tensor is not None}
-            with unchanged(inputs):
-                _write(memory, items, other)
-                memory.read(_query(other, positions), _ALPHABET)
-                memory.rewrite([other])
-                memory.restore(memory.snapshot())
+    # --- tracing, if the memory can ---
 
-        # --- tracing, if the memory can ---
+    @law(seed=seeds(), alphabet=st.sampled_from(_ALPHABETS), count=st.integers(0, 2))
+    def test_a_trace_names_stored_places(self, seed: int, alphabet: Tensor, count: int) -> None:
+        asked, tail = _document(seed, 2), _halves(_document(seed, 3), self.make().context)[1]
+        documents = [_document(seed, 0), tail][:count]
+        memory = self.holding(*documents)
+        if not isinstance(memory, TraceableMemory):
+            return
+        before = memory.snapshot()
+        tokens = torch.where(torch.arange(_LENGTH) % 5 == 0, _ABSENT, asked.text.tokens)
+        tokens = torch.where(torch.isin(tokens, alphabet), tokens, alphabet[0])
+        trace = memory.trace(_query(asked), tokens, alphabet)
+        _assert_trace(trace, tokens, len(memory.experts), documents)
+        assert_same(memory.snapshot(), before)
+        for row in range(0, _LENGTH, 17):
+            alone = memory.trace(_query(asked, torch.tensor([row])), tokens[[row]], alphabet)
+            assert_close(alone.stored[0], trace.stored[row], atol=_ROUNDING, rtol=_ROUNDING)
+            assert _places(alone, 0) == _places(trace, row)
 
-        @law(seed=seeds(), alphabet=st.sampled_from(_ALPHABETS), count=st.integers(0, 2))
-        def test_a_trace_names_stored_places(self, seed: int, alphabet: Tensor, count: int) -> None:
-            asked, tail = _document(seed, 2), _halves(_document(seed, 3), make().context)[1]
-            documents = [_document(seed, 0), tail][:count]
-            memory = holding(*documents)
-            if not isinstance(memory, TraceableMemory):
-                return
-            before = memory.snapshot()
-            tokens = torch.where(torch.arange(_LENGTH) % 5 == 0, _ABSENT, asked.text.tokens)
-            tokens = torch.where(torch.isin(tokens, alphabet), tokens, alphabet[0])
-            trace = memory.trace(_query(asked), tokens, alphabet)
-            _assert_trace(trace, tokens, len(memory.experts), documents)
-            assert_same(memory.snapshot(), before)
-            for row in range(0, _LENGTH, 17):
-                alone = memory.trace(_query(asked, torch.tensor([row])), tokens[[row]], alphabet)
-                assert_close(alone.stored[0], trace.stored[row], atol=_ROUNDING, rtol=_ROUNDING)
-                assert _places(alone, 0) == _places(trace, row)
+    @law(seed=seeds())
+    def test_a_trace_finds_the_written_tokens(self, seed: int) -> None:
+        items = _document(seed, 0)
+        memory = self.holding(items)
+        if isinstance(memory, TraceableMemory):
+            trace = memory.trace(_query(items), items.text.tokens, _ALPHABET)
+            own = (trace.document == 0) & (trace.offset == trace.row)
+            assert len(trace.row[own].unique()) > _LENGTH / 2, "few tokens are traced to their own place"
 
-        @law(seed=seeds())
-        def test_a_trace_finds_the_written_tokens(self, seed: int) -> None:
-            items = _document(seed, 0)
-            memory = holding(items)
-            if isinstance(memory, TraceableMemory):
-                trace = memory.trace(_query(items), items.text.tokens, _ALPHABET)
-                own = (trace.document == 0) & (trace.offset == trace.row)
-                assert len(trace.row[own].unique()) > _LENGTH / 2, "few tokens are traced to their own place"
 
-    return MemoryContract
+memory_contract = MemoryContract.of
 
 
 class _Euclidean:
@@ -339,12 +333,19 @@ def _assert_trace(trace: Trace, tokens: Tensor, experts: int, documents: Sequenc
     assert (stored <= 1 + _SHARE_ROUNDING).all(), "the places have no more than the probability"
     keys = torch.stack([row, expert, document, offset], 1)
     assert len(keys.unique(dim=0)) == count, "a place is listed twice for a token and an expert"
+    _assert_stored(trace, tokens, documents)
+
+
+def _assert_stored(trace: Trace, tokens: Tensor, documents: Sequence[Items]) -> None:
+    """Check that the places of a trace hold the tokens, and that tokens without a place have no share."""
     written = {
         (number, place): token
         for items in documents
         for token, place, number in torch.stack(items.text, 1)[items.start :].tolist()
     }
-    for wanted, *place in zip(tokens[row].tolist(), document.tolist(), offset.tolist(), strict=True):
+    for wanted, *place in zip(
+        tokens[trace.row].tolist(), trace.document.tolist(), trace.offset.tolist(), strict=True
+    ):
         assert written.get(tuple(place)) == wanted, f"document and offset {place} do not hold token {wanted}"
     never = ~torch.isin(tokens, torch.tensor([*written.values()], dtype=torch.int64))
-    assert (stored[never] == 0).all(), "a token that was never stored has no share of stored places"
+    assert (trace.stored[never] == 0).all(), "a token that was never stored has no share of stored places"

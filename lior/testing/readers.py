@@ -3,42 +3,41 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 
 from hypothesis import strategies as st
 
 from lior.errors import LiorError
 from lior.interfaces import ParsedDocument, Reader
-from lior.testing.strategies import law
+from lior.testing.strategies import Contract, law
 
 _MARKUP = st.text("<>/!?[]{}\"'&;#-=:,|. \n\r\tabAB01", max_size=120)
 
 
-def reader_contract(make: Callable[[], Reader]) -> type:
-    """Return a new class whose ``test_*`` methods check the reader that ``make()`` returns."""
+class ReaderContract(Contract[Reader]):
+    """The laws of a reader."""
 
-    class ReaderContract:
-        def test_declares_what_the_interface_asks_for(self) -> None:
-            suffixes = make().suffixes
-            assert suffixes, "no suffix: no file would get this reader"
-            assert len(set(suffixes)) == len(suffixes)
-            for suffix in suffixes:
-                assert re.fullmatch(r"\.[^.\s/A-Z]+", suffix), f"{suffix!r} is not written as '.md'"
+    def test_declares_what_the_interface_asks_for(self) -> None:
+        suffixes = self.make().suffixes
+        assert suffixes, "no suffix: no file would get this reader"
+        assert len(set(suffixes)) == len(suffixes)
+        for suffix in suffixes:
+            assert re.fullmatch(r"\.[^.\s/A-Z]+", suffix), f"{suffix!r} is not written as '.md'"
 
-        @law(data=st.binary(max_size=200))
-        def test_any_bytes_are_read_or_refused(self, data: bytes) -> None:
-            read(make(), data)
+    @law(data=st.binary(max_size=200))
+    def test_any_bytes_are_read_or_refused(self, data: bytes) -> None:
+        read(self.make(), data)
 
-        @law(text=st.one_of(st.text(max_size=100), _MARKUP))
-        def test_any_text_is_read_or_refused(self, text: str) -> None:
-            read(make(), text.encode("utf-8", "replace"))
+    @law(text=st.one_of(st.text(max_size=100), _MARKUP))
+    def test_any_text_is_read_or_refused(self, text: str) -> None:
+        read(self.make(), text.encode("utf-8", "replace"))
 
-        @law(text=_MARKUP)
-        def test_the_same_bytes_give_the_same_documents(self, text: str) -> None:
-            reader = make()
-            assert read(reader, text.encode()) == read(make(), text.encode()) == read(reader, text.encode())
+    @law(text=_MARKUP)
+    def test_the_same_bytes_give_the_same_documents(self, text: str) -> None:
+        reader = self.make()
+        assert read(reader, text.encode()) == read(self.make(), text.encode()) == read(reader, text.encode())
 
-    return ReaderContract
+
+reader_contract = ReaderContract.of
 
 
 def read(reader: Reader, data: bytes) -> list[ParsedDocument]:

@@ -7,12 +7,14 @@ shrinks towards seed 0, and costs the same for every size.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Generic, Self, TypeVar
 
 import torch
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from torch import Generator, Tensor
+
+Plugin = TypeVar("Plugin")
 
 LAW = settings(
     max_examples=15,
@@ -20,17 +22,35 @@ LAW = settings(
     database=None,
     report_multiple_bugs=False,
     phases=[phase for phase in Phase if phase is not Phase.explain],
-    suppress_health_check=[HealthCheck.too_slow],
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.differing_executors],
 )
 """Settings of a law in a contract suite: quick, no files, and no verdict that depends on a slow machine.
 
-Two small numbers need no explanation, which would take longer than the search for them.
+Two small numbers need no explanation, which would take longer than the search for them. Classes that check
+several plugins share the laws.
 """
 
 
 def law(**strategies: st.SearchStrategy[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Decorate a law of a contract suite: it is checked for several drawn values of its arguments."""
     return lambda check: LAW(given(**strategies)(check))
+
+
+class Contract(Generic[Plugin]):
+    """The laws of a kind of plugin: methods ``test_*`` that check what :attr:`make` returns."""
+
+    make: Callable[[], Plugin]
+    """A function that returns a new plugin, with the options under test."""
+
+    @classmethod
+    def of(cls, make: Callable[[], Plugin]) -> type[Self]:
+        """Return a new class that checks the plugin that ``make()`` returns for each test."""
+        return type(cls.__name__, (cls,), {"make": staticmethod(make)})
+
+
+def made() -> st.SearchStrategy[Any]:
+    """Return the plugin that the :class:`Contract` of the running law makes, for strategies that need it."""
+    return st.runner().map(lambda contract: contract.make())
 
 
 DTYPES: tuple[torch.dtype, ...] = (torch.float32, torch.float64)

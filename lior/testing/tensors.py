@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Generator, Tensor
 from torch.testing import assert_close
 
 from lior.interfaces import API_VERSION, State
-from lior.testing.strategies import dimensions, fill, law, seeds
+from lior.testing.strategies import Contract, Plugin, dimensions, fill, law, seeds
 
 
 def make_generator(seed: int) -> Generator:
@@ -29,19 +29,20 @@ def clones(state: State) -> State:
     return {key: value.clone() for key, value in state.items()}
 
 
-def initial_state_contract(make: Callable[[], Any], interface: type[Any]) -> type[Any]:
-    """Return a new class with the laws of a plugin whose ``init(n, generator=...)`` gives a fresh state."""
+class InitialStateContract(Contract[Plugin]):
+    """Laws of a plugin whose ``init(n, generator=...)`` gives a fresh state."""
 
-    class InitialStateContract:
-        def test_declares_what_the_interface_asks_for(self) -> None:
-            state = make().init(8, generator=make_generator(0))
-            assert_declared(make(), interface, state)
+    interface: ClassVar[type[Any]]
+    """The protocol that the plugin implements."""
 
-        @law(n=dimensions(), seed=seeds())
-        def test_init_depends_on_the_generator_alone(self, n: int, seed: int) -> None:
-            assert_same(*(make().init(n, generator=make_generator(seed)) for _ in range(2)))
+    def test_declares_what_the_interface_asks_for(self) -> None:
+        plugin: Any = self.make()
+        assert_declared(plugin, self.interface, plugin.init(8, generator=make_generator(0)))
 
-    return InitialStateContract
+    @law(n=dimensions(), seed=seeds())
+    def test_init_depends_on_the_generator_alone(self, n: int, seed: int) -> None:
+        plugins: Any = (self.make(), self.make())
+        assert_same(*(plugin.init(n, generator=make_generator(seed)) for plugin in plugins))
 
 
 def assert_declared(plugin: Any, interface: type[Any], state: State) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import lru_cache
 
 import torch
 from hypothesis import strategies as st
 
 from lior.errors import LiorError
 from lior.interfaces import Tokenizer
-from lior.testing.strategies import law
+from lior.testing.strategies import Contract, law
 from lior.testing.tensors import assert_declared, assert_same
 
 DOCUMENTS = (
@@ -22,86 +22,85 @@ DOCUMENTS = (
 """Documents on which the suite fits tokenizers."""
 
 
-def tokenizer_contract(make: Callable[[], Tokenizer]) -> type:
-    """Return a new class whose ``test_*`` methods check the unfitted tokenizer that ``make()`` returns."""
+class TokenizerContract(Contract[Tokenizer]):
+    """The laws of an unfitted tokenizer."""
 
-    @cache  # fitting takes time, and the laws change nothing
-    def fitted() -> Tokenizer:
-        return _fit(make, *DOCUMENTS)
+    def test_declares_what_the_interface_asks_for(self) -> None:
+        tokenizer = _fitted(self.make)
+        assert_declared(tokenizer, Tokenizer, tokenizer.snapshot())
+        assert tokenizer.vocab >= 1
 
-    class TokenizerContract:
-        def test_declares_what_the_interface_asks_for(self) -> None:
-            tokenizer = fitted()
-            assert_declared(tokenizer, Tokenizer, tokenizer.snapshot())
-            assert tokenizer.vocab >= 1
+    @law(data=st.binary(max_size=200))
+    def test_any_bytes_come_back(self, data: bytes) -> None:
+        _assert_lossless(_fitted(self.make), data)
 
-        @law(data=st.binary(max_size=200))
-        def test_any_bytes_come_back(self, data: bytes) -> None:
-            _assert_lossless(fitted(), data)
+    @law(text=st.text(max_size=100))
+    def test_any_text_comes_back(self, text: str) -> None:
+        _assert_lossless(_fitted(self.make), text.encode("utf-8", "surrogatepass"))
 
-        @law(text=st.text(max_size=100))
-        def test_any_text_comes_back(self, text: str) -> None:
-            _assert_lossless(fitted(), text.encode("utf-8", "surrogatepass"))
+    def test_every_byte_comes_back(self) -> None:
+        _assert_lossless(_fitted(self.make), bytes(range(256)))
 
-        def test_every_byte_comes_back(self) -> None:
-            _assert_lossless(fitted(), bytes(range(256)))
+    def test_nothing_comes_back_as_nothing(self) -> None:
+        _assert_lossless(_fitted(self.make), b"")
 
-        def test_nothing_comes_back_as_nothing(self) -> None:
-            _assert_lossless(fitted(), b"")
+    @law(data=st.binary(max_size=200))
+    def test_token_ids_are_in_range(self, data: bytes) -> None:
+        tokenizer = _fitted(self.make)
+        tokens = tokenizer.encode(data)
+        assert tokens.dtype == torch.int64
+        assert tokens.ndim == 1
+        assert ((tokens >= 0) & (tokens < tokenizer.vocab)).all()
 
-        @law(data=st.binary(max_size=200))
-        def test_token_ids_are_in_range(self, data: bytes) -> None:
-            tokenizer = fitted()
-            tokens = tokenizer.encode(data)
-            assert tokens.dtype == torch.int64
-            assert tokens.ndim == 1
-            assert ((tokens >= 0) & (tokens < tokenizer.vocab)).all()
+    def test_ids_outside_the_vocabulary_are_refused(self) -> None:
+        tokenizer = _fitted(self.make)
+        for wrong in (-1, tokenizer.vocab):
+            message = _refusal(tokenizer, wrong)
+            assert message is not None, f"decode accepts {wrong}; the vocabulary has {tokenizer.vocab} ids"
+            assert str(wrong) in message, f"the message does not name the id {wrong}: {message}"
 
-        def test_ids_outside_the_vocabulary_are_refused(self) -> None:
-            tokenizer = fitted()
-            for wrong in (-1, tokenizer.vocab):
-                message = _refusal(tokenizer, wrong)
-                assert message is not None, (
-                    f"decode accepts {wrong}; the vocabulary has {tokenizer.vocab} ids"
-                )
-                assert str(wrong) in message, f"the message does not name the id {wrong}: {message}"
+    def test_what_it_was_fitted_on_comes_back(self) -> None:
+        for document in DOCUMENTS:
+            _assert_lossless(_fitted(self.make), document)
 
-        def test_what_it_was_fitted_on_comes_back(self) -> None:
-            for document in DOCUMENTS:
-                _assert_lossless(fitted(), document)
+    def test_fitted_on_nothing_it_loses_nothing(self) -> None:
+        for documents in ((), (b"",)):
+            _assert_lossless(_fit(self.make, *documents), DOCUMENTS[0])
 
-        def test_fitted_on_nothing_it_loses_nothing(self) -> None:
-            for documents in ((), (b"",)):
-                _assert_lossless(_fit(make, *documents), DOCUMENTS[0])
+    def test_the_same_documents_give_the_same_tokenizer(self) -> None:
+        _assert_same(_fit(self.make, *DOCUMENTS), _fitted(self.make))
 
-        def test_the_same_documents_give_the_same_tokenizer(self) -> None:
-            _assert_same(_fit(make, *DOCUMENTS), fitted())
+    def test_documents_are_read_one_by_one(self) -> None:
+        tokenizer = self.make()
+        tokenizer.fit(document for document in DOCUMENTS)
+        _assert_same(tokenizer, _fitted(self.make))
 
-        def test_documents_are_read_one_by_one(self) -> None:
-            tokenizer = make()
-            tokenizer.fit(document for document in DOCUMENTS)
-            _assert_same(tokenizer, fitted())
+    def test_fitting_again_forgets_what_was_learned_before(self) -> None:
+        tokenizer = _fit(self.make, b"0123456789 " * 50)
+        tokenizer.fit(DOCUMENTS)
+        _assert_same(tokenizer, _fitted(self.make))
 
-        def test_fitting_again_forgets_what_was_learned_before(self) -> None:
-            tokenizer = _fit(make, b"0123456789 " * 50)
-            tokenizer.fit(DOCUMENTS)
-            _assert_same(tokenizer, fitted())
+    def test_what_is_restored_is_the_same_tokenizer(self) -> None:
+        for other in (self.make(), _fit(self.make, b"0123456789 " * 50)):
+            other.restore(_fitted(self.make).snapshot())
+            _assert_same(other, _fitted(self.make))
 
-        def test_what_is_restored_is_the_same_tokenizer(self) -> None:
-            for other in (make(), _fit(make, b"0123456789 " * 50)):
-                other.restore(fitted().snapshot())
-                _assert_same(other, fitted())
+    def test_a_snapshot_shares_nothing_with_the_tokenizer(self) -> None:
+        tokenizer, other = _fit(self.make, *DOCUMENTS), self.make()
+        snapshot = tokenizer.snapshot()
+        other.restore(snapshot)
+        for value in snapshot.values():
+            value.zero_()
+        _assert_same(tokenizer, _fitted(self.make))
+        _assert_same(other, _fitted(self.make))
 
-        def test_a_snapshot_shares_nothing_with_the_tokenizer(self) -> None:
-            tokenizer, other = _fit(make, *DOCUMENTS), make()
-            snapshot = tokenizer.snapshot()
-            other.restore(snapshot)
-            for value in snapshot.values():
-                value.zero_()
-            _assert_same(tokenizer, fitted())
-            _assert_same(other, fitted())
 
-    return TokenizerContract
+tokenizer_contract = TokenizerContract.of
+
+
+@lru_cache(1)  # fitting takes time, and the laws change nothing
+def _fitted(make: Callable[[], Tokenizer]) -> Tokenizer:
+    return _fit(make, *DOCUMENTS)
 
 
 def _fit(make: Callable[[], Tokenizer], *documents: bytes) -> Tokenizer:

@@ -7,14 +7,13 @@ and its phases, so an updater may use either.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import torch
 from hypothesis import given, settings
 from torch import Tensor
 
 from lior.interfaces import State, Updater
-from lior.testing.strategies import LAW, dtypes, law, seeds
+from lior.testing.strategies import LAW, Contract, dtypes, law, seeds
 from lior.testing.tensors import assert_declared, assert_same, make_generator, unchanged
 
 _UPDATES = 200
@@ -69,104 +68,104 @@ class Broken(Parabola):
         return {k: torch.full_like(p, self.answer) for k, p in params.items()}
 
 
-def updater_contract(make: Callable[[], Updater]) -> type:
-    """Return a new class whose ``test_*`` methods check the updater that ``make()`` returns for each test.
+class UpdaterContract(Contract[Updater]):
+    """The laws of an updater.
 
     Its options should suit a problem with curvatures and distances of about 1.
     """
 
-    class UpdaterContract:
-        def test_declares_what_the_interface_asks_for(self) -> None:
-            assert_declared(make(), Updater, make().init(Parabola(0, torch.float32).start))
+    def test_declares_what_the_interface_asks_for(self) -> None:
+        assert_declared(self.make(), Updater, self.make().init(Parabola(0, torch.float32).start))
 
-        @settings(LAW, max_examples=3)
-        @given(seed=seeds(), dtype=dtypes())
-        def test_descends_further_than_random_search(self, seed: int, dtype: torch.dtype) -> None:
-            problem = Parabola(seed, dtype)
-            params = _run(make(), problem, seed, _UPDATES)
-            reached, baseline = problem.loss(params), _random_search(problem, seed)
-            assert reached < baseline, (
-                f"loss {reached:.4f} after {_UPDATES} updates; random search {baseline:.4f}"
-            )
+    @settings(LAW, max_examples=3)
+    @given(seed=seeds(), dtype=dtypes())
+    def test_descends_further_than_random_search(self, seed: int, dtype: torch.dtype) -> None:
+        problem = Parabola(seed, dtype)
+        params = _run(self.make(), problem, seed, _UPDATES)
+        reached, baseline = problem.loss(params), _random_search(problem, seed)
+        assert reached < baseline, (
+            f"loss {reached:.4f} after {_UPDATES} updates; random search {baseline:.4f}"
+        )
 
-        @law(seed=seeds(), dtype=dtypes())
-        def test_shapes_and_dtypes_stay(self, seed: int, dtype: torch.dtype) -> None:
-            problem, updater = Parabola(seed, dtype), make()
+    @law(seed=seeds(), dtype=dtypes())
+    def test_shapes_and_dtypes_stay(self, seed: int, dtype: torch.dtype) -> None:
+        problem, updater = Parabola(seed, dtype), self.make()
+        state = updater.init(problem.start)
+        params, after, accepted = _step(updater, problem, problem.start, state, seed)
+        assert accepted
+        for given_, returned in ((problem.start, params), (state, after)):
+            assert given_.keys() == returned.keys()
+            for key, value in given_.items():
+                assert (returned[key].shape, returned[key].dtype) == (value.shape, value.dtype), key
+
+    @law(seed=seeds())
+    def test_a_generator_determines_the_result(self, seed: int) -> None:
+        problem = Parabola(seed, torch.float32)
+        assert_same(*(_run(self.make(), problem, seed, 5) for _ in range(2)))
+
+    @law(seed=seeds())
+    def test_a_run_can_be_resumed(self, seed: int) -> None:
+        updater, problem = self.make(), Parabola(seed, torch.float32)
+        params, state = problem.start, updater.init(problem.start)
+        for k in range(4):
+            # A file gives entries back in another order, and as other tensors.
+            params = {key: params[key].clone() for key in sorted(params, reverse=k % 2 == 0)}
+            state = {key: state[key].clone() for key in sorted(state, reverse=k % 2 == 0)}
+            params, state, _ = _step(updater, problem, params, state, seed + k)
+        straight, kept = problem.start, updater.init(problem.start)
+        for k in range(4):
+            straight, kept, _ = _step(updater, problem, straight, kept, seed + k)
+        assert_same(params, straight)
+        assert_same(state, kept)
+
+    @law(seed=seeds())
+    def test_scale_zero_moves_nothing(self, seed: int) -> None:
+        updater, problem = self.make(), Parabola(seed, torch.float32)
+        state = updater.init(problem.start)
+        params, _, accepted = _step(updater, problem, problem.start, state, seed, scale=0.0)
+        assert accepted
+        assert_same(params, problem.start)
+
+    @law(seed=seeds())
+    def test_scale_shrinks_the_step(self, seed: int) -> None:
+        updater, problem = self.make(), Parabola(seed, torch.float64)
+        state = updater.init(problem.start)
+        small, whole = (
+            _distance(_step(updater, problem, problem.start, state, seed, scale=scale)[0], problem.start)
+            for scale in (1e-3, 1.0)
+        )
+        assert 0 < small < 0.1 * whole, f"moved {small} at scale 0.001 and {whole} at scale 1"
+
+    def test_what_is_not_finite_is_rejected(self) -> None:
+        for answer in (math.nan, math.inf, -math.inf):
+            updater, problem = self.make(), Broken(0, answer)
             state = updater.init(problem.start)
-            params, after, accepted = _step(updater, problem, problem.start, state, seed)
-            assert accepted
-            for given_, returned in ((problem.start, params), (state, after)):
-                assert given_.keys() == returned.keys()
-                for key, value in given_.items():
-                    assert (returned[key].shape, returned[key].dtype) == (value.shape, value.dtype), key
-
-        @law(seed=seeds())
-        def test_a_generator_determines_the_result(self, seed: int) -> None:
-            problem = Parabola(seed, torch.float32)
-            assert_same(*(_run(make(), problem, seed, 5) for _ in range(2)))
-
-        @law(seed=seeds())
-        def test_a_run_can_be_resumed(self, seed: int) -> None:
-            updater, problem = make(), Parabola(seed, torch.float32)
-            params, state = problem.start, updater.init(problem.start)
-            for k in range(4):
-                # A file gives entries back in another order, and as other tensors.
-                params = {key: params[key].clone() for key in sorted(params, reverse=k % 2 == 0)}
-                state = {key: state[key].clone() for key in sorted(state, reverse=k % 2 == 0)}
-                params, state, _ = _step(updater, problem, params, state, seed + k)
-            straight, kept = problem.start, updater.init(problem.start)
-            for k in range(4):
-                straight, kept, _ = _step(updater, problem, straight, kept, seed + k)
-            assert_same(params, straight)
-            assert_same(state, kept)
-
-        @law(seed=seeds())
-        def test_scale_zero_moves_nothing(self, seed: int) -> None:
-            updater, problem = make(), Parabola(seed, torch.float32)
-            state = updater.init(problem.start)
-            params, _, accepted = _step(updater, problem, problem.start, state, seed, scale=0.0)
-            assert accepted
+            params, after, accepted = _step(updater, problem, problem.start, state, 0)
+            assert not accepted, f"accepted an update from {answer}"
             assert_same(params, problem.start)
+            assert all(value.isfinite().all() for value in after.values())
+            recovered, _, accepted = _step(updater, Parabola(0, torch.float32), params, after, 0)
+            assert accepted, "a rejected update leaves the updater usable"
+            assert any(not torch.equal(recovered[k], params[k]) for k in params)
 
-        @law(seed=seeds())
-        def test_scale_shrinks_the_step(self, seed: int) -> None:
-            updater, problem = make(), Parabola(seed, torch.float64)
-            state = updater.init(problem.start)
-            small, whole = (
-                _distance(_step(updater, problem, problem.start, state, seed, scale=scale)[0], problem.start)
-                for scale in (1e-3, 1.0)
-            )
-            assert 0 < small < 0.1 * whole, f"moved {small} at scale 0.001 and {whole} at scale 1"
+    @law(seed=seeds())
+    def test_inputs_are_not_mutated(self, seed: int) -> None:
+        updater, problem = self.make(), Parabola(seed, torch.float32)
+        params, state = problem.start, updater.init(problem.start)
+        for k in range(3):
+            with unchanged(params, state):
+                moved, after, _ = _step(updater, problem, params, state, seed + k)
+            params, state = moved, after
 
-        def test_what_is_not_finite_is_rejected(self) -> None:
-            for answer in (math.nan, math.inf, -math.inf):
-                updater, problem = make(), Broken(0, answer)
-                state = updater.init(problem.start)
-                params, after, accepted = _step(updater, problem, problem.start, state, 0)
-                assert not accepted, f"accepted an update from {answer}"
-                assert_same(params, problem.start)
-                assert all(value.isfinite().all() for value in after.values())
-                recovered, _, accepted = _step(updater, Parabola(0, torch.float32), params, after, 0)
-                assert accepted, "a rejected update leaves the updater usable"
-                assert any(not torch.equal(recovered[k], params[k]) for k in params)
+    def test_no_parameters_are_no_problem(self) -> None:
+        updater, problem = self.make(), Parabola(0, torch.float32)
+        for params in ({}, {"empty": torch.zeros(0, 3)}):
+            moved, _, accepted = _step(updater, problem, params, updater.init(params), 0)
+            assert accepted
+            assert_same(moved, params)
 
-        @law(seed=seeds())
-        def test_inputs_are_not_mutated(self, seed: int) -> None:
-            updater, problem = make(), Parabola(seed, torch.float32)
-            params, state = problem.start, updater.init(problem.start)
-            for k in range(3):
-                with unchanged(params, state):
-                    moved, after, _ = _step(updater, problem, params, state, seed + k)
-                params, state = moved, after
 
-        def test_no_parameters_are_no_problem(self) -> None:
-            updater, problem = make(), Parabola(0, torch.float32)
-            for params in ({}, {"empty": torch.zeros(0, 3)}):
-                moved, _, accepted = _step(updater, problem, params, updater.init(params), 0)
-                assert accepted
-                assert_same(moved, params)
-
-    return UpdaterContract
+updater_contract = UpdaterContract.of
 
 
 def _count(params: State) -> int:

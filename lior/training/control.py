@@ -18,6 +18,7 @@ from lior.geometry import adam
 from lior.interfaces import Evidence, Items, MemoryBackend, Query, State, TrialMemory
 from lior.model import mixer
 from lior.model.language_model import Model
+from lior.model.weighting import first_weights
 from lior.training.stages import Job, StageState, learn
 
 _BLOCK = 4096
@@ -41,7 +42,7 @@ class _Mixture:
     def __attrs_post_init__(self) -> None:
         model = self.job.model
         cells = len(model.cells) if self.geometry and model.cells is not None else 0
-        self._weights = model.first_weights(self.memories, cells)
+        self._weights = first_weights(model, self.memories, cells)
         self._moments = adam.init(self._weights)
 
     def read(self, items: Items, given: Mapping[str, Evidence], done: float, share: float) -> Tensor:
@@ -59,7 +60,7 @@ class _Mixture:
             else given[name]
             for name, memory in self.memories.items()
         ]
-        inputs = mixer.beside(evidence, job.model.cell_weights(items.z) if "cells" in self._weights else None)
+        inputs = mixer.beside(evidence, job.model.space.gate(items.z) if "cells" in self._weights else None)
         targets = mixer.columns(job.alphabet, items.text.tokens[items.start :])
         log_p = mixer.log_probs(self._weights, inputs).gather(1, targets.clamp(min=0)[:, None])[:, 0]
         fit = self._weights, self._moments, inputs, targets

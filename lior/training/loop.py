@@ -20,6 +20,7 @@ from lior.model.language_model import Model
 from lior.process import peak_bytes
 from lior.runs.checkpoint import Checkpoint, TrainingState
 from lior.runs.directory import RunDirectory
+from lior.runs.edits import Edited
 from lior.runs.format import read_manifest
 from lior.runs.loop import Loop, LoopState
 from lior.runs.run import Run
@@ -140,14 +141,14 @@ class Training(Loop[Stage]):
         """Write the last checkpoint and the summary, if there is a directory."""
         directory = self.directory
         if directory is None:
-            return Run(checkpoint, None, summary)
+            return Run(Edited(checkpoint), summary)
         with self.reported():
             directory.save(self.step, checkpoint)
         directory.finish(summary)
         newest = directory.folder.newest
         assert newest is not None
         checkpoint = attrs.evolve(checkpoint, manifest=read_manifest(newest))
-        return Run(checkpoint, directory.path, summary, newest)
+        return Run(Edited(checkpoint, directory.path, newest), summary)
 
     def _learn_held_out(self) -> None:
         """Write the held-out text to the memories, unless it is kept or a text of its own.

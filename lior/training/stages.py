@@ -26,6 +26,7 @@ from lior.model import mixer
 from lior.model.evaluation import ProgressCallback
 from lior.model.language_model import Model
 from lior.model.mixer import columns, rows_at_once
+from lior.model.weighting import fresh_weights
 from lior.runs.loop import LoopStage
 from lior.tensors import add_prefix, sub, threads
 from lior.training.batches import BatchProbe, BatchSampler, BatchStream
@@ -434,7 +435,7 @@ class FitMixer:
         return (fit.calibration_passes, fit.noise_passes) if self.job.model.adaptive else (1, 0)
 
     def begin(self) -> None:
-        self.job.model.reset_mixer()
+        self.job.model.weights = fresh_weights(self.job.model)
         self._adam = adam.init(self.job.model.weights)
         self._open(0)
 

@@ -19,7 +19,7 @@ def folders(tmp_path, monkeypatch):
     for name in ("notes", "mail"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "a.md").write_text(f"The boiler of {name} is blue.\n")
-        Index(tmp_path / name)._database.close()
+        Index(tmp_path / name).content.database.close()
     return tmp_path
 
 

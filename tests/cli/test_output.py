@@ -99,8 +99,6 @@ COMMANDS = [
     "config check recipe",
     "train folder --config recipe",
     "train folder --config evil",
-    "compress evil",
-    "decompress note",
     "chat folder",
     "serve evil --port 1",
     "evil",

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import sysconfig
 import tomllib
 from pathlib import Path
 
 import pytest
 
+import lior as core
+import lior_ask
+import lior_cli
 from lior.plugins.kinds import KINDS
 from lior_cli import scaffold
 from lior_cli.scaffold import templates
 
+ROOT = Path(__file__).resolve().parents[2]
 FILES = ["pyproject.toml", "README.md", "src/lior_myframe.py", "tests/test_contract.py"]
 
 
@@ -67,23 +73,28 @@ def test_a_package_of_every_kind_passes_its_own_tests(packages, path):
 
 
 @pytest.mark.slow
+def test_a_package_of_every_kind_is_typed(packages, monkeypatch, tmp_path):
+    api = pytest.importorskip("mypy.api")
+    for kind in KINDS:  # their tests have names in common
+        package = packages / f"lior-my-{kind}"
+        [test] = package.glob("tests/*.py")
+        shutil.copy(test, tmp_path / f"test_{kind}.py")
+        shutil.copy(package / f"src/lior_my_{kind}.py", tmp_path)
+    sources = {str(Path(module.__file__).parents[1]) for module in (core, lior_ask, lior_cli)}
+    monkeypatch.setenv("MYPYPATH", os.pathsep.join(sources - {sysconfig.get_path("purelib")}))
+    monkeypatch.chdir(tmp_path)
+    options = ["--strict", "--follow-imports=silent", f"--cache-dir={ROOT / '.mypy_cache/plugins'}"]
+    said, _, code = api.run([*options, *(path.name for path in tmp_path.glob("*.py"))])
+    assert code == 0, said
+
+
+@pytest.mark.slow
 def test_a_run_of_nothing_but_new_plugins(path, sample, tmp_path):
     (tmp_path / "text").write_bytes(sample.read_bytes()[:20_000])
     chosen = {kind: f"my-{kind}" for kind in KINDS if KINDS[kind].option} | {"memory": "my-memory,exact"}
     flags = [part for kind, name in chosen.items() for part in (f"--{kind}", name)]
-    fixed = [
-        "--config",
-        "tiny",
-        "--set",
-        "memory.my-memory.order=1",
-        "--holdout",
-        "keep",
-        "--out",
-        "run",
-        "--quiet",
-        "--json",
-    ]
-    done = run(path, tmp_path, "lior_cli.main", "train", "text", *flags, *fixed)
+    fixed = "--config tiny --set memory.my-memory.order=1 --holdout keep --out run --quiet --json"
+    done = run(path, tmp_path, "lior_cli.main", "train", "text", *flags, *fixed.split())
     assert done.returncode == 0, done.stderr
     summary = json.loads(done.stdout)
     assert summary["components"]["tokenizer"] == "my-tokenizer"
@@ -105,7 +116,7 @@ def test_what_is_printed(lior, tmp_path):
     assert code.startswith('"""')
     assert "class Myframe:" in code
     test = (folder / "tests/test_contract.py").read_text()
-    assert len(test.splitlines()) == 5
+    assert len(test.splitlines()) == 4
     assert "$" not in "".join((folder / name).read_text() for name in FILES)
 
 
@@ -201,7 +212,7 @@ def test_the_class_is_named_for_the_plugin_and_hides_nothing(name, expected):
 
 
 def test_the_templates_ship():
-    project = tomllib.loads((Path(__file__).resolve().parents[2] / "pyproject.toml").read_text())
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     data = project["tool"]["setuptools"]["package-data"]["lior_cli.scaffold.templates"]
     others = {item.suffix for item in Path(templates.__file__).parent.iterdir() if item.is_file()} - {".py"}
     assert {f"*{suffix}" for suffix in others} == set(data)

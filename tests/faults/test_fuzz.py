@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import struct
-import zlib
 
 import pytest
 from hypothesis import given, settings
@@ -16,7 +14,6 @@ from lior.config import load
 from lior.config.schema import keys
 from lior.data import corpus
 from lior.errors import DataError, LiorError
-from lior.model import compression, online
 from lior.reading.documents import read_documents
 from lior_plugins.tokenizers.bytes import Bytes
 
@@ -51,45 +48,6 @@ def opened(finished):
 @given(prompt=st.binary(max_size=80) | st.text(max_size=40) | st.just("\0" * 50) | st.just("\udc80"))
 def test_a_prompt_of_anything(prompt, opened):
     assert isinstance(opened.complete(prompt, 2), str)
-
-
-def packed(name: bytes, numbers: bytes, words: bytes) -> bytes:
-    """A compressed file of these parts with the right checksum."""
-    data = bytes([len(name) % 256]) + name + numbers + words
-    return b"\x89lior" + struct.pack("<BI", compression.FORMAT, zlib.crc32(data)) + data
-
-
-PARTS = st.builds(packed, st.binary(max_size=20), st.binary(max_size=100), st.binary(max_size=20))
-
-
-@FUZZ
-@given(data=st.binary(max_size=200) | PARTS)
-def test_a_compressed_file_of_anything(data):
-    with contextlib.suppress(LiorError):
-        found = compression.CompressedFile.unpack(data, name="f")
-        assert compression.CompressedFile.unpack(found.pack(), name="f") == found
-
-
-def test_a_compressed_file_that_claims_to_be_enormous(opened):
-    """Room is made for what was read, not for what a header says."""
-    reader = online.Follower(opened.model, 2**50, document=9)
-    assert len(reader._tokens) < 100_000
-
-
-def test_a_reader_makes_room_as_it_goes(monkeypatch, finished):
-    text = b"a text that is longer than the room for it"[:40]
-
-    def read(room: int) -> list[float]:
-        monkeypatch.setattr(online, "_ROOM", room)
-        reader = online.Follower(lior.load(finished).model, 40, document=9)
-        said = []
-        for token in text:
-            said.append(float(reader.predict().max()))
-            reader.update(token)
-        assert bytes(reader.tokens.tolist()) == text
-        return said
-
-    assert read(3) == read(65536)
 
 
 LINES = [b'{"text": "\\ud800"}', b'{"text": 1e999}', b"[" * 3000, b'{"text": "a", "text": 3}', b"NaN"]

@@ -196,7 +196,7 @@ TEXTS = {
 }
 """Files of tensors: the length of a header, the header as JSON, the data."""
 OPENING = ("ask R who", "eval R", "chat R", "generate R", "why R --prompt a", "docs R", "inspect R", "plot R")
-OPENING += ("forget R x", "learn R FILE", "score R FILE", "compress FILE --run R -o x", "train --resume R")
+OPENING += ("forget R x", "learn R FILE", "score R FILE", "train --resume R")
 
 
 @pytest.mark.parametrize("case", TEXTS)

@@ -19,6 +19,7 @@ from lior.model.evaluation import evaluate
 from lior.model.generation import Session
 from lior.model.language_model import Model
 from lior.model.mixer import columns, rows_at_once
+from lior.model.weighting import fresh_weights
 from lior.reading.documents import RawDocument
 from lior.tensors import sub
 from lior.testing.strategies import LAW, seeds
@@ -91,7 +92,7 @@ def trained(names=BOTH, seed=0, texts=None):
         model.set_cells(contexts, 3, generator=generator)
     model.write(text)
     model.commit()
-    model.reset_mixer()
+    model.weights = fresh_weights(model)
     model.weights = {
         k: w + 0.05 * torch.randn(w.shape, generator=generator) for k, w in model.weights.items()
     }
@@ -131,7 +132,7 @@ def test_unseen_tokens_share_what_good_and_turing_leave():
     model = fresh(("sdm",))
     model.write(whole(corpus_of(b"aaabbc")))  # one token of six was seen once
     model.commit()
-    model.reset_mixer()
+    model.weights = fresh_weights(model)
     p = model.log_probs(whole(corpus_of(b"ab")), torch.tensor([0]))[0].exp()
     assert_close(p[100].item(), (1 + 1) / (6 + 2) / (V - 3), rtol=1e-5, atol=0)
     assert_close(p[[97, 98, 99]].sum().item(), 1 - (1 + 1) / (6 + 2), rtol=1e-5, atol=0)
@@ -140,7 +141,7 @@ def test_unseen_tokens_share_what_good_and_turing_leave():
 @each_memory
 def test_an_empty_memory_is_uniform(names):
     model = fresh(names)
-    model.reset_mixer()
+    model.weights = fresh_weights(model)
     text = whole(corpus_of(b"anything"))
     uniform = torch.full((8, V), -math.log(V))
     assert_close(model.log_probs(text, torch.arange(8)), uniform)
@@ -212,7 +213,7 @@ def test_every_memory_and_the_geometric_gate_take_part(seed):
 
 def test_the_geometric_gate_is_a_softmax_over_the_centres():
     model, text, at = trained(), whole(corpus_of(words(2))), torch.arange(30)
-    z, form = model.coordinates(text, at), model.geometry.frame.form(sub(model.state, "frame"))
+    z, form = model.space.coordinates(text, at), model.geometry.frame.form(sub(model.state, "frame"))
     v = z[:, None] - model.cells[None]
     cost = (quad(form, v) + model.geometry.product.eps).sqrt()
     r = model.geometry.rsource.resilience(sub(model.state, "rsource"), z, form)
@@ -224,10 +225,10 @@ def test_the_geometric_gate_is_a_softmax_over_the_centres():
 
 def test_a_cell_is_the_centre_of_least_cost_whatever_the_query_s_resilience():
     model, text, at = trained(), whole(corpus_of(words(2))), torch.arange(30)
-    z, form = model.coordinates(text, at).double(), model._exact_scorer.form
+    z, form = model.space.coordinates(text, at).double(), model.space.exact_scorer.form
     v = z[:, None] - model.cells.double()[None]
     assert torch.equal(model.query(text, at).cell, quad(form, v).argmin(1))
-    scorer = model._exact_scorer
+    scorer = model.space.exact_scorer
     scores = scorer.scores(scorer.features(z, query=True), scorer.features(model.cells.double(), query=False))
     assert torch.equal(model.query(text, at).cell, scores.argmax(1))
 
@@ -236,7 +237,7 @@ def test_a_lone_expert_needs_no_geometric_gate_of_the_mixer():
     model = trained()
     assert "cells" in model.weights
     model.memories = {"sdm": Sdm(orders=(0, 1), patterns=(), joint=(), base_order=1)}
-    model.reset_mixer()
+    model.weights = fresh_weights(model)
     assert "cells" not in model.weights
     text = whole(corpus_of(words(2)))
     assert model.inputs(text, torch.arange(9), model.alphabet).cells is None

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import copy
-import math
 
-import numpy as np
 import pytest
 import torch
 
@@ -13,10 +11,9 @@ import lior
 from lior.data import corpus
 from lior.geometry.retrieval import Geometry
 from lior.interfaces import StreamingEncoder, Text
-from lior.model import evaluation
+from lior.model.following import DocumentCoordinates
 from lior.model.generation import Session
-from lior.model.language_model import DocumentCoordinates
-from lior.model.online import Follower, Online
+from lior.model.online import Online
 from lior.model.provenance import explain
 from lior.reading.documents import RawDocument
 from lior.tensors import sub
@@ -85,39 +82,6 @@ def test_feeding_in_parts_is_feeding_at_once(trained):
     for token in LONG:
         parts.feed([token])
     torch.testing.assert_close(parts.log_probs(), Session(trained, LONG).log_probs(), atol=1e-4, rtol=0)
-
-
-def follow(model, tokens: list[int], number: int) -> tuple[float, list[np.ndarray]]:
-    """Bits of ``tokens``, and every prediction."""
-    reader, bits, said = Follower(model, len(tokens), document=number), 0.0, []
-    for token in tokens:
-        said.append(reader.predict())
-        bits -= math.log2(said[-1][np.searchsorted(reader.known, token)])
-        reader.update(token)
-    return bits, said
-
-
-def test_a_follower_predicts_from_all_tokens(model):
-    reader = Follower(model, len(LONG), document=7)
-    for count, token in enumerate(LONG[:60]):
-        torch.testing.assert_close(reader._coordinates.next, whole(model, LONG[:count]), atol=1e-4, rtol=0)
-        reader.predict()
-        reader.update(token)
-
-
-def test_encoder_and_decoder_of_a_compressed_file_agree_to_the_last_bit(trained):
-    one, other = (follow(copy.deepcopy(trained), LONG, 7)[1] for _ in range(2))
-    assert all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
-
-
-def test_token_by_token_and_by_chunks_are_the_same(trained):
-    one, other = copy.deepcopy(trained), copy.deepcopy(trained)
-    built = corpus.build([RawDocument("text", bytes(LONG))], trained.tokenizer)
-    built = corpus.Corpus(built.tokens, built.starts, built.names, built.bytes, first_document=7)
-    bits = evaluation.evaluate(one, built, 0, len(built), online=True).nats / math.log(2)
-    assert bits == pytest.approx(follow(other, LONG, 7)[0], rel=1e-5)
-    stored, expected = (m.memories["exact"].snapshot() for m in (one, other))
-    torch.testing.assert_close(stored["z"], expected["z"], atol=1e-4, rtol=0)
 
 
 def test_a_document_begins_anew(model):

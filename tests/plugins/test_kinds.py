@@ -29,7 +29,7 @@ def test_every_row_is_whole(kind):
     assert row.protocol.__module__.startswith(interfaces.__name__)
     assert row.group.startswith("lior.")
     assert "{}" in row.use
-    assert files("lior_cli.scaffold.templates").joinpath(f"{kind}.py").is_file()
+    assert files(row.templates or "lior_cli.scaffold.templates").joinpath(f"{kind}.py").is_file()
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "command"])

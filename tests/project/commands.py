@@ -9,8 +9,6 @@ ARGUMENTS: dict[str, list[str]] = {
     "train": ["notes/gate.md", "--config", "tiny", "--out", "run", "--quiet"],
     "ask": ["notes", "Which code opens the gate?"],
     "chat": ["notes"],
-    "compress": ["notes/gate.md", "-o", "small"],
-    "decompress": ["small", "-o", "again.md"],
     "eval": ["run", "notes/gate.md"],
     "score": ["run", "notes/gate.md"],
     "learn": ["run", "notes/pond.md"],

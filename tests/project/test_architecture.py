@@ -24,6 +24,10 @@ def sources(*tops: str) -> Iterator[Path]:
 
 
 PRODUCT = sorted(path for path in sources("lior", "plugins", "cli") if "tests" not in path.parts)
+PACKAGES = {path.parent.name for path in ROOT.glob("plugins/*/src/lior_*/__init__.py")} | {
+    *architecture.PACKAGES
+}
+"""The packages of all distributions beside ``lior``."""
 CIRCLES: set[tuple[str, ...]] = set()
 """Files that import each other on purpose; any other circle is a defect."""
 
@@ -39,14 +43,13 @@ def test_every_package_has_a_job():
 def test_every_module_is_in_one_layer():
     inside = {path.parent.name for path in (ROOT / "lior").glob("*/__init__.py")}
     inside |= {path.stem for path in (ROOT / "lior").glob("*.py")} - {"__init__", "__main__"}
-    on_disk = {f"lior.{name}" for name in inside} | {*architecture.PACKAGES}
+    on_disk = {f"lior.{name}" for name in inside} | PACKAGES
     listed = Counter(name for layer in architecture.CONTRACT for name in layer)
     assert listed == Counter(on_disk), "[tool.importlinter]: each module stands in one layer, once"
 
 
 def test_only_the_circles_listed_remain():
-    packages = {path.name for path in ROOT.glob("plugins/*/src/lior_*") if path.suffix != ".egg-info"}
-    packages = {name for name in packages | {"lior", *architecture.PACKAGES} if find_spec(name)}
+    packages = {name for name in PACKAGES | {"lior"} if find_spec(name)}
     graph = grimp.build_graph(*packages, exclude_type_checking_imports=False, cache_dir=None)
     assert {tuple(sorted(circle)) for circle in circles(graph)} == CIRCLES
 

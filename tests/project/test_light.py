@@ -28,8 +28,6 @@ MODEL = {
     "train": [f"{FOLDER}/plan.txt"],
     "eval": [RUN, f"{FOLDER}/plan.txt"],
     "score": [RUN, f"{FOLDER}/plan.txt"],
-    "compress": [f"{FOLDER}/plan.txt"],
-    "decompress": [f"{FOLDER}/plan.txt", "-o", "again.txt"],
     "learn": [RUN, f"{FOLDER}/plan.txt"],
     "forget": [RUN, "plan"],
     "docs": [RUN],

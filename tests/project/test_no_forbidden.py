@@ -33,8 +33,10 @@ UNSAFE_CALLS = {"eval", "exec", "os.system", "os.popen"}
 UNSAFE_CALLS |= {"yaml.load", "torch.load", "torch.save"}
 AUTOGRAD = {"autograd", "requires_grad", "requires_grad_", "backward", "grad_fn"}
 AUTOGRAD |= {"enable_grad", "set_grad_enabled", "functorch", "jacrev", "jacfwd", "vjp"}
-MAX_LINES = 600
 MAX_FUNCTION = 60
+MAX_METHODS, MAX_PUBLIC = 28, 20
+LARGE = {"Episode", "Geometric"}
+"""Classes that may have more methods: steps of a simulated user, and an estimator of scikit-learn."""
 
 
 @cache
@@ -140,6 +142,18 @@ def long_functions(tree: ast.AST) -> Iterator[tuple[int, str]]:
                 yield node.lineno, f"{node.name} has {size} lines"
 
 
+def large_classes(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Classes of many methods, properties among them; overloads are one."""
+    for node in nodes(tree):
+        if isinstance(node, ast.ClassDef) and node.name not in LARGE:
+            names = {
+                part.name for part in node.body if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef)
+            }
+            public = {name for name in names if not name.startswith("_")}
+            if len(public) > MAX_PUBLIC or len(names) > MAX_METHODS:
+                yield node.lineno, f"{node.name} has {len(names)} methods, {len(public)} of them public"
+
+
 def found(check, paths: list[Path]) -> list[str]:
     """``file:line: what`` for all that ``check`` finds."""
     return [f"{name}:{line}: {what}" for name, tree in trees(paths) for line, what in check(tree)]
@@ -173,9 +187,8 @@ def test_no_function_is_longer_than_a_screen():
     assert not found(long_functions, PRODUCT)
 
 
-def test_no_file_is_too_long_to_read():
-    lengths = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in PRODUCT}
-    assert not {name: length for name, length in lengths.items() if length > MAX_LINES}
+def test_a_class_has_one_job():
+    assert not found(large_classes, PRODUCT)
 
 
 @pytest.mark.parametrize(
@@ -198,6 +211,8 @@ def test_no_file_is_too_long_to_read():
         (autograd, "torch.func.vjp(f, x)"),
         (plugin_names, "x = 'rotor'"),
         (long_functions, "def f():\n" + "    x = 1\n" * MAX_FUNCTION),
+        (large_classes, "class A:\n" + "".join(f"    def f{i}(self): ...\n" for i in range(MAX_PUBLIC + 1))),
+        (large_classes, "class A:\n" + "".join(f"    def _{i}(self): ...\n" for i in range(MAX_METHODS + 1))),
     ],
 )
 def test_the_checks_find_what_they_look_for(check, source):
@@ -211,6 +226,7 @@ def test_the_checks_find_what_they_look_for(check, source):
         (autograd, "'no autograd'\nwith torch.no_grad(): pass\nbackward = 1"),
         (plugin_names, "'the rotor frame'"),
         (plugin_names, "__all__ = ['rotor']"),
+        (large_classes, "class A:\n" + "    def f(self): ...\n" * 30),
         (long_functions, "def f():\n    '''" + "text\n" * MAX_FUNCTION + "'''"),
         (long_functions, "def f():\n    class A:\n" + "        x = 1\n" * MAX_FUNCTION),
     ],

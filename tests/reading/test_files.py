@@ -30,7 +30,7 @@ from lior.reading.finding import SourceFile, find_files, follow_links
 from lior.reading.parsing import ABSENT, parse_bytes
 from lior.reading.skipping import SkippedFile, SkipReason, UnreadableFile
 from lior.testing.readers import check_document
-from lior_ask import api as indexing
+from lior_ask import syncing as indexing
 from lior_ask.api import Index
 
 SENTENCES = {
@@ -361,7 +361,9 @@ def test_files_are_read_again_when_what_reads_them_is_installed(mine, tmp_path, 
         (tmp_path / name).write_text(f"the boiler of {name}")
         os.utime(tmp_path / name, (1e9, 1e9))
     read = list[str]()
-    monkeypatch.setattr("lior_ask.api.parse_bytes", lambda d, name: read.append(name) or parse_bytes(d, name))
+    monkeypatch.setattr(
+        "lior_ask.syncing.parse_bytes", lambda d, name: read.append(name) or parse_bytes(d, name)
+    )
 
     def update() -> tuple[str, ...]:
         read.clear()

@@ -207,7 +207,7 @@ def test_passages_and_rows_indexed_in_time_are_kept(monkeypatch):
         monkeypatch.setattr(module, "is_late", late_after(1))
     index.learn("rows.csv", "name,price\n" + "".join(f"pump{n},{n}\n" for n in range(50)))
     assert len(index) == 20
-    assert index._files["rows.csv"].notes == (
+    assert index.content.files["rows.csv"].notes == (
         f"only the first 20 of 50 rows are counted, reading more takes too long; {limits.TAKES_ALL}",
         f"only its first 20 passages can be found, reading more takes too long; {limits.TAKES_ALL}",
     )

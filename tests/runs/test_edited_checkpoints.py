@@ -168,14 +168,14 @@ def test_what_cannot_be_done_again_is_refused_and_nothing_is_lost(path):
     assert lior.load(path).text("new") == [b"of one"]
     late = lior.load(path)
     other.forget("new")
-    other.learn_all([RawDocument("b", b"once more")], replace=True)
+    other.edited.learn([RawDocument("b", b"once more")], replace=True)
     with pytest.raises(DataError, match="new: there is a document"):
         other.save()
-    late.learn_all([RawDocument("new", b"of one, again"), RawDocument("b", b"too")], replace=True)
+    late.edited.learn([RawDocument("new", b"of one, again"), RawDocument("b", b"too")], replace=True)
     late.save()
     assert names(path) == ["a", "unseen", "new", "b"]
     with pytest.raises(DataError, match=r"0 bytes"):
-        late.learn_all([RawDocument("a", b"")], replace=True)
+        late.edited.learn([RawDocument("a", b"")], replace=True)
     assert late.changes == 0
 
 

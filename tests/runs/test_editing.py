@@ -214,7 +214,8 @@ def saved_and_loaded(run: Run, tmp_path_factory) -> Run:
     """The same run from a directory."""
     path = tmp_path_factory.mktemp("saved") / "r"
     shutil.copytree(run.path, path)
-    run.path, run._base = path, path / run._base.relative_to(run._base.parents[1])
+    edited = run.edited
+    edited.path, edited.base = path, path / edited.base.relative_to(edited.base.parents[1])
     run.save()
     found = lior.load(path)
     assert_equal(stored(found, fitted=True), stored(run, fitted=True))

@@ -1,7 +1,8 @@
 """The package that `lior plugins new` writes: installable, with one plugin that works.
 
-:mod:`lior_cli.scaffold.templates` has a module ``KIND.py`` for each kind, checked like all other code; a new
-package is such a module under another name, with the files around it.
+The template of a kind is a module ``KIND.py``, checked like all other code, in the package that the kind
+names (of the distribution whose interface its plugins implement) or in :mod:`lior_cli.scaffold.templates`. A
+new package is such a module under another name, with the files around it.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from string import Template
 
 import attrs
 
-from lior.errors import UsageError
+from lior.errors import MissingPackage, UsageError
 from lior.plugins.discovery import normalise
 from lior.plugins.kinds import KINDS, check_kind
 from lior.plugins.registry import interface_members, registry
@@ -60,7 +61,7 @@ class Package:
         if self.kind == "command":
             return "command"
         words, kind = self.plugin.title().replace("-", ""), self.kind.title()
-        used = {*dir(builtins), *keyword.kwlist, *re.findall(r"\w+", _template(f"{self.kind}.py"))} - {"Mine"}
+        used = {*dir(builtins), *keyword.kwlist, *re.findall(r"\w+", _plugin(self.kind))} - {"Mine"}
         return next(
             n for n in (words, words + kind, f"Lior{words}{kind}") if n.isidentifier() and n not in used
         )
@@ -73,7 +74,7 @@ class Package:
     def files(self) -> dict[str, str]:
         """Return the text of each file by its path."""
         test = "test_command" if self.kind == "command" else "test_contract"
-        code = _template(f"{self.kind}.py").replace("'mine'", f"'{self.plugin}'")
+        code = _plugin(self.kind).replace("'mine'", f"'{self.plugin}'")
         code = re.sub(r"\bMine\b", self.object, code.replace('"mine"', f'"{self.plugin}"'))
         names = self._names(test, code)
         return {
@@ -94,6 +95,7 @@ class Package:
         if "learned" in interface_members(kind.protocol):
             notes += _LEARNED
         laws = f"runs the laws of every {self.kind} on it" if suite else "runs it on a small model"
+        needs = normalise(kind.templates.partition(".")[0]) or "lior"
         interface = f"{kind.protocol.__module__}.{kind.protocol.__name__}"
         summary = code.removeprefix('"""').partition("\n")[0].removesuffix('"""').replace("``", "`")
         return {
@@ -101,7 +103,8 @@ class Package:
             "module": self.module,
             "object": self.object,
             "use": self.use,
-            "version": ".".join(version("lior").split(".")[:2]),
+            "needs": needs,
+            "version": ".".join(version(needs).split(".")[:2]),
             "summary": summary,
             "extra": "[model]" if "torch" in code else "",
             "group": kind.group,
@@ -188,8 +191,20 @@ def write(made: Package, folder: Path) -> list[Path]:
     return list(paths)
 
 
-def _template(name: str) -> str:
-    return files("lior_cli.scaffold.templates").joinpath(name).read_text(encoding="utf-8")
+def _template(name: str, package: str = "lior_cli.scaffold.templates") -> str:
+    return files(package).joinpath(name).read_text(encoding="utf-8")
+
+
+def _plugin(kind: str) -> str:
+    """Return the module of a plugin of ``kind``, named ``Mine``."""
+    package = KINDS[kind].templates
+    try:
+        return _template(f"{kind}.py", *filter(None, [package]))
+    except ModuleNotFoundError as error:
+        needs = normalise(package.partition(".")[0])
+        raise MissingPackage(
+            f"the template of a {kind} is a part of {needs}; install it: pip install {needs}"
+        ) from error
 
 
 def _fill(name: str, names: dict[str, str]) -> str:

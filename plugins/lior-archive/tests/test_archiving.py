@@ -14,10 +14,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from lior_archive import building, shards
 
 from lior.errors import DataError, RunError, UsageError
 from lior.runs.files import lock
+from lior_archive import building, shards
 from tests.test_workers import Cluster
 
 SMALL = 1 << 20

@@ -9,14 +9,14 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from lior_archive import infinigram, origins, shards, suffixes
-from lior_archive.infinigram import Reader
-from lior_archive.memory import Suffix
 
 from lior.errors import DataError, UsageError
 from lior.interfaces import Items, Query
 from lior.testing import suite
 from lior.testing.strategies import LAW
+from lior_archive import infinigram, origins, shards, suffixes
+from lior_archive.infinigram import Reader
+from lior_archive.memory import Suffix
 from tests.builtin.test_match import text_of
 
 LETTERS = st.lists(st.sampled_from(b"ab\0"), min_size=1, max_size=30)
@@ -327,9 +327,5 @@ def test_tokens_that_are_no_bytes_are_refused():
         Suffix().read(Query(text_of([1, 2]), torch.tensor([1]), None), torch.tensor([1, 300]))
 
 
-class TestDefaults(suite("memory", Suffix)):
-    """The laws of every memory."""
-
-
-class TestOneLength(suite("memory", lambda: Suffix(lengths=(2,)))):
-    """The same with one expert."""
+TestDefaults = suite("memory", Suffix)  # the laws of every memory
+TestOneLength = suite("memory", lambda: Suffix(lengths=(2,)))  # the same with one expert

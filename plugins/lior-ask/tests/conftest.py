@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-import lior_ask.api
+import lior_ask.asking
 from tests.conftest import *  # noqa: F403
 
 
@@ -17,4 +17,4 @@ def in_october(monkeypatch):
         def today(cls):
             return cls(2025, 10, 20)
 
-    monkeypatch.setattr(lior_ask.api, "date", Day)
+    monkeypatch.setattr(lior_ask.asking, "date", Day)

@@ -14,11 +14,8 @@ from lior.testing.tensors import make_generator
 from lior_field.canonical import variates
 from lior_field.far import Far
 
-
-class TestFarBeforePoles(encoder_contract(lambda: Far(n=6, coordinates=2, reach=64))): ...
-
-
-class TestFarBeforeLags(encoder_contract(lambda: Far(n=6, coordinates=4, reach=64, near="lags"))): ...
+TestFarBeforePoles = encoder_contract(lambda: Far(n=6, coordinates=2, reach=64))
+TestFarBeforeLags = encoder_contract(lambda: Far(n=6, coordinates=4, reach=64, near="lags"))
 
 
 def correlations(x: Tensor, y: Tensor, groups: Tensor) -> Tensor:

@@ -20,21 +20,12 @@ from lior_plugins.frames.rotor import Rotor
 from lior_plugins.products.tensor import TensorProduct
 from lior_plugins.rsources.constitutive import Constitutive
 
-
-class TestFieldEncoder(encoder_contract(lambda: FieldEncoder(n=6, reach=5, side=3))): ...
-
-
-class TestDissipative(
-    encoder_contract(lambda: FieldEncoder(n=6, reach=5, side=3, dynamics="dissipative", time=0.3))
-): ...
-
-
-class TestSymplectic(
-    encoder_contract(lambda: FieldEncoder(n=6, reach=5, side=3, dynamics="symplectic", time=0.8))
-): ...
-
-
-class TestQuaternion(product_contract(Quaternion)): ...
+TestFieldEncoder = encoder_contract(lambda: FieldEncoder(n=6, reach=5, side=3))
+TestDissipative = encoder_contract(
+    lambda: FieldEncoder(n=6, reach=5, side=3, dynamics="dissipative", time=0.3)
+)
+TestSymplectic = encoder_contract(lambda: FieldEncoder(n=6, reach=5, side=3, dynamics="symplectic", time=0.8))
+TestQuaternion = product_contract(Quaternion)
 
 
 def test_a_common_turn_of_all_components_costs_nothing() -> None:

@@ -3,11 +3,6 @@
 from lior.testing.products import product_contract
 from lior_hyperbolic import CURVATURE_MAX, CURVATURE_MIN, Hyperbolic
 
-
-class TestHyperbolic(product_contract(Hyperbolic)): ...
-
-
-class TestFlattest(product_contract(lambda: Hyperbolic(curvature=CURVATURE_MIN))): ...
-
-
-class TestMostCurved(product_contract(lambda: Hyperbolic(curvature=CURVATURE_MAX, eps=1e-6))): ...
+TestHyperbolic = product_contract(Hyperbolic)
+TestFlattest = product_contract(lambda: Hyperbolic(curvature=CURVATURE_MIN))
+TestMostCurved = product_contract(lambda: Hyperbolic(curvature=CURVATURE_MAX, eps=1e-6))

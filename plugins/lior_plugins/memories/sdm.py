@@ -22,14 +22,13 @@ from torch import Tensor
 
 from lior.config.options import option
 from lior.counting import addresses, batch_counting, compiled, layout, locations, sampling, tracing
-from lior.counting.coding import SURE_BINS, Coding
 from lior.counting.cursor import NO_CELLS, Cells, Cursor
 from lior.counting.engine import AHEAD, FROZEN, PRUNE_TO, Engine, Prediction, Schedule, WeightSets
 from lior.counting.fields import REACH
 from lior.counting.journal import Journal, JournalMemory, StoredSpan, spans
-from lior.counting.layout import TRAIL, WIDEST, Ints, Learner, Weights
+from lior.counting.layout import TRAIL, WIDEST, Weights
 from lior.counting.packed import Packed
-from lior.counting.sampling import Race
+from lior.counting.sampling import SURE_BINS, Race
 from lior.errors import UsageError
 from lior.interfaces import CellTable, Evidence, Items, Query, State, Trace
 from lior.tensors import all_threads, check
@@ -216,19 +215,8 @@ class Sdm(JournalMemory):
 
     def read(self, query: Query, alphabet: Tensor) -> Evidence:
         """Return the mixture's distribution."""
-        return self._read(query, alphabet, self._read_mode(), ahead=AHEAD)
-
-    def _read_mode(self) -> str:
-        """Return the mode whose weights a read uses."""
-        return next(mode for mode in reversed(_MODES) if mode in self._learned)
-
-    def peek(self, query: Query, alphabet: Tensor, *, ahead: int) -> Evidence:
-        """Return the result of :meth:`partial_fit` with ``write`` for place ``ahead`` of its window."""
-        return self._read(query, alphabet, "online", ahead=ahead)
-
-    def _read(self, query: Query, alphabet: Tensor, mode: str, *, ahead: int) -> Evidence:
         self._widen(alphabet)
-        sets = self._weight_sets(mode)
+        sets = self._weight_sets(self._read_mode())
         tokens, depth = query.text.tokens.cpu().numpy(), query.text.depth.cpu().numpy()
         found = self._engine.read(
             tokens.astype(np.int64),
@@ -236,10 +224,14 @@ class Sdm(JournalMemory):
             query.positions.cpu().numpy(),
             alphabet.cpu().numpy(),
             sets,
-            ahead=ahead,
+            ahead=AHEAD,
             cell=self._cells(query.cell),
         )
         return _evidence([found], alphabet)
+
+    def _read_mode(self) -> str:
+        """Return the mode whose weights a read uses."""
+        return next(mode for mode in reversed(_MODES) if mode in self._learned)
 
     def cursor(self, cells: CellTable | None) -> Cursor:
         """Return a cursor at the beginning of a text, to follow it token by token."""
@@ -254,25 +246,6 @@ class Sdm(JournalMemory):
             cursors, alphabet.cpu().numpy(), sets, ahead=AHEAD, cell=self._cells(cell)
         )
         return _evidence([found], alphabet)
-
-    def coding(
-        self, cursor: Cursor, alphabet: Tensor, *, progress: float, rows: int, others: Ints, unseen: float
-    ) -> Coding:
-        """Learn, as :meth:`partial_fit` with ``write``, a chunk of at most ``rows`` tokens while coding it.
-
-        ``others`` are the tokens outside of the alphabet, ``unseen`` is their total probability. The chunk
-        ends with :meth:`coded`.
-        """
-        self._widen(alphabet)
-        sets, rates = self._weight_sets("online"), self._schedule("online").at(progress)
-        known, learner = alphabet.cpu().numpy(), Learner(sets, (rates, rates))
-        return Coding(self._engine, cursor, known, learner, rows=rows, others=others, unseen=unseen)
-
-    def coded(self, items: Items) -> None:
-        """Note that ``items`` were learned by :meth:`coding`."""
-        for span in spans(items, REACH):
-            self._journal.add(span)
-        self._engine.advance(len(items.text.tokens) - items.start)
 
     def draw(self, cursor: Cursor, alphabet: Tensor, race: Race, thread: int) -> list[int]:
         """Draw the tokens after ``cursor``, which moves on, one for each row of ``race.noise``."""

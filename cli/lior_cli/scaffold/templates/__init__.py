@@ -1,1 +1,1 @@
-"""What `lior plugins new` writes: a plugin of each kind named `Mine`, and the files around it."""
+"""What `lior plugins new` writes: a plugin of each kind of lior, named `Mine`, and the files around it."""

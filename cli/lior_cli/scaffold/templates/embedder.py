@@ -6,20 +6,18 @@ import zlib
 from collections.abc import Sequence
 from typing import ClassVar
 
-import attrs
 import numpy as np
 
 
-@attrs.frozen(kw_only=True)
 class Mine:
     """Counts of the groups of three characters of the words, hashed to 1,024 places."""
 
     api_version: ClassVar[int] = 1
-    width: ClassVar[int] = 1024
-    digest: ClassVar[str] = "mine"  # another one as soon as a text gets another vector
-    languages: ClassVar[tuple[str, ...]] = ()
-    unrelated: ClassVar[float] = 0.0
-    related: ClassVar[float] = 0.5
+    width = 1024
+    digest = "mine"  # another one as soon as a text gets another vector
+    languages: tuple[str, ...] = ()
+    unrelated = 0.0
+    related = 0.5
 
     def embed(self, texts: Sequence[str], *, question: bool = False) -> np.ndarray:
         """Vectors of length 1, float32 ``(n, 1024)``; zeros for a text without words."""
@@ -28,4 +26,5 @@ class Mine:
             padded = f" {' '.join(text.lower().split())} ".encode("utf-8", "replace")
             for place in range(len(padded) - 2):
                 row[zlib.crc32(padded[place : place + 3]) % self.width] += 1
-        return counts / np.maximum(np.linalg.norm(counts, axis=1, keepdims=True), np.float32(1e-9))
+        counts /= np.maximum(np.linalg.norm(counts, axis=1, keepdims=True), np.float32(1e-9))
+        return counts

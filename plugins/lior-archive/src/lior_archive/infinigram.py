@@ -5,6 +5,7 @@ context recurs and costs most, so its distribution and its ranges in each shard 
 a rare context are read beside its suffixes, each of which is read once for all lengths.
 """
 
+# mypy: disallow-untyped-defs=False
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
@@ -452,6 +453,14 @@ def _sure(total, kinds):
 
 
 @inner
+def _without_collision(row, shorter, kept):
+    if row >= 0 and row == shorter:  # of hashes: the shorter context may be needed again
+        kept.keys[row, 0] = -1
+        return _NONE
+    return row
+
+
+@inner
 def _interpolated(table, columns, column, lengths, discounts, found, kept, now, out):
     """Compute the distributions of a position; returns the longest context that occurred, and its
     certainty."""
@@ -460,10 +469,7 @@ def _interpolated(table, columns, column, lengths, discounts, found, kept, now, 
         if k:
             if tells or found.totals[now, k] != found.totals[now, k - 1]:
                 shorter = row
-            row = found.slots[k]
-            if row >= 0 and row == shorter:  # a hash collision: the shorter context may be needed again
-                kept.keys[row, 0] = -1
-                row = _NONE
+            row = _without_collision(found.slots[k], shorter, kept)
             if row == _NONE or found.new[k]:
                 if row == _NONE:
                     row = _OTHER if shorter == _SPARE else _SPARE

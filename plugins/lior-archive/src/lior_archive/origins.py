@@ -4,6 +4,7 @@ A probability is a sum over context lengths: the share from a length's counts, t
 longer ones. The places where the token followed a context of a length share its summand equally.
 """
 
+# mypy: disallow-untyped-defs=False
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence

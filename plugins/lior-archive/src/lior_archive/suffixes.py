@@ -7,6 +7,7 @@ distances. The counts of a range are a difference of two sums and the tokens at 
 G. Manzini, 2000). Counts of shards add, so the counts of a text do not depend on its division.
 """
 
+# mypy: disallow-untyped-defs=False
 from __future__ import annotations
 
 from collections.abc import Sequence

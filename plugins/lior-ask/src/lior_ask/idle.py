@@ -113,7 +113,7 @@ def read_on(index: Index) -> bool:
     """Start a background process at the lowest priority to read what is left; return whether one runs.
 
     At most one runs at a time for all indexes, and none if the index is not on disk. In a large index
-    (:data:`~lior_ask.index.embedding.LARGE`) the encoder reads only the beginnings of documents.
+    (:data:`~lior_ask.index.vector_store.LARGE`) the encoder reads only the beginnings of documents.
     """
     if os.environ.get(VARIABLE, "1") != "1" or not cache_file(index.paths).exists():
         return False

@@ -141,7 +141,7 @@ class RunIndexes:
                     raise RunError(
                         f"{run}: another process changed the run since it was opened; open it anew"
                     )
-                index.copy_to(place / CACHE, checkpoint=digest)
+                index.content.copy_to(place / CACHE, checkpoint=digest)
         except (OSError, sqlite3.Error) as error:
             raise RunError(f"{place / CACHE}: cannot be written ({error})") from error
 

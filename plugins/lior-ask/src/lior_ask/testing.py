@@ -23,7 +23,7 @@ from lior.interfaces import (
     Term,
     Units,
 )
-from lior.testing.strategies import law
+from lior.testing.strategies import Contract, law
 from lior_ask.answer import selection as answering
 from lior_ask.index.inverted import CONTEXT, TEXT, InvertedIndex
 from lior_ask.index.passage_store import PassageStore
@@ -112,25 +112,28 @@ class MemoryView:
             list[Counter[str]](),
             list[Counter[str]](),
         )
-        self._context_of, languages = list[int](), list[int]()
-        for passages in self._documents.values():
-            texts = [count_dates(text) for text, _ in passages]
-            language = language_of(islice(chain.from_iterable(texts), SAMPLE))
-            contexts = dict.fromkeys(context for _, context in passages)
-            place = {context: len(self._contexts) + n for n, context in enumerate(contexts)}
-            self._context_of += [place[context] for _, context in passages]
-            languages.append(LANGUAGES.index(language))
-            own = [_words(text, language) for text in texts]
-            above = [_words(count_dates(context), language) for context in contexts]
-            self._spelled.append({pair for pairs in own + above for pair in pairs})
-            for units, found in ((self._texts, own), (self._contexts, above)):
-                units += [Counter(each for _, each in pairs) for pairs in found]
-            self._whole.append(Counter(each for pairs in own + above for _, each in pairs))
+        self._context_of = list[int]()
+        languages = [self._count(passages) for passages in self._documents.values()]
         self._stems = sorted({each for counts in self._whole for each in counts})
         self._ids = {each: number for number, each in enumerate(self._stems)}
         self._words = sorted({pair for pairs in self._spelled for pair in pairs})
         sizes = [*map(len, self._documents.values())]
         self._layout = _layout([*self._documents], sizes, languages)
+
+    def _count(self, passages: Sequence[tuple[str, str]]) -> int:
+        """Count the words of the next document, and return the number of its language."""
+        texts = [count_dates(text) for text, _ in passages]
+        language = language_of(islice(chain.from_iterable(texts), SAMPLE))
+        contexts = dict.fromkeys(context for _, context in passages)
+        place = {context: len(self._contexts) + n for n, context in enumerate(contexts)}
+        self._context_of += [place[context] for _, context in passages]
+        own = [_words(text, language) for text in texts]
+        above = [_words(count_dates(context), language) for context in contexts]
+        self._spelled.append({pair for pairs in own + above for pair in pairs})
+        for units, found in ((self._texts, own), (self._contexts, above)):
+            units += [Counter(each for _, each in pairs) for pairs in found]
+        self._whole.append(Counter(each for pairs in own + above for _, each in pairs))
+        return LANGUAGES.index(language)
 
     @property
     def layout(self) -> Layout:
@@ -250,111 +253,118 @@ def _layout(names: Sequence[str], sizes: Sequence[int], languages: Sequence[int]
     )
 
 
-def retriever_contract(make: Callable[[], Retriever]) -> type:
+class RetrieverContract(Contract[Retriever]):
+    """The laws of a retriever, on an index in a database."""
+
+    view: Callable[[Documents], PassageView] = staticmethod(indexed)
+
+    def test_declares_what_the_interface_asks_for(self) -> None:
+        assert isinstance(self.make(), Retriever)
+
+    def test_an_empty_index_has_no_passages(self) -> None:
+        for question in ("", *QUESTIONS):
+            assert not len(_rank(self.make(), self.view({}), question).passages)
+
+    def test_a_question_without_words_finds_nothing(self) -> None:
+        for question in ("", "the of and to in?", "!?.,;", "\0\n"):
+            assert not len(_rank(self.make(), self.view(_documents()), question).passages), question
+
+    def test_words_that_no_passage_has_are_missing(self) -> None:
+        ranking = _rank(self.make(), self.view(_documents()), "zyzzyva boiler")
+        assert ranking.query.missing == ("zyzzyva",)
+        assert "boiler" in ranking.query.words
+        assert (ranking.recall < 1).all()
+        assert len(ranking.passages)
+
+    def test_a_passage_is_found_by_its_own_words(self) -> None:
+        index = self.view(_documents())
+        for row, text in enumerate(TEXTS[:6]):
+            ranking = _rank(self.make(), index, text)
+            assert ranking.passages[0] == index.layout.names.index(f"{row} x"), text
+            assert ranking.recall[0] > 0.999
+            assert not ranking.query.missing
+
+    @law(texts=st.lists(st.sampled_from(TEXTS), max_size=12), question=st.sampled_from(QUESTIONS))
+    def test_passages_are_in_order_with_ties_by_row(self, texts: list[str], question: str) -> None:
+        index = self.view(_documents(texts))
+        ranking = _rank(self.make(), index, question)
+        assert len(set(ranking.passages.tolist())) == len(ranking.passages)
+        pairs = list(zip(-ranking.scores, ranking.passages, strict=True))
+        assert pairs == sorted(pairs)
+
+    @law(texts=st.lists(st.sampled_from(SPOKEN), max_size=5), question=st.sampled_from(ASKED))
+    def test_a_question_in_any_language_is_decided(self, texts: list[str], question: str) -> None:
+        index, retriever = self.view(_documents(texts)), self.make()
+        ranking = _rank(retriever, index, question)
+        decided = answering.answer(Question(question), ranking, index, 3, Linear())
+        assert 0 <= decided.confidence <= 1
+
+    @law(question=st.text(max_size=60), top=st.integers(0, 5))
+    def test_any_question_is_ranked(self, question: str, top: int) -> None:
+        ranking = _rank(self.make(), self.view(_documents()), question, top)
+        assert len(ranking.passages) <= top
+
+    @law(question=st.sampled_from(QUESTIONS), top=st.integers(1, 6))
+    def test_fewer_passages_are_the_first_of_more(self, question: str, top: int) -> None:
+        few, many = (_rank(self.make(), self.view(_documents()), question, size) for size in (top, 100))
+        assert few.passages.tolist() == many.passages[:top].tolist()
+        assert few.scores.tolist() == many.scores[:top].tolist()
+
+    @law(order=st.permutations(range(len(TEXTS))), gone=st.sets(st.sampled_from(range(len(TEXTS)))))
+    def test_a_forgotten_passage_leaves_no_trace(self, order: list[int], gone: set[int]) -> None:
+        every, retriever = _documents(), self.make()
+        index = indexed({f"{row} x": every[f"{row} x"] for row in order})
+        _rank(retriever, index, QUESTIONS[0])  # so that a retriever that caches results fails
+        for row in gone:
+            index.delete(f"{row} x")
+            del every[f"{row} x"]
+        never = self.view(every)
+        for question in QUESTIONS:
+            _assert_same(_rank(retriever, index, question), _rank(self.make(), never, question))
+
+    @law(question=st.sampled_from(QUESTIONS))
+    def test_the_ranking_is_deterministic(self, question: str) -> None:
+        _assert_same(*(_rank(self.make(), self.view(_documents()), question) for _ in range(2)))
+
+    def test_asking_changes_nothing(self) -> None:
+        index = self.view(_documents())
+        before = content(index)
+        for question in QUESTIONS:
+            _rank(self.make(), index, question)
+        assert content(index) == before
+
+    def test_a_very_long_question_is_ranked(self) -> None:
+        words = " ".join(f"word{number}" for number in range(10_000))
+        ranking = _rank(self.make(), self.view(_documents()), f"boiler {words} boiler")
+        assert len(ranking.passages)
+        assert len(_rank(self.make(), self.view(_documents()), "x" * 300_000).passages) == 0
+
+    def test_words_of_the_context_find_a_passage(self) -> None:
+        index = self.view({"a": [("Press the button.", "Heating"), ("Turn the key.", "Car")]})
+        assert _rank(self.make(), index, "heating").passages.tolist() == [0]
+
+    @law(texts=st.lists(st.sampled_from(TEXTS), max_size=12), question=st.sampled_from(QUESTIONS))
+    def test_the_ranking_is_that_of_another_view(self, texts: list[str], question: str) -> None:
+        documents = _documents(texts)
+        _assert_same(
+            *(_rank(self.make(), each(documents), question) for each in (indexed, self.view, MemoryView))
+        )
+
+
+class _InMemory(RetrieverContract):
+    view = MemoryView
+
+
+def retriever_contract(make: Callable[[], Retriever]) -> type[RetrieverContract]:
     """Return a new class whose ``test_*`` methods check the retriever that ``make()`` returns for each test.
 
     Each law is checked on an index in a database and on a :class:`MemoryView`.
     """
-    contract, in_memory = _contract(make, indexed), _contract(make, MemoryView)
-    for name, check in vars(in_memory).items():
+    contract, in_memory = RetrieverContract.of(make), _InMemory.of(make)()
+    for name in vars(RetrieverContract):
         if name.startswith("test_"):
-            setattr(contract, f"{name}_in_memory", check)
+            setattr(contract, f"{name}_in_memory", staticmethod(getattr(in_memory, name)))
     return contract
-
-
-def _contract(make: Callable[[], Retriever], view: Callable[[Documents], PassageView]) -> type:
-    class RetrieverContract:
-        def test_declares_what_the_interface_asks_for(self) -> None:
-            assert isinstance(make(), Retriever)
-
-        def test_an_empty_index_has_no_passages(self) -> None:
-            for question in ("", *QUESTIONS):
-                assert not len(_rank(make(), view({}), question).passages)
-
-        def test_a_question_without_words_finds_nothing(self) -> None:
-            for question in ("", "the of and to in?", "!?.,;", "\0\n"):
-                assert not len(_rank(make(), view(_documents()), question).passages), question
-
-        def test_words_that_no_passage_has_are_missing(self) -> None:
-            ranking = _rank(make(), view(_documents()), "zyzzyva boiler")
-            assert ranking.query.missing == ("zyzzyva",)
-            assert "boiler" in ranking.query.words
-            assert (ranking.recall < 1).all()
-            assert len(ranking.passages)
-
-        def test_a_passage_is_found_by_its_own_words(self) -> None:
-            index = view(_documents())
-            for row, text in enumerate(TEXTS[:6]):
-                ranking = _rank(make(), index, text)
-                assert ranking.passages[0] == index.layout.names.index(f"{row} x"), text
-                assert ranking.recall[0] > 0.999
-                assert not ranking.query.missing
-
-        @law(texts=st.lists(st.sampled_from(TEXTS), max_size=12), question=st.sampled_from(QUESTIONS))
-        def test_passages_are_in_order_with_ties_by_row(self, texts: list[str], question: str) -> None:
-            index = view(_documents(texts))
-            ranking = _rank(make(), index, question)
-            assert len(set(ranking.passages.tolist())) == len(ranking.passages)
-            pairs = list(zip(-ranking.scores, ranking.passages, strict=True))
-            assert pairs == sorted(pairs)
-
-        @law(texts=st.lists(st.sampled_from(SPOKEN), max_size=5), question=st.sampled_from(ASKED))
-        def test_a_question_in_any_language_is_decided(self, texts: list[str], question: str) -> None:
-            index, retriever = view(_documents(texts)), make()
-            ranking = _rank(retriever, index, question)
-            decided = answering.answer(Question(question), ranking, index, 3, Linear())
-            assert 0 <= decided.confidence <= 1
-
-        @law(question=st.text(max_size=60), top=st.integers(0, 5))
-        def test_any_question_is_ranked(self, question: str, top: int) -> None:
-            ranking = _rank(make(), view(_documents()), question, top)
-            assert len(ranking.passages) <= top
-
-        @law(question=st.sampled_from(QUESTIONS), top=st.integers(1, 6))
-        def test_fewer_passages_are_the_first_of_more(self, question: str, top: int) -> None:
-            few, many = (_rank(make(), view(_documents()), question, size) for size in (top, 100))
-            assert few.passages.tolist() == many.passages[:top].tolist()
-            assert few.scores.tolist() == many.scores[:top].tolist()
-
-        @law(order=st.permutations(range(len(TEXTS))), gone=st.sets(st.sampled_from(range(len(TEXTS)))))
-        def test_a_forgotten_passage_leaves_no_trace(self, order: list[int], gone: set[int]) -> None:
-            every, retriever = _documents(), make()
-            index = indexed({f"{row} x": every[f"{row} x"] for row in order})
-            _rank(retriever, index, QUESTIONS[0])  # so that a retriever that caches results fails
-            for row in gone:
-                index.delete(f"{row} x")
-                del every[f"{row} x"]
-            never = view(every)
-            for question in QUESTIONS:
-                _assert_same(_rank(retriever, index, question), _rank(make(), never, question))
-
-        @law(question=st.sampled_from(QUESTIONS))
-        def test_the_ranking_is_deterministic(self, question: str) -> None:
-            _assert_same(*(_rank(make(), view(_documents()), question) for _ in range(2)))
-
-        def test_asking_changes_nothing(self) -> None:
-            index = view(_documents())
-            before = content(index)
-            for question in QUESTIONS:
-                _rank(make(), index, question)
-            assert content(index) == before
-
-        def test_a_very_long_question_is_ranked(self) -> None:
-            words = " ".join(f"word{number}" for number in range(10_000))
-            ranking = _rank(make(), view(_documents()), f"boiler {words} boiler")
-            assert len(ranking.passages)
-            assert len(_rank(make(), view(_documents()), "x" * 300_000).passages) == 0
-
-        def test_words_of_the_context_find_a_passage(self) -> None:
-            index = view({"a": [("Press the button.", "Heating"), ("Turn the key.", "Car")]})
-            assert _rank(make(), index, "heating").passages.tolist() == [0]
-
-        @law(texts=st.lists(st.sampled_from(TEXTS), max_size=12), question=st.sampled_from(QUESTIONS))
-        def test_the_ranking_is_that_of_another_view(self, texts: list[str], question: str) -> None:
-            documents = _documents(texts)
-            _assert_same(*(_rank(make(), each(documents), question) for each in (indexed, view, MemoryView)))
-
-    return RetrieverContract
 
 
 def content(index: PassageView) -> dict[str, Any]:
@@ -406,58 +416,57 @@ def _assert_equal(a: Ranking, b: Ranking) -> None:
         np.testing.assert_array_equal(getattr(a, name), getattr(b, name), name)
 
 
-def judge_contract(make: Callable[[], Judge]) -> type:
-    """Return a new class whose ``test_*`` methods check the laws of every :class:`~lior.interfaces.Judge`.
+class JudgeContract(Contract[Judge]):
+    """The laws of a judge."""
 
-    A judge's author writes ``class TestMine(judge_contract(Mine)): ...``.
-    """
-
-    def candidates(texts: Sequence[str], question: Question) -> Candidates | None:
-        view = MemoryView(_documents(texts))
-        ranking = Bm25().rank(view, question, 40)
-        return gather(question, ranking, view) if len(ranking.passages) else None
-
-    def judged(found: Candidates, question: Question) -> tuple[np.ndarray, float]:
-        judge = make()
+    def judged(self, question: Question, found: Candidates) -> tuple[np.ndarray, float]:
+        """Return the scores of candidates and the probability of the best."""
+        judge = self.make()
         scores = judge.scores(question, found)
         return scores, judge.confidence(question, found, scores)
 
-    class JudgeContract:
-        def test_declares_what_the_interface_asks_for(self) -> None:
-            assert isinstance(make(), Judge)
+    def test_declares_what_the_interface_asks_for(self) -> None:
+        assert isinstance(self.make(), Judge)
 
-        @law(texts=st.lists(st.sampled_from(TEXTS), min_size=1), question=st.sampled_from(QUESTIONS))
-        def test_each_candidate_has_a_score_and_the_best_a_probability(
-            self, texts: list[str], question: str
-        ) -> None:
-            asked = Question(question)
-            if found := candidates(texts, asked):
-                scores, confidence = judged(found, asked)
-                assert scores.shape == found.rows.shape
-                assert np.isfinite(scores).all()
-                assert 0 <= confidence <= 1
-                assert 0 <= make().least(found) <= 1
+    @law(texts=st.lists(st.sampled_from(TEXTS), min_size=1), question=st.sampled_from(QUESTIONS))
+    def test_each_candidate_has_a_score_and_the_best_a_probability(
+        self, texts: list[str], question: str
+    ) -> None:
+        asked = Question(question)
+        if found := _candidates(texts, asked):
+            scores, confidence = self.judged(asked, found)
+            assert scores.shape == found.rows.shape
+            assert np.isfinite(scores).all()
+            assert 0 <= confidence <= 1
+            assert 0 <= self.make().least(found) <= 1
 
-        @law(question=st.sampled_from(QUESTIONS), seed=st.integers(0, 9))
-        def test_the_order_of_candidates_does_not_matter(self, question: str, seed: int) -> None:
-            asked = Question(question)
-            if found := candidates(TEXTS, asked):
-                order = np.random.RandomState(seed).permutation(len(found.rows))
-                turned = attrs.evolve(
-                    found,
-                    rows=found.rows[order],
-                    blocks=found.blocks[order],
-                    passages=tuple(found.passages[i] for i in order),
-                    features=found.features[order],
-                )
-                (scores, confidence), (others, other) = judged(found, asked), judged(turned, asked)
-                np.testing.assert_allclose(others, scores[order], rtol=1e-9, atol=1e-9)
-                assert abs(confidence - other) < 1e-9
+    @law(question=st.sampled_from(QUESTIONS), seed=st.integers(0, 9))
+    def test_the_order_of_candidates_does_not_matter(self, question: str, seed: int) -> None:
+        asked = Question(question)
+        if found := _candidates(TEXTS, asked):
+            order = np.random.RandomState(seed).permutation(len(found.rows))
+            turned = attrs.evolve(
+                found,
+                rows=found.rows[order],
+                blocks=found.blocks[order],
+                passages=tuple(found.passages[i] for i in order),
+                features=found.features[order],
+            )
+            (scores, confidence), (others, other) = self.judged(asked, found), self.judged(asked, turned)
+            np.testing.assert_allclose(others, scores[order], rtol=1e-9, atol=1e-9)
+            assert abs(confidence - other) < 1e-9
 
-        def test_equal_candidates_have_equal_scores(self) -> None:
-            asked = Question(QUESTIONS[0])
-            if found := candidates([TEXTS[0]] * 3, asked):
-                scores, _ = judged(found, asked)
-                assert len({*scores.round(9).tolist()}) == len(np.unique(found.features, axis=0))
+    def test_equal_candidates_have_equal_scores(self) -> None:
+        asked = Question(QUESTIONS[0])
+        if found := _candidates([TEXTS[0]] * 3, asked):
+            scores, _ = self.judged(asked, found)
+            assert len({*scores.round(9).tolist()}) == len(np.unique(found.features, axis=0))
 
-    return JudgeContract
+
+judge_contract = JudgeContract.of
+
+
+def _candidates(texts: Sequence[str], question: Question) -> Candidates | None:
+    view = MemoryView(_documents(texts))
+    ranking = Bm25().rank(view, question, 40)
+    return gather(question, ranking, view) if len(ranking.passages) else None

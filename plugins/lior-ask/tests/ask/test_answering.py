@@ -7,6 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lior_ask import Answer, Index
+from lior_ask.chunking.blocks import blocks_of
 from lior_ask.question.question import Question
 
 HOUSE = """# House
@@ -175,8 +176,7 @@ def test_the_block_that_answers(name, text, question, quoted):
     assert block.text[block.begin : block.end] == answer.answer.text
     assert block.document == answer.answer.document == name
     assert block.line <= answer.answer.line <= block.end_line
-    rows = index.inverted.rows(name)
-    assert block.text in {index.block(row).text for row in rows}
+    assert block.text in {each.text for each in blocks_of(index.of_document(name))}
 
 
 def test_two_sentences_are_confirmed_by_the_fact():

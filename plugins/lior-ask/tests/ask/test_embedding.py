@@ -25,7 +25,7 @@ from lior.runs.files import lock, locked
 from lior_ask import Index, idle
 from lior_ask.cli.sync import _Folders, _Told
 from lior_ask.idle import IdleReader
-from lior_ask.index import embedding
+from lior_ask.index import vector_store
 from lior_ask.index.cache import cache_file
 from lior_ask.index.embedding import VARIABLE, default_embedder, embedder, reading
 from lior_ask.question.question import understood
@@ -76,7 +76,7 @@ def opened(folder: Path, embedder: str = FAKE) -> Index:
 def read(index: Index) -> np.ndarray:
     """The vectors of all passages, which are kept."""
     found = index.inverted.vectors.vectors(np.arange(len(index)))
-    index.inverted.vectors.keep()
+    index.inverted.vectors.table.keep()
     return found
 
 
@@ -110,7 +110,7 @@ def test_of_a_document_the_beginning_is_read_once(notes):
     (notes / "long.md").write_text("# Long\n\n" + "\n\n".join(f"Sentence number {n}." for n in range(300)))
     index, numbers = opened(notes), np.arange(3)
     first = index.inverted.vectors.documents(numbers)
-    index.inverted.vectors.keep()
+    index.inverted.vectors.table.keep()
     assert Fake.read[0] == "Boiler\nIt hums loudly at night.\nThe key hangs there."
     assert Fake.read[1].startswith("Long\nSentence number 0.\nSentence number 1.")
     assert 1000 < len(Fake.read[1]) < 1100
@@ -125,7 +125,7 @@ def test_kept_vectors_are_those_of_the_embedder_up_to_rounding(notes):
     exact = Fake().embed([reading(index.passage(row)) for row in range(4)])
     assert np.allclose(new, exact, atol=2 / 127)
     assert np.allclose(np.linalg.norm(new, axis=1), 1, atol=1e-6)
-    index.inverted.vectors.keep()
+    index.inverted.vectors.table.keep()
     assert np.array_equal(read(opened(notes)), new), "nobody sees whether a vector was kept"
 
 
@@ -140,7 +140,7 @@ def test_what_was_read_before_changes_nothing(tmp_path_factory, orders):
     for rows in orders:
         found = index.inverted.vectors.vectors(np.array(rows, np.int64))
         assert np.array_equal(found, expected[rows])
-        index.inverted.vectors.keep()
+        index.inverted.vectors.table.keep()
     assert np.array_equal(read(index), expected)
 
 
@@ -158,7 +158,7 @@ class Meaningful(Fake):
 @pytest.mark.parametrize(("few", "large", "ahead"), [(400, 99, 0), (0, 99, 0), (0, 99, 1), (0, 3, 1)])
 def test_the_nearest_passages_are_found_where_all_are_read(notes, monkeypatch, few, large, ahead):
     monkeypatch.setattr("lior_ask.retrievers.meaning.FEW", few)
-    monkeypatch.setattr(embedding, "LARGE", large)
+    monkeypatch.setattr(vector_store, "LARGE", large)
     monkeypatch.setattr("lior_ask.retrievers.meaning.BY_BAGS", 0)
     monkeypatch.setattr("lior_ask.retrievers.meaning.BY_WORDS", 0)
     index = Index(notes, retriever="meaning", embedder=f"{__name__}:Meaningful")
@@ -233,7 +233,9 @@ def test_an_index_adopts_the_vectors_of_its_texts_and_no_others():
     Fake.read.clear()
     other.adopt(one)
     assert not Fake.read
-    assert other._database.rows("SELECT count(*) FROM vectors") == [(1,)], "nothing of what it does not have"
+    assert other.content.database.rows("SELECT count(*) FROM vectors") == [(1,)], (
+        "nothing of what it does not have"
+    )
     vectors = other.inverted.vectors
     assert [other.passage(row).text for row in vectors.lacking(np.arange(2))] == ["It rains."]
     assert np.array_equal(vectors.vectors(np.arange(1)), first[:1])
@@ -243,13 +245,13 @@ def test_the_vectors_of_a_large_index_lie_together_until_it_changes(notes, monke
     index, rows = opened(notes), np.arange(4)
     question = index.inverted.vectors.question("Where is it?").result()
     expected = index.inverted.vectors.cosines(rows, question)
-    index.inverted.vectors.keep()
-    monkeypatch.setattr(embedding, "LARGE", 2)
+    index.inverted.vectors.table.keep()
+    monkeypatch.setattr(vector_store, "LARGE", 2)
     large = opened(notes)
     assert not len(large.inverted.vectors.lacking(rows))
     assert np.allclose(large.inverted.vectors.cosines(rows, question), expected, atol=1e-6)
     with monkeypatch.context() as patched:
-        patched.setattr(embedding.VectorStore, "_vectors", Mock(side_effect=AssertionError("one by one")))
+        patched.setattr(vector_store.VectorStore, "_vectors", Mock(side_effect=AssertionError("one by one")))
         again = opened(notes)
         assert np.allclose(again.inverted.vectors.cosines(rows, question), expected, atol=1e-6)
     (notes / "y.md").write_text("The roses are red.\n\nSomething new.\n")
@@ -258,7 +260,7 @@ def test_the_vectors_of_a_large_index_lie_together_until_it_changes(notes, monke
     assert len(changed.inverted.vectors.lacking(rows)) == 1
     Fake.read.clear()
     with monkeypatch.context() as patched:
-        patched.setattr(embedding.VectorStore, "_vectors", Mock(side_effect=AssertionError("one by one")))
+        patched.setattr(vector_store.VectorStore, "_vectors", Mock(side_effect=AssertionError("one by one")))
         assert len(changed.inverted.vectors.cosines(rows, question)) == len(rows)
     assert len(Fake.read) == 1, "the new passage"
 
@@ -271,7 +273,7 @@ def test_a_document_is_found_by_its_beginning_in_a_large_index(tmp_path, monkeyp
     monkeypatch.setattr("lior_ask.retrievers.meaning.BY_WORDS", 0)
     monkeypatch.setattr("lior_ask.retrievers.meaning.BY_BAGS", 2)
     monkeypatch.setattr("lior_ask.retrievers.meaning.bags.cosines", lambda view, _: np.zeros(len(view)))
-    monkeypatch.setattr(embedding, "LARGE", 3)
+    monkeypatch.setattr(vector_store, "LARGE", 3)
     index = Index(tmp_path, retriever="meaning", embedder=f"{__name__}:Meaningful")
 
     def found() -> set[str]:
@@ -287,7 +289,7 @@ def test_a_document_is_found_by_its_beginning_in_a_large_index(tmp_path, monkeyp
 def test_a_question_is_kept_too(notes):
     index = opened(notes)
     first = index.inverted.vectors.question("Where is it?").result()
-    index.inverted.vectors.keep()
+    index.inverted.vectors.table.keep()
     assert np.array_equal(opened(notes).inverted.vectors.question("Where is it?").result(), first)
     assert Fake.read == ["Where is it?"]
     assert abs(first @ Fake().embed(["Where is it?"], question=True)[0] - 1) < 1e-3
@@ -308,12 +310,12 @@ def test_nothing_of_a_forgotten_text_stays_on_the_disk(notes, tmp_path, monkeypa
         data = np.rint(vector * 127 / abs(vector).max()).astype(np.int8).tobytes()
         return sum(data in file.read_bytes() for file in (tmp_path / "cache").rglob("*") if file.is_file())
 
-    monkeypatch.setattr(embedding, "LARGE", large)
+    monkeypatch.setattr(vector_store, "LARGE", large)
     index = opened(notes)
     boiler, _, roses, _ = read(index)
     [whole, _] = index.inverted.vectors.documents(np.arange(2))
     question = index.inverted.vectors.question("Where is it?").result()
-    index.inverted.vectors.keep()
+    index.inverted.vectors.table.keep()
     assert traces(boiler) == traces(roses) == traces(question) == traces(whole) == 1
     assert not len(opened(notes).inverted.vectors.lacking(np.arange(4)))
     (notes / "y.md").write_text("The roses are red.\n")
@@ -336,7 +338,7 @@ def test_what_another_process_forgot_meanwhile_is_not_kept(notes):
     index.inverted.vectors.vectors(np.arange(4))
     (notes / "y.md").unlink()
     opened(notes)
-    index.inverted.vectors.keep()
+    index.inverted.vectors.table.keep()
     assert kept(notes) == 2
 
 
@@ -384,7 +386,7 @@ def test_damaged_vectors_are_read_again(notes, monkeypatch):
     with closing(sqlite3.connect(cache_file((str(notes),)))) as database:
         database.execute("UPDATE vectors SET data = x'00'")
         database.commit()
-    monkeypatch.setattr(embedding, "LARGE", 2)
+    monkeypatch.setattr(vector_store, "LARGE", 2)
     index, rows = opened(notes), np.arange(4)
     assert np.allclose(index.inverted.vectors.cosines(rows, first[0]), first @ first[0], atol=1e-6)
 
@@ -510,7 +512,7 @@ def test_another_process_reads_what_is_left_one_at_a_time(notes, monkeypatch):
     assert kept(notes) == len(Fake.read) == 3
     assert not idle.read_on(index), "nothing is left"
     assert len(Child.begun) == 1
-    monkeypatch.setattr(embedding, "LARGE", 2)
+    monkeypatch.setattr(vector_store, "LARGE", 2)
     (notes / "z.md").write_text("Something new.\n\nAnother line.\n")
     Fake.read.clear()
     assert idle.read_on(Index(notes))
@@ -608,7 +610,7 @@ def test_a_confirmed_question_is_a_further_vector_of_its_passage(notes):
     after = store.cosines(rows, vector)
     assert abs(after[0] - 0.9) < 1e-6
     assert np.array_equal(after[1:], before[1:])
-    store.keep()
+    store.table.keep()
     assert np.array_equal(opened(notes).inverted.vectors.cosines(rows, vector), after)
     assert not index.confirm(asked, index.passage(0))
     assert np.array_equal(store.cosines(rows, vector), before), "taken back"

@@ -84,7 +84,7 @@ def test_a_retriever_that_looks_at_no_filter_gives_the_same(monkeypatch):
         )
     filters = Filters(path="a")
     own = index.ask(QUESTION, top=6, filters=filters)
-    rank = index._retriever.rank
+    rank = index._asker.retriever.rank
 
     def blind(inverted, question, top):
         kept, inverted.allowed = inverted.allowed, None
@@ -93,7 +93,7 @@ def test_a_retriever_that_looks_at_no_filter_gives_the_same(monkeypatch):
         finally:
             inverted.allowed = kept
 
-    monkeypatch.setattr(type(index._retriever), "rank", lambda self, *given: blind(*given))
+    monkeypatch.setattr(type(index._asker.retriever), "rank", lambda self, *given: blind(*given))
     assert index.ask(QUESTION, top=6, filters=filters).passages == own.passages
     assert len(own.passages) == 6
 

@@ -294,7 +294,7 @@ def test_a_file_that_could_not_be_looked_at_again_is_left_as_it_is(notes, cache,
     """A read that fails looks like damage; when the second look fails for want of room, nothing is known."""
     index = Index(notes)
     index.learn("dune.txt", "The keeper of the dune lantern is Gert.\n")
-    index._database.close()
+    index.content.database.close()
     faults = [sqlite3.DatabaseError("database disk image is malformed"), sqlite3.OperationalError("full")]
     checked = sqlite.SQLite._checked
 
@@ -307,7 +307,7 @@ def test_a_file_that_could_not_be_looked_at_again_is_left_as_it_is(notes, cache,
     again = Index(notes)
     assert "dune.txt" in again.documents
     assert any("cannot be kept" in note for note in again.notes)
-    again._database.close()
+    again.content.database.close()
     assert "dune.txt" in Index(notes).documents
 
 

@@ -204,7 +204,6 @@ def test_wrong_use_is_refused():
         lambda: index.add("b", [("x", "")], [0, 1]),
         lambda: index.delete("b"),
         lambda: index.rows("b"),
-        lambda: index.by_document().add("b", []),
     ):
         with pytest.raises(UsageError):
             wrong()

@@ -75,7 +75,7 @@ def test_any_changes_by_two_processes_give_what_one_has_in_memory(address, seed)
                 text = TEXTS[name] * draw.randint(1, 2)
                 index.learn(name, text)
                 alone.learn(name, text)
-                assert index.texts(name) == both[0].texts(name) == [text.encode()]
+                assert index.content.texts(name) == both[0].content.texts(name) == [text.encode()]
         assert told(both[0]) == told(both[1]) == told(alone)
     assert told(shared(address)) == told(alone)
 
@@ -126,7 +126,7 @@ def test_no_update_of_many_writers_is_lost(address):
     assert {*index.documents} == survivors
     alone = Index(retriever="settle", embedder="")
     for name in sorted(survivors):
-        alone.learn(name, index.texts(name)[0].decode())
+        alone.learn(name, index.content.texts(name)[0].decode())
     question = "Where does the key of 2 hang?"
     assert answer_record(index.ask(question)) == answer_record(alone.ask(question))
 
@@ -137,7 +137,7 @@ def test_only_what_may_have_changed_is_read_again(address, monkeypatch):
     read, found = list[str](), postgres.PostgreSQL._found
 
     def noted(own, statement, values):
-        if own is reader._database:
+        if own is reader.content.database:
             read.append(statement.partition(" FROM ")[2].partition(" ")[0])
         return found(own, statement, values)
 
@@ -164,12 +164,12 @@ def test_what_is_forgotten_is_in_no_table(address):
     index.forget("secret.md")
     assert "quagmire" not in content(index)
     with pytest.raises(DataError, match="no document of this name"):
-        index.texts("secret.md")
+        index.content.texts("secret.md")
 
 
 def content(index):
     """All that is in the tables of an index."""
-    own = index._database
+    own = index.content.database
     tables = own.rows("SELECT tablename FROM pg_tables WHERE schemaname = ?", own.schema)
     rows = [row for (table,) in tables for row in own.rows(f"SELECT * FROM {table} AS every")]
     return repr(rows)
@@ -206,7 +206,7 @@ def test_an_error_inside_a_change_undoes_all_of_it(address):
     before = content(index)
 
     def change():
-        with index.changing():
+        with index.content.changing():
             index.learn("garden.md", TEXTS["garden.md"])
             index.forget("house.md")
             raise ZeroDivisionError

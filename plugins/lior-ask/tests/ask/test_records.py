@@ -55,7 +55,7 @@ def test_the_fitting_questions(texts, questions):
         assert "\n" not in answer.said
         if result and result.operation == "list":
             assert result.value == f"{len(result.rows):,}"
-        assert all(row.document in index._files for row in (result.rows if result else ()))
+        assert all(row.document in index.content.files for row in (result.rows if result else ()))
     assert not wrong
 
 
@@ -127,10 +127,10 @@ def test_tables_are_learned_and_forgotten_exactly(tmp_path):
     assert index.ask("total sum in a.csv").result.value == "4"
     for name in texts:
         index.forget(name)
-    assert [index._database.rows(f"SELECT count(*) FROM {table}") for table in ("records", "cells")] == [
-        [(0,)]
-    ] * 2
-    index._database.close()
+    assert [
+        index.content.database.rows(f"SELECT count(*) FROM {table}") for table in ("records", "cells")
+    ] == [[(0,)]] * 2
+    index.content.database.close()
     assert b"anzibar" not in place.read_bytes()
 
 

@@ -116,11 +116,11 @@ def test_a_run_answers_like_its_folder(configure, tmp_path, monkeypatch):
     assert len(run.checkpoint.corpus.names) > len({*run.checkpoint.corpus.names}), "a document is in parts"
     assert equal(run, notes, *ASKED)
     for passage in map(run.index.passage, range(len(run.index))):
-        [document] = run.raw(passage.document)
+        [document] = run.edited.raw(passage.document)
         line = documents.as_in_file(document).decode().split("\n")[passage.line - 1]
         assert not document.structure or passage.text.split("\n")[0] in line, "shown where it stands"
     assert documents.texts_of(tmp_path / "run", "inbox.mbox") == [
-        *map(documents.as_in_file, run.raw("inbox.mbox"))
+        *map(documents.as_in_file, run.edited.raw("inbox.mbox"))
     ]
     (others / "more.html").write_bytes(SAMPLES["a.html"])
     run.learn(others)

@@ -22,8 +22,6 @@ from lior_bench.tables import markdown, markdown_line
 RECIPES = ("fast", "default")
 TOKENS = 4000
 """The number of tokens to generate."""
-CODED = 100_000
-"""The maximum number of bytes to compress."""
 LAST = 51_540
 """The number of bytes at the end of the hold-out split for a second online score, as in results.md."""
 
@@ -127,35 +125,6 @@ def generate(tree: Tree, recipe: str) -> list[Measured]:
     return [("generation, bytes/s", TOKENS / max(long - short, 1e-9), ",.0f")]
 
 
-def code(tree: Tree, recipe: str, text: Path) -> list[Measured]:
-    """Return speed and size of the held-out text compressed by the run; decompression must
-    restore the text.
-    """
-    run, held = f"{tree.folder}/{recipe}", text.read_bytes()[-(len(text.read_bytes()) // 10) :][:CODED]
-    whole, begun = tree.folder / "whole.txt", tree.folder / "begun.txt"
-    whole.write_bytes(held)
-    begun.write_bytes(held[:1])
-    rates = []
-    for verb, files in (
-        ("compress", "{path} -o {path}.lior"),
-        ("decompress", "{path}.lior -o {path}.back"),
-    ):
-        passed = [
-            tree.command(
-                verb, "--run", run, "--force", "--quiet", *files.format(path=path).split()
-            ).cpu_seconds
-            for path in (whole, begun)
-        ]
-        rates.append(len(held) / 1e3 / max(passed[0] - passed[1], 1e-9))
-    if Path(f"{whole}.back").read_bytes() != held:
-        raise click.ClickException(f"{tree.python}: what was decompressed is not what was compressed")
-    return [
-        ("compress, kB/s", rates[0], ".1f"),
-        ("decompress, kB/s", rates[1], ".1f"),
-        ("compressed, bits/byte", 8 * Path(f"{whole}.lior").stat().st_size / len(held), ".4f"),
-    ]
-
-
 def rows(trees: Sequence[Tree], text: Path, recipes: Sequence[str]) -> Iterator[tuple[str, list[Measured]]]:
     """Yield each recipe with one measurement of every tree, in turn."""
     whole = text.read_bytes()
@@ -169,7 +138,6 @@ def rows(trees: Sequence[Tree], text: Path, recipes: Sequence[str]) -> Iterator[
             lambda tree: train(tree, recipe, text),  # noqa: B023 - called before the next recipe
             lambda tree: score(tree, recipe, len(whole) // 10),  # noqa: B023
             lambda tree: generate(tree, recipe),  # noqa: B023
-            lambda tree: code(tree, recipe, text),  # noqa: B023
         )
         for step in steps:
             for each in zip(*(step(tree) for tree in trees), strict=True):
@@ -184,7 +152,7 @@ def measure_pace(text: Path, beside: str | None, recipes: tuple[str, ...]) -> No
     """Measure speed, bits and memory of the language model.
 
     Each recipe learns the first nine tenths of TEXT and is scored on the rest: static, online and with
-    errors. Then it generates, and compresses and decompresses what was held out. With --beside, the Python
+    errors. Then it generates. With --beside, the Python
     of an environment with another version of lior, both are measured in turn, step by step, and their ratio
     is shown. Every step is a command in a process of its own, on one core; the start of Python and of the
     model is subtracted where a rate is shown. Nothing is compiled during a measured step.

@@ -18,8 +18,9 @@ import numpy as np
 
 from lior.interfaces import Passage, Retriever
 from lior.plugins.registry import registry
-from lior_ask.index.embedding import VectorStore, default_embedder
-from lior_ask.index.inverted import InvertedIndex
+from lior_ask.index.embedding import default_embedder
+from lior_ask.index.inverted import InvertedIndex, PassageCounts
+from lior_ask.index.vector_store import VectorStore
 from lior_ask.question.question import Question
 
 Judged = tuple[list[tuple[str, str, str]], dict[str, str], dict[str, dict[str, int]]]
@@ -87,7 +88,7 @@ def passages(name: str, texts: Iterable[Sequence[str]]) -> list[Passage]:
 def vectors_of(index: InvertedIndex, content: Mapping[str, Sequence[Passage]]) -> VectorStore:
     """Return the vectors of an index's passages by the installed encoder, which retrievers use from now on.
 
-    ``content`` has the passages of each document; ``VectorStore.add`` records those of a new document.
+    ``content`` has the passages of each document; ``store.table.add`` records those of a new document.
     """
 
     def passage(row: int) -> Passage:
@@ -95,7 +96,7 @@ def vectors_of(index: InvertedIndex, content: Mapping[str, Sequence[Passage]]) -
         return content[layout.names[place]][row - int(layout.starts[place])]
 
     store = VectorStore(index, passage, default_embedder())
-    index.vectors = store if store.name else None
+    index.vectors = store if store.table.name else None
     return store
 
 
@@ -119,12 +120,12 @@ def count(documents: list[tuple[str, str, str]]) -> InvertedIndex:
     index, content = InvertedIndex(), {name: passages(name, texts) for name, texts in cut.items()}
     store = vectors_of(index, content)
     for name, texts in cut.items():
-        store.add(index.add(name, texts), content[name])
+        store.table.add(index.add(name, texts), content[name])
     return index
 
 
 def asked(
-    retriever: Retriever, whole: InvertedIndex, questions: dict[str, str], gains: dict[str, dict[str, int]]
+    retriever: Retriever, whole: PassageCounts, questions: dict[str, str], gains: dict[str, dict[str, int]]
 ) -> tuple[np.ndarray, float]:
     """Return the mean of the measures, and the milliseconds of a question."""
     names, rows, begin = whole.documents, [], time.process_time()

@@ -73,13 +73,13 @@ def _lior(name: str, folder: Path, documents: list[Any] | None) -> tuple[Ask, Le
         with index.database.writing():
             for document in more:
                 content[document[0]] = passages(*document[:2])
-                store.add(index.add(*document), content[document[0]])
+                store.table.add(index.add(*document), content[document[0]])
             index.flush()
 
     def ask(question: str, top: int) -> list[Any]:
         asked = index.by_document() if whole else index
         rows = retriever.rank(asked, Question(question), top).passages.tolist()
-        store.keep()
+        store.table.keep()
         return [int(asked.documents[row]) for row in rows] if whole else rows
 
     if documents:
@@ -95,7 +95,7 @@ def _whole(folder: Path, documents: list[Any] | None) -> tuple[Ask, Learn]:
     if documents:
         made = Index(*_read(folder, "paths"), cache=False)
         made.warm_up()
-        made.copy_to(folder / "index")
+        made.content.copy_to(folder / "index")
     index = Index(database=SQLite(folder / "index"))
     return lambda question, top: list(index.ask(question, top).passages), partial(index.learn, "a new note")
 

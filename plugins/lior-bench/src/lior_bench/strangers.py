@@ -115,7 +115,7 @@ def strangers(every: bool) -> None:
     Prints how many replies are right, how many decline a question that has an answer, how many are wrong with
     a confidence of at most 60 %, and how many with more; then every reply that is not right, or all of them.
     """
-    with tempfile.TemporaryDirectory() as temporary, mock.patch("lior_ask.api.date", _Day):
+    with tempfile.TemporaryDirectory() as temporary, mock.patch("lior_ask.asking.date", _Day):
         with zipfile.ZipFile(folder(DATA) / "strangers.zip") as archive:
             archive.extractall(temporary)
         for name in (*SETS, "conversation"):

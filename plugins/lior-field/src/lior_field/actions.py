@@ -57,7 +57,7 @@ def measure(model: Model, corpus: Corpus) -> list[PathMeasures]:
     root, resilience = metric.root(form), sub(state, "rsource")
     found = []
     for positions in torch.arange(len(corpus)).tensor_split(corpus.starts[1:].cpu()):
-        z = model.coordinates(text, positions.to(model.device))
+        z = model.space.coordinates(text, positions.to(model.device))
         assert z is not None  # there is a geometry
         # A token's step leads from the context before it to the one after, which belongs to the next
         # position.

@@ -61,7 +61,7 @@ class RunVersion(Version):
 
     def text(self, name: str) -> list[bytes]:
         """Return the texts of the documents with this name, each line at its place in the file."""
-        return [*map(as_in_file, self.run.raw(name))]
+        return [*map(as_in_file, self.run.edited.raw(name))]
 
 
 @attrs.frozen
@@ -122,7 +122,7 @@ class RunSource:
     def learn(self, documents: Sequence[RawDocument], *, replace: bool = False) -> Future[list[Document]]:
         """Learn documents; with ``replace``, those of the same names are forgotten first."""
         names = tuple(document.name for document in documents)
-        return self._ask(Change("learn", names, lambda run: run.learn_all(documents, replace=replace)))
+        return self._ask(Change("learn", names, lambda run: run.edited.learn(documents, replace=replace)))
 
     def forget(self, name: str) -> Future[Document]:
         """Forget a document of exactly this name."""
@@ -198,7 +198,8 @@ class RunSource:
         self._current.index.warm_up(encode=False)
         if self.editable:
             self._run.index.adopt(self._current.index)
-            self._run.cache_index()
+            edited = self._run.edited
+            edited.questions.cache(edited.stored)
         self._warm = True
         gc.collect()  # free former versions, whose texts this version has, too
 

@@ -28,7 +28,7 @@ class SharedVersion(FolderVersion):
 
     def text(self, name: str) -> list[bytes]:
         """Return the texts of a document from the index, since the file may be on another machine."""
-        return self.index.texts(name)
+        return self.index.content.texts(name)
 
 
 class SharedSource(FolderSource):
@@ -59,7 +59,7 @@ class SharedSource(FolderSource):
     def refresh(self) -> None:
         """Read changed files of the folders, and list the changes by this and other servers."""
         super().refresh()
-        if self._index.generation != self._seen:
+        if self._index.content.generation != self._seen:
             self._show()
             self._reader.look_again()
 
@@ -70,8 +70,8 @@ class SharedSource(FolderSource):
             if len({each.name for each in documents}) < len(documents):
                 raise UsageError("two documents have one name; give each a name of its own")
             parsed = [parse_of(each) for each in documents]
-            with self._writer.changing():
-                known = {file.name for file in self._writer.listed}
+            with self._writer.content.changing():
+                known = {file.name for file in self._writer.content.listed}
                 taken = [each.name for each in documents if each.name in known]
                 if taken and not replace:
                     raise UsageError(f"{taken[0]}: there is a document of this name; say replace")
@@ -110,9 +110,9 @@ class SharedSource(FolderSource):
 
     def _show(self) -> None:
         """List the present documents."""
-        self._seen, self._next = self._index.generation, time.monotonic() + INTERVAL
+        self._seen, self._next = self._index.content.generation, time.monotonic() + INTERVAL
         self._number += 1
-        listed = tuple(map(_record, self._index.listed))
+        listed = tuple(map(_record, self._index.content.listed))
         self._current = SharedVersion(
             number=self._number, documents=listed, index=self._index, reader=self._reader, files={}
         )

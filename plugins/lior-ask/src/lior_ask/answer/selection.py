@@ -8,7 +8,8 @@ from functools import partial
 import attrs
 import numpy as np
 
-from lior.interfaces import Block, Candidates, Judge, Passage, PassageView, Question, Ranking, Result
+from lior.interfaces import Block, Candidates, Judge, Passage, PassageView, Question, Ranking
+from lior_ask.answer.record import Answer
 from lior_ask.chunking.blocks import join, rows_of_block
 from lior_ask.chunking.page import ITEM
 from lior_ask.judging.features import NAMES, RETRIEVED, gather, stems_of
@@ -28,40 +29,6 @@ _HEADING = 400
 """Maximum number of characters of a heading that is shown whole, chosen by hand: forty names of columns."""
 _SHOWN = ("text", "before", "heading", "block")
 """Word features reported as evidence of a passage, in addition to the evidence of the retriever."""
-
-
-@attrs.frozen(kw_only=True)
-class Answer:
-    """An answer to a question."""
-
-    question: str
-    found: bool
-    """Whether a passage answers the question or a calculation succeeded."""
-    confidence: float
-    """The probability in [0, 1] that the quoted sentence or its block answers the question. The judge learned
-    it from questions with and without an answer."""
-    answer: Passage | None
-    """The sentence to quote, or two adjacent ones; ``None`` if ``found`` is false."""
-    block: Block | None = None
-    """The block that contains the quoted sentence."""
-    passages: tuple[tuple[Passage, float], ...]
-    """The best passages, best first, each text once. The first score is the confidence; the others are scaled
-    by their likelihood relative to the best candidate."""
-    evidence: tuple[Mapping[str, float], ...] = ()
-    """The evidence for each of ``passages``, by name."""
-    method: str
-    """The ranking method."""
-    words: tuple[str, ...] = ()
-    """The words of the text that the question was matched to."""
-    missing: tuple[str, ...] = ()
-    """The words of the question that the text lacks, without question words and light words."""
-    note: str = ""
-    """The reason why nothing was found, in one sentence."""
-    said: str = ""
-    """A reply in one line instead of a quotation: a greeting, a task that is not supported, a calculation in
-    words, or the reason why it is refused. Empty if a passage is quoted or nothing was found."""
-    result: Result | None = None
-    """The calculation, if the question asks for one."""
 
 
 def answer(question: Question, ranking: Ranking, view: PassageView, top: int, judge: Judge) -> Answer:

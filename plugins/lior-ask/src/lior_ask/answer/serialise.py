@@ -5,13 +5,10 @@ Nothing here imports numpy.
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lior.interfaces import Block, Passage, Result
-
-if TYPE_CHECKING:
-    from lior_ask.answer.selection import Answer
+from lior_ask.answer.record import Answer
 
 _PLAIN = ("question", "found", "confidence", "method", "note", "said")
 _PASSAGE = ("document", "line", "column", "text", "context", "place")
@@ -75,10 +72,10 @@ def passage_from(record: dict[str, Any]) -> Passage:
     return Passage(**{name: record[name] for name in _PASSAGE})
 
 
-def answer_from(record: dict[str, Any]) -> Any:
-    """Return the fields of the :class:`~lior_ask.Answer` of a record by :func:`answer_record`."""
+def answer_from(record: dict[str, Any]) -> Answer:
+    """Return the answer of a record by :func:`answer_record`."""
     block, result = record["block"], record["result"]
-    return SimpleNamespace(
+    return Answer(
         **{name: record[name] for name in _PLAIN},
         answer=record["answer"] and passage_from(record["answer"]),
         block=block and Block(**{name: block[name] for name in _BLOCK}),

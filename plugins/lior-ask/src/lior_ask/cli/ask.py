@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import click
@@ -25,7 +25,7 @@ from lior.process import environment_of_user
 from lior.reading.finding import names_path
 from lior_ask.answer.serialise import answer_record
 from lior_ask.cli.options import endpoint_of, endpoint_option, index_option
-from lior_ask.cli.passages import echo_answer, echo_reasons, listed, style
+from lior_ask.cli.passages import Searched, echo_answer, echo_reasons, listed, style
 from lior_ask.cli.wording import echo_reply
 from lior_cli.options import (
     PluginName,
@@ -40,9 +40,8 @@ from lior_cli.sources import plain
 
 if TYPE_CHECKING:
     from lior.interfaces import Passage
-    from lior_ask.answer.selection import Answer
+    from lior_ask.answer.record import Answer
     from lior_ask.api import Index
-    from lior_ask.conversation.composing import Material
     from lior_ask.conversation.endpoint import Endpoint
     from lior_ask.index.context_lines import Lines
     from lior_ask.question.filters import Filters
@@ -138,53 +137,71 @@ def ask(
     when first asked, and later what changed is read. The quoted text stands in the file at the line named.
     The exit code is 0 if the text speaks of it, 1 if it does not, and 2 on errors.
     """
+    filters = {"sender": sender, "after": after, "before": before, "kind": kind, "path": path}
+    judged = _judged(batch, trec, filters)
+    where, question = _divide(words, asks=not judged)
+    model = _model(endpoint, alone=not any((as_json, opened, batch)))
+    here = any((database, retriever, no_cache, batch, opened, context is not None, model))
+    served = None if here else _serve(where, question, top, filters)
+    if served:
+        return _print(*served, listed(served[1]), None, as_json=as_json, explain=explain, verbose=verbose)
+    index = _open(where, retriever, database, cache=not no_cache)
+    _name_limited(() if verbose else index.opened.limited)
+    if judged:
+        return _batch(index, *judged)
+    answer = index.ask(question, max(top, opened or 0, 8 if model else 0), _filters(filters))
+    if model:
+        answer, worded = _word(index, model, answer)
+        if worded:
+            return _code_of(answer)
+    passages = listed(answer)[: top if model else None]
+    if opened:
+        return _edit(index, passages, opened)
+    lines = _around(index, where, answer.answer, context, shared=bool(database))
+    reads_on = not (no_cache or database) and _read_on(index)
+    return _print(
+        index,
+        answer,
+        passages,
+        lines,
+        as_json=as_json,
+        explain=explain,
+        verbose=verbose,
+        reads_on=reads_on,
+        hint=not (retriever or no_cache),
+        context=context is not None,
+    )
+
+
+def _code_of(answer: Answer) -> int:
+    return 0 if answer.found else NOT_FOUND
+
+
+def _judged(batch: Path | None, trec: Path | None, filters: Mapping[str, str]) -> tuple[Path, Path] | None:
+    """Return the files of --batch and --trec, or ``None``. Raises ``UsageError`` if options do not fit."""
     if bool(batch) != bool(trec):
         raise UsageError("--batch and --trec belong together: questions in, a run file out")
-    filters = {"sender": sender, "after": after, "before": before, "kind": kind, "path": path}
     if batch and any(filters.values()):
         raise UsageError(
             "--batch ranks all documents: --from, --after, --before, --kind and --in do not apply"
         )
-    where, question = (words, "") if batch else _divide(words)
-    if endpoint and (as_json or opened or batch):
+    return (batch, trec) if batch and trec else None
+
+
+def _model(endpoint: tuple[str, str] | None, *, alone: bool) -> Endpoint | None:
+    """Return the model of --with. Raises ``UsageError`` if it is not ``alone``."""
+    if endpoint and not alone:
         raise UsageError("--with prints a reply: --json, --open and --batch do not apply")
-    model = endpoint_of(endpoint)
-    here = database or retriever or no_cache or batch or opened or context is not None or model
-    asked = None if here else _serve(where, question, top, filters)
-    if asked is not None:
-        index, answer = asked
-    else:
-        index = _open(where, retriever, database, cache=not no_cache)
-        _name_limited(() if verbose else index.opened.limited)
-        if batch and trec:
-            return _batch(index, batch, trec)
-        most = max(top, opened or 0, 8 if model else 0)
-        answer = index.ask(question, most, _filters(filters))
-    if model:
-        answer, given = _prepare(index, answer)
-        if given and _worded(index, model, given):
-            return 0 if answer.found else NOT_FOUND
-    passages = listed(answer)[:top] if model else listed(answer)
-    if opened:
-        return _edit(index, passages, opened)
-    lines = _around(index, where, answer.answer, context, shared=bool(database))
-    reads_on = not (asked or no_cache or database) and _read_on(index)
-    if as_json:
-        extra = {} if context is None else {"lines": lines and attrs.asdict(lines)}
-        click.echo(json.dumps(answer_record(answer) | extra, ensure_ascii=False))
-    else:
-        _show(index, answer, passages, lines, explain=explain)
-        _report(index, answer, verbose=verbose, reads_on=reads_on)
-        if not (answer.found or retriever or no_cache or asked):
-            _hint()
-    return 0 if answer.found else NOT_FOUND
+    return endpoint_of(endpoint)
 
 
 # --- where ---
 
 
-def _divide(words: Sequence[str]) -> tuple[Sequence[str], str]:
-    """Split the arguments into folders and the question behind them."""
+def _divide(words: Sequence[str], *, asks: bool) -> tuple[Sequence[str], str]:
+    """Split the arguments into folders and, if one ``asks``, the question behind them."""
+    if not asks:
+        return words, ""
     if not words or not words[-1].strip():
         raise UsageError('no question; ask as: lior ask ~/notes "When is the boiler serviced?"')
     if len(words) > 1 or " " in words[-1] or not names_path(words[-1]):
@@ -216,7 +233,7 @@ def _filters(given: Mapping[str, str]) -> Filters:
 
 def _serve(
     where: Sequence[str], question: str, top: int, filters: Mapping[str, str]
-) -> tuple[Index, Answer] | None:
+) -> tuple[Searched, Answer] | None:
     """Return the answer of a running server of the run, or ``None``, without heavy imports."""
     where = _where(where)
     if len(where) != 1 or not is_run(run := Path(where[0])):
@@ -227,7 +244,7 @@ def _serve(
     if found is not None:
         with contextlib.suppress(OSError):  # then the next question must name it
             _remember([str(run.absolute())])
-    return cast("tuple[Index, Answer] | None", found)
+    return found
 
 
 def _remember(paths: Sequence[str]) -> None:
@@ -298,22 +315,35 @@ class Reading:
 # --- what is printed ---
 
 
-def _show(
-    index: Index,
+def _print(
+    index: Searched,
     answer: Answer,
     passages: list[Passage],
     lines: Lines | None,
     *,
+    as_json: bool,
     explain: bool,
-) -> None:
-    """Print an answer, and its evidence if ``explain``."""
+    verbose: bool,
+    reads_on: bool = False,
+    hint: bool = False,
+    context: bool = False,
+) -> int:
+    """Print an answer, and its evidence if ``explain``; return the exit code."""
+    if as_json:
+        extra = {"lines": lines and attrs.asdict(lines)} if context else {}
+        click.echo(json.dumps(answer_record(answer) | extra, ensure_ascii=False))
+        return _code_of(answer)
     echo_answer(index, answer, passages, lines=lines)
     if explain:
         click.echo()
         echo_reasons(index, answer, passages)
+    _report(index, answer, verbose=verbose, reads_on=reads_on)
+    if hint and not answer.found:
+        _hint()
+    return _code_of(answer)
 
 
-def _report(index: Index, answer: Answer, *, verbose: bool, reads_on: bool) -> None:
+def _report(index: Searched, answer: Answer, *, verbose: bool, reads_on: bool) -> None:
     """Print to standard error what was read and how it was ranked."""
     skipped = len(index.skipped)
     told = f"{quantity(index.files, 'file')}, {quantity(len(index), 'passage')}"
@@ -369,7 +399,7 @@ def _around(
     if passage is None or count is None:
         return None
     if shared:
-        return around(index.texts(index.file_of(passage.document)), passage, count)
+        return around(index.content.texts(index.content.file_of(passage.document)), passage, count)
     path = index.path(passage.document)
     if path is None:
         from lior.runs.documents import texts_of
@@ -381,29 +411,26 @@ def _around(
         raise DataError(f"{path}: cannot be read now ({error.strerror or error})") from error
 
 
-def _prepare(index: Index, answer: Answer) -> tuple[Answer, Material | None]:
-    """Return the answer, and the material for a model to word it."""
+def _word(index: Index, model: Endpoint, answer: Answer) -> tuple[Answer, bool]:
+    """Print a model's reply if there is material; return the answer, and whether that succeeded."""
     from lior_ask.conversation.composing import prepare
     from lior_ask.conversation.dialogue import turn_of
 
     turn, given = prepare(turn_of(answer.question, answer), index)
-    return turn.answer, given
-
-
-def _worded(index: Index, model: Endpoint, given: Material) -> bool:
-    """Print a model's reply, and return whether it succeeded."""
+    if not given:
+        return turn.answer, False
     try:
         echo_reply(index, model, given, live=sys.stdout.isatty())
     except EndpointError as error:
         click.echo(f"lior: error: {error}; what was found:", err=True)
-        return False
-    return True
+        return turn.answer, False
+    return turn.answer, True
 
 
 # --- editor and run files ---
 
 
-def _edit(index: Index, listed: Sequence[Passage], number: int) -> int:
+def _edit(index: Searched, listed: Sequence[Passage], number: int) -> int:
     """Open the file of a passage in the user's editor, at its line."""
     if number > len(listed):
         raise UsageError(f"--open {number}: there are only {len(listed)} passages")

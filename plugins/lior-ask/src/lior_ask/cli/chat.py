@@ -77,21 +77,26 @@ def chat(
     from lior.runs.directory import newest
     from lior.runs.run import load
     from lior_ask.cli.conversation import Conversation
+    from lior_ask.cli.session import Session
 
     path = run or newest([Path(), Path("runs")])
     if run is None:
         click.echo(f"lior: chat with {path}, the newest run", err=True)
     opened = load(path, device=device)
     talk = opened.chat(max_tokens, stop=stop.replace("\\n", "\n"), seed=seed, **sampling)
-    conversation = Conversation(lambda: opened.index, talk, endpoint=model, remember=remember, live=live)
-    ctx.exit(conversation.run())
+    session = Session(
+        opened=lambda: opened.index, run_chat=talk, endpoint=model, remember=remember, live=live
+    )
+    ctx.exit(Conversation(session).run())
 
 
 def _ask_folders(folders: Sequence[Path], model: Any, *, live: bool) -> int:
     from lior_ask.api import Index
     from lior_ask.cli.conversation import Conversation
+    from lior_ask.cli.session import Session
     from lior_ask.idle import read_on
 
     index = Index(*folders)
     read_on(index)
-    return Conversation(lambda: index, None, endpoint=model, live=live, refresh=index.update).run()
+    session = Session(opened=lambda: index, endpoint=model, live=live, refresh=index.update)
+    return Conversation(session).run()

@@ -6,7 +6,7 @@ import re
 import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
@@ -17,8 +17,8 @@ from lior_cli.terminal import columns, wrap
 
 if TYPE_CHECKING:
     from lior.interfaces import Block, Passage
-    from lior_ask.answer.selection import Answer
-    from lior_ask.api import Index
+    from lior.reading.skipping import SkippedFile
+    from lior_ask.answer.record import Answer
     from lior_ask.index.context_lines import Lines
 
 _BEFORE, _SHOWN = 2, 6
@@ -28,6 +28,25 @@ _ROWS = 20
 _CODE = re.compile(r"[(){}\[\]=;]")
 
 
+class Searched(Protocol):
+    """What is printed of an index, which another process may have."""
+
+    retriever: str
+
+    @property
+    def files(self) -> int: ...
+
+    @property
+    def notes(self) -> list[str]: ...
+
+    @property
+    def skipped(self) -> Sequence[SkippedFile]: ...
+
+    def __len__(self) -> int: ...
+
+    def path(self, document: str) -> Path | None: ...
+
+
 def listed(answer: Answer) -> list[Passage]:
     """Return the passages in the order of their numbers: the quoted one first."""
     first, block = [answer.answer] if answer.answer else [], answer.block
@@ -35,7 +54,7 @@ def listed(answer: Answer) -> list[Passage]:
 
 
 def echo_answer(
-    index: Index,
+    index: Searched,
     answer: Answer,
     passages: Sequence[Passage],
     *,
@@ -66,7 +85,7 @@ def echo_answer(
     echo_passages(index, answer, passages[1:], first=2)
 
 
-def _echo_said(index: Index, answer: Answer) -> None:
+def _echo_said(index: Searched, answer: Answer) -> None:
     """Print the reply line of an answer, with the arithmetic and the rows of a calculation."""
     result = answer.result
     if result is None:
@@ -82,7 +101,7 @@ def _echo_said(index: Index, answer: Answer) -> None:
         click.echo(f"  and {len(result.rows) - _ROWS:,} more; --json has all")
 
 
-def echo_passages(index: Index, answer: Answer, passages: Sequence[Passage], *, first: int = 1) -> None:
+def echo_passages(index: Searched, answer: Answer, passages: Sequence[Passage], *, first: int = 1) -> None:
     """Print passages with their numbers and places, the words of the question emphasised."""
     mark = _marker(answer)
     for number, passage in enumerate(passages, first):
@@ -92,7 +111,7 @@ def echo_passages(index: Index, answer: Answer, passages: Sequence[Passage], *, 
 
 
 def echo_reasons(
-    index: Index, answer: Answer, passages: Sequence[Passage], inherited: Sequence[str] = ()
+    index: Searched, answer: Answer, passages: Sequence[Passage], inherited: Sequence[str] = ()
 ) -> None:
     """Print how a question was interpreted and ranked, and which of its words each passage has."""
     from lior_ask.languages.words import language_of, stem, tokens
@@ -115,7 +134,7 @@ def echo_reasons(
 
 
 def _echo(
-    index: Index,
+    index: Searched,
     passage: Passage,
     mark: Callable[[str], str],
     head: str,
@@ -203,7 +222,7 @@ def style(text: str, **style: Any) -> str:
     return click.style(text, **style) if colored() else text
 
 
-def where(index: Index, passage: Passage) -> str:
+def where(index: Searched, passage: Passage) -> str:
     """Return ``file:line`` for an editor or terminal, relative to the working directory if it is below it."""
     path = index.path(passage.document)
     if path is None:

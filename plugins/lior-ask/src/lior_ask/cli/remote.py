@@ -8,12 +8,13 @@ from __future__ import annotations
 import http.client
 import json
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from lior.errors import LiorError, UsageError
+from lior_ask.answer.record import Answer
 from lior_ask.answer.serialise import answer_from
 from lior_ask.cli.transport import private, socket_file
 
@@ -67,7 +68,6 @@ class RemoteIndex:
     def __init__(self, state: Mapping[str, Any]) -> None:
         self.retriever: str = state["retriever"]
         self.files: int = state["documents"]
-        self.paths: Sequence[str] = ()
         self.notes: list[str] = []
         self.skipped: list[Any] = []
         self._passages: int = state["passages"]
@@ -81,8 +81,8 @@ class RemoteIndex:
 
 def ask(
     run: Path, question: str, top: int, filters: Mapping[str, str] = MappingProxyType({})
-) -> tuple[RemoteIndex, Any] | None:
-    """Return the index of a run's server and its answer, with the fields of :class:`lior_ask.Answer`.
+) -> tuple[RemoteIndex, Answer] | None:
+    """Return the index of a run's server and its answer.
 
     ``filters`` are fields of :class:`lior_ask.question.filters.Filters`.
 

@@ -40,132 +40,35 @@ _RECENT = 32
 """Number of posting lists in memory: a question reads the lists of its terms several times."""
 
 
-class InvertedIndex:
-    """An index of the words of passages, with counts.
+class PassageCounts:
+    """The counts of words in passages, as a retriever reads them.
 
     A passage is a row, from 0. The rows of a document are adjacent, in the order of the documents' names.
-    Added documents are written together at the next read.
 
     Parameters
     ----------
     database
-        The database of the tables; in memory if not given.
+        The database of the tables.
     """
 
-    finer: InvertedIndex | None = None
-    """The index of the passages whose documents are the rows of this one, or ``None``."""
+    finer: PassageCounts | None = None
+    """The counts of the passages whose documents are the rows of this one, or ``None``."""
     vectors: PassageVectors | None = None
     """The vectors of the passages; ``None`` without an embedder, and for documents."""
-
-    left_out = 0
-    """The number of uncounted words of the last added document, as it has too many different ones."""
     allowed: np.ndarray | None = None
     """The passages that a retriever may find, bool ``(N,)``; ``None`` for all."""
 
-    def __init__(self, database: Database | None = None) -> None:
-        self.database = database or SQLite()
-        self._batch = Batch()
+    def __init__(self, database: Database) -> None:
+        self.database = database
         self._seen: object = None
         self._derived: dict[Hashable, Any] = {}
-
-    # --- changes ---
-
-    def add(
-        self,
-        document: str,
-        passages: Sequence[tuple[str, str]],
-        groups: Sequence[int] | None = None,
-        confirmed: Mapping[int, Sequence[str]] = MappingProxyType({}),
-        *,
-        blocks: Sequence[tuple[int, bool]] | None = None,
-        most_words: float = inf,
-    ) -> int:
-        """Add a document, and return its key in the database.
-
-        Parameters
-        ----------
-        document
-            Name; no other document of the index has it.
-        passages
-            Text and context of each passage, in their order. Contexts are counted separately, and once if
-            several passages share one.
-        groups
-            Paragraph number of each passage. By default each passage is a paragraph.
-        confirmed
-            As for :meth:`confirm`.
-        blocks
-            Block number of each passage, and whether it is a title. By default the paragraphs are the blocks,
-            and there are no titles.
-        most_words
-            Maximum number of different words that are counted in a document of 512 passages or more; later
-            ones are dropped.
-
-        Raises ``UsageError`` if the index has the document.
-        """
-        fault = ""
-        if self.finer is not None:
-            fault = "an index made by by_document() cannot be changed; change the one it was made from"
-        elif document in self:
-            fault = f"the index has a document {document!r} already; delete it first"
-        elif "\0" in document:
-            fault = f"a document's name has no zero byte: {document!r}"
-        elif groups is not None and len(groups) != len(passages):
-            fault = f"{document!r} has {len(passages)} passages and {len(groups)} paragraph numbers"
-        if fault:
-            raise UsageError(f"{fault}.")
-        with self.database.writing():
-            key: int = self.database.meta("next")
-            self.database.set_meta("next", key + 1)
-            groups = range(len(passages)) if groups is None else groups
-            blocks = [(group, False) for group in groups] if blocks is None else blocks
-            self.left_out = self._batch.add(document, key, passages, groups, blocks, most_words)
-            if self._batch.full or any(confirmed.values()):
-                self.flush()
-            if any(confirmed.values()):
-                self.confirm(document, confirmed)
-        return key
-
-    def delete(self, document: str) -> int:
-        """Delete a document, and return the key that it had.
-
-        Raises ``UsageError`` if the index does not have it.
-        """
-        self.flush()
-        with self.database.writing():
-            return writing.delete(self.database, document)
-
-    def confirm(self, document: str, confirmed: Mapping[int, Sequence[str]]) -> None:
-        """Replace the confirmed questions of the passages of a document.
-
-        Parameters
-        ----------
-        confirmed
-            Number of a passage in the document -> words of its questions.
-
-        Raises ``UsageError`` if the index does not have the document.
-        """
-        self.flush()
-        with self.database.writing():
-            writing.confirm(self.database, document, confirmed)
-
-    def flush(self) -> None:
-        """Write the documents that were added."""
-        if len(self._batch):
-            batch, self._batch = self._batch, Batch()
-            with self.database.writing():
-                batch.write(self.database)
-
-    def rollback(self) -> None:
-        """Drop the documents that were added and not yet written."""
-        self._batch = Batch()
 
     # --- documents ---
 
     def __contains__(self, document: object) -> bool:
         if not isinstance(document, str):
             return False
-        found = self.database.rows("SELECT 1 FROM documents WHERE name = ?", encode(document))
-        return document in self._batch or bool(found)
+        return bool(self.database.rows("SELECT 1 FROM documents WHERE name = ?", encode(document)))
 
     def __len__(self) -> int:
         """Return the number of passages."""
@@ -199,6 +102,9 @@ class InvertedIndex:
     def layout(self) -> Layout:
         """The positions of passages, paragraphs, contexts and documents."""
         return self._slots[0]
+
+    def _settle(self) -> None:
+        """Complete the tables before they are read."""
 
     @property
     def _slots(self) -> tuple[Layout, list[int], np.ndarray]:
@@ -247,13 +153,13 @@ class InvertedIndex:
 
     def term(self, stem: str) -> Term | None:
         """Return the term of a stem, or ``None`` if nothing has it."""
-        self.flush()
+        self._settle()
         found = self._terms("stem = ?", stem)
         return found[0] if found else None
 
     def terms(self) -> list[Term]:
         """Return all terms, in the order of their stems."""
-        self.flush()
+        self._settle()
         return self._terms("1 = 1 ORDER BY stem")
 
     def _terms(self, where: str, *values: object) -> list[Term]:
@@ -272,19 +178,19 @@ class InvertedIndex:
 
     def stems(self, word: str) -> list[str]:
         """Return the stems of a word as it is written in the text, in alphabetical order."""
-        self.flush()
+        self._settle()
         select = "SELECT stem FROM words WHERE word = ? ORDER BY stem"
         return [found for (found,) in self.database.cached(select, word)]
 
     def vocabulary(self) -> tuple[str, np.ndarray]:
         """Return all words, one per line, in alphabetical order, and their keys, int64 ``(V,)``."""
-        self.flush()
+        self._settle()
         words, ids = self._columns("word", "id", ordered="words ORDER BY word, stem")
         return words, _numbers(ids)
 
     def word_counts(self) -> list[tuple[str, int, int]]:
         """Return all words in alphabetical order, each with its term key and number of documents."""
-        self.flush()
+        self._settle()
         return self.database.rows(
             "SELECT w.word, t.id, w.documents FROM words w JOIN terms t ON t.stem = w.stem "
             "ORDER BY w.word, w.stem"
@@ -366,7 +272,7 @@ class InvertedIndex:
 
     def derived(self, key: Hashable, compute: Callable[[], T]) -> T:
         """Return ``compute()``, a function of the counts alone, cached in memory until the next change."""
-        self.flush()
+        self._settle()
         seen = self.database.state()
         if seen != self._seen:  # another process may have changed it
             self._derived, self._seen = {}, seen
@@ -387,9 +293,9 @@ class InvertedIndex:
 
         return self.derived(("kept", key), found)
 
-    def by_document(self) -> InvertedIndex:
+    def by_document(self) -> PassageCounts:
         """Return an index with each document as one passage, with its contexts counted as text."""
-        found: InvertedIndex = self.derived("by document", lambda: _ByDocument(self))
+        found: PassageCounts = self.derived("by document", lambda: _ByDocument(self))
         return found
 
 
@@ -397,12 +303,12 @@ def _numbers(lines: str) -> np.ndarray:
     return np.fromstring(lines, np.int64, sep="\n")
 
 
-class _ByDocument(InvertedIndex):
+class _ByDocument(PassageCounts):
     """An index with each document as one passage, with the words of its contexts."""
 
-    def __init__(self, finer: InvertedIndex) -> None:
+    def __init__(self, finer: PassageCounts) -> None:
         super().__init__(finer.database)
-        self.finer: InvertedIndex = finer
+        self.finer: PassageCounts = finer
         each = np.arange(len(finer.layout.names))
         lengths = [length for (length,) in self.database.rows("SELECT length FROM documents ORDER BY name")]
         self._layout = attrs.evolve(
@@ -443,3 +349,115 @@ class _ByDocument(InvertedIndex):
 
     def confirmed(self, term: int) -> tuple[np.ndarray, np.ndarray]:
         return self._added(*self.finer.confirmed(term))
+
+
+class InvertedIndex(PassageCounts):
+    """An index of the words of passages, with counts, to which documents are added.
+
+    Added documents are written together at the next read.
+
+    Parameters
+    ----------
+    database
+        The database of the tables; in memory if not given.
+    """
+
+    left_out = 0
+    """The number of uncounted words of the last added document, as it has too many different ones."""
+
+    def __init__(self, database: Database | None = None) -> None:
+        super().__init__(database or SQLite())
+        self._batch = Batch()
+
+    def __contains__(self, document: object) -> bool:
+        return document in self._batch or super().__contains__(document)
+
+    def add(
+        self,
+        document: str,
+        passages: Sequence[tuple[str, str]],
+        groups: Sequence[int] | None = None,
+        confirmed: Mapping[int, Sequence[str]] = MappingProxyType({}),
+        *,
+        blocks: Sequence[tuple[int, bool]] | None = None,
+        most_words: float = inf,
+    ) -> int:
+        """Add a document, and return its key in the database.
+
+        Parameters
+        ----------
+        document
+            Name; no other document of the index has it.
+        passages
+            Text and context of each passage, in their order. Contexts are counted separately, and once if
+            several passages share one.
+        groups
+            Paragraph number of each passage. By default each passage is a paragraph.
+        confirmed
+            As for :meth:`confirm`.
+        blocks
+            Block number of each passage, and whether it is a title. By default the paragraphs are the blocks,
+            and there are no titles.
+        most_words
+            Maximum number of different words that are counted in a document of 512 passages or more; later
+            ones are dropped.
+
+        Raises ``UsageError`` if the index has the document.
+        """
+        fault = ""
+        if document in self:
+            fault = f"the index has a document {document!r} already; delete it first"
+        elif "\0" in document:
+            fault = f"a document's name has no zero byte: {document!r}"
+        elif groups is not None and len(groups) != len(passages):
+            fault = f"{document!r} has {len(passages)} passages and {len(groups)} paragraph numbers"
+        if fault:
+            raise UsageError(f"{fault}.")
+        with self.database.writing():
+            key: int = self.database.meta("next")
+            self.database.set_meta("next", key + 1)
+            groups = range(len(passages)) if groups is None else groups
+            blocks = [(group, False) for group in groups] if blocks is None else blocks
+            self.left_out = self._batch.add(document, key, passages, groups, blocks, most_words)
+            if self._batch.full or any(confirmed.values()):
+                self.flush()
+            if any(confirmed.values()):
+                self.confirm(document, confirmed)
+        return key
+
+    def delete(self, document: str) -> int:
+        """Delete a document, and return the key that it had.
+
+        Raises ``UsageError`` if the index does not have it.
+        """
+        self.flush()
+        with self.database.writing():
+            return writing.delete(self.database, document)
+
+    def confirm(self, document: str, confirmed: Mapping[int, Sequence[str]]) -> None:
+        """Replace the confirmed questions of the passages of a document.
+
+        Parameters
+        ----------
+        confirmed
+            Number of a passage in the document -> words of its questions.
+
+        Raises ``UsageError`` if the index does not have the document.
+        """
+        self.flush()
+        with self.database.writing():
+            writing.confirm(self.database, document, confirmed)
+
+    def flush(self) -> None:
+        """Write the documents that were added."""
+        if len(self._batch):
+            batch, self._batch = self._batch, Batch()
+            with self.database.writing():
+                batch.write(self.database)
+
+    def rollback(self) -> None:
+        """Drop the documents that were added and not yet written."""
+        self._batch = Batch()
+
+    def _settle(self) -> None:
+        self.flush()

@@ -126,7 +126,7 @@ class Batch:
         """Whether it must be written before another document is added."""
         return self.size >= BLOCK or self._words >= _WORDS
 
-    def __contains__(self, document: str) -> bool:
+    def __contains__(self, document: object) -> bool:
         return document in self._documents
 
     def __len__(self) -> int:

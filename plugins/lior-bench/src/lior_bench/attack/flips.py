@@ -96,7 +96,7 @@ def _ask_index(home: Path) -> Any:
     try:
         return index.documents, _said(index)
     finally:
-        index._database.close()
+        index.content.database.close()
 
 
 def _make_run(home: Path) -> None:

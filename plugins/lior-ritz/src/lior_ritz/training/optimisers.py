@@ -61,8 +61,9 @@ class Plateau:
 
     def restore(self, numbers: Mapping[str, Any]) -> None:
         """Undo :meth:`numbers`."""
-        for name, value in numbers.items():
-            setattr(self, name, math.inf if name == "best" and value is None else value)
+        self.lr, self.average = numbers["lr"], numbers["average"]
+        self.best = math.inf if numbers["best"] is None else numbers["best"]
+        self.bad, self.cooling = numbers["bad"], numbers["cooling"]
 
 
 def _tensors(optimiser: torch.optim.Optimizer) -> Params:

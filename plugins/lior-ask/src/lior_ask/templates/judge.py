@@ -23,7 +23,8 @@ class Mine:
     def scores(self, question: Question, candidates: Candidates) -> np.ndarray:
         """How well each candidate answers, float64 ``(C,)``."""
         has = candidates.features[:, [NAMES.index("text"), NAMES.index("heading")]]
-        return has.sum(1) - candidates.features[:, NAMES.index("silent")]
+        scores: np.ndarray = has.sum(1) - candidates.features[:, NAMES.index("silent")]
+        return scores
 
     def confidence(self, question: Question, candidates: Candidates, scores: np.ndarray) -> float:
         """The share of the best one."""

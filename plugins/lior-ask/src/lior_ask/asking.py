@@ -1,0 +1,91 @@
+"""The way from a question to an answer: retrieve passages, select those that answer, or calculate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+from functools import cached_property, partial
+
+from lior.interfaces import Judge, Ranking, Retriever
+from lior_ask.answer import selection as answering
+from lior_ask.answer.selection import Answer
+from lior_ask.content import Content
+from lior_ask.judging import FOUND, chosen_judge
+from lior_ask.question.filters import Known, filtered
+from lior_ask.question.question import Question, understood
+from lior_ask.tables.calculating import calculate
+from lior_ask.updates import with_gaps
+
+
+class Asker:
+    """Answers from a content by one retriever and one judge.
+
+    Parameters
+    ----------
+    content
+        The content.
+    retriever
+        Name of the retriever.
+    """
+
+    def __init__(self, content: Content, retriever: str) -> None:
+        self._content, self._name = content, retriever
+
+    @cached_property
+    def retriever(self) -> Retriever:
+        """The retriever, made at the first question."""
+        from lior.plugins.registry import registry
+
+        return registry.get("retriever", self._name)()
+
+    @cached_property
+    def judge(self) -> Judge:
+        """The judge, chosen at the first question."""
+        return chosen_judge()
+
+    def rank(self, question: str | Question, top: int) -> Ranking:
+        """Return rows of the inverted index for a question, best first."""
+        asked, content = understood(question).checked(), self._content
+        return content.read(lambda: self.retriever.rank(content.inverted, asked, top))
+
+    def rank_documents(self, question: str | Question, top: int) -> list[tuple[str, float]]:
+        """Return whole documents and their scores, best first."""
+        asked = understood(question).checked()
+
+        def work() -> list[tuple[str, float]]:
+            inverted = self._content.inverted
+            ranking = self.retriever.rank(inverted.by_document(), asked, top)
+            names, rows = inverted.documents, zip(ranking.passages, ranking.scores, strict=True)
+            return [(names[row], float(score)) for row, score in rows]
+
+        return self._content.read(work)
+
+    def answer(self, asked: Question, top: int) -> Answer:
+        """Find at most ``top`` passages that answer a question, and decide whether any does."""
+        answer = self._content.read(lambda: self._answer(asked, top))
+        self._content.vectors.hurried = False  # the next question does not pay for the same reading
+        return answer
+
+    def _answer(self, asked: Question, top: int) -> Answer:
+        content, inverted = self._content, self._content.inverted
+        known = Known(inverted, content.records, content.passages, content.path, content.files)
+
+        def quote(wanted: Question) -> Answer:
+            rank = partial(self.retriever.rank, inverted, wanted)
+            judged = partial(answering.answer, wanted, view=inverted, top=top, judge=self.judge)
+            return filtered(known, wanted.filters, rank, max(FOUND, top), judged)
+
+        answer = calculate(asked, known, date.today(), top, quote)
+        return with_gaps(answer, content.files.values(), content.skipped)
+
+    @property
+    def reads_ahead(self) -> bool:
+        """Whether the retriever compares vectors of passages, and there is an embedder."""
+        return bool(self._content.embedder) and getattr(self.retriever, "embeds", False)
+
+    def read_ahead(self, go_on: Callable[[int], bool], *, briefly: bool) -> None:
+        """Encode the passages without a vector, as :meth:`Index.read_ahead` does."""
+        content = self._content
+        if content.database.chosen():  # else another process encodes for all
+            content.vectors.read_ahead(content.read, go_on, briefly=briefly)
+            content.safely(lambda: content.vectors.table.keep())

@@ -1,0 +1,1 @@
+"""What `lior plugins new` writes for the kinds that lior-ask uses: a plugin named `Mine`."""
