@@ -7,7 +7,6 @@ import datetime
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ask.content import same
 from lior.plugins.registry import registry
 from lior_ask import Index
 from lior_ask.languages.dates import count_dates, dates
@@ -112,13 +111,3 @@ def test_a_month_of_a_year_finds_its_rows_and_another_day_is_missing():
     answer = index.ask("What happened on 20 February?")
     assert not answer.found
     assert "02-20" in answer.missing
-
-
-def test_learning_and_forgetting_dates_leaves_no_trace():
-    never, index = Index(retriever="settle"), Index(retriever="settle")
-    for each in (never, index):
-        each.learn("diary.md", TEXT)
-    index.learn("work.csv", ROWS)
-    index.forget("work.csv")
-    assert same(index, never)
-    assert index.inverted.term("d:2024-02") is None

@@ -20,7 +20,7 @@ from lior_ask.index.sqlite import SQLite
 from lior_ask.languages.words import language_of, stem, stop_words, tokens
 from lior_ask.testing import content
 
-LAW = settings(max_examples=40, deadline=None, database=None)
+LAW = settings(max_examples=15, deadline=None, database=None)
 WORDS = (
     "boiler",
     "boilers",
@@ -156,7 +156,7 @@ def test_nothing_of_a_deleted_document_remains(tmp_path):
     """Many documents share pages and words with those that go; words of their own leave every byte."""
     database = SQLite(tmp_path / "counts")
     index = InvertedIndex(database)
-    for round_ in range(6):
+    for round_ in range(4):
         with database.writing():
             for number in range(round_ * 40, round_ * 40 + 40):
                 words = " ".join(f"secret{number}x{n}" for n in range(number % 37))
