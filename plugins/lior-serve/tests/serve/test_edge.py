@@ -57,85 +57,19 @@ NAMES = st.sampled_from(
     accept-encoding referer user-agent
     """.split()
 )
-PATHS = st.sampled_from(
-    [
-        "/",
-        "/documents",
-        "/document",
-        "/docs",
-        "/opensearch.xml",
-        "/static/page.js",
-        "/static/x",
-        "/healthz",
-        "/metrics",
-        "/openapi.json",
-        "/api/state",
-        "/api/ask",
-        "/api/show",
-        "/api/confirm",
-        "/api/documents",
-        "/api/document",
-        "/api/nothing",
-        "/v1/models",
-        "/v1/models/x",
-        "/v1/chat/completions",
-        "/v1/responses",
-        "/v1/embeddings",
-        "/mcp",
-        "/mcp/",
-        "//",
-        "*",
-    ]
-    + ["/\x00", "/é", ""]
-)
-FIELDS = st.sampled_from(
-    [
-        "question",
-        "history",
-        "top",
-        "lines",
-        "state",
-        "sender",
-        "after",
-        "before",
-        "kind",
-        "path",
-        "document",
-        "line",
-        "column",
-        "text",
-        "passage",
-        "good",
-        "search",
-        "offset",
-        "count",
-        "name",
-        "model",
-        "messages",
-        "role",
-        "content",
-        "input",
-        "instructions",
-        "previous_response_id",
-        "encoding_format",
-        "dimensions",
-        "stream",
-        "n",
-        "stream_options",
-        "uri",
-        "arguments",
-        "cursor",
-        "_meta",
-        "protocolVersion",
-        "capabilities",
-        "clientInfo",
-        "version",
-        "progressToken",
-        "level",
-        "ref",
-        "argument",
-    ]
-)
+_PATHS = """
+    / /documents /document /docs /opensearch.xml /static/page.js /static/x /healthz /metrics
+    /openapi.json /api/state /api/ask /api/show /api/confirm /api/documents /api/document /api/nothing
+    /v1/models /v1/models/x /v1/chat/completions /v1/responses /v1/embeddings /mcp /mcp/ // *
+"""
+PATHS = st.sampled_from([*_PATHS.split(), "/\x00", "/é", ""])
+_FIELDS = """
+    question history top lines state sender after before kind path document line column text passage
+    good search offset count name model messages role content input instructions previous_response_id
+    encoding_format dimensions stream n stream_options uri arguments cursor _meta protocolVersion
+    capabilities clientInfo version progressToken level ref argument
+"""
+FIELDS = st.sampled_from(_FIELDS.split())
 SCALARS = st.one_of(
     st.none(),
     st.booleans(),
@@ -173,29 +107,13 @@ ASKED = st.one_of(
     st.just({"question": "When is the boiler serviced?"}),
     FORMS.map(lambda form: {"question": "When is the boiler serviced?"} | form),
 )
-METHODS = st.sampled_from(
-    [
-        "initialize",
-        "ping",
-        "tools/list",
-        "tools/call",
-        "resources/list",
-        "resources/read",
-        "prompts/list",
-        "prompts/get",
-        "resources/templates/list",
-        "completion/complete",
-        "logging/setLevel",
-        "server/discover",
-        "resources/subscribe",
-        "resources/unsubscribe",
-        "subscriptions/listen",
-        "notifications/initialized",
-        "notifications/progress",
-        "rpc.discover",
-    ]
-    + ["", "\x00"]
-)
+_METHODS = """
+    initialize ping tools/list tools/call resources/list resources/read prompts/list prompts/get
+    resources/templates/list completion/complete logging/setLevel server/discover resources/subscribe
+    resources/unsubscribe subscriptions/listen notifications/initialized notifications/progress
+    rpc.discover
+"""
+METHODS = st.sampled_from([*_METHODS.split(), "", "\x00"])
 TOOL = st.fixed_dictionaries(
     {"name": st.sampled_from(["ask", "get", "docs", "no"]), "arguments": ASKED | FORMS}
 )

@@ -104,6 +104,7 @@ def test_documents_and_names_run_no_script(browser, editable):
         browser.driver.get_log("browser")
         ran = "return window.ran ?? 0"
         browser.open("/documents")
+        browser("sessionStorage.clear()")
         assert browser(ran) == 0, name
         browser.open("/")
         browser.ask("Where does the zeppelin land?")

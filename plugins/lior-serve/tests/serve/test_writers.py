@@ -19,7 +19,7 @@ from serve.servers import running
 @pytest.mark.slow
 def test_every_change_is_there(copied):
     """Each writer has names of its own, so that it knows of each what was told last."""
-    rounds = 5
+    rounds = 2
     held: dict[str, str] = {}
     made: list[str] = []
 
