@@ -19,7 +19,6 @@ from lior.errors import DataError, UsageError
 from lior.reading import files as reading
 from lior.reading.skipping import SkippedFile, SkipReason
 from lior_ask import Index
-from lior_ask import api as indexing
 from lior_ask.index import database, sqlite
 from lior_ask.index.cache import cache_file
 from lior_plugins.readers import text as text_reader
@@ -191,27 +190,19 @@ def test_opened_again_is_the_same_and_reads_nothing(notes, monkeypatch):
 
 
 def test_only_what_changed_is_read(notes, monkeypatch):
-    Index(notes)
+    index = Index(notes)
     put(notes / "garden.md", GARDEN.replace("March", "April"), age=60)
     put(notes / "new.md", "The ladder is in the shed.\n")
     (notes / "secret.txt").unlink()
-    index = Index(notes, cache=True)
     seen = reads(monkeypatch)
-    assert index.update() == indexing.Update()
-    assert seen == []
+    told = index.update()
+    assert (told.learned, told.changed, told.forgotten) == (("new.md",), ("garden.md",), ("secret.txt",))
+    assert sorted(seen) == ["garden.md", "new.md"]
+    assert not index.update()
+    assert len(seen) == 2
     assert index.documents == ["boiler.md", "garden.md", "new.md"]
     assert "April" in index.ask("When are the roses cut?").answer.text
     assert same(index, Index(notes, cache=False))
-
-
-def test_update_tells_what_it_did(notes):
-    index = Index(notes)
-    put(notes / "garden.md", "Nothing grows.\n", age=60)
-    put(notes / "new.md", "The ladder is in the shed.\n")
-    (notes / "secret.txt").unlink()
-    told = index.update()
-    assert (told.learned, told.changed, told.forgotten) == (("new.md",), ("garden.md",), ("secret.txt",))
-    assert not index.update()
 
 
 def test_new_time_stamp_and_old_content_is_no_change(notes):
@@ -397,11 +388,6 @@ def test_two_indexes_of_a_folder_see_what_the_other_wrote(notes):
     other.update()
     assert not one.ask("Where is the ladder?").found
     assert same(one, other)
-
-
-def test_no_cache_leaves_nothing(notes, cache):
-    Index(notes, cache=False).learn("told.md", "The ladder is in the shed.\n")
-    assert not cache.exists()
 
 
 def test_file_that_changes_while_it_is_read(notes, monkeypatch):

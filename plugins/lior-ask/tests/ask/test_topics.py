@@ -90,13 +90,3 @@ def test_few_documents_and_vectors_of_zeros_are_no_fault():
             )
             assert np.isfinite(found).all(), documents
             assert (found[v > 0] >= v[v > 0]).all(), documents
-
-
-def test_a_document_that_means_the_same_comes_before_one_that_shares_as_many_words():
-    """Both have one word of the question; the vectors tell which one is about it."""
-    whole = made([["boiler", "tomato", "ladder"], ["boiler", "violin", "carpet"], ["window", "candle"]])
-    v = np.array([0.5, 0.5, 0.0])
-    for right in (0, 1):
-        vectors = np.eye(3, dtype=np.float32)
-        found = fuse(whole, v, vectors[right], lambda rows, vectors=vectors: vectors[rows])
-        assert found.argmax() == right
