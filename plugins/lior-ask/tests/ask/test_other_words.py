@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ask.content import same
 from lior.errors import MissingPackage
 from lior.plugins.registry import registry
 from lior_ask import Index
@@ -58,6 +59,22 @@ def test_an_index_and_a_question_without_words_have_bags():
     assert bags.cosines(indexed(()), understood("heating")).shape == (0,)
     assert not bags.cosines(indexed(("1 2 3.", "Of the.")), understood("heating"))[1:].any()
     assert not bags.cosines(indexed(("The heating.",)), Question("")).any()
+
+
+@needs_pieces
+def test_learning_and_forgetting_leaves_no_trace():
+    never, index = Index(embedder=""), Index(embedder="")
+    for each in (never, index):
+        each.learn("a.md", "The boiler is in the cellar.\n\nThe certificate had expired.")
+    index.learn("b.md", "# Garden\n\nWater the tomatoes in the morning. The heating was repaired.")
+    before = bags.cosines(index.inverted, understood("Where is the heater?"))
+    index.forget("b.md")
+    assert same(index, never)
+    after, other = (
+        bags.cosines(each.inverted, understood("Where is the heater?")) for each in (index, never)
+    )
+    assert np.array_equal(after, other)
+    assert np.allclose(after, before[: len(after)], rtol=0, atol=1e-6)  # a product of another shape
 
 
 @needs_pieces

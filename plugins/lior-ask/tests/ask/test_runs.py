@@ -287,8 +287,9 @@ def test_documents_of_one_name_packed_names_and_what_is_no_text():
 
 
 def test_the_ends_of_documents_that_stand_apart_are_joined():
-    texts = [b"The tent ", b"The boat is blue.", b"is green."]
-    found = documents.by_name(["a", "b", "a"], texts.__getitem__, [b"1", b"", b""], split_parts=[(2, 0)])
+    texts = [b"The tent ", b"The boat is blue.", b"is ", b"green."]
+    parts = [(2, 0), (3, 2)]  # an end went to calibration, and another one to validation
+    found = documents.by_name(["a", "b", "a", "a"], texts.__getitem__, [b"1", b"", b"", b""], parts)
     assert found == {
         "a": [RawDocument("a", b"The tent is green.", b"1")],
         "b": [RawDocument("b", b"The boat is blue.")],
