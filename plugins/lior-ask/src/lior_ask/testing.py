@@ -256,28 +256,26 @@ def _layout(names: Sequence[str], sizes: Sequence[int], languages: Sequence[int]
 class RetrieverContract(Contract[Retriever]):
     """The laws of a retriever, on an index in a database."""
 
-    view: Callable[[Documents], PassageView] = staticmethod(indexed)
-
     def test_declares_what_the_interface_asks_for(self) -> None:
         assert isinstance(self.make(), Retriever)
 
     def test_an_empty_index_has_no_passages(self) -> None:
         for question in ("", *QUESTIONS):
-            assert not len(_rank(self.make(), self.view({}), question).passages)
+            assert not len(_rank(self.make(), indexed({}), question).passages)
 
     def test_a_question_without_words_finds_nothing(self) -> None:
         for question in ("", "the of and to in?", "!?.,;", "\0\n"):
-            assert not len(_rank(self.make(), self.view(_documents()), question).passages), question
+            assert not len(_rank(self.make(), indexed(_documents()), question).passages), question
 
     def test_words_that_no_passage_has_are_missing(self) -> None:
-        ranking = _rank(self.make(), self.view(_documents()), "zyzzyva boiler")
+        ranking = _rank(self.make(), indexed(_documents()), "zyzzyva boiler")
         assert ranking.query.missing == ("zyzzyva",)
         assert "boiler" in ranking.query.words
         assert (ranking.recall < 1).all()
         assert len(ranking.passages)
 
     def test_a_passage_is_found_by_its_own_words(self) -> None:
-        index = self.view(_documents())
+        index = indexed(_documents())
         for row, text in enumerate(TEXTS[:6]):
             ranking = _rank(self.make(), index, text)
             assert ranking.passages[0] == index.layout.names.index(f"{row} x"), text
@@ -286,7 +284,7 @@ class RetrieverContract(Contract[Retriever]):
 
     @law(texts=st.lists(st.sampled_from(TEXTS), max_size=12), question=st.sampled_from(QUESTIONS))
     def test_passages_are_in_order_with_ties_by_row(self, texts: list[str], question: str) -> None:
-        index = self.view(_documents(texts))
+        index = indexed(_documents(texts))
         ranking = _rank(self.make(), index, question)
         assert len(set(ranking.passages.tolist())) == len(ranking.passages)
         pairs = list(zip(-ranking.scores, ranking.passages, strict=True))
@@ -294,19 +292,19 @@ class RetrieverContract(Contract[Retriever]):
 
     @law(texts=st.lists(st.sampled_from(SPOKEN), max_size=5), question=st.sampled_from(ASKED))
     def test_a_question_in_any_language_is_decided(self, texts: list[str], question: str) -> None:
-        index, retriever = self.view(_documents(texts)), self.make()
+        index, retriever = indexed(_documents(texts)), self.make()
         ranking = _rank(retriever, index, question)
         decided = answering.answer(Question(question), ranking, index, 3, Linear())
         assert 0 <= decided.confidence <= 1
 
     @law(question=st.text(max_size=60), top=st.integers(0, 5))
     def test_any_question_is_ranked(self, question: str, top: int) -> None:
-        ranking = _rank(self.make(), self.view(_documents()), question, top)
+        ranking = _rank(self.make(), indexed(_documents()), question, top)
         assert len(ranking.passages) <= top
 
     @law(question=st.sampled_from(QUESTIONS), top=st.integers(1, 6))
     def test_fewer_passages_are_the_first_of_more(self, question: str, top: int) -> None:
-        few, many = (_rank(self.make(), self.view(_documents()), question, size) for size in (top, 100))
+        few, many = (_rank(self.make(), indexed(_documents()), question, size) for size in (top, 100))
         assert few.passages.tolist() == many.passages[:top].tolist()
         assert few.scores.tolist() == many.scores[:top].tolist()
 
@@ -318,16 +316,16 @@ class RetrieverContract(Contract[Retriever]):
         for row in gone:
             index.delete(f"{row} x")
             del every[f"{row} x"]
-        never = self.view(every)
+        never = indexed(every)
         for question in QUESTIONS:
             _assert_same(_rank(retriever, index, question), _rank(self.make(), never, question))
 
     @law(question=st.sampled_from(QUESTIONS))
     def test_the_ranking_is_deterministic(self, question: str) -> None:
-        _assert_same(*(_rank(self.make(), self.view(_documents()), question) for _ in range(2)))
+        _assert_same(*(_rank(self.make(), indexed(_documents()), question) for _ in range(2)))
 
     def test_asking_changes_nothing(self) -> None:
-        index = self.view(_documents())
+        index = indexed(_documents())
         before = content(index)
         for question in QUESTIONS:
             _rank(self.make(), index, question)
@@ -335,36 +333,28 @@ class RetrieverContract(Contract[Retriever]):
 
     def test_a_very_long_question_is_ranked(self) -> None:
         words = " ".join(f"word{number}" for number in range(10_000))
-        ranking = _rank(self.make(), self.view(_documents()), f"boiler {words} boiler")
+        ranking = _rank(self.make(), indexed(_documents()), f"boiler {words} boiler")
         assert len(ranking.passages)
-        assert len(_rank(self.make(), self.view(_documents()), "x" * 300_000).passages) == 0
+        assert len(_rank(self.make(), indexed(_documents()), "x" * 300_000).passages) == 0
 
     def test_words_of_the_context_find_a_passage(self) -> None:
-        index = self.view({"a": [("Press the button.", "Heating"), ("Turn the key.", "Car")]})
+        index = indexed({"a": [("Press the button.", "Heating"), ("Turn the key.", "Car")]})
         assert _rank(self.make(), index, "heating").passages.tolist() == [0]
 
     @law(texts=st.lists(st.sampled_from(TEXTS), max_size=12), question=st.sampled_from(QUESTIONS))
     def test_the_ranking_is_that_of_another_view(self, texts: list[str], question: str) -> None:
         documents = _documents(texts)
         _assert_same(
-            *(_rank(self.make(), each(documents), question) for each in (indexed, self.view, MemoryView))
+            *(_rank(self.make(), each(documents), question) for each in (indexed, MemoryView))
         )
-
-
-class _InMemory(RetrieverContract):
-    view = MemoryView
 
 
 def retriever_contract(make: Callable[[], Retriever]) -> type[RetrieverContract]:
     """Return a new class whose ``test_*`` methods check the retriever that ``make()`` returns for each test.
 
-    Each law is checked on an index in a database and on a :class:`MemoryView`.
+    The laws are checked on an index in a database; one of them is that a :class:`MemoryView` is ranked alike.
     """
-    contract, in_memory = RetrieverContract.of(make), _InMemory.of(make)()
-    for name in vars(RetrieverContract):
-        if name.startswith("test_"):
-            setattr(contract, f"{name}_in_memory", staticmethod(getattr(in_memory, name)))
-    return contract
+    return RetrieverContract.of(make)
 
 
 def content(index: PassageView) -> dict[str, Any]:

@@ -46,39 +46,33 @@ def house() -> Index:
     return index
 
 
-@pytest.mark.parametrize(
-    ("question", "quoted"),
-    [
+def test_the_sentence_that_answers_is_quoted(house):
+    for question, quoted in (
         ("How do I reset the boiler?", "hold the red button"),
         ("When is the boiler serviced?", "every October"),
         ("when is the boielr servced", "every October"),
         ("Who has the key of the cellar?", "Marta keeps it"),
         ("How do I bleed the radiators?", "Turn the pump off"),
         ("When was the hedge cut?", "in June"),
-    ],
-)
-def test_the_sentence_that_answers_is_quoted(house, question, quoted):
-    answer = house.ask(question)
-    assert answer.found
-    assert quoted in answer.answer.text
-    assert answer.note == ""
+    ):
+        answer = house.ask(question)
+        assert answer.found, question
+        assert quoted in answer.answer.text, question
+        assert answer.note == "", question
 
 
-@pytest.mark.parametrize(
-    ("question", "nowhere"),
-    [
+def test_what_the_text_does_not_speak_of_is_refused(house):
+    for question, nowhere in (
         ("What is the capital of Mongolia?", "'mongolia'"),
         ("Which password does the router have?", "'password' and 'router' are nowhere"),
         ("When is the dentist appointment of Zoe?", "'zoe'"),
         ("What did the new roof cost in total?", "'cost'"),
         ("Wo wohnt der König von Schweden?", "German"),
-    ],
-)
-def test_what_the_text_does_not_speak_of_is_refused(house, question, nowhere):
-    answer = house.ask(question)
-    assert (answer.found, answer.answer) == (False, None)
-    assert answer.confidence < 0.5
-    assert nowhere in answer.note
+    ):
+        answer = house.ask(question)
+        assert (answer.found, answer.answer) == (False, None), question
+        assert answer.confidence < 0.5, question
+        assert nowhere in answer.note, question
 
 
 APART = "Does Marta walk along the hedge with Lindqvist and the radiators?"
@@ -154,29 +148,26 @@ will autoincrement.</p></blockquote>
 """
 
 
-@pytest.mark.parametrize(
-    ("name", "text", "question", "quoted"),
-    [
+def test_the_block_that_answers():
+    """What matches is a heading, a term or a table of contents; what answers stands below it."""
+    for name, text, question, quoted in (
         ("hiring.md", HIRING, "When does Amelie start?", "Accepted on the 26th, starts 2 June."),
         ("mail.eml", MAIL, "When will Clifton fit the windows?", "We would fit on 12 and 13 May."),
         ("os.txt", FUNCTIONS, "What does os.cpu_count return?", "Return the number of logical CPUs."),
         ("find.txt", MANUAL, "What does -name pattern do?", "Base of file name matches shell pattern."),
         ("faq.html", FAQ, "How do I create an AUTOINCREMENT field?", "PRIMARY KEY\nwill autoincrement."),
-    ],
-)
-def test_the_block_that_answers(name, text, question, quoted):
-    """What matches is a heading, a term or a table of contents; what answers stands below it."""
-    index = Index(retriever="settle")
-    for number in range(20):
-        index.learn(f"diary-{number}.md", diary(number))
-    index.learn(name, text)
-    answer = index.ask(question)
-    block = answer.block
-    assert quoted in block.text
-    assert block.text[block.begin : block.end] == answer.answer.text
-    assert block.document == answer.answer.document == name
-    assert block.line <= answer.answer.line <= block.end_line
-    assert block.text in {each.text for each in blocks_of(index.of_document(name))}
+    ):
+        index = Index(retriever="settle")
+        for number in range(20):
+            index.learn(f"diary-{number}.md", diary(number))
+        index.learn(name, text)
+        answer = index.ask(question)
+        block = answer.block
+        assert quoted in block.text, name
+        assert block.text[block.begin : block.end] == answer.answer.text, name
+        assert block.document == answer.answer.document == name, name
+        assert block.line <= answer.answer.line <= block.end_line, name
+        assert block.text in {each.text for each in blocks_of(index.of_document(name))}, name
 
 
 def test_two_sentences_are_confirmed_by_the_fact():
@@ -194,12 +185,12 @@ def test_each_text_is_listed_once():
     assert len({passage.text for passage, _ in index.ask("the hedge", top=3).passages}) == 2
 
 
-@pytest.mark.parametrize("question", ["Wann ist das Laternenfest?", "Comment changer un pneu ?"])
-def test_a_question_is_of_one_language_throughout(question):
+def test_a_question_is_of_one_language_throughout():
     """One stop word tells it, where it is counted and where it is weighed."""
-    index = Index(retriever="settle")
-    for number in range(3):
-        index.learn(f"en {number}", f"The boiler was serviced by the company in the year 201{number}.\n")
-    index.learn("de", "Das Laternenfest ist am Montag, und wir treffen uns an dem Brunnen.\n")
-    index.learn("fr", "Le garage est ouvert le lundi, et il ne ferme pas pour le pneu.\n")
-    assert 0 <= index.ask(question).confidence <= 1
+    for question in ("Wann ist das Laternenfest?", "Comment changer un pneu ?"):
+        index = Index(retriever="settle")
+        for number in range(3):
+            index.learn(f"en {number}", f"The boiler was serviced by the company in the year 201{number}.\n")
+        index.learn("de", "Das Laternenfest ist am Montag, und wir treffen uns an dem Brunnen.\n")
+        index.learn("fr", "Le garage est ouvert le lundi, et il ne ferme pas pour le pneu.\n")
+        assert 0 <= index.ask(question).confidence <= 1, question

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+from functools import partial
 from itertools import groupby, pairwise
 from pathlib import Path
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -86,9 +86,8 @@ def stands(found: list[Passage], text: str) -> None:
         assert len(passage.text) <= LONGEST
 
 
-@pytest.mark.parametrize("kind", TEXT_KINDS)
-@settings(deadline=None)
-@given(text=TEXTS)
+@settings(deadline=None, max_examples=300)
+@given(kind=st.sampled_from(TEXT_KINDS), text=TEXTS)
 def test_every_passage_stands_where_it_says(kind, text):
     found = passages(text, kind)
     stands(found, text)
@@ -97,9 +96,8 @@ def test_every_passage_stands_where_it_says(kind, text):
     assert [p.group for p in found] == sorted(p.group for p in found)
 
 
-@pytest.mark.parametrize("kind", TEXT_KINDS)
-@settings(deadline=None)
-@given(text=TEXTS)
+@settings(deadline=None, max_examples=300)
+@given(kind=st.sampled_from(TEXT_KINDS), text=TEXTS)
 def test_a_block_is_a_heading_and_adjacent_passages(kind, text):
     found = passages(text, kind)
     assert all(after - before in (0, 1) for before, after in pairwise([0, *(p.block for p in found)]))
@@ -113,9 +111,8 @@ def test_a_block_is_a_heading_and_adjacent_passages(kind, text):
             assert "".join(shown.text.split()) == letters
 
 
-@pytest.mark.parametrize("kind", ["prose", "log", "rows", "chat"])
 @settings(deadline=None)
-@given(text=TEXTS)
+@given(kind=st.sampled_from(["prose", "log", "rows", "chat"]), text=TEXTS)
 def test_no_word_is_lost(kind, text):
     """Every word is in a passage or in a heading."""
     found = passages(text, kind)
@@ -123,21 +120,23 @@ def test_no_word_is_lost(kind, text):
     assert set(re.findall(r"[^\W_]+", kept)) >= set(re.findall(r"[^\W_]+", re.sub(r"\S{300,}", "", text)))
 
 
-@pytest.mark.parametrize("kind", TEXT_KINDS)
-@pytest.mark.parametrize("piece", ["x", " ", ". ", "| ", "# ", "a(", "*\n", "# a\n", "a\n=\n", ">", "`"])
-def test_work_is_linear_in_the_text(kind, piece):
-    small, large = (". " + piece * (size // len(piece)) + "z" for size in (1500, 6000))
-    passages(small, kind)  # what is computed once
-    assert count_lines(lambda: passages(large, kind)) < 6 * count_lines(lambda: passages(small, kind))
+def test_work_is_linear_in_the_text():
+    for piece in ("x", " ", ". ", "| ", "# ", "a(", "*\n", "# a\n", "a\n=\n", ">", "`"):
+        for kind in TEXT_KINDS:
+            work = []
+            for size in (1500, 1500, 6000):  # the first computes what is kept
+                text = ". " + piece * (size // len(piece)) + "z"
+                work.append(count_lines(partial(passages, text, kind)))
+            assert work[2] < 6 * work[1], (piece, kind)
 
 
-@pytest.mark.parametrize("kind", ["code", "prose"])
-def test_real_files(kind):
-    for path in sorted(Path(json.__file__).parent.glob("*.py")):
-        text = path.read_text()
-        found = passages(text, kind)
-        assert len(found) > 5
-        stands(found, text)
+def test_real_files():
+    for kind in ("code", "prose"):
+        for path in sorted(Path(json.__file__).parent.glob("*.py")):
+            text = path.read_text()
+            found = passages(text, kind)
+            assert len(found) > 5, kind
+            stands(found, text)
 
 
 def test_wrapped_paragraph_is_cut_into_sentences():
@@ -262,9 +261,8 @@ def blocks(text: str, kind: str = "prose") -> list[tuple[str, list[str]]]:
     ]
 
 
-@pytest.mark.parametrize(
-    ("text", "wanted"),
-    [
+def test_blocks():
+    for text, wanted in (
         (  # a manual page: the definition below or beside its term
             """\
        -warn, -nowarn
@@ -325,14 +323,12 @@ def blocks(text: str, kind: str = "prose") -> list[tuple[str, list[str]]]:
             [("", ["name | phone"]), ("name phone", ["Ada | 12"]), ("name phone", ["Bo | 34"])],
         ),
         ("x " * 500 + ".\n\n" + "y " * 500 + ".\n", None),
-    ],
-)
-def test_blocks(text, wanted):
-    found = blocks(text)
-    if wanted is None:  # paragraphs that are too long for one block
-        assert len(found) == 2
-    else:
-        assert found == wanted
+    ):
+        found = blocks(text)
+        if wanted is None:  # paragraphs that are too long for one block
+            assert len(found) == 2, text
+        else:
+            assert found == wanted, text
 
 
 def test_rows_with_wide_spaces_between_their_cells_stand_alone():

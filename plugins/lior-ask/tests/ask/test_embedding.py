@@ -129,7 +129,7 @@ def test_kept_vectors_are_those_of_the_embedder_up_to_rounding(notes):
     assert np.array_equal(read(opened(notes)), new), "nobody sees whether a vector was kept"
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=12)
 @given(st.lists(st.lists(st.integers(0, 3), max_size=4), max_size=4))
 def test_what_was_read_before_changes_nothing(tmp_path_factory, orders):
     index = Index(retriever="settle", embedder=FAKE)
@@ -174,7 +174,7 @@ def test_the_nearest_passages_are_found_where_all_are_read(notes, monkeypatch, f
 def test_a_question_encodes_no_more_tokens_than_its_budget(tmp_path, monkeypatch, few):
     """The best by words come first; the passages that do not fit are ranked by their words."""
     monkeypatch.setattr("lior_ask.retrievers.meaning.FEW", few)
-    rows = [" ".join(f"cell{row}x{column}" for column in range(200)) for row in range(40)]
+    rows = [" ".join(f"cell{row}x{column}" for column in range(90)) for row in range(40)]
     (tmp_path / "wide.csv").write_text("\n".join(row.replace(" ", ",") for row in rows))
     (tmp_path / "note.md").write_text("The boiler hums.\n\nIt is old.\n")
     sizes = []
@@ -436,44 +436,40 @@ def test_nothing_is_read_for_a_retriever_without_vectors(notes):
     assert not Fake.read
 
 
-def test_it_stops_at_once_and_keeps_what_it_read():
-    index, began = lookup(), threading.Event()
+def pausing(index: Index, at: int, asking: ExitStack, done: threading.Event) -> IdleReader:
+    """A reader that is paused, until ``asking`` is closed, where so many texts are left."""
+    readers, begun = list[IdleReader](), threading.Event()
 
     def progress(left: int) -> None:
-        if left == 60:  # it waits here until it is told to stop
+        if left == at:
             asking.enter_context(readers[0].paused())
-            began.set()
+            begun.set()
+        elif not left:
+            done.set()
 
+    with index.inverted.database.lock:  # it begins when it is in the list
+        readers.append(IdleReader(index, progress))
+    assert begun.wait(9)
+    return readers[0]
+
+
+def test_it_stops_at_once_and_keeps_what_it_read():
+    index = lookup()
     with ExitStack() as asking:
-        readers = list[IdleReader]()
-        with index.inverted.database.lock:  # it begins when it is in the list
-            readers.append(IdleReader(index, progress))
-        assert began.wait(60)
-        readers[0].stop()
+        pausing(index, 60, asking, threading.Event()).stop()
     assert len(Fake.read) == 40
     assert len(index.inverted.vectors.unread()) == 60
     assert index.inverted.database.rows("SELECT count(*) FROM vectors") == [(40,)]
 
 
 def test_it_waits_while_questions_are_asked():
-    index, begun, done = lookup(), threading.Event(), threading.Event()
-
-    def progress(left: int) -> None:
-        if left == 90:
-            asking.enter_context(readers[0].paused())
-            begun.set()
-        elif not left:
-            done.set()
-
+    index, done = lookup(), threading.Event()
     with ExitStack() as asking:
-        readers = list[IdleReader]()
-        with index.inverted.database.lock:  # it begins when it is in the list
-            readers.append(IdleReader(index, progress))
-        assert begun.wait(9)
+        reader = pausing(index, 90, asking, done)
         assert index.ask("sentence number 7").found
         assert len(Fake.read) == 10
     assert done.wait(9)
-    readers[0].stop()
+    reader.stop()
 
 
 def test_a_change_meanwhile_is_read_too():

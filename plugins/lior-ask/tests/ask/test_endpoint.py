@@ -129,9 +129,8 @@ def test_the_key_is_sent_if_it_is_set(server, monkeypatch):
     assert server.requests[0][1]["Authorization"] == "Bearer secret"
 
 
-@pytest.mark.parametrize(
-    ("said", "marked"),
-    [
+def test_what_is_not_in_the_passages_is_marked():
+    for said, marked in (
         ('"hold the blue button" [1]', '"hold the blue button" (not in the passages) [1]'),
         ('"Hold the red button," it says [1]', None),
         ('"To reset it ... five seconds" [1]', None),
@@ -146,12 +145,10 @@ def test_the_key_is_sent_if_it_is_set(server, monkeypatch):
         ("see use.md:6", "see use.md:6 (not a passage given)"),
         ("at 10:30, in 5.5:1", None),
         ('"" and ". . ." [1]', None),
-    ],
-)
-def test_what_is_not_in_the_passages_is_marked(said, marked):
-    reply = check(said, PASSAGES)
-    assert reply.text == (marked or said)
-    assert reply.wrong == (0 if marked is None else 1)
+    ):
+        reply = check(said, PASSAGES)
+        assert reply.text == (marked or said), said
+        assert reply.wrong == (0 if marked is None else 1), said
 
 
 def test_a_long_reply_is_checked():
@@ -162,9 +159,8 @@ def test_a_long_reply_is_checked():
     assert int(finish(code)) > 2000 * (1 + 2 + 3 + 4 + 1)
 
 
-@pytest.mark.parametrize(
-    ("status", "body", "message"),
-    [
+def test_a_fault_of_the_server_is_one_line(server):
+    for status, body, message in (
         (404, b'{"error": {"message": "no model small"}}', r"refused with 404 Not Found \(no model small\)"),
         (500, b"<html>", "refused with 500 .*; check the address and the model 'small'"),
         (302, b"", "refused with 302"),
@@ -175,14 +171,12 @@ def test_a_long_reply_is_checked():
         (200, b'{"choices": [{"message": {"content": null}}]}', "no reply of the form choices"),
         (200, b"[" * 100_000, "no reply of the form choices"),
         (200, b" " * (5 << 20), "larger than"),
-    ],
-)
-def test_a_fault_of_the_server_is_one_line(server, status, body, message):
-    server.status, server.body = status, body
-    with pytest.raises(EndpointError, match=message) as raised:
-        Endpoint(server.url, "small").reply("?", PASSAGES)
-    assert "\n" not in str(raised.value)
-    assert server.url in str(raised.value)
+    ):
+        server.status, server.body = status, body
+        with pytest.raises(EndpointError, match=message) as raised:
+            Endpoint(server.url, "small").reply("?", PASSAGES)
+        assert "\n" not in str(raised.value), message
+        assert server.url in str(raised.value), message
 
 
 def test_a_server_that_does_not_answer_is_given_up(server):
@@ -197,9 +191,7 @@ def test_no_server_at_all(server):
         Endpoint(server.url, "small").reply("?", PASSAGES)
 
 
-@pytest.mark.parametrize(
-    "url", ["file:///etc/passwd", "localhost:11434", "http://", "", "http://[", "ftp://a/b"]
-)
-def test_an_address_is_http(url):
-    with pytest.raises(UsageError, match="not an address"):
-        Endpoint(url, "small")
+def test_an_address_is_http():
+    for url in ("file:///etc/passwd", "localhost:11434", "http://", "", "http://[", "ftp://a/b"):
+        with pytest.raises(UsageError, match="not an address"):
+            Endpoint(url, "small")

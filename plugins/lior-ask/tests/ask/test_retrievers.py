@@ -34,7 +34,3 @@ def test_a_confirmed_question_finds_its_passage_first(name):
         assert not index.confirm(f" {question.upper()} ", passage), "it takes it back"
         assert everything(index) == before[0]
         assert index.ask(question) == before[1]
-
-
-def test_all_of_them_are_registered():
-    assert {"bm25", "meaning", "settle"} <= set(registry.names("retriever"))

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import gzip
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -23,6 +21,7 @@ from lior_ask import Index
 from lior_ask import runs as asking
 from lior_ask.answer.serialise import answer_record
 from tests.reading.samples import SAMPLES, pdf
+from tests.work import finish
 
 TINY = ("memory.name=match", "geometry.updates=0", "mixer.positions=64", "fit.passes=0")
 HOUSE = "# House\n\nThe boiler is serviced in October.\nThe spare key is with Mr. Olsen.\n"
@@ -147,7 +146,7 @@ TEXTS = [
 ]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(steps=st.lists(st.tuples(st.sampled_from(NAMES), st.sampled_from(TEXTS)), max_size=8))
 def test_learning_and_forgetting_in_any_order_is_never_having_seen(spare, steps):
     run = lior.load(spare)
@@ -160,16 +159,6 @@ def test_learning_and_forgetting_in_any_order_is_never_having_seen(spare, steps)
             run.learn({name: text})
         held ^= {name}
     assert same(run.index, asking.build(documents.of_checkpoint(run.checkpoint)))
-
-
-def test_what_is_learned_is_asked_at_once_and_forgotten_at_once(path):
-    run = lior.load(path)
-    assert not run.ask("When is the balloon launched?").found
-    run.learn({"plan.md": SECRET})
-    assert run.ask("When is the launch of the balloon?").answer.text == SECRET
-    run.forget("plan.md")
-    assert not run.ask("When is the launch of the balloon?").found
-    assert SECRET not in {passage.text for passage, _ in run.ask("launch balloon May words").passages}
 
 
 def test_the_index_is_kept_with_its_checkpoint_and_goes_with_it(path):
@@ -298,8 +287,9 @@ def test_documents_of_one_name_packed_names_and_what_is_no_text():
 
 
 def test_the_ends_of_documents_that_stand_apart_are_joined():
-    texts = [b"The tent ", b"The boat is blue.", b"is green."]
-    found = documents.by_name(["a", "b", "a"], texts.__getitem__, [b"1", b"", b""], split_parts=[(2, 0)])
+    texts = [b"The tent ", b"The boat is blue.", b"is ", b"green."]
+    parts = [(2, 0), (3, 2)]  # an end went to calibration, and another one to validation
+    found = documents.by_name(["a", "b", "a", "a"], texts.__getitem__, [b"1", b"", b"", b""], parts)
     assert found == {
         "a": [RawDocument("a", b"The tent is green.", b"1")],
         "b": [RawDocument("b", b"The boat is blue.")],
@@ -313,19 +303,13 @@ def test_a_run_without_text_says_so(configure, tmp_path):
 
 
 def test_asking_a_run_needs_no_torch(path):
+    """Neither the first time nor with the index that is kept."""
     code = (
         "import sys; from lior_cli.main import main\n"
-        "code = main(sys.argv[1:]); sys.exit('torch' if 'torch' in sys.modules else code)"
+        "codes = [main(sys.argv[1:]) for _ in range(2)]; sys.exit(any(codes) or 'torch' in sys.modules)"
     )
-    for _ in range(2):
-        done = subprocess.run(
-            [sys.executable, "-c", code, "ask", str(path), "When is the boiler serviced?"],
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-        assert done.returncode == 0, done.stderr
-        assert done.stdout.startswith("> The boiler is serviced in October.\n")
+    done = finish(code, "ask", str(path), "When is the boiler serviced?")
+    assert done.count("> The boiler is serviced in October.\n") == 2
 
 
 def test_a_stream_is_the_completion_piece_by_piece(path, monkeypatch):
@@ -353,18 +337,3 @@ def test_lists_are_completed_and_scored_one_by_one(path):
             call(["a", 5])
         with pytest.raises(UsageError, match="is of type int"):
             call(5)
-
-
-@pytest.mark.slow
-def test_documents_in_three_parts_are_asked_whole():
-    """Large documents give an end to calibration and another one to validation."""
-    texts = {
-        name: "".join(f"In row {n} of {name} there are {n * 7} crates.\n" for n in range(1500)).encode()
-        for name in ("cellar.txt", "attic.txt")
-    }
-    run = lior.train(documents=texts, recipe="tiny", memory="sdm", fit={"passes": 0})
-    assert len(run.checkpoint.corpus.names) == 6
-    found = documents.of_checkpoint(run.checkpoint)
-    assert found == {name: [RawDocument(name, text)] for name, text in texts.items()}
-    answer = run.ask("How many crates are in row 1499 of the attic?").answer
-    assert (answer.document, answer.line) == ("attic.txt", 1500)

@@ -33,9 +33,9 @@ TEXTS = {
 }
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_the_language_of_a_sentence(language):
-    assert language_of(tokens(TEXTS[language])) == language
+def test_the_language_of_a_sentence():
+    for language in LANGUAGES:
+        assert language_of(tokens(TEXTS[language])) == language, language
 
 
 def test_without_evidence_the_default():
@@ -120,12 +120,12 @@ def indexed(*texts):
     return found
 
 
-@pytest.mark.parametrize("wrong", ["boilr", "boilerr", "bioler", "boxler", "boiller"])
-def test_a_misspelt_word_is_understood_as_the_nearest(wrong):
-    asked = analyse(indexed("reset the boiler", "boring broilers", "the oil is cold"), Question(wrong))
-    assert asked.words[0] in ("boiler", "broilers")
-    assert "boiler" in asked.words
-    assert not asked.missing
+def test_a_misspelt_word_is_understood_as_the_nearest():
+    for wrong in ("boilr", "boilerr", "bioler", "boxler", "boiller"):
+        asked = analyse(indexed("reset the boiler", "boring broilers", "the oil is cold"), Question(wrong))
+        assert asked.words[0] in ("boiler", "broilers"), wrong
+        assert "boiler" in asked.words, wrong
+        assert not asked.missing, wrong
 
 
 def test_another_number_is_no_misspelling():
@@ -148,14 +148,15 @@ def test_each_text_is_understood_in_its_language():
     assert all(word not in analyse(both, Question("der die das und")).words for word in stop_words("german"))
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_stems_are_the_same_with_and_without_pystemmer(language):
+def test_stems_are_the_same_with_and_without_pystemmer():
     """A kept index has stems of one of them, and may be asked with the other."""
-    fast = pytest.importorskip("Stemmer", reason="comes with the extra lior-ask[meaning]").Stemmer(language)
-    module = import_module(f"snowballstemmer.{language}_stemmer")
-    plain = getattr(module, f"{language.title()}Stemmer")()
-    words = {word for each in lists.languages() for name in each.lists for word in each.lists[name]}
-    words |= {
-        f"{word}{ending}" for word in stop_words(language) for ending in ("ing", "ungen", "ement", "ados")
-    }
-    assert [word for word in sorted(words) if fast.stemWord(word) != plain.stemWord(word)] == []
+    stemmers = pytest.importorskip("Stemmer", reason="comes with the extra lior-ask[meaning]")
+    own = {each.name: each for each in lists.languages()}
+    for language in LANGUAGES:
+        fast = stemmers.Stemmer(language)
+        module = import_module(f"snowballstemmer.{language}_stemmer")
+        plain = getattr(module, f"{language.title()}Stemmer")()
+        words = {word for each in stop_words(language) for word in (each, f"{each}ungen", f"{each}ados")}
+        if language in own:
+            words |= {word for name in own[language].lists for word in own[language].lists[name]}
+        assert [word for word in sorted(words) if fast.stemWord(word) != plain.stemWord(word)] == [], language

@@ -45,22 +45,15 @@ def test_answer_comes_first_with_file_and_line(lior):
     assert "\x1b" not in told.out
 
 
-@pytest.mark.parametrize("size", [300, 5000, 100_000])
-def test_a_long_question_is_answered(lior, size):
-    question = (f"{RESET} " * size)[:size]
-    assert "hold the red button" in lior("ask", "notes", question).out
-    assert "hold the red button" in lior("ask", question).out  # the folder of the last time
-
-
-def test_folders_of_the_last_time_are_remembered(lior, tmp_path, monkeypatch):
-    lior("ask", "notes", RESET)
+def test_a_long_question_is_answered_and_its_folder_remembered(lior, tmp_path, monkeypatch):
+    assert "hold the red button" in lior("ask", "notes", (f"{RESET} " * 9999)[:100_000]).out
     monkeypatch.chdir(tmp_path)
     told = lior("ask", "When are the roses cut?")
     assert told.code == 0
     assert "work/notes/garden.md:3" in told.out
 
 
-UNUSED = "numpy.ma", "http.client", "zoneinfo", "dateutil", "torch"
+UNUSED = "numpy.ma", "http.client", "zoneinfo", "dateutil", "torch", "scipy"
 LATER = f"""
 import gc, os, sys
 from lior_cli.main import main
@@ -80,11 +73,12 @@ def test_a_later_question_loads_only_what_it_uses(lior):
     assert done.stdout.splitlines()[-2:] == ["[]", "1 True"]
 
 
-def test_several_folders_and_files(lior):
+def test_several_folders_and_files_and_no_cache(lior, tmp_path):
     Path("more").mkdir()
     Path("more/shed.txt").write_text("The ladder is in the shed.\n")
-    told = lior("ask", "more/shed.txt", "notes", "Where is the ladder?")
+    told = lior("ask", "--no-cache", "more/shed.txt", "notes", "Where is the ladder?")
     assert told.out.splitlines()[1].startswith("more/shed.txt:1")
+    assert not (tmp_path / "cache").exists()
 
 
 def test_not_found_is_said_with_the_nearest(lior):
@@ -134,12 +128,6 @@ def test_json_has_this_shape(lior):
     assert (told.code, json.loads(told.out)["answer"], json.loads(told.out)["found"]) == (1, None, False)
 
 
-def test_no_error_looks_as_if_nothing_had_been_found(lior):
-    Path("q.jsonl").write_text('{"_id": 1, "text": "hedge"}\n')
-    told = lior("ask", "notes", "--batch", "q.jsonl", "--trec", "no/folder/out.run")
-    assert (told.code, told.err.count("\n")) == (2, 1)
-
-
 def test_context_shows_the_lines_of_the_file(lior):
     lines = BOILER.splitlines()
     told = lior("ask", "notes", "--context", 1, "--top", 1, RESET)
@@ -150,9 +138,16 @@ def test_context_shows_the_lines_of_the_file(lior):
     assert "lines" not in json.loads(lior("ask", "notes", "--json", RESET).out)
 
 
-@pytest.mark.parametrize(
-    ("args", "said"),
-    [
+def test_bad_input_is_one_line_and_code_2(lior):
+    Path("empty").mkdir()
+    Path("binary").mkdir()
+    Path("binary/a.png").write_bytes(b"\x89PNG\0\0")
+    Path("bad.jsonl").write_text("[]\n")
+    Path("good.jsonl").write_text('{"_id": 1, "text": "hedge"}\n')
+    Path("broken").symlink_to("nothing")
+    Path("run/checkpoints").mkdir(parents=True)
+    Path("run/config.toml").write_text("")
+    for args, said in (
         ((), "no question"),
         (("notes",), "put the question after it"),
         (("Where is it hidden?",), "no folder was asked before"),
@@ -168,21 +163,13 @@ def test_context_shows_the_lines_of_the_file(lior):
         (("notes", "--batch", "bad.jsonl", "--trec", "x"), "bad.jsonl, line 1"),
         (("run", RESET), "run: the run has no checkpoint"),
         (("notes", "run", RESET), "run is a run and is given alone"),
-    ],
-)
-def test_bad_input_is_one_line_and_code_2(lior, args, said):
-    Path("empty").mkdir()
-    Path("binary").mkdir()
-    Path("binary/a.png").write_bytes(b"\x89PNG\0\0")
-    Path("bad.jsonl").write_text("[]\n")
-    Path("broken").symlink_to("nothing")
-    Path("run/checkpoints").mkdir(parents=True)
-    Path("run/config.toml").write_text("")
-    told = lior("ask", *args)
-    assert (told.code, told.out) == (2, "")
-    assert said in told.err
-    assert told.err.count("\n") == 1
-    assert len(told.err) < 300
+        (("notes", "--after", "soon", RESET), "'soon' is no date with a year; write it as 2025-03-01"),
+        (("notes", "--batch", "good.jsonl", "--trec", "no/folder/out.run"), "no/folder"),
+    ):
+        told = lior("ask", *args)
+        assert (told.code, told.out, told.err.count("\n")) == (2, "", 1), told
+        assert said in told.err
+        assert len(told.err) < 300
 
 
 def test_in_a_folder_without_files_nothing_is_found(lior):
@@ -230,22 +217,18 @@ def test_batch_writes_a_run_file(lior):
     assert float(rows[0][4]) >= float(rows[1][4])
 
 
-def test_no_cache_leaves_nothing(lior, tmp_path):
-    assert lior("ask", "notes", "--no-cache", RESET).code == 0
-    assert not (tmp_path / "cache").exists()
-
-
 def test_words_of_the_question_are_emphasised_on_a_terminal_only(lior, monkeypatch):
     monkeypatch.setattr("lior_ask.cli.passages.colored", lambda: True)
     assert "\x1b[1mreset\x1b[0m" in lior("ask", "notes", RESET).out
 
 
 def test_a_name_with_a_line_break_and_a_question_in_another_language(lior):
-    Path("notes/a\nb.md").write_text("The tent is green.\n")
+    Path("notes/a\nb.md").write_text("The tent \x07is green.\n")
     Path("notes/broken.md").symlink_to("nothing")
     told = lior("ask", "notes", "Which colour\nhas the tent?")
     assert told.out.splitlines()[1].startswith(r"notes/a\u000ab.md:1")
     assert told.err.count("\n") == 2
+    assert "\x07" not in told.out
     told = lior("ask", "notes", "Wie heißt der Nachbar?")
     assert (told.code, told.out.split("\n")[0][:36]) == (1, "Nothing in the text speaks of it: th")
 
@@ -257,11 +240,6 @@ def test_lines_wrap_at_words(lior):
     assert len(lines) > 4
     assert max(map(len, lines)) <= 100
     assert " ".join(lines).split().count("word59") == 1
-
-
-def test_control_characters_do_not_reach_the_terminal(lior):
-    Path("notes/odd.md").write_text("The ladder \x1b[31m is red.\n")
-    assert "\x1b" not in lior("ask", "notes", "What is the ladder?").out
 
 
 def test_a_later_question_takes_little_more_work_for_a_larger_folder(lior, monkeypatch):
@@ -316,9 +294,6 @@ def test_filters(lior):
     told = lior("ask", "--kind", "note", "--before", "2001", "notes", RESET)
     assert told.code == 1
     assert "nothing is there before 2001-01-01, of kind note that has a word of it" in told.out
-    told = lior("ask", "--after", "soon", "notes", RESET)
-    assert (told.code, told.err.count("\n")) == (2, 1)
-    assert "'soon' is no date with a year; write it as 2025-03-01" in told.err
 
 
 def test_a_model_words_the_answer(lior, server):  # noqa: F811

@@ -57,6 +57,7 @@ def environment(work):
     return {
         **{name: value for name, value in os.environ.items() if not name.startswith("LIOR_")},
         "OMP_NUM_THREADS": "1",
+        "LIOR_EMBEDDER": "",  # the encoder would read the whole run each time
         "XDG_STATE_HOME": str(work / "state"),
         "TERM": "dumb",
     }
@@ -192,37 +193,25 @@ def test_good_confirms_a_passage_of_a_folder_and_takes_it_back(say, work, monkey
     assert f"notes/key.md:3 no longer counts as an answer to {question!r}" in done.err
     assert "'royal' and 'palace' are nowhere in the text" in done.out.split("kindness")[0]
     assert "palace" not in done.out.split("kindness")[1], "it counts as known"
-    kept = say("Which statement is used for conditional execution?", "/good")
-    assert "counts as an answer to" in kept.err, "in a run, too"
-    again = say("Which statement is used for conditional execution?", "/good")
-    assert "no longer counts as an answer to" in again.err, "it was kept"
+    asked = "Which statement is used for conditional execution?", "/good"
+    assert "counts as an answer to" in say(*asked).err, "in a run, too"
+    assert "no longer counts as an answer to" in say(*asked).err, "it was kept"
 
 
-def test_an_endpoint_words_the_answer_and_its_citations_are_checked(say, server):  # noqa: F811
+def test_an_endpoint_words_the_answer_and_where_it_fails_the_passage_is_quoted(say, server):  # noqa: F811
+    lines = ("/learn fact.txt", "Where hangs the key of the observatory?")
+    arguments = ("run", "--with", server.url, "small")
     server.says('It hangs "behind the blue clock" [1], or "in the shed" [9].')
-    done = say(
-        "/learn fact.txt",
-        "Where hangs the key of the observatory?",
-        arguments=("run", "--with", server.url, "small"),
-    )
+    done = say(*lines, arguments=arguments)
     assert done.code == 0, done.err
-    lines = done.out.splitlines()
-    assert " ".join(lines[:-1]) == (
+    shown = done.out.splitlines()
+    assert " ".join(shown[:-1]) == (
         'It hangs "behind the blue clock" [1], or "in the shed" (not in the passages) [9] (no such passage).'
     )
-    assert lines[-1] == "[1] fact.txt:2"
+    assert shown[-1] == "[1] fact.txt:2"
     assert "2 of what it cites or quotes is not in the passages" in done.err
-    [(_, _, body)] = server.requests
-    assert FACT in body["messages"][-1]["content"]
-
-
-def test_where_the_endpoint_fails_the_passage_is_quoted(say, server):  # noqa: F811
     server.status = 503
-    done = say(
-        "/learn fact.txt",
-        "Where hangs the key of the observatory?",
-        arguments=("run", "--with", server.url, "small"),
-    )
+    done = say(*lines, arguments=arguments)
     assert done.code == 1
     assert "refused with 503" in done.err
     assert done.out.startswith(FACT)
@@ -289,34 +278,30 @@ def test_settings_change_what_is_said(say):
     cold = say("/set temperature 0", "/go The ", "/reset", "/go The ").out
     half = len(cold) // 2
     assert cold[:half] == cold[half:]
-    assert say("/set temperature 5", "/go The ").out != cold[:half]
-    shown = say("/set").err
-    assert "temperature 0.6" in shown
+    hot = say("/set", "/set temperature 5", "/go The ")
+    assert hot.out != cold[:half]
+    assert "temperature 0.6" in hot.err
 
 
-@pytest.mark.parametrize(
-    ("line", "message"),
-    [
-        ("/wy", "no command '/wy'. Did you mean '/why'?"),
-        ("/xyzzy", "no command '/xyzzy'. /help lists them."),
-        ("/why", "/why explains the last reply, and there is none yet; say something first"),
-        ("/learn", "/learn FILE: what is missing"),
-        ("/learn absent.txt", "absent.txt: no such file or folder"),
-        ("/forget", "/forget NAME: what is missing"),
-        ("/forget fact", "fact: no document of this name in the run. `lior docs` lists them."),
-        ("/save", "nothing was learned or forgotten since the run was opened or saved"),
-        ("/save now", "/save takes nothing, and 'now' was given"),
-        ("/set heat 1", "/set heat 1: unknown option. Known: "),
-        ("/set temperature hot", "/set temperature hot: allowed is a number from 0 to 100"),
-        ("/set recall_at 0.3", "recall_at = 0.3: has no effect while recall is 0; set recall too"),
-    ],
-)
-def test_a_wrong_command_is_one_line_and_the_chat_goes_on(say, line, message):
-    done = say(line, "/go The ", arguments=("run", "--max-tokens", "5"))
+def test_a_wrong_command_is_one_line_and_the_chat_goes_on(say):
+    wrong = {
+        "/wy": "no command '/wy'. Did you mean '/why'?",
+        "/xyzzy": "no command '/xyzzy'. /help lists them.",
+        "/why": "/why explains the last reply, and there is none yet; say something first",
+        "/learn": "/learn FILE: what is missing",
+        "/learn absent.txt": "absent.txt: no such file or folder",
+        "/forget": "/forget NAME: what is missing",
+        "/forget fact": "fact: no document of this name in the run. `lior docs` lists them.",
+        "/save": "nothing was learned or forgotten since the run was opened or saved",
+        "/save now": "/save takes nothing, and 'now' was given",
+        "/set heat 1": "/set heat 1: unknown option. Known: ",
+        "/set temperature hot": "/set temperature hot: allowed is a number from 0 to 100",
+        "/set recall_at 0.3": "recall_at = 0.3: has no effect while recall is 0; set recall too",
+    }
+    done = say(*wrong, "/go The ", arguments=("run", "--max-tokens", "5"))
     assert done.code == 1
-    assert message in done.err
-    assert done.err.startswith("lior: error: ")
-    assert len(done.err.splitlines()) == 1
+    for line, (command, message) in zip(done.err.splitlines(), wrong.items(), strict=True):
+        assert line.startswith(f"lior: error: {message}"), command
     assert 1 <= len(done.out) <= 6
 
 
@@ -331,15 +316,6 @@ def test_the_newest_run_is_found(say, work):
     done = say("/go The ", arguments=())
     assert done.code == 1
     assert "no finished run here or in runs/" in done.err
-
-
-@pytest.mark.slow
-def test_the_reader_of_the_replies_leaves(work):
-    command = f"yes /go The | {sys.executable} -m lior_cli.main chat run --max-tokens 5 | head -n 2"
-    done = subprocess.run(
-        ["bash", "-c", command], cwd=work, env=environment(work), capture_output=True, text=True, timeout=120
-    )
-    assert done.stderr == ""
 
 
 # --- at a terminal --------------------------------------------------------------------
@@ -417,15 +393,24 @@ def terminal(work):
 
 
 @pytest.mark.slow
-def test_ctrl_c_stops_the_reply_and_not_the_chat(terminal):
-    """Also where the parent ignores it; the next test is the usual case."""
-    person = terminal("run", "--stop", "", "--max-tokens", "100000", sigint=signal.SIG_IGN)
+def test_ctrl_c_stops_a_reply_and_gives_up_an_endpoint_and_the_chat_goes_on(terminal, server):  # noqa: F811
+    """Also where the parent ignores it."""
+    server.may_reply.clear()
+    options = ("--stop", "", "--max-tokens", "100000", "--with", server.url, "small")
+    person = terminal("run", *options, sigint=signal.SIG_IGN)
     person.until("> ")
     person.type("/go The \n")
     person.until("The \r\n")
     time.sleep(0.3)
     person.type("\x03")
     person.until("(stopped)")
+    person.until("> ")
+    person.type("Which statement is used for conditional execution?\n")
+    person.until("execution?\r\n")
+    while not server.requests:
+        time.sleep(0.05)
+    person.type("\x03")
+    person.until("(stopped)", seconds=20)
     person.until("> ")
     person.says("/set", "temperature 0.6")
     time.sleep(0.5)  # readline is ready a little after it has shown the prompt
@@ -436,14 +421,7 @@ def test_ctrl_c_stops_the_reply_and_not_the_chat(terminal):
     assert person.ends() == 0
 
 
-ODD = (
-    b"\xff\xfe \x80key\xc3",
-    b"\0\0key",
-    b"\x1b[A\x1b[999;999Rkey",
-    b"\x1b\x1b\x1b]0;x",
-    b"\x12\x1f\x0b\x17",
-    b"/\xff",
-)
+ODD = (b"\xff\xfe \x80key\0\0", b"\x1b[A\x1b[999;999Rkey", b"\x12\x1f\x0b\x17")
 """What a keyboard, a mouse or a cat at the keys may send."""
 
 
@@ -454,9 +432,7 @@ def test_odd_bytes_and_sizes_leave_chat_and_terminal_as_they_were(terminal, work
     person = terminal("notes")
     before = termios.tcgetattr(person._screen)
     person.until("> ")
-    for number, (keys, size) in enumerate(
-        zip(ODD, [(1, 1), (0, 0), (2, 7), (999, 999), (65535, 4), (24, 80)], strict=True)
-    ):
+    for number, (keys, size) in enumerate(zip(ODD, [(0, 0), (2, 7), (65535, 80)], strict=True)):
         fcntl.ioctl(person._screen, termios.TIOCSWINSZ, struct.pack("HHHH", *size, 0, 0))
         time.sleep(0.3)
         os.write(person._screen, keys)
@@ -478,63 +454,32 @@ def test_odd_bytes_and_sizes_leave_chat_and_terminal_as_they_were(terminal, work
 
 
 @pytest.mark.slow
-def test_ctrl_c_gives_up_an_endpoint_and_not_the_chat(terminal, server):  # noqa: F811
-    server.may_reply.clear()
-    person = terminal("run", "--with", server.url, "small")
+def test_an_hour_at_the_terminal(terminal, work):
+    """What wraps, what could steer the terminal, a mistake, and what is not saved at the end."""
+    checkpoints = work / "run" / "checkpoints"
+    before = sorted(checkpoints.rglob("*"))
+    (work / "evil.txt").write_bytes(b"Open sesame now: \x1b]0;gone\x07 \x9b31m and all is well here.\n")
+    person = terminal("run", "--temperature", "0")
+    person.until("/help lists the commands")
     person.until("> ")
-    person.type("Which statement is used for conditional execution?\n")
-    person.until("execution?\r\n")
-    while not server.requests:
-        time.sleep(0.05)
-    person.type("\x03")
-    person.until("(stopped)", seconds=20)
-    person.until("> ")
-    person.type("/quit\n")
-    assert person.ends() == 0
-
-
-@pytest.mark.slow
-def test_an_answer_at_the_terminal_wraps_at_words(terminal, work):
-    person = terminal("run")
-    person.until("> ")
-    person.says("/learn fact.txt")
+    person.says("/wy", "Did you mean '/why'?")
+    person.says("/learn fact.txt", "/save keeps it")
     person.type("Where hangs the key of the observatory?\n")
     person.until("observatory?\r\n")
     shown = person.until("> ")
     assert FACT in " ".join(shown.split())
     assert "(/more shows" in shown
-    person.says("/forget fact.txt", "forgetting fact.txt", "forgot fact.txt: 83 bytes")
-    person.says("/save", "saved 2 changes")
-    person.type("\x04")
-    assert person.ends() == 0
-
-
-def test_a_mistake_is_no_failure_and_quitting_asks_once_about_what_is_not_saved(terminal, work):
-    checkpoints = work / "run" / "checkpoints"
-    before = sorted(checkpoints.rglob("*"))
-    person = terminal("run")
-    person.until("/help lists the commands")
-    person.until("> ")
-    person.says("/wy", "Did you mean '/why'?")
-    person.says("/learn fact.txt", "/save keeps it")
-    assert sorted(checkpoints.rglob("*")) == before, "a kill here would leave the run as it was"
-    person.says("/quit", "1 change not saved: /save keeps them, /quit again leaves them")
-    person.type("/quit\n")
-    assert person.ends() == 0
-    history = work / "state" / "lior" / "history"
-    assert "/learn fact.txt" in history.read_text()
-    assert history.stat().st_mode & 0o777 == 0o600
-
-
-@pytest.mark.slow
-def test_a_reply_that_could_steer_the_terminal_is_harmless(terminal, work):
-    (work / "evil.txt").write_bytes(b"Open sesame now: \x1b]0;gone\x07 \x9b31m and all is well here.\n")
-    person = terminal("run", "--temperature", "0")
-    person.until("> ")
-    person.type("/learn evil.txt\n")
-    person.until("> ")
+    person.says("/learn evil.txt")
     person.type("/go Open sesame now:\n")
     person.until("now:\r\n")
     reply = person.until("> ")
     assert "\x1b]" not in reply
     assert "\x9b" not in reply
+    person.says("/forget fact.txt", "forgetting fact.txt", "forgot fact.txt: 83 bytes")
+    assert sorted(checkpoints.rglob("*")) == before, "a kill here would leave the run as it was"
+    person.says("/quit", "3 changes not saved: /save keeps them, /quit again leaves them")
+    person.type("/quit\n")
+    assert person.ends() == 0
+    history = work / "state" / "lior" / "history"
+    assert "/learn fact.txt" in history.read_text()
+    assert history.stat().st_mode & 0o777 == 0o600

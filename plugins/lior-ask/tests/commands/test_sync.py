@@ -80,9 +80,9 @@ def test_a_folder(command, notes, monkeypatch, tmp_path):
     assert "boiler is new" in command("ask", "notes", "Is the boiler new?").out
 
 
-@pytest.mark.parametrize(
-    ("args", "code", "said"),
-    [
+def test_what_is_refused(command, notes):
+    Path("empty").mkdir()
+    for args, code, said in (
         (("nowhere",), 1, "nowhere: no such file or folder"),
         (("notes", "r"), 2, "r is a run and is given alone"),
         (("notes", "--dry-run"), 2, "--dry-run is for runs"),
@@ -90,14 +90,10 @@ def test_a_folder(command, notes, monkeypatch, tmp_path):
         (("r", "-"), 2, "name the folder"),
         (("r", "empty"), 1, "no file in there; nothing was forgotten"),
         (("r", "--watch", "--dry-run"), 2, "exclude each other"),
-    ],
-)
-def test_what_is_refused(command, notes, args, code, said):
-    Path("empty").mkdir()
-    result = command("sync", *args)
-    assert (result.code, result.out) == (code, "")
-    assert said in result.err
-    assert result.err.count("\n") == 1
+    ):
+        result = command("sync", *args)
+        assert (result.code, result.out, result.err.count("\n")) == (code, "", 1), result
+        assert said in result.err
     assert len(lior.load("r").documents()) == 3
 
 
@@ -138,9 +134,7 @@ def test_the_extra_is_named_where_it_is_missing(command, notes, monkeypatch):
 
 
 @pytest.mark.skipif(find_spec("watchfiles") is None, reason="watchfiles is not installed")
-@pytest.mark.parametrize(
-    ("what", "number"), [("r", signal.SIGINT), ("r", signal.SIGTERM), ("notes", signal.SIGINT)]
-)
+@pytest.mark.parametrize(("what", "number"), [("r", signal.SIGTERM), ("notes", signal.SIGINT)])
 @pytest.mark.slow
 def test_watching_follows_changes_until_it_is_ended(notes, monkeypatch, tmp_path, command, what, number):
     if what == "notes":
@@ -166,23 +160,21 @@ def test_watching_follows_changes_until_it_is_ended(notes, monkeypatch, tmp_path
         assert {each.name for each in lior.load("r").documents()} == {"b.txt", "c.txt", "d.txt", "e.txt"}
 
 
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (("ask", "notes", "When is the boiler serviced?"), "the rest is read in the background"),
-        (("ask", "notes", "When is the boiler serviced?", "--json"), ""),
-        (("sync", "notes"), "passages are read in the background"),
-        (("chat", "notes"), ""),
-    ],
-)
-def test_a_process_reads_on_after_a_command(command, monkeypatch, arguments, said):
+def test_a_process_reads_on_after_a_command(command, monkeypatch):
     folder = Path("notes")
     folder.mkdir()
     (folder / "boiler.md").write_text("The boiler is serviced in October.\n")
     monkeypatch.setattr("sys.stdin", io.StringIO())
     asked = []
     monkeypatch.setattr("lior_ask.idle.read_on", lambda index: not asked.append(index.paths))
-    done = command(*arguments)
-    assert asked == [(str(folder.absolute()),)]
-    assert said in done.err
-    assert bool(said) == ("background" in done.err)
+    for arguments, said in (
+        (("ask", "notes", "When is the boiler serviced?"), "the rest is read in the background"),
+        (("ask", "notes", "When is the boiler serviced?", "--json"), ""),
+        (("sync", "notes"), "passages are read in the background"),
+        (("chat", "notes"), ""),
+    ):
+        asked.clear()
+        done = command(*arguments)
+        assert asked == [(str(folder.absolute()),)], arguments
+        assert said in done.err
+        assert bool(said) == ("background" in done.err), arguments

@@ -134,24 +134,6 @@ def page(editable, chromium):
 
 
 @selenium
-def test_asking_marks_the_sentence_and_its_words_have_sources(page):
-    from selenium.webdriver import ActionChains
-
-    page.open()
-    page.ask("When is the launch of the balloon?")
-    page.shows(".quote", PLAN.strip())
-    page.shows(".lines mark", PLAN.strip())
-    page.driver.find_element("class name", "sources").click()
-    page.until("return document.querySelectorAll('.quote .word').length > 8")
-    word = page("return [...document.querySelectorAll('.word')].find((w) => w.textContent === 'fourth')")
-    ActionChains(page.driver).move_to_element(word).perform()
-    page.until(
-        "return !document.getElementById('tip').hidden && arguments[0].hasAttribute('aria-describedby')", word
-    )
-    assert "plan.txt:1" in page.text("#tip")
-
-
-@selenium
 def test_all_of_it_by_the_keyboard(page):
     from selenium.webdriver.common.keys import Keys
 
@@ -166,6 +148,7 @@ def test_all_of_it_by_the_keyboard(page):
     page.press(Keys.ENTER)
     page.until("return document.activeElement.className === 'word'")
     page.until("return !document.getElementById('tip').hidden")
+    assert "house.md:3" in page.text("#tip")
     page.press(Keys.ARROW_RIGHT)
     assert page("return document.activeElement.textContent") == "boiler"
     page.press(Keys.ESCAPE)
@@ -189,7 +172,8 @@ def test_a_file_is_learned_by_dropping_it_and_forgotten(page):
     page.ask("Where is the key of the observatory?")
     page.shows(".quote", "is lost")
     page.driver.find_element("css selector", "[data-open=documents]").click()
-    page.until("return document.querySelector('[aria-label=\"Forget key.txt\"]')").click()
+    page.until("""const forget = document.querySelector('[aria-label="Forget key.txt"]');
+        forget?.click(); return Boolean(forget)""")  # the list may be made anew meanwhile
     page.shows("#jobs", "forgotten")
     page.until("return !document.getElementById('list').textContent.includes('key.txt')")
     page.faults()  # the file that was refused is one
@@ -259,27 +243,7 @@ def test_surprise_is_coloured(page):
 
 
 @selenium
-def test_text_of_documents_is_never_markup(page):
-    page.open("/?q=picture+in+the+hall")
-    page.shows(".quote", "<img src=x onerror=alert(2)>")
-    page.shows(".lines", "<script>alert(1)</script>")
-    assert page("return document.querySelectorAll('img[src=x], .lines script').length") == 0
-
-
-@selenium
-def test_nothing_comes_from_elsewhere_and_the_first_paint_is_soon(page, editable):
-    page.open("/?q=boiler+serviced")
-    page.shows(".quote", "October")
-    names = page("return performance.getEntriesByType('resource').map((entry) => entry.name)")
-    assert names
-    assert all(name.startswith(editable.url) for name in names)
-    paint = page.until("return performance.getEntriesByName('first-contentful-paint')[0]?.startTime")
-    assert paint < 1000
-
-
-@selenium
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
 def test_no_fault_of_accessibility(page, scheme, width):
     axe = pytest.importorskip("axe_selenium_python", reason="axe is not installed")
     script = (Path(axe.__file__).parent / "node_modules" / "axe-core" / "axe.min.js").read_text()

@@ -20,7 +20,6 @@ from lior_serve.cli.serving import _listening, _local_socket
 from lior_serve.limits import Settings
 from lior_serve.run import NOTE
 from serve.servers import PLAN, running
-from tests.work import finish
 
 COMPILED = {name: os.environ.get(name, "") for name in ("XDG_CACHE_HOME",)}
 """Where compiled code is kept; a server would take half a minute to make it anew."""
@@ -61,7 +60,8 @@ def test_lior_ask_uses_the_server(trained, runtime, command):
 def test_the_server_is_asked_without_numpy(trained, runtime):
     code = (
         "import sys; from lior_cli.main import main; code = main(sys.argv[1:]);"
-        "assert not {'numpy', 'torch', 'starlette'} & set(sys.modules), 'heavy'; sys.exit(code)"
+        "heavy = {'numpy', 'torch', 'starlette', 'sqlite3', 'lior.api', 'lior.runs', 'lior_ask.api'};"
+        "assert not heavy & {*sys.modules}, heavy & {*sys.modules}; sys.exit(code)"
     )
     with _local_socket(trained) as local, running(trained, local=local):
         found = subprocess.run(
@@ -201,20 +201,3 @@ def test_kill_while_learning_loses_at_most_that_document(copied, runtime):
         assert httpx.get(f"{url}healthz").text == "ok\n"
     lost = [name for name in noted if name not in names]
     assert [name for name in lost if not any(name in line for line in told)] == []
-
-
-ASKED = """
-import sys
-from lior_cli.main import main
-code = main(["ask", *sys.argv[1:]])
-heavy = ("numpy", "torch", "numba", "sqlite3", "lior.api", "lior.runs", "lior_ask.api")
-print(code, [name for name in heavy if name in sys.modules])
-"""
-
-
-@pytest.mark.slow
-def test_lior_ask_loads_no_index_where_a_server_answers(trained, runtime):
-    with started(trained):
-        told = finish(ASKED, str(trained), "When is the boiler serviced?")
-    assert "October" in told
-    assert told.endswith("0 []\n")

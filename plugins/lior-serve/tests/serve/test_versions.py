@@ -72,7 +72,6 @@ def test_what_was_acknowledged_is_on_the_disk(resident):
     assert not any(b"observatory" in path.read_bytes() for path in resident.path.rglob("*") if path.is_file())
 
 
-@pytest.mark.slow
 def test_the_content_is_that_of_a_fresh_build(resident):
     resident.learn([document("key.txt", FACT)]).result(20)
     resident.learn(

@@ -17,9 +17,9 @@ from serve.servers import running
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("rounds", [1, 25])
-def test_every_change_is_there(copied, rounds):
+def test_every_change_is_there(copied):
     """Each writer has names of its own, so that it knows of each what was told last."""
+    rounds = 2
     held: dict[str, str] = {}
     made: list[str] = []
 
