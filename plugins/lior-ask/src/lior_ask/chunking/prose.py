@@ -160,24 +160,35 @@ class _Chunker:
 
 def _heading(page: Page, number: int, levels: dict[str, int]) -> tuple[int, str, tuple[int, int]] | None:
     """Return level and text of the heading at a line, the line of its text and its last line, or ``None``."""
-    line, lines = page.lines[number], page.lines
+    line = page.lines[number]
     if len(line) > LONG or line.lstrip().startswith("```"):
         return None
     if match := _ATX.match(line):
         return len(match[1]), match[2], (number, number)
     over = _RULE.match(line)
-    if over and not page.blank(number + 1) and not page.blank(number + 2):
-        under = _RULE.match(lines[number + 2])
-        if under and under[1] == over[1] and not _RULE.match(lines[number + 1]):
-            level = levels.setdefault(over[1] * 2, len(levels))
-            return level, lines[number + 1].strip(), (number + 1, number + 2)
+    if over and (between := _between_rules(page, number, over[1])):
+        level = levels.setdefault(over[1] * 2, len(levels))
+        return level, between, (number + 1, number + 2)
     if (bold := _BOLD.match(line)) and page.blank(number - 1):
         return _PSEUDO, bold[2].strip(), (number, number)
     if page.blank(number - 1) and page.blank(number + 1) and (numbered := _NUMBERED.match(line)):
         return _SECTION + (numbered[1] or "").count("."), line.strip(), (number, number)
-    if over or (not page.blank(number - 1) and not _RULE.match(lines[number - 1])):
+    if over or (not page.blank(number - 1) and not _RULE.match(page.lines[number - 1])):
         return None
-    below = "" if page.blank(number + 1) else lines[number + 1]
+    return _underlined(page, number, levels)
+
+
+def _between_rules(page: Page, number: int, sign: str) -> str:
+    """Return the text between the rule at a line and an equal one, or an empty string."""
+    if page.blank(number + 1) or page.blank(number + 2):
+        return ""
+    under, text = _RULE.match(page.lines[number + 2]), page.lines[number + 1]
+    return text.strip() if under and under[1] == sign and not _RULE.match(text) else ""
+
+
+def _underlined(page: Page, number: int, levels: dict[str, int]) -> tuple[int, str, tuple[int, int]] | None:
+    """Return what :func:`_heading` does for a heading above a rule, or in capital letters."""
+    line, below = page.lines[number], "" if page.blank(number + 1) else page.lines[number + 1]
     under = _RULE.match(below)
     if under and len(line.strip()) <= 2 * len(below.strip()) and not ITEM.match(line):
         return levels.setdefault(under[1], len(levels)), line.strip(), (number, number + 1)
