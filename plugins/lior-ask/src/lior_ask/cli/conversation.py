@@ -23,7 +23,6 @@ from lior_ask.cli.wording import echo_reply
 from lior_ask.conversation.composing import Material, prepare
 from lior_ask.conversation.dialogue import Dialogue, Turn, confirm_turn
 from lior_ask.conversation.endpoint import Endpoint
-from lior_cli.output import unescape
 from lior_cli.sources import plain
 from lior_cli.terminal import columns, printable_text, wrap
 
@@ -320,8 +319,9 @@ class _Commands:
 
     def _forget(self, rest: str) -> None:
         began, name = time.perf_counter(), _one("/forget NAME", rest)
-        with _working(f"forgetting {name}", shown=self._session.live):
-            document = self._session.chat.run.forget(name)
+        if self._session.live:
+            _say(f"forgetting {name} …")
+        document = self._session.chat.run.forget(name)
         _say(
             f"forgot {document.name}: {document.bytes:,} bytes in {time.perf_counter() - began:.2f} s; "
             "/save makes it last"
@@ -446,26 +446,6 @@ def _say(text: str) -> None:
 
 def _changes(count: int) -> str:
     return f"{count} change{'s' if count > 1 else ''}"
-
-
-@contextlib.contextmanager
-def _working(what: str, *, shown: bool) -> Iterator[None]:
-    """Show a spinner and the time elapsed."""
-    if not shown:
-        yield
-        return
-    from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-    console = Console(file=unescape(sys.stderr))
-    if console.is_dumb_terminal:
-        click.echo(f"{plain(what)} …", err=True)
-        yield
-        return
-    parts = SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn()
-    with Progress(*parts, console=console, transient=True) as progress:
-        progress.add_task(plain(what), total=None)
-        yield
 
 
 def _one(usage: str, rest: str) -> str:

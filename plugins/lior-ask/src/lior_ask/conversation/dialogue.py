@@ -157,10 +157,10 @@ class Dialogue:
     def _remember(self, said: Message, turn: Turn) -> None:
         """Store the subject of an answered message for the messages that follow."""
         quoted, result = turn.answer.answer, turn.answer.result
-        if turn.answer.said and result is None:  # a calculation that was refused
-            self._calculated = turn.message, ""
         if quoted is None and result is None:
-            if said.own and not turn.answer.said:  # "and in August?" does not continue an earlier calculation
+            if turn.answer.said:  # a calculation that was refused
+                self._calculated = turn.message, ""
+            elif said.own:  # "and in August?" does not continue an earlier calculation
                 self._calculated = None
             return
         self._calculated = (turn.message, result.about) if result else None
