@@ -59,7 +59,7 @@ def test_only_what_fits_and_the_best_of_it(retriever):
     index = Index(retriever=retriever, embedder="")
     for document, text in TEXTS.items():
         index.learn(document, text)
-    ranking = index.rank(QUESTION, len(index))
+    ranking = index.asker.rank(QUESTION, len(index))
     places = [(p.document, p.line) for p in map(index.passage, ranking.passages.tolist())]
     for name, (filters, fit) in FILTERS.items():
         found = index.ask(QUESTION, top=50, filters=filters)
@@ -82,7 +82,7 @@ def test_a_retriever_that_looks_at_no_filter_gives_the_same(monkeypatch):
         )
     filters = Filters(path="a")
     own = index.ask(QUESTION, top=6, filters=filters)
-    rank = index._asker.retriever.rank
+    rank = index.asker.retriever.rank
 
     def blind(inverted, question, top):
         kept, inverted.allowed = inverted.allowed, None
@@ -91,7 +91,7 @@ def test_a_retriever_that_looks_at_no_filter_gives_the_same(monkeypatch):
         finally:
             inverted.allowed = kept
 
-    monkeypatch.setattr(type(index._asker.retriever), "rank", lambda self, *given: blind(*given))
+    monkeypatch.setattr(type(index.asker.retriever), "rank", lambda self, *given: blind(*given))
     assert index.ask(QUESTION, top=6, filters=filters).passages == own.passages
     assert len(own.passages) == 6
 

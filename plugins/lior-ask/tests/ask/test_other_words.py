@@ -99,7 +99,7 @@ def test_a_large_folder_is_searched_by_bags_before_the_encoder_has_read_it(monke
     index = Index()
     index.learn("diary.txt", "\n\n".join(f"On day {n} we walked along the river." for n in range(40)))
     index.learn("house.txt", "The physician's surgery is in Mill Lane.")
-    ranking = index.rank("Where is the doctor?", 40)
+    ranking = index.asker.rank("Where is the doctor?", 40)
     texts = [index.passage(int(row)).text for row in ranking.passages]
     assert texts[0] == "The physician's surgery is in Mill Lane."
     assert len(texts) == 3
@@ -129,7 +129,7 @@ def test_a_misspelt_word_is_repaired(retriever):
         ("When is the dentst?", {"dentist"}),
         ("vacination of the chilren", {"vaccination", "children"}),
     ):
-        ranking = index.rank(question, 1)
+        ranking = index.asker.rank(question, 1)
         assert words <= {*ranking.query.words}, question
         assert words <= {*texts[ranking.passages[0]].lower().split()}, question
 

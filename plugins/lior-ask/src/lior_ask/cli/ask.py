@@ -462,7 +462,7 @@ def _batch(index: Index, batch: Path, trec: Path) -> int:
         for name, question in _questions(batch):
             count += 1
             try:
-                ranked = index.rank_documents(question, _DEEPEST)
+                ranked = index.asker.rank_documents(question, _DEEPEST)
             except UsageError as error:
                 click.echo(f"note: question {name}: {error}", err=True)
                 continue
