@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from torch import Generator, Tensor
 
 LAW = settings(
-    max_examples=15,
+    max_examples=8,
     deadline=None,
     database=None,
     report_multiple_bugs=False,

@@ -16,6 +16,7 @@ from lior.testing.strategies import LAW, dimensions, dtypes, fill, rotation, see
 from lior_plugins.frames.derived import Derived
 from lior_plugins.frames.lowrank import LowRank
 from lior_plugins.frames.rotor import Rotor
+from tests.cases import cases
 
 FRAMES = [Derived(), LowRank(), Rotor()]
 
@@ -40,7 +41,7 @@ def dense(frame, state):
     return metric.dense(frame.form(state))
 
 
-@pytest.mark.parametrize(
+@cases(
     ("one", "other"),
     [
         (Derived(whitening=1.0), Derived(whitening=0.5)),
@@ -61,7 +62,7 @@ def test_option_changes_the_metric(one, other):
     assert not torch.allclose(*metrics)
 
 
-@pytest.mark.parametrize("frame", FRAMES, ids=lambda frame: type(frame).__name__)
+@cases("frame", FRAMES, ids=lambda frame: type(frame).__name__)
 def test_one_dimension_is_refused(frame):
     with pytest.raises(UsageError, match=r"n = 1: .* at least 2"):
         frame.init(1, generator=torch.Generator())
@@ -159,7 +160,7 @@ def test_derived_is_euclidean_before_any_data():
     assert torch.equal(dense(frame, fresh(frame)), torch.eye(8, dtype=torch.float64))
 
 
-@pytest.mark.parametrize("batch", ["constant", "not a number", "overflowing", "empty"])
+@cases("batch", ["constant", "not a number", "overflowing", "empty"])
 def test_derived_leaves_the_axes_alone_without_new_variance(batch):
     frame = Derived()
     z = {
@@ -209,7 +210,7 @@ def test_derived_refuses_another_dimension():
 # --- learned frames ---------------------------------------------------------
 
 
-@pytest.mark.parametrize("frame", [LowRank(), Rotor(rank=2)], ids=lambda frame: type(frame).__name__)
+@cases("frame", [LowRank(), Rotor(rank=2)], ids=lambda frame: type(frame).__name__)
 def test_learned_frames_ignore_data(frame):
     state = fresh(frame)
     assert frame.observe(state, anisotropic(8, 0)) == state

@@ -20,6 +20,7 @@ from lior.testing.tensors import cast
 from lior_plugins.rsources import constitutive as constitutive_module
 from lior_plugins.rsources.constitutive import Constitutive
 from lior_plugins.rsources.curvature import Curvature
+from tests.cases import cases
 from tests.strategies import identity_form, metric_forms, quad
 
 FORM = identity_form(8, dtype=torch.float64)
@@ -35,7 +36,7 @@ def points(rows, seed, n=8):
     return fill((rows, n), "normal", seed, torch.float64)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("make", "options"),
     [
         (Constitutive, {"k": 12}),
@@ -141,7 +142,7 @@ def test_an_item_of_the_sample_and_its_derivatives_are_finite():
     assert (source.pullback(state, z, FORM, torch.ones(50).double()).z.isfinite()).all()
 
 
-@pytest.mark.parametrize("rows", [0, 1])
+@cases("rows", [0, 1])
 def test_a_memory_without_a_medium_has_resilience_one(rows):
     source, at = Constitutive(), points(6, 1)
     state = observed(source, points(rows, 0))

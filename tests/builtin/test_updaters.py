@@ -14,6 +14,7 @@ from lior.geometry import spsa
 from lior.testing.updaters import Broken, Parabola
 from lior_plugins.updaters.contrastive import Contrastive
 from lior_plugins.updaters.spsa import Spsa
+from tests.cases import cases
 
 
 def seeded(seed=0):
@@ -47,7 +48,7 @@ CHANGES = {
 }
 
 
-@pytest.mark.parametrize(
+@cases(
     ("updater", "change"), [(kind, {k: v}) for kind, options in CHANGES.items() for k, v in options.items()]
 )
 def test_every_option_changes_the_result(updater, change):
@@ -57,7 +58,7 @@ def test_every_option_changes_the_result(updater, change):
     assert not torch.allclose(before["matrix"], after["matrix"])
 
 
-@pytest.mark.parametrize("updater", CHANGES)
+@cases("updater", CHANGES)
 def test_every_option_is_tried(updater):
     assert set(CHANGES[updater]) == {field.name for field in attrs.fields(updater)}
 
@@ -87,8 +88,8 @@ def test_contrastive_measures_no_loss():
     descend(Contrastive(), problem, problem.start, 2)
 
 
-@pytest.mark.parametrize("updater", [Contrastive(), Contrastive(nudge=1.0), Spsa(), Spsa(directions=2)])
-@pytest.mark.parametrize("answer", [math.nan, math.inf, -math.inf])
+@cases("updater", [Contrastive(), Contrastive(nudge=1.0), Spsa(), Spsa(directions=2)])
+@cases("answer", [math.nan, math.inf, -math.inf])
 def test_a_rejected_step_changes_only_its_counter(updater, answer):
     good, bad = Parabola(0, torch.float32), Broken(0, answer)
     params, state = descend(updater, good, good.start, 3)

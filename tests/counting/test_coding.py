@@ -15,6 +15,7 @@ from lior.counting.coding import Coding
 from lior.counting.engine import Engine, Segment, prepare
 from lior.counting.layout import Rates
 from lior.testing.strategies import LAW
+from tests.cases import cases
 
 PATTERNS = ("", "1", "1-2", "1-3", "word-1 word", "column 1", "after next next-2", "heading ~1-3", "above 1")
 RATES = Rates(1e-3, 1e-3, 3e-3, 8e-3, 2e-3, 2e-3)
@@ -44,7 +45,7 @@ def prose(size: int) -> np.ndarray:
     return np.frombuffer(b" ".join(words[i] for i in drawn), np.uint8)[:size].astype(np.int64)
 
 
-@pytest.mark.parametrize("parts", [(1,), (700, 1, 30), (1300,), (5000, 1)])
+@cases("parts", [(1,), (700, 1, 30), (1300,), (5000, 1)])
 def test_a_cursor_finds_what_a_whole_text_says(parts):
     text, memory = prose(6000), engine(1)
     place, end = memory.cursor(), 0

@@ -24,6 +24,7 @@ from lior_plugins.memories.sdm import Sdm
 from tests.builtin.test_match import longest_matches, text_of
 from tests.builtin.test_memories import Scorer, document
 from tests.builtin.test_memories import holding as holding_items
+from tests.cases import cases
 
 ALPHABET = torch.tensor([*b"abcz"])
 """The last of them stands nowhere."""
@@ -215,7 +216,7 @@ def test_a_trace_is_of_what_a_read_says(monkeypatch):
     assert mixed[0] * (1 - len(ALPHABET) * FLOOR) + FLOOR == pytest.approx(own.numpy(), rel=1e-5)
 
 
-@pytest.mark.parametrize("more", [0, 8])
+@cases("more", [0, 8])
 def test_a_context_of_very_many_places_names_none(more):
     memory = holding(plain_sdm(), text_of(b"ab" * (tracing.LISTED + more)))
     query = Query(text_of(b"baba?"), torch.tensor([4]), None)
@@ -233,8 +234,8 @@ def items_memory(kind):
     return Exact(smoothing=0.1, probes=2 * (kind == "cells"))
 
 
-@pytest.mark.parametrize("letters", [b"\n .ab", b"ab"], ids=["all", "some"])
-@pytest.mark.parametrize("kind", ["exact", "cells", "faiss"])
+@cases("letters", [b"\n .ab", b"ab"], ids=["all", "some"])
+@cases("kind", ["exact", "cells", "faiss"])
 def test_items_have_their_part_of_the_softmax(kind, letters):
     """``share · p`` is the item's weight, and ``p`` less the smoothing what all items have."""
     alphabet = torch.tensor([*letters])

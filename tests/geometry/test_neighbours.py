@@ -13,6 +13,7 @@ from lior.geometry.neighbours import CellIndex
 from lior.interfaces import Features, Items, Query, Text
 from lior_plugins.memories.exact import Exact
 from lior_plugins.memories.faiss import Faiss
+from tests.cases import cases
 
 ALL = 10**6
 """Cells, more than there are."""
@@ -46,7 +47,7 @@ def brute(z, position, queries, at, count, exclude):
     return position[distances.argsort(1)[:, :count]]
 
 
-@pytest.mark.parametrize("exclude", [1, 400])
+@cases("exclude", [1, 400])
 def test_all_cells_are_an_exact_search(exclude):
     z, queries, at = points(COUNT, 0), points(QUERIES, 1), torch.arange(QUERIES) * 100
     index, position = indexed(z)
@@ -116,8 +117,8 @@ def complete(name):
     return Faiss(neighbours=ALL, probes=ALL, **THREE)
 
 
-@pytest.mark.parametrize("alphabet", ALPHABETS, ids=["all", "some", "none"])
-@pytest.mark.parametrize("name", ["exact", "faiss"])
+@cases("alphabet", ALPHABETS, ids=["all", "some", "none"])
+@cases("name", ["exact", "faiss"])
 def test_all_items_as_neighbours_are_the_exact_memory(name, alphabet):
     assert_close(answers(complete(name), alphabet), answers(Exact(**THREE), alphabet), atol=1e-4, rtol=0)
 

@@ -21,6 +21,7 @@ from lior.model.compression import CompressedFile
 from lior.reading.documents import RawDocument
 from lior.testing.strategies import LAW
 from lior_cli.compress import recipe_coder, run_coder
+from tests.cases import cases
 
 SHORT = b"abracadabra, abracadabra\n"
 
@@ -49,7 +50,7 @@ def test_any_bytes_come_back(data):
     there_and_back(data)
 
 
-@pytest.mark.parametrize(
+@cases(
     "data",
     [b"", b"a", b"\x00" * 200, bytes(range(256)), np.random.default_rng(0).bytes(700)],
     ids=["empty", "one byte", "zeros", "every byte", "random"],

@@ -18,6 +18,7 @@ from lior.model.generation import Request, Session, draw, generate, generate_all
 from lior.reading.documents import RawDocument
 from lior.runs import directory as rundir
 from lior.training.preparation import train
+from tests.cases import cases
 
 DRAWS = 400
 
@@ -74,7 +75,7 @@ def test_min_p_keeps_what_is_nearly_as_likely_as_the_likeliest(values, dtype, sh
     assert set(draws(log_p, Sampling(min_p=share, temperature=temperature), 40)) <= kept
 
 
-@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
+@cases("temperature", [0.5, 1.0, 2.0])
 def test_frequencies_are_those_of_the_boltzmann_distribution(temperature):
     """Within four standard deviations, for a fixed seed."""
     p = torch.tensor([0.5, 0.3, 0.15, 0.05], dtype=torch.float64)
@@ -90,8 +91,8 @@ def test_top_k_and_top_p_together():
     assert set(draws(log_p, Sampling(top_k=100, temperature=1))) == {0, 1, 2, 3}
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("temperature", [5e-324, 1e-300, 1e-38, 1e-9, 100.0])
+@cases("dtype", [torch.float32, torch.float64])
+@cases("temperature", [5e-324, 1e-300, 1e-38, 1e-9, 100.0])
 def test_extreme_temperatures(dtype, temperature):
     log_p = torch.tensor([1e-38, 1.0, 0.0, 1e-20], dtype=dtype).log()
     found = set(draws(log_p, Sampling(temperature=temperature), 50))
@@ -103,7 +104,7 @@ def test_what_is_impossible_is_never_drawn():
     assert set(draws(log_p, Sampling(temperature=100), 50)) == {1}
 
 
-@pytest.mark.parametrize(
+@cases(
     ("field", "value"),
     [("temperature", -0.1), ("temperature", math.nan), ("temperature", 101), ("top_k", -1), ("top_p", 1.1)],
 )
@@ -126,7 +127,7 @@ def test_only_the_tokens_within_reach_count(model):
     assert torch.equal(Session(model, prompt).log_probs(), Session(model, near).log_probs())
 
 
-@pytest.mark.parametrize("prompt", [b"", b"T", b"The value", b"The value of the expression. " * 5])
+@cases("prompt", [b"", b"T", b"The value", b"The value of the expression. " * 5])
 def test_a_session_is_a_document_from_its_beginning(model, prompt):
     document = corpus.build([RawDocument("prompt", prompt + b"?")], model.tokenizer)
     text, _ = document.text(0, len(document))
@@ -155,8 +156,8 @@ def counting(configure):
     return train(configure("memory.name=sdm")).model
 
 
-@pytest.mark.parametrize("least", [0.0, 0.05])
-@pytest.mark.parametrize("temperature", [0.4, 1.0, 3.0])
+@cases("least", [0.0, 0.05])
+@cases("temperature", [0.4, 1.0, 3.0])
 def test_a_compiled_draw_is_a_draw_of_what_is_predicted(counting, sample, temperature, least):
     """Also behind more tokens than a cursor holds, and of tokens never seen, which heat makes likely."""
     sampling, prompt = Sampling(temperature=temperature, min_p=least), [*sample.read_bytes()[:5000]]
@@ -195,7 +196,7 @@ def test_many_of_a_model_that_draws_step_by_step(model):
     ]
 
 
-@pytest.mark.parametrize("most", [1, 7, 32])
+@cases("most", [1, 7, 32])
 def test_tokens_do_not_depend_on_how_many_are_drawn_at_once(counting, most):
     session, source, found = Session(counting, [*b"The "]), generator(5), []
     while len(found) < 90:
@@ -238,7 +239,7 @@ def test_without_gates_it_is_the_model(finished):
     assert torch.equal(session.log_probs_with(Sampling()), session.log_probs())
 
 
-@pytest.mark.parametrize(
+@cases(
     "options", [{"cooling": 0.5}, {"recall": 0.8}, {"recall": 0.8, "recall_at": 0.1}, {"loop_penalty": 1.0}]
 )
 def test_every_gate_matters(finished, options):

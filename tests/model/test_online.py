@@ -16,6 +16,7 @@ from lior.reading.documents import RawDocument
 from lior.runs import directory as rundir
 from lior_cli.compress import recipe_coder
 from lior_plugins.memories.sdm import Sdm
+from tests.cases import cases
 
 TEXT = b"the cat sat on the mat; the hat sat on the cat. " * 8
 
@@ -41,7 +42,7 @@ def bits_by_chunks(model, data: bytes, document: int = 0) -> float:
     return evaluation.evaluate(model, built, 0, len(built), online=True).nats / math.log(2)
 
 
-@pytest.mark.parametrize("window", [1, 5, 16])
+@cases("window", [1, 5, 16])
 def test_a_peek_gives_the_evidence_of_partial_fit_bit_for_bit(window):
     model = recipe_coder("fast").model
     model.memories["sdm"] = memory = Sdm(window=window)

@@ -13,6 +13,7 @@ import lior
 from lior.interfaces import Text
 from lior.model import mixer
 from lior.model.provenance import UNSEEN, account, explain
+from tests.cases import cases
 
 RHYMES = {
     "one/sheep": "Baa, baa, black sheep,\nhave you any wool?\nYes, sir, yes, sir,\nthree bags full.\n" * 3,
@@ -173,7 +174,7 @@ def test_a_token_that_was_never_seen_comes_from_nowhere(run):
         assert word.unplaced == word.probability > 0
 
 
-@pytest.mark.parametrize("name", ["counts", "items", "several"])
+@cases("name", ["counts", "items", "several"])
 def test_an_empty_memory_has_no_places(name):
     emptied = trained(**MEMORIES[name])
     for memory in emptied.model.memories.values():
@@ -209,7 +210,7 @@ def matching():
     return trained({"a": "abc " * 30}, memory="match")
 
 
-@pytest.mark.parametrize(
+@cases(
     ("text", "words"),
     [
         ("is on", ["is", " ", "on"]),

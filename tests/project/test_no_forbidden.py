@@ -16,6 +16,7 @@ import pytest
 
 from lior.plugins.kinds import KINDS
 from lior.plugins.registry import registry
+from tests.cases import cases
 
 ROOT = Path(__file__).resolve().parents[2]
 TOPS = ("lior", "plugins", "cli")
@@ -178,7 +179,7 @@ def test_no_file_is_too_long_to_read():
     assert not {name: length for name, length in lengths.items() if length > MAX_LINES}
 
 
-@pytest.mark.parametrize(
+@cases(
     ("check", "source"),
     [
         (unsafe, "import pickle"),
@@ -204,7 +205,7 @@ def test_the_checks_find_what_they_look_for(check, source):
     assert list(check(ast.parse(source)))
 
 
-@pytest.mark.parametrize(
+@cases(
     ("check", "source"),
     [
         (unsafe, "# eval(x)\n'pickle'\nmodel.eval_text()\nrun(c, shell=False)\nnp.load(path)\nrevaluate(x)"),

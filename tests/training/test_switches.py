@@ -16,6 +16,7 @@ import pytest
 from lior import registry
 from lior.config import keys
 from lior.training.preparation import train
+from tests.cases import cases
 
 FRAMES = ("derived", "lowrank", "rotor")
 RSOURCES = ("constitutive", "curvature")
@@ -119,7 +120,7 @@ def test_tokenizers_differ(cost, memory):
     assert not same(costs)
 
 
-@pytest.mark.parametrize("rsource", RSOURCES)
+@cases("rsource", RSOURCES)
 def test_places_of_resilience_differ(cost, rsource):
     places = next(key for key in keys() if key.dotted == "geometry.resilience_at").choices
     settings = {"rsource.name": rsource, "memory.name": "exact"}
