@@ -117,7 +117,7 @@ def test_a_token_outside_of_the_alphabet_ends_the_chunk():
 CHANCES = st.lists(st.floats(1e-12, 1), min_size=1, max_size=40)
 
 
-@settings(LAW, max_examples=40)
+@settings(LAW, max_examples=15)
 @given(st.lists(st.tuples(CHANCES, st.integers(0, 39)), max_size=60))
 def test_choices_come_back(drawn):
     choices = [(np.array(chances), which % len(chances)) for chances, which in drawn]

@@ -157,7 +157,7 @@ def test_counters_count_the_places_of_their_address_since_it_was_made(documents)
     }
 
 
-@settings(LAW, max_examples=100)
+@settings(LAW, max_examples=30)
 @given(
     documents=st.lists(LETTERS, min_size=1, max_size=3), question=LETTERS, token=st.sampled_from([*b"abcz"])
 )

@@ -44,7 +44,7 @@ def short() -> bytes:
     return compression.compress(SHORT, fresh())[0].pack()
 
 
-@settings(LAW, max_examples=12)
+@settings(LAW, max_examples=6)
 @given(data=st.binary(max_size=60) | st.text(alphabet="ab \n", max_size=90).map(str.encode))
 def test_any_bytes_come_back(data):
     there_and_back(data)
