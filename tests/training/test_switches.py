@@ -95,11 +95,9 @@ def test_each_switch_makes_another_model_with_each_memory(cost):
     assert not same(costs)
 
 
-@pytest.mark.slow
-def test_all_combinations_agree_where_it_is_not(cost):
+def test_switches_agree_where_it_is_not(cost):
     counts = {"memory.name": "sdm", "memory.sdm.gates": ["longest", "previous"]}
-    costs = {c: cost(**chosen(c), **counts) for c in COMBINATIONS}
-    assert len(set(costs.values())) == 1
+    assert len({cost(**chosen(c), **counts) for c in one_changed()}) == 1
 
 
 def test_encoders_differ(cost):
