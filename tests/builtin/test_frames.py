@@ -41,27 +41,6 @@ def dense(frame, state):
     return metric.dense(frame.form(state))
 
 
-@cases(
-    ("one", "other"),
-    [
-        (Derived(whitening=1.0), Derived(whitening=0.5)),
-        (Derived(decay=1.0), Derived(decay=0.5)),
-        (LowRank(rank=4), LowRank(rank=3)),
-        (Rotor(layers=7), Rotor(layers=3)),
-        (Rotor(rank=0), Rotor(rank=1)),
-    ],
-    ids=["whitening", "decay", "lowrank rank", "layers", "rotor rank"],
-)
-def test_option_changes_the_metric(one, other):
-    metrics = []
-    for frame in (one, other):
-        state = fresh(frame)
-        for seed in range(2):
-            state = frame.observe(state, anisotropic(8, seed))
-        metrics.append(dense(frame, state))
-    assert not torch.allclose(*metrics)
-
-
 @cases("frame", FRAMES, ids=lambda frame: type(frame).__name__)
 def test_one_dimension_is_refused(frame):
     with pytest.raises(UsageError, match=r"n = 1: .* at least 2"):

@@ -161,12 +161,6 @@ def test_exact_uses_the_geometry_attached_last():
     assert (after != before).any()
 
 
-@cases("change", [{"capacity": 10}, {"inverse_temperatures": (1.5,)}, {"smoothing": 0.1}])
-def test_every_option_of_exact_changes_results(change):
-    base, changed = (read(holding(Exact(**o), document(0)), document(1)).log_p for o in ({}, change))
-    assert base.shape != changed.shape or (base != changed).any()
-
-
 def test_exact_needs_coordinates_and_a_geometry():
     items = document(0)
     with pytest.raises(UsageError, match=r"give Items\.z"):

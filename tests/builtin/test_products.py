@@ -33,25 +33,6 @@ def points(m, seed=0):
     return fill((4, m), "normal", seed, torch.float64), fill((5, m), "normal", seed + 1, torch.float64)
 
 
-@cases(
-    ("make", "options"),
-    [
-        (TensorProduct, {"eps": 1.0}),
-        (Wedge, {"eps": 1.0}),
-        (Spinor, {"eps": 1.0}),
-        (Spinor, {"generators": 4}),
-        (Spinor, {"angle": 1.0}),
-    ],
-)
-def test_every_option_changes_the_cost(make, options):
-    q, k = points(8)
-    costs = []
-    for product in (make(), make(**options)):
-        params = cast(product.init(8, generator=torch.Generator().manual_seed(0)), torch.float64)
-        costs.append(cost(product, params, q, k))
-    assert (costs[0] != costs[1]).all()
-
-
 @LAW
 @given(m=dimensions(), seed=seeds(), dtype=dtypes())
 def test_tensor_is_the_distance(m, seed, dtype):

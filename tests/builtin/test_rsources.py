@@ -36,26 +36,6 @@ def points(rows, seed, n=8):
     return fill((rows, n), "normal", seed, torch.float64)
 
 
-@cases(
-    ("make", "options"),
-    [
-        (Constitutive, {"k": 12}),
-        (Constitutive, {"sample": 40}),
-        (Constitutive, {"softening": 0.5}),
-        (Curvature, {"centres": 9}),
-        (Curvature, {"eps": 1e-2}),
-    ],
-)
-def test_every_option_changes_the_resilience(make, options):
-    z, at = points(100, 0), points(6, 1)
-    base = {"k": 10} if make is Constitutive else {}
-    values = [
-        source.resilience(observed(source, z), at, FORM)
-        for source in (make(**base), make(**{**base, **options}))
-    ]
-    assert (values[0] != values[1]).all()
-
-
 @LAW
 @given(seed=seeds(), form=metric_forms(n=8, dtype=torch.float64), factor=st.sampled_from((0.01, 9.0)))
 @pytest.mark.parametrize(

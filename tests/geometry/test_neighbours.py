@@ -135,13 +135,6 @@ def test_near_items_carry_the_distribution():
         assert distance < 0.06, f"{name}: {distance:.4f}"
 
 
-@pytest.mark.parametrize("change", [{"neighbours": 3}, {"lists": 7}, {"probes": 1}])
-def test_every_option_of_faiss_changes_results(change):
-    pytest.importorskip("faiss")
-    base = {"neighbours": 50, "probes": 2}
-    assert (answers(Faiss(**base), ALPHABETS[0]) != answers(Faiss(**base | change), ALPHABETS[0])).any()
-
-
 def test_without_faiss_the_error_names_the_extra(monkeypatch):
     importing = builtins.__import__
 
