@@ -15,6 +15,7 @@ import pytest
 from lior import workers
 from lior.errors import DataError, UsageError
 from lior.workers import Workers, WorkersLost, check
+from tests.cases import cases
 
 
 def square(number: int) -> int:
@@ -101,7 +102,7 @@ def test_an_executor_of_the_caller_stays_open():
         assert pool.submit(square, 3).result() == 9
 
 
-@pytest.mark.parametrize("value", ["0", "-1", "two", "", "host:8786"])
+@cases("value", ["0", "-1", "two", "", "host:8786"])
 def test_what_names_no_workers_is_refused(value):
     with pytest.raises(UsageError, match="allowed is a number of processes from 1, or the address"):
         check(value)

@@ -9,6 +9,7 @@ from lior.interfaces import MetricForm
 from lior.testing.frames import frame_contract
 from lior_plugins.frames.lowrank import LowRank
 from lior_plugins.frames.rotor import Rotor
+from tests.cases import cases
 
 # --- the contract can fail --------------------------------------------------
 
@@ -98,7 +99,7 @@ BROKEN = [
 ]
 
 
-@pytest.mark.parametrize(("broken", "law"), BROKEN, ids=[law for _, law in BROKEN])
+@cases(("broken", "law"), BROKEN, ids=[law for _, law in BROKEN])
 def test_contract_notices(broken, law):
     contract = frame_contract(broken)()
     with pytest.raises(AssertionError):

@@ -16,6 +16,7 @@ from lior.testing.strategies import LAW, dimensions, dtypes, fill, rotation, see
 from lior_plugins.frames.derived import Derived
 from lior_plugins.frames.lowrank import LowRank
 from lior_plugins.frames.rotor import Rotor
+from tests.cases import cases
 
 FRAMES = [Derived(), LowRank(), Rotor()]
 
@@ -40,28 +41,7 @@ def dense(frame, state):
     return metric.dense(frame.form(state))
 
 
-@pytest.mark.parametrize(
-    ("one", "other"),
-    [
-        (Derived(whitening=1.0), Derived(whitening=0.5)),
-        (Derived(decay=1.0), Derived(decay=0.5)),
-        (LowRank(rank=4), LowRank(rank=3)),
-        (Rotor(layers=7), Rotor(layers=3)),
-        (Rotor(rank=0), Rotor(rank=1)),
-    ],
-    ids=["whitening", "decay", "lowrank rank", "layers", "rotor rank"],
-)
-def test_option_changes_the_metric(one, other):
-    metrics = []
-    for frame in (one, other):
-        state = fresh(frame)
-        for seed in range(2):
-            state = frame.observe(state, anisotropic(8, seed))
-        metrics.append(dense(frame, state))
-    assert not torch.allclose(*metrics)
-
-
-@pytest.mark.parametrize("frame", FRAMES, ids=lambda frame: type(frame).__name__)
+@cases("frame", FRAMES, ids=lambda frame: type(frame).__name__)
 def test_one_dimension_is_refused(frame):
     with pytest.raises(UsageError, match=r"n = 1: .* at least 2"):
         frame.init(1, generator=torch.Generator())
@@ -159,7 +139,7 @@ def test_derived_is_euclidean_before_any_data():
     assert torch.equal(dense(frame, fresh(frame)), torch.eye(8, dtype=torch.float64))
 
 
-@pytest.mark.parametrize("batch", ["constant", "not a number", "overflowing", "empty"])
+@cases("batch", ["constant", "not a number", "overflowing", "empty"])
 def test_derived_leaves_the_axes_alone_without_new_variance(batch):
     frame = Derived()
     z = {
@@ -209,7 +189,7 @@ def test_derived_refuses_another_dimension():
 # --- learned frames ---------------------------------------------------------
 
 
-@pytest.mark.parametrize("frame", [LowRank(), Rotor(rank=2)], ids=lambda frame: type(frame).__name__)
+@cases("frame", [LowRank(), Rotor(rank=2)], ids=lambda frame: type(frame).__name__)
 def test_learned_frames_ignore_data(frame):
     state = fresh(frame)
     assert frame.observe(state, anisotropic(8, 0)) == state

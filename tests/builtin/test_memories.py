@@ -17,6 +17,7 @@ from lior.testing.strategies import LAW, seeds
 from lior.testing.tensors import assert_same
 from lior_plugins.memories import exact
 from lior_plugins.memories.exact import Exact
+from tests.cases import cases
 
 LETTERS = torch.tensor([*b"ab .\n"])
 N = 3
@@ -160,12 +161,6 @@ def test_exact_uses_the_geometry_attached_last():
     assert (after != before).any()
 
 
-@pytest.mark.parametrize("change", [{"capacity": 10}, {"inverse_temperatures": (1.5,)}, {"smoothing": 0.1}])
-def test_every_option_of_exact_changes_results(change):
-    base, changed = (read(holding(Exact(**o), document(0)), document(1)).log_p for o in ({}, change))
-    assert base.shape != changed.shape or (base != changed).any()
-
-
 def test_exact_needs_coordinates_and_a_geometry():
     items = document(0)
     with pytest.raises(UsageError, match=r"give Items\.z"):
@@ -176,7 +171,7 @@ def test_exact_needs_coordinates_and_a_geometry():
         read(holding(Exact(), items), items._replace(z=None))
 
 
-@pytest.mark.parametrize(
+@cases(
     ("options", "name"),
     [
         ({"inverse_temperatures": ()}, "inverse_temperatures"),

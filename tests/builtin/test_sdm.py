@@ -19,6 +19,7 @@ from lior.testing.tensors import assert_same
 from lior.training.preparation import train
 from lior_plugins.memories.sdm import Sdm
 from tests.builtin.test_memories import LETTERS, document, holding, read
+from tests.cases import cases
 
 FEW = {"orders": (0, 1, 2, 3, 4), "patterns": ("word", "2-3", "column 1"), "joint": (), "window": 4}
 """Options of a memory that is quick to read."""
@@ -101,7 +102,7 @@ def test_sdm_counts_the_same_read_or_written():
     assert dict.fromkeys(logits(read_first), 0) == logits(written)
 
 
-@pytest.mark.parametrize("static", [False, True])
+@cases("static", [False, True])
 def test_sdm_goes_on_from_a_snapshot_bit_for_bit(static):
     memory = Sdm(**FEW)
     fit(memory, document(0, 0), document(0, 1))
@@ -179,7 +180,7 @@ def test_sdm_alphabets_may_grow_and_hold_large_tokens():
     assert fit(Sdm(**FEW), document(0), alphabet=LETTERS[:1]).shape == (40, 1, 1)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("options", "message"),
     [
         ({"orders": ()}, "orders = "),
@@ -397,7 +398,7 @@ def test_what_comes_after_the_text_of_the_training_is_counted_in_sequence():
     assert_same(sequence.snapshot(), holding(Sdm(**FEW), first).snapshot())
 
 
-@pytest.mark.parametrize("gone", range(3))
+@cases("gone", range(3))
 def test_a_document_of_the_training_is_forgotten_as_if_it_had_never_been_there(gone):
     texts, later = [document(3, number, 90) for number in range(4)], document(3, 7, 60)
     rest = [text for number, text in enumerate(texts) if number != gone]
@@ -414,7 +415,7 @@ def test_a_document_of_the_training_is_forgotten_as_if_it_had_never_been_there(g
     assert_same(memories[0].snapshot(), memories[1].snapshot())
 
 
-@pytest.mark.parametrize("committed", [False, True])
+@cases("committed", [False, True])
 def test_what_was_committed_is_settled_too(committed):
     memory, text = Sdm(counts="totals", **FEW), document(0, 0, 75)
     memory.write(text)

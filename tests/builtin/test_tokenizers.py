@@ -16,6 +16,7 @@ from lior.testing.tokenizers import DOCUMENTS
 from lior_plugins.tokenizers import bpe
 from lior_plugins.tokenizers.bpe import Bpe
 from lior_plugins.tokenizers.bytes import Bytes
+from tests.cases import cases
 
 
 def test_a_token_is_a_byte():
@@ -89,7 +90,7 @@ def test_every_id_stands_for_something_else():
 
 
 @needs_library
-@pytest.mark.parametrize(
+@cases(
     ("text", "words"),
     [
         ("Once upon a", ["Once", " upon", " a"]),
@@ -126,7 +127,7 @@ def test_text_is_shorter_in_tokens():
 
 
 @needs_library
-@pytest.mark.parametrize("vocab_size", [300, 5000])
+@cases("vocab_size", [300, 5000])
 def test_training_is_deterministic(vocab_size):
     """More words than one thread counts, with many ties."""
     drawn = random.Random(0)
@@ -150,7 +151,7 @@ def test_parts_of_a_long_text_leave_no_trace_in_its_tokens(monkeypatch):
 
 
 @needs_library
-@pytest.mark.parametrize("unit", [b"a", b" ", b"\n", b"\xff", b"1", b"ab.", "漢字".encode()])
+@cases("unit", [b"a", b" ", b"\n", b"\xff", b"1", b"ab.", "漢字".encode()])
 def test_a_text_without_a_break_is_cut_into_words_of_bounded_length(unit):
     """Training and encoding take quadratic time in the length of a word."""
     text = unit * (200_000 // len(unit))

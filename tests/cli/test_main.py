@@ -18,6 +18,7 @@ import lior
 from lior.errors import ConfigError, DataError, UnknownPlugin
 from lior_cli import main as entry
 from lior_cli.main import _SECTIONS, COMMANDS, cli, main
+from tests.cases import cases
 
 
 class OutOfMemoryError(RuntimeError):
@@ -115,7 +116,7 @@ def test_help_lists_every_command_in_order_where_there_is_a_run(tmp_path, monkey
     assert all(help in " ".join(listing.split()) for _, help in COMMANDS.values())
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@cases("name", COMMANDS)
 def test_kept_help_is_that_of_the_command(name):
     context = click.Context(cli)
     command = cli.get_command(context, name)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import click
-import pytest
 from click.testing import CliRunner
 
 from lior.config import load
 from lior.plugins.registry import registry
 from lior_cli.options import PluginName, flag, flagged_keys, schema_options
+from tests.cases import cases
 
 
 @click.command()
@@ -51,7 +51,7 @@ def test_a_flag_that_is_not_given_leaves_the_default():
     assert "=--" not in output
 
 
-@pytest.mark.parametrize("key", list(flagged_keys()), ids=flag)
+@cases("key", list(flagged_keys()), ids=flag)
 def test_a_flag_sets_its_key_and_is_its_origin(key):
     value = {
         "device": "cpu",
@@ -84,7 +84,7 @@ def test_faults_of_flags_are_collected():
     assert any("(from --seed)" in line for line in result.exception.problems)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("args", "hint"),
     [(["--frame", "rottor"], "Did you mean 'rotor'?"), (["--memory", "sdm,exat"], "Did you mean 'exact'?")],
 )

@@ -19,6 +19,7 @@ import lior_cli
 from lior.plugins.kinds import KINDS
 from lior_cli import scaffold
 from lior_cli.scaffold import templates
+from tests.cases import cases
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = ["pyproject.toml", "README.md", "src/lior_myframe.py", "tests/test_contract.py"]
@@ -191,7 +192,7 @@ def test_what_cannot_be_finished_leaves_nothing(monkeypatch, tmp_path):
     assert not (tmp_path / "deep" / "x").exists()
 
 
-@pytest.mark.parametrize(
+@cases(
     ("name", "expected"),
     [
         ("lior-my-frame", "MyFrame"),

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from lior.model.scoring import ScoredDocument, SurpriseScale, new_words
+from tests.cases import cases
 
 ODD = {
     60: "00:01:00 ERROR db: deadlock detected, rolling back",
@@ -242,9 +243,7 @@ def _document(data: bytes) -> ScoredDocument:
     return ScoredDocument("d", data, np.arange(1.0, len(data) + 1))
 
 
-@pytest.mark.parametrize(
-    "data", [b"a", b"\n", b"\n\n", b"ab cd\n  e\n", b" a  \n\n b", b"a \n", b"\xffx\xc3\xa9 y"]
-)
+@cases("data", [b"a", b"\n", b"\n\n", b"ab cd\n  e\n", b" a  \n\n b", b"a \n", b"\xffx\xc3\xa9 y"])
 def test_parts_are_a_partition(data):
     for parts in (_document(data).lines(), _document(data).words()):
         assert b"".join(data[part.begin : part.end] for part in parts) == data

@@ -16,6 +16,7 @@ from lior.errors import DataError
 from lior.reading.documents import RawDocument, read_documents
 from lior.runs import directory as rundir
 from lior.training.preparation import tokenize, train
+from tests.cases import cases
 
 FAST = ("--config", "fast", "--quiet", "--json", "--holdout", "0.05", "--set", "mixer.positions=2048")
 BPE = ("--tokenizer", "bpe", "--set", "tokenizer.vocab_size=500")
@@ -72,7 +73,7 @@ def test_bits_are_per_byte_and_not_per_token(run):
 
 
 @needs_library
-@pytest.mark.parametrize("name", ["bytes", "bpe"])
+@cases("name", ["bytes", "bpe"])
 def test_validation_begins_at_the_same_byte_whatever_the_tokenizer(configure, name):
     config = configure(f"tokenizer.name={name}", "data.holdout=0.3")
     documents = [

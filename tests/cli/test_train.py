@@ -22,6 +22,7 @@ from lior.runs import directory as rundir
 from lior.runs import folder as runfolder
 from lior_cli.train import _report, _Start, prompt
 from lior_plugins.tokenizers.bytes import Bytes
+from tests.cases import cases
 
 KEYS = {
     "run": str,
@@ -140,7 +141,7 @@ def test_a_short_held_out_text_is_not_compared(capsys):
     assert hint == "Next: lior generate r"
 
 
-@pytest.mark.parametrize(
+@cases(
     ("text", "expected"),
     [
         (b"d of a line\n>>> x = 1\n\nROMEO:\nO, she doth teach\n", "O, she doth"),
@@ -151,7 +152,7 @@ def test_a_short_held_out_text_is_not_compared(capsys):
         ("Größe und Maß".encode(), "Größe und Maß"),
     ],
 )
-@pytest.mark.parametrize("held_out", [True, False])
+@cases("held_out", [True, False])
 def test_the_suggested_prompt_is_the_beginning_of_a_line(text, expected, held_out):
     read = corpus.build([RawDocument("a", text)], Bytes())
     held = SimpleNamespace(corpus=read, n_train=0 if held_out else len(read))
@@ -227,7 +228,7 @@ def test_layers_reach_the_run_with_flags_on_top(command, short, small_recipe, mo
     ],
 )
 def test_settings_that_change_nothing_are_named(command, short, memory, given, reason, noted):
-    quick = ["--set", "mixer.positions=256", "--holdout", "0.01"]
+    quick = ["--set", "mixer.positions=256", "--holdout", "0.01", "--set", "fit.noise_passes=0"]
     result = command("train", short, "--out", "r", "--memory", memory, *quick, *given)
     assert result.code == 0
     notes = [line for line in result.err.splitlines() if line.startswith("note: ")]

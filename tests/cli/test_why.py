@@ -9,6 +9,7 @@ import pytest
 
 import lior as library
 from lior_cli import sources
+from tests.cases import cases
 
 FACT = "The launch of the great balloon is on the fourth of May near Geneva."
 PROMPT, REST = FACT[:31], FACT[31:]
@@ -252,7 +253,7 @@ def test_the_page_replaces_a_page_and_nothing_else(command, notes, tmp_path):
 # --- names ---
 
 
-@pytest.mark.parametrize(
+@cases(
     ("names", "short"),
     [
         (["/a/x.txt", "/a/y.txt"], ["x.txt", "y.txt"]),

@@ -10,6 +10,7 @@ from lior.config import PREFIX, Component, TrainConfig, keys, load, load_chosen,
 from lior.config.options import typed_fields
 from lior.errors import ConfigError
 from lior.plugins.registry import registry
+from tests.cases import cases
 
 
 def problems(*args, **kwargs) -> list[str]:
@@ -21,7 +22,7 @@ def problems(*args, **kwargs) -> list[str]:
 # --- layers -----------------------------------------------------------------
 
 
-@pytest.mark.parametrize("key", list(keys()), ids=lambda key: key.dotted)
+@cases("key", list(keys()), ids=lambda key: key.dotted)
 def test_every_key_can_be_set_in_every_layer(key):
     table = tomllib.loads(to_toml(TrainConfig()))
     inner = table if len(key.path) == 1 else table[key.path[0]]
@@ -41,7 +42,7 @@ def test_documented_variables_of_the_registry_are_no_keys():
     assert load(env={"LIOR_ALLOW_PLUGINS": "y", "HOME": "z"}).config == TrainConfig()
 
 
-@pytest.mark.parametrize("kind", [key.kind for key in keys() if key.kind])
+@cases("kind", [key.kind for key in keys() if key.kind])
 def test_every_option_of_a_plugin_can_be_set_by_a_variable(kind):
     """In a variable a word in capitals stands for small letters."""
     for name in registry.names(kind):
@@ -78,7 +79,7 @@ def test_who_names_a_part_of_the_geometry_gets_a_memory_in_which_it_acts(
 # --- faults -----------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+@cases(
     ("path", "value"),
     [
         (("seed",), 1.5),
@@ -171,7 +172,7 @@ def test_a_bad_file_is_one_line(tmp_path, content, complaint):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["defualt", "nowhere/x.toml", "\0", "/"])
+@cases("name", ["defualt", "nowhere/x.toml", "\0", "/"])
 def test_a_missing_recipe(name):
     with pytest.raises(ConfigError) as caught:
         load(name, env={})

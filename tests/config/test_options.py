@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from lior.config.options import RawText, check_keywords, check_table, conform, in_words, option, parse
 from lior.errors import UsageError
+from tests.cases import cases
 
 
-@pytest.mark.parametrize(
+@cases(
     ("hint", "words"),
     [
         (int, "a whole number"),
@@ -30,7 +31,7 @@ def test_types_in_words(hint, words):
     assert in_words(hint) == words
 
 
-@pytest.mark.parametrize(
+@cases(
     ("text", "hint", "value"),
     [
         ("3", int, 3),
@@ -48,7 +49,7 @@ def test_text_is_read_as_the_type_asked_for(text, hint, value):
     assert type(found) is (get_origin(hint) or hint)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("value", "hint"),
     [
         (True, int),
@@ -98,7 +99,7 @@ def test_known_keywords_are_passed_on():
     assert build(width=1) == (1, 1, 3)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("name", "said"),
     [
         ("hieght", "Did you mean 'height'?"),

@@ -17,6 +17,7 @@ from lior.config.options import option
 from lior.config.resolving import Labelled, Override, resolve
 from lior.errors import ConfigError, UnknownPlugin
 from lior.plugins.registry import Registry
+from tests.cases import cases
 from tests.config.example_schema import KINDS, Box, Gaussian, RunConfig, Schedule, get
 
 
@@ -114,7 +115,7 @@ def test_a_variable_is_the_key_in_capitals_whatever_the_keys_capitals():
     assert found == Capitals(L0_nm=2.0, V=Component(name="well", options={"depth": 1, "barrier_meV": 3}))
 
 
-@pytest.mark.parametrize("name", ["TOY_training__lr", "TOY_TRAINING", "TOY_TRAINING__LR__X", "TOY_"])
+@cases("name", ["TOY_training__lr", "TOY_TRAINING", "TOY_TRAINING__LR__X", "TOY_"])
 def test_any_other_spelling_is_no_variable(name):
     (problem,) = problems(env={name: "1"})
     assert problem.startswith(f"{name}: not a variable of toy. ")
@@ -149,7 +150,7 @@ def test_shipped_recipes_are_of_the_package_that_is_named(tmp_path, monkeypatch)
 # --- plugins ----------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+@cases(
     ("layer", "env", "overrides"),
     [
         ({"potential": "gaussian", "solver": {"basis": "tent"}}, {}, []),

@@ -19,6 +19,7 @@ from lior.reading.documents import RawDocument
 from lior.testing.strategies import LAW
 from lior_plugins.memories.sdm import ORDERS, PATTERNS
 from lior_plugins.tokenizers.bytes import Bytes
+from tests.cases import cases
 
 ALL = (
     *(f"1-{m}" if m else "" for m in ORDERS),
@@ -196,7 +197,7 @@ def test_an_address_does_not_depend_on_the_other_patterns():
     assert (one == other).all()
 
 
-@pytest.mark.parametrize("field", FIELDS)
+@cases("field", FIELDS)
 def test_every_field_changes_some_address(field):
     where = locate(*arrays(sample(3000)), 0, (field, f"1 {field}")).where
     assert len(np.unique(where[:, 0])) > 1
@@ -231,7 +232,7 @@ def test_blocks_have_the_addresses_of_the_whole(text, more, starts):
         assert_rows(tokens[:end], depth[:end], start, whole, slice(start, end))
 
 
-@pytest.mark.parametrize(
+@cases(
     "text",
     [
         b"a" + b" " * 1100 + b"Bob said so. ",
@@ -304,7 +305,7 @@ WRONG = (
 )
 
 
-@pytest.mark.parametrize("pattern", WRONG)
+@cases("pattern", WRONG)
 def test_parse_errors_name_the_pattern(pattern):
     with pytest.raises(UsageError) as caught:
         parse(pattern)

@@ -16,6 +16,7 @@ from lior.counting.engine import Segment
 from lior.counting.locations import COUNTER
 from lior.counting.packed import Packed
 from lior.testing.strategies import LAW
+from tests.cases import cases
 from tests.counting.plans import small_plan
 
 NESTED = 4
@@ -132,8 +133,8 @@ def many(size=30_000, letters=40):
     return [text.tolist()]
 
 
-@pytest.mark.parametrize("parts", [1, 5])
-@pytest.mark.parametrize("threads", [1, 3])
+@cases("parts", [1, 5])
+@cases("threads", [1, 3])
 def test_a_larger_text_by_any_number_of_threads(parts, threads):
     texts = many()
     whole = counted(texts)[0]

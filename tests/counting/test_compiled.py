@@ -186,14 +186,13 @@ print(repr(lior.load(sys.argv[1]).score("The launch is on the fourth of May.")))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["stream.run", "addresses._hash"])
-@pytest.mark.parametrize("kind", ["nbc", "nbi"])
+@pytest.mark.parametrize(("name", "kind"), [("stream.run", "nbc"), ("addresses._hash", "nbi")])
 def test_a_damaged_file_is_compiled_again(copy, finished, name, kind):
     """The scores are the same to the last bit: it is not compiled where it is used."""
     score = python(SCORE, str(finished)).stdout
     (file,) = copy.glob(f"{name}*.{kind}")
     good = file.read_bytes()
-    for damaged in (good[:1000], good[:-500] + bytes([good[-500] ^ 4]) + good[-499:], b""):
+    for damaged in (good[:-500] + bytes([good[-500] ^ 4]) + good[-499:], b""):
         file.write_bytes(damaged)
         assert python(SCORE, str(finished)).stdout == score
         assert file.read_bytes()[:32] == hashlib.sha256(file.read_bytes()[32:]).digest()

@@ -12,6 +12,7 @@ from lior.counting.layout import TRAIL, Block, Memory
 from lior.counting.locations import COUNTER, SLOT, Store
 from lior.counting.packed import Packed
 from lior.testing.strategies import LAW
+from tests.cases import cases
 from tests.counting.plans import small_plan
 
 NESTED, SLOWEST = 3, 0.1
@@ -181,7 +182,7 @@ def test_a_full_store_asks_for_room_and_writes_nothing():
     assert counted(locations.empty(6, 1 << 12), events, known) > 0
 
 
-@pytest.mark.parametrize(("slots", "counters"), [(8, 200), (40, 90), (300, 300), (13, 5000)])
+@cases(("slots", "counters"), [(8, 200), (40, 90), (300, 300), (13, 5000)])
 def test_what_lies_behind_the_arrays_is_never_touched(slots, counters):
     """The store is the front of larger arrays with a pattern behind it."""
     generator = np.random.default_rng(slots)
@@ -301,7 +302,7 @@ def test_learned_logits_are_inherited_by_the_same_counters():
 # --- a budget ---
 
 
-@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+@cases("share", [0.1, 0.5, 0.9])
 def test_pruning_keeps_what_was_written_often_and_lately(share):
     generator = np.random.default_rng(0)
     events = [(*map(int, row[:3]), int(row[3])) for row in (generator.random((4000, 4)) ** 2 * 60)]

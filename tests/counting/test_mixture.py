@@ -18,6 +18,7 @@ from lior.counting.layout import Rates, Weights
 from lior.counting.locations import COUNTER
 from lior.counting.stream import FLOOR
 from lior.testing.strategies import LAW, seeds
+from tests.cases import cases
 
 PATTERNS = ("", "1", "1-2", "1-3", "1-5", "word", "2-3", "word-1 word", "above 1")
 NESTED, BASE = 5, 2
@@ -421,7 +422,7 @@ def test_rounding_is_the_same_each_time():
     assert (results[0] == results[1]).all()
 
 
-@pytest.mark.parametrize("sign", [1, -1])
+@cases("sign", [1, -1])
 def test_logits_stop_at_the_largest(sign):
     it = case(1)
     it.engine.store.counters["logit"] = 32767 if sign > 0 else -32768

@@ -11,6 +11,7 @@ from lior.counting import layout, pipeline, stream
 from lior.counting.engine import AHEAD, Engine, Prediction, Segment
 from lior.counting.layout import Learner, Rates
 from lior.counting.pipeline import ONE, TWO, Halves
+from tests.cases import cases
 from tests.counting.test_stream import ALPHABET, RATES, STILL, assert_same, both, engine, learned, text
 
 LENGTH = 5600
@@ -121,7 +122,7 @@ def test_blocks_that_two_threads_may_not_have_say_nothing_of_their_pace(monkeypa
     assert it._seconds[TWO] == 5 / 512
 
 
-@pytest.mark.parametrize("failing", [stream.SUPPLIES, stream.WEIGHS])
+@cases("failing", [stream.SUPPLIES, stream.WEIGHS])
 def test_a_half_that_fails_ends_the_other(failing):
     """Without the sign it would wait for ever."""
     it, size = engine(4), 1024

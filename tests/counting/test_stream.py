@@ -14,6 +14,7 @@ from lior.counting import layout, locations, stream
 from lior.counting.engine import Engine, Prediction, Schedule, Segment
 from lior.counting.layout import Rates
 from lior.testing.strategies import LAW, seeds
+from tests.cases import cases
 
 PATTERNS = ("", "1", "1-2", "1-3", "1-4", "word", "2-3", "word-1 word", "above 1")
 PLAN = layout.plan(
@@ -104,7 +105,7 @@ def by_hand(tokens, window):
     return np.concatenate(rows), it, numbers
 
 
-@pytest.mark.parametrize("window", [1, 7])
+@cases("window", [1, 7])
 def test_fitting_is_reading_then_learning_then_counting(window):
     rows, it, numbers = fit(0, window)
     expected, other, theirs = by_hand(text(0), window)
@@ -128,7 +129,7 @@ def test_within_a_window_nothing_is_learned(seed, window):
     assert_same(rows[begin : begin + window], alone)
 
 
-@pytest.mark.parametrize("window", [1, 4, 16])
+@cases("window", [1, 4, 16])
 def test_fitting_goes_on_where_it_stopped(window):
     tokens, (rows, it, numbers) = text(1), fit(1, window)
     other, theirs = engine(window), learned()
@@ -298,7 +299,7 @@ def test_a_long_text_is_written_in_blocks():
     assert_same(whole.store, silent.store)
 
 
-@pytest.mark.parametrize("fitted", [False, True])
+@cases("fitted", [False, True])
 def test_a_budget_holds_while_a_text_streams_by(fitted):
     budget, tokens = 300_000, np.random.default_rng(0).integers(97, 123, 40_000)
     it, free, numbers = engine(16, budget), engine(16), learned()

@@ -24,6 +24,7 @@ from lior_plugins.memories.sdm import Sdm
 from tests.builtin.test_match import longest_matches, text_of
 from tests.builtin.test_memories import Scorer, document
 from tests.builtin.test_memories import holding as holding_items
+from tests.cases import cases
 
 ALPHABET = torch.tensor([*b"abcz"])
 """The last of them stands nowhere."""
@@ -156,7 +157,7 @@ def test_counters_count_the_places_of_their_address_since_it_was_made(documents)
     }
 
 
-@settings(LAW, max_examples=100)
+@settings(LAW, max_examples=30)
 @given(
     documents=st.lists(LETTERS, min_size=1, max_size=3), question=LETTERS, token=st.sampled_from([*b"abcz"])
 )
@@ -215,7 +216,7 @@ def test_a_trace_is_of_what_a_read_says(monkeypatch):
     assert mixed[0] * (1 - len(ALPHABET) * FLOOR) + FLOOR == pytest.approx(own.numpy(), rel=1e-5)
 
 
-@pytest.mark.parametrize("more", [0, 8])
+@cases("more", [0, 8])
 def test_a_context_of_very_many_places_names_none(more):
     memory = holding(plain_sdm(), text_of(b"ab" * (tracing.LISTED + more)))
     query = Query(text_of(b"baba?"), torch.tensor([4]), None)

@@ -11,6 +11,7 @@ from torch.testing import assert_close
 from lior.errors import LiorError
 from lior.geometry import adam
 from lior.testing.strategies import EDGES, LAW, dtypes, fill, seeds
+from tests.cases import cases
 
 OPTIONS = {"b1": 0.9, "b2": 0.99, "eps": 1e-8}
 SHAPES = {"table": (7, 3), "scalar": (), "empty": (0, 4), "vector": (5,)}
@@ -51,7 +52,7 @@ def test_directions_are_bounded_and_finite(dtype, edge, seed):
         assert (direction * grads[name] >= 0).all()
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@cases("dtype", [torch.float32, torch.float64])
 def test_an_overflowing_square_is_reported(dtype):
     grads = {"x": torch.full((2,), torch.finfo(dtype).max / 2, dtype=dtype)}
     _, state = adam.update(grads, adam.init(grads), **OPTIONS)
@@ -64,8 +65,8 @@ def test_a_gradient_of_another_shape_is_refused():
         adam.update({"x": torch.ones(3)}, state, **OPTIONS)
 
 
-@pytest.mark.parametrize("wrong", [float("nan"), float("inf"), -float("inf")])
-@pytest.mark.parametrize("place", ["table", "scalar", "vector"])
+@cases("wrong", [float("nan"), float("inf"), -float("inf")])
+@cases("place", ["table", "scalar", "vector"])
 def test_finite_finds_one_wrong_number(wrong, place):
     state = tensors("normal", 0, torch.float32)
     assert adam.finite(state)

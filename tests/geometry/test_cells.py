@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +10,7 @@ from torch.testing import assert_close
 from lior.geometry import metric
 from lior.geometry.neighbours import cell_centres
 from lior.testing.strategies import EDGES, LAW, dimensions, dtypes, fill, seeds
+from tests.cases import cases
 from tests.strategies import metric_forms
 
 ROUNDS = 8
@@ -52,7 +52,7 @@ def test_any_points_give_finite_centres(edge, dtype, n, seed):
     assert torch.equal(z, kept)
 
 
-@pytest.mark.parametrize("count", [1, 4, 5, 9])
+@cases("count", [1, 4, 5, 9])
 def test_no_more_centres_than_points(count):
     z = fill((4, 3), "normal", 0, torch.float32)
     assert cell_centres(z, torch.eye(3), count, generator=seeded(0)).shape == (min(count, 4), 3)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,6 +14,7 @@ from lior.geometry.conformal import Mixture
 from lior.interfaces import MetricForm
 from lior.testing.strategies import LAW, fill, seeds
 from lior.testing.tensors import assert_derivatives, gradients
+from tests.cases import cases
 from tests.geometry import dense_curvature as curvature
 from tests.strategies import metric_forms
 
@@ -39,9 +39,9 @@ def point(n, seed=1):
     return 0.2 * fill((n,), "normal", seed, torch.float64)
 
 
-@pytest.mark.parametrize("n", [2, 3, 4, 8])
-@pytest.mark.parametrize("radius", [1.0, 2.0])
-@pytest.mark.parametrize("sign", [1, -1])
+@cases("n", [2, 3, 4, 8])
+@cases("radius", [1.0, 2.0])
+@cases("sign", [1, -1])
 def test_spaces_of_constant_curvature(n, radius, sign):
     expected = sign * n * (n - 1) / radius**2
     g, riemann, scalar = all_of(stereographic(sign, radius), point(n))
@@ -79,7 +79,7 @@ def conformal_metric(n):
     return form, root, field, metric_at
 
 
-@pytest.mark.parametrize("n", [2, 3, 5])
+@cases("n", [2, 3, 5])
 def test_closed_form_is_the_curvature_of_the_conformal_metric(n):
     _, root, field, metric_at = conformal_metric(n)
     x = point(n, 5)
@@ -92,7 +92,7 @@ def test_closed_form_is_the_curvature_of_the_conformal_metric(n):
     )
 
 
-@pytest.mark.parametrize("n", [2, 3, 4])
+@cases("n", [2, 3, 4])
 def test_principal_planes_are_the_spectrum_of_the_curvature_operator(n):
     form, root, field, metric_at = conformal_metric(n)
     x = point(n, 5)
@@ -153,7 +153,7 @@ def test_conformal_curvature_in_float32_far_from_the_origin(seed, offset):
     assert_close(dy_single.double(), dy, rtol=0, atol=1e-3 * dy.abs().max().item())
 
 
-@pytest.mark.parametrize("width", [1.0, 1e-6])
+@cases("width", [1.0, 1e-6])
 def test_far_away_a_conformal_metric_is_flat(width):
     centres, amplitudes = fill((6, 3), "normal", 0, torch.float32), torch.ones(6)
     field = Mixture(centres, amplitudes, torch.tensor(width))

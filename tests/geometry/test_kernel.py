@@ -14,6 +14,7 @@ from torch.testing import assert_close
 from lior.errors import UsageError
 from lior.geometry import kernel
 from lior.testing.strategies import LAW, fill, seeds
+from tests.cases import cases
 
 TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-12}
 COMPLEX = {torch.float32: torch.complex64, torch.float64: torch.complex128}
@@ -77,8 +78,8 @@ def test_modes_are_their_formulas():
     assert_close(kernel.impulse(*kernel.concatenate(decaying, ringing), 50), both)
 
 
-@pytest.mark.parametrize("delta", [0.05, 0.3, 0.5, 1.0, 2.0])
-@pytest.mark.parametrize("horizon", [1, 2, 8, 12, 64, 1024, 65536])
+@cases("delta", [0.05, 0.3, 0.5, 1.0, 2.0])
+@cases("horizon", [1, 2, 8, 12, 64, 1024, 65536])
 def test_power_law_is_within_one_percent(delta, horizon):
     poles, coeff = kernel.power_law(delta, horizon)
     t = torch.arange(1, horizon + 1, dtype=torch.float64)
@@ -103,13 +104,13 @@ def test_a_pole_at_zero_remembers_one_step():
     assert kernel.impulse(poles, coeff, 3).tolist() == [3.0, 0.0, 0.0]
 
 
-@pytest.mark.parametrize("rate", [0.0, -0.1, math.nan])
+@cases("rate", [0.0, -0.1, math.nan])
 def test_a_kernel_that_does_not_decay_is_refused(rate):
     with pytest.raises(UsageError, match="positive rates"):
         kernel.exponential(1.0, [0.5, rate])
 
 
-@pytest.mark.parametrize(
+@cases(
     ("delta", "horizon", "allowed"),
     [
         *((delta, 64, "up to 2") for delta in (0.0, -1.0, 2.1, math.nan)),

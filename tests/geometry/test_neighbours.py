@@ -42,7 +42,7 @@ def brute(z, position, queries, at, count, exclude):
     return position[distances.argsort(1)[:, :count]]
 
 
-@pytest.mark.parametrize("exclude", [1, 400])
+@cases("exclude", [1, 400])
 def test_all_cells_are_an_exact_search(exclude):
     z, queries, at = points(COUNT, 0), points(QUERIES, 1), torch.arange(QUERIES) * 100
     index, position = indexed(z)

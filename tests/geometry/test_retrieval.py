@@ -32,6 +32,7 @@ from lior_plugins.memories.items import ItemStore
 from lior_plugins.products.tensor import TensorProduct
 from lior_plugins.rsources.constitutive import Constitutive
 from lior_plugins.updaters.contrastive import Contrastive
+from tests.cases import cases
 
 N, VOCAB, ITEMS, QUERIES, TOTAL = 6, 11, 40, 7, 400
 SIDES = ("query", "item", "both")
@@ -62,7 +63,8 @@ def combinations():
             yield (*DEFAULT[:place], name, *DEFAULT[place + 1 :])
 
 
-COMBINATIONS = sorted(combinations())
+SOME = sorted(combinations())[::5]
+"""Each plugin with others of every other kind: their gradients are chained by one rule."""
 
 
 @attrs.frozen(kw_only=True)
@@ -219,7 +221,7 @@ def assert_gradients(actual, expected, tolerance=1e-10):
 # --- clamped ---
 
 
-@pytest.mark.parametrize("names", COMBINATIONS, ids="-".join)
+@cases("names", SOME)
 def test_clamped_statistic_is_the_gradient(names):
     geometry, state, batch = case(names)
     actual, loss = geometry.phases(state, batch, math.inf)
@@ -231,7 +233,7 @@ def test_clamped_statistic_is_the_gradient(names):
         assert value.numel() == 0 or (value != 0).any(), f"{key}: the gradient is 0 in generic position"
 
 
-@pytest.mark.parametrize("names", [DEFAULT, ("rotor", "curvature", "wedge", "poles", "item")])
+@cases("names", [DEFAULT, ("rotor", "curvature", "wedge", "poles", "item")])
 def test_parts_have_their_own_items_which_stand_for_several(names):
     """Which items a query is compared with, and their weights, are in the loss and in every gradient."""
     geometry, state, batch = case(names)
@@ -247,8 +249,8 @@ def test_parts_have_their_own_items_which_stand_for_several(names):
     assert_gradients(statistic, expected_gradient(full_loss, geometry, state, batch))
 
 
-@pytest.mark.parametrize("frame", registry.names("frame"))
-@pytest.mark.parametrize("side", SIDES)
+@cases("frame", registry.names("frame"))
+@cases("side", SIDES)
 def test_clamped_statistic_is_the_gradient_of_the_dense_formula(frame, side):
     other = build(frame, *DEFAULT[1:])
     geometry = attrs.evolve(other, rsource=Constant(), resilience_at=side)
@@ -269,7 +271,7 @@ def test_float32_agrees_with_float64():
 # --- nudged ---
 
 
-@pytest.mark.parametrize("frame", registry.names("frame"))
+@cases("frame", registry.names("frame"))
 def test_without_a_nudge_nothing_moves(frame):
     geometry, state, batch = case((frame, *DEFAULT[1:]))
     state = cast(state, torch.float32)
@@ -288,7 +290,7 @@ def test_without_a_nudge_nothing_moves(frame):
     assert_same(moved, params)
 
 
-@pytest.mark.parametrize("names", [DEFAULT, ("rotor", "curvature", "spinor", "poles", "item")], ids="-".join)
+@cases("names", [DEFAULT, ("rotor", "curvature", "spinor", "poles", "item")])
 def test_opposite_nudges_converge_to_the_gradient_of_the_hit_rate(names):
     geometry, state, batch = case(names)
     expected = expected_gradient(lambda g, s, w: -hit_rates(g, s, w).mean(), geometry, state, batch)
@@ -334,7 +336,7 @@ def _row(batch, row):
     )
 
 
-@pytest.mark.parametrize(("dtype", "nudge"), [(torch.float32, math.inf), (torch.float64, 0.5)])
+@cases(("dtype", "nudge"), [(torch.float32, math.inf), (torch.float64, 0.5)])
 def test_a_query_without_items_teaches_nothing(dtype, nudge):
     geometry, state, batch = case()
     state = cast(state, dtype)
@@ -391,12 +393,6 @@ def test_learned_entries_are_those_that_the_plugins_name():
 # --- without a device ---
 
 
-SOME_FAST = [
-    names if number % 8 == 0 else pytest.param(names, marks=pytest.mark.slow)
-    for number, names in enumerate(COMBINATIONS)
-]
-
-
 def moved_to_meta(value):
     """A tensor, or the tensors of a tuple or a state, that have a shape and no values."""
     if isinstance(value, torch.Tensor):
@@ -409,7 +405,7 @@ def moved_to_meta(value):
     return value
 
 
-@pytest.mark.parametrize("names", SOME_FAST, ids="-".join)
+@cases("names", SOME)
 def test_an_update_waits_for_no_value_and_leaves_nothing_on_the_cpu(names):
     """On the device "meta", which stands for any other: no constant of the CPU, no shape by values."""
     geometry, state, batch = case(names)
@@ -424,7 +420,7 @@ def test_an_update_waits_for_no_value_and_leaves_nothing_on_the_cpu(names):
     assert {v.device.type for v in after.values()} == {"meta"}
 
 
-@pytest.mark.parametrize("names", SOME_FAST, ids="-".join)
+@cases("names", SOME)
 def test_the_whole_memory_is_read_without_waiting_for_a_value(names):
     geometry, state, batch = case(names)
     z = geometry.encoder.encode(sub(state, "encoder"), batch.item_contexts)

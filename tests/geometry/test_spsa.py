@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +12,7 @@ from torch.testing import assert_close
 from lior.geometry import spsa
 from lior.geometry.spsa import Gains, Slope
 from lior.testing.strategies import LAW, dtypes, fill, seeds
+from tests.cases import cases
 
 PARAMS = {
     "table": fill((4, 3), "normal", 1, torch.float64),
@@ -82,7 +82,7 @@ def test_move_adds_up_and_leaves_its_input(seed):
         assert_close(both[k], p + unit[k] * (0.1 * direction[k] - 0.2 * other[k]))
 
 
-@pytest.mark.parametrize(
+@cases(
     ("values", "unit"),
     [([3.0, -4.0], math.sqrt(12.5)), ([0.0, 0.0], spsa.FLOOR), ([1e-38], spsa.FLOOR), ([], spsa.FLOOR)],
 )

@@ -13,6 +13,7 @@ from lior.data import corpus
 from lior.model.baseline import ORDER, Baseline, measure
 from lior.reading.documents import RawDocument, read_embedded
 from lior_plugins.tokenizers.bytes import Bytes
+from tests.cases import cases
 
 VOCAB = 256
 
@@ -75,7 +76,7 @@ def slow_measure(texts, train, vocab):
     return [n / len(rest) for n in nats]
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@cases("seed", [0, 1, 2])
 def test_both_are_those_of_the_dictionaries(seed):
     texts = [random_text(n, seed + i) for i, n in enumerate((150, 3, 120, 80))] + [b"abca Z!"]
     built = corpus_of(*texts)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lior.model.detokenizer import Detokenizer
+from tests.cases import cases
 
 
 class Table:
@@ -40,9 +40,7 @@ def test_the_pieces_are_the_text_up_to_the_first_stop(tokens, stops, keep):
     assert found.stopped is any(stop in whole for stop in stops)
 
 
-@pytest.mark.parametrize(
-    ("keep", "pieces"), [(False, ["a", "", "bx", "by", "", ""]), (True, ["a", "b", "xb", "y", "b", "ab"])]
-)
+@cases(("keep", "pieces"), [(False, ["a", "", "bx", "by", "", ""]), (True, ["a", "b", "xb", "y", "b", "ab"])])
 def test_what_may_begin_a_stop_is_held_back_unless_the_stop_is_kept(keep, pieces):
     tokens = [b"a", b"b", b"xb", b"y", b"b", b"abz", b"more"]
     found = Detokenizer(Table(tokens), ["bab"], keep_stop=keep)

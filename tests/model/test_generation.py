@@ -18,6 +18,7 @@ from lior.model.generation import Request, Session, draw, generate, generate_all
 from lior.reading.documents import RawDocument
 from lior.runs import directory as rundir
 from lior.training.preparation import train
+from tests.cases import cases
 
 DRAWS = 400
 
@@ -40,14 +41,14 @@ dtypes = st.sampled_from([torch.float32, torch.float64])
 
 
 @given(weights, dtypes)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_without_heat_the_likeliest(values, dtype):
     log_p = log_probs(values, dtype)
     assert draw(log_p, Sampling(temperature=0), generator=generator()) == int(log_p.argmax())
 
 
 @given(weights, dtypes, st.integers(1, 12))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_top_k_keeps_k(values, dtype, k):
     log_p = log_probs(values, dtype)
     kept = set(torch.sort(log_p, descending=True, stable=True).indices[:k].tolist())
@@ -55,7 +56,7 @@ def test_top_k_keeps_k(values, dtype, k):
 
 
 @given(weights, dtypes, st.floats(0, 1))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_top_p_keeps_the_smallest_set_that_is_likely_enough(values, dtype, share):
     log_p = log_probs(values, dtype)
     p, order = torch.sort(log_p.double().exp(), descending=True, stable=True)
@@ -65,7 +66,7 @@ def test_top_p_keeps_the_smallest_set_that_is_likely_enough(values, dtype, share
 
 
 @given(weights, dtypes, st.floats(0.01, 1), st.sampled_from([0.5, 3.0]))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_min_p_keeps_what_is_nearly_as_likely_as_the_likeliest(values, dtype, share, temperature):
     log_p = log_probs(values, dtype)
     kept = set(
@@ -74,7 +75,7 @@ def test_min_p_keeps_what_is_nearly_as_likely_as_the_likeliest(values, dtype, sh
     assert set(draws(log_p, Sampling(min_p=share, temperature=temperature), 40)) <= kept
 
 
-@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
+@cases("temperature", [0.5, 1.0, 2.0])
 def test_frequencies_are_those_of_the_boltzmann_distribution(temperature):
     """Within four standard deviations, for a fixed seed."""
     p = torch.tensor([0.5, 0.3, 0.15, 0.05], dtype=torch.float64)
@@ -90,8 +91,8 @@ def test_top_k_and_top_p_together():
     assert set(draws(log_p, Sampling(top_k=100, temperature=1))) == {0, 1, 2, 3}
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("temperature", [5e-324, 1e-300, 1e-38, 1e-9, 100.0])
+@cases("dtype", [torch.float32, torch.float64])
+@cases("temperature", [5e-324, 1e-300, 1e-38, 1e-9, 100.0])
 def test_extreme_temperatures(dtype, temperature):
     log_p = torch.tensor([1e-38, 1.0, 0.0, 1e-20], dtype=dtype).log()
     found = set(draws(log_p, Sampling(temperature=temperature), 50))
@@ -103,7 +104,7 @@ def test_what_is_impossible_is_never_drawn():
     assert set(draws(log_p, Sampling(temperature=100), 50)) == {1}
 
 
-@pytest.mark.parametrize(
+@cases(
     ("field", "value"),
     [("temperature", -0.1), ("temperature", math.nan), ("temperature", 101), ("top_k", -1), ("top_p", 1.1)],
 )
@@ -126,7 +127,7 @@ def test_only_the_tokens_within_reach_count(model):
     assert torch.equal(Session(model, prompt).log_probs(), Session(model, near).log_probs())
 
 
-@pytest.mark.parametrize("prompt", [b"", b"T", b"The value", b"The value of the expression. " * 5])
+@cases("prompt", [b"", b"T", b"The value", b"The value of the expression. " * 5])
 def test_a_session_is_a_document_from_its_beginning(model, prompt):
     document = corpus.build([RawDocument("prompt", prompt + b"?")], model.tokenizer)
     text, _ = document.text(0, len(document))
@@ -155,8 +156,8 @@ def counting(configure):
     return train(configure("memory.name=sdm")).model
 
 
-@pytest.mark.parametrize("least", [0.0, 0.05])
-@pytest.mark.parametrize("temperature", [0.4, 1.0, 3.0])
+@cases("least", [0.0, 0.05])
+@cases("temperature", [0.4, 1.0, 3.0])
 def test_a_compiled_draw_is_a_draw_of_what_is_predicted(counting, sample, temperature, least):
     """Also behind more tokens than a cursor holds, and of tokens never seen, which heat makes likely."""
     sampling, prompt = Sampling(temperature=temperature, min_p=least), [*sample.read_bytes()[:5000]]
@@ -169,7 +170,7 @@ def test_a_compiled_draw_is_a_draw_of_what_is_predicted(counting, sample, temper
     assert any(not counting.token_counts[token] for token in found) == (temperature == 3 and not least)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(counts=st.lists(st.integers(0, 70), min_size=1, max_size=6), threads=st.integers(1, 3))
 def test_each_of_many_is_what_it_would_be_alone(counting, counts, threads):
     """Whatever the others are, also where some are not drawn in compiled calls."""
@@ -195,7 +196,7 @@ def test_many_of_a_model_that_draws_step_by_step(model):
     ]
 
 
-@pytest.mark.parametrize("most", [1, 7, 32])
+@cases("most", [1, 7, 32])
 def test_tokens_do_not_depend_on_how_many_are_drawn_at_once(counting, most):
     session, source, found = Session(counting, [*b"The "]), generator(5), []
     while len(found) < 90:
@@ -220,7 +221,7 @@ GATES = st.fixed_dictionaries(
 
 
 @given(GATES)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_whatever_the_gate_does_probabilities_sum_to_one(finished, options):
     session = Session(_model(finished), [*b"the statement the statement the statement "])
     log_p = session.log_probs_with(Sampling(**options))
@@ -238,7 +239,7 @@ def test_without_gates_it_is_the_model(finished):
     assert torch.equal(session.log_probs_with(Sampling()), session.log_probs())
 
 
-@pytest.mark.parametrize(
+@cases(
     "options", [{"cooling": 0.5}, {"recall": 0.8}, {"recall": 0.8, "recall_at": 0.1}, {"loop_penalty": 1.0}]
 )
 def test_every_gate_matters(finished, options):
@@ -264,7 +265,7 @@ def test_the_gate_is_the_formula(finished):
 
 
 @given(weights)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_uncertainty_is_a_share(values):
     log_p = log_probs(values)
     assert 0 <= uncertainty(log_p, len(values)) <= 1
@@ -281,7 +282,7 @@ def test_more_cooling_is_more_certain(finished):
 
 
 @given(st.lists(st.integers(0, 2), max_size=60), st.integers(1, 6), st.floats(0.1, 3))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_costs_are_of_the_longest_repetition(said, length, penalty):
     costs = loop_costs(said, Sampling(loop_penalty=penalty, loop_length=length), 3)
     expected = [0.0] * 3

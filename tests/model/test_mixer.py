@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +10,7 @@ from torch.testing import assert_close
 from lior.model import mixer
 from lior.testing.strategies import LAW, seeds
 from lior.testing.tensors import assert_same, clones
+from tests.cases import cases
 
 B, E, A = 9, 3, 5
 SIZES = (4, 2)
@@ -98,7 +98,7 @@ def test_no_positions_give_a_gradient_of_zero():
     assert log_p.shape == (0,)
 
 
-@pytest.mark.parametrize(("sizes", "cells"), [(SIZES, CELLS), (SIZES, 0), ((), CELLS), ((), 0)])
+@cases(("sizes", "cells"), [(SIZES, CELLS), (SIZES, 0), ((), CELLS), ((), 0)])
 def test_fresh_weights_average_the_experts(sizes, cells):
     _, inputs, _ = case(0, sizes=sizes, cells=cells, dtype=torch.float32)
     params = mixer.init(E, sizes, cells, device="cpu")

@@ -33,6 +33,7 @@ from lior_plugins.memories.sdm import Sdm
 from lior_plugins.products.tensor import TensorProduct
 from lior_plugins.rsources.constitutive import Constitutive
 from lior_plugins.tokenizers.bytes import Bytes
+from tests.cases import cases
 from tests.strategies import quad
 
 V = 256
@@ -348,9 +349,7 @@ def test_online_evaluation_scores_before_it_learns():
 # --- continuing ---
 
 
-@pytest.mark.parametrize(
-    ("alphabet", "rows"), [(65, 8192), (512, 8192), (4096, 1024), (20_000, 128), (1 << 30, 64)]
-)
+@cases(("alphabet", "rows"), [(65, 8192), (512, 8192), (4096, 1024), (20_000, 128), (1 << 30, 64)])
 def test_distributions_over_large_alphabets_are_made_a_few_at_a_time(alphabet, rows):
     assert rows_at_once(8192, alphabet) == rows
 

@@ -13,6 +13,7 @@ import lior
 from lior.interfaces import Text
 from lior.model import mixer
 from lior.model.provenance import UNSEEN, account, explain
+from tests.cases import cases
 
 RHYMES = {
     "one/sheep": "Baa, baa, black sheep,\nhave you any wool?\nYes, sir, yes, sir,\nthree bags full.\n" * 3,
@@ -48,7 +49,7 @@ PIECES = st.sampled_from(
     ]
 )
 TEXTS = st.lists(PIECES, max_size=4).map(lambda parts: "".join(parts).encode()) | st.binary(max_size=6)
-FEW = settings(max_examples=12, deadline=None, database=None)
+FEW = settings(max_examples=6, deadline=None, database=None)
 
 
 def trained(documents=RHYMES, **options):
@@ -172,7 +173,7 @@ def test_a_token_that_was_never_seen_comes_from_nowhere(run):
         assert word.unplaced == word.probability > 0
 
 
-@pytest.mark.parametrize("name", ["counts", "items", "several"])
+@cases("name", ["counts", "items", "several"])
 def test_an_empty_memory_has_no_places(name):
     emptied = trained(**MEMORIES[name])
     for memory in emptied.model.memories.values():
@@ -208,7 +209,7 @@ def matching():
     return trained({"a": "abc " * 30}, memory="match")
 
 
-@pytest.mark.parametrize(
+@cases(
     ("text", "words"),
     [
         ("is on", ["is", " ", "on"]),

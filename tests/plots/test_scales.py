@@ -9,9 +9,10 @@ from itertools import pairwise
 import pytest
 
 from lior.plots.scales import linear_limit, number, spread
+from tests.cases import cases
 
 
-@pytest.mark.parametrize(
+@cases(
     ("values", "limit"),
     [
         ([1e-9, 1.0], 0.0),
@@ -27,7 +28,7 @@ def test_where_a_logarithmic_axis_has_to_be_linear(values, limit):
     assert linear_limit(values) == (limit if limit is None else pytest.approx(limit))
 
 
-@pytest.mark.parametrize(
+@cases(
     ("value", "text"),
     [(-0.0, "0"), (0.5, "0.5"), (999.5, "999.5"), (1999.9, "2,000"), (1e16, "1e+16"), (math.nan, "nan")],
 )

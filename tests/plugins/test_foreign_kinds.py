@@ -12,6 +12,7 @@ from lior.errors import BrokenPlugin, IncompatiblePlugin, UnknownPlugin, UsageEr
 from lior.plugins.kinds import KINDS as OF_LIOR
 from lior.plugins.kinds import Kind
 from lior.plugins.registry import Registry
+from tests.cases import cases
 
 
 class Potential(Protocol):
@@ -101,7 +102,7 @@ def test_only_its_own_kinds_are_known():
         foreign().names("frame")
 
 
-@pytest.mark.parametrize("group", ["potentials", ".potentials", "toy.", ""])
+@cases("group", ["potentials", ".potentials", "toy.", ""])
 def test_a_group_has_an_owner(group):
     with pytest.raises(UsageError, match=r"write it as package\.plural"):
         Kind(group=group, interface=Potential)

@@ -8,20 +8,20 @@ from pathlib import Path
 from typing import get_args, get_overloads, get_type_hints
 
 import click
-import pytest
 
 from lior import interfaces
 from lior.config import keys
 from lior.plugins.kinds import KINDS, import_target
 from lior.plugins.registry import Registry, registry
 from lior_cli.plugins import new, plugins
+from tests.cases import cases
 
 TRAINED = [kind for kind in KINDS if KINDS[kind].option]
 """Kinds that the configuration of a training run chooses."""
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "interfaces.md"
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@cases("kind", KINDS)
 def test_every_row_is_whole(kind):
     row = KINDS[kind]
     assert row.help
@@ -32,17 +32,17 @@ def test_every_row_is_whole(kind):
     assert files(row.templates or "lior_cli.scaffold.templates").joinpath(f"{kind}.py").is_file()
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "command"])
+@cases("kind", [kind for kind in KINDS if kind != "command"])
 def test_every_kind_but_commands_has_a_suite(kind):
     assert callable(import_target(KINDS[kind].suite))
 
 
-@pytest.mark.parametrize("kind", TRAINED)
+@cases("kind", TRAINED)
 def test_the_table_has_the_version_of_the_interfaces(kind):
     assert KINDS[kind].api_version == interfaces.API_VERSION
 
 
-@pytest.mark.parametrize("kind", TRAINED)
+@cases("kind", TRAINED)
 def test_an_option_is_one_of_its_kind(kind):
     assert KINDS[kind].option.startswith(f"{kind}.")
 
@@ -69,7 +69,7 @@ def test_type_checkers_know_what_every_kind_is():
     assert said == {kind: (KINDS[kind].protocol,) for kind in KINDS}
 
 
-@pytest.mark.parametrize("command", [plugins, new])
+@cases("command", [plugins, new])
 def test_the_command_line_offers_every_kind(command):
     (option,) = [parameter for parameter in command.params if parameter.name == "kind"]
     assert isinstance(option.type, click.Choice)

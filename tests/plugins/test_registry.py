@@ -9,6 +9,7 @@ from lior import interfaces
 from lior.errors import BrokenPlugin, DuplicatePlugin, IncompatiblePlugin, UnknownPlugin, UsageError
 from lior.plugins.kinds import KINDS
 from lior.plugins.registry import Registry, interface_members
+from tests.cases import cases
 from tests.toy_tokenizers import NoDecode, Plain
 
 
@@ -135,7 +136,7 @@ def test_interface_members_include_attributes_and_inherited_ones():
     assert interface_members(interfaces.Command) == ["main", "name"]
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "command"])
+@cases("kind", [kind for kind in KINDS if kind != "command"])
 def test_every_interface_asks_for_a_version(kind):
     assert "api_version" in interface_members(KINDS[kind].protocol)
 

@@ -9,8 +9,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import grimp
-import pytest
 
+from tests.cases import cases
 from tools import architecture
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -99,7 +99,7 @@ def test_only_the_package_itself_imports_what_is_private():
     assert not {path: names for path, names in found.items() if names}
 
 
-@pytest.mark.parametrize(
+@cases(
     ("source", "found"),
     [
         ("from lior.counting.fields import _MULTIPLIER", ["_MULTIPLIER"]),

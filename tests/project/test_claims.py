@@ -9,6 +9,7 @@ import shlex
 
 import pytest
 
+from tests.cases import cases
 from tools import claims, mutations
 
 ROWS = list(claims.claims())
@@ -20,7 +21,7 @@ def test_all_pages_have_a_table():
     assert len(ROWS) > 70
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.item)
+@cases("row", ROWS, ids=lambda row: row.item)
 def test_a_row_has_a_verdict_and_is_shown_by_a_command_or_refused(row):
     assert row.verdict in ("built", "corrected", "refused")
     assert row.command or row.verdict == "refused"
@@ -54,7 +55,7 @@ def test_each_command_has_a_mutation():
     assert [*MUTATIONS] == [row.item for row in ROWS if row.command]
 
 
-@pytest.mark.parametrize("item", MUTATIONS)
+@cases("item", MUTATIONS)
 def test_a_mutation_can_be_made_and_read(item):
     source = (claims.ROOT / MUTATIONS[item].file).read_text(encoding="utf-8")
     changed = MUTATIONS[item].apply(source)

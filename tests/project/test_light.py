@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from lior_cli.main import COMMANDS, PRODUCTS
+from tests.cases import cases
 
 BLOCKED = "import sys; sys.modules.update(dict.fromkeys(('torch', 'numba', 'llvmlite')))\n"
 """As if they were not installed."""
@@ -65,13 +66,13 @@ def said(tmp_path_factory):
     return json.loads(blocked(EACH, json.dumps([[k, *v] for k, v in {**MODEL, **LIGHT}.items()]), cwd=here))
 
 
-@pytest.mark.parametrize("command", MODEL)
+@cases("command", MODEL)
 def test_a_command_of_the_model_says_what_to_install(said, command):
     line = f"lior: error: lior {command} needs the language model's packages: pip install 'lior[model]'\n"
     assert said[command] == [1, "", line]
 
 
-@pytest.mark.parametrize("command", LIGHT)
+@cases("command", LIGHT)
 def test_the_others_work(said, command):
     code, out, err = said[command]
     assert (code, err) == (0, "")

@@ -16,6 +16,7 @@ import pytest
 
 from lior.plugins.kinds import KINDS
 from lior.plugins.registry import registry
+from tests.cases import cases
 
 ROOT = Path(__file__).resolve().parents[2]
 TOPS = ("lior", "plugins", "cli")
@@ -191,7 +192,7 @@ def test_a_class_has_one_job():
     assert not found(large_classes, PRODUCT)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("check", "source"),
     [
         (unsafe, "import pickle"),
@@ -219,7 +220,7 @@ def test_the_checks_find_what_they_look_for(check, source):
     assert list(check(ast.parse(source)))
 
 
-@pytest.mark.parametrize(
+@cases(
     ("check", "source"),
     [
         (unsafe, "# eval(x)\n'pickle'\nmodel.eval_text()\nrun(c, shell=False)\nnp.load(path)\nrevaluate(x)"),

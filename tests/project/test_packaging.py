@@ -15,6 +15,7 @@ from packaging.utils import canonicalize_name
 import lior
 from lior.errors import UsageError
 from lior.plugins.kinds import KINDS
+from tests.cases import cases
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -167,7 +168,7 @@ def needed(name: str, *extras: str, own: bool = False) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("name", OWN)
+@cases("name", OWN)
 def test_a_bound_is_asked_for_by_the_extra_that_brings_the_package(name):
     holed = {each.split()[0] for each in HOLED.split(",")} - {"setuptools"}  # what builds, not what runs
     extras = next(each for each in ALL if each["project"]["name"] == name)["project"].get(
@@ -186,7 +187,7 @@ def test_the_light_install_has_neither_torch_nor_numba():
     assert {"torch", "numba"} <= needed("lior", "model")
 
 
-@pytest.mark.parametrize("extra", ["bpe", "plots", "check", "dev"])
+@cases("extra", ["bpe", "plots", "check", "dev"])
 def test_an_extra_of_the_model_installs_the_model(extra):
     assert {"torch", "numba"} <= needed("lior", extra)
 
@@ -196,7 +197,7 @@ def test_hypothesis_is_an_extra():
     assert "hypothesis" in needed("lior", "check")
 
 
-@pytest.mark.parametrize(
+@cases(
     ("call", "said"),
     [
         (lambda: lior.train(recepe="tiny"), "train: no argument 'recepe'. Did you mean 'recipe'?"),

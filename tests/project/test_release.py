@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.cases import cases
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [
     *ROOT.glob("*.md"),
@@ -63,7 +65,7 @@ def test_what_a_message_tells_to_install_exists():
     assert not [f"{path}: {fault}" for path in CODE for fault in faults(path.read_text(), bare=True)]
 
 
-@pytest.mark.parametrize(
+@cases(
     "command",
     [
         "./plugins/lior-asks",

@@ -5,9 +5,8 @@ from __future__ import annotations
 from itertools import zip_longest
 from textwrap import wrap
 
-import pytest
-
 from lior_ask.chunking.chunker import chunk
+from tests.cases import cases
 from tests.reading.samples import one, pdf
 
 LEFT, RIGHT, TOP, LEADING = 60, 320, 700, 12
@@ -156,7 +155,7 @@ BILLS = {
 """What stands in each row, after the place from the left."""
 
 
-@pytest.mark.parametrize("name", BILLS)
+@cases("name", BILLS)
 def test_bills_are_read_row_by_row(name):
     page, expected = list[str](), list[str]()
     for number, row in enumerate(BILLS[name].strip().split("\n")):

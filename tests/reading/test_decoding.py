@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import pytest
-
 from lior.reading.decoding import decode
+from tests.cases import cases
 
 TEXTS = {
     "cp932": (
@@ -24,7 +23,7 @@ TEXTS = {
 }
 
 
-@pytest.mark.parametrize("encoding", TEXTS)
+@cases("encoding", TEXTS)
 def test_short_and_long_texts_are_told_apart(encoding):
     for source in (*TEXTS[encoding], "\n".join(TEXTS[encoding]) * 20):
         text, notes = decode(source.encode(encoding))

@@ -16,6 +16,7 @@ from lior.reading.parsing import parse_bytes
 from lior.reading.skipping import LIMITED, SkipReason, UnreadableFile
 from lior_plugins.readers import agenda, chats, mail, sheets
 from lior_plugins.readers import json as json_reader
+from tests.cases import cases
 from tests.reading.samples import EPUB, SAMPLES, attached, one, zipped
 from tests.reading.samples import mail as mail_of
 
@@ -59,7 +60,7 @@ def chained(cause: BaseException) -> Exception:
     return error
 
 
-@pytest.mark.parametrize(
+@cases(
     "error",
     [
         MemoryError(),
@@ -150,7 +151,7 @@ def calendar(*properties: str) -> bytes:
     return f"BEGIN:VCALENDAR\n{events}END:VCALENDAR\n".encode()
 
 
-@pytest.mark.parametrize(
+@cases(
     ("odd", "said"),
     [
         ("a\nDTSTART:99991231T235900\nDURATION:P1D", "a, 9999-12-31 23:59"),
@@ -175,7 +176,7 @@ def test_an_odd_event_leaves_the_others(odd, said):
     assert document.text.split("\n")[2].startswith(said)
 
 
-@pytest.mark.parametrize("code", ["9" * 100_000, "0" * 100_000 + "65", "x" + "f" * 100_000, "-1", "1" * 10])
+@cases("code", ["9" * 100_000, "0" * 100_000 + "65", "x" + "f" * 100_000, "-1", "1" * 10])
 def test_a_page_with_an_odd_character_reference_is_read(code):
     document = one(
         f"<p>before</p>\n<p title='&#{code};'>a&#{code};b</p>\n<p>behind &#65;</p>".encode(), "a.html"
@@ -208,7 +209,7 @@ def test_an_odd_message_leaves_the_others():
     assert one(json.dumps([SLACK[0], 7]).encode(), "a.json").kind == "code"
 
 
-@pytest.mark.parametrize("charset", ["undefined", "idna", "hex", "x\0y", "\"'", "rot13", "utf-8" * 99])
+@cases("charset", ["undefined", "idna", "hex", "x\0y", "\"'", "rot13", "utf-8" * 99])
 def test_a_mail_with_an_odd_charset_is_read(charset):
     data = f'From: a@x.org\nSubject: s\nContent-Type: text/plain; charset="{charset}"\n\nThe pump hums.\n'
     assert "The pump hums." in one(data.encode(), "a.eml").text
@@ -229,7 +230,7 @@ def book(rows: str, other: str = "b") -> bytes:
     )
 
 
-@pytest.mark.parametrize(
+@cases(
     ("cell", "shown", "note"),
     [
         ('<c t="s"><v>7</v></c>', "", "A, row 2 is left out: there is no shared string 7, of 1"),

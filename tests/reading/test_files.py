@@ -32,6 +32,7 @@ from lior.reading.skipping import SkippedFile, SkipReason, UnreadableFile
 from lior.testing.readers import check_document
 from lior_ask import syncing as indexing
 from lior_ask.api import Index
+from tests.cases import cases
 
 SENTENCES = {
     "cp1252": "Das Café à Paris ist schön, sagt Müller.",
@@ -54,8 +55,8 @@ def test_lines_are_those_of_the_file(lines, end):
     assert text.split("\n") == (lines or [""])
 
 
-@pytest.mark.parametrize("end", ["\n", "\r\n"])
-@pytest.mark.parametrize("encoding", SENTENCES)
+@cases("end", ["\n", "\r\n"])
+@cases("encoding", SENTENCES)
 def test_every_encoding_is_understood_and_said(encoding, end):
     source = f"plain{end}{SENTENCES[encoding]}{end}"
     text, notes = decode(source.encode(encoding))
@@ -63,7 +64,7 @@ def test_every_encoding_is_understood_and_said(encoding, end):
     assert (notes == ()) == (encoding == "utf-8-sig")
 
 
-@pytest.mark.parametrize(
+@cases(
     "source",
     ["# coding: koi8-r\nx = 'да'\n", "<?xml version='1.0' encoding='koi8-r'?><a>да</a>", "charset=koi8-r да"],
 )
@@ -85,7 +86,7 @@ def test_a_few_wrong_bytes_do_not_change_the_encoding():
     st.binary(max_size=300),
     st.sampled_from(["a", "a.txt", "a.gz", "a.zst", "a.html", "a.eml", "a.json", "a.csv"]),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @example(b"%\x80", "a.html")  # in EBCDIC the first would be a line feed
 def test_any_bytes_are_read_or_refused_in_one_line(data, name):
     said = "none"
@@ -146,7 +147,7 @@ def test_the_beginning_of_a_film_is_enough(tmp_path):
         read_file(path)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("data", "kind"),
     [
         (b"<!DOCTYPE html><p>x</p>", "markdown"),
@@ -160,7 +161,7 @@ def test_content_decides_where_the_suffix_does_not(data, kind):
         assert parse_bytes(data, name)[0].kind == kind
 
 
-@pytest.mark.parametrize("reason", SkipReason)
+@cases("reason", SkipReason)
 def test_a_reason_is_kept_as_its_value_and_said_as_its_sentence(reason):
     error = UnreadableFile(reason, "what {happened}")
     file = File("a", 1, 2, "", (), *json.loads(json.dumps(cause_of(error))))
@@ -403,7 +404,7 @@ def test_reading_is_light():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("call", "told"),
     [
         (lambda: Index(5), "paths: 5 is of type int; give a path"),

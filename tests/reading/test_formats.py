@@ -17,6 +17,7 @@ from lior.testing.readers import check_document
 from lior_ask.api import Index
 from lior_ask.chunking.chunker import chunk
 from lior_plugins.readers import agenda, pictures
+from tests.cases import cases
 from tests.reading.samples import ODS, ODT, SAMPLES, old_workbook, one, picture, sourced, zipped
 
 
@@ -55,7 +56,7 @@ def test_sheets_of_a_workbook():
     assert (found.place, found.context.split("\n")[:2]) == ("Pets, row 2", ["house Pets", "name born"])
 
 
-@pytest.mark.parametrize(
+@cases(
     ("rows", "title", "table"),
     [
         ([["Budget"], [], ["item", "cost"], ["tea", 2]], "Budget", [("item", "cost"), ("tea", "2")]),
@@ -200,9 +201,7 @@ def test_times_of_a_calendar_are_so_many_at_most(monkeypatch):
     assert table.until == "2025-05-07"
 
 
-@pytest.mark.parametrize(
-    "rule", ["INTERVAL=0", "INTERVAL=-1;COUNT=3", "BYDAY=XX", "BYMONTHDAY=99", "COUNT=x"]
-)
+@cases("rule", ["INTERVAL=0", "INTERVAL=-1;COUNT=3", "BYDAY=XX", "BYMONTHDAY=99", "COUNT=x"])
 def test_a_rule_that_leads_nowhere_leaves_the_event(rule):
     assert begins(calendar_of(WEEKLY + rule)) == ["2025-05-07 19:30"]
     assert begins(calendar_of(f"SUMMARY:x DTSTART:20250507T193000 RRULE:FREQ=SECONDLY;{rule}")) == [
@@ -313,7 +312,7 @@ def test_front_matter_names_a_note_and_links_alone_are_titles():
         assert one(other.encode(), "a.md").title == ""
 
 
-@pytest.mark.parametrize(
+@cases(
     "aliases",
     [
         "aliases: [Boiler, 'Kessel, alt']",
@@ -393,7 +392,7 @@ def test_members_of_an_archive_are_documents(tmp_path):
     ]
 
 
-@pytest.mark.parametrize("name", ["a.docx", "a.odt", "a.epub", "a.pptx", "a.xlsx", "a.ods"])
+@cases("name", ["a.docx", "a.odt", "a.epub", "a.pptx", "a.xlsx", "a.ods"])
 def test_documents_that_are_archives_have_bounds(name):
     with limit_by(Limits(unpacked=100)), pytest.raises(DataError, match="than 100 bytes when unpacked"):
         parse_bytes(SAMPLES[name], name)
@@ -541,8 +540,8 @@ PHONES = {
 }
 
 
-@pytest.mark.parametrize("first", PHONES)
-@pytest.mark.parametrize("second", PHONES)
+@cases("first", PHONES)
+@cases("second", PHONES)
 def test_two_messages_of_phones_are_a_chat(first, second):
     document = one((PHONES[first] + PHONES[second].replace("Ada", "Ben")).encode(), "a.txt")
     assert document.kind == "chat"
@@ -559,7 +558,7 @@ def test_two_lines_of_a_log_are_no_chat():
 PREAMBLE = "Konto;DE02 6805\nZeitraum:;01.01.2025 - 31.01.2025\n\n"
 
 
-@pytest.mark.parametrize(
+@cases(
     ("text", "columns", "rows", "line"),
     [
         (f"{PREAMBLE}Tag;Wer;Betrag\n01.01.2025;Bau, West;-1,5\n02.01.2025;Bäcker, Ost;2,5\n", 3, 2, 4),

@@ -17,6 +17,7 @@ from lior.plugins.registry import registry
 from lior.reading.parsing import parse_bytes
 from lior_ask.chunking.chunker import chunk
 from lior_plugins.readers import pictures
+from tests.cases import cases
 from tests.reading.samples import EPUB, SAMPLES, attached, mail, notebook, one, pdf, sourced
 
 
@@ -53,7 +54,7 @@ def test_a_damaged_file_gives_one_line_or_what_is_left(name, monkeypatch):
         assert len(said.splitlines()) <= 1
 
 
-@pytest.mark.parametrize(
+@cases(
     ("name", "reason"),
     [
         ("a.pdf", "damaged or protected PDF"),
@@ -112,7 +113,7 @@ def test_html_with_tags_that_never_end_is_text():
     assert text.startswith("left < right <b and <p")
 
 
-@pytest.mark.parametrize(
+@cases(
     ("page", "lines", "notes"),
     [
         (b"<p>a&#10;b&#10;c", [(1, "a"), (1, "b"), (1, "c")], ()),  # line breaks that the file does not have
@@ -261,7 +262,7 @@ def test_messages_of_exports():
     assert (document.text, document.title, document.lines) == ("Zoë: très bien", "café", (7,))
 
 
-@pytest.mark.parametrize("cte", ["7bit", "quoted-printable", "base64"])
+@cases("cte", ["7bit", "quoted-printable", "base64"])
 def test_mail_lines_are_those_of_the_file(cte):
     body = (
         "Pay by Friday, " + "x" * 80 + ".\n\nThanks,\nAnna\n" if cte != "7bit" else "Pay.\n\nThanks,\nAnna\n"
@@ -355,7 +356,7 @@ def test_a_protected_pdf_says_so():
     assert reason(buffer.getvalue(), "a.pdf") == "protected by a password; save it without one"
 
 
-@pytest.mark.parametrize("name", ["a.docx", "a.odt"])
+@cases("name", ["a.docx", "a.odt"])
 def test_office_documents_are_marked_as_markdown(name):
     lines = one(SAMPLES[name], name).text.split("\n")
     assert lines[0] == "## Boiler"
@@ -390,7 +391,7 @@ LOGS = [
 ]
 
 
-@pytest.mark.parametrize("text", CHATS)
+@cases("text", CHATS)
 def test_chats_are_told_by_their_lines(text):
     document = one(text.encode(), "export.txt")
     assert document.kind == "chat"
@@ -398,12 +399,12 @@ def test_chats_are_told_by_their_lines(text):
     assert [name.partition(",")[0] for _, name in document.places] == ["Anna", "Bob", "Anna"]
 
 
-@pytest.mark.parametrize("text", LOGS)
+@cases("text", LOGS)
 def test_logs_are_told_by_their_lines(text):
     assert one(text.encode(), "export.txt").kind == "log"
 
 
-@pytest.mark.parametrize(
+@cases(
     ("name", "text", "kind"),
     [
         ("a.rst", "Title\n=====\n", "markdown"),

@@ -14,6 +14,7 @@ from lior.model.language_model import Model
 from lior.runs import directory as rundir
 from lior.runs import inspection
 from lior.runs.inspection import MemoryUse, angles, effective_rank, sample_stored, spectrum, spread
+from tests.cases import cases
 
 
 @pytest.fixture
@@ -40,9 +41,7 @@ def rotation(n: int, degrees: list[float]) -> torch.Tensor:
     return basis @ blocks @ basis.T
 
 
-@pytest.mark.parametrize(
-    ("n", "degrees"), [(2, [30.0]), (6, [170.0, 45.0, 45.0]), (7, [120.0, 10.0, 0.0]), (4, [180.0, 90.0])]
-)
+@cases(("n", "degrees"), [(2, [30.0]), (6, [170.0, 45.0, 45.0]), (7, [120.0, 10.0, 0.0]), (4, [180.0, 90.0])])
 def test_angles_are_those_of_the_planes_that_were_turned(n, degrees):
     assert angles(rotation(n, degrees)).tolist() == pytest.approx(degrees, abs=1e-5)
 
@@ -60,7 +59,7 @@ def test_spectrum_of_scales_and_directions():
     assert spectrum(form).tolist() == pytest.approx([12.0, 8.0, 6.0, 1.5])
 
 
-@pytest.mark.parametrize(
+@cases(
     ("eigenvalues", "rank"),
     [([2.0] * 5, 5.0), ([3.0, 0.0, 0.0], 1.0), ([1.0, 1.0, 0.0], 2.0), ([3.0, 1.0], 4 / 3**0.75)],
 )
@@ -71,7 +70,7 @@ def test_effective_rank(eigenvalues, rank):
 # --- samples ---
 
 
-@pytest.mark.parametrize(("total", "count"), [(10, 3), (1000, 999), (5, 5), (5, 9), (0, 4)])
+@cases(("total", "count"), [(10, 3), (1000, 999), (5, 5), (5, 9), (0, 4)])
 def test_a_spread_has_one_number_of_each_equal_part(total, count):
     chosen = spread(total, count).tolist()
     assert len(chosen) == min(total, count)

@@ -22,6 +22,7 @@ from lior.runs.bundle import Format
 from lior.runs.folder import RunFolder
 from lior.runs.loop import START, Loop, LoopState, Stopwatch
 from lior.runs.telemetry import Telemetry
+from tests.cases import cases
 
 MINE = Format(program="mine", version=1)
 STEPS = {"add": 3, "multiply": 2}
@@ -202,7 +203,7 @@ def test_seconds_of_stages_are_counted_on(monkeypatch):
     assert watch.total == 74
 
 
-@pytest.mark.parametrize("wrong", [{"step": "4"}, {"elapsed": None}, {"seconds": 3}, {"window": 1}])
+@cases("wrong", [{"step": "4"}, {"elapsed": None}, {"seconds": 3}, {"window": 1}])
 def test_a_state_of_other_types_is_refused(wrong):
     with pytest.raises(TypeError):
         LoopState(**attrs.asdict(START) | wrong)

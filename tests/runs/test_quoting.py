@@ -51,7 +51,6 @@ def is_equal(one, other):
     scope="module",
     params=[
         pytest.param({"memory": SMALL, **FEW}, id="gated by cells"),
-        pytest.param({"recipe": "fast"}, id="fast", marks=pytest.mark.slow),
         pytest.param({"memory": "exact", **FEW}, id="items", marks=pytest.mark.slow),
         pytest.param({"recipe": "fast", "memory": "sdm,match"}, id="with its own", marks=pytest.mark.slow),
     ],

@@ -15,6 +15,7 @@ from lior.runs import files
 from lior.runs import folder as runfolder
 from lior.runs.bundle import digest
 from lior.training.preparation import train
+from tests.cases import cases
 
 TINY = ("memory.name=match", "geometry.updates=0", "mixer.positions=64", "fit.passes=0")
 
@@ -53,7 +54,7 @@ def test_the_summary_is_that_of_the_training(configure, path, tmp_path):
         lior.load(path)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("call", "message"),
     [
         (lambda run: run.score([["a"]]), "text 1 is of type list; give a text (str or bytes)"),

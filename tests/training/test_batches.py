@@ -21,6 +21,7 @@ from lior_plugins.frames.lowrank import LowRank
 from lior_plugins.products.tensor import TensorProduct
 from lior_plugins.rsources.constitutive import Constitutive
 from lior_plugins.tokenizers.bytes import Bytes
+from tests.cases import cases
 
 MEMORY, REACH = 900, 3
 CONFIG = GeometryConfig(batch=8, keys=120, near=5, group=1, refresh=3, updates=7, exclude=20)
@@ -172,7 +173,7 @@ def test_no_query_sees_what_is_around_it(corpus, geometry):
         assert (distance[batches._drawn["near"] >= 0].abs() >= 20).all()
 
 
-@pytest.mark.parametrize("near", [0, 5])
+@cases("near", [0, 5])
 def test_the_calibration_batch_is_the_same_each_time(corpus, geometry, near):
     batches, state = stream(corpus, geometry, near=near)
     batches.draw(state, 0)

@@ -24,6 +24,7 @@ from lior.training.preparation import build_model, tokenize, train
 from lior.training.stages import FitMixer, Job, LearnGeometry, WriteText
 from lior_plugins.rsources.curvature import Curvature
 from lior_plugins.updaters.contrastive import Contrastive
+from tests.cases import cases
 from tests.strategies import identity_form
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -103,7 +104,7 @@ PARTS = {
 }
 
 
-@pytest.mark.parametrize("parts", PARTS)
+@cases("parts", PARTS)
 def test_tensors_are_made_on_the_device_of_the_model(configure, short, parts):
     config = configure(*PARTS[parts], text=short)
     with Placeless() as watch:

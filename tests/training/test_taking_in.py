@@ -12,6 +12,7 @@ from lior.model import evaluation
 from lior.reading.documents import RawDocument
 from lior.runs import checkpoint as checkpoints
 from lior.training.preparation import resume, train
+from tests.cases import cases
 from tests.faults.faults import assert_same_run
 
 TINY = ("memory.name=sdm,match,exact", "geometry.updates=2", "mixer.positions=64", "data.holdout=0.2")
@@ -31,7 +32,7 @@ def tensors(run) -> dict[str, torch.Tensor]:
     return checkpoints.tensors(run.model)
 
 
-@pytest.mark.parametrize("one", [True, False], ids=["one document", "several"])
+@cases("one", [True, False], ids=["one document", "several"])
 def test_it_is_the_model_from_before_that_was_told_the_held_out_text(configure, documents, one):
     given = documents[:1] if one else documents
     kept, learned = (
