@@ -9,6 +9,7 @@ from torch.testing import assert_close
 from lior.geometry.neighbours import CellIndex
 from lior.interfaces import Features, Items, Query, Text
 from lior_plugins.memories.exact import Exact
+from tests.cases import cases
 
 ALL = 10**6
 """Cells, more than there are."""
