@@ -49,7 +49,7 @@ def replacing(path: Path, *, part: Path | None = None, private: bool = False) ->
 
 
 @contextlib.contextmanager
-def writing(path: Path, *, part: Path | None = None, parents: bool = False) -> Iterator[IO[bytes]]:
+def writing(path: Path, *, parents: bool = False) -> Iterator[IO[bytes]]:
     """Open as :func:`replacing`; raises ``DataError`` in one line if the file cannot be written.
 
     Parameters
@@ -60,7 +60,7 @@ def writing(path: Path, *, part: Path | None = None, parents: bool = False) -> I
     try:
         if parents:
             path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path, part=part) as stream:
+        with replacing(path) as stream:
             yield stream
     except OSError as error:
         raise DataError(f"{path}: cannot be written: {error.strerror or error}") from error

@@ -143,9 +143,7 @@ def _line(place: str, line: str, given: dict[str, Any]) -> dict[str, Any]:
     if unknown := sorted(set(asked) - known):
         raise DataError(f"{place}: {unknown[0]!r} is unknown; allowed are {', '.join(sorted(known))}")
     whole = given | asked
-    stop = [whole["stop"]] if isinstance(whole.get("stop"), str) else whole.get("stop", [])
-    if not isinstance(stop, list) or not all(isinstance(each, str) for each in stop):
-        raise DataError(f"{place}: stop is {stop!r}; allowed is a text or a list of texts")
+    stop = _stop(place, whole.get("stop", []))
     for name in ("max_tokens", "seed"):
         if type(whole[name]) is not int or not 0 <= whole[name] < 1 << 63:
             raise DataError(f"{place}: {name} is {whole[name]!r}; allowed is a whole number from 0")
@@ -159,6 +157,14 @@ def _line(place: str, line: str, given: dict[str, Any]) -> dict[str, Any]:
         "sampling": sampling,
         **{name: whole[name] for name in ("max_tokens", "seed")},
     }
+
+
+def _stop(place: str, given: Any) -> list[str]:
+    """Return the texts that end a continuation."""
+    stop = [given] if isinstance(given, str) else given
+    if not isinstance(stop, list) or not all(isinstance(each, str) for each in stop):
+        raise DataError(f"{place}: stop is {stop!r}; allowed is a text or a list of texts")
+    return stop
 
 
 class _Noted(list[int]):

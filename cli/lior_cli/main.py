@@ -315,13 +315,8 @@ def _report(error: Exception) -> int:
         case click.exceptions.NoArgsIsHelpError():  # a group without a command
             click.echo(error.format_message())
             return 0
-        case click.BadParameter(param=click.Parameter() as given) if type(error) is click.BadParameter:
-            path = error.ctx.command_path if error.ctx else "lior"
-            name = given.opts[0] if given.param_type_name == "option" else given.human_readable_name
-            return _fail(f"{name}: {error.message.rstrip('.')}. Try '{path} --help'.", error.exit_code)
         case click.UsageError():
-            path = error.ctx.command_path if error.ctx else "lior"
-            return _fail(f"{error.format_message()} Try '{path} --help'.", error.exit_code)
+            return _fail(_told_of_usage(error), error.exit_code)
         case click.ClickException():
             return _fail(error.format_message(), error.exit_code)
         case LiorError():
@@ -336,6 +331,20 @@ def _report(error: Exception) -> int:
             return _fail(told, getattr(error, "exit_code", 1))
     if _out_of_memory(error):
         return _fail("out of memory. Use a smaller model, batch or text.")
+    return _report_defect(error)
+
+
+def _told_of_usage(error: click.UsageError) -> str:
+    """Return what is wrong with the arguments, and where the right ones are."""
+    told = error.format_message()
+    if type(error) is click.BadParameter and (given := error.param):
+        name = given.opts[0] if given.param_type_name == "option" else given.human_readable_name
+        told = f"{name}: {error.message.rstrip('.')}."
+    return f"{told} Try '{error.ctx.command_path if error.ctx else 'lior'} --help'."
+
+
+def _report_defect(error: Exception) -> int:
+    """Print who must mend the defect behind an error, and return the exit code."""
     cause = f"{type(error).__name__}: {error}".strip().splitlines()[0]
     from lior.plugins.registry import plugin_at_fault
 

@@ -60,17 +60,21 @@ def plugins(ctx: click.Context, kind: str | None, as_json: bool, check: bool) ->
         rows = [row for each in ([kind] if kind else KINDS) for row in _rows(each, check)]
         if check and sys.stderr.isatty():
             redraw("")
-    if as_json:
-        click.echo(json.dumps([_fields(row, check) for row in rows], indent=2))
-    else:
-        headers = [field.name for field in attrs.fields(PluginRow)][: None if check else -2]
-        echo_table(headers, [list(_fields(row, check).values()) for row in rows])
+    _echo_rows(rows, check, as_json=as_json)
     for fault in registry.faults:
         click.echo(f"lior: warning: {fault}", err=True)
     broken = [f"{row.kind} {row.name}" for row in rows if row.status == BROKEN]
     if broken:
         click.echo(f"lior: error: broken: {', '.join(dict.fromkeys(broken))}", err=True)
         ctx.exit(1)
+
+
+def _echo_rows(rows: list[PluginRow], check: bool, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps([_fields(row, check) for row in rows], indent=2))
+    else:
+        headers = [field.name for field in attrs.fields(PluginRow)][: None if check else -2]
+        echo_table(headers, [list(_fields(row, check).values()) for row in rows])
 
 
 def _refuse_options_before(ctx: click.Context) -> None:

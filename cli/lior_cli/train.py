@@ -79,7 +79,6 @@ def train(
     began = time.perf_counter()
     import_torch(quiet=quiet, verbose=verbose, compiling=True)
     from lior.counting import compiled
-    from lior.reading.documents import documents_of, read_files
     from lior_cli.progress import Progress
 
     progress = Progress(quiet=quiet)
@@ -91,23 +90,7 @@ def train(
     else:
         if text:
             overrides = [*overrides, Override("data.text", list(text), "TEXT")]
-        resolved = load_chosen(recipe, overrides)
-        if not resolved.config.data.text:
-            progress.note("no TEXT given: reading the Python language reference that comes with Python")
-        for note in unused_settings.notes(resolved):
-            progress.note(note)
-        data = resolved.config.data
-        files = read_files(data.text, field=data.field, limit=data.limit)
-        documents = documents_of(files)
-        if recipe is None and recipe_selection.free(resolved):
-            resolved, note = recipe_selection.choose(
-                resolved,
-                documents,
-                lambda name, more: load(name, overrides=[*overrides, *more], components=True),
-            )
-            progress.note(note)
-        elif not quiet:
-            progress.note(recipe_selection.tell(resolved, documents))
+        resolved, files = _prepare(recipe, overrides, progress, quiet=quiet)
         start = _Start(time.perf_counter() - began, compiled.waited())
         run = _begin(resolved, files, out or _default_out(resolved), progress)
     summary = run.summary
@@ -116,6 +99,32 @@ def train(
         click.echo(json.dumps(summary))
     elif not quiet:
         _report(summary, prompt(run), start)
+
+
+def _prepare(
+    recipe: str | None, overrides: list[str | Override], progress: Progress, *, quiet: bool
+) -> tuple[Resolved[TrainConfig], list[File]]:
+    """Return the settings and the files of a new run; its recipe is chosen by the text if none is named."""
+    from lior.reading.documents import documents_of, read_files
+
+    resolved = load_chosen(recipe, overrides)
+    if not resolved.config.data.text:
+        progress.note("no TEXT given: reading the Python language reference that comes with Python")
+    for note in unused_settings.notes(resolved):
+        progress.note(note)
+    data = resolved.config.data
+    files = read_files(data.text, field=data.field, limit=data.limit)
+    documents = documents_of(files)
+    if recipe is None and recipe_selection.free(resolved):
+        resolved, note = recipe_selection.choose(
+            resolved,
+            documents,
+            lambda name, more: load(name, overrides=[*overrides, *more], components=True),
+        )
+        progress.note(note)
+    elif not quiet:
+        progress.note(recipe_selection.tell(resolved, documents))
+    return resolved, files
 
 
 def _begin(resolved: Resolved[TrainConfig], files: list[File], out: Path, progress: Progress) -> Run:

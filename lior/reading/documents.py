@@ -207,25 +207,37 @@ def _documents(
         return [document for document in _lines(data, source.name, field) if document.data]
     whole = [RawDocument(source.name, data)]
     reader = None if raw else choose_reader(data, name)
-    if reader is None or isinstance(reader, registry.get("reader", "text")):
-        try:
-            refuse_binary(data[:_HEAD])
-        except DataError:
-            if not source.named:
-                raise
-            notes.append("binary data, learned byte for byte")  # any bytes can be learned on request
-            return whole
-        if reader is None or is_utf8(data):
-            return whole
+    plain = reader is None or isinstance(reader, registry.get("reader", "text"))
+    if plain and _is_binary(data, refused=not source.named):
+        notes.append("binary data, learned byte for byte")  # any bytes can be learned on request
+        return whole
+    if reader is None or (plain and is_utf8(data)):
+        return whole
     documents = parse_with(reader, data, name)
     notes += [note for each in documents for note in each.notes]
-    first = documents[0]
-    as_lines = first.lines is None or first.kind in ("code", "rows")
-    if len(documents) == 1 and not first.name and as_lines and is_utf8(data):
+    if _is_as_given(documents) and is_utf8(data):
         return whole
     names = document_names(source.name, [each.name for each in documents])
     made = map(_extract, names, documents)
     return [document for document in made if document.data.strip()]
+
+
+def _is_as_given(documents: Sequence[ParsedDocument]) -> bool:
+    """Return whether a reader found one document with the lines of its file."""
+    first = documents[0]
+    as_lines = first.lines is None or first.kind in ("code", "rows")
+    return len(documents) == 1 and not first.name and as_lines
+
+
+def _is_binary(data: bytes, *, refused: bool) -> bool:
+    """Return whether data is not text; raise the reason if it is ``refused`` then."""
+    try:
+        refuse_binary(data[:_HEAD])
+    except DataError:
+        if refused:
+            raise
+        return True
+    return False
 
 
 def _lines(data: bytes, file: str, field: str) -> Iterator[RawDocument]:

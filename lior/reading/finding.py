@@ -52,6 +52,8 @@ class SourceFile:
     """Whether the file itself was named, not a folder that it is in."""
 
 
+_Found = tuple[Path, SourceFile, _Cause | None]
+"""The path that tells a file from all others, the file, and the reason to leave it out or ``None``."""
 _follow = False
 
 
@@ -89,42 +91,54 @@ def find_files(paths: Sequence[str | Path]) -> tuple[list[SourceFile], list[Skip
         When a path does not exist or a pattern matches nothing.
     """
     given = [root for path in paths for root in expand(str(path))]
-    labels = _labels([_absolute(root) for root in given if root.is_dir()])
+    folders = [*filter(Path.is_dir, given)]
+    labels = _labels([_absolute(root) for root in folders])
     sources: dict[Path, SourceFile] = {}
     skipped: dict[Path, SkippedFile] = {}
     links: dict[Path, SourceFile] = {}
     for root in given:
-        if not root.is_dir():
-            name = "<stdin>" if str(root) == STDIN else printable(root.name)
-            sources.setdefault(_absolute(root), SourceFile(name, root, named=True))
-            continue
-        home = _absolute(root)
-        for path, cause in walk(root):
-            below = path.relative_to(root)
-            name = "/".join((*labels[home], printable(below.as_posix())))
+        for path, source, cause in _below(root, labels) if root.is_dir() else _alone(root):
             if cause:
-                skipped.setdefault(home / below, SkippedFile(name, *cause))
-            elif path.is_symlink():
-                links.setdefault(home / below, SourceFile(name, path))
+                skipped.setdefault(path, SkippedFile(source.name, *cause))
+            elif source.path.is_symlink() and not source.named:
+                links.setdefault(path, source)
             else:
-                sources.setdefault(home / below, SourceFile(name, path))
-    homes = {root.resolve() for root in given if root.is_dir()}
-    for path, source, cause in _judge_links(links, sources, homes):
+                sources.setdefault(path, source)
+    for path, source, cause in _judge_links(links, sources, {root.resolve() for root in folders}):
         if cause:
             skipped.setdefault(path, SkippedFile(source.name, *cause))
         else:
             sources.setdefault(path, source)
+    return _distinct(sources), [each for place, each in skipped.items() if place not in sources]
+
+
+def _alone(root: Path) -> Iterator[_Found]:
+    """Yield a file that was named."""
+    name = "<stdin>" if str(root) == STDIN else printable(root.name)
+    yield _absolute(root), SourceFile(name, root, named=True), None
+
+
+def _below(folder: Path, labels: Mapping[Path, tuple[str, ...]]) -> Iterator[_Found]:
+    """Yield the files below a folder, each with the reason to leave it out or ``None``."""
+    home = _absolute(folder)
+    for path, cause in walk(folder):
+        below = path.relative_to(folder)
+        name = "/".join((*labels[home], printable(below.as_posix())))
+        yield home / below, SourceFile(name, path), cause
+
+
+def _distinct(sources: Mapping[Path, SourceFile]) -> list[SourceFile]:
+    """Return the files; those that were named, and share their name with others, are named by their path."""
     count = Counter(source.name for source in sources.values())
-    unique = [
+    return [
         attrs.evolve(each, name=printable(place.as_posix())) if each.named and count[each.name] > 1 else each
         for place, each in sources.items()
     ]
-    return unique, [each for place, each in skipped.items() if place not in sources]
 
 
 def _judge_links(
     links: Mapping[Path, SourceFile], sources: Mapping[Path, SourceFile], homes: set[Path]
-) -> Iterator[tuple[Path, SourceFile, _Cause | None]]:
+) -> Iterator[_Found]:
     """Yield links to files, each with the reason to leave it out or ``None``.
 
     ``sources`` are files that are read, ``homes`` the folders given, without links in their paths."""

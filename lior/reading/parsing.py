@@ -52,7 +52,6 @@ _CONTENT = [
         (rb"BEGIN:VCALENDAR\s", ".ics"),
         (rb"BEGIN:VCARD\s", ".vcf"),
         (rb"\s*<(!doctype\s+)?html", ".html"),
-        (rb"\s*[.'](.*\n\.)?(TH|Dd)\s", ".man"),
         (rb"From ([^\n]*\d{4}[^\n]*|-? *\r?)\n[\w-]+:", ".mbox"),
         (
             rb"((Received|Return-Path|Message-ID|From|To|Date|Subject|MIME-Version|Delivered-To|X-[\w-]+|ARC-[\w-]+|"

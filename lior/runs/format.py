@@ -49,28 +49,40 @@ def check_text(
     UsageError
         With the name of the fault.
     """
-    for name, dtype in _ARRAYS.items():
-        if arrays[name].dtype != dtype or arrays[name].ndim != 1:
-            raise UsageError(f"text: {name} is {arrays[name].dtype} {arrays[name].shape}, not {dtype} (any)")
-    tokens, starts, names = arrays["tokens"], arrays["starts"], manifest["documents"]
-    if len(tokens) and not 0 <= int(tokens.min()) <= int(tokens.max()) < vocab:
-        raise UsageError(f"text: tokens has ids beyond the {vocab} of the tokenizer")
-    if len(starts) and (starts[0] or not (np.diff(starts, append=len(tokens)) > 0).all()):
-        raise UsageError("text: starts do not ascend from 0 within the tokens")
-    inner = arrays["structure_starts"]
-    if len(inner) and (inner[0] or not (np.diff(inner, append=len(arrays["structures"])) >= 0).all()):
-        raise UsageError("text: structure_starts do not ascend from 0 within the structures")
-    whole = isinstance(names, list) and all(isinstance(name, str) for name in names)
-    if not whole or not len(names) == len(starts) == len(inner):
+    _check_arrays(arrays, vocab)
+    names, added = manifest["documents"], manifest["added"]
+    tokens, starts, inner = arrays["tokens"], arrays["starts"], arrays["structure_starts"]
+    if not _is_texts(names) or not len(names) == len(starts) == len(inner):
         raise UsageError("text: there is not one name and one structure for each document")
-    added = manifest["added"]
-    if not isinstance(added, list) or len(added) > len(names) or not all(isinstance(x, str) for x in added):
+    if not _is_texts(added) or len(added) > len(names):
         raise UsageError("added is not a list of times, at most one for each document")
     trained = int(starts[len(names) - len(added)]) if added else len(tokens)
     for key, most in (("n_train", trained), ("bytes", 1 << 62)):
         if type(manifest[key]) is not int or not 0 <= manifest[key] <= most:
             raise UsageError(f"{key} = {manifest[key]!r} is not within 0 to {most}")
     return _split_parts(manifest["split_parts"], names, len(names) - len(added))
+
+
+def _check_arrays(arrays: Mapping[str, NDArray[Any]], vocab: int) -> None:
+    for name, dtype in _ARRAYS.items():
+        if arrays[name].dtype != dtype or arrays[name].ndim != 1:
+            raise UsageError(f"text: {name} is {arrays[name].dtype} {arrays[name].shape}, not {dtype} (any)")
+    tokens, structures = arrays["tokens"], arrays["structures"]
+    if len(tokens) and not 0 <= int(tokens.min()) <= int(tokens.max()) < vocab:
+        raise UsageError(f"text: tokens has ids beyond the {vocab} of the tokenizer")
+    if not _ascends(arrays["starts"], len(tokens), least=1):
+        raise UsageError("text: starts do not ascend from 0 within the tokens")
+    if not _ascends(arrays["structure_starts"], len(structures), least=0):
+        raise UsageError("text: structure_starts do not ascend from 0 within the structures")
+
+
+def _ascends(starts: NDArray[Any], end: int, *, least: int) -> bool:
+    """Return whether places begin at 0 and go on to ``end`` in steps of ``least`` or more."""
+    return not len(starts) or (starts[0] == 0 and bool((np.diff(starts, append=end) >= least).all()))
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(each, str) for each in value)
 
 
 def _split_parts(pairs: Any, names: Sequence[str], trained: int) -> dict[int, int]:

@@ -72,8 +72,8 @@ class GeometryReport:
 
 
 @torch.no_grad()
-def geometry_of(checkpoint: Checkpoint, sample: int = SAMPLE) -> GeometryReport:
-    """Report on the geometry of a checkpoint, at ``sample`` contexts in its memories.
+def geometry_of(checkpoint: Checkpoint) -> GeometryReport:
+    """Report on the geometry of a checkpoint, at :data:`SAMPLE` contexts in its memories.
 
     Raises
     ------
@@ -84,7 +84,7 @@ def geometry_of(checkpoint: Checkpoint, sample: int = SAMPLE) -> GeometryReport:
     form = metric_form(model)
     if form is None or model.geometry is None:
         raise RunError("the run has no geometry: none of its memories compares contexts")
-    z, _ = sample_stored(checkpoint, sample)
+    z, _ = sample_stored(checkpoint, SAMPLE)
     if not len(z):
         raise RunError("the run's memories are empty, so there is nothing to measure")
     source, z = model.geometry.rsource, z.double()
@@ -106,7 +106,7 @@ def geometry_of(checkpoint: Checkpoint, sample: int = SAMPLE) -> GeometryReport:
         sectional=None if found is None else quantiles(found.curvatures.flatten()),
         negative=None if found is None else float((found.curvatures < 0).double().mean()),
         planes=() if found is None else tuple(_planes(found)),
-        places=tuple(_places(checkpoint, sample, r, scalar)),
+        places=tuple(_places(checkpoint, SAMPLE, r, scalar)),
     )
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import tomllib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -183,20 +183,26 @@ def scan(run: Path, paths: Sequence[str] | None = None, *, base: Path | None = N
     found = Scan(run, before, chosen, field, moved=chosen != made, notes=notes)
     number = runfolder.number(base) if base else manifest.newest(run)
     anew = before is not None and number < before.checkpoint
-    sources, skipped = find_files(chosen)
-    home = run.resolve()
-    inside = [source for source in sources if home in source.path.resolve().parents]
-    sources = [source for source in sources if source not in inside]
-    found.skipped = [*skipped, *(SkippedFile(source.name, SkipReason.OWN_RUN) for source in inside)]
+    sources, skipped = _outside(run, chosen)
+    found.skipped = [*skipped]
     if not sources:
         fault = "no file in there; nothing was forgotten, in case it is only away for now"
         raise DataError(f"{', '.join(chosen)}: {fault} (`lior forget` takes documents out)")
     for source in sources:
         _read(source, found, anew=anew)
-    for folder in (each.name for each in skipped if each.reason in _UNSEEN):
+    for folder in [each.name for each in skipped if each.reason in _UNSEEN]:
         hidden = {name: each for name, each in found.old.items() if name.startswith(f"{folder}/")}
         found.entries |= hidden
     return found
+
+
+def _outside(run: Path, paths: Sequence[str]) -> tuple[list[SourceFile], list[SkippedFile]]:
+    """Return the files at ``paths`` that are not in the directory of the run, and what is left out."""
+    sources, skipped = find_files(paths)
+    home = run.resolve()
+    inside = [source for source in sources if home in source.path.resolve().parents]
+    own = (SkippedFile(source.name, SkipReason.OWN_RUN) for source in inside)
+    return [source for source in sources if source not in inside], [*skipped, *own]
 
 
 def _read(source: SourceFile, found: Scan, *, anew: bool) -> None:
@@ -225,6 +231,37 @@ def finish(found: Scan) -> Synced:
     return found.outcome()
 
 
+@attrs.define
+class _Comparison:
+    """Documents of files, compared with those of a run file by file."""
+
+    held: Mapping[str, RawDocument]
+    """Documents of the run by name."""
+    own: set[str]
+    """Names of the run's documents that came from its files."""
+    learned: list[RawDocument] = attrs.field(factory=list)
+    changed: list[RawDocument] = attrs.field(factory=list)
+    moved: list[RawDocument] = attrs.field(factory=list)
+    """Documents with the run's text and another structure."""
+    same: set[str] = attrs.field(factory=set)
+    """Names of documents with the run's text."""
+
+    def add(self, content: Sequence[RawDocument]) -> list[RawDocument]:
+        """Sort the documents of a file; returns those whose name a document of another origin has."""
+        foreign, held = list[RawDocument](), self.held
+        unchanged = [d for d in content if d.name in held and held[d.name].data == d.data]
+        self.moved += [d for d in unchanged if held[d.name] != d]
+        self.same |= {*_names_of(unchanged)}
+        for document in content:
+            if document.name not in held:
+                self.learned.append(document)
+            elif document not in unchanged and document.name not in self.own:
+                foreign.append(document)
+            elif document.name not in self.same:
+                self.changed.append(document)
+        return foreign
+
+
 def compare(checkpoint: Checkpoint, found: Scan) -> Changes:
     """Return the changes that make the documents of a run equal to the files'; nothing is changed yet.
 
@@ -232,18 +269,14 @@ def compare(checkpoint: Checkpoint, found: Scan) -> Changes:
     """
     held = {name: _join(several) for name, several in documents.of_checkpoint(checkpoint).items()}
     own, entries = _from_files(checkpoint, found), dict(found.entries)
-    learned, changed, moved, same = list[RawDocument](), list[RawDocument](), list[RawDocument](), set[str]()
+    compared = _Comparison(held, own)
     for name, file in found.read.items():
-        foreign = [d for d in file.content if d.name not in own and held.get(d.name, d).data != d.data]
+        foreign = compared.add(file.content)
         mine = [document for document in file.content if document not in foreign]
-        unchanged = [d for d in mine if d.name in held and held[d.name].data == d.data]
-        moved += [d for d in unchanged if held[d.name] != d]
-        same |= {*_names_of(unchanged)}
-        changed += [d for d in mine if d.name in held and d.name not in same]
-        learned += [d for d in mine if d.name not in held]
         found.skipped += [SkippedFile(document.name, SkipReason.NAME_TAKEN) for document in foreign]
         kept = attrs.evolve(manifest.entry(file), documents=tuple(_names_of(mine)))
         entries[name] = attrs.evolve(kept, size=-1) if foreign else kept
+    same, changed, learned = compared.same, compared.changed, compared.learned
     stay = same | {document.name for document in changed} | _names(entries.values()) | _unseen(own, found)
     gone = [name for name in dict.fromkeys(checkpoint.corpus.names) if name in own and name not in stay]
     if found.moved and gone and not own & stay:
@@ -260,7 +293,7 @@ def compare(checkpoint: Checkpoint, found: Scan) -> Changes:
         found.run,
         [*done.changed, *gone],
         [*changed, *learned],
-        moved,
+        compared.moved,
         done,
         before=FileManifest(
             found.paths, found.field, found.old | found.entries | marked, manifest.newest(found.run)

@@ -26,7 +26,7 @@ from lior_plugins.updaters.contrastive import Contrastive
 from lior_plugins.updaters.spsa import Spsa
 from tests.builtin.test_sdm import FEW, SMALLEST, fitted, settled_once
 
-EXTRAS = {"bpe": "tokenizers", "faiss": "faiss"}
+EXTRAS = {"bpe": "tokenizers"}
 """The package that a plugin needs and a plain installation lacks."""
 LEARNED_STAYS = {("memory", "sdm that has learned", "test_an_empty_memory_knows_nothing")}
 """What was learned stays when a memory is empty, and says something."""

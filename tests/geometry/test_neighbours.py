@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import builtins
-
 import pytest
 import torch
 from torch.testing import assert_close
 
-from lior.errors import UsageError
 from lior.geometry.neighbours import CellIndex
 from lior.interfaces import Features, Items, Query, Text
 from lior_plugins.memories.exact import Exact
-from lior_plugins.memories.faiss import Faiss
 
 ALL = 10**6
 """Cells, more than there are."""
@@ -108,59 +104,27 @@ THREE = {"inverse_temperatures": (0.7, 1.0, 2.0)}
 ALPHABETS = [torch.arange(97, 107), torch.tensor([3, 98, 99, 105]), torch.tensor([1, 2])]
 
 
-def complete(name):
-    """Memories whose neighbours are all items."""
-    if name == "exact":
-        return Exact(probes=ALL, **THREE)
-    pytest.importorskip("faiss")
-    return Faiss(neighbours=ALL, probes=ALL, **THREE)
-
-
 @pytest.mark.parametrize("alphabet", ALPHABETS, ids=["all", "some", "none"])
-@pytest.mark.parametrize("name", ["exact", "faiss"])
-def test_all_items_as_neighbours_are_the_exact_memory(name, alphabet):
-    assert_close(answers(complete(name), alphabet), answers(Exact(**THREE), alphabet), atol=1e-4, rtol=0)
+def test_all_cells_are_the_exact_memory(alphabet):
+    assert_close(
+        answers(Exact(probes=ALL, **THREE), alphabet), answers(Exact(**THREE), alphabet), atol=1e-4, rtol=0
+    )
 
 
 def test_near_items_carry_the_distribution():
-    """Measured: total variation 0.047 (cells), 0.002 (faiss)."""
-    pytest.importorskip("faiss")
-    exact_p = answers(Exact(**THREE), ALPHABETS[0]).exp()
-    few = {"cells": Exact(probes=6, **THREE), "faiss": Faiss(neighbours=600, probes=20, **THREE)}
-    for name, memory in few.items():
-        p = answers(memory, ALPHABETS[0]).exp()
-        assert (p != exact_p).any(), "some items were left out"
-        distance = 0.5 * (p - exact_p).abs().sum(2).mean()
-        assert distance < 0.06, f"{name}: {distance:.4f}"
-
-
-@pytest.mark.parametrize("change", [{"neighbours": 3}, {"lists": 7}, {"probes": 1}])
-def test_every_option_of_faiss_changes_results(change):
-    pytest.importorskip("faiss")
-    base = {"neighbours": 50, "probes": 2}
-    assert (answers(Faiss(**base), ALPHABETS[0]) != answers(Faiss(**base | change), ALPHABETS[0])).any()
-
-
-def test_without_faiss_the_error_names_the_extra(monkeypatch):
-    importing = builtins.__import__
-
-    def missing(name, *args, **kwargs):
-        if name == "faiss":
-            raise ImportError(name)
-        return importing(name, *args, **kwargs)
-
-    monkeypatch.setattr(builtins, "__import__", missing)
-    with pytest.raises(UsageError, match=r"pip install 'lior\[faiss\]'"):
-        Faiss()
+    """Measured: total variation 0.047."""
+    exact_p, p = (answers(Exact(probes=probes, **THREE), ALPHABETS[0]).exp() for probes in (0, 6))
+    assert (p != exact_p).any(), "some items were left out"
+    distance = 0.5 * (p - exact_p).abs().sum(2).mean()
+    assert distance < 0.06, f"{distance:.4f}"
 
 
 def test_items_written_later_are_found():
-    later = items(2, QUERIES)
-    for memory in (Exact(probes=1), complete("faiss")):
-        answers(memory, ALPHABETS[0])
-        memory.write(later)
-        memory.commit()
-        query = Query(later.text, torch.arange(QUERIES), later.z)
-        log_p = memory.read(query, ALPHABETS[0]).log_p[:, -1]
-        column = torch.searchsorted(ALPHABETS[0], later.text.tokens)
-        assert log_p.gather(1, column[:, None]).exp().mean() > 0.5
+    later, memory = items(2, QUERIES), Exact(probes=1)
+    answers(memory, ALPHABETS[0])
+    memory.write(later)
+    memory.commit()
+    query = Query(later.text, torch.arange(QUERIES), later.z)
+    log_p = memory.read(query, ALPHABETS[0]).log_p[:, -1]
+    column = torch.searchsorted(ALPHABETS[0], later.text.tokens)
+    assert log_p.gather(1, column[:, None]).exp().mean() > 0.5

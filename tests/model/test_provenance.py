@@ -25,7 +25,6 @@ MEMORIES = {
     "counts": {"memory": "sdm"},
     "items": {"memory": "exact"},
     "cells": {"memory": {"name": "exact", "exact": {"probes": 2}}},
-    "neighbours": {"memory": {"name": "faiss", "faiss": {"neighbours": 50}}},
     "matches": {"memory": "match"},
     "several": {"memory": "sdm,exact,match"},
     "pieces": {"memory": "sdm,match", "tokenizer": "bpe"},
@@ -60,8 +59,8 @@ def trained(documents=RHYMES, **options):
 @pytest.fixture(scope="module", params=MEMORIES)
 def run(request):
     """A run that has learned a document after training."""
-    for name in {"neighbours": ["faiss"], "pieces": ["tokenizers"]}.get(request.param, []):
-        pytest.importorskip(name)
+    if request.param == "pieces":
+        pytest.importorskip("tokenizers")
     made = trained(**MEMORIES[request.param])
     made.learn({"note": NOTE})
     return made

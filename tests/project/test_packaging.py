@@ -186,7 +186,7 @@ def test_the_light_install_has_neither_torch_nor_numba():
     assert {"torch", "numba"} <= needed("lior", "model")
 
 
-@pytest.mark.parametrize("extra", ["bpe", "plots", "faiss", "check", "dev"])
+@pytest.mark.parametrize("extra", ["bpe", "plots", "check", "dev"])
 def test_an_extra_of_the_model_installs_the_model(extra):
     assert {"torch", "numba"} <= needed("lior", extra)
 

@@ -266,7 +266,6 @@ SAMPLES = {
     "a.md": b"# Title\n\nText.\n",
     "a.py": b"def f():\n    return 1\n",
     "a.html": b"<html><body><h1>Title</h1><p>one\ntwo</p></body></html>",
-    "a.man": b".TH A 1\n.SH NAME\na \\- text\n",
     "a.csv": b'name,note\nAnna,"two\nlines"\nBob,one\n',
     "a.jsonl": b'{"_id": "d1", "title": "T", "text": "first"}\n{"_id": "d2", "text": "second"}\n',
     "a.json": b'{\n "key": "value"\n}\n',

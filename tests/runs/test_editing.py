@@ -10,7 +10,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from importlib.util import find_spec
 from pathlib import Path
 from pydoc_data.topics import topics
 from typing import NamedTuple
@@ -48,7 +47,7 @@ TINY = (
     "memory.sdm.joint=[]",
     'memory.sdm.gates=["longest","cell"]',
 )
-MEMORIES = ["sdm", "match", "exact", *(["faiss"] if find_spec("faiss") else [])]
+MEMORIES = ["sdm", "match", "exact"]
 FITTED = ("online.", "static.", "unseen.")
 LOGIT = slice(6, 8)
 
@@ -111,8 +110,12 @@ def either(request, base, configure, tmp_path_factory) -> Iterator[Path]:
 
 
 def trained(configure, tmp_path_factory, capacity: int, after: str) -> Path:
-    limits = [f"memory.{name}.capacity={capacity}" for name in MEMORIES if name in ("exact", "faiss")]
-    config = configure(f"memory.name={','.join(MEMORIES)}", *TINY, *limits, f"data.after_validation={after}")
+    config = configure(
+        f"memory.name={','.join(MEMORIES)}",
+        *TINY,
+        f"memory.exact.capacity={capacity}",
+        f"data.after_validation={after}",
+    )
     out = tmp_path_factory.mktemp("runs") / "base"
     run = train(config, out, documents=TRAINED)
     found = {document.name: document for document in run.documents()}

@@ -198,12 +198,6 @@ ALTERNATIVES: dict[str, object] = {
     "memory.exact.inverse_temperatures": [1.0, 4.0],
     "memory.exact.smoothing": 0.3,
     "memory.exact.probes": 1,
-    "memory.faiss.capacity": 200,
-    "memory.faiss.inverse_temperatures": [1.0, 4.0],
-    "memory.faiss.smoothing": 0.3,
-    "memory.faiss.neighbours": 9,
-    "memory.faiss.lists": 40,
-    "memory.faiss.probes": 2,
     "fit.passes": 2,
     "fit.calibration_passes": 3,
     "fit.noise_passes": 0,
@@ -269,8 +263,6 @@ def test_every_key_changes_the_result(cost, key):
         pytest.fail(f"{key} is new: add it to ALTERNATIVES in this file, with a value to try")
     if key.startswith("tokenizer.bpe."):
         pytest.importorskip("tokenizers")
-    if key.startswith("memory.faiss."):
-        pytest.importorskip("faiss")
     settings, target = setting(key)
     assert cost(**settings) != cost(**settings, **{target: ALTERNATIVES[key]})
 

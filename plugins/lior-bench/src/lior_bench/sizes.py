@@ -36,8 +36,6 @@ HOSTILE: dict[str, Callable[[int], bytes]] = {
     "front.md": lambda n: b"---\ndate: a" + b" " * n + b"b\n",
     "references.md": lambda n: b"".join(b"see [a][%d]\n\n[%d]: /%d\n\n" % (k, k, k) for k in range(n)),
     "sign.txt": lambda n: b"a" * n,
-    "escapes.man": lambda n: b".TH A 1\n.SH B\n" + b"\\[" * n,
-    "deeper.man": lambda n: b".TH A 1\n.SH B\n" + b".RS\na\n" * n,
     "words.eml": lambda n: b"Subject: " + b"=?utf-8?q?a?= " * n + b"\n\ntext\n",
     "mail.mbox": lambda n: b"From a@b 2024\nSubject: it\n\ntext\n\n" * (n // 10),
     "parts.eml": lambda n: b"Content-Type: multipart/mixed; boundary=b\n" + b"\n--b\n\ntext\n" * (n // 10),

@@ -154,7 +154,6 @@ FORMATS: dict[str, Callable[[int], bytes]] = {
     "server.log": lambda n: many("2024-01-02 10:00:00 ERROR request {0} failed\n", 4 * n),
     "events.ics": lambda n: many(_EVENT, n),
     "contacts.vcf": lambda n: many("BEGIN:VCARD\nFN:Ann {0}\nTEL:{0}\nEND:VCARD\n", n),
-    "page.man": lambda n: b".TH A 1\n.SH B\n" + many(".TP\n.B \\-\\-option{0}\nIt cuts row {0}.\n", 2 * n),
     "text.docx": lambda n: docx(_paragraphs("<w:p><w:r><w:t>{0}</w:t></w:r></w:p>", n)),
     "text.odt": lambda n: opendocument(_paragraphs("<t:p>{0}</t:p>", n)),
     "table.ods": lambda n: opendocument(

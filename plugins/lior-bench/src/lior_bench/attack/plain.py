@@ -1,4 +1,4 @@
-"""Hostile and huge files of text: mail, HTML, JSON, CSV, logs, chats, calendars, man pages, Markdown."""
+"""Hostile and huge files of text: mail, HTML, JSON, CSV, logs, chats, calendars, Markdown."""
 
 from __future__ import annotations
 
@@ -69,9 +69,6 @@ _TIMES: dict[str, tuple[bytes, int, bytes, bytes] | tuple[bytes, int]] = {
     "folded.ics": (b" a\n", _MILLION, b"BEGIN:VEVENT\nSUMMARY:a\n", b"END:VEVENT\n"),
     "rules.ics": (b"MO,", _MILLION, b"BEGIN:VEVENT\nRRULE:FREQ=WEEKLY;BYDAY=", b"TU\nEND:VEVENT\n"),
     "photo.vcf": (b" " + b"QUJD" * 18 + b"\n", 200_000, b"BEGIN:VCARD\nFN:A B\nPHOTO:\n", b"END:VCARD\n"),
-    "conditions.man": (b".if n ", 100_000, b".TH A 1\n.SH B\n", b"a\n"),
-    "macros.man": (b".de A\n.A\n..\n.so a.man\n.A\n", 100_000, b".TH A 1\n.SH B\n", b""),
-    "arguments.man": (b'"', _MILLION, b".TH A 1\n.SH B\n.B ", b""),
     "header.eml": (b" a\n", 2 * _MILLION, b"Subject: a\n", b"\ntext\n"),
     "empty.mbox": (b"From a 2024\nA: b\n\n", 200_000, b"", b""),
     "depth.eml": (b"Content-Type: message/rfc822\n\n", 20_000, b"", b"Subject: a\n\ntext\n"),
