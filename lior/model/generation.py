@@ -113,7 +113,7 @@ class Session:
         unsure = uncertainty(log_p, len(self.model.alphabet)) if sampling.recall or sampling.cooling else 0.0
         if sampling.recall:
             share = sampling.recall / (1 + math.exp(-_STEEPNESS * (unsure - sampling.recall_at)))
-            vote = self.model.vote(*_read([self]))[0].to(log_p)
+            vote = self.model.log_probs(*_read([self]), vote=True)[0].to(log_p)
             log_p = torch.logaddexp(log_p + math.log1p(-share), vote + math.log(share))
         if sampling.loop_penalty:
             log_p = torch.log_softmax(log_p - loop_costs(self.recent, sampling, len(log_p)).to(log_p), 0)

@@ -5,7 +5,7 @@ The parts are plugins; the model connects them. No method builds a graph for aut
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 import attrs
@@ -237,41 +237,21 @@ class Model:
         positions: Tensor,
         z: Tensor | None = None,
         given: Mapping[str, Evidence] | None = None,
+        *,
+        vote: bool = False,
     ) -> Tensor:
         """Return log-probabilities of every token id, ``(B, V)``; the exponentials of a row sum to 1.
 
-        ``given`` is the evidence of memories that were read already.
+        ``given`` is the evidence of memories that were read already. With ``vote`` they are the unweighted
+        average of the experts.
         """
-        predict = lambda inputs: mixer.log_probs(self.weights, inputs)  # noqa: E731
-        return self._of_all_tokens(predict, text, positions, z, given)
-
-    @torch.no_grad()
-    def vote(
-        self,
-        text: Text,
-        positions: Tensor,
-        z: Tensor | None = None,
-        given: Mapping[str, Evidence] | None = None,
-    ) -> Tensor:
-        """Log of the unweighted average of the experts for every token id, ``(B, V)``."""
-        return self._of_all_tokens(mixer.vote, text, positions, z, given)
-
-    def _of_all_tokens(
-        self,
-        predict: Callable[[mixer.Inputs], Tensor],
-        text: Text,
-        positions: Tensor,
-        z: Tensor | None,
-        given: Mapping[str, Evidence] | None,
-    ) -> Tensor:
-        """Extend ``predict``, log-probabilities over the alphabet, to all tokens; others share the escape."""
         _, alphabet, kept, escape, *_ = self.known
         with threads(len(positions) * _PRODUCTS):
-            full = escape.expand(len(positions), self.tokenizer.vocab).clone()
+            full = escape.expand(len(positions), self.tokenizer.vocab).clone()  # others share the escape
             if len(alphabet):
-                full.index_copy_(
-                    1, alphabet, predict(self.inputs(text, positions, alphabet, given, z)) + kept
-                )
+                inputs = self.inputs(text, positions, alphabet, given, z)
+                found = mixer.vote(inputs) if vote else mixer.log_probs(self.weights, inputs)
+                full.index_copy_(1, alphabet, found + kept)
             return full
 
     @torch.no_grad()

@@ -40,13 +40,13 @@ def server(folder):
 
 # --- what is drawn ---
 
-PARTS = st.sampled_from(
-    b"""
+_PARTS = b"""
     localhost 127.0.0.1 [::1] [ ] : 80 @ x // / http:// https:// null %00 % , ; = q= application/json
     text/event-stream */* bWU6eA== 2025-06-18 2026-07-28 -1 1e9 bytes=0- same-origin navigate document
     tools/call ask close upgrade
-    """.split()
-    + [b"\xff", b"\xc3\xa9", b"Bearer ", b"Basic ", b"9" * 30, b'"', b"\t", b" "]
+"""
+PARTS = st.sampled_from(
+    [*_PARTS.split(), b"\xff", b"\xc3\xa9", b"Bearer ", b"Basic ", b"9" * 30, b'"', b"\t", b" "]
 )
 VALUES = st.lists(PARTS | st.binary(max_size=4), max_size=5).map(b"".join)
 NAMES = st.sampled_from(
