@@ -25,7 +25,7 @@ def test_four_times_the_size_is_four_times_the_work(name, monkeypatch):
 
     def work(size: int) -> int:
         data, index = sizes.HOSTILE[name](size), Index(retriever="settle", embedder="")
-        return count_lines(lambda: index.put(name, choose_reader(data, name).read(data, name)))
+        return count_lines(lambda: index.content.put(name, choose_reader(data, name).read(data, name)))
 
     work(10)  # what is computed once
     assert work(800) < 5 * work(200)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import attrs
 
 from lior.errors import DataError, NoFiles, UsageError
-from lior.interfaces import ParsedDocument, Passage, Ranking
+from lior.interfaces import Passage
 from lior.reading.finding import as_paths
 from lior.reading.parsing import parse_bytes
 from lior.reading.skipping import SkippedFile, no_text_message
@@ -100,7 +100,8 @@ class Index:
         """Connect the parts to the content."""
         self.notes = self.content.notes
         """Notes for the user on how the text was read and kept, one line each."""
-        self._asker = Asker(self.content, self.retriever)
+        self.asker = Asker(self.content, self.retriever)
+        """The part that answers questions."""
         self.content.warm_up = self.warm_up
 
     def __deepcopy__(self, memo: dict[int, object]) -> Index:
@@ -167,20 +168,7 @@ class Index:
         folders.
         """
         data = text.encode("utf-8", "surrogatepass")
-        self.put(name, parse_bytes(data, name), texts=[data])
-
-    def put(
-        self,
-        name: str,
-        parsed: Sequence[ParsedDocument],
-        skipped: SkippedFile | None = None,
-        texts: Sequence[bytes] = (),
-    ) -> None:
-        """Replace the documents of a name by parsed ones, or record why there are none.
-
-        ``texts`` are kept if processes share the index.
-        """
-        self.content.put(name, parsed, skipped, texts)
+        self.content.put(name, parse_bytes(data, name), texts=[data])
 
     def forget(self, name: str) -> None:
         """Remove a text given to :meth:`learn`; nothing of it stays in the cache.
@@ -201,14 +189,6 @@ class Index:
         return self.content.confirm(question, passage)
 
     # --- questions ---
-
-    def rank(self, question: str | Question, top: int) -> Ranking:
-        """Return rows of the inverted index for a question, best first."""
-        return self._asker.rank(question, top)
-
-    def rank_documents(self, question: str | Question, top: int) -> list[tuple[str, float]]:
-        """Return whole documents and their scores, best first; for collections with judgments."""
-        return self._asker.rank_documents(question, top)
 
     def ask(self, question: str | Question, top: int = 3, filters: Filters | None = None) -> Answer:
         """Find the passages that answer a question, and decide whether any does.
@@ -236,32 +216,13 @@ class Index:
         if said := talk.reply(message, self, top):
             return said
         asked = message.checked().saying(talk.question_in(message.text), message.follows).checked()
-        answer = self._asker.answer(asked, top)
+        answer = self.asker.answer(asked, top)
         return talk.unlisted(attrs.evolve(answer, question=message.text))
-
-    @property
-    def reads_ahead(self) -> bool:
-        """Whether the retriever compares vectors of passages, and there is an embedder."""
-        return self._asker.reads_ahead
-
-    def read_ahead(self, go_on: Callable[[int], bool], *, briefly: bool = False) -> None:
-        """Encode the passages without a vector, until ``go_on`` returns false.
-
-        Above 10,000 passages the beginnings of documents come first; ``briefly`` stops after them.
-
-        ``go_on`` is called before each text and at the end with the number of texts left. Other threads may
-        ask questions and change the index meanwhile.
-        """
-        self._asker.read_ahead(go_on, briefly=briefly)
-
-    def adopt(self, other: Index) -> None:
-        """Copy the vectors of another index for texts that this one has, too."""
-        self.content.safely(lambda: self.content.vectors.table.adopt(other.content.vectors.table))
 
     def warm_up(self, *, encode: bool = True) -> None:
         """Compute what first questions, of a fact and a topic, need; only word arrays without ``encode``."""
         words = Question(self.passage(0).text).content if len(self) else []
-        if not encode and self.reads_ahead and words:
+        if not encode and self.asker.reads_ahead and words:
             from lior_ask.embedders import bags  # only where vectors are compared
 
             self.content.read(lambda: bags.cosines(self.inverted, Question(words[0])))

@@ -49,7 +49,7 @@ class Asker:
         return content.read(lambda: self.retriever.rank(content.inverted, asked, top))
 
     def rank_documents(self, question: str | Question, top: int) -> list[tuple[str, float]]:
-        """Return whole documents and their scores, best first."""
+        """Return whole documents and their scores, best first; for collections with judgments."""
         asked = understood(question).checked()
 
         def work() -> list[tuple[str, float]]:
@@ -83,8 +83,14 @@ class Asker:
         """Whether the retriever compares vectors of passages, and there is an embedder."""
         return bool(self._content.embedder) and getattr(self.retriever, "embeds", False)
 
-    def read_ahead(self, go_on: Callable[[int], bool], *, briefly: bool) -> None:
-        """Encode the passages without a vector, as :meth:`Index.read_ahead` does."""
+    def read_ahead(self, go_on: Callable[[int], bool], *, briefly: bool = False) -> None:
+        """Encode the passages without a vector, until ``go_on`` returns false.
+
+        Above 10,000 passages the beginnings of documents come first; ``briefly`` stops after them.
+
+        ``go_on`` is called before each text and at the end with the number of texts left. Other threads may
+        ask questions and change the index meanwhile.
+        """
         content = self._content
         if content.database.chosen():  # else another process encodes for all
             content.vectors.read_ahead(content.read, go_on, briefly=briefly)

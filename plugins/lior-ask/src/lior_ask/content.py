@@ -159,6 +159,10 @@ class Content:
         """A number that differs after every change of the content, by this or another process."""
         return self.safely(lambda: self.database.state()[1])
 
+    def adopt(self, other: Content) -> None:
+        """Copy the vectors of another content for texts that this one has, too."""
+        self.safely(lambda: self.vectors.table.adopt(other.vectors.table))
+
     def copy_to(self, path: Path, **meta: object) -> None:
         """Write a copy with more entries, for :class:`~lior_ask.index.sqlite.SQLite`, to a file.
 
@@ -213,9 +217,16 @@ class Content:
         return True
 
     def put(
-        self, name: str, parsed: Sequence[ParsedDocument], skipped: SkippedFile | None, texts: Sequence[bytes]
+        self,
+        name: str,
+        parsed: Sequence[ParsedDocument],
+        skipped: SkippedFile | None = None,
+        texts: Sequence[bytes] = (),
     ) -> None:
-        """Replace the documents of a name, as :meth:`Index.put` does."""
+        """Replace the documents of a name by parsed ones, or record why there are none.
+
+        ``texts`` are stored for :meth:`texts` if processes share the index.
+        """
 
         def work() -> None:
             size, now = sum(map(len, texts)), time.time_ns() if self.database.shared else 0

@@ -54,7 +54,7 @@ class IdleReader:
         self._free.set()
         self._changed.set()
         self._thread = threading.Thread(target=self._run, name="lior-idle", daemon=True)
-        if index.reads_ahead:
+        if index.asker.reads_ahead:
             self._thread.start()
             atexit.register(self.stop)  # a library still computing at exit would abort the process
 
@@ -94,7 +94,7 @@ class IdleReader:
         while self._changed.wait() and not self._stopped:
             self._changed.clear()
             try:
-                self._index.read_ahead(self._go_on)
+                self._index.asker.read_ahead(self._go_on)
             except LiorError as error:
                 _LOG.warning("passages are not read ahead: %s", error)
                 return
@@ -143,9 +143,9 @@ def _lock() -> Path:
 
 def _lacks_vectors(index: Index) -> bool:
     left = list[int]()
-    if index.reads_ahead:
+    if index.asker.reads_ahead:
         tell = lambda number: left.append(number) or False  # type: ignore[func-returns-value]  # noqa: E731
-        index.read_ahead(tell, briefly=True)
+        index.asker.read_ahead(tell, briefly=True)
     return any(left)
 
 
@@ -155,8 +155,8 @@ def _read_all(paths: Sequence[str]) -> None:
         index = Index(*paths)
         while index.update().waiting and time.monotonic() < until:
             pass
-        if index.reads_ahead:
-            index.read_ahead(lambda left: time.monotonic() < until, briefly=True)
+        if index.asker.reads_ahead:
+            index.asker.read_ahead(lambda left: time.monotonic() < until, briefly=True)
 
 
 if __name__ == "__main__":

@@ -93,7 +93,7 @@ class RunIndexes:
 
         If there is no text, the name is listed in ``index.skipped`` with the reason ``fault``.
         """
-        index.put(name, found, SkippedFile(name, *cause_of(fault)) if fault and not found else None)
+        index.content.put(name, found, SkippedFile(name, *cause_of(fault)) if fault and not found else None)
 
     @staticmethod
     def cached(place: Path, digest: str, *, retriever: str | None = None) -> Index | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cache, partial
 
 from lior.reading import isolation
 from lior.reading.files import find_changed, read_if_changed
@@ -61,14 +61,14 @@ class FolderSync:
             stack.callback(isolation.end_idle)  # a question needs memory, too
             content.read_records()
             done.leave(content.files.values(), content.sources)
-            change = _Transaction(content, stack)
+            begin = cache(partial(_begin, content, stack, content.seen))
             for name in done.forgotten:
-                change.begin()
+                begin()
                 content.delete(name)
             found = find_changed(sources, content.files)
             for number, source in enumerate(found, len(sources) - len(found)):
                 self._progress(number, len(sources))
-                self._read(source, paid, change, done)
+                self._read(source, paid, begin, done)
         self._progress(len(sources), len(sources))
         content.vectors.hurried = not paid.lasts
         content.files = dict(sorted(content.files.items()))  # they were read in another order
@@ -78,8 +78,8 @@ class FolderSync:
         self._reported = len(content.notes)
         return done.update(new)
 
-    def _read(self, source: SourceFile, paid: Account, change: _Transaction, done: Changes) -> None:
-        """Read a file within the time left, and store it if it changed."""
+    def _read(self, source: SourceFile, paid: Account, begin: Callable[[], None], done: Changes) -> None:
+        """Read a file within the time left, and store it if it changed, after ``begin()``."""
         if not paid.lasts:
             done.waiting.append(source.name)
             return
@@ -91,23 +91,17 @@ class FolderSync:
             if file.reason is SkipReason.NOT_YET:
                 done.waiting.append(source.name)
                 return
-            change.begin()
+            begin()
             done.add(file, known, replaced=self._content.renew(file, known))
             if file.cut and file.size < 0:
                 done.waiting.append(source.name)
 
 
-class _Transaction:
-    """A transaction of an update, which opens at the first change and ends with ``stack``."""
+def _begin(content: Content, stack: contextlib.ExitStack, seen: int | None) -> None:
+    """Open a transaction, which ends with ``stack``.
 
-    def __init__(self, content: Content, stack: contextlib.ExitStack) -> None:
-        self._content, self._stack = content, stack
-        self._seen, self._open = content.seen, False
-
-    def begin(self) -> None:
-        """Open it. Raises :exc:`_Overtaken` if the records are not the newest."""
-        if not self._open:
-            self._stack.enter_context(self._content.changing())
-            self._open = True
-            if self._content.database.meta("generation") != self._seen:
-                raise _Overtaken
+    Raises :exc:`_Overtaken` if the records, of the generation ``seen``, are not the newest.
+    """
+    stack.enter_context(content.changing())
+    if content.database.meta("generation") != seen:
+        raise _Overtaken

@@ -163,7 +163,7 @@ def test_the_nearest_passages_are_found_where_all_are_read(notes, monkeypatch, f
     monkeypatch.setattr("lior_ask.retrievers.meaning.BY_WORDS", 0)
     index = Index(notes, retriever="meaning", embedder=f"{__name__}:Meaningful")
     if ahead:
-        index.read_ahead(lambda left: True)
+        index.asker.read_ahead(lambda left: True)
     ranking = Meaning().rank(index.inverted, understood("What makes noise?"), 2)
     found = few > 0 or ahead
     assert [index.passage(row).text for row in ranking.passages[:1]] == ["It hums loudly at night."] * found
@@ -231,7 +231,7 @@ def test_an_index_adopts_the_vectors_of_its_texts_and_no_others():
     other.learn("y.md", "The roses are red.\n\nIt rains.\n")
     first = read(one)
     Fake.read.clear()
-    other.adopt(one)
+    other.content.adopt(one.content)
     assert not Fake.read
     assert other.content.database.rows("SELECT count(*) FROM vectors") == [(1,)], (
         "nothing of what it does not have"
@@ -281,7 +281,7 @@ def test_a_document_is_found_by_its_beginning_in_a_large_index(tmp_path, monkeyp
         return {index.passage(row).document for row in ranking.passages}
 
     assert not found(), "the beginnings are not read"
-    index.read_ahead(lambda left: True, briefly=True)
+    index.asker.read_ahead(lambda left: True, briefly=True)
     assert len({*Fake.read}) == 2
     assert found() == {"a.md"}
 
@@ -485,7 +485,7 @@ def test_a_change_meanwhile_is_read_too():
             index.learn("m.md", "Sentence number 3 is here.\n\nA new one.\n")
         return True
 
-    index.read_ahead(change)
+    index.asker.read_ahead(change)
     assert len(index.inverted.vectors.unread()) == 0
     assert index.inverted.database.rows("SELECT count(*) FROM vectors") == [(2,)]
 

@@ -67,7 +67,7 @@ def test_only_what_fits_and_the_best_of_it(retriever, name):
         assert (found.answer.document, found.answer.line) in fit
         block = found.block
         assert all((block.document, line) in fit for line in range(block.line, block.end_line + 1))
-    ranking = index.rank(QUESTION, len(index))
+    ranking = index.asker.rank(QUESTION, len(index))
     places = [index.passage(row) for row in ranking.passages.tolist()]
     best = [(p.document, p.line) for p in places if (p.document, p.line) in fit]
     listed = [(p.document, p.line) for p, _ in found.passages]
@@ -84,7 +84,7 @@ def test_a_retriever_that_looks_at_no_filter_gives_the_same(monkeypatch):
         )
     filters = Filters(path="a")
     own = index.ask(QUESTION, top=6, filters=filters)
-    rank = index._asker.retriever.rank
+    rank = index.asker.retriever.rank
 
     def blind(inverted, question, top):
         kept, inverted.allowed = inverted.allowed, None
@@ -93,7 +93,7 @@ def test_a_retriever_that_looks_at_no_filter_gives_the_same(monkeypatch):
         finally:
             inverted.allowed = kept
 
-    monkeypatch.setattr(type(index._asker.retriever), "rank", lambda self, *given: blind(*given))
+    monkeypatch.setattr(type(index.asker.retriever), "rank", lambda self, *given: blind(*given))
     assert index.ask(QUESTION, top=6, filters=filters).passages == own.passages
     assert len(own.passages) == 6
 

@@ -464,7 +464,7 @@ def test_documents_of_json_lines_are_ranked_as_wholes(tmp_path):
     texts = ("Wings flutter. Air flows.", "Shock waves. Heat rises. Shock again.", "Nothing of it.")
     lines = [f'{{"_id": "d{n}", "title": "Report {n}", "text": "{text}"}}' for n, text in enumerate(texts)]
     (tmp_path / "corpus.jsonl").write_text("\n".join(lines))
-    ranked = Index(tmp_path / "corpus.jsonl").rank_documents("shock and heat", 10)
+    ranked = Index(tmp_path / "corpus.jsonl").asker.rank_documents("shock and heat", 10)
     assert [name for name, _ in ranked] == ["corpus.jsonl#d1"]
 
 

@@ -72,7 +72,8 @@ def made(texts):
 def put(index, name, found):
     """Add a document of which every passage answers a question in words of its own."""
     said = {place: ["reset", "the", f"only{len(name)}", f"only{len(found)}"] for place in range(len(found))}
-    index.add(name, found, [place // 2 for place in range(len(found))], said)
+    index.add(name, found, [place // 2 for place in range(len(found))])
+    index.confirm(name, said)
 
 
 @LAW
@@ -161,7 +162,8 @@ def test_nothing_of_a_deleted_document_remains(tmp_path):
             for number in range(round_ * 40, round_ * 40 + 40):
                 words = " ".join(f"secret{number}x{n}" for n in range(number % 37))
                 said = {0: [f"asked{number}y"]} if number % 3 else {}
-                index.add(f"name{number}z", [(f"the weather {words}", f"vault{number}w")] * 3, None, said)
+                index.add(f"name{number}z", [(f"the weather {words}", f"vault{number}w")] * 3)
+                index.confirm(f"name{number}z", said)
             index.flush()
         for number in range(round_ * 30, round_ * 40, 1 + round_ % 3):
             if f"name{number}z" in index:

@@ -102,7 +102,7 @@ def test_a_large_folder_is_searched_by_bags_before_the_encoder_has_read_it(monke
     index = Index()
     index.learn("diary.txt", "\n\n".join(f"On day {n} we walked along the river." for n in range(40)))
     index.learn("house.txt", "The physician's surgery is in Mill Lane.")
-    ranking = index.rank("Where is the doctor?", 40)
+    ranking = index.asker.rank("Where is the doctor?", 40)
     texts = [index.passage(int(row)).text for row in ranking.passages]
     assert texts[0] == "The physician's surgery is in Mill Lane."
     assert len(texts) == 3
@@ -130,7 +130,7 @@ def test_a_misspelt_word_is_repaired(question, retriever):
     index = Index(retriever=retriever)
     for number, text in enumerate(texts):
         index.learn(f"{number}.txt", text)
-    ranking = index.rank(question, 1)
+    ranking = index.asker.rank(question, 1)
     words = {"numer": "number plumber", "When": "dentist", "vacination": "vaccination children"}
     assert {*words[question.split()[0]].split()} <= {*ranking.query.words}
     assert {*words[question.split()[0]].split()} <= {*texts[ranking.passages[0]].lower().split()}

@@ -89,7 +89,7 @@ def test_a_folder_of_many_processes(address, tmp_path):
         several = [*pool.map(lambda _: shared(address, folder), range(3))]
     reader, alone = shared(address), Index(folder, cache=False, retriever="settle", embedder="")
     assert told(reader) == told(alone) == told(several[0])
-    assert reader.texts("garden.md") == [TEXTS["garden.md"].encode()]
+    assert reader.content.texts("garden.md") == [TEXTS["garden.md"].encode()]
     (folder / "garden.md").unlink()
     assert several[1].update().forgotten == ("garden.md",)
     assert "garden.md" not in reader.documents
@@ -182,7 +182,7 @@ def test_a_change_waits_for_others_and_questions_do_not(address, monkeypatch):
     inside, done = threading.Event(), threading.Event()
 
     def hold():
-        with one.changing():
+        with one.content.changing():
             one.forget("house.md")
             inside.set()
             done.wait(20)

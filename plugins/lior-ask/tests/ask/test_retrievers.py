@@ -20,7 +20,7 @@ def test_a_confirmed_question_finds_its_passage_first(name):
     passage = index.passage(row)
 
     def score() -> float:
-        ranking = index.rank("cellar humming", 9)
+        ranking = index.asker.rank("cellar humming", 9)
         return dict(zip(ranking.passages.tolist(), ranking.scores.tolist(), strict=True))[row]
 
     for question, again in (

@@ -87,7 +87,7 @@ def _cost(name: str, data: bytes) -> Cost:
     index.learn("garden.md", "What is loaded at the first text is loaded now.")
     before, begin = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
     with limit_by(OFF):
-        index.put(name, parse_bytes(data, name))
+        index.content.put(name, parse_bytes(data, name))
     seconds = time.process_time() - begin
     return Cost(len(data), seconds, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) << 10)
 

@@ -119,12 +119,10 @@ class Middleware:
             raise HTTPError(421, message, code="host")
         if not scope["query_string"].isascii():
             raise HTTPError(400, "in an address, other bytes than ASCII are written as %XX", code="invalid")
-        own = (f"http://{hosts[0]}", f"https://{hosts[0]}")
-        if any(origin.lower() not in own for origin in headers.getlist("origin")):
-            raise HTTPError(403, "requests of other sites are refused", code="origin")
-        if headers.get("sec-fetch-site", "none") not in ("none", "same-origin") and not _visit(
-            scope, headers
-        ):
+        own = {f"http://{hosts[0]}", f"https://{hosts[0]}"}
+        foreign = not own.issuperset(map(str.lower, headers.getlist("origin")))
+        site = headers.get("sec-fetch-site", "none")
+        if foreign or (site not in ("none", "same-origin") and not _visit(scope, headers)):
             raise HTTPError(403, "requests of other sites are refused", code="origin")
         if self._settings.token and not here and scope["path"] != PUBLIC:
             self._known(headers.get("authorization", ""))

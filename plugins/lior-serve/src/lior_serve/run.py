@@ -178,7 +178,7 @@ class RunSource:
         """Make a new version of the present run, with the vectors of the former version."""
         former = self._current
         if former is not None:
-            self._run.index.adopt(former.index)
+            self._run.index.content.adopt(former.index.content)
         run = copy.deepcopy(self._run) if self.editable else self._run
         self._number += 1
         documents = tuple(run.documents())
@@ -197,7 +197,7 @@ class RunSource:
             return
         self._current.index.warm_up(encode=False)
         if self.editable:
-            self._run.index.adopt(self._current.index)
+            self._run.index.content.adopt(self._current.index.content)
             edited = self._run.edited
             edited.questions.cache(edited.stored)
         self._warm = True

@@ -76,7 +76,7 @@ class SharedSource(FolderSource):
                 if taken and not replace:
                     raise UsageError(f"{taken[0]}: there is a document of this name; say replace")
                 for each, found in zip(documents, parsed, strict=True):
-                    self._writer.put(each.name, found, texts=[as_in_file(each)])
+                    self._writer.content.put(each.name, found, texts=[as_in_file(each)])
             learned = {each.name for each in documents}
             tell("lior_documents_changed", run=None, learned=sorted(learned), forgotten=[])
             return [record for record in self._shown() if record.name in learned]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+
+import attrs
 
 from lior_ask.chunking.page import ITEM, LONG, Outline, Page, Part
 
@@ -29,64 +31,96 @@ _DOCSTRING = re.compile(r"\s*[rRbBuUfF]{0,2}(\"\"\"|''')")
 
 def code(page: Page, title: tuple[str, ...]) -> Iterator[Part]:
     """Yield signatures, sentences of comments and docstrings, and lines, with the definitions around them."""
-    outline = Outline(title)
-    number, group = 0, 0
-    comment, code = list[int](), list[int]()  # lines that are not yet yielded
-    attached = False  # the group of a definition began with the comment above it
-    looked = 0  # comments and decorators up to this line were checked
+    return _Chunker(page, Outline(title)).cut()
 
-    def flush() -> Iterator[Part]:
-        if not (comment or code):
-            return
-        yield from page.cut(comment, group, outline.headings)
-        yield from statements(page, code, group, outline.headings)
-        comment.clear()
-        code.clear()
 
-    while number < len(page.lines):
-        line = page.lines[number]
-        if page.blank(number):
-            yield from flush()
-            number, group, attached = number + 1, group + (not outline.open), False
-            continue
+@attrs.define
+class _Chunker:
+    """A chunker with the state that it keeps between the lines of code."""
+
+    page: Page
+    outline: Outline
+    group: int = 0
+    comment: list[int] = attrs.field(factory=list)
+    """The lines of a comment that are not yet yielded."""
+    code: list[int] = attrs.field(factory=list)
+    """The lines of code that are not yet yielded."""
+    attached: bool = False
+    """Whether the group of a definition began with the comment above it."""
+    looked: int = 0
+    """The line up to which comments and decorators were checked."""
+
+    def cut(self) -> Iterator[Part]:
+        """Yield all parts."""
+        number = 0
+        while number < len(self.page.lines):
+            if self.page.blank(number):
+                yield from self._flush()
+                self.group += not self.outline.open
+                self.attached, number = False, number + 1
+            else:
+                number = yield from self._line(number)
+        yield from self._flush()
+
+    def _flush(self) -> Iterator[Part]:
+        if self.comment or self.code:
+            yield from self.page.cut(self.comment, self.group, self.outline.headings)
+            yield from statements(self.page, self.code, self.group, self.outline.headings)
+            self.comment.clear()
+            self.code.clear()
+
+    def _line(self, number: int) -> Generator[Part, None, int]:
+        """Yield what ends at a line, and return the next line."""
+        line, outline = self.page.lines[number], self.outline
         bare = line.lstrip()
         indent, commented = len(line) - len(bare), bare[0] in "#/*-;%" and bool(_COMMENT.match(line))
         ends = bool(outline.open) and outline.open[-1][0] >= indent and bare[0] not in ")}]"
         if ends and not (commented and indent):
-            yield from flush()
+            yield from self._flush()
             outline.leave(indent)
-            group += 1
+            self.group += 1
         if line[0] == "[" and (section := _SECTION.match(line)):
-            yield from flush()
+            yield from self._flush()
             outline.enter(-1, section[1])
-            number, group = number + 1, group + 1
-            continue
+            self.group += 1
+            return number + 1
         if commented or (bare[0] in "@#" and _ATTACHED.match(line)):
-            if code:
-                yield from flush()
-            if not (attached or comment) and number >= looked:
-                attached, looked = _announces(page, number)
-                group += attached
-            comment += [number] * commented
-            yield from flush() if len(comment) >= _MOST_LINES else ()
-            number += 1
-            continue
-        last, quotes = number, _DOCSTRING.match(line) if bare[0] in "rRbBuUfF\"'" else None
+            yield from self._above(number, commented=commented)
+            return number + 1
+        last = yield from self._statement(number, indent)
+        self.attached = False
+        return last + 1
+
+    def _above(self, number: int, *, commented: bool) -> Iterator[Part]:
+        """Take a line of a comment, or a decorator, which may belong to a definition below."""
+        if self.code:
+            yield from self._flush()
+        if not (self.attached or self.comment) and number >= self.looked:
+            self.attached, self.looked = _announces(self.page, number)
+            self.group += self.attached
+        self.comment += [number] * commented
+        if len(self.comment) >= _MOST_LINES:
+            yield from self._flush()
+
+    def _statement(self, number: int, indent: int) -> Generator[Part, None, int]:
+        """Take a docstring, a definition or a line of code, and return its last line."""
+        page, line = self.page, self.page.lines[number]
+        quotes = _DOCSTRING.match(line) if line[indent] in "rRbBuUfF\"'" else None
         name = "" if quotes else _defined(line)
-        if comment or quotes or name:
-            yield from flush()
+        if self.comment or quotes or name:
+            yield from self._flush()
         if quotes:
             last = _docstring_end(page, number, quotes[1])
-            yield from _docstring(page, number, last, group, outline.headings)
-        elif name:
-            group += not attached
-            outline.enter(indent, name)
+            yield from _docstring(page, number, last, self.group, self.outline.headings)
+            return last
+        if name:
+            self.group += not self.attached
+            self.outline.enter(indent, name)
             last = _signature_end(page, number)
-            yield from page.line(number, group, outline.headings[:-1], last)
-        else:
-            code.append(number)
-        number, attached = last + 1, False
-    yield from flush()
+            yield from page.line(number, self.group, self.outline.headings[:-1], last)
+            return last
+        self.code.append(number)
+        return number
 
 
 def _defined(line: str) -> str:

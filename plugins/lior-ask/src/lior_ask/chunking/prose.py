@@ -118,10 +118,7 @@ class _Chunker:
             while end < len(page.lines) and not page.lines[end].strip().startswith(fence[1]):
                 end += 1
             return min(end + 1, len(page.lines))
-        inner = self.outline.open[-1][0] - _TERMS if self.outline.open else -1
-        floor = -1 if self.attached else min(inner, page.indent(number) - 1)
-        if self.attached and inner >= 0 and not page.blank(end) and page.indent(end) > inner:
-            floor = inner  # a definition that begins on the line of its term
+        floor = self._floor(number)
         # The maximum length limits memory: the lines after it are a new paragraph. A table is not divided,
         # since only its first line is a header row.
         last = len(page.lines) if _is_table(page, range(number, number + 2)) else number + _MOST_LINES
@@ -131,6 +128,15 @@ class _Chunker:
                 break
             end += 1
         return end
+
+    def _floor(self, number: int) -> int:
+        """Return the indent at or below which a line is not of the paragraph that begins at a line."""
+        page, inner = self.page, self.outline.open[-1][0] - _TERMS if self.outline.open else -1
+        if not self.attached:
+            return min(inner, page.indent(number) - 1)
+        # Deeper lines are of a definition that begins on the line of its term.
+        deeper = inner >= 0 and not page.blank(number + 1) and page.indent(number + 1) > inner
+        return inner if deeper else -1
 
     def _paragraph(self, lines: range, *, entry: bool = False) -> Iterator[Part]:
         page, first = self.page, self.page.lines[lines[0]]
@@ -160,24 +166,35 @@ class _Chunker:
 
 def _heading(page: Page, number: int, levels: dict[str, int]) -> tuple[int, str, tuple[int, int]] | None:
     """Return level and text of the heading at a line, the line of its text and its last line, or ``None``."""
-    line, lines = page.lines[number], page.lines
+    line = page.lines[number]
     if len(line) > LONG or line.lstrip().startswith("```"):
         return None
     if match := _ATX.match(line):
         return len(match[1]), match[2], (number, number)
     over = _RULE.match(line)
-    if over and not page.blank(number + 1) and not page.blank(number + 2):
-        under = _RULE.match(lines[number + 2])
-        if under and under[1] == over[1] and not _RULE.match(lines[number + 1]):
-            level = levels.setdefault(over[1] * 2, len(levels))
-            return level, lines[number + 1].strip(), (number + 1, number + 2)
+    if over and (between := _between_rules(page, number, over[1])):
+        level = levels.setdefault(over[1] * 2, len(levels))
+        return level, between, (number + 1, number + 2)
     if (bold := _BOLD.match(line)) and page.blank(number - 1):
         return _PSEUDO, bold[2].strip(), (number, number)
     if page.blank(number - 1) and page.blank(number + 1) and (numbered := _NUMBERED.match(line)):
         return _SECTION + (numbered[1] or "").count("."), line.strip(), (number, number)
-    if over or (not page.blank(number - 1) and not _RULE.match(lines[number - 1])):
+    if over or (not page.blank(number - 1) and not _RULE.match(page.lines[number - 1])):
         return None
-    below = "" if page.blank(number + 1) else lines[number + 1]
+    return _underlined(page, number, levels)
+
+
+def _between_rules(page: Page, number: int, sign: str) -> str:
+    """Return the text between the rule at a line and an equal one, or an empty string."""
+    if page.blank(number + 1) or page.blank(number + 2):
+        return ""
+    under, text = _RULE.match(page.lines[number + 2]), page.lines[number + 1]
+    return text.strip() if under and under[1] == sign and not _RULE.match(text) else ""
+
+
+def _underlined(page: Page, number: int, levels: dict[str, int]) -> tuple[int, str, tuple[int, int]] | None:
+    """Return what :func:`_heading` does for a heading above a rule, or in capital letters."""
+    line, below = page.lines[number], "" if page.blank(number + 1) else page.lines[number + 1]
     under = _RULE.match(below)
     if under and len(line.strip()) <= 2 * len(below.strip()) and not ITEM.match(line):
         return levels.setdefault(under[1], len(levels)), line.strip(), (number, number + 1)
@@ -200,25 +217,37 @@ def _lines(page: Page, lines: range, group: int, headings: tuple[str, ...], *, e
         yield from _table(page, lines, group, headings)
         return
     waiting: list[int] = []
-    entries = [_ENTRY.match(page.lines[number][:LONG]) for number in lines]
-    contents = len(lines) > 3 and all(entries) and any(e[1].count(".") > 1 for e in entries if e)
+    contents = _is_contents(page, lines)
     for number in lines:
         line = page.lines[number]
-        named = contents or _names(line)
-        names = number in page.titles or bool(named and number not in page.wrapped)
+        named = number not in page.wrapped and (contents or _names(line))
+        names = number in page.titles or named
         ruled = (len(line) <= _LONGEST_RULE and _RULE.match(line)) or _FRAME.match(line[:LONG])
         if names or ruled or ITEM.match(line) or line.lstrip()[:1] == "│":
             yield from page.cut(waiting, group, headings)
             waiting = []
         if names:
-            last = number
-            while number not in page.wrapped and last + 1 in page.wrapped and last < lines[-1]:
-                last += 1
-            for part in () if number in page.wrapped else page.line(number, group, headings, last):
-                yield attrs.evolve(part, title=True)
+            yield from _title(page, number, lines, group, headings)
         elif not ruled:
             waiting.append(number)
     yield from page.cut(waiting, group, headings, together=entry)
+
+
+def _is_contents(page: Page, lines: range) -> bool:
+    """Return whether lines are a table of contents with the numbers of sections."""
+    entries = [_ENTRY.match(page.lines[number][:LONG]) for number in lines]
+    return len(lines) > 3 and all(entries) and any(e[1].count(".") > 1 for e in entries if e)
+
+
+def _title(page: Page, number: int, lines: range, group: int, headings: tuple[str, ...]) -> Iterator[Part]:
+    """Yield a line that only names something, with its continuations; nothing for one of these."""
+    if number in page.wrapped:
+        return
+    last = number
+    while last + 1 in page.wrapped and last < lines[-1]:
+        last += 1
+    for part in page.line(number, group, headings, last):
+        yield attrs.evolve(part, title=True)
 
 
 def _is_table(page: Page, lines: range) -> bool:

@@ -56,9 +56,7 @@ def defined(page: Page, number: int) -> Term | None:
     if bare.startswith("..") and (match := _DIRECTIVE.match(line)):
         return _directive(page, number, match)
     option = bool(_OPTION.match(bare))
-    above = number - 1
-    begins = page.blank(above) or page.indent(above) != page.indent(number)
-    if not (begins or (option and _OPTION.match(page.lines[above].strip()))):
+    if not _begins(page, number, option=option):
         return None
     if beside := _beside(page, number, option=option):
         return beside
@@ -66,6 +64,14 @@ def defined(page: Page, number: int) -> Term | None:
         return _alone(page, number, option=option)
     directly = _deeper(page, number, number + 1) and not ITEM.match(page.lines[number + 1])
     return Term(bare, number) if directly and _short(bare) else None
+
+
+def _begins(page: Page, number: int, *, option: bool) -> bool:
+    """Return whether a line begins a paragraph or a level of indentation, or is an option below another."""
+    above = number - 1
+    if page.blank(above) or page.indent(above) != page.indent(number):
+        return True
+    return option and bool(_OPTION.match(page.lines[above].strip()))
 
 
 def _beside(page: Page, number: int, *, option: bool) -> Term | None:

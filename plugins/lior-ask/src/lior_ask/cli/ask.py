@@ -143,8 +143,9 @@ def ask(
     model = _model(endpoint, alone=not any((as_json, opened, batch)))
     here = any((database, retriever, no_cache, batch, opened, context is not None, model))
     served = None if here else _serve(where, question, top, filters)
+    show = functools.partial(_print, as_json=as_json, explain=explain, verbose=verbose)
     if served:
-        return _print(*served, listed(served[1]), None, as_json=as_json, explain=explain, verbose=verbose)
+        return show(*served, listed(served[1]), None)
     index = _open(where, retriever, database, cache=not no_cache)
     _name_limited(() if verbose else index.opened.limited)
     if judged:
@@ -159,18 +160,8 @@ def ask(
         return _edit(index, passages, opened)
     lines = _around(index, where, answer.answer, context, shared=bool(database))
     reads_on = not (no_cache or database) and _read_on(index)
-    return _print(
-        index,
-        answer,
-        passages,
-        lines,
-        as_json=as_json,
-        explain=explain,
-        verbose=verbose,
-        reads_on=reads_on,
-        hint=not (retriever or no_cache),
-        context=context is not None,
-    )
+    hint, asked = not (retriever or no_cache), context is not None
+    return show(index, answer, passages, lines, reads_on=reads_on, hint=hint, context=asked)
 
 
 def _code_of(answer: Answer) -> int:
@@ -462,7 +453,7 @@ def _batch(index: Index, batch: Path, trec: Path) -> int:
         for name, question in _questions(batch):
             count += 1
             try:
-                ranked = index.rank_documents(question, _DEEPEST)
+                ranked = index.asker.rank_documents(question, _DEEPEST)
             except UsageError as error:
                 click.echo(f"note: question {name}: {error}", err=True)
                 continue

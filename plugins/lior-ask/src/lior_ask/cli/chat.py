@@ -76,8 +76,7 @@ def chat(
     import_torch()
     from lior.runs.directory import newest
     from lior.runs.run import load
-    from lior_ask.cli.conversation import Conversation
-    from lior_ask.cli.session import Session
+    from lior_ask.cli.conversation import Conversation, Session
 
     path = run or newest([Path(), Path("runs")])
     if run is None:
@@ -92,8 +91,7 @@ def chat(
 
 def _ask_folders(folders: Sequence[Path], model: Any, *, live: bool) -> int:
     from lior_ask.api import Index
-    from lior_ask.cli.conversation import Conversation
-    from lior_ask.cli.session import Session
+    from lior_ask.cli.conversation import Conversation, Session
     from lior_ask.idle import read_on
 
     index = Index(*folders)

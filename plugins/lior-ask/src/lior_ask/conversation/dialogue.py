@@ -11,7 +11,7 @@ is at most 89 %, 69 % or 49 %. Small talk, tasks and questions without an answer
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from difflib import get_close_matches
 
 import attrs
@@ -97,12 +97,8 @@ class Dialogue:
             self.reset()
             self.last = self._turn(message, question)
             return self.last
-        if small_talk(question.text) or task(question.text):
-            turn = self._turn(message, question)
-            if turn.answer.said:
-                turn = self._about_last(turn)
-                self.last = turn if turn.passages else self.last
-                return turn
+        if replied := self._small_talk(message, question):
+            return replied
         said = read(question)
         if named := self._of_person(message, said):
             self.last = named
@@ -112,7 +108,7 @@ class Dialogue:
         if goes_on and (carried := self._carried_on(message, said)):
             self.last = carried
             return carried
-        inherited = tuple(word for word in self._subject if word not in said.own)
+        inherited = _without(self._subject, said.own)
         if not inherited or (len(said.own) > 1 and not said.marked):
             turn = self._turn(message, question)
         else:
@@ -124,6 +120,17 @@ class Dialogue:
     def _turn(self, message: str, question: Question, inherited: tuple[str, ...] = ()) -> Turn:
         answer = self._ask(question.saying(question.text, inherited), DEPTH)
         return turn_of(message, attrs.evolve(answer, question=message), inherited)
+
+    def _small_talk(self, message: str, question: Question) -> Turn | None:
+        """Return the reply to small talk or a task, or ``None`` for a question."""
+        if not (small_talk(question.text) or task(question.text)):
+            return None
+        turn = self._turn(message, question)
+        if not turn.answer.said:
+            return None
+        turn = self._about_last(turn)
+        self.last = turn if turn.passages else self.last
+        return turn
 
     def _of_person(self, message: str, said: Message) -> Turn | None:
         """Return the answer to a message with a name in place of its pronoun, or ``None`` if there is none.
@@ -150,14 +157,14 @@ class Dialogue:
     def _remember(self, said: Message, turn: Turn) -> None:
         """Store the subject of an answered message for the messages that follow."""
         quoted, result = turn.answer.answer, turn.answer.result
-        if turn.answer.said and result is None:  # a calculation that was refused
-            self._calculated = turn.message, ""
         if quoted is None and result is None:
-            if said.own and not turn.answer.said:  # "and in August?" does not continue an earlier calculation
+            if turn.answer.said:  # a calculation that was refused
+                self._calculated = turn.message, ""
+            elif said.own:  # "and in August?" does not continue an earlier calculation
                 self._calculated = None
             return
         self._calculated = (turn.message, result.about) if result else None
-        about = [quoted] if quoted else [*result.rows] if result else []
+        about = _sources(turn.answer)
         self._quoted = [*(self._quoted if turn.inherited else ()), *about]
         told = (f"{passage.text}\n{passage.context}" for passage in about[:1])
         self._people = people_in(turn.message.partition(" ")[2], *told) or self._people
@@ -166,13 +173,8 @@ class Dialogue:
         self._focus = _known(said.own, turn.answer)
         if not (turn.inherited and said.pronoun):
             kept = _share(turn.inherited, quoted) if quoted else ()
-            self._subject = (*self._focus, *(word for word in kept if word not in self._focus))
-            capital = {*named(f". {turn.message}")} & {*self._subject}
-            heading = (
-                tokens(" ".join([*re.findall(r"\w*[A-Z]\w+", quoted.text), quoted.context])) if quoted else ()
-            )
-            names = tuple(word for word in self._subject if word in capital or word in heading)
-            self._names = names or self._subject
+            self._subject = (*self._focus, *_without(kept, self._focus))
+            self._names = _names(turn, self._subject) or self._subject
 
     # --- follow-ups ---
 
@@ -204,27 +206,31 @@ class Dialogue:
             return alone
         added = inherited
         if said.pronoun:
-            added = tuple(w for w in dict.fromkeys([*self._focus, *self._names]) if w not in said.own)
+            added = _without(dict.fromkeys([*self._focus, *self._names]), said.own)
         joint = self._turn(message, said.question.saying(" ".join([said.text, *added])), added)
-        own = _known(said.named or said.own, alone.answer)
-        best: tuple[tuple[float, ...], Turn, Passage] | None = None
-        for turn in (joint, alone):
-            for place, passage in enumerate(turn.passages if turn.answer.found else ()):
-                key = self._fits(said, own, added, passage)
-                if key and (best is None or (*key, place == 0, turn is joint) > best[0]):
-                    best = (*key, place == 0, turn is joint), turn, passage
+        best = self._best(said, added, joint, alone)
         if best is None:
             return _nothing(joint, said.own, self._names)
-        (share, about, near, *_, first, _), turn, passage = best
-        most = _LIKELY
-        if said.pronoun and said.named and about:
-            most = 1.0
-        elif not about and not near:
-            most = _PERHAPS
-        if share < 1 or not first:
-            most = min(most, _PERHAPS)
+        key, turn, passage = best
+        about, most = key[1], _most(said, *key[:3], first=key[-2])
         turn = attrs.evolve(turn, inherited=added if about else turn.inherited)
         return _quoting(turn, passage, min(turn.answer.confidence, most))
+
+    def _best(
+        self, said: Message, added: Sequence[str], joint: Turn, alone: Turn
+    ) -> tuple[tuple[float, ...], Turn, Passage] | None:
+        """Return the passage that fits a follow-up best, with its turn and how well it does, or ``None``.
+
+        To the values of :meth:`_fits` are added whether it is the first of its turn, and whether that is
+        ``joint``, the answer with the inherited words.
+        """
+        own = _known(said.named or said.own, alone.answer)
+        found: list[tuple[tuple[float, ...], Turn, Passage]] = []
+        for turn in (joint, alone):
+            for place, passage in enumerate(turn.passages if turn.answer.found else ()):
+                if key := self._fits(said, own, added, passage):
+                    found.append(((*key, place == 0, turn is joint), turn, passage))
+        return max(found, key=lambda each: each[0], default=None)
 
     def _fits(
         self, said: Message, own: Sequence[str], added: Sequence[str], passage: Passage
@@ -259,17 +265,30 @@ class Dialogue:
         most = _PERHAPS if said.measured else _DOUBTFUL
         if kind and said.suits(latest.text):
             return _quoting(turn, latest, min(turn.answer.confidence, most))
-        best: tuple[tuple[float, ...], Passage] | None = None
-        for passage, score in turn.answer.passages:
-            about, near = bool(_share(self._focus, passage)), passage.document == latest.document
-            fits = said.suits(passage.text) if kind else score >= 0.5 * turn.answer.passages[0][1]
-            if passage in self._quoted or not fits or not (about or (near and said.measured)):
-                continue
-            key = len(_share(said.light, passage)), about, near, score
-            best = max(best or (key, passage), (key, passage), key=lambda pair: pair[0])
-        if best is None:
+        passage = self._unquoted(said, turn.answer, latest.document, kind=kind)
+        if passage is None:
             return _nothing(turn, (), words)
-        return _quoting(turn, best[1], min(turn.answer.confidence, most))
+        return _quoting(turn, passage, min(turn.answer.confidence, most))
+
+    def _unquoted(self, said: Message, answer: Answer, document: str, *, kind: bool) -> Passage | None:
+        """Return the best passage of an answer that was not quoted and fits, or ``None``.
+
+        ``document`` is that of the last answer; ``kind`` is whether a kind of answer is expected.
+        """
+        found: list[tuple[tuple[float, ...], Passage]] = []
+        for passage, score in answer.passages:
+            about, near = bool(_share(self._focus, passage)), passage.document == document
+            fits = said.suits(passage.text) if kind else score >= 0.5 * answer.passages[0][1]
+            if passage not in self._quoted and fits and (about or (near and said.measured)):
+                found.append(((len(_share(said.light, passage)), about, near, score), passage))
+        return max(found, key=lambda pair: pair[0])[1] if found else None
+
+
+def _most(said: Message, share: float, about: float, near: float, *, first: float) -> float:
+    """Return the maximum confidence of a follow-up that a passage answers with these values."""
+    if share < 1 or not first or not (about or near):
+        return _PERHAPS
+    return 1.0 if said.pronoun and said.named and about else _LIKELY
 
 
 def turn_of(message: str, answer: Answer, inherited: tuple[str, ...] = ()) -> Turn:
@@ -277,6 +296,25 @@ def turn_of(message: str, answer: Answer, inherited: tuple[str, ...] = ()) -> Tu
     quoted = (answer.answer,) if answer.answer else ()
     others = tuple(passage for passage, _ in answer.passages if passage not in quoted)
     return Turn(message=message, answer=answer, inherited=inherited, passages=(*quoted, *others))
+
+
+def _sources(answer: Answer) -> list[Passage]:
+    """Return the passages that an answer rests on: the quoted one, or the rows of a calculation."""
+    if answer.answer:
+        return [answer.answer]
+    return [*answer.result.rows] if answer.result else []
+
+
+def _without(words: Iterable[str], known: Container[str]) -> tuple[str, ...]:
+    return tuple(word for word in words if word not in known)
+
+
+def _names(turn: Turn, words: Sequence[str]) -> tuple[str, ...]:
+    """Return the words that are names in the message, or in the passage quoted or its headings."""
+    known, quoted = {*named(f". {turn.message}")}, turn.answer.answer
+    if quoted:
+        known |= {*tokens(" ".join([*re.findall(r"\w*[A-Z]\w+", quoted.text), quoted.context]))}
+    return tuple(word for word in words if word in known)
 
 
 def confirm_turn(turn: Turn, passage: Passage) -> str:

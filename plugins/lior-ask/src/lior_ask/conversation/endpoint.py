@@ -206,27 +206,30 @@ def check(text: str, passages: Sequence[Passage]) -> Reply:
     """
     cited: set[int] = set()
     marks: list[tuple[int, str, str]] = []
+    known = {*range(1, len(passages) + 1)}
     for match in _NUMBERS.finditer(text):
-        numbers = [int(number) for number in re.findall(r"\d+", match[1])]
-        cited.update(number for number in numbers if 1 <= number <= len(passages))
-        if any(not 1 <= number <= len(passages) for number in numbers):
+        numbers = {*map(int, re.findall(r"\d+", match[1]))}
+        cited |= numbers & known
+        if numbers - known:
             marks.append((match.end(), "(no such passage)", match[0]))
     for match in _QUOTES.finditer(text):
         quoted = next((group for group in match.groups() if group), "")
         if not any(_stands_in(quoted, passage.text) for passage in passages):
             marks.append((match.end(), "(not in the passages)", match[0]))
     for match in _PLACES.finditer(text):
-        named = [
-            number
-            for number, p in enumerate(passages, 1)
-            if p.line == int(match[2]) and f"/{p.document}".endswith(f"/{match[1]}")
-        ]
+        named = _named(match[1], int(match[2]), passages)
         cited.update(named[:1])
         if not named:
             marks.append((match.end(), "(not a passage given)", match[0]))
     for at, mark, _ in sorted(marks, reverse=True):
         text = f"{text[:at]} {mark}{text[at:]}"
     return Reply(text, tuple(sorted(cited)), tuple(dict.fromkeys(told for *_, told in sorted(marks))))
+
+
+def _named(document: str, line: int, passages: Sequence[Passage]) -> list[int]:
+    """Return the numbers of the passages at a line of a document, which may be named without its folders."""
+    at = [number for number, p in enumerate(passages, 1) if p.line == line]
+    return [number for number in at if f"/{passages[number - 1].document}".endswith(f"/{document}")]
 
 
 def _stands_in(quoted: str, text: str) -> bool:

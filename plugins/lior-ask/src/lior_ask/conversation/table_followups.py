@@ -57,15 +57,7 @@ def whole_questions(before: str, about: str, message: str) -> Iterator[str]:
         for each in dict.fromkeys((about, noun)) if about else ():
             yield re.sub(r"\s+", " ", _THEM.sub(lambda _: each, plain)) + "?"  # noqa: B023
     elif found := _PHRASE.fullmatch(plain):
-        same = re.compile(rf"\b{found[1]} .+?(?= {_PREPOSITION} |$)", re.I)
-        places, timed = [*same.finditer(asked)], _is_period(plain)
-        # Prefer the first phrase that is a period if the message is one: "en comida en marzo".
-        if at := min(places, key=lambda at: _is_period(at[0]) != timed, default=None):
-            period = period_in(at[0].lower(), date.today())[0] if timed else None
-            length = len(period.shown if period and at[0].lower().startswith(period.shown) else at[0])
-            yield f"{asked[: at.start()]}{plain}{asked[at.start() + length :]}?"  # "im Mai ausgegeben"
-        else:
-            yield f"{asked} {plain}?"
+        yield _with_phrase(asked, plain, found[1])
     elif about and _LAST.search(plain):
         yield f"what is the newest of {about}?"
     elif (operation := re.search(_OPERATION, plain, re.I)) and not UNSUPPORTED.search(plain.lower()):
@@ -74,6 +66,19 @@ def whole_questions(before: str, about: str, message: str) -> Iterator[str]:
         if about:
             yield f"{operation[0]}, {asked}?"  # "and in April?" can follow this
             yield f"what is the {operation[0]} of {about}?"
+
+
+def _with_phrase(asked: str, phrase: str, word: str) -> str:
+    """Return a question with a phrase in place of one that begins with the same word, or at its end."""
+    same = re.compile(rf"\b{word} .+?(?= {_PREPOSITION} |$)", re.I)
+    places, timed = [*same.finditer(asked)], _is_period(phrase)
+    # Prefer the first phrase that is a period if the new one is one: "en comida en marzo".
+    at = min(places, key=lambda at: _is_period(at[0]) != timed, default=None)
+    if at is None:
+        return f"{asked} {phrase}?"
+    period = period_in(at[0].lower(), date.today())[0] if timed else None
+    length = len(period.shown if period and at[0].lower().startswith(period.shown) else at[0])
+    return f"{asked[: at.start()]}{phrase}{asked[at.start() + length :]}?"  # "im Mai ausgegeben"
 
 
 def other_values(before: str, about: str, message: str) -> Iterator[tuple[str, re.Pattern[str]]]:

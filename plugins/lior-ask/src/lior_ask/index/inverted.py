@@ -19,7 +19,6 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from math import inf
-from types import MappingProxyType
 from typing import Any, TypeVar
 
 import attrs
@@ -377,7 +376,6 @@ class InvertedIndex(PassageCounts):
         document: str,
         passages: Sequence[tuple[str, str]],
         groups: Sequence[int] | None = None,
-        confirmed: Mapping[int, Sequence[str]] = MappingProxyType({}),
         *,
         blocks: Sequence[tuple[int, bool]] | None = None,
         most_words: float = inf,
@@ -393,8 +391,6 @@ class InvertedIndex(PassageCounts):
             several passages share one.
         groups
             Paragraph number of each passage. By default each passage is a paragraph.
-        confirmed
-            As for :meth:`confirm`.
         blocks
             Block number of each passage, and whether it is a title. By default the paragraphs are the blocks,
             and there are no titles.
@@ -419,10 +415,8 @@ class InvertedIndex(PassageCounts):
             groups = range(len(passages)) if groups is None else groups
             blocks = [(group, False) for group in groups] if blocks is None else blocks
             self.left_out = self._batch.add(document, key, passages, groups, blocks, most_words)
-            if self._batch.full or any(confirmed.values()):
+            if self._batch.full:
                 self.flush()
-            if any(confirmed.values()):
-                self.confirm(document, confirmed)
         return key
 
     def delete(self, document: str) -> int:

@@ -107,10 +107,7 @@ def column(name: str, cells: Sequence[str], kind: Kind | None = None) -> Column:
     if kind in (None, "number") and (known := _numbers(sample)):
         decimal, unit = known
         found = attrs.evolve(found, kind="number", decimal=decimal, unit=unit)
-        some = sorted(_read(found, sample))  # decides most columns of many rows
-        may = _MANY.isdisjoint(tokens(name)) and all(after - before >= 1 for before, after in pairwise(some))
-        key = may and bool(some) and some[-1] - some[0] < len(filled) and _count(_read(found, filled))
-        return attrs.evolve(found, key=key)
+        return attrs.evolve(found, key=_is_key(found, sample, filled))
     if sample and (kind == "date" or (kind is None and _ENOUGH * len(sample) <= sum(map(_is_date, sample)))):
         order = _order(filled)
         days = [each for cell in filled if (each := date_of(cell, months_first=order))]
@@ -118,6 +115,13 @@ def column(name: str, cells: Sequence[str], kind: Kind | None = None) -> Column:
         return attrs.evolve(found, kind="date", months_first=order, first=first, last=last)
     values = tuple(dict.fromkeys(cell for cell in filled if len(cell) <= _LONGEST))[:_MOST]
     return attrs.evolve(found, values=values, whole=len(values) == len(set(filled)))
+
+
+def _is_key(column: Column, sample: Sequence[str], cells: Sequence[str]) -> bool:
+    """Return whether the cells are row numbers; a sample decides most columns of many rows."""
+    some = sorted(_read(column, sample))
+    may = _MANY.isdisjoint(tokens(column.name)) and all(b - a >= 1 for a, b in pairwise(some))
+    return may and bool(some) and some[-1] - some[0] < len(cells) and _count(_read(column, cells))
 
 
 def _read(column: Column, cells: Sequence[str]) -> list[Decimal]:
@@ -179,38 +183,48 @@ def date_of(cell: str, *, months_first: bool | None = None) -> str:
     if match := _DAY.search(cell):
         return _show(int(match[1]), int(match[2]), int(match[3]), cell[match.end() :])
     if match := _SHORT.search(cell):
-        first, mark, second, year = int(match[1]), match[2], int(match[3]), int(match[4] or 0)
-        if match[4] and len(match[4]) == 2:
-            year += 2000 if year < 70 else 1900
-        if mark == "/" and months_first is None and first != second and max(first, second) < 13:
-            return ""
-        day_first = not months_first and not (mark == "/" and months_first is None and second > 12)
-        day, month = (first, second) if day_first else (second, first)
-        return _show(year, month, day, cell[: match.start()] + " " + cell[match.end() :])
+        return _short(match, months_first)
     if match := _YEAR_MONTH.fullmatch(cell):
         return _show(int(match[1]), int(match[2]), 0)
     return _name(cell)
 
 
+def _short(match: re.Match[str], months_first: bool | None) -> str:
+    """Return the date of numbers of one or two digits, or an empty string if it may be read in two ways."""
+    first, second, year = int(match[1]), int(match[3]), int(match[4] or 0)
+    if match[4] and len(match[4]) == 2:
+        year += 2000 if year < 70 else 1900
+    unclear = match[2] == "/" and months_first is None
+    if unclear and first != second and max(first, second) < 13:
+        return ""
+    day_first = not months_first and not (unclear and second > 12)
+    day, month = (first, second) if day_first else (second, first)
+    return _show(year, month, day, match.string[: match.start()] + " " + match.string[match.end() :])
+
+
 def _name(cell: str) -> str:
     """Return a date with the name of a month, or an empty string."""
     small = cell.lower()
-    found = dates(small, tokens(small)) or dates(f"1 {small.strip()}", tokens(small))
-    bare = not dates(small, tokens(small))
+    found = dates(small, tokens(small))
+    if not found:
+        return _month(cell)
     if len(found) != 1:
         return ""
     days = [word for word in found[0].words if is_day(word)]
     months = [word for word in found[0].words if not is_day(word)]
-    rest = "" if bare else small[: found[0].begin] + " " + small[found[0].end :]
-    if bare and not re.fullmatch(r"\s*[^\W\d_]+\.?\s*", cell):
-        return ""
-    year = int(found[0].year or 0)
-    if len(days) == 1 and not bare:
+    if len(days) == 1:
+        rest = small[: found[0].begin] + " " + small[found[0].end :]
         month, day = map(int, days[0].removeprefix(MARK).split("-"))
-        return _show(year or _year_in(rest), month, day, rest)
-    if bare:
-        return f"0000-{days[0].removeprefix(MARK)[:2]}" if days else ""
+        return _show(int(found[0].year or 0) or _year_in(rest), month, day, rest)
     return months[0].removeprefix(MARK) if len(months) == 1 and not days else ""
+
+
+def _month(cell: str) -> str:
+    """Return a month alone, as ``0000-05``, or an empty string."""
+    small = f"1 {cell.lower().strip()}"
+    found = dates(small, tokens(small)) if re.fullmatch(r"\s*[^\W\d_]+\.?\s*", cell) else []
+    days = [word for word in found[0].words if is_day(word)] if len(found) == 1 else []
+    return f"0000-{days[0].removeprefix(MARK)[:2]}" if days else ""
 
 
 def _year_in(text: str) -> int:

@@ -216,15 +216,20 @@ class Batch:
         database.run(f"INSERT INTO forward VALUES ({', '.join('?' * 9)})", zip(*columns, strict=True))
         database.changed()
 
-    def _entries(
-        self, documents: Sequence[_Document]
-    ) -> tuple[Entries, Entries, Entries, list[str], list[tuple[str, str]]]:
-        """Return terms of passages and of contexts, words of documents, and the sorted stems and words."""
+    def _spelled(self) -> tuple[list[str], list[str], dict[tuple[str, str], int]]:
+        """Return the stem, empty for a stop word, and the word of each number, and the first of each list."""
         stem_of, word_of, first = list[str](), list[str](), dict[tuple[str, str], int]()
         for (language, large), known in self._numbers.items():
             first[language, large], stop = len(stem_of), stop_words(language)
             stem_of += ["" if word in stop else stem(word[:LONGEST], language) for word in known]
             word_of += [word[:LONGEST] for word in known]
+        return stem_of, word_of, first
+
+    def _entries(
+        self, documents: Sequence[_Document]
+    ) -> tuple[Entries, Entries, Entries, list[str], list[tuple[str, str]]]:
+        """Return terms of passages and of contexts, words of documents, and the sorted stems and words."""
+        stem_of, word_of, first = self._spelled()
 
         def read(words: Sequence[_Words]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
             """Return the numbers of all words, and the text and the document of each."""

@@ -107,16 +107,24 @@ def _numeric(whole: str) -> tuple[tuple[str, ...], str] | None:
     """Return the words and the year of a date in numbers, or ``None``."""
     mark = next(each for each in whole if not each.isdigit())
     parts = [part for part in whole.split(mark) if part]
+    year, readings = _readings(mark, parts)
+    words = tuple(word for month, day in readings for word in _words(year, month, day))
+    return (words, str(year or "")) if words else None
+
+
+def _readings(mark: str, parts: Sequence[str]) -> tuple[int, list[tuple[int, int]]]:
+    """Return the year, 0 if unknown, and each month and day that numbers with a mark between may mean."""
     first, second, third = [*map(int, parts), 0, 0][:3]
+    year, readings = third, [(second, first)]
     if len(parts[0]) == 4:
         year, readings = first, [(second, third)]
     elif len(parts[0]) > 2 or (mark in "- " and len(parts[-1]) < 4) or len(parts[-1]) == 3:
-        return None
-    else:
-        year = third + (2000 if third < 70 else 1900) if len(parts[-1]) == 2 and len(parts) == 3 else third
-        readings = [(second, first), *([(first, second)] if mark == "/" and first != second else [])]
-    words = tuple(word for month, day in readings for word in _words(year, month, day))
-    return (words, str(year or "")) if words else None
+        return 0, []
+    elif len(parts[-1]) == 2 and len(parts) == 3:
+        year += 2000 if third < 70 else 1900
+    if mark == "/" and len(parts[0]) < 3 and first != second:
+        readings.append((first, second))
+    return year, readings
 
 
 def _write(text: str) -> Iterator[Date]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -28,46 +29,67 @@ def analyse(view: PassageView, question: Question) -> TermQuery:
     found, languages = _words_of(view, question), languages_of(view)
     own = question.among(languages)
     counted = Counter(word[:LONGEST] for word in found if word not in stop_words(own))
-    parts: list[tuple[Term, float, float, int]] = []
-    word_idf: list[float] = []
-    taken: list[str] = []
-    names: list[str] = []
-    missing: list[str] = []
-    corrected = 0
-    for word, count in counted.items():
-        every = _terms_of(view, word, languages)
-        terms = [term for term in every if term.text or term.context]
-        near = [(word, term, 1 / len(terms)) for term in terms]
-        known = bool(near)
-        if not near and len(word) > 2 and corrected < MOST_CORRECTIONS and not any(map(str.isdigit, word)):
-            near, known = corrections(view, word)
-            corrected += 1
-        if every and not terms:  # only in confirmed questions; it may still be a misspelling
-            near = [(word, term, 1 / len(every)) for term in every] + (near if known else [])
-            total = sum(w for *_, w in near)
-            near, known = [(name, term, w / total) for name, term, w in near], True
-        if not known:
-            missing.append(word)
-        idfs = [idf(view, term) for _, term, _ in near]
-        shared = zip(near, idfs, strict=True)
-        parts += [
-            (t, count * weight, each, len(word_idf) if known else -1) for (_, t, weight), each in shared
-        ]
-        taken.append(near[0][0] if known else "")
-        names += [name for name, _, _ in near if name not in names] if known else []
-        word_idf.append(float(np.dot(idfs, [w for _, _, w in near])) if known else idf(view, None))
-    parts.sort(key=lambda part: -part[2])
-    parts = parts[:MOST_WORDS]
+    matches, corrected = list[_Match](), 0
+    for word in counted:
+        corrects = corrected < MOST_CORRECTIONS and len(word) > 2 and not any(map(str.isdigit, word))
+        match, tried = _match(view, word, languages, corrects=corrects)
+        matches.append(match)
+        corrected += tried
+    return _weigh(view, counted, matches)
+
+
+class _Match(NamedTuple):
+    """A word of a question, and what it is taken for."""
+
+    word: str
+    near: list[tuple[str, Term, float]]
+    """Words of the text, their terms and weights."""
+    known: bool
+
+    @property
+    def taken(self) -> str:
+        """The word of the text that it is taken for; empty if there is none."""
+        return self.near[0][0] if self.known else ""
+
+
+def _match(view: PassageView, word: str, languages: Sequence[str], *, corrects: bool) -> tuple[_Match, bool]:
+    """Return what a word is taken for, and whether a correction was tried, which ``corrects`` allows."""
+    every = _terms_of(view, word, languages)
+    terms = [term for term in every if term.text or term.context]
+    near = [(word, term, 1 / len(terms)) for term in terms]
+    known, tried = bool(near), corrects and not near
+    if tried:
+        near, known = corrections(view, word)
+    if every and not terms:  # only in confirmed questions; it may still be a misspelling
+        near = [(word, term, 1 / len(every)) for term in every] + (near if known else [])
+        total = sum(w for *_, w in near)
+        near, known = [(name, term, w / total) for name, term, w in near], True
+    return _Match(word, near, known), tried
+
+
+def _weigh(view: PassageView, counted: Mapping[str, int], matches: Sequence[_Match]) -> TermQuery:
+    """Return the rarest terms of the words of a question, each with its number of times."""
+    parts: list[tuple[int, float, float, int]] = []
+    word_idf, names = list[float](), list[str]()
+    for owner, (match, count) in enumerate(zip(matches, counted.values(), strict=True)):
+        each_idf, place = [idf(view, term) for _, term, _ in match.near], owner if match.known else -1
+        shared = zip(match.near, each_idf, strict=True)
+        parts += [(term.id, count * weight, each, place) for (_, term, weight), each in shared]
+        each_weight = [weight for *_, weight in match.near]
+        word_idf.append(float(np.dot(each_idf, each_weight)) if match.known else idf(view, None))
+        names += [name for name, *_ in match.near if name not in names] if match.known else []
+    rarest = sorted(parts, key=lambda part: -part[2])[:MOST_WORDS]
+    terms, weights, idfs, owners = zip(*rarest, strict=True) if rarest else ((),) * 4
     return TermQuery(
-        terms=np.array([term.id for term, *_ in parts], np.int64),
-        weights=np.array([weight for _, weight, _, _ in parts], np.float64),
-        idf=np.array([each for _, _, each, _ in parts], np.float64),
-        owners=np.array([owner for *_, owner in parts], np.int64),
+        terms=np.array(terms, np.int64),
+        weights=np.array(weights, np.float64),
+        idf=np.array(idfs, np.float64),
+        owners=np.array(owners, np.int64),
         word_idf=np.array(word_idf, np.float64),
         words=tuple(names),
-        missing=tuple(missing),
+        missing=tuple(match.word for match in matches if not match.known),
         asked=tuple(counted),
-        taken=tuple(taken),
+        taken=tuple(match.taken for match in matches),
     )
 
 

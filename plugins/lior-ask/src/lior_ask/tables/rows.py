@@ -165,12 +165,7 @@ def _of_table(request: Request, head: Head, source: TableSource, names: list[Wor
     subject = None if group else _named_subject(request, head, linked, (measure, dated, subject))
     explained = [found for found in linked.said.values() if {*found}.isdisjoint(linked.used)]
     by_date = account is not None or any(dated in found for found in explained)
-    if request.past:
-        period = [_over(request, head, linked)]
-    elif not by_date and request.period and is_of_year(head, request.period, dated):
-        period = []
-    else:
-        period = in_period(request, head, dated, source)
+    period = _period(request, head, source, linked, dated, by_date=by_date)
     compared = [*_comparisons(request, head, measure, factor)]
     where = [*linked.where, *period, *compared, *_than(request, head)]
     plan = plan_of(request, [(head, source.rows(head))], "rows", where, dated=dated)
@@ -182,6 +177,17 @@ def _of_table(request: Request, head: Head, source: TableSource, names: list[Wor
     measure = None if operation == "share" and not (of_sum or account) else measure
     plan = attrs.evolve(plan, measure=measure, subject=subject, named=count, group=group, part=part)
     return attrs.evolve(plan, sign=factor)
+
+
+def _period(
+    request: Request, head: Head, source: TableSource, linked: Linked, dated: int | None, *, by_date: bool
+) -> list[Condition]:
+    """Return the conditions on the dates of the rows."""
+    if request.past:
+        return [_over(request, head, linked)]
+    if not by_date and request.period and is_of_year(head, request.period, dated):
+        return []
+    return in_period(request, head, dated, source)
 
 
 def _account(
