@@ -234,7 +234,7 @@ def items_memory(kind):
     return Exact(smoothing=0.1, probes=2 * (kind == "cells"))
 
 
-@cases("letters", [b"\n .ab", b"ab"], ids=["all", "some"])
+@cases("letters", [b"\n .ab", b"ab"])
 @cases("kind", ["exact", "cells", "faiss"])
 def test_items_have_their_part_of_the_softmax(kind, letters):
     """``share · p`` is the item's weight, and ``p`` less the smoothing what all items have."""

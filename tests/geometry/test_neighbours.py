@@ -117,7 +117,7 @@ def complete(name):
     return Faiss(neighbours=ALL, probes=ALL, **THREE)
 
 
-@cases("alphabet", ALPHABETS, ids=["all", "some", "none"])
+@cases("alphabet", ALPHABETS)
 @cases("name", ["exact", "faiss"])
 def test_all_items_as_neighbours_are_the_exact_memory(name, alphabet):
     assert_close(answers(complete(name), alphabet), answers(Exact(**THREE), alphabet), atol=1e-4, rtol=0)
