@@ -12,5 +12,6 @@ __all__ = [
     "sqlite",
     "table_schema",
     "table_store",
+    "vector_store",
     "writing",
 ]
