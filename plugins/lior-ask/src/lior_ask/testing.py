@@ -344,9 +344,7 @@ class RetrieverContract(Contract[Retriever]):
     @law(texts=st.lists(st.sampled_from(TEXTS), max_size=12), question=st.sampled_from(QUESTIONS))
     def test_the_ranking_is_that_of_another_view(self, texts: list[str], question: str) -> None:
         documents = _documents(texts)
-        _assert_same(
-            *(_rank(self.make(), each(documents), question) for each in (indexed, MemoryView))
-        )
+        _assert_same(*(_rank(self.make(), each(documents), question) for each in (indexed, MemoryView)))
 
 
 def retriever_contract(make: Callable[[], Retriever]) -> type[RetrieverContract]:
