@@ -11,12 +11,12 @@ __all__ = ["cases"]
 
 
 def cases(
-    names: str | tuple[str, ...], values: Iterable[Any], ids: object = None
+    names: str | tuple[str, ...], values: Iterable[Any]
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Run a test once for all ``values``; a failure names its case.
 
-    It takes what ``pytest.mark.parametrize`` takes, for cases that are too cheap to be tests of their own.
-    The cases share the fixtures of the test.
+    It takes names and values as ``pytest.mark.parametrize`` does, for cases that are too cheap to be tests
+    of their own. The cases share the fixtures of the test.
     """
     keys = tuple(name.strip() for name in names.split(",")) if isinstance(names, str) else names
     table = [dict(zip(keys, _row(value, len(keys)), strict=True)) for value in values]

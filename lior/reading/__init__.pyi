@@ -51,6 +51,7 @@ from lior.reading.limits import (
 )
 from lior.reading.numerals import (
     Numerals as Numerals,
+    number_in as number_in,
 )
 from lior.reading.parsing import (
     document_names as document_names,

@@ -49,21 +49,26 @@ class Numerals:
         )
 
     def number(self, cell: str) -> Decimal | None:
-        """Return the number in a cell, or ``None`` if there is none or it may be read in two ways.
+        """Return :func:`number_in` for a cell of this column."""
+        return number_in(cell, self.decimal)
 
-        >>> Numerals(",").number("1.234,50 €"), Numerals().number("free")
-        (Decimal('1234.50'), None)
-        """
-        if self.decimal and cell.isascii() and cell.isdigit():  # most cells of large tables
-            return Decimal(cell)
-        match = _NUMBER.fullmatch(cell.strip()) if self.decimal else None
-        if match is None:
-            return None
-        digits = _SPACES.sub("", match["digits"])
-        digits = digits.replace("," if self.decimal == "." else ".", "").replace(",", ".")
-        if digits.count(".") > 1:
-            return None
-        return Decimal(digits) * (-1 if "−" in (s := match["sign"] + match["minus"]) or "-" in s else 1)
+
+def number_in(cell: str, decimal: str) -> Decimal | None:
+    """Return the number in a cell, or ``None`` if there is none or it may be read in two ways.
+
+    >>> number_in("1.234,50 €", ","), number_in("free", ".")
+    (Decimal('1234.50'), None)
+    """
+    if decimal and cell.isascii() and cell.isdigit():  # most cells of large tables
+        return Decimal(cell)
+    match = _NUMBER.fullmatch(cell.strip()) if decimal else None
+    if match is None:
+        return None
+    digits = _SPACES.sub("", match["digits"])
+    digits = digits.replace("," if decimal == "." else ".", "").replace(",", ".")
+    if digits.count(".") > 1:
+        return None
+    return Decimal(digits) * (-1 if "−" in (s := match["sign"] + match["minus"]) or "-" in s else 1)
 
 
 def _decimal(numbers: Iterable[str]) -> str:

@@ -99,7 +99,7 @@ BROKEN = [
 ]
 
 
-@cases(("broken", "law"), BROKEN, ids=[law for _, law in BROKEN])
+@cases(("broken", "law"), BROKEN)
 def test_contract_notices(broken, law):
     contract = frame_contract(broken)()
     with pytest.raises(AssertionError):

@@ -41,7 +41,7 @@ def dense(frame, state):
     return metric.dense(frame.form(state))
 
 
-@cases("frame", FRAMES, ids=lambda frame: type(frame).__name__)
+@cases("frame", FRAMES)
 def test_one_dimension_is_refused(frame):
     with pytest.raises(UsageError, match=r"n = 1: .* at least 2"):
         frame.init(1, generator=torch.Generator())
@@ -189,7 +189,7 @@ def test_derived_refuses_another_dimension():
 # --- learned frames ---------------------------------------------------------
 
 
-@cases("frame", [LowRank(), Rotor(rank=2)], ids=lambda frame: type(frame).__name__)
+@cases("frame", [LowRank(), Rotor(rank=2)])
 def test_learned_frames_ignore_data(frame):
     state = fresh(frame)
     assert frame.observe(state, anisotropic(8, 0)) == state

@@ -51,7 +51,7 @@ def test_a_flag_that_is_not_given_leaves_the_default():
     assert "=--" not in output
 
 
-@cases("key", list(flagged_keys()), ids=flag)
+@cases("key", list(flagged_keys()))
 def test_a_flag_sets_its_key_and_is_its_origin(key):
     value = {
         "device": "cpu",

@@ -22,7 +22,7 @@ def problems(*args, **kwargs) -> list[str]:
 # --- layers -----------------------------------------------------------------
 
 
-@cases("key", list(keys()), ids=lambda key: key.dotted)
+@cases("key", list(keys()))
 def test_every_key_can_be_set_in_every_layer(key):
     table = tomllib.loads(to_toml(TrainConfig()))
     inner = table if len(key.path) == 1 else table[key.path[0]]

@@ -225,8 +225,8 @@ def test_a_context_of_very_many_places_names_none(more):
     assert (len(trace.share) == 0) == (more > 0)
 
 
-@pytest.mark.parametrize("letters", [b"\n .ab", b"ab"], ids=["all", "some"])
-@pytest.mark.parametrize("probes", [0, 2], ids=["exact", "cells"])
+@cases("letters", [b"\n .ab", b"ab"])
+@cases("probes", [0, 2])
 def test_items_have_their_part_of_the_softmax(probes, letters):
     """``share · p`` is the item's weight, and ``p`` less the smoothing what all items have."""
     alphabet = torch.tensor([*letters])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 import torch
 from torch.testing import assert_close
 
@@ -105,7 +104,7 @@ THREE = {"inverse_temperatures": (0.7, 1.0, 2.0)}
 ALPHABETS = [torch.arange(97, 107), torch.tensor([3, 98, 99, 105]), torch.tensor([1, 2])]
 
 
-@pytest.mark.parametrize("alphabet", ALPHABETS, ids=["all", "some", "none"])
+@cases("alphabet", ALPHABETS)
 def test_all_cells_are_the_exact_memory(alphabet):
     assert_close(
         answers(Exact(probes=ALL, **THREE), alphabet), answers(Exact(**THREE), alphabet), atol=1e-4, rtol=0

@@ -21,7 +21,7 @@ def test_all_pages_have_a_table():
     assert len(ROWS) > 70
 
 
-@cases("row", ROWS, ids=lambda row: row.item)
+@cases("row", ROWS)
 def test_a_row_has_a_verdict_and_is_shown_by_a_command_or_refused(row):
     assert row.verdict in ("built", "corrected", "refused")
     assert row.command or row.verdict == "refused"

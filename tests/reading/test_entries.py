@@ -70,7 +70,6 @@ def chained(cause: BaseException) -> Exception:
         SystemExit(1),
         *map(UnreadableFile, sorted(LIMITED)),
     ],
-    ids=repr,
 )
 def test_what_ends_the_whole_file_is_raised(error):
     notes = list[str]()

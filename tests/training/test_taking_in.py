@@ -32,7 +32,7 @@ def tensors(run) -> dict[str, torch.Tensor]:
     return checkpoints.tensors(run.model)
 
 
-@cases("one", [True, False], ids=["one document", "several"])
+@cases("one", [True, False])
 def test_it_is_the_model_from_before_that_was_told_the_held_out_text(configure, documents, one):
     given = documents[:1] if one else documents
     kept, learned = (

@@ -133,7 +133,7 @@ def test_a_task_leaves_its_columns_out_of_the_inputs():
         (lambda: Task.of(FRAME, ["n"], classes=False).answers(FRAME, PATH), "in 1 of 2 rows, first in row 1"),
         (
             lambda: Task.of(FRAME, ["b"], classes=False).answers(FRAME, PATH),
-            "'x' in row 0, which is not a number",
+            "'x' in row 0, which is not a num",
         ),
         (lambda: Task.of(FRAME, ["a"]).rows(FRAME.drop(columns="b"), PATH), "no column 'b', which the model"),
     ],

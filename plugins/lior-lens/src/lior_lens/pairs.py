@@ -63,6 +63,20 @@ def group_of(name: str) -> str:
 
 def read(path: Path) -> list[Pair]:
     """The pairs of a table; raises ``DataError`` with the line where something is missing or twice."""
+    found: dict[str, Pair] = {}
+    for line, row in _rows(path):
+        where = f"{path}, line {line}"
+        pair = _pair(path.parent, row, where)
+        if pair.name in found:
+            raise DataError(f"{where}: {pair.name!r} is there twice; names must differ")
+        found[pair.name] = pair
+    if not found:
+        raise DataError(f"{path}: no pair in there")
+    return list(found.values())
+
+
+def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
+    """Return the rows of a table with the numbers of their lines."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as stream:
             table = csv.DictReader(stream)
@@ -71,32 +85,28 @@ def read(path: Path) -> list[Pair]:
                 raise DataError(
                     f"{path}: no column {missing[0]!r}; the first line must have {', '.join(COLUMNS)}"
                 )
-            rows = [(table.line_num, row) for row in table]
+            return [(table.line_num, row) for row in table]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: no table of pairs: {getattr(error, 'strerror', None) or error}") from error
-    found: dict[str, Pair] = {}
-    for line, row in rows:
-        name, source, target, side = (row.get(each) or "" for each in (*COLUMNS, "split"))
-        where = f"{path}, line {line}"
-        if not name or not source:
-            raise DataError(f"{where}: image_id and input_path must be given")
-        if name in found:
-            raise DataError(f"{where}: {name!r} is there twice; names must differ")
-        if side not in ("", *SIDES):
-            raise DataError(f"{where}: split = {side!r}; allowed are train and val")
-        places = [path.parent / each for each in (source, target) if each]
-        if absent := [each for each in places if not each.is_file()]:
-            raise DataError(f"{where}: {absent[0]}: no such file")
-        found[name] = Pair(
-            name=name,
-            input=places[0],
-            target=places[1] if target else None,
-            group=row.get("group") or group_of(name),
-            split=side,
-        )
-    if not found:
-        raise DataError(f"{path}: no pair in there")
-    return list(found.values())
+
+
+def _pair(folder: Path, row: dict[str, str], where: str) -> Pair:
+    """Return the pair of a row, whose paths are relative to ``folder``."""
+    name, source, target, side = (row.get(each) or "" for each in (*COLUMNS, "split"))
+    if not name or not source:
+        raise DataError(f"{where}: image_id and input_path must be given")
+    if side not in ("", *SIDES):
+        raise DataError(f"{where}: split = {side!r}; allowed are train and val")
+    places = [folder / each for each in (source, target) if each]
+    if absent := [each for each in places if not each.is_file()]:
+        raise DataError(f"{where}: {absent[0]}: no such file")
+    return Pair(
+        name=name,
+        input=places[0],
+        target=places[1] if target else None,
+        group=row.get("group") or group_of(name),
+        split=side,
+    )
 
 
 def collect(folder: Path) -> list[Pair]:

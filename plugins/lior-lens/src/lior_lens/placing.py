@@ -112,24 +112,13 @@ class Places:
         single = len(sources) == 1 and not sources[0].is_dir()
         named = not folder and not out.is_dir() and bool(out.suffix)
         looks_like_file = named and out.suffix.lower() in images.READ | images.UNREAD
-        if single and same(sources[0], out):
-            raise UsageError(f"{out}: the original; give another name for the result")
-        if not single and (out.is_file() or looks_like_file):
-            raise UsageError(f"{out}: a file, perhaps an original; give a folder for the results")
-        if single and named and (looks_like_file or out.is_file()):
-            images.format_of(out)
-        elif out.is_file():
-            raise UsageError(f"{out}: a file, and no name of a picture; give another name or a folder")
-        elif named and not looks_like_file:
-            raise UsageError(f"{out}: no name of a picture; a new folder of that name is {out}{os.sep}")
         self.named = single and looks_like_file
+        _check_out(sources, out, single=single, named=named, looks_like_file=looks_like_file)
         self.folder = out.parent if self.named else out
-        if not self.named:
-            for source in sources:
-                if same(source if source.is_dir() else source.parent, out):
-                    raise UsageError(
-                        f"{out}: originals are in there, which are never written over; give another folder"
-                    )
+        if not self.named and any(same(each if each.is_dir() else each.parent, out) for each in sources):
+            raise UsageError(
+                f"{out}: originals are in there, which are never written over; give another folder"
+            )
         self._lock = threading.Lock()
         self._taken: dict[str, Path] = {}
         self._originals: dict[tuple[int, int], Path] = {}
@@ -171,6 +160,22 @@ class Places:
         if target.exists() and not replace:
             raise DataError(f"{target} exists; --replace writes it anew")
         return target
+
+
+def _check_out(
+    sources: Sequence[Path], out: Path, *, single: bool, named: bool, looks_like_file: bool
+) -> None:
+    """Raise ``UsageError`` when OUT is an original, or a file that is no place for a result."""
+    if single and same(sources[0], out):
+        raise UsageError(f"{out}: the original; give another name for the result")
+    if not single and (out.is_file() or looks_like_file):
+        raise UsageError(f"{out}: a file, perhaps an original; give a folder for the results")
+    if single and named and (looks_like_file or out.is_file()):
+        images.format_of(out)
+    elif out.is_file():
+        raise UsageError(f"{out}: a file, and no name of a picture; give another name or a folder")
+    elif named and not looks_like_file:
+        raise UsageError(f"{out}: no name of a picture; a new folder of that name is {out}{os.sep}")
 
 
 def _identity(path: Path) -> tuple[int, int]:

@@ -304,16 +304,7 @@ def _from_xml(path: Path, text: str, size: Size | None, focal: float | None, cro
         root = ElementTree.fromstring(text if "<lensdatabase" in text else f"<all>{text}</all>")
     except ElementTree.ParseError as error:
         raise UsageError(f"{path}: no XML: {error}") from None
-    found = [(lens, each) for lens in [root, *root.iter("lens")] for each in _distortions(lens)]
-    fitting = [
-        pair for pair in found if focal and abs(float(pair[1].get("focal", 0)) / focal - 1) < _SAME_FOCAL
-    ]
-    if len(found) != 1 and len(fitting) != 1:
-        asked = "" if focal is None else f", {len(fitting)} of them for {focal:g} mm"
-        raise UsageError(
-            f"{path}: {len(found)} <distortion> elements{asked}; leave the one for your focal length"
-        )
-    lens, element = found[0] if len(found) == 1 else fitting[0]
+    lens, element = _only_distortion(path, root, focal)
     model = element.get("model", "")
     names = {"poly3": ("k1",), "poly5": ("k1", "k2"), "ptlens": ("a", "b", "c")}.get(model, ())
     ratio = [float(each) for each in (lens.findtext("aspect-ratio") or "").split(":") if each]
@@ -326,6 +317,22 @@ def _from_xml(path: Path, text: str, size: Size | None, focal: float | None, cro
         crop=1.0 if abs(smaller - 1) < _SAME_CROP else smaller,
         aspect=ratio[0] / (ratio[1] if len(ratio) > 1 else 1.0) if ratio else None,
     )
+
+
+def _only_distortion(
+    path: Path, root: ElementTree.Element, focal: float | None
+) -> tuple[ElementTree.Element, ElementTree.Element]:
+    """Return the lens and its one ``<distortion>``: the only one, or the only one for the focal length."""
+    found = [(lens, each) for lens in [root, *root.iter("lens")] for each in _distortions(lens)]
+    fitting = [
+        pair for pair in found if focal and abs(float(pair[1].get("focal", 0)) / focal - 1) < _SAME_FOCAL
+    ]
+    if len(found) != 1 and len(fitting) != 1:
+        asked = "" if focal is None else f", {len(fitting)} of them for {focal:g} mm"
+        raise UsageError(
+            f"{path}: {len(found)} <distortion> elements{asked}; leave the one for your focal length"
+        )
+    return found[0] if len(found) == 1 else fitting[0]
 
 
 def _distortions(lens: ElementTree.Element) -> list[ElementTree.Element]:

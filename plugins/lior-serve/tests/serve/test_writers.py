@@ -16,10 +16,11 @@ import lior
 from serve.servers import running
 
 
-@pytest.mark.slow
-def test_every_change_is_there(copied):
+@pytest.mark.parametrize(
+    "rounds", [pytest.param(2, marks=pytest.mark.slow), pytest.param(25, marks=pytest.mark.exhaustive)]
+)
+def test_every_change_is_there(copied, rounds):
     """Each writer has names of its own, so that it knows of each what was told last."""
-    rounds = 2
     held: dict[str, str] = {}
     made: list[str] = []
 

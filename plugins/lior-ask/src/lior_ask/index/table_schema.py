@@ -11,6 +11,7 @@ from typing import Literal
 
 import attrs
 
+from lior.reading import Numerals, number_in
 from lior_ask.languages.dates import MARK, dates, is_day
 from lior_ask.languages.lists import any_of, either, languages, words
 from lior_ask.languages.words import tokens
@@ -22,17 +23,9 @@ _SAMPLE = 4000
 """Maximum number of cells used to infer a column's type."""
 _ENOUGH = 0.8
 """Minimum share of the non-empty cells that have the type of their column."""
-_CURRENCY = r"[€$£¥]|EUR|USD|GBP|CHF|Fr\.?"
-_NUMBER = re.compile(
-    rf"(?P<sign>[-+−]?)\s?(?P<before>{_CURRENCY})?\s?(?P<minus>[-−]?)"
-    r"(?P<digits>\d{1,3}(?:(?P<mark>[ \u00a0\u202f'’.,])\d{3}(?!\d))(?:(?P=mark)\d{3}(?!\d))*(?:[.,]\d+)?"
-    r"|\d+(?:[.,]\d+)?|[.,]\d+)(?:[.,][-–])?\s?(?P<after>[^\d\s.,'’+:/-][^\d\s:]{0,5})?"
-)
 _QUANTITIES = words("columns.quantities") - words("columns.no_measure")
 _MANY = {w for w in _QUANTITIES if not any(w != many and many.startswith(w) for many in _QUANTITIES)}
 """Words in names of columns that are never row numbers: "hours", not "hour"."""
-_CODE = re.compile(r"[-+]?0\d+$")
-"""Pattern of a code: a number with leading zeros."""
 NOTHING = ("-", "–", "—", "?", "n/a", "na", "k.a.", "none", "null", "nan")
 """Cells without a value, in lower case."""
 _ISO = re.compile(r"\d{4}-(\d\d)-(\d\d)(?:[T ]\d\d:\d\d(?::\d\d)?)?")
@@ -78,21 +71,8 @@ class Column:
     """Whether ``values`` has all different cells."""
 
     def number(self, cell: str) -> Decimal | None:
-        """Return the number in a cell, or ``None`` if there is none or it may be read in two ways.
-
-        >>> Column(name="price", decimal=",").number("1.234,50 €"), Column(name="price").number("free")
-        (Decimal('1234.50'), None)
-        """
-        if self.decimal and cell.isascii() and cell.isdigit():  # most cells of large tables
-            return Decimal(cell)
-        match = _NUMBER.fullmatch(cell.strip()) if self.decimal else None
-        if match is None:
-            return None
-        digits = re.sub(r"[ \u00a0\u202f'’]", "", match["digits"])
-        digits = digits.replace("," if self.decimal == "." else ".", "").replace(",", ".")
-        if digits.count(".") > 1:
-            return None
-        return Decimal(digits) * (-1 if "−" in (s := match["sign"] + match["minus"]) or "-" in s else 1)
+        """Return :func:`~lior.reading.numerals.number_in` for a cell of this column."""
+        return number_in(cell, self.decimal)
 
     def date(self, cell: str) -> str:
         """Return :func:`date_of` for a cell of this column."""
@@ -104,9 +84,8 @@ def column(name: str, cells: Sequence[str], kind: Kind | None = None) -> Column:
     filled = [cell for cell in map(str.strip, cells) if cell and cell.lower() not in NOTHING]
     sample = filled[:: len(filled) // _SAMPLE + 1]
     found = Column(name=" ".join(name.split()))
-    if kind in (None, "number") and (known := _numbers(sample)):
-        decimal, unit = known
-        found = attrs.evolve(found, kind="number", decimal=decimal, unit=unit)
+    if kind in (None, "number") and (known := Numerals.of(sample)):
+        found = attrs.evolve(found, kind="number", decimal=known.decimal, unit=known.unit)
         return attrs.evolve(found, key=_is_key(found, sample, filled))
     if sample and (kind == "date" or (kind is None and _ENOUGH * len(sample) <= sum(map(_is_date, sample)))):
         order = _order(filled)
@@ -135,35 +114,6 @@ def _count(numbers: list[Decimal]) -> bool:
     if len(line) < 3 or any(after - before != 1 for before, after in pairwise(line)):
         return False
     return line[0] > 99 or (numbers in (line, line[::-1]) and (1 in line[:2] or len(line) > 4))
-
-
-def _numbers(cells: Sequence[str]) -> tuple[str, str] | None:
-    """Return decimal mark and unit if the cells are numbers, or ``None``."""
-    matches = [m for cell in cells if (m := _NUMBER.fullmatch(cell)) and not _CODE.match(cell)]
-    if not matches or len(matches) < _ENOUGH * len(cells) or any(map(_CODE.match, cells)):
-        return None
-    units = {unit.strip() for m in matches if (unit := m["before"] or m["after"] or "")}
-    return (_decimal([m["digits"] for m in matches]), next(iter(units), "")) if len(units) < 2 else None
-
-
-def _decimal(numbers: Iterable[str]) -> str:
-    """Return the decimal mark, or an empty string if it is not clear."""
-    seen, either = set[str](), set[str]()
-    for digits in numbers:
-        marks = re.findall(r"[.,]", digits)
-        if len(set(marks)) == 2:
-            seen.add(marks[-1])
-        elif len(marks) > 1:
-            seen.add("," if marks[0] == "." else ".")
-        elif marks and (len(digits) - digits.index(marks[0]) != 4 or digits[0] == "0" or digits[0] in ".,"):
-            seen.add(marks[0])
-        elif marks:
-            either.add(marks[0])
-    if len(seen) == 1:
-        return seen.pop()
-    if seen or "." in either:
-        return ""
-    return "."  # "1,234" without any decimals
 
 
 # --- dates ---

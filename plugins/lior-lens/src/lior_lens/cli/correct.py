@@ -81,11 +81,8 @@ def correct(
 
     asked |= {"profile": not no_profile, "copy_unsure": not no_copy, "cards": page is not None}
     options = correcting.Options(**asked)
-    for path, endings in ((page, (".html", ".htm")), (profile_out, (".xml", ".json"))):
-        if path is not None and (path.suffix.lower() not in endings or path.is_dir()):
-            raise UsageError(f"{path}: the name of a file that ends in {' or '.join(endings)} is wanted here")
-        if path is not None and path.exists() and not options.replace:
-            raise UsageError(f"{path} exists; --replace writes it anew")
+    _check_written(page, (".html", ".htm"), replace=options.replace)
+    _check_written(profile_out, (".xml", ".json"), replace=options.replace)
     places = placing.Places(sources, Path(out), folder=out.endswith(os.sep))
     placing.find(sources, places.folder)  # before the network is read
     model = open_model(model_path) if options.lens is None else None
@@ -104,14 +101,7 @@ def correct(
     pool = list if each else functools.partial(pooling.pool, trust=trusted)
     for outcome in correcting.correct(sources, places, options, judge, pool=pool, progress=progress):
         outcomes.append(outcome)
-        if as_json:
-            said = {"path": str(outcome.path), "out": outcome.out and str(outcome.out)}
-            said |= {"status": outcome.status, "words": outcome.words, **outcome.numbers}
-            click.echo(json.dumps(said))
-        elif outcome.status == "failed":
-            click.echo(outcome.line(), err=True)
-        elif not quiet:
-            click.echo(outcome.line())
+        _say(outcome, quiet=quiet, as_json=as_json)
     told = not quiet and not as_json
     if told and len(outcomes) > 1:
         click.echo(correcting.summary(outcomes), err=True)
@@ -120,6 +110,26 @@ def correct(
             click.echo(line, err=True)
     if any(each.status == "failed" for each in outcomes):
         click.get_current_context().exit(1)
+
+
+def _check_written(path: Path | None, endings: tuple[str, ...], *, replace: bool) -> None:
+    if path is None:
+        return
+    if path.suffix.lower() not in endings or path.is_dir():
+        raise UsageError(f"{path}: the name of a file that ends in {' or '.join(endings)} is wanted here")
+    if path.exists() and not replace:
+        raise UsageError(f"{path} exists; --replace writes it anew")
+
+
+def _say(outcome: CorrectionOutcome, *, quiet: bool, as_json: bool) -> None:
+    if as_json:
+        said = {"path": str(outcome.path), "out": outcome.out and str(outcome.out)}
+        said |= {"status": outcome.status, "words": outcome.words, **outcome.numbers}
+        click.echo(json.dumps(said))
+    elif outcome.status == "failed":
+        click.echo(outcome.line(), err=True)
+    elif not quiet:
+        click.echo(outcome.line())
 
 
 def _written(outcomes: list[CorrectionOutcome], page: Path | None, profile: Path | None) -> Iterator[str]:

@@ -123,28 +123,11 @@ def score(pred: Path, target: Path, out: Path | None, allowed_fail_rate: float, 
     """
     import numpy as np
 
-    from lior.errors import DataError
-    from lior_lens import data, scoring
-    from lior_lens import pairs as tables
+    from lior_lens import scoring
     from lior_lens.cli.options import existing
 
     existing(pred), existing(target)
-    pairs = [(pred, target)]
-    if pred.is_dir() and target.is_dir():
-        wanted = {each.stem: each for each in data.image_files(target)}
-        pairs = [(each, wanted[each.stem]) for each in data.image_files(pred) if each.stem in wanted]
-        if not pairs:
-            raise DataError(f"{pred} and {target} have no picture of the same name")
-    elif pred.is_dir() and target.suffix == ".csv":
-        files = {each.stem: each for each in data.image_files(pred)}
-        pairs = [
-            (files.get(each.name, pred / each.name), each.target)
-            for each in tables.read(target)
-            if each.target is not None
-        ]
-    elif pred.is_dir() != target.is_dir():
-        raise DataError("give two pictures, two folders, or a folder and a table of pairs")
-    found = [(path, scoring.score_files(path, other)) for path, other in pairs]
+    found = [(path, scoring.score_files(path, other)) for path, other in _pairs(pred, target)]
     if out is not None:
         with out.open("w", newline="", encoding="utf-8") as stream:
             table = csv.DictWriter(stream, ["image", "total", *scoring.WEIGHTS, "failed"])
@@ -162,3 +145,24 @@ def score(pred: Path, target: Path, out: Path | None, allowed_fail_rate: float, 
             click.echo(f"mean {total:.4f} of {len(found)}, {len(failed)} worth nothing")
     if len(failed) > allowed_fail_rate * len(found):
         click.get_current_context().exit(2)
+
+
+def _pairs(pred: Path, target: Path) -> list[tuple[Path, Path]]:
+    """Return each picture with the wanted one."""
+    from lior.errors import DataError
+    from lior_lens import data
+    from lior_lens import pairs as tables
+
+    if pred.is_dir() and target.is_dir():
+        wanted = {each.stem: each for each in data.image_files(target)}
+        pairs = [(each, wanted[each.stem]) for each in data.image_files(pred) if each.stem in wanted]
+        if not pairs:
+            raise DataError(f"{pred} and {target} have no picture of the same name")
+        return pairs
+    if pred.is_dir() and target.suffix == ".csv":
+        files = {each.stem: each for each in data.image_files(pred)}
+        listed = [(each.name, each.target) for each in tables.read(target)]
+        return [(files.get(name, pred / name), other) for name, other in listed if other is not None]
+    if pred.is_dir() != target.is_dir():
+        raise DataError("give two pictures, two folders, or a folder and a table of pairs")
+    return [(pred, target)]

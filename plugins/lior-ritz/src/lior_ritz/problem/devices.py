@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from itertools import combinations
+from itertools import combinations, product
 from typing import Any
 
 import attrs
@@ -126,13 +126,12 @@ def in_mode(config: RitzConfig, problem: Problem, names: Iterable[str]) -> list[
         return []
     report = problem.potential.report(problem.units)
     others = [name for name in problem.potential.device if name in report and name not in {*used, *wanted}]
-    for mode in fields[_MODE].metadata["choices"]:
-        for size in range(len(others) + 1):
-            for more in combinations(others, size):
-                given = {name: float(f"{report[name]:.12g}") for name in (*wanted, *more) if name in report}
-                if _same_dot(problem, {_MODE: mode, **given}, wanted):
-                    numbers = [assignment(f"potential.{name}", value) for name, value in given.items()]
-                    return [f"potential.{_MODE}={mode}", *numbers]
+    sets = [more for size in range(len(others) + 1) for more in combinations(others, size)]
+    for mode, more in product(fields[_MODE].metadata["choices"], sets):
+        given = {name: float(f"{report[name]:.12g}") for name in (*wanted, *more) if name in report}
+        if _same_dot(problem, {_MODE: mode, **given}, wanted):
+            numbers = [assignment(f"potential.{name}", value) for name, value in given.items()]
+            return [f"potential.{_MODE}={mode}", *numbers]
     return []
 
 

@@ -91,8 +91,7 @@ def plan(axes: Sequence[Axis], *layers: Any, overrides: Iterable[str] = ()) -> P
     added = assignments[len(list(overrides)) :]
     keys = [axis.name for axis in axes if axis.is_key]
     whole = _whole_keys(base, keys)
-    if not base.solver.network and (named := [name for name in keys if _is_unread(name)]):
-        raise UsageError(f"{named[0]} is of the network, which is not trained; add --network")
+    _check_read(base, keys)
     bases: dict[tuple[str, ...], tuple[RitzConfig, Problem]] = {}
     points = []
     for index, place in enumerate(itertools.product(*(axis.values for axis in axes))):
@@ -109,9 +108,11 @@ def plan(axes: Sequence[Axis], *layers: Any, overrides: Iterable[str] = ()) -> P
     return Plan(axes=axes, points=tuple(points), base=base, notes=tuple(added))
 
 
-def _is_unread(key: str) -> bool:
-    """Whether a point without a network does not depend on a key: there are no arrays on ``domain.nq``."""
-    return configuration.is_networks(key) or key == "domain.nq"
+def _check_read(base: RitzConfig, keys: Sequence[str]) -> None:
+    """Refuse keys that a point without a network does not depend on: it has no arrays on ``domain.nq``."""
+    unread = [key for key in keys if configuration.is_networks(key) or key == "domain.nq"]
+    if unread and not base.solver.network:
+        raise UsageError(f"{unread[0]} is of the network, which is not trained; add --network")
 
 
 def _check_axes(axes: Sequence[Axis]) -> None:
@@ -205,12 +206,16 @@ def run(
     found = Answers(
         plan=plan, rows=[row for row, _ in done], failures=[row for row, states in solved if states is None]
     )
-    sampled = [states for _, states in done]
-    for group in groups(plan.axes, found.rows):
+    _number_curves(found, [states for _, states in done])
+    return found
+
+
+def _number_curves(found: Answers, sampled: Sequence[Sampled]) -> None:
+    """Give each row the numbers of the curves that its states lie on."""
+    for group in groups(found.plan.axes, found.rows):
         chosen = [k for k, _ in group]
         for k, curves in zip(chosen, follow([sampled[k] for k in chosen]), strict=True):
             found.rows[k]["curve"] = curves[: len(found.rows[k]["E_meV"])]
-    return found
 
 
 def _solve(point: Point) -> tuple[Row, Sampled | None]:

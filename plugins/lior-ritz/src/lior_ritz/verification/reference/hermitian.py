@@ -11,7 +11,8 @@ densities do not depend on it. The levels are upper bounds."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 import attrs
 import numpy as np
@@ -171,21 +172,9 @@ def _matrices(problem: Problem, axes: Sequence[Axis], parts: Sequence[Array]) ->
     grid = tensor_rule([axis.line for axis in axes])
     points, weights = grid.points, grid.weights
     inverse, potential = problem.inverse_mass(points), sample(problem, points)
-    used = [[np.unique(each, return_inverse=True) for each in part] for part in parts]
     found = [np.zeros((part.shape[1],) * 2) for part in parts]
-
-    def integrals(values: Array, left: Sequence[int], right: Sequence[int]) -> list[Array]:
-        """``∫ values ∂φ_p ∂φ_q`` of each part, with the orders of the derivatives by axis."""
-        whole, result = (values * weights).reshape([len(axis.line.nodes) for axis in axes]), []
-        for part in used:
-            pairs = [
-                (each[p][:, own, None] * each[q][:, None, own]).reshape(len(each[0]), -1)
-                for each, p, q, (own, _) in zip(tables, left, right, part, strict=True)
-            ]
-            both = whole @ pairs[0] if len(pairs) == 1 else pairs[0].T @ whole @ pairs[1]
-            result.append(both[tuple(n[:, None] * len(own) + n for own, n in part)])
-        return result
-
+    used = [[np.unique(each, return_inverse=True) for each in part] for part in parts]
+    integrals = partial(_integrals, tables, used, weights)
     none = [0] * problem.dim
     once = [[int(i == axis) for i in range(problem.dim)] for axis in range(problem.dim)]
     for axis, by in enumerate(once):
@@ -199,6 +188,29 @@ def _matrices(problem: Problem, axes: Sequence[Axis], parts: Sequence[Array]) ->
             found = [one + 1j * (more - more.T) for one, more in zip(found, turning, strict=True)]
     rest = integrals(potential, none, none)
     return [one + more for one, more in zip(found, rest, strict=True)], size
+
+
+def _integrals(
+    tables: Sequence[Sequence[Array]],
+    used: Sequence[Sequence[Any]],
+    weights: Array,
+    values: Array,
+    left: Sequence[int],
+    right: Sequence[int],
+) -> list[Array]:
+    """``∫ values ∂φ_p ∂φ_q`` of each part, with the orders of the derivatives by axis.
+
+    ``used``: for each part and axis, the functions that occur and where, as ``np.unique`` gives them.
+    """
+    whole, result = (values * weights).reshape([len(each[0]) for each in tables]), []
+    for part in used:
+        pairs = [
+            (each[p][:, own, None] * each[q][:, None, own]).reshape(len(each[0]), -1)
+            for each, p, q, (own, _) in zip(tables, left, right, part, strict=True)
+        ]
+        both = whole @ pairs[0] if len(pairs) == 1 else pairs[0].T @ whole @ pairs[1]
+        result.append(both[tuple(n[:, None] * len(own) + n for own, n in part)])
+    return result
 
 
 def _turned(axis: Axis, turn: float) -> Functions:
