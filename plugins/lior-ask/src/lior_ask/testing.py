@@ -35,6 +35,16 @@ from lior_ask.languages.words import LANGUAGES, LONGEST, SAMPLE, language_of, st
 from lior_ask.question.question import Question
 from lior_ask.retrievers.bm25 import Bm25
 
+__all__ = [
+    "JudgeContract",
+    "MemoryView",
+    "RetrieverContract",
+    "content",
+    "indexed",
+    "judge_contract",
+    "retriever_contract",
+]
+
 T = TypeVar("T")
 
 TEXTS = (
