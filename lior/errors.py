@@ -9,6 +9,35 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
+__all__ = [
+    "MODEL_PACKAGES",
+    "BrokenPlugin",
+    "ConfigError",
+    "DataError",
+    "DeviceError",
+    "DuplicatePlugin",
+    "EndpointError",
+    "IncompatiblePlugin",
+    "IndexUnavailable",
+    "Interrupted",
+    "LiorError",
+    "MissingPackage",
+    "NewerFormat",
+    "NoFiles",
+    "PluginError",
+    "RunError",
+    "SkippedCheckpoint",
+    "Stopped",
+    "TextRemains",
+    "UnknownPlugin",
+    "UntrustedPlugin",
+    "UsageError",
+    "did_you_mean",
+    "needs_model",
+    "quantity",
+    "sentences",
+]
+
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return a sentence that names the nearest of ``known``, or an empty string.

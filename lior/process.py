@@ -13,6 +13,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from threading import Lock, Thread
 
+__all__ = [
+    "end_with_parent",
+    "environment_of_user",
+    "peak_bytes",
+    "python",
+    "resident_bytes",
+    "shield_children",
+    "shielded_children",
+]
+
 
 def peak_bytes() -> int:
     """Return the largest resident memory of this process so far, in bytes.

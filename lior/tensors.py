@@ -16,6 +16,18 @@ from torch import Tensor
 from lior.errors import DeviceError, UsageError
 from lior.interfaces import State
 
+__all__ = [
+    "Expected",
+    "add_prefix",
+    "all_threads",
+    "check",
+    "like",
+    "one_thread",
+    "pick_device",
+    "sub",
+    "threads",
+]
+
 
 def pick_device(name: str) -> torch.device:
     """Return the device called ``name``: ``cpu``, ``cuda``, or ``auto`` for CUDA if there is a GPU.

@@ -31,6 +31,17 @@ from typing import Any, Self
 from lior.errors import LiorError, UsageError
 from lior.process import end_with_parent, shielded_children
 
+__all__ = [
+    "Given",
+    "Task",
+    "Where",
+    "Workers",
+    "WorkersLost",
+    "check",
+    "installed_version",
+]
+
+
 _AHEAD = 2
 """The number of tasks given out for each worker: one in progress, one waiting."""
 _LOSSES = 3

@@ -126,7 +126,7 @@ def _compiled() -> None:
     """
     from lior.counting import compiled
 
-    if child := compiled.begin():
+    if child := compiled.begin_compiling():
         child.wait()
 
 

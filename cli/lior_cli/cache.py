@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from lior.errors import UsageError, quantity
-from lior.names import printable
-from lior_cli.sources import plain
+from lior.files import printable
+from lior_cli.sources import printable_line
 
 if TYPE_CHECKING:
     from lior.interfaces import CachedIndex
@@ -85,4 +85,6 @@ def _label(index: CachedIndex) -> str:
     """Return the size, last use and folders of an index in one line."""
     folders = ", ".join(map(printable, index.paths)) or f"{index.file.name}, made by another version"
     used = datetime.fromtimestamp(index.used).strftime("%Y-%m-%d")
-    return plain(f"{index.size / 2**20:8.1f} MiB  {used}  {folders}{' (gone)' if index.gone else ''}")
+    return printable_line(
+        f"{index.size / 2**20:8.1f} MiB  {used}  {folders}{' (gone)' if index.gone else ''}"
+    )

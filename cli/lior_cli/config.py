@@ -26,7 +26,7 @@ def config() -> None:
 @config.command("list")
 def list_() -> None:
     """List the recipes that come with lior."""
-    rows = [(name, recipes.describe(recipes.read(name))) for name in recipes.list_shipped()]
+    rows = [(name, recipes.describe(recipes.read_recipe(name))) for name in recipes.list_shipped()]
     echo_table(["name", "description"], rows)
 
 

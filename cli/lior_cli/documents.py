@@ -12,7 +12,7 @@ import attrs
 import click
 
 from lior.errors import quantity
-from lior.names import in_line
+from lior.files import in_line
 from lior_cli.interrupts import import_torch
 from lior_cli.options import RunPath, device_option, limits_option
 from lior_cli.terminal import echo_table

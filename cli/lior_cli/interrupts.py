@@ -29,9 +29,11 @@ class _Notes(logging.Handler):
     """A log handler that shows the notes of lior on standard error."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        from lior_cli.sources import plain
+        from lior_cli.sources import printable_line
 
-        click.echo(f"lior: {plain(record.getMessage())}", err=True)  # the message may have names of files
+        click.echo(
+            f"lior: {printable_line(record.getMessage())}", err=True
+        )  # the message may have names of files
 
 
 _NOTES = _Notes()
@@ -65,7 +67,7 @@ def import_torch(*, quiet: bool = False, verbose: bool = False, compiling: bool 
         if compiling:
             from lior.counting import compiled
 
-            compiled.begin()
+            compiled.begin_compiling()
         import torch  # noqa: F401
     finally:
         if previous is signal.default_int_handler:

@@ -324,9 +324,9 @@ def limits_option(function: Callback) -> Callback:
 
 
 def _set_limits(context: click.Context, _: click.Parameter, value: str) -> None:
-    from lior.reading.limits import OFF, QUESTION, limit_by
+    from lior.reading.limits import NO_LIMITS, QUESTION, limit_by
 
-    context.with_resource(limit_by(OFF if value == "off" else QUESTION))
+    context.with_resource(limit_by(NO_LIMITS if value == "off" else QUESTION))
 
 
 def _set_links(context: click.Context, _: click.Parameter, value: bool) -> None:

@@ -19,7 +19,7 @@ from typing import Any, TextIO
 
 import click
 
-from lior.names import CONTROLS, escape
+from lior.files import CONTROLS, escape
 
 _CONTROLS = re.compile(rf"[{CONTROLS}]|\r(?!\n)")
 _OWN = f"\x1b[{int.from_bytes(os.urandom(8), 'big')};"

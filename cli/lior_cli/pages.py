@@ -15,7 +15,7 @@ _HEAD = """<!doctype html>
 """
 
 
-def page(command: str, *, title: str, style: str, body: str) -> str:
+def html_page(command: str, *, title: str, style: str, body: str) -> str:
     """Return the whole page, which needs no other file; ``style`` and ``body`` are inserted unchanged."""
     return (
         f"{_HEAD.format(command=command)}"
@@ -24,7 +24,7 @@ def page(command: str, *, title: str, style: str, body: str) -> str:
     )
 
 
-def check(path: Path, command: str) -> None:
+def check_page(path: Path, command: str) -> None:
     """Refuse, before anything is computed, to overwrite a file that is not a page of ``command``.
 
     Raises
@@ -45,7 +45,7 @@ def check(path: Path, command: str) -> None:
         )
 
 
-def write(path: Path, text: str) -> str:
+def write_page(path: Path, text: str) -> str:
     """Write the page atomically; return "wrote" or "replaced"."""
     from lior.files import writing
 

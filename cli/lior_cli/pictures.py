@@ -67,7 +67,7 @@ def picture_options(known: Collection[str] = ()) -> Callable[[Callback], Callbac
     return lambda command: functools.reduce(lambda made, option: option(made), reversed(options), command)
 
 
-def choose(only: str | None, known: Collection[str]) -> list[str]:
+def choose_pictures(only: str | None, known: Collection[str]) -> list[str]:
     """Return the names in the comma-separated list ``only``, each once; ``None`` is all.
 
     Raises
@@ -96,7 +96,7 @@ def folder_for_files(run: Path, out: Path | None, *, text: bool, as_json: bool) 
     from lior.plots import figures
 
     with _own_list_of_fonts():
-        figures.library()
+        figures.drawing_library()
     return out or run / "plots"
 
 
@@ -116,7 +116,9 @@ def _own_list_of_fonts() -> Iterator[None]:
         del os.environ[_FONTS]
 
 
-def built(names: Iterable[str], build: Callable[[str], Picture]) -> tuple[dict[str, Picture], dict[str, str]]:
+def build_pictures(
+    names: Iterable[str], build: Callable[[str], Picture]
+) -> tuple[dict[str, Picture], dict[str, str]]:
     """Return the pictures by name, and the reasons why others were left out."""
     from lior.plots.panels import LeftOut
 
@@ -147,7 +149,7 @@ def refuse_without_effect(*, text: bool, as_json: bool) -> None:
             raise UsageError(f"{purpose}, and {instead} {_INSTEAD[instead]}; leave out one of them")
 
 
-def present(
+def present_pictures(
     run: Path,
     pictures: Mapping[str, Picture],
     left_out: Mapping[str, str],
@@ -187,7 +189,7 @@ def present(
     for picture in pictures.values():
         _show(picture)
         if folder:
-            for path in figures.write(picture, folder, FORMATS[form]):
+            for path in figures.write_picture(picture, folder, FORMATS[form]):
                 click.echo(click.format_filename(path))
         click.echo()
     for line in _reasons(left_out):

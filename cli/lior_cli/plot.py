@@ -13,11 +13,11 @@ from lior.plots import PICTURES
 from lior_cli.interrupts import import_torch
 from lior_cli.options import RunPath, WholeNumber, device_option, given
 from lior_cli.pictures import (
-    built,
-    choose,
+    build_pictures,
+    choose_pictures,
     folder_for_files,
     picture_options,
-    present,
+    present_pictures,
     refuse_without_effect,
 )
 
@@ -56,13 +56,13 @@ def plot(
     path is printed. A picture that the run has no numbers for is left out; the reason goes to
     standard error.
     """
-    names = choose(only, PICTURES)
+    names = choose_pictures(only, PICTURES)
     refuse_without_effect(text=text, as_json=as_json)
     _refuse_sample_without_effect(names)
     import_torch(quiet=quiet)
     folder = folder_for_files(run, out, text=text, as_json=as_json)
     pictures, left_out = _pictures(run, names, sample, quiet=quiet, device=device)
-    present(run, pictures, left_out, folder=folder, form=form, as_json=as_json)
+    present_pictures(run, pictures, left_out, folder=folder, form=form, as_json=as_json)
 
 
 def _pictures(
@@ -82,7 +82,7 @@ def _pictures(
                 progress.lior_train_stage("score", f"scoring {of:,} tokens")
 
         plotted = open_run(run, sample=sample, progress=report, device=pick_device(device))
-        return built(names, lambda name: picture(name, plotted))
+        return build_pictures(names, lambda name: picture(name, plotted))
 
 
 def _refuse_sample_without_effect(names: Sequence[str]) -> None:

@@ -87,7 +87,9 @@ def score(
     corpus, _, size = loaded.other_text(raw)
     with Progress(quiet=quiet) as progress:
         progress.lior_train_stage("score", f"scoring {size:,} tokens{' online' if online else ''}")
-        documents = scoring.score(loaded.model, corpus, online=online, progress=progress.lior_train_step)
+        documents = scoring.score_documents(
+            loaded.model, corpus, online=online, progress=progress.lior_train_step
+        )
     colored = not as_json and _colored(color)
     words = by == "word"
     running = colored and not (sort or top)

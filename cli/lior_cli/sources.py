@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lior.errors import quantity
-from lior_cli.terminal import WIDEST, columns, printable_text
+from lior_cli.terminal import WIDEST, printable_text, terminal_columns
 
 if TYPE_CHECKING:
     from lior.model.provenance import Account, Explained, Place
@@ -32,7 +32,7 @@ _MARKS = {" ": "␣", "\n": "⏎", "\t": "⇥"}
 # --- names and text ---
 
 
-def plain(text: bytes | str) -> str:
+def printable_line(text: bytes | str) -> str:
     """Return the text as one line without control characters."""
     return printable_text(text).replace("\t", " ").replace("\n", " ")
 
@@ -40,7 +40,7 @@ def plain(text: bytes | str) -> str:
 def visible(text: bytes) -> str:
     """Return a text like :func:`plain`, with visible signs if it consists of white space."""
     if not text.isspace():
-        return plain(text)
+        return printable_line(text)
     return "".join(_MARKS.get(c, c) for c in printable_text(text))
 
 
@@ -126,7 +126,7 @@ def account_record(account: Account) -> dict[str, Any]:
 def echo_account(account: Account, names: Mapping[str, str], *, err: bool = False) -> None:
     """Print the documents and experts behind a text; ``err``: on standard error."""
     shown = [behind for behind in account.documents if behind.share >= _LEAST][:_DOCUMENTS]
-    titles = [plain(names.get(behind.document, behind.document)) for behind in shown]
+    titles = [printable_line(names.get(behind.document, behind.document)) for behind in shown]
     width = max(map(len, titles), default=0)
     rows = [
         (behind.share, f"{title:<{width}}  {numbers(list(behind.lines)[:_LINES], len(behind.lines))}")
@@ -153,8 +153,8 @@ def echo_words(words: Sequence[Explained], names: Mapping[str, str], top: int, *
     """
     every = [word for word in words if blanks or not word.blank]
     rows = every if blanks else _telling(every)
-    width = columns()
-    places = [plain(_place(place, names)) for word in rows for place in word.sources[:top]]
+    width = terminal_columns()
+    places = [printable_line(_place(place, names)) for word in rows for place in word.sources[:top]]
     places += [_NOWHERE for word in rows if not word.sources]
     word_width = min(max([4, *(_cells(visible(word.text)) for word in rows)]), _WORD)
     place_width = min(max([5, *map(_cells, places)]), _PLACE)
@@ -185,7 +185,10 @@ def _telling(words: Sequence[Explained]) -> list[Explained]:
 def _lines(word: Explained, names: Mapping[str, str], top: int, place_width: int, room: int) -> Iterator[str]:
     """Yield the share, place and excerpt of each place of a word."""
     for place in word.sources[:top]:
-        share, placed = word.share(place.weight), _fit(plain(_place(place, names)), place_width, left=True)
+        share, placed = (
+            word.share(place.weight),
+            _fit(printable_line(_place(place, names)), place_width, left=True),
+        )
         text = f"{_percent(share, 3)}  {placed}"
         yield f"{shade(text, share) if colored() else text}  {_excerpt(place, room)}"
     if not word.sources:
@@ -200,7 +203,7 @@ def _excerpt(place: Place, room: int) -> str:
     """Return the line around a place in ``room`` columns, with the place marked."""
     word = visible(place.text.encode("utf-8", "surrogateescape"))
     cut = "…" if place.column > len(place.before) + 1 else ""
-    before, after = cut + plain(place.before).lstrip(), plain(place.after).rstrip()
+    before, after = cut + printable_line(place.before).lstrip(), printable_line(place.after).rstrip()
     marked = _crop(word, max(room - 2, 3))
     left = room - _cells(marked) - 2
     behind = min(_cells(after), max(left - _cells(before), left // 2))

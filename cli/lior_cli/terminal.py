@@ -11,7 +11,7 @@ from itertools import chain
 
 import click
 
-from lior.names import CONTROLS
+from lior.files import CONTROLS
 from lior_cli.output import escape_controls, unescape
 
 _CONTROLS = re.compile(rf"[\r{CONTROLS}]")
@@ -35,7 +35,7 @@ def printable_text(text: bytes | str) -> str:
     return _CONTROLS.sub("\N{REPLACEMENT CHARACTER}", decoded.translate(_MARKS))
 
 
-def columns() -> int:
+def terminal_columns() -> int:
     """Return the width of tables and text on the terminal, or in a pipe."""
     return min(shutil.get_terminal_size().columns, WIDEST) if sys.stdout.isatty() else WIDEST
 
@@ -45,7 +45,7 @@ def prompt_bytes(prompt: str) -> bytes:
     return sys.stdin.buffer.read() if prompt == "-" else prompt.encode("utf-8", "surrogateescape")
 
 
-def wrap(pieces: Iterable[str], width: int) -> Iterator[str]:
+def wrap_text(pieces: Iterable[str], width: int) -> Iterator[str]:
     """Yield the text word by word, in lines of at most ``width`` columns; a longer word gets its own line.
 
     >>> "".join(wrap(["to be or", " not to be"], 8))

@@ -20,7 +20,7 @@ from lior_cli.sources import (
     colored,
     echo_account,
     echo_words,
-    plain,
+    printable_line,
     shade,
     short_names,
     word_record,
@@ -91,7 +91,7 @@ def why(
     """
     how = _sampling(text, sampling)
     if html:
-        pages.check(html, why_html.COMMAND)
+        pages.check_page(html, why_html.COMMAND)
     import_torch()
     from lior.runs.run import load
 
@@ -104,13 +104,13 @@ def why(
     if as_json:
         click.echo(json.dumps(_record(data, words, by, top or _MOST, seconds)))
     else:
-        show(words, names, prompt=data, top=top or 1, blanks=by == "token")
+        show_why(words, names, prompt=data, top=top or 1, blanks=by == "token")
     if html:
-        done = pages.write(html, why_html.page(data, words, names, top or _MOST))
+        done = pages.write_page(html, why_html.page(data, words, names, top or _MOST))
         click.echo(f"{done} {click.format_filename(html)}", err=as_json)
 
 
-def show(
+def show_why(
     words: Sequence[Explained],
     names: Mapping[str, str] | None = None,
     *,
@@ -142,7 +142,7 @@ def show(
 
 def _echo_text(prompt: bytes, words: Sequence[Explained]) -> None:
     """Print the end of the prompt, and the words in the colours of their largest shares."""
-    before = plain(prompt)
+    before = printable_line(prompt)
     shown = before if len(before) <= _PROMPT else f"…{before[1 - _PROMPT :]}"
     colors = colored()
     click.echo(click.style(shown, dim=True) if colors else shown, nl=False, color=colors)

@@ -7,7 +7,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from lior_cli import pages
-from lior_cli.sources import numbers, plain
+from lior_cli.sources import numbers, printable_line
 from lior_cli.terminal import printable_text
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def page(prompt: bytes, words: Sequence[Explained], names: Mapping[str, str], to
         f'<div class="text"><span class="prompt">{_text(prompt)}</span>{text}</div>\n'
         f"{_account(account(words), names)}"
     )
-    return pages.page(COMMAND, title=title, style=_STYLE, body=body)
+    return pages.html_page(COMMAND, title=title, style=_STYLE, body=body)
 
 
 def _word(word: Explained, names: Mapping[str, str], top: int) -> str:
@@ -75,7 +75,7 @@ def _sources(word: Explained, names: Mapping[str, str], top: int) -> str:
             word.share(place.weight),
             f"{_name(place.document, names)}:{place.line}",
             "<code>{}<mark>{}</mark>{}</code>".format(
-                *(escape(plain(part)) for part in (place.before, place.text, place.after))
+                *(escape(printable_line(part)) for part in (place.before, place.text, place.after))
             ),
         )
         for place in listed
@@ -110,7 +110,8 @@ def _percent(share: float) -> str:
 
 
 def _name(document: str, names: Mapping[str, str]) -> str:
-    return f'<span title="{escape(plain(document))}">{escape(plain(names.get(document, document)))}</span>'
+    title, name = (escape(printable_line(text)) for text in (document, names.get(document, document)))
+    return f'<span title="{title}">{name}</span>'
 
 
 def _text(text: bytes) -> str:

@@ -7,58 +7,6 @@ with help and a checked range. :mod:`~lior.config.recipes` reads files, and :mod
 the options of drawing tokens.
 """
 
-from lior.config.components import Component, Components, Key, split_names, without_instances
-from lior.config.resolving import (
-    Override,
-    Resolved,
-    flatten,
-    to_toml,
-    values,
-    variable,
-)
-from lior.config.schema import (
-    GEOMETRY,
-    GEOMETRY_KEYS,
-    PREFIX,
-    GeometryConfig,
-    MixerConfig,
-    TrainConfig,
-    build,
-    headline,
-    keys,
-    load,
-    load_chosen,
-    with_instances,
-)
+from lior.exports import exports
 
-__all__ = [
-    "GEOMETRY",
-    "GEOMETRY_KEYS",
-    "PREFIX",
-    "Component",
-    "Components",
-    "GeometryConfig",
-    "Key",
-    "MixerConfig",
-    "Override",
-    "Resolved",
-    "TrainConfig",
-    "build",
-    "components",
-    "flatten",
-    "headline",
-    "keys",
-    "load",
-    "load_chosen",
-    "options",
-    "recipes",
-    "resolving",
-    "sampling",
-    "schema",
-    "split_names",
-    "to_toml",
-    "values",
-    "variable",
-    "with_instances",
-    "without_instances",
-]
+__all__, __getattr__, __dir__ = exports(__name__)

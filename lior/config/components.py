@@ -114,7 +114,7 @@ class Key(NamedTuple):
         return self.path[:-1]
 
 
-def keys(schema: type) -> Iterator[Key]:
+def schema_keys(schema: type) -> Iterator[Key]:
     """Yield every key of a schema in file order, except options of plugins."""
     return _keys(schema(), ())
 
@@ -141,7 +141,7 @@ def plugin_key(table: Path, typed: TypedField, default: Component | Components) 
 
 def plugin_keys(schema: type) -> list[Key]:
     """Return the keys of a schema that choose plugins."""
-    return [key for key in keys(schema) if key.kind]
+    return [key for key in schema_keys(schema) if key.kind]
 
 
 def chooses(hint: Any) -> bool:

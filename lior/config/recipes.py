@@ -34,7 +34,7 @@ def list_shipped(package: str = PACKAGE) -> dict[str, Traversable]:
     return {name.rpartition(".")[0]: found[name] for name in sorted(found)}
 
 
-def read(recipe: str | PathLike[str], package: str = PACKAGE) -> dict[str, Any]:
+def read_recipe(recipe: str | PathLike[str], package: str = PACKAGE) -> dict[str, Any]:
     """Return the table in a recipe.
 
     A file is JSON when its name ends in ``.json``, else TOML; a byte order mark is skipped. In JSON ``null``

@@ -41,14 +41,14 @@ from lior.config.components import (
     Path,
     as_table,
     chooses,
-    keys,
     options_of,
     plugin_key,
     plugin_keys,
+    schema_keys,
     split_names,
 )
 from lior.config.options import RawText, TypedField, check_table, conform, parse, typed_fields
-from lior.config.recipes import list_shipped, read
+from lior.config.recipes import list_shipped, read_recipe
 from lior.errors import ConfigError, PluginError, UsageError, did_you_mean, sentences
 from lior.plugins.registry import Registry
 from lior.plugins.trust import opening
@@ -229,7 +229,7 @@ def _table_layers(
     problems: list[str] = []
     for given, origin in (_label(layer, recipes) for layer in layers):
         try:
-            table = given if isinstance(given, Mapping) else read(given, recipes)
+            table = given if isinstance(given, Mapping) else read_recipe(given, recipes)
         except ConfigError as error:
             problems += error.problems
             continue
@@ -269,7 +269,7 @@ def _variable_layer(
     schema: type, environ: Mapping[str, str], prefix: str, reserved: Collection[str], plugins: Sequence[Key]
 ) -> tuple[Layer, list[str]]:
     """Return the values of environment variables, and a problem for each that sets nothing."""
-    known = {variable(key.path, prefix): key.path for key in keys(schema)}
+    known = {variable(key.path, prefix): key.path for key in schema_keys(schema)}
     known |= {variable(key.table, prefix): key.path for key in plugins}
     tables = {f"{variable(key.table, prefix)}__": key.table for key in plugins}
     layer: Layer = {}
@@ -519,7 +519,7 @@ def _clashes(options: Layer, key: Key) -> list[str]:
     return problems
 
 
-def build(kind: str, component: Component, registry: Registry) -> Any:
+def build_plugin(kind: str, component: Component, registry: Registry) -> Any:
     """Return the instance of ``component``, or a new one if it has none yet.
 
     Raises

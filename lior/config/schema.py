@@ -14,7 +14,7 @@ import attrs
 
 from lior.config import recipes, resolving
 from lior.config.components import Component, Components, Key, plugin_option, replace
-from lior.config.components import keys as keys_of
+from lior.config.components import schema_keys as keys_of
 from lior.config.options import option
 from lior.config.resolving import Labelled, Override, Resolved
 from lior.errors import UsageError
@@ -230,7 +230,7 @@ def load_chosen(recipe: str | None = None, overrides: Iterable[str | Override] =
 
 def build(kind: str, component: Component) -> Any:
     """Return the plugin of ``component``, as :func:`lior.config.resolving.build` does for lior's."""
-    return resolving.build(kind, component, registry)
+    return resolving.build_plugin(kind, component, registry)
 
 
 def with_instances(config: TrainConfig) -> TrainConfig:

@@ -22,23 +22,6 @@ compiled    compilation of the functions that Python calls, kept on disk
 kernels     fast float32 exp, log and prefetching for the compiled functions
 """
 
-__all__ = [
-    "addresses",
-    "batch_counting",
-    "cache",
-    "compiled",
-    "cursor",
-    "engine",
-    "fields",
-    "journal",
-    "kernels",
-    "kneser_ney",
-    "layout",
-    "locations",
-    "matching",
-    "packed",
-    "pipeline",
-    "sampling",
-    "stream",
-    "tracing",
-]
+from lior.exports import exports
+
+__all__, __getattr__, __dir__ = exports(__name__)

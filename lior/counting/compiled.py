@@ -241,7 +241,7 @@ class _Cache(FunctionCache):
         """Return the compiled function if it is on disk or will be soon; None if it must be compiled here."""
         found = self._load(sig, target_context)
         if found is None and not _compiles_here:
-            child = begin(self._package)
+            child = begin_compiling(self._package)
             _say()
             running = child is not None
             with _waiting:
@@ -275,7 +275,7 @@ _compiles_here = _said = False
 """Whether this is the compiling process; whether the user was told the reason for the wait."""
 
 
-def begin(package: str = HOME) -> subprocess.Popen[bytes] | None:
+def begin_compiling(package: str = HOME) -> subprocess.Popen[bytes] | None:
     """Start a process that compiles ``package``, unless the cache has it; returns the process or ``None``."""
     with _lock:
         if _children.get(package) is None and not (

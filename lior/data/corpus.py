@@ -110,7 +110,7 @@ class Corpus:
         return attrs.evolve(self, tokens=self.tokens.to(device), starts=self.starts.to(device))
 
 
-def build(documents: Iterable[RawDocument], tokenizer: Tokenizer) -> Corpus:
+def build_corpus(documents: Iterable[RawDocument], tokenizer: Tokenizer) -> Corpus:
     """Tokenise ``documents``; empty documents are left out."""
     return build_parts(documents, tokenizer, 0)[0]
 

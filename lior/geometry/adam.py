@@ -13,6 +13,13 @@ from torch import Tensor
 from lior.errors import LiorError
 from lior.interfaces import State
 
+__all__ = [
+    "counter",
+    "finite",
+    "init",
+    "update",
+]
+
 
 def init(params: State) -> State:
     """Return zero moments of every parameter, and 0 updates.

@@ -28,6 +28,17 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+__all__ = [
+    "GramPartials",
+    "area",
+    "area_partials",
+    "distance",
+    "distance_partials",
+    "square_distances",
+    "tree_sum",
+]
+
+
 _ROW = 1024
 _SERIAL = 32768
 """Maximum number of values that torch adds up in one thread on a CPU; of more, each thread adds a part."""

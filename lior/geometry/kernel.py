@@ -31,6 +31,20 @@ from torch import Tensor
 
 from lior.errors import UsageError
 
+__all__ = [
+    "Kernel",
+    "Numbers",
+    "concatenate",
+    "exponential",
+    "impulse",
+    "impulse_pullback",
+    "oscillation",
+    "power_law",
+    "powers",
+    "scan",
+]
+
+
 Numbers: TypeAlias = "float | Sequence[float] | Tensor"
 
 _SLOWEST, _FASTEST, _RATIO = 0.4, 3.5, 3.0

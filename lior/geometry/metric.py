@@ -12,6 +12,14 @@ from torch import Tensor
 
 from lior.interfaces import MetricForm
 
+__all__ = [
+    "cast",
+    "dense",
+    "root",
+    "root_pullback",
+]
+
+
 SCALE_MIN, SCALE_MAX = 1e-2, 1e2
 """Range of each ``λ`` and of ``Ω²``."""
 WEIGHT_MIN, WEIGHT_MAX = 1e-8, 1e2

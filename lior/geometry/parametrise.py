@@ -24,6 +24,15 @@ from lior.errors import UsageError
 from lior.geometry.metric import SCALE_MAX, SCALE_MIN, WEIGHT_MAX, WEIGHT_MIN
 from lior.interfaces import MetricForm, State
 
+__all__ = [
+    "form",
+    "init",
+    "project",
+    "pullback",
+    "unit_columns",
+]
+
+
 _INITIAL_WEIGHT = 0.1
 """Initial ``D``: a small part of the metric, yet far from 0, where its gradient vanishes."""
 

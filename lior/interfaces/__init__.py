@@ -24,8 +24,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, TypeGuard, runtime_checkable
 
-from lior.interfaces.base import API_VERSION, Plugin, State  # noqa: F401
-from lior.interfaces.memories import (  # noqa: F401
+from lior.interfaces.base import API_VERSION, Plugin, State
+from lior.interfaces.memories import (
     AdaptiveMemory,
     CellTable,
     DrawingMemory,
@@ -46,7 +46,7 @@ from lior.interfaces.memories import (  # noqa: F401
     TrialMemory,
     WholeMemory,
 )
-from lior.interfaces.passages import (  # noqa: F401
+from lior.interfaces.passages import (
     Candidates,
     Date,
     Forward,
@@ -61,7 +61,7 @@ from lior.interfaces.passages import (  # noqa: F401
     TermQuery,
     Units,
 )
-from lior.interfaces.retrieval import (  # noqa: F401
+from lior.interfaces.retrieval import (
     TABLE_KINDS,
     TEXT_KINDS,
     Block,
@@ -77,6 +77,74 @@ from lior.interfaces.retrieval import (  # noqa: F401
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
+
+__all__ = [
+    "API_VERSION",
+    "TABLE_KINDS",
+    "TEXT_KINDS",
+    "AdaptiveMemory",
+    "AdditiveEncoder",
+    "AttentionProduct",
+    "Block",
+    "CachedIndex",
+    "Candidates",
+    "CellTable",
+    "Command",
+    "CostPartials",
+    "CurvedRSource",
+    "Date",
+    "DrawingMemory",
+    "Embedder",
+    "Encoder",
+    "Evidence",
+    "Features",
+    "FollowingMemory",
+    "Forward",
+    "FrameProvider",
+    "GradientFrame",
+    "Items",
+    "Judge",
+    "Layout",
+    "Listener",
+    "MemoryBackend",
+    "MetricForm",
+    "ObservingEncoder",
+    "OutsideDocument",
+    "PairwiseProduct",
+    "ParsedDocument",
+    "Passage",
+    "PassageVectors",
+    "PassageView",
+    "Plugin",
+    "PreparedMemory",
+    "Probe",
+    "Query",
+    "Question",
+    "QuotingMemory",
+    "RSource",
+    "Ranking",
+    "Reader",
+    "ResiliencePullback",
+    "Result",
+    "Retriever",
+    "RunIndexes",
+    "Scorer",
+    "SelfWeightedMemory",
+    "State",
+    "StreamingEncoder",
+    "Table",
+    "Term",
+    "TermQuery",
+    "Text",
+    "Tokenizer",
+    "Trace",
+    "TraceableMemory",
+    "TrialMemory",
+    "Units",
+    "Updater",
+    "WholeMemory",
+    "is_pairwise",
+]
 
 
 # --- geometry ---------------------------------------------------------------

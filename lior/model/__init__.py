@@ -10,17 +10,6 @@ text, :mod:`~lior.model.baseline` its references, and :mod:`~lior.model.scoring`
 checks a model from a file.
 """
 
-__all__ = [
-    "baseline",
-    "detokenizer",
-    "evaluation",
-    "following",
-    "generation",
-    "language_model",
-    "mixer",
-    "online",
-    "provenance",
-    "scoring",
-    "validation",
-    "weighting",
-]
+from lior.exports import exports
+
+__all__, __getattr__, __dir__ = exports(__name__)

@@ -166,7 +166,7 @@ def _plain(word: str) -> bool:
 
 
 @torch.no_grad()
-def score(
+def score_documents(
     model: Model, corpus: Corpus, *, online: bool = False, progress: ProgressCallback = silent
 ) -> list[ScoredDocument]:
     """Return the documents of ``corpus``, each byte scored from the text before it in its document.

@@ -8,16 +8,6 @@ panels together and writes files; :mod:`~lior.plots.scales` has what needs no
 Matplotlib. Other packages use ``axes``, ``figures``, ``panels`` and ``scales``.
 """
 
-__all__ = ["PICTURES", "axes", "figures", "panels", "pictures", "scales"]
+from lior.exports import exports
 
-PICTURES = {
-    "curves": "cost in each stage of training",
-    "positions": "bits per byte by position and by class of token",
-    "spectrum": "eigenvalues of the metric",
-    "angles": "angles of the metric's rotation",
-    "resilience": "histogram of R over the memory",
-    "weights": "the experts' weights by gate",
-    "coordinates": "contexts on the two principal axes of the metric",
-    "curved": "sectional curvatures, and contexts by R",
-}
-"""Subject of each picture, by its name."""
+__all__, __getattr__, __dir__ = exports(__name__)

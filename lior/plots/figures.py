@@ -21,7 +21,7 @@ _ROUNDS, _AT_REST = (4, 20), 1e-3
 _DPI = 110
 
 
-def library() -> ModuleType:
+def drawing_library() -> ModuleType:
     """Return Matplotlib.
 
     Raises
@@ -39,7 +39,7 @@ def library() -> ModuleType:
         ) from error
 
 
-def write(picture: Picture, folder: Path, formats: Sequence[str]) -> list[Path]:
+def write_picture(picture: Picture, folder: Path, formats: Sequence[str]) -> list[Path]:
     """Write the picture into ``folder`` under its name, replace older files, and return the paths.
 
     Parameters
@@ -55,7 +55,7 @@ def write(picture: Picture, folder: Path, formats: Sequence[str]) -> list[Path]:
         When the folder cannot be written.
     """
     # Names may contain dollars, which are no formulas; the identifiers in an SVG are random without a salt.
-    with library().rc_context({"text.parse_math": False, "svg.hashsalt": picture.name}):
+    with drawing_library().rc_context({"text.parse_math": False, "svg.hashsalt": picture.name}):
         figure = draw(picture)
         images = {form: _image(figure, form) for form in formats}
     paths = [folder / f"{picture.name}.{form}" for form in formats]

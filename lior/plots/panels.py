@@ -17,7 +17,7 @@ import attrs
 from lior.errors import LiorError
 from lior.plots import axes
 from lior.plots.axes import COLOURS, CURVE_COLOURS, CURVE_STYLES, LEVEL_COLOURS, MARKERS, LabelColumn
-from lior.plots.scales import linear_limit, named, number
+from lior.plots.scales import format_number, linear_limit, named
 from lior.runs.telemetry import finite
 
 Finish: TypeAlias = Callable[[], None] | None
@@ -194,11 +194,15 @@ class LineChart(Panel):
         for curve in self.curves:
             found = curve.finite()
             for i in (found[round(k)] for k in _evenly(len(found), count)):
-                error = [number(curve.error[i])] if curve.error else [""] * errors
-                rows.append([*[curve.name] * several, number(curve.x[i]), number(curve.y[i]), *error])
+                error = [format_number(curve.error[i])] if curve.error else [""] * errors
+                rows.append(
+                    [*[curve.name] * several, format_number(curve.x[i]), format_number(curve.y[i]), *error]
+                )
             if len(found) > 1:
                 ends = [(curve.y[i], curve.x[i]) for i in found]
-                least, greatest = (f"{number(y)} at {number(x)}" for y, x in (min(ends), max(ends)))
+                least, greatest = (
+                    f"{format_number(y)} at {format_number(x)}" for y, x in (min(ends), max(ends))
+                )
                 notes.append(f"{curve.name}: least {least}, greatest {greatest}")
         notes += [named(name, value) for name, value in self.levels.items()]
         header = [*["curve"] * several, self.x_label, self.y_label, *[self.error_name] * errors]
@@ -226,7 +230,7 @@ class BarChart(Panel):
     def draw(self, axis: Any) -> Finish:
         """Draw horizontal bars, the first name on top."""
         bars = axis.barh(range(len(self.names)), self.values, color=COLOURS[0])
-        labels = [f"{number(v, 3)}  {note}" for v, note in zip(self.values, self.notes, strict=True)]
+        labels = [f"{format_number(v, 3)}  {note}" for v, note in zip(self.values, self.notes, strict=True)]
         axis.bar_label(bars, labels, padding=4, fontsize=8)
         axis.set_xlim(0, 1.9 * max(self.values) or 1.0)  # room for the notes
         axes.name_rows(axis, self.names, self.x_label)
@@ -234,7 +238,7 @@ class BarChart(Panel):
 
     def table(self) -> Table:
         """Return a row for each name."""
-        values = map(number, self.values)
+        values = map(format_number, self.values)
         return Table(["", self.x_label, ""], [*zip(self.names, values, self.notes, strict=True)])
 
 
@@ -272,7 +276,7 @@ class Histogram(Panel):
         for i in range(0, len(self.counts), step):
             counts = self.counts[i : i + step]
             low, high = self.edges[i], self.edges[i + len(counts)]
-            rows.append([f"{number(low)} to {number(high)}", f"{sum(counts):,}"])
+            rows.append([f"{format_number(low)} to {format_number(high)}", f"{sum(counts):,}"])
         return Table([self.x_label, self.y_label], rows, [named(*level) for level in self.levels.items()])
 
 
@@ -320,8 +324,10 @@ class HeatMap(Panel):
         rows = []
         for name, row in zip(self.rows, self.values, strict=True):
             order = sorted(range(len(row)), key=lambda i: -abs(row[i]))[:_LARGEST]
-            largest = (f"{number(row[i], 3)} ({self.columns[i] if self.columns else i})" for i in order)
-            rows.append([name, number(math.fsum(row) / len(row), 3), ", ".join(largest)])
+            largest = (
+                f"{format_number(row[i], 3)} ({self.columns[i] if self.columns else i})" for i in order
+            )
+            rows.append([name, format_number(math.fsum(row) / len(row), 3), ", ".join(largest)])
         of = self.x_label or "column"
         return Table(["", f"mean {self.unit}", f"largest of {len(self.values[0])} ({of})"], rows)
 
@@ -373,7 +379,7 @@ class ScatterPlot(Panel):
     def table(self) -> Table:
         """Return each class's number of points, and the position of their mean."""
         rows = [
-            [self.classes[kind], f"{len(x):,}", *(number(math.fsum(v) / len(v), 3) for v in (x, y))]
+            [self.classes[kind], f"{len(x):,}", *(format_number(math.fsum(v) / len(v), 3) for v in (x, y))]
             for kind, x, y in self._by_class()
         ]
         return Table(["class", "points", f"mean of {self.x_label}", f"of {self.y_label}"], rows)

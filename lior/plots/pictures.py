@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from lior.errors import RunError
+from lior.files import printable
 from lior.geometry import metric
 from lior.interfaces import CurvedRSource, MetricForm
 from lior.model.language_model import Model
-from lior.names import printable
 from lior.plots import learning, scoring
 from lior.plots.panels import Curve, HeatMap, Histogram, LeftOut, LineChart, Panel, Picture, ScatterPlot
 from lior.plots.scales import spans_decades
@@ -81,7 +81,7 @@ def _in_training(run: Path) -> bool:
 
 @torch.no_grad()
 def picture(name: str, run: PlottedRun) -> Picture:
-    """Return one of :data:`lior.plots.PICTURES`.
+    """Return one of :data:`lior.plots.subjects.PICTURES`.
 
     Raises
     ------

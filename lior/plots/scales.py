@@ -8,10 +8,10 @@ from collections.abc import Iterable, Sequence
 _EXPONENT_FROM = 1e15
 
 
-def number(value: float, digits: int = 4) -> str:
+def format_number(value: float, digits: int = 4) -> str:
     """Return a number as short text, with separators between thousands.
 
-    >>> number(12345.678), number(0.0123456), number(3.0)
+    >>> format_number(12345.678), format_number(0.0123456), format_number(3.0)
     ('12,346', '0.01235', '3')
     """
     if not math.isfinite(value) or abs(value) >= _EXPONENT_FROM:

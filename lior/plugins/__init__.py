@@ -8,4 +8,6 @@ checks plugins), :mod:`~lior.plugins.discovery` (reads the metadata of distribut
 :mod:`~lior.plugins.trust` (which imports are trusted).
 """
 
-__all__ = ["discovery", "kinds", "listening", "registry", "trust"]
+from lior.exports import exports
+
+__all__, __getattr__, __dir__ = exports(__name__)

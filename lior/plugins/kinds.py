@@ -68,7 +68,7 @@ def _train(plural: str, kind: str, interface: str, help: str, flags: str, option
         interface=f"lior.interfaces:{interface}",
         api_version=1,  # `interfaces.API_VERSION`, which no listing has the time to import
         help=help,
-        suite=f"lior.testing.{plural}:{kind}_contract",
+        suite=f"lior.testing:{kind}_contract",
         use=f"lior train --{kind} {{}} {flags}",
         option=f"{kind}.{option}",
     )
@@ -94,14 +94,14 @@ KINDS = {
         group="lior.readers",
         interface="lior.interfaces:Reader",
         help="text of the files of a format",
-        suite="lior.testing.readers:reader_contract",
+        suite="lior.testing:reader_contract",
         use="lior ask FOLDER QUESTION  # {} reads the files that have its suffixes",
     ),
     "embedder": Kind(
         group="lior.embedders",
         interface="lior.interfaces:Embedder",
         help="vectors of texts by their meaning",
-        suite="lior.testing.embedders:embedder_contract",
+        suite="lior.testing:embedder_contract",
         use="LIOR_EMBEDDER={} lior ask FOLDER QUESTION",
     ),
     "retriever": Kind(
@@ -125,7 +125,7 @@ KINDS = {
         group="lior.listeners",
         interface="lior.interfaces:Listener",
         help="receives events of trainings and of changed documents",
-        suite="lior.testing.listeners:listener_contract",
+        suite="lior.testing:listener_contract",
         use="lior train notes.txt --config tiny  # {} receives the events",
     ),
     "command": Kind(

@@ -9,17 +9,6 @@ learns. A file that is left out gets a :class:`~lior.reading.skipping.SkipReason
 or numpy.
 """
 
-__all__ = [
-    "compression",
-    "decoding",
-    "documents",
-    "entries",
-    "files",
-    "finding",
-    "isolation",
-    "limits",
-    "parsing",
-    "skipping",
-    "structure",
-    "watching",
-]
+from lior.exports import exports
+
+__all__, __getattr__, __dir__ = exports(__name__)

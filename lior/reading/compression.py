@@ -12,13 +12,13 @@ import attrs
 
 from lior.errors import MissingPackage
 from lior.reading import isolation
-from lior.reading.limits import Limits, limits
+from lior.reading.limits import Limits, current_limits
 from lior.reading.skipping import SkipReason, UnreadableFile
 
 COMPRESSED = {".gz": "gzip", ".bz2": "bz2", ".xz": "lzma", ".zst": "zstandard"}
 """The module that decompresses a file with ``open``, by the suffix of the file."""
 
-LIMIT = 64 << 20
+DECOMPRESSED_LIMIT = 64 << 20
 """The default maximum size of a decompressed file, in bytes; a larger file is left out."""
 
 _BLOCK = 1 << 24
@@ -47,7 +47,7 @@ def decompress(
     MissingPackage
         When the package that decompresses it is not installed.
     """
-    limit = limits().unpacked if limit is None else limit
+    limit = current_limits().unpacked if limit is None else limit
     if is_compressed(name) and not isolation.is_inside():
         name, data = isolation.read_apart(data, name, _raise_limits(limit), limit=limit)
     while is_compressed(name):
@@ -68,8 +68,10 @@ def decompress(
 
 def _raise_limits(limit: float) -> Limits:
     """Return the limits for a file that may have ``limit`` bytes."""
-    factor = max(1.0, limit / LIMIT)
-    return attrs.evolve(limits(), seconds=limits().seconds * factor, memory=limits().memory * factor)
+    factor = max(1.0, limit / DECOMPRESSED_LIMIT)
+    return attrs.evolve(
+        current_limits(), seconds=current_limits().seconds * factor, memory=current_limits().memory * factor
+    )
 
 
 def _open(data: bytes, module: str, suffix: str) -> BinaryIO:

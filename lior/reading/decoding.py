@@ -56,7 +56,7 @@ _COMMON = ("cp1252", "cp1251", "koi8_r", "gb18030", "cp932", "cp949", "big5")
 """The most frequent encodings, preferred where several are equally probable, as they are for a few words."""
 
 
-def decode(data: bytes, *, entries: bool = False) -> tuple[str, tuple[str, ...]]:
+def decode_text(data: bytes, *, entries: bool = False) -> tuple[str, tuple[str, ...]]:
     """Return the text of ``data``, and notes on how it was decoded: none for whole UTF-8.
 
     ``\\r\\n`` becomes ``\\n``; all else is kept, a lone ``\\r`` and a form feed included. Bytes that are

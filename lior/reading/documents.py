@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 import attrs
 
 from lior.errors import DataError, MissingPackage
+from lior.files import printable
 from lior.interfaces import ParsedDocument
-from lior.names import printable
 from lior.plugins.registry import registry
 from lior.reading.compression import decompress, read_all
 from lior.reading.decoding import is_utf8, refuse_binary

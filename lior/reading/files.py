@@ -17,7 +17,7 @@ from lior.errors import DataError, LiorError, MissingPackage
 from lior.reading.compression import is_compressed, read_all
 from lior.reading.decoding import refuse_binary
 from lior.reading.finding import SourceFile
-from lior.reading.limits import QUESTION, Limits, limits
+from lior.reading.limits import QUESTION, Limits, current_limits
 from lior.reading.parsing import ABSENT, HEAD, estimate_cost, known_suffix, reader_version
 from lior.reading.skipping import LIMITED, SkippedFile, SkipReason, UnreadableFile
 
@@ -94,7 +94,7 @@ def find_changed(sources: Iterable[SourceFile], known: Mapping[str, File]) -> li
 
 def _is_known(source: SourceFile, known: File, state: os.stat_result) -> bool:
     """Return whether size, time stamp and reader are unchanged, so that the file need not be opened."""
-    again = (known.cut or known.reason in LIMITED) and limits() not in (Limits(), QUESTION)
+    again = (known.cut or known.reason in LIMITED) and current_limits() not in (Limits(), QUESTION)
     now = state.st_size, state.st_mtime_ns, reader_version(source.path.name)
     return not again and (known.size, known.modified, known.reader) == now
 
@@ -122,7 +122,7 @@ def read_if_changed(
         As of :func:`read_limited`.
     """
     file = File(source.name, reader=reader_version(source.path.name))
-    again = known and (known.cut or known.reason in LIMITED) and limits() not in (Limits(), QUESTION)
+    again = known and (known.cut or known.reason in LIMITED) and current_limits() not in (Limits(), QUESTION)
     try:
         for _ in range(_TRIES):
             before, now = source.path.stat(), time.time_ns()
@@ -173,7 +173,7 @@ def read_limited(path: Path, *, limit: float | None = None, whole: bool = False)
     UnreadableFile
         When it is larger than ``limit``.
     """
-    limit = limits().unpacked if limit is None else limit
+    limit = current_limits().unpacked if limit is None else limit
     with path.open("rb") as stream:
         head = stream.read(HEAD)
         if not whole and not is_compressed(path.name) and not known_suffix(head, path.name):

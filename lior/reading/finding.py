@@ -14,7 +14,7 @@ from typing import Any
 import attrs
 
 from lior.errors import DataError, UsageError
-from lior.names import original, printable
+from lior.files import original, printable
 from lior.reading.skipping import SkippedFile, SkipReason
 
 STDIN = "-"
@@ -43,7 +43,7 @@ class SourceFile:
     """A file that is to be read."""
 
     name: str
-    """The name of the document, made :func:`~lior.names.printable`. In a folder it is the path inside the
+    """The name of the document, made :func:`~lior.files.printable`. In a folder it is the path inside the
     folder, with ``/``, after the folder's name if there are several folders. A single file has its own name.
     """
     path: Path

@@ -28,7 +28,7 @@ import attrs
 from lior.errors import DataError, MissingPackage
 from lior.plugins.trust import import_path_statement
 from lior.process import python
-from lior.reading.limits import Limits, account, limits
+from lior.reading.limits import Limits, current_account, current_limits
 from lior.reading.skipping import SkipReason, UnreadableFile
 
 _PATIENCE = 6
@@ -60,7 +60,7 @@ def is_inside() -> bool:
     return _inside
 
 
-def enter() -> None:
+def read_in_this_process() -> None:
     """Mark this process as one that reads for another."""
     global _inside
     _inside = True
@@ -81,7 +81,7 @@ def read_apart(data: bytes, name: str, chosen: Limits | None = None, **task: Any
     OSError
         When the process cannot be started.
     """
-    chosen, paid = chosen or limits(), account()
+    chosen, paid = chosen or current_limits(), current_account()
     if paid:
         chosen = attrs.evolve(chosen, seconds=paid.allowed(chosen.seconds))
     worker = _idle.pop() if _idle else _Worker()
@@ -262,11 +262,11 @@ def _resident(process: int) -> int:
     return 1024 * int(found) if found.strip().isdigit() else 0
 
 
-def end_idle() -> None:
+def end_idle_workers() -> None:
     """End the processes that wait for a file; the next file starts one."""
     while _idle:
         _idle.pop().end()
 
 
-atexit.register(end_idle)
+atexit.register(end_idle_workers)
 os.register_at_fork(after_in_child=_idle.clear)

@@ -51,7 +51,7 @@ class Limits:
     """
 
 
-OFF = Limits(**dict.fromkeys(attrs.fields_dict(Limits), math.inf))
+NO_LIMITS = Limits(**dict.fromkeys(attrs.fields_dict(Limits), math.inf))
 """No limits, for one's own huge files."""
 
 QUESTION = Limits(folder=7)
@@ -60,7 +60,7 @@ QUESTION = Limits(folder=7)
 _in_force = Limits()
 
 
-def limits() -> Limits:
+def current_limits() -> Limits:
     """Return the limits in force."""
     return _in_force
 
@@ -80,7 +80,7 @@ def seconds_left() -> float:
     """Return the CPU seconds left to the file that is read, cut or indexed; ``math.inf`` without a limit.
 
     In a process that reads for another one a timer measures them, elsewhere the account."""
-    paid = account()
+    paid = current_account()
     return signal.getitimer(signal.ITIMER_PROF)[0] or (paid.left_for_file if paid else math.inf)
 
 
@@ -88,8 +88,8 @@ def is_late(share: float) -> bool:
     """Return whether the present file has less than this share of its time left. While the file is read, the
     time is its reading time; afterwards it is its indexing time.
     """
-    paid = account()
-    return seconds_left() < share * (paid.whole if paid else limits().seconds)
+    paid = current_account()
+    return seconds_left() < share * (paid.whole if paid else current_limits().seconds)
 
 
 # --- all files of a folder ---
@@ -125,7 +125,7 @@ class Account:
     def keep(self, share: float) -> None:
         """Begin indexing the present file, with at least this share of its time limit."""
         now = time.thread_time()
-        self.whole = max(self._file_end - now, share * limits().seconds)
+        self.whole = max(self._file_end - now, share * current_limits().seconds)
         self._file_end = now + self.whole
 
     @property
@@ -145,7 +145,7 @@ class Account:
     @contextmanager
     def file(self) -> Iterator[None]:
         """Context manager: read a file inside, at the expense of this budget."""
-        before, most = self._end - self._now, limits().seconds
+        before, most = self._end - self._now, current_limits().seconds
         self.shortened = self._begun and before < _WHOLE * most
         self.whole = min(most, before) if self._begun else most
         self._file_end = self._now + self.whole
@@ -165,7 +165,7 @@ _WHOLE = 0.9
 _account: ContextVar[Account | None] = ContextVar("account", default=None)
 
 
-def account() -> Account | None:
+def current_account() -> Account | None:
     """Return the budget of the file that is being read, or ``None`` if it is read alone."""
     return _account.get()
 
@@ -173,7 +173,7 @@ def account() -> Account | None:
 @contextmanager
 def open_account() -> Iterator[Account]:
     """Context manager: charge all files that this thread reads inside to one account."""
-    opened = Account(limits().folder)
+    opened = Account(current_limits().folder)
     token = _account.set(opened)
     try:
         yield opened

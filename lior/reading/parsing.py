@@ -17,14 +17,14 @@ from pathlib import PurePath
 import attrs
 
 from lior.errors import LiorError, PluginError
+from lior.files import printable
 from lior.interfaces import ParsedDocument, Reader
-from lior.names import printable
 from lior.plugins.registry import registry
 from lior.reading import isolation
 from lior.reading.compression import COMPRESSED, decompress
 from lior.reading.decoding import beginning
 from lior.reading.finding import SourceFile
-from lior.reading.limits import TAKES_ALL, limits
+from lior.reading.limits import TAKES_ALL, current_limits
 from lior.reading.skipping import SkipReason, UnreadableFile
 from lior.reading.structure import from_json
 
@@ -91,7 +91,7 @@ def parse_bytes(data: bytes, name: str, *, limit: float | None = None) -> list[P
     if not getattr(reader, "divisible", False):
         return parse_with(reader, data, name)
     share = 1 if getattr(reader, "in_process", False) else _SHARE
-    first = beginning(data, share * limits().characters, limits().lines)
+    first = beginning(data, share * current_limits().characters, current_limits().lines)
     documents = parse_with(reader, first, name)
     if len(first) == len(data):
         return documents

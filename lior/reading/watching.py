@@ -13,7 +13,7 @@ _AGAIN = 60.0
 """The interval, in seconds, after which files are checked anyway: some file systems report no changes."""
 
 
-def changes(
+def watch_changes(
     roots: Sequence[Path], *, rest: float = 1.0, longest: float = 10.0, stop: Event | None = None
 ) -> Iterator[None]:
     """Yield when watching has begun, when changes have settled, and every minute; no change is missed.

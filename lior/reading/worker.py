@@ -55,7 +55,7 @@ def main(alive: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the other process decides
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    isolation.enter()
+    isolation.read_in_this_process()
     held, (logged, warned), spent = _Held(), _listen(), 0.0
     _send(answers, {})
     while line := requests.readline():

@@ -9,22 +9,6 @@ which ``indexes`` finds. ``documents`` returns the documents as they were read. 
 ``inspection`` and ``geometry`` work on finished runs.
 """
 
-__all__ = [
-    "bundle",
-    "checkpoint",
-    "directory",
-    "documents",
-    "editing",
-    "edits",
-    "files",
-    "folder",
-    "format",
-    "geometry",
-    "indexes",
-    "inspection",
-    "loop",
-    "manifest",
-    "run",
-    "syncing",
-    "telemetry",
-]
+from lior.exports import exports
+
+__all__, __getattr__, __dir__ = exports(__name__)

@@ -40,6 +40,21 @@ from lior.runs import files
 if TYPE_CHECKING:
     import torch
 
+__all__ = [
+    "MANIFEST",
+    "Format",
+    "digest",
+    "file_name",
+    "fingerprint",
+    "misfits_as_run_errors",
+    "read",
+    "read_manifest",
+    "save_file",
+    "verify",
+    "write",
+]
+
+
 MANIFEST = "manifest.json"
 _SUFFIX = ".safetensors"
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")

@@ -179,7 +179,7 @@ class Checkpoint:
 
     def other_text(self, documents: Sequence[RawDocument]) -> tuple[Corpus, int, int]:
         """Return other documents as if they followed the run's, with their beginning and end."""
-        other = corpora.build(documents, self.model.tokenizer).to(self.model.device)
+        other = corpora.build_corpus(documents, self.model.tokenizer).to(self.model.device)
         return attrs.evolve(other, first_document=len(self.corpus.names)), 0, len(other)
 
 

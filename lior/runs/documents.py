@@ -44,25 +44,25 @@ def texts_of(run: Path, document: str) -> list[bytes]:
     """
     manifest, place = folder.newest(run, verify_manifest, stacklevel=3)
     with misfits_as_run_errors(place):
-        held = read(place, manifest)
+        held = documents_of_run(place, manifest)
     found = held.get(document) or held.get(document.rstrip("'"))  # of several with one name
     if found is None:
         raise DataError(f"{document}: no document of this name in the run.")
     return [*map(as_in_file, found)]
 
 
-def parse(documents: Sequence[RawDocument]) -> tuple[list[ParsedDocument], LiorError | None]:
+def parse_documents(documents: Sequence[RawDocument]) -> tuple[list[ParsedDocument], LiorError | None]:
     """Return the documents of a name, and the last fault of those that cannot be read."""
     found, fault = list[ParsedDocument](), None
     for document in documents:
         try:
-            found += parse_of(document)
+            found += parse_document(document)
         except LiorError as error:
             fault = error
     return found, fault
 
 
-def parse_of(document: RawDocument) -> list[ParsedDocument]:
+def parse_document(document: RawDocument) -> list[ParsedDocument]:
     """Parse a document by its stored structure, else by its name, else as plain text."""
     if document.structure:
         return [_structure(document)]
@@ -122,7 +122,7 @@ def by_name(
     return found
 
 
-def read(place: Path, manifest: Mapping[str, Any]) -> dict[str, list[RawDocument]]:
+def documents_of_run(place: Path, manifest: Mapping[str, Any]) -> dict[str, list[RawDocument]]:
     """Return the documents of a checkpoint, whose text was verified, by name."""
     if manifest["components"]["tokenizer"][0]["name"] != "bytes":
         from lior.runs.checkpoint import load  # a tokenizer with a vocabulary needs torch

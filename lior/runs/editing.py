@@ -19,9 +19,9 @@ import torch
 from lior.config import Component
 from lior.data import corpus
 from lior.errors import DataError, did_you_mean, sentences
+from lior.files import in_line, printable
 from lior.interfaces import SelfWeightedMemory
 from lior.model.weighting import add_memory, drop_memory
-from lior.names import in_line, printable
 from lior.plugins.registry import registry
 from lior.reading.documents import RawDocument
 from lior.runs.checkpoint import Checkpoint
@@ -46,7 +46,7 @@ def learn(checkpoint: Checkpoint, documents: Sequence[RawDocument]) -> Checkpoin
     check(documents, checkpoint.corpus.names)
     checkpoint, found = _quoting(checkpoint), checkpoint
     model, before = checkpoint.model, len(checkpoint.corpus)
-    text = checkpoint.corpus.and_then(corpus.build(documents, model.tokenizer))
+    text = checkpoint.corpus.and_then(corpus.build_corpus(documents, model.tokenizer))
     try:
         for begin in range(before, len(text), _BLOCK):
             model.write(*text.text(begin, min(begin + _BLOCK, len(text)), context=model.context))

@@ -107,7 +107,7 @@ class Edited:
     def compare(self, paths: Sequence[str]) -> Synced:
         """Return what :meth:`follow` would do; nothing is changed."""
         assert self.path is not None
-        found = syncing.scan(self.path, paths, base=self.base)
+        found = syncing.scan_files(self.path, paths, base=self.base)
         return found.outcome() if found.up_to_date else syncing.compare(self.checkpoint, found).done
 
     def follow(self, paths: Sequence[str]) -> tuple[Synced, AbstractContextManager[None] | None]:
@@ -116,9 +116,9 @@ class Edited:
         It is ``None`` if there is nothing to save.
         """
         assert self.path is not None
-        found = syncing.scan(self.path, paths, base=self.base)
+        found = syncing.scan_files(self.path, paths, base=self.base)
         if found.up_to_date:
-            return syncing.finish(found), None
+            return syncing.finish_sync(found), None
         changes = syncing.compare(self.checkpoint, found)
         if not changes:
             changes.save_manifest()

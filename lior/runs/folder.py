@@ -28,6 +28,20 @@ import attrs
 from lior.errors import RunError, SkippedCheckpoint, UsageError
 from lior.runs import files
 
+__all__ = [
+    "RunFolder",
+    "check",
+    "checkpoint_path",
+    "choose_kept",
+    "list_checkpoints",
+    "newest",
+    "number",
+    "older_remains",
+    "refuse_used",
+    "remove_older",
+]
+
+
 T = TypeVar("T")
 
 CONFIG, LOCK = "config.toml", "lock"

@@ -102,7 +102,7 @@ class Stopwatch:
             self._seconds, self._stage = self.seconds, ""
 
 
-def never() -> bool:
+def never_stop() -> bool:
     """Return False: do not stop."""
     return False
 
@@ -118,7 +118,7 @@ class Loop(ABC, Generic[S]):
     telemetry: Telemetry | None = None
     callbacks: Iterable[object] = ()
     """Objects with methods of :class:`lior.events.Events`."""
-    stop: Callable[[], bool] = never
+    stop: Callable[[], bool] = never_stop
     """Called after every step; when it returns true, a checkpoint is written and ``Stopped`` raised."""
     interval: float
     """Seconds between checkpoints; ``math.inf`` writes no regular ones."""

@@ -31,7 +31,7 @@ class Questions:
             index = made.cached(*stored[1:]) if stored else None
             if index is None:
                 held = documents.of_checkpoint(checkpoint).items()
-                index = made.build((name, *documents.parse(each)) for name, each in held)
+                index = made.build((name, *documents.parse_documents(each)) for name, each in held)
                 if stored:
                     made.cache(index, *stored)
             self._index = index
@@ -74,5 +74,5 @@ class Questions:
             for name in drop:
                 index.forget(name)
             for document in put:
-                indexes("lior.Run").put(index, document.name, *documents.parse([document]))
+                indexes("lior.Run").put(index, document.name, *documents.parse_documents([document]))
         self._index = index

@@ -245,7 +245,7 @@ class Run:
             [as_text("text", text)] if one else [as_text(f"text {i}", each) for i, each in enumerate(text, 1)]
         )
         sources = [RawDocument(str(number), data) for number, data in enumerate(texts) if data]
-        other = corpus.build(sources, self.model.tokenizer).to(self.model.device)
+        other = corpus.build_corpus(sources, self.model.tokenizer).to(self.model.device)
         costs: list[Tensor] = [torch.zeros(0, dtype=torch.float64)]
         evaluate(self.model, other, 0, len(other), each=lambda cost: costs.append(cost.cpu()))
         cost, found = torch.cat(costs), [0.0] * len(texts)

@@ -151,7 +151,7 @@ class Changes:
             attrs.evolve(self.after, checkpoint=manifest.newest(self.run)).save(self.run)
 
 
-def scan(run: Path, paths: Sequence[str] | None = None, *, base: Path | None = None) -> Scan:
+def scan_files(run: Path, paths: Sequence[str] | None = None, *, base: Path | None = None) -> Scan:
     """Find the files at ``paths``, or the files of ``run``, and read the changed ones.
 
     Parameters
@@ -220,7 +220,7 @@ def _read(source: SourceFile, found: Scan, *, anew: bool) -> None:
         found.read[name] = file
 
 
-def finish(found: Scan) -> Synced:
+def finish_sync(found: Scan) -> Synced:
     """Update the manifest of a run that is up to date, for instance after a file got a new time stamp."""
     entries = found.entries | {name: manifest.entry(file) for name, file in found.read.items()}
     after = FileManifest(found.paths, found.field, entries, manifest.newest(found.run))

@@ -33,7 +33,7 @@ from lior.reading.documents import RawDocument, documents_of, read_documents, re
 from lior.reading.files import File
 from lior.runs.directory import RunDirectory, unstarted
 from lior.runs.format import misfits_as_run_errors
-from lior.runs.loop import START, LoopState, Stopwatch, never
+from lior.runs.loop import START, LoopState, Stopwatch, never_stop
 from lior.runs.run import Run
 from lior.tensors import pick_device, sub
 from lior.training.loop import Training
@@ -51,7 +51,7 @@ def train(
     documents: list[RawDocument] | None = None,
     files: Sequence[File] | None = None,
     callbacks: Iterable[object] = (),
-    stop: Callable[[], bool] = never,
+    stop: Callable[[], bool] = never_stop,
 ) -> Run:
     """Train a model with a configuration.
 
@@ -111,7 +111,9 @@ def train(
 
 @check_keywords()
 @torch.no_grad()
-def resume(run: str | Path, *, callbacks: Iterable[object] = (), stop: Callable[[], bool] = never) -> Run:
+def resume(
+    run: str | Path, *, callbacks: Iterable[object] = (), stop: Callable[[], bool] = never_stop
+) -> Run:
     """Continue the training of ``run``, which was stopped, from its newest checkpoint.
 
     The result is that of a training that was never interrupted, bit for bit on the CPU. A run without a

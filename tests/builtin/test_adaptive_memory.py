@@ -55,7 +55,7 @@ def read(memory, text):
 
 @pytest.fixture(scope="module")
 def costs(sample):
-    text = corpus.build([RawDocument("sample", sample.read_bytes())], Bytes())
+    text = corpus.build_corpus([RawDocument("sample", sample.read_bytes())], Bytes())
     memory, other = Sdm(), Sdm()
     fit(memory, text, 0, TRAIN)
     once = fit(memory, text, TRAIN, END)

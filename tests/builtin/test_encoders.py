@@ -177,8 +177,8 @@ def test_scatter_is_the_adjoint_of_lookup(size, reach, edge, dtype, seed):
     ids = torch.randint(VOCAB + 1, (size, reach), generator=seeded(seed))
     dz = fill((size, 3), edge, seed, dtype)
     table = fill((reach * (VOCAB + 1), 3), "normal", seed, dtype).requires_grad_()
-    expected = torch.autograd.grad((tables.lookup(table, ids, reach) * dz).sum(), table)[0]
-    actual = tables.scatter(ids, dz, VOCAB + 1)
+    expected = torch.autograd.grad((tables.lookup_rows(table, ids, reach) * dz).sum(), table)[0]
+    actual = tables.scatter_rows(ids, dz, VOCAB + 1)
     assert actual.shape == (reach, VOCAB + 1, 3)
     # Sums in another order: what cancels leaves the rounding of what was summed.
     rounding = 4 * torch.finfo(dtype).eps * float(dz.abs().sum())
@@ -188,5 +188,5 @@ def test_scatter_is_the_adjoint_of_lookup(size, reach, edge, dtype, seed):
 def test_scatter_gives_the_same_bits_every_time():
     ids = torch.randint(3, (20_000, 4), generator=seeded())
     dz = torch.randn(20_000, 64, generator=seeded())
-    first = tables.scatter(ids, dz, 3)
-    assert all(torch.equal(tables.scatter(ids, dz.clone(), 3), first) for _ in range(5))
+    first = tables.scatter_rows(ids, dz, 3)
+    assert all(torch.equal(tables.scatter_rows(ids, dz.clone(), 3), first) for _ in range(5))

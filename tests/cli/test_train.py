@@ -154,7 +154,7 @@ def test_a_short_held_out_text_is_not_compared(capsys):
 )
 @cases("held_out", [True, False])
 def test_the_suggested_prompt_is_the_beginning_of_a_line(text, expected, held_out):
-    read = corpus.build([RawDocument("a", text)], Bytes())
+    read = corpus.build_corpus([RawDocument("a", text)], Bytes())
     held = SimpleNamespace(corpus=read, n_train=0 if held_out else len(read))
     run = SimpleNamespace(checkpoint=held, model=SimpleNamespace(tokenizer=Bytes()))
     assert prompt(run) == expected

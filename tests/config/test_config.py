@@ -149,7 +149,7 @@ def test_every_shipped_recipe_loads_and_says_what_it_is():
 
     for name in recipes.list_shipped():
         assert load(name, env={})
-        assert recipes.describe(recipes.read(name))
+        assert recipes.describe(recipes.read_recipe(name))
 
 
 @pytest.mark.parametrize(

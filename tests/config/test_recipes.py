@@ -33,12 +33,12 @@ def file(tmp_path):
     [("r.toml", tomli_w.dumps), ("r.json", json.dumps), ("R.JSON", json.dumps), ("r", tomli_w.dumps)],
 )
 def test_the_same_table_from_every_form(file, name, write, mark):
-    assert recipes.read(file(name, mark + write(TABLE))) == TABLE
+    assert recipes.read_recipe(file(name, mark + write(TABLE))) == TABLE
 
 
 def test_null_is_as_if_it_were_not_there(file):
     path = file("r.json", '{"seed": null, "frame": null, "geometry": {"updates": null, "batch": 2}}')
-    assert recipes.read(path) == {"geometry": {"batch": 2}}
+    assert recipes.read_recipe(path) == {"geometry": {"batch": 2}}
     assert load(path, env={}).config.geometry.batch == 2
 
 
@@ -65,17 +65,17 @@ def test_null_is_as_if_it_were_not_there(file):
 def test_bad_json_is_one_line(file, content, complaint):
     path = file("r.json", content)
     with pytest.raises(ConfigError) as caught:
-        recipes.read(path)
+        recipes.read_recipe(path)
     assert str(caught.value).startswith(f"{path}: {complaint}")
     assert "\n" not in str(caught.value)
 
 
 def test_without_a_package_a_name_is_a_path(file, monkeypatch):
     monkeypatch.chdir(file("default", "seed = 9").parent)
-    assert recipes.read("default", "") == {"seed": 9}
-    assert recipes.read("default") != {"seed": 9}
+    assert recipes.read_recipe("default", "") == {"seed": 9}
+    assert recipes.read_recipe("default") != {"seed": 9}
     with pytest.raises(ConfigError, match=r"^tiny: no such file\.$"):
-        recipes.read("tiny", "")
+        recipes.read_recipe("tiny", "")
 
 
 _keys = st.text(st.characters(exclude_categories=["Cs"]), max_size=4)
@@ -87,5 +87,5 @@ def test_json_of_anything_is_a_table_or_one_line(tmp_path_factory, text):
     path = tmp_path_factory.mktemp("r") / "r.json"
     path.write_bytes(text.encode("utf-8", "surrogatepass"))
     with suppress(ConfigError):
-        table = recipes.read(path)
+        table = recipes.read_recipe(path)
         assert tomllib.loads(tomli_w.dumps(table)) == table

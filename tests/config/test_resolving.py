@@ -48,7 +48,7 @@ def test_defaults_are_the_lowest_layer():
     resolved = get()
     assert resolved.config == RunConfig()
     assert set(resolved.origins.values()) == {"default"}
-    assert set(resolved.origins) == {key.dotted for key in components.keys(RunConfig)}
+    assert set(resolved.origins) == {key.dotted for key in components.schema_keys(RunConfig)}
 
 
 def test_each_layer_wins_over_those_before(tmp_path):
@@ -72,7 +72,7 @@ def test_each_layer_wins_over_those_before(tmp_path):
 
 
 def test_keys_of_a_schema():
-    by_name = {key.dotted: key for key in components.keys(RunConfig)}
+    by_name = {key.dotted: key for key in components.schema_keys(RunConfig)}
     assert list(by_name) == [
         "seed",
         "solver.K",
@@ -139,7 +139,7 @@ def test_shipped_recipes_are_of_the_package_that_is_named(tmp_path, monkeypatch)
     config, origins = get("quick", "seed", recipes="toy_configs")
     assert (config.training.lr, origins["training.lr"]) == (0.5, "recipe quick")
     assert (config.seed, origins["seed"]) == (7, "recipe seed")
-    assert recipes.describe(recipes.read("quick", "toy_configs")) == "Soon done."
+    assert recipes.describe(recipes.read_recipe("quick", "toy_configs")) == "Soon done."
     assert list(recipes.list_shipped("toy_configs")) == ["quick", "seed"]
     assert problems("qick", recipes="toy_configs") == [
         "qick: no such recipe and no such file. Did you mean 'quick'? Shipped recipes: quick, seed."
@@ -212,11 +212,11 @@ def test_a_name_that_is_none_says_what_is_allowed(registry, name):
 
 def test_build_gives_the_plugin(registry):
     config = get({"potential": {"type": "gaussian", "amplitude": -2}}, registry=registry).config
-    assert resolving.build("potential", config.potential, registry) == Gaussian(amplitude=-2.0)
+    assert resolving.build_plugin("potential", config.potential, registry) == Gaussian(amplitude=-2.0)
     with pytest.raises(ConfigError, match=r"potential 'gaussian': x: unknown option"):
-        resolving.build("potential", Component(name="gaussian", options={"x": 1}), registry)
+        resolving.build_plugin("potential", Component(name="gaussian", options={"x": 1}), registry)
     with pytest.raises(UnknownPlugin):
-        resolving.build("potential", Component(name="gausian"), registry)
+        resolving.build_plugin("potential", Component(name="gausian"), registry)
 
 
 @pytest.mark.parametrize("lower", [{}, {"potential": {"barrier_meV": 1}}])
@@ -248,7 +248,7 @@ def test_text_is_read_as_the_plugins_options_are_typed(registry):
     env = {"TOY_POTENTIAL__EXPRESSION": "0", "TOY_POTENTIAL__FACTORS__K": "3"}
     config = get(layer, env=env, registry=registry).config
     assert config.potential.options == {"expression": "0", "factors": {"k": 3}}
-    assert resolving.build("potential", config.potential, registry).factors == {"k": 3.0}
+    assert resolving.build_plugin("potential", config.potential, registry).factors == {"k": 3.0}
     (problem,) = problems({"potential": {"type": "formula", "expression": 0}}, registry=registry)
     assert problem == "potential.expression = 0 (from table): allowed is text"
 

@@ -60,7 +60,7 @@ def test_a_whole_configuration_hides_all_below_it_but_options_of_the_same_plugin
     config, origins = resolved
     kept = lower.potential.options if lower.potential.name == higher.potential.name else {}
     assert config.potential.options == kept | higher.potential.options
-    same = {key.dotted for key in components.keys(RunConfig)}
+    same = {key.dotted for key in components.schema_keys(RunConfig)}
     found, asked = resolving.values(config), resolving.values(higher)
     assert {key: found[key] for key in same} == {key: asked[key] for key in same}
     assert {origins[key] for key in same} == {"b"}
@@ -75,7 +75,7 @@ def test_only_changes_are_shown():
 _tables = st.recursive(
     _scalars | st.none() | st.lists(_scalars, max_size=2),
     lambda inner: st.dictionaries(
-        _words | st.sampled_from([part for key in components.keys(RunConfig) for part in key.path]),
+        _words | st.sampled_from([part for key in components.schema_keys(RunConfig) for part in key.path]),
         inner,
         max_size=3,
     ),

@@ -254,7 +254,7 @@ def test_nothing_before_the_reach_matters(text):
 
 
 def test_addresses_of_a_text_are_those_of_its_arrays():
-    built = corpus.build([RawDocument("a", sample(300)), RawDocument("b", b"more")], Bytes())
+    built = corpus.build_corpus([RawDocument("a", sample(300)), RawDocument("b", b"more")], Bytes())
     text = built.text(0, len(built))[0]
     found = addresses(text, ALL, 100)
     assert found.dtype == torch.int64

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lior.data.corpus import build, build_parts, gather_contexts, until
+from lior.data.corpus import build_corpus, build_parts, gather_contexts, until
 from lior.reading.documents import RawDocument
 from lior.testing.strategies import LAW
 from lior_plugins.tokenizers.bytes import Bytes
@@ -17,7 +17,7 @@ texts = st.lists(st.binary(max_size=12), min_size=1, max_size=6).filter(any)
 
 
 def corpus_of(documents):
-    return build([RawDocument(str(i), text) for i, text in enumerate(documents)], Bytes())
+    return build_corpus([RawDocument(str(i), text) for i, text in enumerate(documents)], Bytes())
 
 
 @LAW

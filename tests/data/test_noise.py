@@ -22,7 +22,7 @@ def draw(seed: int) -> torch.Generator:
 
 
 def made(*texts: bytes) -> corpus.Corpus:
-    return corpus.build([RawDocument(str(i), text) for i, text in enumerate(texts)], Bytes())
+    return corpus.build_corpus([RawDocument(str(i), text) for i, text in enumerate(texts)], Bytes())
 
 
 @LAW

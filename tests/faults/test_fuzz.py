@@ -65,4 +65,4 @@ def test_any_lines_are_records_or_refused(lines, tmp_path_factory):
     except DataError as error:
         told = str(error)
     assert "\n" not in told
-    assert len(corpus.build(found, Bytes())) == sum(len(source.data) for source in found)
+    assert len(corpus.build_corpus(found, Bytes())) == sum(len(source.data) for source in found)

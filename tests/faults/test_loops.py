@@ -86,7 +86,7 @@ _forget = partial(edit, method="forget", given="secret")
 def _sync(run: Path) -> None:
     opened = lior.load(run)
     opened.sync()
-    assert syncing.scan(run).up_to_date, "the manifest is that of the run"
+    assert syncing.scan_files(run).up_to_date, "the manifest is that of the run"
 
 
 WORKS = ("train", "resume", "learn", "forget", "learn again", "forget after learning", "sync")

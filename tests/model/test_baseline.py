@@ -19,7 +19,7 @@ VOCAB = 256
 
 
 def corpus_of(*texts):
-    return corpus.build([RawDocument(str(i), text) for i, text in enumerate(texts)], Bytes())
+    return corpus.build_corpus([RawDocument(str(i), text) for i, text in enumerate(texts)], Bytes())
 
 
 def random_text(count, seed, letters=b"abbc. "):

@@ -129,7 +129,7 @@ def test_only_the_tokens_within_reach_count(model):
 
 @cases("prompt", [b"", b"T", b"The value", b"The value of the expression. " * 5])
 def test_a_session_is_a_document_from_its_beginning(model, prompt):
-    document = corpus.build([RawDocument("prompt", prompt + b"?")], model.tokenizer)
+    document = corpus.build_corpus([RawDocument("prompt", prompt + b"?")], model.tokenizer)
     text, _ = document.text(0, len(document))
     expected = model.log_probs(text, torch.tensor([len(prompt)]))[0]
     assert torch.equal(Session(model, [*prompt]).log_probs(), expected)

@@ -68,7 +68,7 @@ def fresh(names=BOTH, seed=0):
 
 def corpus_of(*texts, first=0):
     """A corpus whose documents are numbered from ``first`` on."""
-    built = corpus.build([RawDocument(str(i), text) for i, text in enumerate(texts)], Bytes())
+    built = corpus.build_corpus([RawDocument(str(i), text) for i, text in enumerate(texts)], Bytes())
     return attrs.evolve(built, first_document=first)
 
 

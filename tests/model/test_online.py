@@ -24,7 +24,7 @@ def untrained():
 def bits_by_chunks(data: bytes) -> list[float]:
     """The bits of each token of ``data``."""
     model = untrained()
-    reader, built = Online(model), corpus.build([RawDocument("text", data)], model.tokenizer)
+    reader, built = Online(model), corpus.build_corpus([RawDocument("text", data)], model.tokenizer)
     bits: list[float] = []
     while len(bits) < len(built):
         end = len(bits) + reader.chunk(built.tokens[len(bits) :])
@@ -43,7 +43,7 @@ def test_untrained_step_sizes_fall_with_what_was_read(monkeypatch):
     monkeypatch.setattr(online, "_SETTLED", 100)
     model = untrained()
     reader = Online(model)
-    built = corpus.build([RawDocument("text", b"a" * 200)], model.tokenizer)
+    built = corpus.build_corpus([RawDocument("text", b"a" * 200)], model.tokenizer)
     seen, end = [], 0
     for size in (1, 49, 50, 50):
         seen.append(reader.progress)
@@ -56,7 +56,7 @@ def test_untrained_step_sizes_fall_with_what_was_read(monkeypatch):
 def test_a_fresh_token_ends_a_chunk():
     model = untrained()
     reader = Online(model)
-    built = corpus.build([RawDocument("text", b"aab" + b"a" * 2000)], model.tokenizer)
+    built = corpus.build_corpus([RawDocument("text", b"aab" + b"a" * 2000)], model.tokenizer)
     ends, end = [], 0
     for _ in range(4):
         begin, end = end, end + reader.chunk(built.tokens[end:])

@@ -86,7 +86,7 @@ def test_feeding_in_parts_is_feeding_at_once(trained):
 
 
 def test_a_document_begins_anew(model):
-    built = corpus.build([RawDocument(name, bytes(LONG)) for name in "ab"], model.tokenizer)
+    built = corpus.build_corpus([RawDocument(name, bytes(LONG)) for name in "ab"], model.tokenizer)
     reader, alone = Online(model), DocumentCoordinates(model).read(torch.tensor(LONG))
     found = reader._coordinates(*built.text(0, len(built)))
     torch.testing.assert_close(found, torch.cat([alone, alone]), atol=1e-4, rtol=0)

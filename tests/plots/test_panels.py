@@ -16,7 +16,7 @@ from lior.testing.figures import check_readable, texts
 
 pytest.importorskip("matplotlib")
 
-from lior.plots.figures import draw, write
+from lior.plots.figures import draw, write_picture
 from tests.cases import cases
 
 LEVELS = {f"E{k}": energy for k, energy in enumerate((3.687, 3.972, 8.1, 8.15, 8.2, 15.3, 22.0, 31.7))}
@@ -237,10 +237,10 @@ def test_a_picture_has_a_panel_and_a_column(given):
 def test_files_are_whole_and_the_same_each_time(tmp_path):
     from matplotlib.image import imread
 
-    paths = write(picture(*DASHBOARD), tmp_path / "out", ("png", "svg"))
+    paths = write_picture(picture(*DASHBOARD), tmp_path / "out", ("png", "svg"))
     assert paths == [tmp_path / "out" / "p.png", tmp_path / "out" / "p.svg"]
     before = [path.read_bytes() for path in paths]
-    write(picture(*DASHBOARD), tmp_path / "out", ("png", "svg"))
+    write_picture(picture(*DASHBOARD), tmp_path / "out", ("png", "svg"))
     assert [path.read_bytes() for path in paths] == before
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["p.png", "p.svg"]
     image = imread(paths[0])
@@ -250,7 +250,7 @@ def test_files_are_whole_and_the_same_each_time(tmp_path):
     assert len(before[1]) < 1_000_000
     (tmp_path / "file").write_text("")
     with pytest.raises(RunError, match="cannot be written"):
-        write(picture(SLICE), tmp_path / "file" / "out", ("png",))
+        write_picture(picture(SLICE), tmp_path / "file" / "out", ("png",))
 
 
 def test_the_example_of_the_page_runs(tmp_path, monkeypatch, capsys):

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 
-from lior.plots.scales import linear_limit, number, spread
+from lior.plots.scales import format_number, linear_limit, spread
 from tests.cases import cases
 
 
@@ -33,7 +33,7 @@ def test_where_a_logarithmic_axis_has_to_be_linear(values, limit):
     [(-0.0, "0"), (0.5, "0.5"), (999.5, "999.5"), (1999.9, "2,000"), (1e16, "1e+16"), (math.nan, "nan")],
 )
 def test_a_number_as_text(value, text):
-    assert number(value) == text
+    assert format_number(value) == text
 
 
 def test_spread_keeps_order_and_gaps_and_leaves_others_alone():

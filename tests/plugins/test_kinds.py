@@ -49,8 +49,7 @@ def test_an_option_is_one_of_its_kind(kind):
 
 def test_names_of_groups_and_suites_follow_one_rule():
     for kind in [kind for kind in KINDS if kind != "command"]:
-        plural = KINDS[kind].group.removeprefix("lior.")
-        module = "lior_ask.testing" if kind in ("retriever", "judge") else f"lior.testing.{plural}"
+        module = "lior_ask.testing" if kind in ("retriever", "judge") else "lior.testing"
         assert KINDS[kind].suite == f"{module}:{kind}_contract"
 
 

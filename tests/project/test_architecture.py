@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -111,46 +111,3 @@ def test_only_the_package_itself_imports_what_is_private():
 )
 def test_what_is_private_is_found(source, found):
     assert list(private_imports(ROOT / "lior" / "geometry" / "metric.py", ast.parse(source))) == found
-
-
-def imported_from_packages() -> dict[str, set[str]]:
-    """Package -> the modules and names of it that files outside of it import, tests too."""
-    homes = sorted(
-        {ROOT, ROOT / "cli", ROOT / "plugins", *ROOT.glob("plugins/*/src")}, key=lambda home: -len(home.parts)
-    )
-    found: dict[str, set[str]] = defaultdict(set)
-    for path in sources("lior", "cli", "plugins", "tests"):
-        inside = path.relative_to(next(home for home in homes if path.is_relative_to(home)))
-        module = ".".join(inside.with_suffix("").parts).removesuffix(".__init__")
-        for node in ast.walk(ast.parse(path.read_text())):
-            names = (
-                [alias.name for alias in node.names] if isinstance(node, ast.Import | ast.ImportFrom) else []
-            )
-            if isinstance(node, ast.ImportFrom):
-                names = [f"{node.module}.{name}" for name in names]
-            for parts in (name.split(".") for name in names):
-                for count in range(1, len(parts)):
-                    package = ".".join(parts[:count])
-                    if not f"{module}.".startswith(f"{package}."):
-                        found[package].add(parts[count])
-    return found
-
-
-def listed_in(path: Path) -> list[str]:
-    """``__all__`` of a file, as it stands there: its package need not be installed."""
-    for node in ast.parse(path.read_text()).body:
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
-            return list(ast.literal_eval(node.value))
-    return []
-
-
-def test_a_package_lists_what_others_import_from_it():
-    imported, wrong = imported_from_packages(), {}
-    for folder in ("lior", "plugins/lior-ask/src/lior_ask", "plugins/lior-serve/src/lior_serve"):
-        top = ROOT / folder
-        # lior, lior_ask and lior_serve list what users import; of the interfaces all is for others.
-        for path in {*top.glob("*/__init__.py")} - {ROOT / "lior" / "interfaces" / "__init__.py"}:
-            name = f"{top.name}.{path.parent.name}"
-            if {*listed_in(path)} != imported[name]:
-                wrong[name] = sorted(imported[name])
-    assert not wrong, "__all__ of each of these packages is another list than what others import from it"

@@ -95,17 +95,6 @@ def test_recipes_ship():
     assert shipped == {path.name for path in (ROOT / "configs").glob("*.toml")} != set()
 
 
-def test_exports_resolve_and_shadow_no_submodule():
-    modules = {path.stem for path in (ROOT / "lior").glob("*.py")} | {
-        path.parent.name for path in (ROOT / "lior").glob("*/__init__.py")
-    }
-    assert not modules & set(lior._EXPORTS), "an export must not have the name of a submodule"
-    assert set(lior.__all__) == set(lior._EXPORTS)
-    for name in lior.__all__:
-        assert getattr(lior, name) is not None
-        assert name in dir(lior)
-
-
 def test_only_public_names_are_shown():
     shown = [name for name in dir(lior) if not (name.startswith("__") and name.endswith("__"))]
     assert shown == sorted(lior.__all__)

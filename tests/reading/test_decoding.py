@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lior.reading.decoding import decode
+from lior.reading.decoding import decode_text
 from tests.cases import cases
 
 TEXTS = {
@@ -26,7 +26,7 @@ TEXTS = {
 @cases("encoding", TEXTS)
 def test_short_and_long_texts_are_told_apart(encoding):
     for source in (*TEXTS[encoding], "\n".join(TEXTS[encoding]) * 20):
-        text, notes = decode(source.encode(encoding))
+        text, notes = decode_text(source.encode(encoding))
         assert text == source
         assert notes == (f"not UTF-8; read as {encoding}, the most probable encoding",)
 
@@ -34,4 +34,4 @@ def test_short_and_long_texts_are_told_apart(encoding):
 def test_text_with_a_few_kana_is_not_japanese():
     """GB 18030 has kana too, at the bytes that they have in EUC-JP."""
     source = "他的店叫のの屋,在老城区的河边,每天九点开门,星期一休息。"
-    assert decode(source.encode("gb18030"))[0] == source
+    assert decode_text(source.encode("gb18030"))[0] == source

@@ -23,8 +23,8 @@ from lior.errors import DataError, LiorError, MissingPackage, UsageError
 from lior.interfaces import ParsedDocument
 from lior.plugins.registry import Registry
 from lior.reading import parsing
-from lior.reading.compression import LIMIT
-from lior.reading.decoding import decode
+from lior.reading.compression import DECOMPRESSED_LIMIT
+from lior.reading.decoding import decode_text
 from lior.reading.files import File, cause_of, read_if_changed, read_limited
 from lior.reading.finding import SourceFile, find_files, follow_links
 from lior.reading.parsing import ABSENT, parse_bytes
@@ -51,7 +51,7 @@ SENTENCES = {
 def test_lines_are_those_of_the_file(lines, end):
     """A lone carriage return, a form feed and U+2028 end no line."""
     lines = [line.rstrip("\r") for line in lines]
-    text, _ = decode(end.join(lines).encode())
+    text, _ = decode_text(end.join(lines).encode())
     assert text.split("\n") == (lines or [""])
 
 
@@ -59,7 +59,7 @@ def test_lines_are_those_of_the_file(lines, end):
 @cases("encoding", SENTENCES)
 def test_every_encoding_is_understood_and_said(encoding, end):
     source = f"plain{end}{SENTENCES[encoding]}{end}"
-    text, notes = decode(source.encode(encoding))
+    text, notes = decode_text(source.encode(encoding))
     assert text == source.replace("\r\n", "\n")
     assert (notes == ()) == (encoding == "utf-8-sig")
 
@@ -69,14 +69,16 @@ def test_every_encoding_is_understood_and_said(encoding, end):
     ["# coding: koi8-r\nx = 'да'\n", "<?xml version='1.0' encoding='koi8-r'?><a>да</a>", "charset=koi8-r да"],
 )
 def test_the_encoding_that_a_text_names_is_taken(source):
-    text, notes = decode(source.encode("koi8-r"))
+    text, notes = decode_text(source.encode("koi8-r"))
     assert (text, notes) == (source, ("not UTF-8; read as koi8-r, which it names",))
     for wrong in ("ascii", "punycode", "unicode_escape", "cp037", "nothing-known", "rot13"):
-        assert "\\né" in decode(source.replace("koi8-r", wrong).replace("да", "\\né").encode("cp1252"))[0]
+        assert (
+            "\\né" in decode_text(source.replace("koi8-r", wrong).replace("да", "\\né").encode("cp1252"))[0]
+        )
 
 
 def test_a_few_wrong_bytes_do_not_change_the_encoding():
-    text, notes = decode("Grüße an alle, schöne Grüße. ".encode() * 20 + b"\xff end")
+    text, notes = decode_text("Grüße an alle, schöne Grüße. ".encode() * 20 + b"\xff end")
     assert text.count("ü") == 40
     assert text.endswith("\ufffd end")
     assert notes == ("1 characters are not UTF-8 and stand as U+FFFD",)
@@ -100,7 +102,7 @@ def test_any_bytes_are_read_or_refused_in_one_line(data, name):
     assert len(said.splitlines()) == 1
 
 
-def read_file(path: Path, limit: int = LIMIT) -> list[ParsedDocument]:
+def read_file(path: Path, limit: int = DECOMPRESSED_LIMIT) -> list[ParsedDocument]:
     return parse_bytes(read_limited(path, limit=limit), path.name, limit=limit)
 
 

@@ -19,7 +19,7 @@ import pytest
 from lior.errors import DataError
 from lior.interfaces import ParsedDocument, Table
 from lior.reading import isolation
-from lior.reading.limits import OFF, Limits, limit_by
+from lior.reading.limits import NO_LIMITS, Limits, limit_by
 from lior.reading.parsing import parse_bytes
 from lior.reading.skipping import UnreadableFile
 from lior.reading.structure import by_lines, structure_of, with_structure
@@ -61,9 +61,9 @@ KEY = "The spare key of the greenhouse hangs behind the rain barrel.\n"
 @pytest.fixture
 def foes(install):
     """A distribution with the reader above; the processes that find it end with the test."""
-    isolation.end_idle()
+    isolation.end_idle_workers()
     yield install("lior-foes", "[lior.readers]\nfoe = foes:Foe\n", foes=FOE)
-    isolation.end_idle()
+    isolation.end_idle_workers()
 
 
 def read(what: str, **limits: float) -> bytes:
@@ -136,7 +136,7 @@ def test_plain_text_and_what_is_known_start_no_process(tmp_path, monkeypatch):
     os.utime(folder / "page.html", (1e9, 1e9))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     Index(folder)
-    isolation.end_idle()
+    isolation.end_idle_workers()
     monkeypatch.setattr(isolation, "_Worker", None)
     (folder / "key.md").write_text(KEY)
     (folder / "key.py").write_text(f"# {KEY}")
@@ -160,7 +160,7 @@ def test_limits_that_are_off_bring_back_what_they_left_out(tmp_path, monkeypatch
     assert not later.opened
     assert not later.opened.limited
     assert [each.name for each in later.skipped] == ["page.html"]
-    with limit_by(OFF):
+    with limit_by(NO_LIMITS):
         assert Index(folder).opened.changed == ("page.html",)
     assert not Index(folder).opened
     assert Index(folder).documents == ["key.md", "page.html"]

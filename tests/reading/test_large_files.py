@@ -35,7 +35,7 @@ def test_of_a_long_file_the_first_passages_count_and_a_note_says_so(tmp_path):
         index = Index(tmp_path, retriever="settle", embedder="")
     assert len(index) == 10
     assert index.notes == ["long.txt: only its first 10 passages can be found; --limits off takes all"]
-    with limit_by(limits.OFF):
+    with limit_by(limits.NO_LIMITS):
         index.update()
     assert len(index) == 30
     assert not index.update()

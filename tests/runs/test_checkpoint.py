@@ -44,7 +44,7 @@ def written(path: Path, saved: Checkpoint) -> Path:
 @pytest.fixture
 def save(trained, sample, tmp_path):
     """Write the model to ``tmp_path / name``."""
-    text = corpus.build(read_documents([str(sample)]), trained.model.tokenizer)
+    text = corpus.build_corpus(read_documents([str(sample)]), trained.model.tokenizer)
     saved = attrs.evolve(trained, corpus=text, n_train=58_800, score=None)
     return lambda name="checkpoint": written(tmp_path / name, saved)
 
@@ -53,7 +53,7 @@ def save(trained, sample, tmp_path):
 def test_what_is_loaded_predicts_the_same_bit_by_bit(configure, short, tmp_path, settings):
     trained = train(configure(*settings, text=short), tmp_path / "r").model
     loaded = checkpoint.load(runfolder.list_checkpoints(tmp_path / "r")[0])
-    text, _ = corpus.build(read_documents([str(short)]), trained.tokenizer).text(7_000, 7_300)
+    text, _ = corpus.build_corpus(read_documents([str(short)]), trained.tokenizer).text(7_000, 7_300)
     positions = torch.arange(200, 300)
     assert torch.equal(trained.log_probs(text, positions), loaded.model.log_probs(text, positions))
     assert torch.equal(Session(trained).log_probs(), Session(loaded.model).log_probs())
@@ -63,7 +63,7 @@ def test_what_is_loaded_goes_on_learning_the_same(trained, save):
     model = trained.model
     loaded = checkpoint.load(save()).model
     again = checkpoint.load(save("again")).model
-    more = corpus.build([RawDocument("more", b"Something new. " * 20)], model.tokenizer)
+    more = corpus.build_corpus([RawDocument("more", b"Something new. " * 20)], model.tokenizer)
     text, start = attrs.evolve(more, first_document=1).text(0, 300)
     for learner in (loaded, again):
         learner.write(text, start)

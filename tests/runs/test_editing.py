@@ -166,7 +166,7 @@ def assert_equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -
 def told(base, held: list[Held]) -> Run:
     """A run with memories that are new and were told what is held, one document after the other."""
     run = lior.load(base)
-    model, text = run.model, corpus.build([each.source for each in held], run.model.tokenizer)
+    model, text = run.model, corpus.build_corpus([each.source for each in held], run.model.tokenizer)
     parts = run.checkpoint.components["memory"]
     model.memories = {each.name: build("memory", attrs.evolve(each, plugin=None)) for each in parts}
     model.token_counts = torch.zeros_like(model.token_counts)
@@ -228,7 +228,7 @@ def saved_and_loaded(run: Run, tmp_path_factory) -> Run:
 
 def check(run: Run, held: list[Held]) -> None:
     """The text, its parts and the list of documents."""
-    text = corpus.build([each.source for each in held], run.model.tokenizer)
+    text = corpus.build_corpus([each.source for each in held], run.model.tokenizer)
     assert torch.equal(run.checkpoint.corpus.tokens, text.tokens)
     assert torch.equal(run.checkpoint.corpus.starts, text.starts)
     assert run.checkpoint.corpus.bytes == text.bytes

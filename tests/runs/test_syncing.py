@@ -118,11 +118,11 @@ def test_the_run_follows_the_folder(home):
 
 def test_what_is_unchanged_is_neither_read_nor_loaded(home, monkeypatch):
     os.utime(home / "notes" / "d.txt", (OLD + 9, OLD + 9))  # another time, the same text
-    assert syncing.scan(home / "run").up_to_date
-    syncing.finish(syncing.scan(home / "run"))
+    assert syncing.scan_files(home / "run").up_to_date
+    syncing.finish_sync(syncing.scan_files(home / "run"))
     monkeypatch.setattr("lior.reading.documents._documents", lambda *_, **__: pytest.fail("a file was read"))
     monkeypatch.setattr("lior.reading.files.hashlib", None)
-    assert syncing.scan(home / "run").up_to_date
+    assert syncing.scan_files(home / "run").up_to_date
 
 
 def test_other_formats_are_parsed_and_learned(home):

@@ -10,7 +10,7 @@ import torch
 from torch.testing import assert_close
 
 from lior.config import GeometryConfig
-from lior.data.corpus import build
+from lior.data.corpus import build_corpus
 from lior.errors import UsageError
 from lior.geometry.retrieval import Geometry
 from lior.reading.documents import RawDocument
@@ -30,7 +30,7 @@ CONFIG = GeometryConfig(batch=8, keys=120, near=5, group=1, refresh=3, updates=7
 @pytest.fixture(scope="module")
 def corpus():
     letters = torch.randint(97, 101, (1000,), generator=torch.Generator().manual_seed(0))
-    return build([RawDocument("letters", bytes(letters.tolist()))], Bytes())
+    return build_corpus([RawDocument("letters", bytes(letters.tolist()))], Bytes())
 
 
 @pytest.fixture(scope="module")

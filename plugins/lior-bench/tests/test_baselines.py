@@ -77,7 +77,7 @@ def test_the_program_zpaq_where_the_package_is_not(text, tmp_path, monkeypatch):
 
 
 def test_the_ngram_is_the_baseline_at_its_order(text):
-    built = corpus.build([RawDocument("text", text)], Bytes())
+    built = corpus.build_corpus([RawDocument("text", text)], Bytes())
     expected = baseline.measure(built, SPLIT, len(text), vocab=256).order4 * 2000
     assert BASELINES["ngram4"](text, SPLIT)["nats"] == pytest.approx(expected)
     assert BASELINES["ngram6"](text, SPLIT)["nats"] < expected

@@ -48,6 +48,8 @@ def test_the_error_of_two_bands() -> None:
 
 def test_the_diagram_is_drawn_and_empty_bands_are_left_out(tmp_path: Path) -> None:
     diagram = ReliabilityDiagram(title="", bands={"fitting": bands([judged(0.99, True)])})
-    [path] = figures.write(Picture(name="r", title="", panels=[diagram], columns=1), tmp_path, ("svg",))
+    [path] = figures.write_picture(
+        Picture(name="r", title="", panels=[diagram], columns=1), tmp_path, ("svg",)
+    )
     assert path.read_bytes().startswith(b"<?xml")
     assert diagram.table().rows == [["fitting", "–", "–", "–", "–", "1 of 1 (99)", "1.0 %"]]

@@ -18,10 +18,9 @@ from statistics import mean, stdev
 from typing import Any
 
 import lior
-from lior.data import corpus
-from lior.model import scoring
-from lior.reading.documents import RawDocument, read_embedded
-from lior.runs.run import Run
+from lior import Run
+from lior.model import build_corpus, score_documents
+from lior.reading import RawDocument, read_embedded
 
 ROOT = Path(__file__).resolve().parents[3]
 PAIRS = {"(": ")", "[": "]", "{": "}", "<": ">", "“": "”", "«": "»"}
@@ -106,8 +105,8 @@ def train(kind: str, text: str, seed: int, memory: Any, **settings: Any) -> Run:
 def decided_bits(run: Run, seed: int) -> dict[str, float]:
     """Return the bits per byte of a fresh text at the places that a distant context determines."""
     text, marked = dependencies(1000 + seed, LONG_SIZE // 3)
-    built = corpus.build([RawDocument("fresh", text.encode())], run.model.tokenizer)
-    bits = scoring.score(run.model, built)[0].bits
+    built = build_corpus([RawDocument("fresh", text.encode())], run.model.tokenizer)
+    bits = score_documents(run.model, built)[0].bits
     return {kind: float(bits[at].mean()) for kind, at in marked.items()}
 
 

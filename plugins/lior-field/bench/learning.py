@@ -25,8 +25,7 @@ from lior.interfaces import State, Updater
 from lior_field.grid import Grid
 from lior_field.hamiltonian import Hamiltonian
 from lior_field.learning import Equilibrium, Filtered, kernel_of, learn, numbers
-from lior_plugins.updaters.contrastive import Contrastive
-from lior_plugins.updaters.spsa import Spsa
+from lior_plugins import Contrastive, Spsa
 
 Errors = dict[str, float]
 FAST = {"learning_rate": 4.0, "perturbation": 0.8, "stability": 1000.0}

@@ -18,8 +18,7 @@ from lior_field.encoder import FieldEncoder
 from lior_field.far import Far
 from lior_field.grid import Grid
 from lior_field.hamiltonian import Hamiltonian
-from lior_plugins.encoders.lags import Lags
-from lior_plugins.encoders.poles import Poles
+from lior_plugins import Lags, Poles
 
 SIDE, COMPONENTS = 256, 4
 STEPS = 4

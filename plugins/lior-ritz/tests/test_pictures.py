@@ -7,7 +7,7 @@ import pytest
 from solved import solved
 
 from lior.plots.panels import LeftOut, LineChart
-from lior_cli.pictures import built
+from lior_cli.pictures import build_pictures
 from lior_ritz.reports.field import Field
 from lior_ritz.reports.ladder import Ladder
 from lior_ritz.reports.pictures import PictureSource, expand, names, picture
@@ -26,7 +26,7 @@ def of(name, case="dot", **changes):
 
 def pictures(solution, history=(), label=""):
     source = PictureSource(solution=solution, history=history, label=label)
-    return built(names(len(solution.energies)), lambda name: picture(name, source))[0].values()
+    return build_pictures(names(len(solution.energies)), lambda name: picture(name, source))[0].values()
 
 
 def panels(name, case="dot", **changes):

@@ -7,7 +7,7 @@ from functools import cache
 
 import pytest
 
-from lior.config.components import keys
+from lior.config.components import schema_keys
 from lior.config.resolving import variable
 from lior.errors import ConfigError, UsageError
 from lior_ritz import config as configuration
@@ -151,7 +151,7 @@ def assignment(key, value):
 
 
 def test_no_key_is_forgotten():
-    known = {key.dotted for key in keys(RitzConfig)}
+    known = {key.dotted for key in schema_keys(RitzConfig)}
     assert known == set(CHANGED) | set(ELSEWHERE)
 
 
@@ -181,7 +181,7 @@ def test_the_same_configuration_gives_the_same_numbers():
 
 
 def test_every_key_and_every_option_of_a_potential_has_a_variable():
-    variables = [variable(key.path, PREFIX) for key in keys(RitzConfig)]
+    variables = [variable(key.path, PREFIX) for key in schema_keys(RitzConfig)]
     assert len(set(variables)) == len(variables)
     env = {
         "RITZ_POTENTIAL__barrier_meV": "8",

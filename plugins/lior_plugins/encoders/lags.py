@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 
 from lior.config.options import option
 from lior.interfaces import State
-from lior_plugins.encoders.tables import lookup, scatter
+from lior_plugins.encoders.tables import lookup_rows, scatter_rows
 
 
 @attrs.frozen(kw_only=True)
@@ -44,7 +44,7 @@ class Lags:
 
     def encode(self, state: State, contexts: Tensor) -> Tensor:
         """Return coordinates ``(B, n)`` of contexts ``(B, lags)``, in the table's dtype."""
-        return lookup(state["table"], contexts, self.reach)
+        return lookup_rows(state["table"], contexts, self.reach)
 
     def rows(self, state: State) -> Tensor:
         """Return the vectors whose sum is a coordinate, ``(lags, vocab + 1, n)``."""
@@ -52,7 +52,7 @@ class Lags:
 
     def pullback(self, state: State, contexts: Tensor, dz: Tensor) -> State:
         """Return derivatives of ``sum(dz * encode(contexts))`` with respect to the table."""
-        return {"table": scatter(contexts, dz, self._vocab(state) + 1).reshape(-1, self.n)}
+        return {"table": scatter_rows(contexts, dz, self._vocab(state) + 1).reshape(-1, self.n)}
 
     def _vocab(self, state: State) -> int:
         return state["table"].shape[0] // self.lags - 1

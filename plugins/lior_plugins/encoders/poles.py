@@ -20,7 +20,7 @@ from lior.config.options import option
 from lior.errors import UsageError
 from lior.geometry import kernel
 from lior.interfaces import State
-from lior_plugins.encoders.tables import lookup, scatter
+from lior_plugins.encoders.tables import lookup_rows, scatter_rows
 
 _TAIL_EXPONENT = 0.5
 
@@ -75,13 +75,13 @@ class Poles:
         """Return coordinates ``(B, n)`` of contexts ``(B, L)``, ``L >= reach``, in the embedding's dtype."""
         width = max(self.reach, contexts.shape[-1])
         table = kernel.impulse(*_complex(state), width)[:, None] * state["embedding"]
-        return lookup(table.reshape(-1, self.n), contexts, width)
+        return lookup_rows(table.reshape(-1, self.n), contexts, width)
 
     def pullback(self, state: State, contexts: Tensor, dz: Tensor) -> State:
         """Return derivatives of ``sum(dz * encode(contexts))`` with respect to embedding and coefficients."""
         poles, coeff = _complex(state)
         weights = kernel.impulse(poles, coeff, contexts.shape[1])
-        dtable = scatter(contexts, dz, state["embedding"].shape[0])
+        dtable = scatter_rows(contexts, dz, state["embedding"].shape[0])
         dcoeff = kernel.impulse_pullback(poles, (dtable * state["embedding"]).sum(1))
         return {
             "embedding": (dtable * weights[:, None]).sum(0),
@@ -91,11 +91,11 @@ class Poles:
 
     def stream(self, state: State) -> State:
         """Return the state of :func:`stream`."""
-        return stream(_complex(state)[0], state["embedding"], self.reach)
+        return stream_poles(_complex(state)[0], state["embedding"], self.reach)
 
     def scan(self, state: State, stream: State, tokens: Tensor) -> tuple[State, Tensor]:
         """Read tokens as :func:`scan`."""
-        return scan(*_complex(state), state["embedding"], stream, tokens)
+        return scan_poles(*_complex(state), state["embedding"], stream, tokens)
 
     def _kernels(self) -> tuple[kernel.Kernel, kernel.Kernel]:
         """Return the bank with random coefficients, and the power law."""
@@ -117,7 +117,7 @@ def _complex(state: State) -> tuple[Tensor, Tensor]:
     )
 
 
-def stream(poles: Tensor, embedding: Tensor, reach: int) -> State:
+def stream_poles(poles: Tensor, embedding: Tensor, reach: int) -> State:
     """Return the complex ``modes (P, n)`` of a kernel after ``reach`` times the last row of ``embedding``.
 
     Raises
@@ -130,7 +130,7 @@ def stream(poles: Tensor, embedding: Tensor, reach: int) -> State:
     return {"modes": kernel.powers(poles, reach).sum(0)[:, None] * embedding[-1]}
 
 
-def scan(
+def scan_poles(
     poles: Tensor, coeff: Tensor, embedding: Tensor, stream: State, tokens: Tensor
 ) -> tuple[State, Tensor]:
     """Read ``tokens (T,)``: ``S <- λ S + E[x_t]``, ``z = Re Σ_p c_p S_p (T, n)``.

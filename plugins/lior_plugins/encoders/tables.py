@@ -13,7 +13,7 @@ from torch.nn.functional import embedding_bag
 from lior.errors import UsageError
 
 
-def lookup(table: Tensor, contexts: Tensor, reach: int) -> Tensor:
+def lookup_rows(table: Tensor, contexts: Tensor, reach: int) -> Tensor:
     """Return ``Σ_l M_l[contexts[:, l]]``, shape ``(B, n)``.
 
     Raises
@@ -32,7 +32,7 @@ def lookup(table: Tensor, contexts: Tensor, reach: int) -> Tensor:
     return embedding_bag(contexts + lags * (table.shape[0] // reach), table, mode="sum")
 
 
-def scatter(contexts: Tensor, dz: Tensor, rows: int) -> Tensor:
+def scatter_rows(contexts: Tensor, dz: Tensor, rows: int) -> Tensor:
     """Return derivatives of ``sum(dz * lookup)`` with respect to the tables, ``(reach, rows, n)``, ``rows =
     vocab + 1``.
 

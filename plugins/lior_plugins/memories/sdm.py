@@ -149,7 +149,7 @@ class Sdm(JournalMemory):
 
     def prepare(self) -> None:
         """Start to compile the functions of the engine, unless the cache has them."""
-        compiled.begin()
+        compiled.begin_compiling()
 
     # --- writing ---
 

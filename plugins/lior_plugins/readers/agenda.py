@@ -14,7 +14,7 @@ import attrs
 
 from lior.errors import DataError
 from lior.interfaces import ParsedDocument, Table
-from lior.reading.decoding import decode
+from lior.reading.decoding import decode_text
 from lior.reading.entries import read_entries
 from lior_plugins.readers.collecting import Collected
 from lior_plugins.readers.series import expand
@@ -141,7 +141,7 @@ class Calendar:
 
     def read(self, data: bytes, name: str) -> list[ParsedDocument]:
         """Return one document of kind "rows" with a table of the events."""
-        text, notes = decode(data, entries=True)
+        text, notes = decode_text(data, entries=True)
         found, rows, lines = Collected(notes=[*notes]), list[tuple[str, ...]](), list[int]()
         found.put("event, begin, end, place", 1)
         named = ((f"{_KINDS[each[0]]} in line {each[1]}", each) for each in _entries(text, (*_KINDS,)))
@@ -387,7 +387,7 @@ class Contacts:
 
     def read(self, data: bytes, name: str) -> list[ParsedDocument]:
         """Return one document of kind "rows" with a table of the contacts."""
-        text, notes = decode(data, entries=True)
+        text, notes = decode_text(data, entries=True)
         found, rows, lines = Collected(notes=[*notes]), list[tuple[str, ...]](), list[int]()
         found.put(", ".join(_COLUMNS), 1)
         entries = (

@@ -13,7 +13,7 @@ from lior.interfaces import ParsedDocument
 from lior.reading.compression import decompress
 from lior.reading.entries import read_entries
 from lior.reading.finding import FOREIGN
-from lior.reading.limits import limits
+from lior.reading.limits import current_limits
 from lior.reading.parsing import choose_reader, document_names, parse_with
 from lior.reading.skipping import UnreadableFile
 from lior_plugins.readers.opening import Archive, damage
@@ -44,7 +44,7 @@ class Zip:
             members = [each for each in archive.members() if not _unseen(each)]
             if len(members) > _MEMBERS:
                 raise DataError(f"{len(members):,} files in it; at most {_MEMBERS:,} are read, unpack it")
-            left = limits().characters
+            left = current_limits().characters
 
             def read(member: ZipInfo) -> list[ParsedDocument]:
                 try:
@@ -76,10 +76,10 @@ def _member(archive: Archive, member: ZipInfo, left: float) -> list[ParsedDocume
     if member.file_size > max(_SMALL, _RATIO * member.compress_size):
         raise DataError(f"it would grow more than {_RATIO} times")
     if member.file_size > archive.unpacked.left or left < 0:
-        raise DataError(f"the archive has more than {limits().unpacked:,} bytes; unpack it")
+        raise DataError(f"the archive has more than {current_limits().unpacked:,} bytes; unpack it")
     path = PurePosixPath(member.filename)
     with damage("member"):
-        left = limits().unpacked
+        left = current_limits().unpacked
         data, name = decompress(archive.read(member), path.name, limit=left, count=archive.unpacked.count)
     reader = choose_reader(data, name)
     if isinstance(reader, Zip):

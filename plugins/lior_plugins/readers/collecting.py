@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 
 from lior.interfaces import ParsedDocument
-from lior.reading.limits import limits
+from lior.reading.limits import current_limits
 from lior.reading.skipping import SkipReason, UnreadableFile
 
 _TITLE = 1000
@@ -22,7 +22,7 @@ class Collected:
     notes: list[str] = attrs.field(factory=list)
     wrapped: list[int] = attrs.field(factory=list)
     titles: list[int] = attrs.field(factory=list)
-    left: float = attrs.field(factory=lambda: limits().characters)
+    left: float = attrs.field(factory=lambda: current_limits().characters)
     """The number of characters that may still be added."""
 
     def begin(self, place: str) -> None:
@@ -36,7 +36,7 @@ class Collected:
         """
         self.left -= len(text) + 1
         if self.left < 0:
-            raise UnreadableFile(SkipReason.TOO_MUCH_TEXT, f"{limits().characters:,} characters")
+            raise UnreadableFile(SkipReason.TOO_MUCH_TEXT, f"{current_limits().characters:,} characters")
         more = text.split("\n")
         self.text += more
         self.lines += [at] * len(more)

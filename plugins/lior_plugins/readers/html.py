@@ -9,7 +9,7 @@ from typing import ClassVar
 import attrs
 
 from lior.interfaces import ParsedDocument
-from lior.reading.decoding import decode
+from lior.reading.decoding import decode_text
 from lior_plugins.readers.collecting import Collected
 from lior_plugins.readers.tables import barred
 
@@ -70,7 +70,7 @@ class Html:
 
     def read(self, data: bytes, name: str) -> list[ParsedDocument]:
         """Return one document of kind "markdown"."""
-        text, notes = decode(data, entries=True)
+        text, notes = decode_text(data, entries=True)
         document = visible(text)
         tables = barred(document.text.split("\n"))
         return [attrs.evolve(document, notes=(*notes, *document.notes), tables=tables)]

@@ -13,10 +13,10 @@ import attrs
 
 from lior.errors import DataError
 from lior.interfaces import ParsedDocument, Table
-from lior.reading.decoding import decode
+from lior.reading.decoding import decode_text
 from lior.reading.documents import record_document
 from lior.reading.entries import read_entries
-from lior.reading.limits import limits
+from lior.reading.limits import current_limits
 from lior_plugins.readers.chats import chats
 from lior_plugins.readers.collecting import Collected
 from lior_plugins.readers.tables import SPARSE, table
@@ -40,14 +40,14 @@ class Lines:
 
     def read(self, data: bytes, name: str) -> list[ParsedDocument]:
         """Return a document for each object with a text, or one of kind "rows"."""
-        text, found = decode(data, entries=True)
+        text, found = decode_text(data, entries=True)
         notes, lines, last = [*found], text.split("\n"), 0
         documents, other, rows = list[ParsedDocument](), list[int](), _Table()
         entries = ((f"line {n}", (n, line)) for n, line in enumerate(lines, 1) if line.strip())
         for last, record in read_entries(entries, _numbered, notes, spare=_SPARE):
             if isinstance(record, dict) and isinstance(record.get("text"), str):
                 documents.append(record_document(record, last))
-                if len(documents) > limits().passages:  # no further one would be indexed
+                if len(documents) > current_limits().passages:  # no further one would be indexed
                     break
             else:
                 other.append(last)
@@ -113,7 +113,7 @@ class Json:
 
     def read(self, data: bytes, name: str) -> list[ParsedDocument]:
         """Return one document of kind "markdown" for a notebook or "code"; a "chat" for each chat."""
-        text, notes = decode(data, entries=True)
+        text, notes = decode_text(data, entries=True)
         value = _parse(text)
         if name.lower().endswith(".ipynb"):
             if not isinstance(value, dict) or not isinstance(value.get("cells"), list):

@@ -11,7 +11,7 @@ from xml.etree.ElementTree import Element
 import attrs
 
 from lior.interfaces import ParsedDocument
-from lior.reading.decoding import decode
+from lior.reading.decoding import decode_text
 from lior.reading.entries import read_entries
 from lior_plugins.readers.collecting import Collected
 from lior_plugins.readers.html import visible
@@ -230,7 +230,7 @@ class Epub:
             entries = ((f"chapter {path}", path) for path in dict.fromkeys(chapters))  # some repeat a chapter
 
             def read(path: str) -> tuple[str, str]:
-                chapter = visible(decode(archive.read(path), entries=True)[0])
+                chapter = visible(decode_text(archive.read(path), entries=True)[0])
                 return chapter.title or posixpath.basename(path), chapter.text
 
             for place, text in read_entries(entries, read, found.notes):

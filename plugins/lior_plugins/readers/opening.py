@@ -14,7 +14,7 @@ from xml.etree.ElementTree import Element, iterparse
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from lior.errors import DataError, LiorError, MissingPackage
-from lior.reading.limits import limits
+from lior.reading.limits import current_limits
 from lior.reading.skipping import SkipReason, UnreadableFile
 
 _MEMBERS = 100_000
@@ -66,13 +66,15 @@ class _Unpacked:
     """A counter of the unpacked bytes of one file."""
 
     def __init__(self) -> None:
-        self.left = limits().unpacked
+        self.left = current_limits().unpacked
 
     def count(self, data: bytes) -> bytes:
         """Return ``data`` and count it; raise ``UnreadableFile`` when the limit is exceeded."""
         self.left -= len(data)
         if self.left < 0:
-            raise UnreadableFile(SkipReason.TOO_MUCH_TEXT, f"{limits().unpacked:,} bytes when unpacked")
+            raise UnreadableFile(
+                SkipReason.TOO_MUCH_TEXT, f"{current_limits().unpacked:,} bytes when unpacked"
+            )
         return data
 
 

@@ -12,7 +12,7 @@ import attrs
 
 from lior.errors import DataError, quantity
 from lior.interfaces import ParsedDocument
-from lior.reading.limits import TAKES_ALL, limits
+from lior.reading.limits import TAKES_ALL, current_limits
 from lior.reading.skipping import SkipReason, UnreadableFile
 from lior_plugins.readers import pictures
 from lior_plugins.readers.collecting import Collected
@@ -77,7 +77,7 @@ def _pages(document: Any, failed: type[Exception]) -> tuple[dict[int, str], list
     """Return the text of each page that has one, by number, then the numbers of unreadable pages and of pages
     with pictures and drawings only.
     """
-    pages, unread, drawn, left = dict[int, str](), list[int](), list[int](), limits().characters
+    pages, unread, drawn, left = dict[int, str](), list[int](), list[int](), current_limits().characters
     for number in range(1, len(document) + 1):
         try:
             with closing(document[number - 1]) as page:
@@ -93,7 +93,7 @@ def _pages(document: Any, failed: type[Exception]) -> tuple[dict[int, str], list
             drawn.append(number)
         left -= len(text)
         if left < 0:
-            raise UnreadableFile(SkipReason.TOO_MUCH_TEXT, f"{limits().characters:,} characters")
+            raise UnreadableFile(SkipReason.TOO_MUCH_TEXT, f"{current_limits().characters:,} characters")
     return pages, unread, drawn
 
 

@@ -23,7 +23,7 @@ import attrs
 from lior.errors import DataError
 from lior.interfaces import ParsedDocument, Table
 from lior.reading.entries import read_entries
-from lior.reading.limits import limits
+from lior.reading.limits import current_limits
 from lior.reading.skipping import SkipReason, UnreadableFile
 from lior_plugins.readers.collecting import Collected
 from lior_plugins.readers.office import OFFICE, TABLE, TEXT, read_relations, words
@@ -97,14 +97,14 @@ def _documents(parts: Iterable[str | _Row], name: str, notes: list[str]) -> list
     """Return the documents of sheets, given as a name and then the rows of each. Several sheets have names of
     their own. The first document has the notes.
     """
-    found, left = list[tuple[str, list[_Row]]](), limits().characters
+    found, left = list[tuple[str, list[_Row]]](), current_limits().characters
     for part in parts:
         if isinstance(part, str):
             found.append((part[:_LONGEST_NAME], []))
             continue
         left -= sum(map(len, part.cells)) + 3 * len(part.cells)
         if left < 0:
-            raise UnreadableFile(SkipReason.TOO_MUCH_TEXT, f"{limits().characters:,} characters")
+            raise UnreadableFile(SkipReason.TOO_MUCH_TEXT, f"{current_limits().characters:,} characters")
         found[-1][1].append(part)
     found = [each for each in found if each[1]]
     if not found and notes:

@@ -13,7 +13,7 @@ from typing import ClassVar
 import attrs
 
 from lior.interfaces import ParsedDocument, Table
-from lior.reading.decoding import decode
+from lior.reading.decoding import decode_text
 from lior.reading.limits import TAKES_ALL, is_late
 from lior_plugins.readers.notes import titles_of
 from lior_plugins.readers.tables import barred, delimited
@@ -68,7 +68,7 @@ class PlainText:
 
     def read(self, data: bytes, name: str) -> list[ParsedDocument]:
         """Return one document, whose lines are those of the file."""
-        text, notes = decode(data)
+        text, notes = decode_text(data)
         path = PurePath(name.lower())
         kind = _KINDS.get(path.suffix, "")
         if not kind and (text.startswith("#!") or path.name in _CODE_NAMES):
@@ -146,7 +146,7 @@ class Rows:
 
     def read(self, data: bytes, name: str) -> list[ParsedDocument]:
         """Return one document of kind "rows"; a row has the number of its first line."""
-        text, notes = decode(data)
+        text, notes = decode_text(data)
         source = text.split("\n")
         first, delimiter = _layout(source)
         if '"' not in text:

@@ -13,9 +13,9 @@ import click
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object: document -> number of tokens.")
 def command(run: Path, as_json: bool) -> None:
     """Print how many tokens each document of RUN has."""
-    from lior.runs import directory as rundir  # imports torch, which `lior --help` must not wait for
+    from lior.runs import open_run  # imports torch, which `lior --help` must not wait for
 
-    documents = rundir.open_run(run).documents()
+    documents = open_run(run).documents()
     if as_json:
         click.echo(json.dumps({document.name: document.tokens for document in documents}))
         return

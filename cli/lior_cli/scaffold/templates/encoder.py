@@ -9,7 +9,7 @@ import torch
 from torch import Generator, Tensor
 from torch.nn.functional import embedding_bag
 
-from lior.config.options import option
+from lior.config import option
 from lior.interfaces import State
 
 

@@ -9,7 +9,7 @@ import attrs
 import torch
 from torch import Generator, Tensor
 
-from lior.config.options import option
+from lior.config import option
 from lior.geometry.metric import SCALE_MAX, SCALE_MIN
 from lior.interfaces import MetricForm, State
 

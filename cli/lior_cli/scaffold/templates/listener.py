@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from lior.events import hookimpl
+from lior.plugins import hookimpl
 
 
 class Mine:

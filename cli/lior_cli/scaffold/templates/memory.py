@@ -13,10 +13,10 @@ import attrs
 import torch
 from torch import Tensor
 
-from lior.config.options import option
-from lior.data.corpus import gather_contexts
+from lior.config import option
 from lior.errors import UsageError
 from lior.interfaces import Evidence, Items, Query, Scorer, State
+from lior.model import gather_contexts
 from lior.tensors import Expected, check
 
 _NONE = 1 << 16

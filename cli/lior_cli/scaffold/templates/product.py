@@ -8,7 +8,7 @@ import attrs
 import torch
 from torch import Generator, Tensor
 
-from lior.config.options import option
+from lior.config import option
 from lior.interfaces import CostPartials, State
 
 LARGEST = 1e30

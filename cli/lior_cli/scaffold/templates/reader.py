@@ -8,7 +8,7 @@ from typing import ClassVar
 import attrs
 
 from lior.interfaces import ParsedDocument
-from lior.reading.decoding import decode
+from lior.reading import decode_text
 
 _TIME = re.compile(r"(\d+:\d\d:\d\d),\d+ --> ")
 
@@ -28,7 +28,7 @@ class Mine:
         DataError
             When it is binary data.
         """
-        source, notes = decode(data)
+        source, notes = decode_text(data)
         text: list[str] = []
         lines: list[int] = []
         places: dict[int, str] = {}  # of several times without words between them, the last counts

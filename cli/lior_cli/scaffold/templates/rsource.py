@@ -16,7 +16,7 @@ import attrs
 import torch
 from torch import Generator, Tensor
 
-from lior.config.options import option
+from lior.config import option
 from lior.geometry.metric import root
 from lior.interfaces import MetricForm, ResiliencePullback, State
 

@@ -10,7 +10,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from lior.config.options import option
+from lior.config import option
 from lior.errors import UsageError
 from lior.interfaces import State
 

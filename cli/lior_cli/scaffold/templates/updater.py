@@ -12,7 +12,7 @@ import attrs
 import torch
 from torch import Generator
 
-from lior.config.options import option
+from lior.config import option
 from lior.interfaces import Probe, State
 
 

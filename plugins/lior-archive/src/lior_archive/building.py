@@ -21,11 +21,19 @@ from numpy.typing import NDArray
 
 from lior.errors import DataError, MissingPackage, RunError, UsageError
 from lior.files import replacing
-from lior.reading.compression import COMPRESSED, LIMIT, is_compressed
-from lior.reading.documents import RawDocument, documents_in, read_document_file
-from lior.reading.finding import SourceFile, find_files
-from lior.reading.skipping import SkippedFile, SkipReason
-from lior.runs.files import lock
+from lior.reading import (
+    COMPRESSED,
+    DECOMPRESSED_LIMIT,
+    RawDocument,
+    SkippedFile,
+    SkipReason,
+    SourceFile,
+    documents_in,
+    find_files,
+    is_compressed,
+    read_document_file,
+)
+from lior.runs import lock
 from lior.workers import Where, Workers
 from lior_archive import shards
 from lior_archive.shards import Entry
@@ -274,9 +282,9 @@ def _of_file(
         return
     if opener:
         with opener() as raw:
-            yield from documents_in(raw.read(LIMIT + 1), name)
+            yield from documents_in(raw.read(DECOMPRESSED_LIMIT + 1), name)
         return
-    file = read_document_file(source, limit=LIMIT)
+    file = read_document_file(source, limit=DECOMPRESSED_LIMIT)
     assert file is not None
     if file.skipped:
         skipped.append(file.skipped)
@@ -284,7 +292,7 @@ def _of_file(
 
 
 def _large(source: SourceFile, opener: object) -> bool:
-    return opener is not None or source.path.stat().st_size > LIMIT
+    return opener is not None or source.path.stat().st_size > DECOMPRESSED_LIMIT
 
 
 def _unpack(raw: IO[bytes], name: str) -> AbstractContextManager[IO[bytes]]:

@@ -10,8 +10,7 @@ import attrs
 import click
 
 from lior.errors import quantity
-from lior_cli.interrupts import import_torch
-from lior_cli.options import TextPath
+from lior_cli import TextPath, import_torch
 
 _FEW = 3
 
@@ -71,7 +70,7 @@ def archive(
     import_torch(quiet=quiet)
     from lior import workers as teams
     from lior_archive import building
-    from lior_cli.progress import Progress
+    from lior_cli import Progress
 
     team = teams.check(workers)
     with Progress(quiet=quiet) as progress:

@@ -15,9 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lior.config.options import option
-from lior.counting import compiled
-from lior.counting.journal import JournalMemory
+from lior.config import option
+from lior.counting import JournalMemory, begin_compiling
 from lior.errors import UsageError
 from lior.interfaces import Evidence, Items, OutsideDocument, Query, Trace
 from lior_archive import origins, shards, suffixes
@@ -93,7 +92,7 @@ class Suffix(JournalMemory):
 
     def prepare(self) -> None:
         """Start to compile the functions that read a sorted text, unless the cache has them."""
-        compiled.begin("lior_archive")
+        begin_compiling("lior_archive")
 
     def _renew(self) -> None:
         """Sort the text again at the next read."""

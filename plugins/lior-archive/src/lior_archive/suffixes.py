@@ -18,8 +18,7 @@ from numba import int64, uint8, uint32, uint64
 from numpy.typing import NDArray
 from pydivsufsort import divsufsort
 
-from lior.counting.compiled import entry, inner
-from lior.counting.kernels import array_at, prefetch
+from lior.counting import array_at, entry, inner, prefetch
 
 BREAK = 0
 """Separator between documents. It ends contexts, also inside a document, and is never predicted."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lior.counting.compiled import compiling
+from lior.counting import compiling
 from lior_archive import infinigram, origins, suffixes
 
 _TOKENS, _DEPTH, _ALPHABET = np.array([1, 2, 1, 2]), np.arange(4), np.array([1, 2])

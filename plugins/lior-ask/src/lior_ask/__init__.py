@@ -13,29 +13,6 @@ ranks passages with :mod:`~lior_ask.ranking`, :mod:`~lior_ask.judging` says whic
 here imports torch, but ``conversation.run_chat``.
 """
 
-from __future__ import annotations
+from lior.exports import exports
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from lior_ask.answer.selection import Answer
-    from lior_ask.api import Index
-    from lior_ask.question.filters import Filters
-
-_EXPORTS = {
-    "Answer": "lior_ask.answer.selection",
-    "Filters": "lior_ask.question.filters",
-    "Index": "lior_ask.api",
-}
-"""Public name -> its module, imported on first use: a command line answers at once."""
-
-__all__ = ["Answer", "Filters", "Index"]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _EXPORTS:
-        raise AttributeError(f"module 'lior_ask' has no attribute {name!r}")
-    value = getattr(import_module(_EXPORTS[name]), name)
-    globals()[name] = value
-    return value
+__all__, __getattr__, __dir__ = exports(__name__)

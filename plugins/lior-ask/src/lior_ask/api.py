@@ -11,9 +11,7 @@ import attrs
 
 from lior.errors import DataError, NoFiles, UsageError
 from lior.interfaces import Passage
-from lior.reading.finding import as_paths
-from lior.reading.parsing import parse_bytes
-from lior.reading.skipping import SkippedFile, no_text_message
+from lior.reading import SkippedFile, as_paths, no_text_message, parse_bytes
 from lior_ask.answer import intents as talk
 from lior_ask.answer.selection import Answer
 from lior_ask.asking import Asker

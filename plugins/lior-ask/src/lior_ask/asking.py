@@ -34,7 +34,7 @@ class Asker:
     @cached_property
     def retriever(self) -> Retriever:
         """The retriever, made at the first question."""
-        from lior.plugins.registry import registry
+        from lior import registry
 
         return registry.get("retriever", self._name)()
 

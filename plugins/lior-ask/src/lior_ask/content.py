@@ -12,11 +12,16 @@ from typing import TypeVar
 
 from lior.errors import DataError, LiorError, UsageError, did_you_mean, sentences
 from lior.interfaces import ParsedDocument, Passage
-from lior.reading.files import File
-from lior.reading.finding import SourceFile
-from lior.reading.limits import TAKES_ALL, account, limits
-from lior.reading.parsing import document_names
-from lior.reading.skipping import SkippedFile, SkipReason
+from lior.reading import (
+    TAKES_ALL,
+    File,
+    SkippedFile,
+    SkipReason,
+    SourceFile,
+    current_account,
+    current_limits,
+    document_names,
+)
 from lior_ask.chunking.chunker import chunk_file
 from lior_ask.index import cache as caching
 from lior_ask.index.context_lines import file_texts
@@ -273,11 +278,11 @@ class Content:
 
     def _add(self, file: File, questions: _Questions) -> None:
         """Chunk and add the documents of a file; a transaction is open."""
-        taken, notes, paid = list[str](), list[str](), account()
+        taken, notes, paid = list[str](), list[str](), current_account()
         if paid:
             paid.keep(_KEPT)
         names = document_names(file.name, [parsed.name for parsed in file.content], self.inverted)
-        parts = chunk_file(zip(names, file.content, strict=True), file.name, limits().passages)
+        parts = chunk_file(zip(names, file.content, strict=True), file.name, current_limits().passages)
         for document, parsed, passages, note in parts:
             notes += parsed.notes
             if passages:
@@ -300,7 +305,7 @@ class Content:
 
     def _add_document(self, name: str, parsed: ParsedDocument, passages: Sequence[Passage]) -> list[str]:
         """Add a document to all stores, and return notes on what was left out."""
-        packed, words = pack_tables(parsed), limits().words
+        packed, words = pack_tables(parsed), current_limits().words
         texts, groups = [(p.text, p.context) for p in passages], [p.group for p in passages]
         blocks = [(p.block, p.title) for p in passages]
         key = self.inverted.add(name, texts, groups, blocks=blocks, most_words=words)

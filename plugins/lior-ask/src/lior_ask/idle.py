@@ -19,8 +19,8 @@ from pathlib import Path
 
 from lior.errors import LiorError
 from lior.process import python
-from lior.reading.finding import follow_links, follows_links
-from lior.runs.files import lock, locked
+from lior.reading import follow_links, follows_links
+from lior.runs import lock, locked
 from lior_ask.api import Index
 from lior_ask.index.cache import cache_file, folder
 

@@ -15,13 +15,17 @@ from typing import TYPE_CHECKING, Any
 
 from lior.errors import DataError, LiorError, RunError
 from lior.interfaces import ParsedDocument
-from lior.reading.documents import RawDocument
-from lior.reading.files import cause_of
-from lior.reading.skipping import SkippedFile
-from lior.runs import files, folder
+from lior.reading import RawDocument, SkippedFile, cause_of
+from lior.runs import (
+    documents_of_run,
+    folder,
+    lock,
+    misfits_as_run_errors,
+    parse_documents,
+    read_manifest,
+    verify_manifest,
+)
 from lior.runs.bundle import digest
-from lior.runs.documents import parse, read, verify_manifest
-from lior.runs.format import misfits_as_run_errors, read_manifest
 from lior_ask.api import Index
 from lior_ask.index.cache import CachedIndex, cached_indexes
 from lior_ask.index.database import DamagedIndex
@@ -29,8 +33,8 @@ from lior_ask.index.sqlite import SQLite
 from lior_ask.languages.words import language_of, stop_words, tokens
 
 if TYPE_CHECKING:
-    from lior.config.sampling import ChatSampling
-    from lior.runs.run import Run
+    from lior import Run
+    from lior.config import ChatSampling
     from lior_ask.conversation.run_chat import Chat
 
 CACHE = "questions.index"
@@ -45,12 +49,12 @@ def open_index(run: Path, *, retriever: str | None = None, cache: bool = True) -
     folder.check(run, program="lior", command="lior train")
     (manifest, index), place = folder.newest(run, lambda place: _open(place, retriever), stacklevel=3)
     if manifest["pending_erasure"] and folder.older_remains(run, place):
-        from lior.runs.directory import open_checkpoint  # it finishes what was interrupted
+        from lior.runs import open_checkpoint  # it finishes what was interrupted
 
         open_checkpoint(run)
     if index is None:
         with misfits_as_run_errors(place):
-            index = build(read(place, manifest), retriever=retriever)
+            index = build(documents_of_run(place, manifest), retriever=retriever)
         if cache:
             RunIndexes.cache(index, run, place, digest(manifest))
     if not len(index):
@@ -60,7 +64,9 @@ def open_index(run: Path, *, retriever: str | None = None, cache: bool = True) -
 
 def build(documents: Mapping[str, Sequence[RawDocument]], *, retriever: str | None = None) -> Index:
     """Return an index in memory of the documents of a run."""
-    return RunIndexes.build(((name, *parse(each)) for name, each in documents.items()), retriever=retriever)
+    return RunIndexes.build(
+        ((name, *parse_documents(each)) for name, each in documents.items()), retriever=retriever
+    )
 
 
 def _open(place: Path, retriever: str | None) -> tuple[dict[str, Any], Index | None]:
@@ -136,7 +142,7 @@ class RunIndexes:
         checkpoint could be removed meanwhile, and the file would bring its text back.
         """
         try:
-            with files.lock(run / folder.LOCK):
+            with lock(run / folder.LOCK):
                 if place not in folder.list_checkpoints(run):
                     raise RunError(
                         f"{run}: another process changed the run since it was opened; open it anew"

@@ -6,12 +6,18 @@ import contextlib
 from collections.abc import Callable, Sequence
 from functools import cache, partial
 
-from lior.reading import isolation
-from lior.reading.files import find_changed, read_if_changed
-from lior.reading.finding import SourceFile, find_files
-from lior.reading.limits import Account, open_account
-from lior.reading.parsing import parse_bytes
-from lior.reading.skipping import SkippedFile, SkipReason
+from lior.reading import (
+    Account,
+    SkippedFile,
+    SkipReason,
+    SourceFile,
+    end_idle_workers,
+    find_changed,
+    find_files,
+    open_account,
+    parse_bytes,
+    read_if_changed,
+)
 from lior_ask.content import Content
 from lior_ask.updates import Changes, Update, skipped_of
 
@@ -58,7 +64,7 @@ class FolderSync:
         content.sources = {source.name: source for source in sources}
         with contextlib.ExitStack() as stack:
             paid = stack.enter_context(open_account())
-            stack.callback(isolation.end_idle)  # a question needs memory, too
+            stack.callback(end_idle_workers)  # a question needs memory, too
             content.read_records()
             done.leave(content.files.values(), content.sources)
             begin = cache(partial(_begin, content, stack, content.seen))

@@ -23,7 +23,7 @@ from lior.interfaces import (
     Term,
     Units,
 )
-from lior.testing.strategies import Contract, law
+from lior.testing import Contract, law
 from lior_ask.answer import selection as answering
 from lior_ask.index.inverted import CONTEXT, TEXT, InvertedIndex
 from lior_ask.index.passage_store import PassageStore

@@ -8,9 +8,7 @@ from collections.abc import Container, Iterable, Sequence
 import attrs
 
 from lior.errors import quantity
-from lior.reading.files import File
-from lior.reading.limits import TAKES_ALL
-from lior.reading.skipping import LIMITED, SkippedFile, SkipReason
+from lior.reading import LIMITED, TAKES_ALL, File, SkippedFile, SkipReason
 from lior_ask.answer.selection import Answer
 from lior_ask.index.database import Database, intact
 from lior_ask.index.writing import encode

@@ -11,7 +11,7 @@ import pytest
 
 from lior.errors import EndpointError, UsageError
 from lior.interfaces import Passage
-from lior_ask.conversation.endpoint import Endpoint, check
+from lior_ask.conversation.endpoint import Endpoint, check_reply
 from tests.work import finish
 
 PASSAGES = [
@@ -146,7 +146,7 @@ def test_what_is_not_in_the_passages_is_marked():
         ("at 10:30, in 5.5:1", None),
         ('"" and ". . ." [1]', None),
     ):
-        reply = check(said, PASSAGES)
+        reply = check_reply(said, PASSAGES)
         assert reply.text == (marked or said), said
         assert reply.wrong == (0 if marked is None else 1), said
 

@@ -15,8 +15,7 @@ import numpy as np
 import lior_ask
 from lior.errors import UsageError
 from lior.interfaces import Passage, Result
-from lior.plots import axes, figures
-from lior.plots.panels import Finish, Panel, Picture, Table
+from lior.plots import COLOURS, Finish, Panel, Picture, Table, write_picture
 from lior_ask.answer.selection import Answer
 from lior_ask.conversation.dialogue import Dialogue
 from lior_bench.sets import FITTING, INSTALLED, SETS, Question, folder, opened, questions, squeeze
@@ -321,9 +320,7 @@ class ReliabilityDiagram(Panel):
     def draw(self, axis: Any) -> Finish:
         """Draw a line for each group; the area of a point grows with its answers."""
         axis.plot([0, 100], [0, 100], color="0.6", linestyle="--", linewidth=1)
-        for (name, found), colour in zip(
-            self.bands.items(), (axes.COLOURS[0], axes.COLOURS[4]), strict=False
-        ):
+        for (name, found), colour in zip(self.bands.items(), (COLOURS[0], COLOURS[4]), strict=False):
             some = [band for band in found if band.count]
             points = [100 * band.confidence for band in some], [100 * band.right for band in some]
             axis.plot(*points, color=colour, label=f"{name}, error {100 * calibration_error(found):.0f} %")
@@ -393,4 +390,4 @@ def compare_confidence(
         }
         diagram = ReliabilityDiagram(title="Confidence of answers against truth", bands=kinds)
         picture = Picture(name=save.stem, title="", panels=[diagram], columns=1)
-        figures.write(picture, save.parent, (save.suffix[1:],))
+        write_picture(picture, save.parent, (save.suffix[1:],))

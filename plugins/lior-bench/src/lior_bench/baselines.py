@@ -141,16 +141,15 @@ def _kneser_ney(order: int, data: bytes, split: int) -> dict[str, float]:
     """Score with a static modified Kneser-Ney model; its training time is that of a call with nothing to
     score.
     """
-    from lior.data import corpus
-    from lior.model import baseline
-    from lior.plugins.registry import registry
-    from lior.reading.documents import RawDocument
+    from lior import registry
+    from lior.model import build_corpus, nats_per_token
+    from lior.reading import RawDocument
 
     tokenizer: Any = registry.get("tokenizer", "bytes")
-    text = corpus.build([RawDocument("text", data)], tokenizer())
+    text = build_corpus([RawDocument("text", data)], tokenizer())
 
     def cost(end: int) -> float:
-        return baseline.nats_per_token(text, split, end, vocab=256, order=order)[1]
+        return nats_per_token(text, split, end, vocab=256, order=order)[1]
 
     _, train = _timed(lambda: cost(split))
     nats, whole = _timed(lambda: cost(len(text)))

@@ -13,7 +13,7 @@ from typing import Any
 
 import attrs
 
-from lior.plugins.discovery import ALLOW
+from lior.plugins import ALLOW
 from lior.process import python
 
 GRACE_SECONDS = 2.0

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lior.errors import MissingPackage
-from lior_cli.lazy import LazyGroup
-from lior_cli.options import WholeNumber
+from lior_cli import LazyGroup, WholeNumber
 
 if TYPE_CHECKING:
     from lior_bench.results import Results
@@ -174,7 +173,7 @@ def compare_text(
 
 def _report(results: Results, out: Path) -> None:
     from lior_bench import tables
-    from lior_cli.terminal import echo_table
+    from lior_cli import echo_table
 
     for text in results.about["texts"]:
         click.echo(f"{text['name']}, {text['scored_bytes']:,} bytes scored")

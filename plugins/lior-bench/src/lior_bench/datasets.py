@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 
 from lior.errors import DataError
-from lior.reading.documents import EMBEDDED, read_documents
+from lior.reading import EMBEDDED, read_documents
 
 HOLDOUT = 0.1
 """The hold-out split: the share of bytes at the end of a text that is scored."""

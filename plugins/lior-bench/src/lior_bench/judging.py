@@ -23,9 +23,9 @@ import numpy as np
 from scipy.optimize import minimize
 
 import lior_ask
+from lior import registry
 from lior.errors import MissingPackage
 from lior.interfaces import Candidates, Embedder
-from lior.plugins.registry import registry
 from lior_ask.index.embedding import ENCODER
 from lior_ask.judging.features import FOUND, NAMES, OWN, gather
 from lior_ask.judging.linear import COLUMNS, SILENT, Model, Weights, of_best, of_best_names, score

@@ -9,13 +9,11 @@ from typing import Any, ClassVar
 
 import attrs
 
-from lior.plots import axes, figures
-from lior.plots.axes import LabelColumn
-from lior.plots.panels import Finish, Panel, Picture, Table
+from lior.plots import COLOURS, Finish, LabelColumn, Panel, Picture, Table, logarithmic, write_picture
 from lior_bench.results import ResultRow, Results
 from lior_bench.tables import table
 
-OWN, BASELINE = axes.COLOURS[4], axes.COLOURS[0]
+OWN, BASELINE = COLOURS[4], COLOURS[0]
 """The colours of lior's points and of the other points."""
 MARKERS = {"static": "o", "online": "^"}
 
@@ -29,7 +27,7 @@ def write(results: Results, out: Path) -> Path | None:
     if not panels:
         return None
     title = "bits per byte against seconds"
-    [path] = figures.write(Picture(name="bench", title=title, panels=panels, columns=1), out, ("png",))
+    [path] = write_picture(Picture(name="bench", title=title, panels=panels, columns=1), out, ("png",))
     return path
 
 
@@ -52,7 +50,7 @@ class ComparisonChart(Panel):
             style = {"fmt": MARKERS[row.key.mode], "color": _colour(row), "capsize": 3, "markersize": 8}
             axis.errorbar([x], [y], yerr=[[y - low], [high - y]], **style)
         ticks = import_module("matplotlib.ticker")
-        axes.logarithmic(axis, "x")
+        logarithmic(axis, "x")
         axis.set_yscale("log")  # a distant system must not squeeze the others
         axis.yaxis.set_major_locator(ticks.LogLocator(subs=(1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)))
         axis.yaxis.set_major_formatter(ticks.FormatStrFormatter("%g"))

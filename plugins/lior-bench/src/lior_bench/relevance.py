@@ -16,8 +16,8 @@ from pathlib import Path
 import click
 import numpy as np
 
+from lior import registry
 from lior.interfaces import Passage, Retriever
-from lior.plugins.registry import registry
 from lior_ask.index.embedding import default_embedder
 from lior_ask.index.inverted import InvertedIndex, PassageCounts
 from lior_ask.index.vector_store import VectorStore

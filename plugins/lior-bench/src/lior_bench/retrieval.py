@@ -57,7 +57,7 @@ Learn = Callable[..., object]
 
 def _lior(name: str, folder: Path, documents: list[Any] | None) -> tuple[Ask, Learn]:
     """Return a retriever on an inverted index."""
-    from lior.plugins.registry import registry
+    from lior import registry
     from lior_ask.index.inverted import InvertedIndex
     from lior_ask.index.sqlite import SQLite
     from lior_ask.question.question import Question
@@ -232,7 +232,7 @@ def _prepare(path: str, folder: Path) -> dict[str, Any]:
 
 def _reference(folder: Path) -> Path:
     """Return a folder with the topics of the reference that comes with Python."""
-    from lior.reading.documents import read_embedded
+    from lior.reading import read_embedded
 
     (folder / "text").mkdir()
     for number, document in enumerate(read_embedded()):
@@ -308,7 +308,7 @@ def bench(paths: Sequence[str], progress: Callable[[str], None]) -> Iterator[dic
     DataError
         When a text cannot be read.
     """
-    from lior.plugins.registry import registry
+    from lior import registry
 
     for text in [each for path in paths or [""] for each in _judge(path) or [path]]:
         with tempfile.TemporaryDirectory(prefix="lior-bench-") as made:
@@ -369,7 +369,7 @@ def compare_engines(paths: tuple[str, ...], quiet: bool, as_json: bool) -> None:
     folder with cran.all, cran.qry and cran.rel, or cacm.*, is a judged collection: nDCG@10, MAP.
     """
     from lior_bench.runner import machine
-    from lior_cli.terminal import echo_table
+    from lior_cli import echo_table
 
     texts = []
     for one in bench(paths, lambda line: None if quiet else click.echo(line, err=True)):

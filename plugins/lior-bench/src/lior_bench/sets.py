@@ -41,7 +41,7 @@ import click
 
 import lior_ask
 from lior.interfaces import Passage
-from lior.reading.documents import read_documents
+from lior.reading import read_documents
 from lior_ask.languages.words import language_of, tokens
 
 

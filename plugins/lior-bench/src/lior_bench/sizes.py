@@ -77,16 +77,14 @@ def slope(found: list[Cost]) -> float:
 
 
 def _cost(name: str, data: bytes) -> Cost:
-    from lior.reading import isolation
-    from lior.reading.limits import OFF, limit_by
-    from lior.reading.parsing import parse_bytes
+    from lior.reading import NO_LIMITS, limit_by, parse_bytes, read_in_this_process
     from lior_ask.api import Index
 
-    isolation.enter()  # read in this process
+    read_in_this_process()  # read in this process
     index = Index(retriever="settle", embedder="")
     index.learn("garden.md", "What is loaded at the first text is loaded now.")
     before, begin = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
-    with limit_by(OFF):
+    with limit_by(NO_LIMITS):
         index.content.put(name, parse_bytes(data, name))
     seconds = time.process_time() - begin
     return Cost(len(data), seconds, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) << 10)

@@ -14,11 +14,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lior.data.corpus import Corpus, byte_lengths
+from lior import Model
 from lior.errors import RunError, UsageError
 from lior.geometry import metric
-from lior.model.language_model import Model
-from lior.model.scoring import ScoredDocument
+from lior.model import Corpus, ScoredDocument, byte_lengths
 from lior.tensors import sub
 from lior_field import paths
 

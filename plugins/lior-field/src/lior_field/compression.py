@@ -7,9 +7,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from lior import Model
 from lior.errors import RunError
-from lior.model.language_model import Model
-from lior.runs.checkpoint import Checkpoint
+from lior.runs import Checkpoint
 
 SHARES = (0.9, 0.99, 0.999)
 _SMALLEST = 4

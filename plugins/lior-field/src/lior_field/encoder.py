@@ -31,13 +31,12 @@ import attrs
 import torch
 from torch import Generator, Tensor
 
-from lior.config.options import option
+from lior.config import option
 from lior.geometry import kernel
 from lior.interfaces import State
 from lior_field.grid import Grid
 from lior_field.memory import poles_pullback
-from lior_plugins.encoders import poles as filters
-from lior_plugins.encoders.tables import lookup, scatter
+from lior_plugins import lookup_rows, scan_poles, scatter_rows, stream_poles
 
 _BAND = 0.9 * math.pi
 """Initial energy of the fastest wave, just below the one at which a turn looks like a turn backwards."""
@@ -100,13 +99,13 @@ class FieldEncoder:
         """Return coordinates ``(B, n)`` of contexts ``(B, L)``, ``L >= reach``, in the embedding's dtype."""
         width = max(self.reach, contexts.shape[-1])
         weights = kernel.impulse(self.modes(state).poles, _coeff(state), width)
-        return lookup((weights[:, None] * state["embedding"]).reshape(-1, self.n), contexts, width)
+        return lookup_rows((weights[:, None] * state["embedding"]).reshape(-1, self.n), contexts, width)
 
     def pullback(self, state: State, contexts: Tensor, dz: Tensor) -> State:
         """Return derivatives of ``sum(dz * encode(contexts))`` to everything that is learned."""
         modes, coeff = self.modes(state), _coeff(state)
         weights = kernel.impulse(modes.poles, coeff, contexts.shape[1])
-        dtable = scatter(contexts, dz, state["embedding"].shape[0])
+        dtable = scatter_rows(contexts, dz, state["embedding"].shape[0])
         dk = (dtable * state["embedding"]).sum(1)
         dcoeff = kernel.impulse_pullback(modes.poles, dk)
         dlog = poles_pullback(modes.poles, coeff, dk).conj() * modes.poles  # with respect to log λ, conjugate
@@ -124,11 +123,11 @@ class FieldEncoder:
 
     def stream(self, state: State) -> State:
         """Return the field's modes after ``reach`` times the id ``vocab``, complex ``(P, n)``."""
-        return filters.stream(self.modes(state).poles, state["embedding"], self.reach)
+        return stream_poles(self.modes(state).poles, state["embedding"], self.reach)
 
     def scan(self, state: State, stream: State, tokens: Tensor) -> tuple[State, Tensor]:
         """Drive the field with ``tokens (T,)`` and read it after each, ``(T, n)``."""
-        return filters.scan(self.modes(state).poles, _coeff(state), state["embedding"], stream, tokens)
+        return scan_poles(self.modes(state).poles, _coeff(state), state["embedding"], stream, tokens)
 
     def modes(self, state: State) -> Modes:
         """Return the modes of the field between two tokens."""

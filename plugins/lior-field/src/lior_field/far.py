@@ -17,10 +17,10 @@ import torch
 from torch import Generator, Tensor
 from torch.nn.functional import embedding_bag
 
-from lior.config.options import option
+from lior import registry
+from lior.config import option
 from lior.errors import UsageError
 from lior.interfaces import Encoder, State
-from lior.plugins.registry import registry
 from lior.tensors import add_prefix, sub
 from lior_field.canonical import variates
 

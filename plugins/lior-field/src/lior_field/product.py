@@ -18,11 +18,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from lior.config.options import option
+from lior.config import option
 from lior.geometry import gram
 from lior.interfaces import CostPartials, State
 from lior_field.algebra import conjugate, multiply
-from lior_plugins.products.identity import IdentityLift
+from lior_plugins import IdentityLift
 
 _TINY = 1e-12
 

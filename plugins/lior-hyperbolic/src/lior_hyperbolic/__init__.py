@@ -13,7 +13,7 @@ import attrs
 import torch
 from torch import Generator, Tensor
 
-from lior.config.options import option
+from lior.config import option
 from lior.interfaces import CostPartials, State
 from lior_hyperbolic import lorentz
 

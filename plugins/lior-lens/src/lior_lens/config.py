@@ -9,8 +9,7 @@ from typing import Any
 
 import attrs
 
-from lior.config.options import option
-from lior.config.resolving import Labelled, Resolved, resolve
+from lior.config import Labelled, Resolved, option, resolve
 from lior.errors import UsageError
 from lior_lens.losses import REGULAR, LossConfig
 from lior_lens.network import ModelConfig

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from lior.config.options import option
+from lior.config import option
 from lior.errors import UsageError
 
 REGULAR = ("flow_tv_weight", "flow_mag_weight", "flow_curv_weight", "jacobian_weight")

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lior.config.options import option
+from lior.config import option
 from lior.errors import MissingPackage, UsageError
 from lior_lens.geometry import MARGIN, PARAMETERS, Lens, Size, distort
 from lior_lens.losses import sobel

@@ -20,14 +20,11 @@ import attrs
 import torch
 from torch import Tensor
 
-from lior.config.recipes import read
-from lior.config.resolving import Labelled, to_toml
+from lior.config import Labelled, read_recipe, to_toml
 from lior.errors import RunError
-from lior.runs import bundle
+from lior.runs import START, Loop, LoopState, Stopwatch, Telemetry, bundle, never_stop
 from lior.runs import folder as runfolder
 from lior.runs.folder import CONFIG, RunFolder
-from lior.runs.loop import START, Loop, LoopState, Stopwatch, never
-from lior.runs.telemetry import Telemetry
 from lior_lens import config as configuration
 from lior_lens.config import LensConfig
 from lior_lens.network import LensNetwork
@@ -97,7 +94,7 @@ def run(
     *,
     init_from: Path | None = None,
     callbacks: Iterable[object] = (),
-    stop: Callable[[], bool] = never,
+    stop: Callable[[], bool] = never_stop,
 ) -> Trained:
     """Train a network and keep the run in ``out``.
 
@@ -129,7 +126,7 @@ def begun(config: LensConfig, init_from: Path | None = None) -> Trainer:
     return trainer
 
 
-def resume(path: Path, *, callbacks: Iterable[object] = (), stop: Callable[[], bool] = never) -> Trained:
+def resume(path: Path, *, callbacks: Iterable[object] = (), stop: Callable[[], bool] = never_stop) -> Trained:
     """Go on with a run that was stopped; the outcome is that of a run never stopped, to the last bit.
 
     Raises ``RunError`` when there is no run, or it is finished or damaged; ``UsageError`` when its loader
@@ -248,7 +245,7 @@ def layer_of(path: Path) -> Labelled:
         raise RunError(
             f"{path}: no run and no package of lior-lens (config.toml is missing); `{_COMMAND}` makes a run"
         )
-    given = read(path / CONFIG, configuration.CONFIGS)
+    given = read_recipe(path / CONFIG, configuration.CONFIGS)
     return Labelled(_known(given, attrs.asdict(LensConfig())), f"file {path / CONFIG}")
 
 

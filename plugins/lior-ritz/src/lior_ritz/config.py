@@ -12,9 +12,7 @@ from typing import Any
 
 import attrs
 
-from lior.config.components import Component, plugin_option
-from lior.config.options import option
-from lior.config.resolving import Resolved, build, resolve
+from lior.config import Component, Resolved, build_plugin, option, plugin_option, resolve
 from lior.errors import UsageError
 from lior_ritz.potentials import registry
 from lior_ritz.potentials.expression import Expression
@@ -388,7 +386,7 @@ def problem(config: RitzConfig) -> Problem:
                 f"domain.{axis} is of no use with domain.dim = {config.domain.dim}; leave it out, or raise "
                 "domain.dim"
             )
-    potential = build("potential", config.potential, registry)
+    potential = build_plugin("potential", config.potential, registry)
     found = Problem(
         potential,
         config.domain.half_widths,

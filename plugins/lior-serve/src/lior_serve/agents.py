@@ -25,7 +25,7 @@ from pydantic import ValidationError
 from starlette.routing import BaseRoute, Route
 
 from lior.errors import LiorError
-from lior_ask.answer.serialise import answer_record
+from lior_ask import answer_record
 from lior_serve import documents
 from lior_serve.errors import http_error
 from lior_serve.messages import Checked, Messages, Replies

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from lior.interfaces import Tokenizer
-from lior.model.detokenizer import Detokenizer
+from lior.model import Detokenizer
 from lior_serve.streams import Drawn, ModelThread, Stream
 
 PACE = 0.03

@@ -10,10 +10,7 @@ from anyio.to_thread import run_sync
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
 
-from lior_ask.answer.serialise import answer_record, passage_record
-from lior_ask.conversation.composing import Material, prepare
-from lior_ask.conversation.dialogue import Turn
-from lior_ask.conversation.endpoint import Endpoint, check
+from lior_ask import Endpoint, Material, Turn, answer_record, check_reply, passage_record, prepare_material
 from lior_serve.documents import converse
 from lior_serve.errors import Busy
 from lior_serve.openai import events
@@ -30,7 +27,7 @@ async def compose(server: Server, request: Request, form: ComposeRequest) -> Any
 
 
 def _found(version: Version, form: ComposeRequest) -> tuple[Turn, Material | None]:
-    return prepare(converse(version, form.messages, form.filters), version.index)
+    return prepare_material(converse(version, form.messages, form.filters), version.index)
 
 
 async def _parts(server: Server, turn: Turn, given: Material | None) -> AsyncIterator[dict[str, Any]]:
@@ -46,7 +43,7 @@ async def _parts(server: Server, turn: Turn, given: Material | None) -> AsyncIte
     async for piece in _pieces(server, server.settings.endpoint, given):
         text += piece
         yield {"text": piece}
-    reply = check(text.strip(), given.passages)
+    reply = check_reply(text.strip(), given.passages)
     yield {
         "reply": {
             "text": reply.text,

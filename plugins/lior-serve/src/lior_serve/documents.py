@@ -9,11 +9,8 @@ import attrs
 
 from lior.errors import UsageError
 from lior.interfaces import Passage
-from lior_ask.chunking.blocks import block_around
-from lior_ask.conversation.dialogue import DEPTH, Dialogue, Turn
-from lior_ask.index import context_lines as surroundings
-from lior_ask.index.context_lines import lines_of
-from lior_ask.question.filters import Filters
+from lior_ask import SEARCH_DEPTH, Dialogue, Filters, Turn, block_around, lines_of
+from lior_ask import around as _around
 from lior_serve.schema import ListRequest, PassageRequest
 from lior_serve.sources import Version
 
@@ -22,7 +19,7 @@ AROUND = 20
 
 
 def converse(
-    version: Version, messages: Sequence[str], filters: Filters | None = None, top: int = DEPTH
+    version: Version, messages: Sequence[str], filters: Filters | None = None, top: int = SEARCH_DEPTH
 ) -> Turn:
     """Return the answer to the last message, which may be a follow-up of those before.
 
@@ -79,7 +76,7 @@ def passage_lines(version: Version, passage: Passage, around: int = AROUND) -> d
     after its end. All count from 1. There are no columns if the text differs from the document.
     """
     name = version.file_of(passage.document)
-    found = surroundings.around(version.text(name), passage, around)
+    found = _around(version.text(name), passage, around)
     mark = {"line": found.line, "end_line": found.end_line}
     if found.column and found.end_column:
         mark |= {"column": found.column, "end_column": found.end_column}

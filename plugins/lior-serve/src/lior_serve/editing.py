@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import attrs
 from starlette.requests import Request
 
-from lior.names import in_line
-from lior.reading.documents import RawDocument, documents_in
+from lior.files import in_line
+from lior.reading import RawDocument, documents_in
 from lior_serve.agents import tool_errors
 from lior_serve.errors import HTTPError
 from lior_serve.schema import ForgetRequest, LearnRequest, Operation

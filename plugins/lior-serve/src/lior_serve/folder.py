@@ -19,15 +19,9 @@ import attrs
 
 from lior.errors import DataError, LiorError
 from lior.interfaces import Passage
-from lior.plugins.listening import tell
-from lior.reading.finding import SourceFile, find_files, folders_of, labels_of
-from lior.reading.watching import changes
-from lior_ask.answer.selection import Answer
-from lior_ask.api import Index
-from lior_ask.idle import IdleReader
-from lior_ask.index.context_lines import file_texts
-from lior_ask.question.filters import Filters
-from lior_ask.question.question import Question
+from lior.plugins import tell
+from lior.reading import SourceFile, find_files, folders_of, labels_of, watch_changes
+from lior_ask import Answer, Filters, IdleReader, Index, Question, file_texts
 from lior_serve.sources import Version, confirm_as, file_of, name_of, state_of
 
 INTERVAL = 2.0
@@ -125,7 +119,7 @@ class FolderSource:
         """Read changes as they happen, until the source is closed."""
         try:
             roots = folders_of(self._writer.paths)
-            for _ in changes(roots, rest=_REST, longest=_LONGEST, stop=self._closed):
+            for _ in watch_changes(roots, rest=_REST, longest=_LONGEST, stop=self._closed):
                 began = time.monotonic()
                 self._read()
                 self._watched = True

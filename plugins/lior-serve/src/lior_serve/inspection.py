@@ -9,12 +9,10 @@ import attrs
 import numpy as np
 from starlette.requests import Request
 
-from lior.data import corpus
 from lior.errors import DataError
 from lior.interfaces import Passage
-from lior.model import scoring
-from lior.model.provenance import explain
-from lior.reading.documents import RawDocument
+from lior.model import build_corpus, explain, score_documents
+from lior.reading import RawDocument
 from lior_serve.documents import passage_lines
 from lior_serve.run import RunVersion
 from lior_serve.run_server import RunServer
@@ -84,8 +82,8 @@ def _surprisal(version: RunVersion, text: bytes, between: Callable[..., Any]) ->
     if not text:
         raise DataError("the text is empty; give some to score")
     model = version.run.model
-    other = corpus.build([RawDocument("text", text)], model.tokenizer).to(model.device)
-    (scored,) = scoring.score(model, other, progress=between)
+    other = build_corpus([RawDocument("text", text)], model.tokenizer).to(model.device)
+    (scored,) = score_documents(model, other, progress=between)
     words = [
         {
             "text": text[part.begin : part.end].decode("utf-8", "replace"),

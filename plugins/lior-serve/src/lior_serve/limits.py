@@ -6,7 +6,7 @@ from pathlib import Path
 
 import attrs
 
-from lior_ask.conversation.endpoint import Endpoint
+from lior_ask import Endpoint
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 LEAST_TOKEN = 16

@@ -22,10 +22,7 @@ from starlette.staticfiles import StaticFiles
 
 from lior.errors import LiorError
 from lior.interfaces import Passage
-from lior_ask.answer.selection import Answer
-from lior_ask.answer.serialise import in_words
-from lior_ask.conversation.dialogue import DEPTH
-from lior_ask.question.question import LONGEST_QUESTION
+from lior_ask import LONGEST_QUESTION, SEARCH_DEPTH, Answer, in_words
 from lior_serve import documents
 from lior_serve.errors import HTTPError, http_error
 from lior_serve.schema import AskRequest, LinesRequest, ListRequest
@@ -125,7 +122,7 @@ class Page:
             return self._framed("ask", filters=filters)
         version = await self._server.latest()
         try:
-            form = AskRequest.model_validate({"question": question, "top": DEPTH, **filters})
+            form = AskRequest.model_validate({"question": question, "top": SEARCH_DEPTH, **filters})
             answer = await self._server.ask(version, form.question, form.top, form.filters)
         except (ValidationError, LiorError) as error:
             return self._refused("ask", error, filters, question[:LONGEST_QUESTION])

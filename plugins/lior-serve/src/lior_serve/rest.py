@@ -8,8 +8,7 @@ from typing import Any
 import attrs
 from starlette.requests import Request
 
-from lior_ask.answer.serialise import answer_record
-from lior_ask.conversation.dialogue import confirm_turn
+from lior_ask import answer_record, confirm_turn
 from lior_serve import documents as found
 from lior_serve.errors import HTTPError
 from lior_serve.schema import AskRequest, ConfirmRequest, LinesRequest, ListRequest, Operation, PassageRequest

@@ -25,14 +25,12 @@ from typing import IO, Any
 
 import attrs
 
+from lior import Run, load
 from lior.errors import DataError, LiorError, RunError, UsageError
 from lior.interfaces import Passage, Tokenizer
-from lior.reading.documents import RawDocument
-from lior.runs import files
-from lior.runs.checkpoint import Document
-from lior.runs.documents import as_in_file
+from lior.reading import RawDocument
+from lior.runs import Document, as_in_file, locked
 from lior.runs.folder import LOCK, list_checkpoints
-from lior.runs.run import Run, load
 from lior_serve.sources import Version, confirm_as, state_of
 
 NOTE = "learning.json"
@@ -318,7 +316,7 @@ def _note(run: Path, changes: Sequence[Change], stopped: Callable[[], bool]) -> 
     told = {what: [n for c in changes if c.what == what for n in c.names] for what in ("learn", "forget")}
     until = time.monotonic() + _PATIENCE
     try:
-        while (note := _hold(run)) is None or files.locked(run / LOCK):
+        while (note := _hold(run)) is None or locked(run / LOCK):
             if note:
                 note.close()
             if stopped():

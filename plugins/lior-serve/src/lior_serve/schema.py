@@ -10,11 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from pydantic.json_schema import models_json_schema
 from starlette.requests import Request
 
-from lior.config.options import typed_fields
-from lior.config.sampling import Sampling
+from lior import Sampling
+from lior.config import typed_fields
 from lior.interfaces import Passage
-from lior_ask.question.filters import Filters
-from lior_ask.question.question import LONGEST_QUESTION
+from lior_ask import LONGEST_QUESTION, Filters
 from lior_serve.errors import HTTPError
 from lior_serve.limits import Limits
 

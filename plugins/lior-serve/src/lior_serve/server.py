@@ -12,8 +12,7 @@ from anyio import CapacityLimiter
 from starlette.requests import ClientDisconnect, Request
 
 from lior.errors import DataError
-from lior_ask.answer.selection import Answer
-from lior_ask.question.filters import Filters
+from lior_ask import Answer, Filters
 from lior_serve.errors import HTTPError
 from lior_serve.limits import Settings
 from lior_serve.metrics import Metrics

@@ -12,11 +12,10 @@ from typing import Any, TypeVar
 import attrs
 
 from lior.errors import UsageError
-from lior.plugins.listening import tell
-from lior.reading.documents import RawDocument
-from lior.reading.files import File
-from lior.runs.documents import as_in_file, parse_of
-from lior_ask.api import Index
+from lior.plugins import tell
+from lior.reading import File, RawDocument
+from lior.runs import as_in_file, parse_document
+from lior_ask import Index
 from lior_serve.folder import INTERVAL, FileRecord, FolderSource, FolderVersion
 
 T = TypeVar("T")
@@ -69,7 +68,7 @@ class SharedSource(FolderSource):
         def work() -> list[FileRecord]:
             if len({each.name for each in documents}) < len(documents):
                 raise UsageError("two documents have one name; give each a name of its own")
-            parsed = [parse_of(each) for each in documents]
+            parsed = [parse_document(each) for each in documents]
             with self._writer.content.changing():
                 known = {file.name for file in self._writer.content.listed}
                 taken = [each.name for each in documents if each.name in known]

@@ -15,13 +15,10 @@ from typing import Any, Protocol
 import attrs
 
 from lior.errors import DataError
+from lior.files import printable
 from lior.interfaces import Passage
-from lior.names import printable
-from lior.reading.documents import RawDocument
-from lior_ask.answer.selection import Answer
-from lior_ask.api import Index
-from lior_ask.question.filters import Filters
-from lior_ask.question.question import Question
+from lior.reading import RawDocument
+from lior_ask import Answer, Filters, Index, Question
 
 
 @attrs.frozen(eq=False, kw_only=True)

@@ -19,9 +19,9 @@ from typing import Any, NamedTuple, TypeVar
 import torch
 from torch import Generator, Tensor
 
-from lior.config.sampling import Sampling
+from lior import Sampling
 from lior.interfaces import Text
-from lior.model.generation import Session, draw
+from lior.model import Session, draw
 from lior_serve.errors import Busy
 from lior_serve.run import RunVersion
 

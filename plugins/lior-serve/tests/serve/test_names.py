@@ -16,7 +16,7 @@ import anyio
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from lior.names import in_line, original, printable
+from lior.files import in_line, original, printable
 from lior.reading.finding import find_files
 from lior_serve.cli.serving import open_server
 from lior_serve.limits import Settings

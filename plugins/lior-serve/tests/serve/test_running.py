@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 import lior
-from lior_ask.cli.transport import private, socket_file
+from lior_ask.cli.transport import make_private, socket_file
 from lior_serve.cli.serving import _listening, _local_socket
 from lior_serve.limits import Settings
 from lior_serve.run import NOTE
@@ -81,7 +81,7 @@ def test_replies_on_a_connection_that_is_kept_do_not_wait(trained):
 
 
 def test_a_socket_file_that_was_left_behind_is_no_server(trained, runtime, command):
-    private(socket_file(trained).parent)
+    make_private(socket_file(trained).parent)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as left:
         left.bind(str(socket_file(trained)))
     assert "October" in command("ask", trained, "When is the boiler serviced?").out
@@ -99,7 +99,7 @@ def test_a_second_server_of_a_run_leaves_the_socket_to_the_first(trained, runtim
 
 def test_a_folder_that_others_may_write_to_is_not_used(trained, runtime):
     folder = socket_file(trained).parent
-    private(folder)
+    make_private(folder)
     folder.chmod(0o777)
     with _local_socket(trained) as local:
         assert local is None

@@ -16,7 +16,7 @@ import attrs
 import torch
 from torch import Generator, Tensor
 
-from lior.config.options import option
+from lior.config import option
 from lior.errors import UsageError
 from lior.geometry import parametrise
 from lior.geometry.metric import SCALE_MAX

@@ -15,10 +15,10 @@ import attrs
 import torch
 from torch import Generator, Tensor
 
-from lior.config.options import option
+from lior.config import option
 from lior.geometry.gram import square_distances, tree_sum
 from lior.interfaces import MetricForm, ResiliencePullback, State
-from lior_plugins.rsources.coordinates import Mapped, mapped
+from lior_plugins import Mapped, mapped
 
 MAX_LOG = 3.0
 """Bound of ``|log (R ℓ)|``."""

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lior.plots.panels import Curve, Histogram, LeftOut, LineChart, Panel, Picture
+from lior.plots import Curve, Histogram, LeftOut, LineChart, Panel, Picture
 from lior_tables.intervals import Spread
 from lior_tables.ranges import RangeChart
 from lior_tables.rows import is_words

@@ -7,7 +7,7 @@ from typing import Any
 import attrs
 
 from lior import registry as lior_registry
-from lior.config.options import option
+from lior.config import option
 from lior.errors import UsageError
 from lior_tables import readouts
 from lior_tables.agop import Agop

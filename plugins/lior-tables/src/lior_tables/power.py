@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lior.config.options import option
+from lior.config import option
 from lior.errors import UsageError
 from lior.interfaces import CostPartials, State
-from lior_plugins.products.identity import IdentityLift
+from lior_plugins import IdentityLift
 
 
 @attrs.frozen(kw_only=True)

@@ -7,9 +7,7 @@ from typing import Any, ClassVar
 
 import attrs
 
-from lior.plots import axes
-from lior.plots.panels import Finish, Panel, Table
-from lior.plots.scales import number
+from lior.plots import COLOURS, LEVEL_COLOURS, Finish, Panel, Table, format_number, name_rows
 
 
 @attrs.frozen(kw_only=True)
@@ -36,11 +34,11 @@ class RangeChart(Panel):
     def draw(self, axis: Any) -> Finish:
         """Horizontal, the first name on top."""
         if self.level is not None:
-            axis.axvline(self.level, color=axes.LEVEL_COLOURS[0], linestyle="--", linewidth=1)
+            axis.axvline(self.level, color=LEVEL_COLOURS[0], linestyle="--", linewidth=1)
         for place, row in enumerate(zip(self.values, self.low, self.high, self.notes, strict=True)):
             value, low, high, note = row
-            axis.plot([low, high], [place] * 2, color=axes.COLOURS[1], linewidth=4, solid_capstyle="butt")
-            axis.plot([value], [place], "o", color=axes.COLOURS[0])
+            axis.plot([low, high], [place] * 2, color=COLOURS[1], linewidth=4, solid_capstyle="butt")
+            axis.plot([value], [place], "o", color=COLOURS[0])
             axis.annotate(
                 note,
                 (1.01, place),
@@ -49,11 +47,13 @@ class RangeChart(Panel):
                 fontsize=8,
                 annotation_clip=False,
             )
-        axes.name_rows(axis, self.names, self.x_label)
+        name_rows(axis, self.names, self.x_label)
         return None
 
     def table(self) -> Table:
         """Return a row for each name."""
-        ranges = [f"{number(a)} to {number(b)}" for a, b in zip(self.low, self.high, strict=True)]
-        rows = [*zip(self.names, map(number, self.values), ranges, self.notes, strict=True)]
+        ranges = [
+            f"{format_number(a)} to {format_number(b)}" for a, b in zip(self.low, self.high, strict=True)
+        ]
+        rows = [*zip(self.names, map(format_number, self.values), ranges, self.notes, strict=True)]
         return Table(["", self.x_label, "range", ""], rows)

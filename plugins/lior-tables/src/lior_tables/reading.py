@@ -15,7 +15,7 @@ import pandas as pd
 from pandas.api import types
 
 from lior.errors import DataError, MissingPackage, UsageError, did_you_mean, sentences
-from lior.reading.numerals import Numerals
+from lior.reading import Numerals
 from lior_tables import images
 from lior_tables.rows import Column, all_match, with_dates
 

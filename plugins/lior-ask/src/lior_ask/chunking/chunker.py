@@ -14,9 +14,9 @@ from itertools import islice
 from math import inf
 from pathlib import PurePath
 
+from lior.files import original
 from lior.interfaces import ParsedDocument, Passage
-from lior.names import original
-from lior.reading.limits import TAKES_ALL, is_late
+from lior.reading import TAKES_ALL, is_late
 from lior_ask.chunking.blocks import number_blocks
 from lior_ask.chunking.code import code
 from lior_ask.chunking.messages import chat, log, mail, rows

@@ -22,21 +22,21 @@ from platformdirs import user_cache_path
 from lior.errors import DataError, EndpointError, LiorError, NoFiles, UsageError, quantity
 from lior.files import narrow_rights, replacing
 from lior.process import environment_of_user
-from lior.reading.finding import names_path
+from lior.reading import names_path
 from lior_ask.answer.serialise import answer_record
 from lior_ask.cli.options import endpoint_of, endpoint_option, index_option
 from lior_ask.cli.passages import Searched, echo_answer, echo_reasons, listed, style
 from lior_ask.cli.wording import echo_reply
-from lior_cli.options import (
+from lior_cli import (
     PluginName,
     TextPath,
     WholeNumber,
     is_run,
     limits_option,
+    printable_line,
+    redraw,
     run_among,
 )
-from lior_cli.output import redraw
-from lior_cli.sources import plain
 
 if TYPE_CHECKING:
     from lior.interfaces import Passage
@@ -350,13 +350,13 @@ def _report(index: Searched, answer: Answer, *, verbose: bool, reads_on: bool) -
     if answer.missing:
         click.echo(f"nowhere in the text: {' '.join(answer.missing)}", err=True)
     for line in [*index.notes, *(f"skipped {each.name}: {each}" for each in index.skipped)]:
-        click.echo(plain(line), err=True)
+        click.echo(printable_line(line), err=True)
 
 
 def _name_limited(lines: Sequence[str]) -> None:
     """Print the files that limits cut while they were read; only the first few are named."""
     for line in lines[:_NAMED]:
-        click.echo(plain(line), err=True)
+        click.echo(printable_line(line), err=True)
     if len(lines) > _NAMED:
         click.echo(f"and {len(lines) - _NAMED:,} more", err=True)
 
@@ -364,12 +364,12 @@ def _name_limited(lines: Sequence[str]) -> None:
 def _hint() -> None:
     """Print once per user that a sentence encoder finds answers in other words."""
     from lior_ask.index.cache import folder
-    from lior_ask.index.embedding import HINT, VARIABLE, default_embedder
+    from lior_ask.index.embedding import MEANING_HINT, VARIABLE, default_embedder
 
     told = folder() / "hinted-meaning"
     if default_embedder() or VARIABLE in os.environ or told.exists():
         return
-    click.echo(f"hint: {HINT} finds answers in other words than the question's (told once)", err=True)
+    click.echo(f"hint: {MEANING_HINT} finds answers in other words than the question's (told once)", err=True)
     with contextlib.suppress(OSError):  # then the hint is printed again
         told.touch(0o600)
 
@@ -393,7 +393,7 @@ def _around(
         return around(index.content.texts(index.content.file_of(passage.document)), passage, count)
     path = index.path(passage.document)
     if path is None:
-        from lior.runs.documents import texts_of
+        from lior.runs import texts_of
 
         return around(texts_of(Path(_where(where)[0]), passage.document), passage, count)
     try:
@@ -404,10 +404,10 @@ def _around(
 
 def _word(index: Index, model: Endpoint, answer: Answer) -> tuple[Answer, bool]:
     """Print a model's reply if there is material; return the answer, and whether that succeeded."""
-    from lior_ask.conversation.composing import prepare
+    from lior_ask.conversation.composing import prepare_material
     from lior_ask.conversation.dialogue import turn_of
 
-    turn, given = prepare(turn_of(answer.question, answer), index)
+    turn, given = prepare_material(turn_of(answer.question, answer), index)
     if not given:
         return turn.answer, False
     try:

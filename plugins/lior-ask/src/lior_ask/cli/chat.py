@@ -9,15 +9,15 @@ from typing import Any
 
 import click
 
-from lior.config.sampling import ChatSampling
+from lior.config import ChatSampling
 from lior.errors import UsageError
 from lior_ask.cli.options import endpoint_of, endpoint_option
-from lior_cli.interrupts import import_torch
-from lior_cli.options import (
+from lior_cli import (
     RunPath,
     WholeNumber,
     device_option,
     field_options,
+    import_torch,
     limits_option,
     run_among,
     seed_option,
@@ -74,8 +74,8 @@ def chat(
             raise UsageError(f"--remember: {where[0]} is a folder, which learns nothing; give a run")
         ctx.exit(_ask_folders(where, model, live=live))
     import_torch()
-    from lior.runs.directory import newest
-    from lior.runs.run import load
+    from lior import load
+    from lior.runs import newest
     from lior_ask.cli.conversation import Conversation, Session
 
     path = run or newest([Path(), Path("runs")])

@@ -15,16 +15,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import attrs
 import click
 
-from lior.config.options import RawText, check_table, typed_fields
+from lior.config import RawText, check_table, typed_fields
 from lior.errors import EndpointError, LiorError, UsageError, did_you_mean, sentences
 from lior.files import narrow_rights
 from lior_ask.cli.passages import echo_answer, echo_passages, echo_reasons, where
 from lior_ask.cli.wording import echo_reply
-from lior_ask.conversation.composing import Material, prepare
+from lior_ask.conversation.composing import Material, prepare_material
 from lior_ask.conversation.dialogue import Dialogue, Turn, confirm_turn
 from lior_ask.conversation.endpoint import Endpoint
-from lior_cli.sources import plain
-from lior_cli.terminal import columns, printable_text, wrap
+from lior_cli import printable_line, printable_text, terminal_columns, wrap_text
 
 if TYPE_CHECKING:
     from lior_ask.api import Index
@@ -138,7 +137,7 @@ class _Replies:
             _say(f"(with {', '.join(turn.inherited)} from before)")
         given = None
         if self._session.endpoint:
-            turn, given = prepare(turn, self._session.index)
+            turn, given = prepare_material(turn, self._session.index)
         if self._session.endpoint and given:
             try:
                 self._hand_over(self._session.endpoint, turn, given)
@@ -164,7 +163,7 @@ class _Replies:
         last = ""
         try:
             pieces = map(printable_text, self._until_stopped(self._session.chat.reply(text)))
-            for piece in wrap(pieces, columns()) if self._session.live else pieces:
+            for piece in wrap_text(pieces, terminal_columns()) if self._session.live else pieces:
                 click.echo(piece, nl=False)
                 last = piece or last
         finally:
@@ -272,9 +271,9 @@ class _Commands:
     def _why(self, rest: str) -> None:
         _none("/why", rest)
         if self._session.continued:
-            from lior_cli.why import show
+            from lior_cli import show_why
 
-            show(self._session.chat.why())
+            show_why(self._session.chat.why())
         elif self._session.talk.last:
             turn = self._session.talk.last
             echo_reasons(
@@ -330,9 +329,9 @@ class _Commands:
     def _docs(self, rest: str) -> None:
         _none("/docs", rest)
         if self._session.run_chat is None:
-            click.echo("\n".join(map(plain, self._session.index.documents)))
+            click.echo("\n".join(map(printable_line, self._session.index.documents)))
             return
-        from lior_cli.documents import list_documents
+        from lior_cli import list_documents
 
         list_documents(self._session.chat.run.documents())
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lior_cli.options import Callback
+from lior_cli import Callback
 
 if TYPE_CHECKING:
     from lior_ask.conversation.endpoint import Endpoint

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
-from lior.names import printable
+from lior.files import printable
 from lior_ask.answer.serialise import in_words
-from lior_cli.sources import colored, plain
-from lior_cli.terminal import columns, wrap
+from lior_cli import colored, printable_line, terminal_columns, wrap_text
 
 if TYPE_CHECKING:
     from lior.interfaces import Block, Passage
-    from lior.reading.skipping import SkippedFile
+    from lior.reading import SkippedFile
     from lior_ask.answer.record import Answer
     from lior_ask.index.context_lines import Lines
 
@@ -89,10 +88,10 @@ def _echo_said(index: Searched, answer: Answer) -> None:
     """Print the reply line of an answer, with the arithmetic and the rows of a calculation."""
     result = answer.result
     if result is None:
-        click.echo("".join(wrap([answer.said], columns())))
+        click.echo("".join(wrap_text([answer.said], terminal_columns())))
         return
     sure = f"  ({in_words(answer.confidence)}, {answer.confidence:.0%})"
-    click.echo(style(plain(answer.said), bold=True) + sure, color=colored())
+    click.echo(style(printable_line(answer.said), bold=True) + sure, color=colored())
     if result.arithmetic:
         click.echo(f"  {result.arithmetic}")
     for row in result.rows[:_ROWS]:
@@ -119,7 +118,7 @@ def echo_reasons(
     rows = [("understood as", answer.words), ("from before", inherited), ("nowhere", answer.missing)]
     for name, words in rows:
         if words:
-            click.echo(f"{name:<14} {plain(' '.join(words))}")
+            click.echo(f"{name:<14} {printable_line(' '.join(words))}")
     click.echo(f"{'ranked by':<14} {index.retriever}: {answer.method}")
     click.echo(f"{'confidence':<14} {answer.confidence:.0%} ({in_words(answer.confidence)})")
     language, scores = language_of(tokens(answer.question)), dict(answer.passages)
@@ -144,8 +143,8 @@ def _echo(
     quiet: bool = False,
 ) -> None:
     """Print a passage, alone or in its block, unless ``quiet``, and its place."""
-    lines = [*map(mark, _lines(passage, columns() - len(head) - 2 * bool(block)))]
-    before, after = _around(passage, block, columns() - 2) if block else ([], [])
+    lines = [*map(mark, _lines(passage, terminal_columns() - len(head) - 2 * bool(block)))]
+    before, after = _around(passage, block, terminal_columns() - 2) if block else ([], [])
     if before or after:
         before, after = before[-_BEFORE:], after[: max(_SHOWN - len(lines) - len(before[-_BEFORE:]), 1)]
         lines = [*before, *(f"> {line}" for line in lines), *after]
@@ -153,7 +152,7 @@ def _echo(
         click.echo(head + f"\n{' ' * len(head)}".join(lines), color=colored())
     headings = passage.context.split("\n")[:-1]
     above = passage.place or " › ".join(dict.fromkeys(h.strip("*_ ") for h in headings))
-    detail = style(where(index, passage), fg="cyan") + (f"  {plain(above)}" if above else "") + sure
+    detail = style(where(index, passage), fg="cyan") + (f"  {printable_line(above)}" if above else "") + sure
     click.echo(" " * len(head) + detail, color=colored())
 
 
@@ -164,7 +163,8 @@ def _echo_lines(lines: Lines, mark: Callable[[str], str]) -> None:
         quoted = lines.line <= number <= lines.end_line
         head = f"{number:>{len(str(last))}}{':' if quoted else '-'} "
         click.echo(
-            head + mark(plain(line)) if quoted else style(head + plain(line), dim=True), color=colored()
+            head + mark(printable_line(line)) if quoted else style(head + printable_line(line), dim=True),
+            color=colored(),
         )
 
 
@@ -186,7 +186,9 @@ def _around(passage: Passage, block: Block, width: int) -> tuple[list[str], list
         [
             style(f"  {shown}", dim=True)
             for line in part.split("\n")
-            for shown in textwrap.wrap(plain(line[deep:] if line[:deep].isspace() else line.strip()), width)
+            for shown in textwrap.wrap(
+                printable_line(line[deep:] if line[:deep].isspace() else line.strip()), width
+            )
         ]
         for part in parts
     )
@@ -197,8 +199,8 @@ def _lines(passage: Passage, width: int) -> list[str]:
     """Return the text wrapped at ``width`` characters; lines of code stay as they are."""
     lines = (" " * (passage.column - 1) + passage.text).split("\n")
     if len(lines) > 1 and 2 * sum(bool(_CODE.search(line)) for line in lines) > len(lines):
-        return [plain(line) for line in textwrap.dedent("\n".join(lines)).split("\n")]
-    return textwrap.wrap(" ".join(plain(passage.text).split()), width) or [""]
+        return [printable_line(line) for line in textwrap.dedent("\n".join(lines)).split("\n")]
+    return textwrap.wrap(" ".join(printable_line(passage.text).split()), width) or [""]
 
 
 def _marker(answer: Answer) -> Callable[[str], str]:
@@ -226,6 +228,6 @@ def where(index: Searched, passage: Passage) -> str:
     """Return ``file:line`` for an editor or terminal, relative to the working directory if it is below it."""
     path = index.path(passage.document)
     if path is None:
-        return f"{plain(passage.document)}:{passage.line}"
+        return f"{printable_line(passage.document)}:{passage.line}"
     here = Path.cwd()
     return f"{printable(str(path.relative_to(here) if path.is_relative_to(here) else path))}:{passage.line}"

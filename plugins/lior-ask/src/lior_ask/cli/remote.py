@@ -16,7 +16,7 @@ from typing import Any
 from lior.errors import LiorError, UsageError
 from lior_ask.answer.record import Answer
 from lior_ask.answer.serialise import answer_from
-from lior_ask.cli.transport import private, socket_file
+from lior_ask.cli.transport import make_private, socket_file
 
 _SECONDS = 30.0
 _HOST = "localhost"
@@ -46,7 +46,7 @@ def request(run: Path, method: str, path: str, given: Mapping[str, Any] | None =
     """
     place = socket_file(run)
     try:
-        private(place.parent)
+        make_private(place.parent)
         if not place.is_socket():
             return None
         connection = _Connection(place, _SECONDS)

@@ -14,13 +14,20 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lior.errors import LiorError, MissingPackage, UsageError, quantity
-from lior_cli.interrupts import import_torch
-from lior_cli.options import RunPath, TextPath, device_option, is_run, limits_option, run_among
-from lior_cli.output import redraw
-from lior_cli.sources import plain
+from lior_cli import (
+    RunPath,
+    TextPath,
+    device_option,
+    import_torch,
+    is_run,
+    limits_option,
+    printable_line,
+    redraw,
+    run_among,
+)
 
 if TYPE_CHECKING:
-    from lior.runs.syncing import Synced
+    from lior.runs import Synced
     from lior_ask.api import Index
     from lior_ask.idle import IdleReader
 
@@ -89,20 +96,20 @@ class _Run:
     @property
     def roots(self) -> Sequence[Path]:
         """The folders to watch for changes."""
-        from lior.runs.syncing import scan
+        from lior.runs import scan_files
 
-        return scan(self._path, self._folders).roots
+        return scan_files(self._path, self._folders).roots
 
     def update(self, *, dry_run: bool = False) -> Synced:
         """Sync once; the model is read only if something changed."""
-        from lior.runs.syncing import finish, scan
+        from lior.runs import finish_sync, scan_files
 
-        found = scan(self._path, self._folders)
+        found = scan_files(self._path, self._folders)
         if found.up_to_date:
-            done = found.outcome() if dry_run else finish(found)
+            done = found.outcome() if dry_run else finish_sync(found)
         else:
             import_torch()
-            from lior.runs.run import load
+            from lior import load
 
             done = load(self._path, device=self._device).sync(self._folders, dry_run=dry_run)
         self._folders = None  # the run remembers them
@@ -139,13 +146,13 @@ class _Folders:
     @property
     def roots(self) -> Sequence[Path]:
         """The folders to watch for changes."""
-        from lior.reading.finding import folders_of
+        from lior.reading import folders_of
 
         return folders_of(self._paths)
 
     def update(self) -> Synced:
         """Read new and changed files, and drop deleted ones."""
-        from lior.runs.syncing import Synced
+        from lior.runs import Synced
         from lior_ask.api import Index
 
         if self._index is None:
@@ -176,12 +183,12 @@ class _Folders:
 
 def _watch(target: _Run | _Folders, *, as_json: bool, verbose: bool) -> None:
     """Update when files change, until a signal arrives. Errors are reported; the next update retries."""
-    from lior.reading.watching import changes
+    from lior.reading import watch_changes
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     first = True
     try:
-        for _ in changes(target.roots):
+        for _ in watch_changes(target.roots):
             started = time.perf_counter()
             try:
                 done = target.update()
@@ -231,7 +238,7 @@ def _print(done: Synced, seconds: float, *, as_json: bool, verbose: bool, dry_ru
         return
     for what, names in (("learned", done.learned), ("changed", done.changed), ("forgotten", done.forgotten)):
         for name in names if verbose else names[:_FEW]:
-            click.echo(f"{'would be ' * dry_run}{what}: {plain(name)}")
+            click.echo(f"{'would be ' * dry_run}{what}: {printable_line(name)}")
         if len(names) > _FEW and not verbose:
             click.echo(f"... and {len(names) - _FEW:,} more (--verbose lists them)")
     counts = (
@@ -240,10 +247,10 @@ def _print(done: Synced, seconds: float, *, as_json: bool, verbose: bool, dry_ru
     )
     click.echo(f"{'dry run: ' * dry_run}{counts} ({seconds:.1f} s)")
     for note in done.notes:
-        click.echo(f"lior: {plain(note)}", err=True)
+        click.echo(f"lior: {printable_line(note)}", err=True)
     if verbose:
         for each in done.skipped:
-            click.echo(plain(f"skipped {each.name}: {each}"), err=True)
+            click.echo(printable_line(f"skipped {each.name}: {each}"), err=True)
 
 
 def _outcome(done: Synced, seconds: float, *, dry_run: bool) -> dict[str, Any]:

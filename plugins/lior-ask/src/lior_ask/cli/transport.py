@@ -18,7 +18,7 @@ def socket_file(run: Path) -> Path:
     return user_runtime_path("lior", appauthor=False) / f"{name}.sock"
 
 
-def private(folder: Path) -> None:
+def make_private(folder: Path) -> None:
     """Create the folder of socket files, accessible to this user only.
 
     Raises

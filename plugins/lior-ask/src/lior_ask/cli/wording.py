@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lior_ask.cli.passages import where
-from lior_cli.terminal import columns, printable_text, wrap
+from lior_cli import printable_text, terminal_columns, wrap_text
 
 if TYPE_CHECKING:
     from lior_ask.api import Index
@@ -23,19 +23,19 @@ def echo_reply(index: Index, endpoint: Endpoint, given: Material, *, live: bool)
     them; in a pipe these are marked in the text. Raises ``EndpointError`` as
     :meth:`lior_ask.conversation.endpoint.Endpoint.pieces`.
     """
-    from lior_ask.conversation.endpoint import check
+    from lior_ask.conversation.endpoint import check_reply
 
     pieces = list[str]()
     try:
-        for shown in wrap(map(printable_text, _kept(endpoint, given, pieces)), columns()):
+        for shown in wrap_text(map(printable_text, _kept(endpoint, given, pieces)), terminal_columns()):
             if live:
                 click.echo(shown, nl=False)
     finally:
         if live and pieces:
             click.echo()
-    reply = check("".join(pieces).strip(), given.passages)
+    reply = check_reply("".join(pieces).strip(), given.passages)
     if not live:
-        click.echo("".join(wrap([printable_text(reply.text)], columns())))
+        click.echo("".join(wrap_text([printable_text(reply.text)], terminal_columns())))
     for number in reply.cited:
         click.echo(f"[{number}] {where(index, given.passages[number - 1])}")
     if not reply.cited:

@@ -47,7 +47,7 @@ def material(turn: Turn, index: Documents) -> Material | None:
     return Material(turn.message + about, _limit(passages))
 
 
-def prepare(turn: Turn, index: Documents) -> tuple[Turn, Material | None]:
+def prepare_material(turn: Turn, index: Documents) -> tuple[Turn, Material | None]:
     """Return the turn and its :func:`material`; the turn's reply says so if a task has no sources."""
     given, wanted = material(turn, index), task(turn.message)
     if given is None and wanted and wanted.composed and turn.answer.said:

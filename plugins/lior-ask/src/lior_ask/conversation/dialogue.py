@@ -26,7 +26,7 @@ from lior_ask.languages.words import language_of, stem, tokens
 from lior_ask.question.question import LONGEST_MESSAGE, Question, named, understood
 from lior_ask.tables.reported import REPORTED
 
-DEPTH = 12
+SEARCH_DEPTH = 12
 """Number of passages found for each question; the first few are shown."""
 _PEOPLE = 3
 """Maximum number of names tried for a pronoun."""
@@ -118,7 +118,7 @@ class Dialogue:
         return turn
 
     def _turn(self, message: str, question: Question, inherited: tuple[str, ...] = ()) -> Turn:
-        answer = self._ask(question.saying(question.text, inherited), DEPTH)
+        answer = self._ask(question.saying(question.text, inherited), SEARCH_DEPTH)
         return turn_of(message, attrs.evolve(answer, question=message), inherited)
 
     def _small_talk(self, message: str, question: Question) -> Turn | None:

@@ -87,7 +87,7 @@ class Endpoint:
         Raises ``EndpointError`` when the address cannot be reached, refuses, takes too long or sends
         something else.
         """
-        return check("".join(self.pieces(question, passages)).strip(), passages)
+        return check_reply("".join(self.pieces(question, passages)).strip(), passages)
 
     def pieces(self, question: str, passages: Sequence[Passage]) -> Iterator[str]:
         """Yield the model's text as it arrives; a server that does not stream gives one piece.
@@ -193,7 +193,7 @@ def _found(data: bytes, *keys: str | int) -> Any:
 # --- what is cited and quoted ---
 
 
-def check(text: str, passages: Sequence[Passage]) -> Reply:
+def check_reply(text: str, passages: Sequence[Passage]) -> Reply:
     """Return a model's reply, with marks at citations and quotations that are not in the passages.
 
     A quotation is valid if its words are in one passage in the same order. Case, white space and punctuation

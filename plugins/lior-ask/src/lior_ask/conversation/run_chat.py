@@ -15,15 +15,14 @@ import attrs
 import torch
 from torch import Generator
 
-from lior.config.sampling import ChatSampling, Sampling
+from lior import Sampling
+from lior.config import ChatSampling
 from lior.errors import UsageError
-from lior.model.detokenizer import Detokenizer
-from lior.model.generation import Session, proceed
-from lior.model.provenance import Explained, explain
+from lior.model import Detokenizer, Explained, Session, explain, proceed
 from lior_ask.conversation.dialogue import Dialogue, Turn
 
 if TYPE_CHECKING:
-    from lior.runs.run import Run
+    from lior import Run
 
 SURE = 0.8
 """Minimum confidence to continue a message without a request."""

@@ -12,7 +12,7 @@ from typing import ClassVar
 import attrs
 import numpy as np
 
-from lior.config.options import option
+from lior.config import option
 from lior.errors import DataError, MissingPackage
 
 Read = Callable[[str, bool], np.ndarray]

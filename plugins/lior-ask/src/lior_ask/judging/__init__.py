@@ -12,7 +12,7 @@ VARIABLE = "LIOR_JUDGE"
 
 def chosen_judge() -> Judge:
     """Return the judge that :data:`VARIABLE` names, or ``cross-encoder`` if installed, or ``linear``."""
-    from lior.plugins.registry import registry
+    from lior import registry
 
     found: Judge
     if name := os.environ.get(VARIABLE):

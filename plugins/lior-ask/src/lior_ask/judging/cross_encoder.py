@@ -13,7 +13,7 @@ from typing import Any
 import attrs
 import numpy as np
 
-from lior.config.options import option
+from lior.config import option
 from lior.errors import DataError, MissingPackage
 from lior.interfaces import Candidates, Question
 from lior_ask.embedders import e5

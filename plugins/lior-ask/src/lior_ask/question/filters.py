@@ -15,9 +15,9 @@ import attrs
 import numpy as np
 
 from lior.errors import UsageError
+from lior.files import printable
 from lior.interfaces import Ranking
-from lior.names import printable
-from lior.reading.files import File
+from lior.reading import File
 from lior_ask.index.inverted import InvertedIndex
 from lior_ask.index.passage_store import PassageStore
 from lior_ask.index.table_schema import date_of

@@ -149,7 +149,7 @@ def _pairs(view: PassageView) -> _Pairs:
 # --- order ---
 
 
-def ranking(view: PassageView, query: TermQuery, scores: np.ndarray, top: int, method: str) -> Ranking:
+def bm25_ranking(view: PassageView, query: TermQuery, scores: np.ndarray, top: int, method: str) -> Ranking:
     """Return the ``top`` passages that share a word with the question, or, if none does, a similar word."""
     shares = recall(view, query)
     allowed = shares > 0 if shares.any() else scores > 0

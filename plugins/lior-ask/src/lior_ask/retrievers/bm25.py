@@ -10,7 +10,7 @@ import numpy as np
 from lior.interfaces import PassageView, Question, Ranking, TermQuery
 from lior_ask.index.inverted import CONTEXT
 from lior_ask.question.query import analyse
-from lior_ask.ranking.bm25 import Level, level, ranking, score_terms
+from lior_ask.ranking.bm25 import Level, bm25_ranking, level, score_terms
 
 
 @attrs.frozen(kw_only=True)
@@ -22,7 +22,7 @@ class Bm25:
     def rank(self, view: PassageView, question: Question, top: int) -> Ranking:
         """Return the ``top`` best passages by BM25, as a share of the maximum."""
         query = analyse(view, question)
-        return ranking(view, query, score(view, query), top, "words")
+        return bm25_ranking(view, query, score(view, query), top, "words")
 
 
 def score(view: PassageView, query: TermQuery) -> np.ndarray:

@@ -13,7 +13,7 @@ from lior.errors import MissingPackage
 from lior.interfaces import PassageVectors, PassageView, Question, Ranking
 from lior_ask.arrays import best, unique
 from lior_ask.embedders import bags, e5
-from lior_ask.index.embedding import HINT, VARIABLE, default_embedder, reading
+from lior_ask.index.embedding import MEANING_HINT, VARIABLE, default_embedder, reading
 from lior_ask.judging.features import read_rows
 from lior_ask.question.query import analyse, repair
 from lior_ask.ranking.bm25 import recall
@@ -65,7 +65,9 @@ class Meaning:
 
     def __attrs_post_init__(self) -> None:
         if not default_embedder() and os.environ.get(VARIABLE) is None:
-            raise MissingPackage(f"the retriever meaning needs a sentence encoder: {HINT}, or use settle.")
+            raise MissingPackage(
+                f"the retriever meaning needs a sentence encoder: {MEANING_HINT}, or use settle."
+            )
 
     def rank(self, view: PassageView, question: Question, top: int) -> Ranking:
         """Return the ``top`` best passages; some may share no word with the question."""

@@ -10,7 +10,7 @@ import numpy as np
 from lior.interfaces import PassageVectors, PassageView, Question, Ranking, TermQuery
 from lior_ask.index.inverted import CONTEXT
 from lior_ask.question.query import analyse
-from lior_ask.ranking.bm25 import Level, level, ranking, score_terms
+from lior_ask.ranking.bm25 import Level, bm25_ranking, level, score_terms
 from lior_ask.ranking.feedback import fuse, move
 from lior_ask.retrievers import bm25
 
@@ -53,7 +53,7 @@ class Settle:
         """Return the ``top`` best passages, or documents in an index from ``by_document``."""
         query = analyse(view, question)
         scores, method = score(view, question, query)
-        return ranking(view, query, scores, top, method)
+        return bm25_ranking(view, query, scores, top, method)
 
 
 def score(view: PassageView, question: Question, query: TermQuery) -> tuple[np.ndarray, str]:
@@ -79,9 +79,9 @@ def documents(whole: PassageView, question: Question, top: int, vectors: Passage
     asked, query = vectors.question(question.text), analyse(whole, question)
     v = by_words(whole, question, query)
     if not v.any():
-        return ranking(whole, query, v, top, "words")
+        return bm25_ranking(whole, query, v, top, "words")
     scores = fuse(whole, v, asked.result(), vectors.documents, vectors.embedder.unrelated) / 8
-    return ranking(whole, query, scores, top, "words, feedback, smoothing and meaning")
+    return bm25_ranking(whole, query, scores, top, "words, feedback, smoothing and meaning")
 
 
 # --- words ---

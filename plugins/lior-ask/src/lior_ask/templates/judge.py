@@ -7,9 +7,9 @@ from typing import ClassVar
 import attrs
 import numpy as np
 
-from lior.config.options import option
+from lior.config import option
 from lior.interfaces import Candidates, Question
-from lior_ask.judging.features import NAMES
+from lior_ask import NAMES
 
 
 @attrs.frozen(kw_only=True)

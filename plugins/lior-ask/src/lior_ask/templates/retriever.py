@@ -7,10 +7,9 @@ from typing import ClassVar
 import attrs
 import numpy as np
 
-from lior.config.options import option
+from lior.config import option
 from lior.interfaces import PassageView, Question, Ranking
-from lior_ask.question.query import analyse
-from lior_ask.ranking.bm25 import ranking, recall
+from lior_ask import analyse, bm25_ranking, recall
 
 
 @attrs.frozen(kw_only=True)
@@ -25,4 +24,4 @@ class Mine:
         """The ``top`` best passages; fewer when fewer share a word with the question."""
         query = analyse(view, question)  # its words, corrected, as terms of the view
         scores = recall(view, query) / (1 + self.brevity * np.log1p(view.layout.lengths))
-        return ranking(view, query, scores, top, "recall")
+        return bm25_ranking(view, query, scores, top, "recall")

@@ -60,8 +60,8 @@ def _interrupt(*_: object) -> None:
 def fault_of(data: bytes, name: str) -> str:
     """What is wrong with how a file is read or refused; nothing if nothing is."""
     from lior.errors import LiorError
-    from lior.reading.parsing import parse_bytes
-    from lior.testing.readers import check_document
+    from lior.reading import parse_bytes
+    from lior.testing import check_document
     from lior_ask.chunking.chunker import chunk
 
     try:

@@ -22,7 +22,7 @@ from random import Random
 from typing import Any
 
 from lior.process import python
-from lior.reading.limits import OFF, limit_by
+from lior.reading import NO_LIMITS, limit_by
 from lior_bench.attack.disk import CRASH, EXIT, Disk, build
 from lior_bench.attack.making import PEOPLE, PLACES, notes, question, text, train
 from lior_bench.attack.player import Process, opened, told
@@ -333,7 +333,7 @@ def begun(tick: int, run: Path | None = None) -> Iterator[Episode]:
     """An episode that ends with the block."""
     # Readers in a process of their own would not live through a fork.
     home = tempfile.TemporaryDirectory(dir=_MEMORY)
-    with limit_by(OFF), home as place, closing(Episode(Path(place).resolve(), run, tick)) as episode:
+    with limit_by(NO_LIMITS), home as place, closing(Episode(Path(place).resolve(), run, tick)) as episode:
         yield episode
 
 

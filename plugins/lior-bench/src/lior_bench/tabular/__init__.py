@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from lior_cli.lazy import LazyGroup
+from lior_cli import LazyGroup
 
 _HERE = "lior_bench.tabular"
 COMMANDS = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from lior_cli.lazy import LazyGroup
+from lior_cli import LazyGroup
 
 COMMANDS = {
     "action": ("lior_field.cli.action:action", "Show where the path of a text bends, beside its surprise."),

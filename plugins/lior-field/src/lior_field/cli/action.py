@@ -8,13 +8,21 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lior_cli.interrupts import import_torch
-from lior_cli.options import RunPath, TextPath, WholeNumber, device_option
-from lior_cli.pictures import folder_for_files, picture_options, present, refuse_without_effect
-from lior_cli.terminal import echo_table
+from lior_cli import (
+    RunPath,
+    TextPath,
+    WholeNumber,
+    device_option,
+    echo_table,
+    folder_for_files,
+    import_torch,
+    picture_options,
+    present_pictures,
+    refuse_without_effect,
+)
 
 if TYPE_CHECKING:
-    from lior.plots.panels import Picture
+    from lior.plots import Picture
     from lior_field.actions import Agreement, LineMeasures
 
 _SHOWN = 60
@@ -51,17 +59,17 @@ def action(
     """
     refuse_without_effect(text=text, as_json=as_json)
     import_torch(quiet=as_json)
-    from lior.model import scoring
-    from lior.reading.documents import read_documents
-    from lior.runs import directory
+    from lior.model import score_documents
+    from lior.reading import read_documents
+    from lior.runs import open_run
     from lior.tensors import pick_device
     from lior_field import actions
 
     folder = folder_for_files(run, out, text=text, as_json=as_json)
-    loaded = directory.open_run(run, device=pick_device(device))
+    loaded = open_run(run, device=pick_device(device))
     corpus, _, _ = loaded.other_text(read_documents(files))
     measured = actions.measure(loaded.model, corpus)
-    lines = actions.by_line(scoring.score(loaded.model, corpus), measured)
+    lines = actions.by_line(score_documents(loaded.model, corpus), measured)
     found = {name: actions.agreement(values, lines.surprise) for name, values in lines.values.items()}
     if as_json:
         click.echo(json.dumps(_record(lines, found)))
@@ -83,7 +91,7 @@ def action(
             f"{name} and surprise: rank correlation {value.value:+.2f} [{value.low:+.2f}, {value.high:+.2f}]"
         )
     click.echo()
-    present(run, {"action": _picture(lines)}, {}, folder=folder, form=form, as_json=False)
+    present_pictures(run, {"action": _picture(lines)}, {}, folder=folder, form=form, as_json=False)
 
 
 def _excerpt(text: str) -> str:
@@ -107,7 +115,7 @@ def _record(lines: LineMeasures, found: dict[str, Agreement]) -> dict[str, objec
 
 def _picture(lines: LineMeasures) -> Picture:
     """Draw action and surprise along the text, each in its own standard deviations."""
-    from lior.plots.panels import Curve, LineChart, Picture
+    from lior.plots import Curve, LineChart, Picture
 
     x = [float(i + 1) for i in range(len(lines.line))]
 

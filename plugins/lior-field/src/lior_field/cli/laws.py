@@ -8,9 +8,7 @@ from pathlib import Path
 import click
 
 from lior.errors import RunError
-from lior_cli.interrupts import import_torch
-from lior_cli.systems import json_option
-from lior_cli.terminal import echo_table
+from lior_cli import echo_table, import_torch, json_option
 
 
 @click.command()
@@ -24,12 +22,11 @@ def laws(out: Path | None, as_json: bool) -> None:
     Exit code 1 if one is broken.
     """
     import_torch(quiet=as_json)
-    from lior.plots import figures
-    from lior.plots.panels import Picture
+    from lior.plots import Picture, drawing_library, write_picture
     from lior_field.laws import measure
 
     if out:
-        figures.library()  # before the work, not after
+        drawing_library()  # before the work, not after
     groups = measure()
     found = [law for group in groups.values() for law in group]
     if as_json:
@@ -42,7 +39,7 @@ def laws(out: Path | None, as_json: bool) -> None:
             break
         title = f"Laws of the field: {name}"
         picture = Picture(name=f"laws-{name}", title=title, panels=[law.panel for law in group])
-        for path in figures.write(picture, out, ["png"]):
+        for path in write_picture(picture, out, ["png"]):
             click.echo(click.format_filename(path), err=as_json)
     if broken := [law.name for law in found if not law.holds]:
         raise RunError(f"broken: {', '.join(broken)}")

@@ -8,10 +8,7 @@ from pathlib import Path
 import click
 
 from lior.errors import UsageError
-from lior_cli.interrupts import import_torch
-from lior_cli.options import RunPath, TextPath, WholeNumber, device_option
-from lior_cli.systems import json_option
-from lior_cli.terminal import echo_table
+from lior_cli import RunPath, TextPath, WholeNumber, device_option, echo_table, import_torch, json_option
 
 
 @click.command()
@@ -44,13 +41,13 @@ def spectrum(run: Path, rank: int | None, text: tuple[str, ...], as_json: bool, 
             "--rank and --on belong together: the cost of fewer ranks is measured on a text; give both"
         )
     import_torch(quiet=as_json)
-    from lior.model.evaluation import evaluate
-    from lior.reading.documents import read_documents
-    from lior.runs import directory
+    from lior.model import evaluate
+    from lior.reading import read_documents
+    from lior.runs import open_run
     from lior.tensors import pick_device
     from lior_field import compression
 
-    loaded = directory.open_run(run, device=pick_device(device))
+    loaded = open_run(run, device=pick_device(device))
     tables = compression.tables(loaded.model)
     report: dict[str, object] = {"tables": [table._asdict() for table in tables]}
     if rank:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from lior.interfaces import State
-from lior.plots.panels import Curve
+from lior.plots import Curve
 from lior_field.dynamics import Dissipative, Symplectic, Unitary
 from lior_field.grid import Grid
 from lior_field.hamiltonian import Hamiltonian

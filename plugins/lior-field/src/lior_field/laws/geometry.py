@@ -8,12 +8,12 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from lior.geometry import conformal, kernel
-from lior.plots.panels import Curve
+from lior.geometry import kernel
+from lior.plots import Curve
 from lior_field import algebra, paths
 from lior_field.laws.law import Law, chart, noise
 from lior_field.memory import letnikov_weights, product_weights
-from lior_plugins.products.spinor import rotor_phases
+from lior_plugins import ricci_scalar, rotor_phases
 
 
 def _convolution() -> Law:
@@ -83,7 +83,7 @@ def _curvature() -> Law:
             x = torch.full((n,), 0.2, dtype=torch.float64)
             phi, slope = factor(x)
             laplacian = _divergence(lambda at, f=factor: f(at)[1], x)  # type: ignore[misc]
-            found.append(float(conformal.ricci_scalar(phi, laplacian, slope.square().sum(), n)))
+            found.append(float(ricci_scalar(phi, laplacian, slope.square().sum(), n)))
             off = max(off, abs(found[-1] / (sign * n * (n - 1)) - 1))
         curves.append(Curve(name=name, x=[float(n) for n in sizes], y=found))
     panel = chart("scalar curvature ±n(n − 1): ±6 for n = 3", "dimension n", "R", *curves)

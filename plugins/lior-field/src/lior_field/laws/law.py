@@ -8,7 +8,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from lior.plots.panels import Curve, LineChart
+from lior.plots import Curve, LineChart
 
 _FLOOR = 1e-17
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from lior_cli.lazy import LazyGroup
+from lior_cli import LazyGroup
 
 COMMANDS = {
     "correct": ("lior_lens.cli.correct:correct", "Correct a photograph or a folder of them."),

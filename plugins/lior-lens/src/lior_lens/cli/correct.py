@@ -14,7 +14,7 @@ import click
 
 from lior.errors import UsageError
 from lior.files import writing
-from lior_cli.systems import json_option, quiet_option
+from lior_cli import json_option, quiet_option
 from lior_lens.arcs import LONG_SIDE, find_arcs
 from lior_lens.cli.options import model_option, open_model
 

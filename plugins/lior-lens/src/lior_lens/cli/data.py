@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from lior.errors import UsageError
-from lior_cli.systems import json_option
+from lior_cli import json_option
 from lior_lens.cli.options import existing
 
 
@@ -154,7 +154,7 @@ def package(source: Path, out: Path, table: Path | None, report: Path | None, fo
             click.get_current_context().exit(2)
         click.echo(f"{out}: {zipping.write(source, out)} pictures")
         return
-    from lior_cli.interrupts import import_torch
+    from lior_cli import import_torch
 
     import_torch()
     from lior_lens import runs
@@ -178,7 +178,7 @@ def info(path: Path | None, as_json: bool) -> None:
         found["edges"] = {"weights": sum(v.size for each in networks for v in each.weights.values()), **notes}
     small = Path(__file__).parents[1] / "weights" / "small"
     if path is not None or (small.is_dir() and importlib.util.find_spec("torch")):
-        from lior_cli.interrupts import import_torch
+        from lior_cli import import_torch
 
         import_torch()
         from lior_lens import runs

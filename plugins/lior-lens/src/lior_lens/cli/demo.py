@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from lior_cli.systems import json_option, quiet_option
+from lior_cli import json_option, quiet_option
 
 
 @click.command()
@@ -21,7 +21,7 @@ def demo(out: Path, seed: int, quiet: bool, as_json: bool) -> None:
 
     The sheet is OUT/before-after.png, in less than three minutes.
     """
-    from lior_cli.interrupts import import_torch
+    from lior_cli import import_torch
 
     import_torch()
     from PIL import Image

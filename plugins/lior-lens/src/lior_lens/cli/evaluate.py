@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from lior_cli.systems import json_option, quiet_option
+from lior_cli import json_option, quiet_option
 from lior_lens.cli.options import model_option, open_model
 
 
@@ -81,7 +81,7 @@ def evaluate(
 
 
 def _show(found: dict[str, dict[str, Any]]) -> None:
-    from lior_cli.terminal import echo_table
+    from lior_cli import echo_table
 
     def share(value: float | None) -> str:
         return "-" if value is None else f"{100 * value:.1f} %"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lior.errors import UsageError
-from lior_cli.systems import layer_options
+from lior_cli import layer_options
 
 if TYPE_CHECKING:
     from lior_lens.geometry import Size
@@ -36,7 +36,7 @@ def open_model(name: str) -> LensModel | None:
     path = shipped if name == "shipped" else Path(name)
     if name == "shipped" and not path.is_dir():
         return None
-    from lior_cli.interrupts import import_torch
+    from lior_cli import import_torch
 
     import_torch()
     from lior_lens.runs import LensModel

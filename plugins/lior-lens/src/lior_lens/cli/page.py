@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from lior_cli import pages
+from lior_cli import html_page
 from lior_lens.sheets import Card
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def page(outcomes: Sequence[CorrectionOutcome], *, title: str, summary: str) -> 
         figures="\n".join(map(_figure, shown)),
         others=f"<h2>Others</h2>\n<ul>\n{others}</ul>" if rest else "",
     )
-    return pages.page("lior lens correct", title=title, style=_STYLE, body=body)
+    return html_page("lior lens correct", title=title, style=_STYLE, body=body)
 
 
 def _figure(outcome: CorrectionOutcome) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from lior.errors import UsageError
-from lior_cli.systems import json_option
+from lior_cli import json_option
 from lior_lens.cli.options import size_of
 
 _LENS = click.option(

@@ -10,11 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lior.errors import UsageError
-from lior.events import hookimpl
-from lior_cli.interrupts import drive, import_torch
-from lior_cli.options import RunPath
-from lior_cli.progress import Progress
-from lior_cli.systems import json_option, quiet_option
+from lior.plugins import hookimpl
+from lior_cli import Progress, RunPath, drive, import_torch, json_option, quiet_option
 from lior_lens.cli.options import config_options
 
 if TYPE_CHECKING:
@@ -163,7 +160,7 @@ def train_lines(out: Path, pictures: int, photos: Path | None, epochs: int, seed
 @click.option("--changed", is_flag=True, help="Leave out what is as by default.")
 def config(layers: tuple[str, ...], assignments: tuple[str, ...], changed: bool) -> None:
     """Print what files, LENS_* variables and --set resolve to, as TOML."""
-    from lior.config.resolving import to_toml
+    from lior.config import to_toml
     from lior_lens import config as configuration
 
     click.echo(to_toml(configuration.load(layers, assignments).config, changed=changed), nl=False)

@@ -6,7 +6,7 @@ import gc
 
 import click
 
-from lior_cli.lazy import LazyGroup
+from lior_cli import LazyGroup
 
 COMMANDS = {
     "run": ("lior_ritz.cli.run:run", "Solve a problem; without arguments the default double dot."),

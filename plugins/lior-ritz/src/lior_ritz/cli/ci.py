@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lior_cli.options import RunPath, WholeNumber
-from lior_cli.systems import json_option
-from lior_cli.terminal import echo_table
+from lior_cli import RunPath, WholeNumber, echo_table, json_option
 from lior_ritz.cli.threads import import_torch_for
 
 if TYPE_CHECKING:

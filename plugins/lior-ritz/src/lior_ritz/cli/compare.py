@@ -8,9 +8,7 @@ from typing import Any
 
 import click
 
-from lior_cli.options import RunPath
-from lior_cli.systems import json_option
-from lior_cli.terminal import echo_table
+from lior_cli import RunPath, echo_table, json_option
 from lior_ritz.cli.threads import import_torch_for
 
 _COLUMNS = {

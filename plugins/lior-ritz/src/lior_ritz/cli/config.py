@@ -7,9 +7,7 @@ from pathlib import Path
 import click
 
 from lior.errors import UsageError
-from lior_cli.config import echo_resolved
-from lior_cli.systems import Texts, json_option
-from lior_cli.terminal import echo_table
+from lior_cli import Texts, echo_resolved, echo_table, json_option
 from lior_ritz.cli.options import config_options
 
 
@@ -19,7 +17,7 @@ from lior_ritz.cli.options import config_options
 @click.option("--force", is_flag=True, help="Overwrite PATH.")
 def init(path: Path, layers: Texts, assignments: Texts, force: bool) -> None:
     """Write a configuration to PATH (ritz.toml), with every key, to be edited."""
-    from lior.config.resolving import to_toml
+    from lior.config import to_toml
     from lior_ritz import config as configuration
 
     text = to_toml(configuration.load(layers, assignments).config)
@@ -62,12 +60,12 @@ def explain(prefix: str) -> None:
     PREFIX leaves out keys that begin otherwise, such as training.lr_schedule. The options of a potential
     are listed by potential.<type>.
     """
-    from lior.config.components import keys
+    from lior.config import schema_keys
     from lior.errors import did_you_mean, sentences
     from lior_ritz.config import RitzConfig
     from lior_ritz.potentials import options, registry
 
-    rows = [(key.dotted, _text(key.default), key.allowed, key.help) for key in keys(RitzConfig)]
+    rows = [(key.dotted, _text(key.default), key.allowed, key.help) for key in schema_keys(RitzConfig)]
     for name in registry.names("potential"):
         for option, typed in options(name).items():
             default, help = _text(typed.field.default), typed.field.metadata.get("help", "")

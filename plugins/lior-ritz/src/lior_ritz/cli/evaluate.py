@@ -7,8 +7,7 @@ from pathlib import Path
 
 import click
 
-from lior_cli.options import RunPath, WholeNumber
-from lior_cli.systems import json_option
+from lior_cli import RunPath, WholeNumber, json_option
 from lior_ritz.cli.threads import import_torch_for
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lior_cli.terminal import echo_table
+from lior_cli import echo_table
 
 if TYPE_CHECKING:
     from lior_ritz.problem.units import Units

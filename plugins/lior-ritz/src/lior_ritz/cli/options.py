@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import click
 
 from lior.errors import MissingPackage
-from lior_cli.systems import Callback, layer_options
+from lior_cli import Callback, layer_options
 
 if TYPE_CHECKING:
-    from lior.plots.panels import Picture
+    from lior.plots import Picture
 
 
 config_options = layer_options(
@@ -37,11 +37,11 @@ def write_pictures(
     pictures: Callable[[], Iterable[Picture]], out: Path, written: list[Path], *, quiet: bool
 ) -> None:
     """Write pictures beside what was ``written``, and print the names; without Matplotlib the numbers do."""
-    from lior.plots import figures
+    from lior.plots import write_picture
 
     try:
         for picture in pictures():
-            written += figures.write(picture, out / "plots", ("png",))
+            written += write_picture(picture, out / "plots", ("png",))
     except MissingPackage as error:
         click.echo(f"no pictures: {error}", err=True)
     if not quiet:

@@ -7,12 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lior_cli.options import RunPath
-from lior_cli.pictures import built, choose, folder_for_files, picture_options, present, refuse_without_effect
+from lior_cli import (
+    RunPath,
+    build_pictures,
+    choose_pictures,
+    folder_for_files,
+    picture_options,
+    present_pictures,
+    refuse_without_effect,
+)
 from lior_ritz.cli.threads import import_torch_for
 
 if TYPE_CHECKING:
-    from lior.plots.panels import Picture
+    from lior.plots import Picture
     from lior_ritz.training.solution import Solution
 
 _KNOWN = ("such as convergence or psi_state_0", "psi_state for those of all states")
@@ -34,7 +41,7 @@ def plot(run: Path, out: Path | None, only: str | None, form: str, text: bool, a
 
     folder = folder_for_files(run, out, text=text, as_json=as_json)
     pictures, left_out = draw(run, *open_run(run), only)
-    present(run, pictures, left_out, folder=folder, form=form, as_json=as_json)
+    present_pictures(run, pictures, left_out, folder=folder, form=form, as_json=as_json)
 
 
 def draw(
@@ -45,6 +52,6 @@ def draw(
 
     label = "".join(c if c.isprintable() else "?" for c in run.absolute().name)[:30]
     count = len(solution.energies)
-    wanted = names_of(solution) if only is None else choose(expand(only, count), names(count))
+    wanted = names_of(solution) if only is None else choose_pictures(expand(only, count), names(count))
     source = PictureSource(solution=solution, history=history, label=label)
-    return built(wanted, lambda name: picture(name, source))
+    return build_pictures(wanted, lambda name: picture(name, source))

@@ -6,8 +6,7 @@ import json
 
 import click
 
-from lior_cli.options import RealNumber, WholeNumber
-from lior_cli.systems import Texts, json_option
+from lior_cli import RealNumber, Texts, WholeNumber, json_option
 from lior_ritz.cli.options import config_options
 
 _METHODS = ["auto", "separable", "sine", "elements", "enriched", "averaged", "hermitian"]

@@ -13,16 +13,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lior.errors import UsageError
-from lior.events import hookimpl
-from lior_cli.interrupts import Stop, drive
-from lior_cli.options import RunPath
-from lior_cli.progress import Progress
-from lior_cli.systems import Texts, json_option, quiet_option
+from lior.plugins import hookimpl
+from lior_cli import Progress, RunPath, Stop, Texts, drive, json_option, quiet_option
 from lior_ritz.cli.options import config_options
 from lior_ritz.cli.threads import import_torch, import_torch_for
 
 if TYPE_CHECKING:
-    from lior.config.resolving import Resolved
+    from lior.config import Resolved
     from lior_ritz.config import RitzConfig
     from lior_ritz.runs.session import Solved
 
@@ -115,7 +112,7 @@ def _refuse_unread(assignments: Texts) -> None:
 
 def _unread(resolved: Resolved[RitzConfig]) -> list[str]:
     """Keys that a file or the environment changes, and that only a network reads."""
-    from lior.config.resolving import values
+    from lior.config import values
     from lior_ritz.config import is_networks
 
     changed = values(resolved.config, changed=True)
@@ -132,7 +129,7 @@ def _free(folder: Path) -> Path:
 
 def _echo_plan(resolved: Resolved[RitzConfig], out: Path, *, as_json: bool) -> None:
     """Print the problem of a run and its folder."""
-    from lior.config.resolving import to_toml, values
+    from lior.config import to_toml, values
     from lior_ritz.runs.folder import headline
 
     what = headline(resolved.config)
@@ -164,9 +161,9 @@ def _drive(
 ) -> None:
     """Train until the end or until a signal comes, and print what came of it."""
     if plots:  # what pictures need is asked for before the work, not after
-        from lior.plots import figures
+        from lior.plots import drawing_library
 
-        figures.library()
+        drawing_library()
     progress = SolverProgress(quiet=quiet)
 
     def begin(stop: Stop) -> Solved:
@@ -196,12 +193,12 @@ def _report(result: Solved, path: Path, *, plots: bool, quiet: bool, as_json: bo
 
 def _draw(result: Solved, path: Path, *, quiet: bool) -> None:
     """Write the pictures of a run, and say which were left out and why."""
-    from lior.plots import figures
+    from lior.plots import write_picture
     from lior_ritz.cli.plot import draw
     from lior_ritz.runs.folder import metrics
 
     pictures, left_out = draw(path, result.solution, list(metrics(path)))
     for picture in pictures.values():
-        figures.write(picture, path / "plots", ("png",))
+        write_picture(picture, path / "plots", ("png",))
     for name, why in left_out.items() if not quiet else ():
         click.echo(f"left out: {name}: {why}", err=True)

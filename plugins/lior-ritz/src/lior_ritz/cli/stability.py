@@ -7,8 +7,7 @@ from pathlib import Path
 
 import click
 
-from lior_cli.pictures import folder_for_files, present
-from lior_cli.systems import Texts, json_option
+from lior_cli import Texts, folder_for_files, json_option, present_pictures
 from lior_ritz.cli import varied
 from lior_ritz.cli.options import config_options, out_option, vary_option
 
@@ -55,7 +54,7 @@ def stability(
     if as_json:
         click.echo(json.dumps(report))
         return
-    present(out or Path(), {_NAME: picture(found)}, {}, folder=folder, form="png", as_json=False)
+    present_pictures(out or Path(), {_NAME: picture(found)}, {}, folder=folder, form="png", as_json=False)
     one, two = report["above_own_orbitals_meV"]
     click.echo(
         f"{found.electrons.size} places, {found.functions} functions, {found.seconds:.1f} processor seconds; "

@@ -11,10 +11,7 @@ import click
 
 from lior.errors import Interrupted, RunError
 from lior.workers import check
-from lior_cli.interrupts import Stop
-from lior_cli.progress import Progress
-from lior_cli.systems import Texts, json_option, quiet_option
-from lior_cli.terminal import echo_table
+from lior_cli import Progress, Stop, Texts, echo_table, json_option, quiet_option
 from lior_ritz.cli import varied
 from lior_ritz.cli.options import config_options, out_option, vary_option, write_pictures
 from lior_ritz.cli.threads import import_torch

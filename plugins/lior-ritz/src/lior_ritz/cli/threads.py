@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from lior.runs.folder import list_checkpoints
-from lior_cli import interrupts
+from lior_cli import import_torch as _import_torch
 
 
 def import_torch() -> None:
@@ -16,7 +16,7 @@ def import_torch() -> None:
     between operations take twice as long as one; threads that spin take five times as long on a busy machine
     (docs/decisions/ritz-network.md). ``OMP_NUM_THREADS`` sets another number, for larger networks.
     """
-    interrupts.import_torch()
+    _import_torch()
     if "OMP_NUM_THREADS" not in os.environ:
         import torch
 

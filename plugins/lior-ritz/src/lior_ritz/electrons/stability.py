@@ -18,7 +18,7 @@ import attrs
 import numpy as np
 
 from lior.errors import UsageError
-from lior.plots.panels import Picture
+from lior.plots import Picture
 from lior_ritz.electrons.coulomb import Array, coefficients, hamiltonian, one_body
 from lior_ritz.electrons.exchange import on_grid, require_plane
 from lior_ritz.electrons.interaction import two_electrons

@@ -7,7 +7,7 @@ entry-point group ``lior_ritz.potentials``.
 from __future__ import annotations
 
 from lior import Kind, Registry
-from lior.config.options import TypedField, typed_fields
+from lior.config import TypedField, typed_fields
 
 registry = Registry(
     kinds={

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import attrs
 
-from lior.config.options import option
+from lior.config import option
 from lior.errors import UsageError
 from lior_ritz.potentials._checks import words
 from lior_ritz.problem import Device, Part

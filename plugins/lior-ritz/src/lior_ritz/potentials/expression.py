@@ -9,7 +9,7 @@ from typing import Any
 
 import attrs
 
-from lior.config.options import option
+from lior.config import option
 from lior.errors import UsageError, did_you_mean, sentences
 from lior_ritz.potentials import formula
 from lior_ritz.potentials.written import Written, tree_of

@@ -11,9 +11,7 @@ from typing import Any, ClassVar
 
 import attrs
 
-from lior.config.components import Component
-from lior.config.options import conform
-from lior.config.resolving import build
+from lior.config import Component, build_plugin, conform
 from lior.errors import ConfigError, UsageError
 from lior_ritz.potentials import registry
 from lior_ritz.problem import Device, Part, Potential, require_known
@@ -26,7 +24,7 @@ _OWN = ("voltage", "arm")
 
 
 def _build(name: str, options: Mapping[str, Any]) -> Any:
-    return build("potential", Component(name=name, options=dict(options)), registry)
+    return build_plugin("potential", Component(name=name, options=dict(options)), registry)
 
 
 @lru_cache(64)  # a sweep builds its potential at every point; ``stamp`` changes when a file is written anew

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import attrs
 
-from lior.config.options import option
+from lior.config import option
 from lior_ritz.potentials._checks import words
 from lior_ritz.potentials.written import Written, tree_of
 from lior_ritz.problem.units import Units

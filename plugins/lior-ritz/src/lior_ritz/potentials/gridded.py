@@ -7,7 +7,7 @@ from typing import Any, ClassVar, NamedTuple, TypeAlias
 import attrs
 import numpy as np
 
-from lior.config.options import option
+from lior.config import option
 from lior.errors import UsageError
 from lior_ritz.potentials._checks import lookup, require_finite
 from lior_ritz.potentials.grids import Array, read_grid

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import attrs
 
-from lior.config.options import option
+from lior.config import option
 from lior.errors import UsageError
 from lior_ritz.potentials._checks import given, lookup, require_finite, words
 from lior_ritz.potentials.written import Written, tree_of

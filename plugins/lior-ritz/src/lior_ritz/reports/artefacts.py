@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from lior.errors import RunError
 from lior.files import replacing
-from lior.runs import files
 from lior.runs import folder as runfolder
+from lior.runs import write_text
 from lior_ritz.config import RitzConfig
 from lior_ritz.problem import AXES
 from lior_ritz.reports.observables import nodal_domains
@@ -88,7 +88,7 @@ def write(solution: Solution, folder: Path, *, run_id: str, history: History) ->
         for name, (array, _) in made.items():
             with replacing(folder / ARRAYS / f"{name}.npy") as stream:
                 np.lib.format.write_array(stream, array, allow_pickle=False)
-        files.write_text(folder / RESULTS, json.dumps(found, indent=1, allow_nan=False) + "\n")
+        write_text(folder / RESULTS, json.dumps(found, indent=1, allow_nan=False) + "\n")
     except OSError as error:
         raise RunError(
             f"{folder}: cannot be written: {error.strerror or error}; free some space and repeat"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from lior.plots.panels import Finish, LineChart
+from lior.plots import Finish, LineChart
 
 _NAMED = 12
 """Curves in a legend."""

@@ -10,8 +10,7 @@ import attrs
 import numpy as np
 from scipy.ndimage import maximum_filter
 
-from lior.plots.panels import Finish, LeftOut, Panel, Table
-from lior.plots.scales import number
+from lior.plots import Finish, LeftOut, Panel, Table, format_number
 
 _SIDE, _NARROW, _AROUND = 4.2, 1.6, (1.9, 1.1)
 """Inches: the longer side of a field, the least shorter one, and the room for labels and the colour bar."""
@@ -103,8 +102,10 @@ class Field(Panel):
             for x, v in zip(self.x, row, strict=True)
         ]
         rows = [
-            [name, *map(number, (x, y, value))]
+            [name, *map(format_number, (x, y, value))]
             for name, (value, x, y) in (("least", min(cells)), ("greatest", max(cells)))
         ]
         mean = math.fsum(value for value, _, _ in cells) / len(cells)
-        return Table(["", self.x_label, self.y_label, self.unit], [*rows, ["mean", "", "", number(mean)]])
+        return Table(
+            ["", self.x_label, self.y_label, self.unit], [*rows, ["mean", "", "", format_number(mean)]]
+        )

@@ -7,8 +7,7 @@ from typing import Any, ClassVar
 
 import attrs
 
-from lior.plots.panels import Finish, Panel, Table
-from lior.plots.scales import number
+from lior.plots import Finish, Panel, Table, format_number
 
 _LINE, _GAP = 0.8, 0.08
 """Width of a level's lines, of the 1 that a column has, and the space between lines of one level."""
@@ -73,7 +72,7 @@ class Ladder(Panel):
     def table(self) -> Table:
         """The levels with their degeneracies."""
         rows = [
-            [name, step.name, number(step.energy), f"{step.count}{' or more' * step.more}"]
+            [name, step.name, format_number(step.energy), f"{step.count}{' or more' * step.more}"]
             for name, steps in self.columns.items()
             for step in steps
         ]

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import attrs
 import numpy as np
 
-from lior.plots.panels import Curve, LeftOut, LineChart, Panel, Picture
+from lior.plots import Curve, LeftOut, LineChart, Panel, Picture
 from lior_ritz.problem import AXES
 from lior_ritz.problem.arrays import Array
 from lior_ritz.reports.charts import Beside

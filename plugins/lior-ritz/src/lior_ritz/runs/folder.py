@@ -24,14 +24,12 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from lior.config.resolving import to_table, to_toml
+from lior.config import to_table, to_toml
 from lior.errors import RunError, UsageError
-from lior.plugins.trust import opening
-from lior.runs import bundle, files
+from lior.plugins import opening
+from lior.runs import START, LoopState, Telemetry, bundle, write_text
 from lior.runs import folder as runfolder
 from lior.runs.folder import CONFIG, RunFolder
-from lior.runs.loop import START, LoopState
-from lior.runs.telemetry import Telemetry
 from lior_ritz import config as configuration
 from lior_ritz.config import RitzConfig
 from lior_ritz.training.solution import Solution, finished, judge
@@ -149,8 +147,8 @@ class RitzRun:
         self.meta |= {"status": status, "end_time": _now()}
         if error is not None:
             self.meta["error"] = " ".join(str(error).split()) or type(error).__name__
-            files.write_text(self.path / _TRACEBACK, "".join(traceback.format_exception(error)))
-        files.write_text(self.path / _META, _json(self.meta))
+            write_text(self.path / _TRACEBACK, "".join(traceback.format_exception(error)))
+        write_text(self.path / _META, _json(self.meta))
 
 
 def open_run(path: Path, *, nq: int | None = None) -> tuple[Solution, list[dict[str, Any]]]:

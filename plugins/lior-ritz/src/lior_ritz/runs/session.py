@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from lior.errors import Stopped
-from lior.runs.loop import START, Loop, LoopState, Stopwatch, never
+from lior.runs import START, Loop, LoopState, Stopwatch, never_stop
 from lior_ritz import config as configuration
 from lior_ritz.config import RitzConfig
 from lior_ritz.reports import artefacts
@@ -101,7 +101,7 @@ class _Training(Loop[_PhaseStage]):
 
 
 def run(
-    config: RitzConfig, out: Path, *, callbacks: Iterable[object] = (), stop: Callable[[], bool] = never
+    config: RitzConfig, out: Path, *, callbacks: Iterable[object] = (), stop: Callable[[], bool] = never_stop
 ) -> Solved:
     """Solve a problem and keep the run in ``out``.
 
@@ -119,7 +119,7 @@ def run(
     return _solve(RitzRun.create(out, config), trainer, callbacks, stop)
 
 
-def resume(path: Path, *, callbacks: Iterable[object] = (), stop: Callable[[], bool] = never) -> Solved:
+def resume(path: Path, *, callbacks: Iterable[object] = (), stop: Callable[[], bool] = never_stop) -> Solved:
     """Go on with a run that was stopped; the outcome is that of a run never stopped.
 
     Raises ``RunError`` when there is no run, or it is finished or damaged; ``Stopped`` when ``stop`` returned

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lior.errors import RunError
-from lior.runs import files
+from lior.runs import write_text
 from lior_ritz.sweeps.sweep import Row
 
 
@@ -22,7 +22,7 @@ def write(path: Path, name: str, report: Row, rows: list[Row]) -> list[Path]:
     contents = {f"{name}.json": json.dumps(report, indent=1) + "\n", f"{name}.csv": table(rows)}
     try:
         for file, text in contents.items():
-            files.write_text(path / file, text)
+            write_text(path / file, text)
     except OSError as error:
         why = error.strerror or error
         raise RunError(f"{path}: cannot be written: {why}; free some space and repeat") from error

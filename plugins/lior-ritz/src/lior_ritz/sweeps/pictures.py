@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-from lior.plots.axes import CURVE_COLOURS
-from lior.plots.panels import Curve, Finish, Panel, Picture
+from lior.plots import CURVE_COLOURS, Curve, Finish, Panel, Picture
 from lior_ritz.reports.charts import Beside, label
 from lior_ritz.sweeps.sweep import Answers, Axis, Row, groups
 

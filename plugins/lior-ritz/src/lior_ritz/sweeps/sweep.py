@@ -12,7 +12,8 @@ from typing import Any, TypeAlias
 import attrs
 import numpy as np
 
-from lior.config import components, resolving
+from lior.config import schema_keys
+from lior.config import values as _values
 from lior.errors import LiorError, UsageError, did_you_mean, sentences
 from lior.workers import Where, Workers
 from lior_ritz import config as configuration
@@ -133,7 +134,7 @@ def _whole_keys(config: RitzConfig, names: Iterable[str]) -> set[str]:
 
     Raises ``UsageError`` when one is no key.
     """
-    known = {key.dotted: key.allowed for key in components.keys(type(config))}
+    known = {key.dotted: key.allowed for key in schema_keys(type(config))}
     for name in names:
         if name not in known:
             hint = did_you_mean(name, list(known)) or "`lior ritz config explain` lists all."
@@ -177,7 +178,7 @@ class Answers:
         return {
             "format": FORMAT,
             "axes": [{"name": axis.name, "values": list(axis.values)} for axis in plan.axes],
-            "config": resolving.values(plan.base),
+            "config": _values(plan.base),
             "points": self.rows,
             "failures": self.failures,
             "missing": len(plan.points) - done,

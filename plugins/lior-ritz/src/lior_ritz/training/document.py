@@ -11,8 +11,7 @@ from collections.abc import Mapping
 from os import PathLike
 from typing import Any
 
-from lior.config.recipes import read
-from lior.config.resolving import Labelled
+from lior.config import Labelled, read_recipe
 from lior_ritz.problem.units import MATERIALS
 
 _DERIVED = ("beta_x", "beta_y", "barrier_dimless", "E0_meV")
@@ -65,7 +64,7 @@ def adapt(layer: str | PathLike[str] | Mapping[str, Any] | Labelled) -> Any:
     """
     if isinstance(layer, Mapping | Labelled) or not str(layer).lower().endswith(".json"):
         return layer
-    table = read(layer, "")
+    table = read_recipe(layer, "")
     if _is_ours(table):
         return layer
     for name, read_by_it in (

@@ -10,15 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lior.errors import DataError, UsageError, quantity
-from lior_ask.cli.options import endpoint_of, endpoint_option, index_option
-from lior_cli.interrupts import import_torch
-from lior_cli.options import (
-    RunPath,
-    WholeNumber,
-    device_option,
-    limits_option,
-    run_among,
-)
+from lior_ask import endpoint_of, endpoint_option, index_option
+from lior_cli import RunPath, WholeNumber, device_option, import_torch, limits_option, run_among
 
 if TYPE_CHECKING:
     from lior_serve.server import Server

@@ -22,8 +22,8 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from lior.errors import LiorError, UsageError
-from lior_ask.cli.transport import private, socket_file
-from lior_cli.options import run_among
+from lior_ask import make_private, socket_file
+from lior_cli import run_among
 from lior_serve import editing
 from lior_serve.agents import Agents
 from lior_serve.app import build
@@ -187,7 +187,7 @@ def _local_socket(run: Path) -> Iterator[socket.socket | None]:
     place = socket_file(run)
     local = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        private(place.parent)
+        make_private(place.parent)
         if _answers(place):  # another server of this run
             yield None
             return

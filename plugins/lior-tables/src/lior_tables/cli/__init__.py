@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from lior_cli.lazy import LazyGroup
+from lior_cli import LazyGroup
 
 COMMANDS = {
     "fit": ("lior_tables.cli.fit:fit", "Learn to predict a column of a file."),

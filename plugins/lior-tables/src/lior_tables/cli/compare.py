@@ -11,9 +11,7 @@ import click
 import numpy as np
 
 from lior.errors import DataError, UsageError, did_you_mean, sentences
-from lior_cli.options import WholeNumber
-from lior_cli.systems import json_option, quiet_option
-from lior_cli.terminal import echo_table
+from lior_cli import WholeNumber, echo_table, json_option, quiet_option
 from lior_tables.cli.sharing import (
     PARAMETERS,
     bad_input,
@@ -75,13 +73,13 @@ def compare(
     defaults. A difference counts when its 95 % interval does not reach no difference.
     """
     import_torch()
-    from lior.plots import figures
+    from lior.plots import drawing_library, write_picture
     from lior_tables import comparing
     from lior_tables.pictures import comparison
     from lior_tables.reading import opened
 
     if out:
-        figures.library()  # before the work, not after
+        drawing_library()  # before the work, not after
 
     frame = opened(file, pictures=given["pictures"], size=given["size"], targets=given["targets"])
     task, frame = task_of(frame, file, given)
@@ -106,7 +104,7 @@ def compare(
     if out:
         times = f", {repeats} times" if repeats > 1 else ""
         title = f"{task.targets[0]} of {file.name}: {folds} folds{times}, {len(frame):,} rows"
-        picture = figures.write(comparison(outcomes, title=title, classes=task.classes), out, ("png",))[0]
+        picture = write_picture(comparison(outcomes, title=title, classes=task.classes), out, ("png",))[0]
     if as_json:
         listed = [attrs.asdict(each) | {"verdict": each.verdict} for each in outcomes]
         click.echo(json.dumps({"rows": len(frame), "systems": listed, "picture": picture and str(picture)}))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lior.errors import UsageError, did_you_mean, sentences
-from lior_cli.systems import json_option
+from lior_cli import json_option
 from lior_tables.cli.sharing import bad_input, file_argument, opened, run_argument
 
 if TYPE_CHECKING:

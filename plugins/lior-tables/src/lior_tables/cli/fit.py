@@ -14,8 +14,7 @@ import click
 from lior.errors import Interrupted
 from lior.files import PARTIAL
 from lior.workers import check
-from lior_cli.systems import json_option, quiet_option
-from lior_cli.terminal import echo_table
+from lior_cli import echo_table, json_option, quiet_option
 from lior_tables.cli.sharing import (
     PARAMETERS,
     bad_input,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from lior_cli import pages
+from lior_cli import html_page
 from lior_tables.cli.sharing import percent, shown
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def page(found: Reason, *, title: str, pictures: Sequence[str] = ()) -> str:
         f'<tbody><tr class="asked"><td></td><td></td><td></td><td>asked</td><td></td>{asked}</tr>\n'
         f"{rows}</tbody></table></div>\n{_LEGEND}"
     )
-    return pages.page(COMMAND, title=title, style=_STYLE, body=body)
+    return html_page(COMMAND, title=title, style=_STYLE, body=body)
 
 
 def _row(each: dict[str, Any], found: Reason, largest: float) -> str:

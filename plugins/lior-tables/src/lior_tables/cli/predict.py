@@ -11,8 +11,7 @@ import numpy as np
 
 from lior.errors import MissingPackage, UsageError
 from lior.files import writing
-from lior_cli.options import RealNumber
-from lior_cli.systems import json_option
+from lior_cli import RealNumber, json_option
 from lior_tables.cli.sharing import bad_input, file_argument, number, opened, run_argument
 
 if TYPE_CHECKING:

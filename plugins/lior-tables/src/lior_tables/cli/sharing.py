@@ -14,12 +14,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lior.errors import DataError, RunError
-from lior.plots import scales
-from lior_cli.interrupts import import_torch
-from lior_cli.options import PluginName, RealNumber, RunPath, WholeNumber
-from lior_cli.output import escape_controls, unescape
-from lior_cli.progress import PLAIN_SECONDS
-from lior_cli.sources import plain
+from lior.plots import format_number
+from lior_cli import (
+    PLAIN_SECONDS,
+    PluginName,
+    RealNumber,
+    RunPath,
+    WholeNumber,
+    escape_controls,
+    import_torch,
+    printable_line,
+    unescape,
+)
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -234,14 +240,14 @@ def told(quiet: bool) -> Iterator[Callable[[str, float], None]]:
 
 def number(value: float) -> str:
     """Return a number with four digits, and separators between thousands."""
-    return scales.number(value) if abs(value) > 1e-12 else "0"  # rounding leaves nothing of interest
+    return format_number(value) if abs(value) > 1e-12 else "0"  # rounding leaves nothing of interest
 
 
 def shown(value: float | str | None) -> str:
     """Return a cell of the user's table."""
     if value is None:
         return "missing"
-    return plain(value) if isinstance(value, str) else f"{value:,.6g}"
+    return printable_line(value) if isinstance(value, str) else f"{value:,.6g}"
 
 
 def percent(share: float) -> str:

@@ -10,10 +10,7 @@ import attrs
 import click
 
 from lior.errors import UsageError
-from lior_cli import pages
-from lior_cli.options import WholeNumber
-from lior_cli.systems import json_option
-from lior_cli.terminal import echo_table
+from lior_cli import WholeNumber, check_page, echo_table, json_option, write_page
 from lior_tables.cli import page
 from lior_tables.cli.sharing import (
     bad_input,
@@ -60,7 +57,7 @@ def why(run: Path, file: Path, at: int, top: int, of: str | None, html: Path | N
     moves the prediction away from a target. Row numbers are those that `lior table forget` takes.
     """
     if html:
-        pages.check(html, page.COMMAND)
+        check_page(html, page.COMMAND)
     estimator, _, task = opened(run)
     from lior_tables.reading import opened as opened_table
     from lior_tables.reasons import reason
@@ -78,7 +75,7 @@ def why(run: Path, file: Path, at: int, top: int, of: str | None, html: Path | N
         rows = estimator.rows(task.rows(frame, file).iloc[[at]])
         shown_ones = page.images_of(estimator, task, found, rows) if task.pictures else []
         title = rows[task.pictures].iloc[0] if task.pictures else f"{file}, row {at}"
-        done = pages.write(html, page.page(found, title=title, pictures=shown_ones))
+        done = write_page(html, page.page(found, title=title, pictures=shown_ones))
         click.echo(f"{done} {click.format_filename(html)}", err=as_json)
 
 

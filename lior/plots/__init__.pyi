@@ -1,0 +1,30 @@
+"""The public names of lior.plots."""
+
+from lior.plots.axes import (
+    COLOURS as COLOURS,
+    CURVE_COLOURS as CURVE_COLOURS,
+    LEVEL_COLOURS as LEVEL_COLOURS,
+    LabelColumn as LabelColumn,
+    logarithmic as logarithmic,
+    name_rows as name_rows,
+)
+from lior.plots.figures import (
+    drawing_library as drawing_library,
+    write_picture as write_picture,
+)
+from lior.plots.panels import (
+    Curve as Curve,
+    Finish as Finish,
+    Histogram as Histogram,
+    LeftOut as LeftOut,
+    LineChart as LineChart,
+    Panel as Panel,
+    Picture as Picture,
+    Table as Table,
+)
+from lior.plots.scales import (
+    format_number as format_number,
+)
+from lior.plots.subjects import (
+    PICTURES as PICTURES,
+)

@@ -1,0 +1,17 @@
+"""The public names of lior.plugins."""
+
+from lior.events import (
+    hookimpl as hookimpl,
+)
+from lior.plugins.discovery import (
+    ALLOW as ALLOW,
+)
+from lior.plugins.kinds import (
+    KINDS as KINDS,
+)
+from lior.plugins.listening import (
+    tell as tell,
+)
+from lior.plugins.trust import (
+    opening as opening,
+)

@@ -1,0 +1,33 @@
+"""The public names of lior_plugins."""
+
+from lior.geometry.conformal import (
+    ricci_scalar as ricci_scalar,
+)
+from lior_plugins.encoders.lags import (
+    Lags as Lags,
+)
+from lior_plugins.encoders.poles import (
+    Poles as Poles,
+    scan_poles as scan_poles,
+    stream_poles as stream_poles,
+)
+from lior_plugins.encoders.tables import (
+    lookup_rows as lookup_rows,
+    scatter_rows as scatter_rows,
+)
+from lior_plugins.products.identity import (
+    IdentityLift as IdentityLift,
+)
+from lior_plugins.products.spinor import (
+    rotor_phases as rotor_phases,
+)
+from lior_plugins.rsources.coordinates import (
+    Mapped as Mapped,
+    mapped as mapped,
+)
+from lior_plugins.updaters.contrastive import (
+    Contrastive as Contrastive,
+)
+from lior_plugins.updaters.spsa import (
+    Spsa as Spsa,
+)
