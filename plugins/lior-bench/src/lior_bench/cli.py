@@ -42,11 +42,15 @@ COMMANDS = {
     "later": ("lior_bench.costs:measure_later", "Measure a later question to a folder."),
     "sizes": ("lior_bench.sizes:measure_sizes", "Measure what reading a file costs by its size."),
     "texts": ("lior_bench.texts:write_texts", "Write four texts that are not prose."),
+    "tables": ("lior_bench.tabular:tables", "Compare lior-tables with other programs."),
     "serving": ("lior_bench.serving:main", "Put load on a server."),
     "sharing": ("lior_bench.sharing:main", "Put load on servers of one index in PostgreSQL."),
     "attack": ("lior_bench.attack.command:main", "Attack lior, and print what should not have happened."),
 }
 """The location and help of each command."""
+_EXTRAS = {"serving": "serving", "sharing": "serving", "attack": "serving", "tables": "tables"}
+"""The extra that a command needs."""
+_PACKAGES = {"serving": ("httpx", "lior_serve"), "tables": ("lior_tables",)}
 
 
 class Commands(LazyGroup):
@@ -60,10 +64,10 @@ class Commands(LazyGroup):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import a command; report what to install if the extra that it needs is missing."""
-        if cmd_name in ("serving", "sharing", "attack") and not all(map(find_spec, ("httpx", "lior_serve"))):
-            raise MissingPackage(
-                f"lior bench {cmd_name} needs httpx and lior-serve: pip install 'lior-bench[serving]'"
-            )
+        extra = _EXTRAS.get(cmd_name)
+        if extra and not all(map(find_spec, packages := _PACKAGES[extra])):
+            needed = " and ".join(packages).replace("_", "-")
+            raise MissingPackage(f"lior bench {cmd_name} needs {needed}: pip install 'lior-bench[{extra}]'")
         return super().get_command(ctx, cmd_name)
 
 

@@ -1,8 +1,8 @@
 """Seconds of one core, memory and error on a table of any size, compared with CatBoost's defaults.
 
-    OMP_NUM_THREADS=1 python plugins/lior-tables/bench/growth.py 30000 20 --function sum --catboost
-    OMP_NUM_THREADS=1 python plugins/lior-tables/bench/growth.py 1000000 20 --kept folder
-    python plugins/lior-tables/bench/growth.py 300000 20 --workers 1 --workers 2
+    OMP_NUM_THREADS=1 lior bench tables growth 30000 20 --function sum --catboost
+    OMP_NUM_THREADS=1 lior bench tables growth 1000000 20 --kept folder
+    lior bench tables growth 300000 20 --workers 1 --workers 2
 
 ``arm``: the rows are joint angles of an arm in the plane, and the output is the distance of its end from
 its base. ``sum``: functions of one input and of two, added up. Further inputs do not matter. Errors are
@@ -108,7 +108,3 @@ def main(
         fitted = time.process_time() - begun
         off = torch.from_numpy(other.predict(z[rows:].numpy())) - truth[rows:, 0]
         print(f"catboost: fit {fitted:.0f} s, error {off.square().mean().sqrt():.4f}")
-
-
-if __name__ == "__main__":
-    main()

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from comparison.controls import HELD, make_catboost
-from comparison.sets import Split, encode
 from lior_bench.tables import markdown
+from lior_bench.tabular.controls import HELD, make_catboost
+from lior_bench.tabular.sets import Split, encode
 from lior_tables.estimators import GeometricClassifier, GeometricRegressor
 from lior_tables.model import Options, TableModel
 

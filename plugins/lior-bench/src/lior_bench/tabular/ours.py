@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 import lior_tables
-from comparison.sets import Array, Split, encode
+from lior_bench.tabular.sets import Array, Split, encode
 from lior_tables.estimators import GeometricClassifier, GeometricRegressor
 from lior_tables.model import Options, TableModel
 

@@ -7,11 +7,11 @@ from collections.abc import Callable
 import numpy as np
 from scipy.stats import rankdata
 
-from comparison import judging
-from comparison.judging import Estimate
-from comparison.sets import Split
-from comparison.store import Measured
 from lior_bench.tables import markdown
+from lior_bench.tabular import judging
+from lior_bench.tabular.judging import Estimate
+from lior_bench.tabular.sets import Split
+from lior_bench.tabular.store import Measured
 from lior_tables.judging import calibration_error, log_loss
 
 SMALL = 500

@@ -1,6 +1,6 @@
 """Words as one-hot coordinates or as distances of their targets: errors on unseen rows.
 
-    python plugins/lior-tables/bench/categories.py [SEEDS] [ROWS]
+    lior bench tables categories --seeds 2 --rows 1000
 
 Sets with words: ``adult``, ``german`` and ``abalone`` of ``../shared/data/tables`` (or
 ``LIOR_SHARED_DATA``), and two synthetic ones, in which a number depends on a word of 150 or of 12. The
@@ -10,15 +10,16 @@ ratio is below 1 if distances are better; its interval is a bootstrap over the r
 from __future__ import annotations
 
 import os
-import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
+import click
 import numpy as np
 import pandas as pd
 
-from comparison.judging import losses, ratio
-from comparison.sets import Table, table
+from lior_bench.tabular.judging import losses, ratio
+from lior_bench.tabular.sets import Table, table
 from lior_tables import GeometricClassifier, GeometricRegressor
 
 
@@ -37,8 +38,12 @@ def read(name: str) -> Table:
     return table(name, Path(os.environ.get("LIOR_SHARED_DATA", "../shared/data")) / "tables")
 
 
+@click.command(help=__doc__)
+@click.option("--seeds", default=2, show_default=True)
+@click.option("--rows", "most", default=1000, show_default=True, help="Maximum number of rows to learn.")
 def main(seeds: int, most: int) -> None:
     """Print a line for each set."""
+    warnings.simplefilter("ignore")
     for name in ("adult", "german", "abalone", "made12", "made150"):
         asked = read(name)
         frame, y, classes = asked.columns, asked.target, asked.classes
@@ -47,7 +52,7 @@ def main(seeds: int, most: int) -> None:
             order = np.random.RandomState(seed).permutation(len(frame))
             test, train = order[: min(len(order) // 5, 2000)], order[min(len(order) // 5, 2000) :][:most]
             for categories, listed in found.items():
-                kind = GeometricClassifier if classes else GeometricRegressor
+                kind: Any = GeometricClassifier if classes else GeometricRegressor
                 model = kind(categories=categories, random_state=seed)
                 model.fit(frame.iloc[train], y[train])
                 if classes:
@@ -61,9 +66,3 @@ def main(seeds: int, most: int) -> None:
             f"{name:8} {min(most, len(frame)):5,} rows, {seeds} seeds: distance / one-hot {estimate}",
             flush=True,
         )
-
-
-if __name__ == "__main__":
-    warnings.simplefilter("ignore")
-    seeds, rows = (*sys.argv[1:], *("2", "1000")[len(sys.argv) - 1 :])
-    main(int(seeds), int(rows))

@@ -24,7 +24,7 @@ from sklearn.ensemble import (
 )
 from sklearn.svm import SVC, SVR
 
-from comparison.sets import Array, Split, encode
+from lior_bench.tabular.sets import Array, Split, encode
 
 warnings.filterwarnings("ignore", message="X does not have valid feature names")
 Grid = list[dict[str, Any]]

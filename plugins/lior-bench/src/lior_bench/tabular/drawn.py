@@ -12,7 +12,7 @@ import attrs
 import numpy as np
 import pandas as pd
 
-from comparison.sets import Array, Split, Table
+from lior_bench.tabular.sets import Array, Split, Table
 
 ROWS, TESTED = (1000, 2000), 2000
 """Numbers of rows to learn, and number of rows to test."""

@@ -1,6 +1,6 @@
 """Pictures by `lior table`, an RBF SVC and CatBoost, from the same split; videos against shuffled ones.
 
-    OMP_NUM_THREADS=1 python plugins/lior-tables/bench/pictures.py [digits|textures|videos ...]
+    OMP_NUM_THREADS=1 lior bench tables pictures [digits|textures|videos ...]
 
 A quarter is held out for testing, stratified by class (seed 0). Choices were made on a quarter of the rest
 (`--validate` scores that part in place of the test part).
@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import click
 import numpy as np
 from PIL import Image
 from sklearn.datasets import load_digits
@@ -29,6 +30,7 @@ Set = tuple[np.ndarray, np.ndarray, np.ndarray]
 """Arrays, classes, and a mask of the test part."""
 
 
+_SETS = ("digits", "textures", "videos")
 _TEXTURES = (
     "brick.png",
     "grass.png",
@@ -169,14 +171,11 @@ def measure(name: str, validate: bool) -> Iterator[tuple[str, float, float]]:
         yield "CatBoost, pixels", *others(data, _boosting)
 
 
-def main() -> None:
+@click.command(help=__doc__)
+@click.argument("names", nargs=-1, type=click.Choice(_SETS))
+@click.option("--validate", is_flag=True, help="Score a quarter of the rows to learn, not the test part.")
+def main(names: tuple[str, ...], validate: bool) -> None:
     """Print the measurements."""
-    validate = "--validate" in sys.argv
-    names = [each for each in sys.argv[1:] if each != "--validate"] or ["digits", "textures", "videos"]
-    for name in names:
+    for name in names or _SETS:
         for system, accuracy, seconds in measure(name, validate):
             print(f"  {system:32} {100 * accuracy:6.2f} %  {seconds:6.1f} s", flush=True)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,7 +1,7 @@
 """Real tables with dates and groups: later rows, and unseen groups; compared with CatBoost.
 
     npm pack vega-datasets@2.8.1 && tar xzf vega-datasets-2.8.1.tgz
-    OMP_NUM_THREADS=1 python plugins/lior-tables/bench/vega.py package/data --plain --catboost
+    OMP_NUM_THREADS=1 lior bench tables vega package/data --plain --catboost
 
 The last quarter of the rows by time, or a quarter of the groups (drawn with the seed), is predicted from
 the others. The targets are ``weather`` and its maximal temperature (``temps``) by date or by month, and
@@ -13,11 +13,11 @@ the rows to learn.
 
 from __future__ import annotations
 
-import argparse
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
+import click
 import numpy as np
 import pandas as pd
 
@@ -29,7 +29,7 @@ PARTS = [
     for name in ("weather", "birds", "temps", "movies")
     for how in ("time.0", "group.0", *(["group.1"] if name in ("weather", "temps") else []))
 ]
-Frame = pd.DataFrame
+Frame: TypeAlias = pd.DataFrame
 
 
 def weather(folder: Path) -> tuple[Frame, Any, str, str]:
@@ -123,9 +123,15 @@ def judged(said: np.ndarray, classes: Any, truth: np.ndarray, spread: float) -> 
     return f"log loss {log_loss(said[known], at):.4f}, right {(said[known].argmax(1) == at).mean():.4f}"
 
 
-def main(folder: Path, parts: list[str], plain: bool, control: bool) -> None:
+@click.command(help=__doc__)
+@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--part", "parts", multiple=True, type=click.Choice(PARTS))
+@click.option("--plain", is_flag=True)
+@click.option("--catboost", "control", is_flag=True)
+def main(folder: Path, parts: tuple[str, ...], plain: bool, control: bool) -> None:
     """Print a line for each part and method."""
-    for part in parts:
+    warnings.simplefilter("ignore")
+    for part in parts or PARTS:
         name, how, seed = part.split(".")
         frame, y, time, group = globals()[name](folder)
         known, asked = split(frame, time if how == "time" else group, how, int(seed))
@@ -150,16 +156,3 @@ def main(folder: Path, parts: list[str], plain: bool, control: bool) -> None:
             named = frame.drop(columns="month", errors="ignore")
             said, classes = catboost(named.iloc[known], y[known], named.iloc[asked])
             print(f"{part:16} CatBoost: {judged(said, classes, truth, spread)}", flush=True)
-
-
-if __name__ == "__main__":
-    warnings.simplefilter("ignore")
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--part", action="append", choices=PARTS)
-    parser.add_argument("--plain", action="store_true")
-    parser.add_argument("--catboost", action="store_true")
-    given = parser.parse_args()
-    main(given.folder, given.part or PARTS, given.plain, given.catboost)

@@ -1,0 +1,154 @@
+"""Errors, probabilities, intervals and seconds of lior-tables, its parts, and other programs.
+
+    lior bench tables compare --tables ../shared/data/tables
+
+Results are stored in the folder of ``--cache``, with their settings as the key, and not measured again.
+Results of lior-tables are measured again after a change of its code. Set OMP_NUM_THREADS=1 for one thread.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import attrs
+import click
+import torch
+
+from lior.errors import MissingPackage
+from lior_bench.report import provenance
+from lior_bench.runner import machine
+from lior_bench.tabular import controls, drawn, ours, pages, sets, speed
+from lior_bench.tabular.sets import Split
+from lior_bench.tabular.store import Store
+
+AGAINST = "catboost"
+OURS = "lior-tables"
+_CONFORMAL = "lightgbm split conformal"
+_UNTUNED = "catboost untuned"
+_OTHER_PARTS = (_CONFORMAL, _UNTUNED)
+_FEWER = {"xrfm": 1}
+"""Maximum number of seeds of slow methods."""
+
+
+class Bench:
+    """The sets, and methods measured on them once."""
+
+    def __init__(self, folder: Path, store: Store) -> None:
+        self.folder, self.store = folder, store
+
+    def run(self, method: str, names: list[str], seeds: int, *, numbers: bool = False) -> pages.Runs:
+        """Measure a method on all sets, or those with ``numbers`` as target, for ``seeds`` seeds."""
+        splits = sets.splits(names, self.folder, min(seeds, _FEWER.get(method, seeds)))
+        return self.measure(method, (split for split in splits if not (numbers and split.classes)))
+
+    def measure(self, method: str, splits: Iterable[Split]) -> pages.Runs:
+        """Measure a method on these splits."""
+        found: pages.Runs = {}
+        control = method in controls.CONTROLS
+        settings = "" if control else ours.settings(method)
+        for split in splits:
+            name = split.table.name
+            measured = self.store.get(method, settings, name, split.seed)
+            if measured is None:
+                click.echo(f"{method}: {name}, seed {split.seed}", err=True)
+                try:
+                    found_now = controls.CONTROLS[method](split) if control else ours.measure(method, split)
+                except ImportError as error:
+                    raise MissingPackage(f"{method} needs {error.name}: pip install {error.name}") from error
+                measured = self.store.add(method, settings, name, split.seed, *found_now)
+            found.setdefault(name, []).append((split, measured))
+        return found
+
+
+@attrs.frozen(kw_only=True)
+class Plan:
+    """The sets and numbers of repetitions of a comparison."""
+
+    names: list[str]
+    chosen: tuple[str, ...]
+    """The sets that the user named; empty for all."""
+    seeds: int
+    ablation_seeds: int
+    draws: int
+
+
+# --- the parts of the report ---
+
+
+def _error(bench: Bench, plan: Plan) -> str:
+    methods = [name for name in controls.CONTROLS if name not in _OTHER_PARTS]
+    runs = {name: bench.run(name, plan.names, plan.seeds) for name in (OURS, *methods)}
+    heads = [pages.headline(runs[OURS], runs[name], name) for name in (AGAINST, "catboost long")]
+    listed = pages.by_set(runs[OURS], runs[AGAINST])
+    return "\n".join([*heads, listed, "## Methods\n", pages.peers(runs, AGAINST)])
+
+
+def _intervals(bench: Bench, plan: Plan) -> str:
+    runs = {name: bench.run(name, plan.names, plan.seeds, numbers=True) for name in (OURS, _CONFORMAL)}
+    return pages.intervals(runs, OURS)
+
+
+def _irrelevant(bench: Bench, plan: Plan) -> str:
+    few = sorted(sets.DRAWN) + [f"{name}{sets.NOISED}" for name in sets.NOISY]
+    others = (AGAINST, "lightgbm", "xrfm")
+    runs = {name: bench.run(name, few, plan.ablation_seeds) for name in (OURS, *others)}
+    heads = [pages.headline(runs[OURS], runs[name], name) for name in others]
+    return "\n".join([*heads, pages.by_set(runs[OURS], runs[AGAINST])])
+
+
+def _drawn(bench: Bench, plan: Plan) -> str:
+    families = [name for name in drawn.FAMILIES if not plan.chosen or name in plan.chosen]
+    both = [bench.measure(name, drawn.splits(families, plan.draws)) for name in (OURS, _UNTUNED)]
+    return pages.drawn(*both)
+
+
+def _ablation(bench: Bench, plan: Plan) -> str:
+    return pages.ablation({name: bench.run(name, plan.names, plan.ablation_seeds) for name in ours.ABLATIONS})
+
+
+def _speed(bench: Bench, plan: Plan) -> str:
+    return speed.table()
+
+
+def _fit(bench: Bench, plan: Plan) -> str:
+    return speed.beside_catboost(sets.splits(plan.names, bench.folder, plan.ablation_seeds))
+
+
+PARTS: dict[str, tuple[str, Callable[[Bench, Plan], str]]] = {
+    "error": ("Errors", _error),
+    "intervals": ("Intervals of 90 %", _intervals),
+    "irrelevant": ("Inputs that do not matter", _irrelevant),
+    "drawn": ("Drawn functions", _drawn),
+    "ablation": ("Parts", _ablation),
+    "speed": ("Seconds of one core", _speed),
+    "fit": ("Fits beside CatBoost", _fit),
+}
+"""The heading and the measurement of each part of the report."""
+
+
+@click.command(help=__doc__)
+@click.option(
+    "--tables", type=click.Path(path_type=Path, file_okay=False), default=Path("../shared/data/tables")
+)
+@click.option("--cache", type=click.Path(path_type=Path, file_okay=False), default=Path("runs/tables"))
+@click.option("--seeds", default=3, show_default=True)
+@click.option("--ablation-seeds", default=1, show_default=True)
+@click.option("--draws", default=4, show_default=True, help="Draws of each drawn function.")
+@click.option("--part", "parts", multiple=True, type=click.Choice(list(PARTS)), default=list(PARTS))
+@click.option("--set", "chosen", multiple=True, help="Only these sets.")
+def main(tables: Path, cache: Path, parts: tuple[str, ...], chosen: tuple[str, ...], **counts: int) -> None:
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    warnings.filterwarnings("ignore", category=UserWarning)
+    torch.set_num_threads(1)
+    plan = Plan(names=list(chosen) or sets.names(tables), chosen=chosen, **counts)
+    about = f"{time.strftime('%Y-%m-%d')}, {len(plan.names)} sets, code {ours.code()}"
+    click.echo(provenance(shlex.join(["lior", *sys.argv[1:]]), about, machine()))
+    bench = Bench(tables, Store(cache))
+    for name, (heading, measured) in PARTS.items():
+        if name in parts:
+            click.echo(f"\n## {heading}\n\n{measured(bench, plan)}")
