@@ -48,7 +48,7 @@ def prompt_bytes(prompt: str) -> bytes:
 def wrap_text(pieces: Iterable[str], width: int) -> Iterator[str]:
     """Yield the text word by word, in lines of at most ``width`` columns; a longer word gets its own line.
 
-    >>> "".join(wrap(["to be or", " not to be"], 8))
+    >>> "".join(wrap_text(["to be or", " not to be"], 8))
     'to be or\\nnot to\\nbe'
     """
     column, gap, word = 0, "", ""

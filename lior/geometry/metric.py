@@ -13,6 +13,10 @@ from torch import Tensor
 from lior.interfaces import MetricForm
 
 __all__ = [
+    "SCALE_MAX",
+    "SCALE_MIN",
+    "WEIGHT_MAX",
+    "WEIGHT_MIN",
     "cast",
     "dense",
     "root",

@@ -13,13 +13,16 @@ from lior.plots.figures import (
     write_picture as write_picture,
 )
 from lior.plots.panels import (
+    BarChart as BarChart,
     Curve as Curve,
     Finish as Finish,
+    HeatMap as HeatMap,
     Histogram as Histogram,
     LeftOut as LeftOut,
     LineChart as LineChart,
     Panel as Panel,
     Picture as Picture,
+    ScatterPlot as ScatterPlot,
     Table as Table,
 )
 from lior.plots.scales import (

@@ -2,6 +2,7 @@
 
 from lior.events import (
     hookimpl as hookimpl,
+    manager as manager,
 )
 from lior.plugins.discovery import (
     ALLOW as ALLOW,

@@ -41,6 +41,7 @@ from lior.reading.isolation import (
 )
 from lior.reading.limits import (
     Account as Account,
+    Limits as Limits,
     NO_LIMITS as NO_LIMITS,
     TAKES_ALL as TAKES_ALL,
     current_account as current_account,

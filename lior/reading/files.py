@@ -162,7 +162,7 @@ def read_limited(path: Path, *, limit: float | None = None, whole: bool = False)
     Parameters
     ----------
     limit
-        The maximum number of bytes; the default is that of :func:`~lior.reading.limits.limits`.
+        The maximum number of bytes; the default is that of :func:`~lior.reading.limits.current_limits`.
     whole
         Whether to return all bytes of binary data, too.
 

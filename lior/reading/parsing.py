@@ -82,7 +82,7 @@ def parse_bytes(data: bytes, name: str, *, limit: float | None = None) -> list[P
     ------
     DataError
         When it is no text, empty, damaged, protected, larger than ``limit`` bytes when decompressed, or takes
-        more than :func:`~lior.reading.limits.limits`; the message is the reason.
+        more than :func:`~lior.reading.limits.current_limits`; the message is the reason.
     MissingPackage
         When a package that the format needs is not installed.
     """

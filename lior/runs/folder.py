@@ -29,6 +29,8 @@ from lior.errors import RunError, SkippedCheckpoint, UsageError
 from lior.runs import files
 
 __all__ = [
+    "CONFIG",
+    "LOCK",
     "RunFolder",
     "check",
     "checkpoint_path",

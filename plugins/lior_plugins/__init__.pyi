@@ -15,11 +15,17 @@ from lior_plugins.encoders.tables import (
     lookup_rows as lookup_rows,
     scatter_rows as scatter_rows,
 )
+from lior_plugins.memories.sdm import (
+    Sdm as Sdm,
+)
 from lior_plugins.products.identity import (
     IdentityLift as IdentityLift,
 )
 from lior_plugins.products.spinor import (
     rotor_phases as rotor_phases,
+)
+from lior_plugins.products.tensor import (
+    TensorProduct as TensorProduct,
 )
 from lior_plugins.rsources.coordinates import (
     Mapped as Mapped,

@@ -12,7 +12,6 @@ from lior.counting import batch_counting, locations
 from lior.counting.locations import COUNTER
 from lior.errors import UsageError
 from lior.interfaces import Items, Query, Text
-from lior.model.language_model import Model
 from lior.reading.documents import RawDocument
 from lior.testing.strategies import LAW
 from lior.testing.tensors import assert_same
@@ -252,12 +251,12 @@ def test_what_is_only_written_needs_no_coordinates(configure, monkeypatch):
     assert run.model.geometry is not None
     expected = run.model.memories["sdm"].snapshot()
     with monkeypatch.context() as patch:
-        patch.setattr(Model, "coordinates", lambda *_: pytest.fail("coordinates were computed"))
+        patch.setattr(Space, "coordinates", lambda *_: pytest.fail("coordinates were computed"))
         run.learn({"b": "Further text."})
         run.forget("b")
     assert_same(run.model.memories["sdm"].snapshot(), expected)
     asked = []
-    monkeypatch.setattr(Model, "coordinates", lambda *_: asked.append(1))
+    monkeypatch.setattr(Space, "coordinates", lambda *_: asked.append(1))
     run.model.write(*run.checkpoint.corpus.text(0, 9))
     assert not asked
     monkeypatch.setattr(Sdm, "stores_coordinates", True)

@@ -233,7 +233,7 @@ def test_a_process_waits_for_the_one_that_compiles_and_says_so(copy):
     (copy / "complete").unlink()
     (file,) = copy.glob("addresses._hash*.nbi")
     file.unlink()
-    done = python(HASH + "compiled.begin().wait()")
+    done = python(HASH + "compiled.begin_compiling().wait()")
     assert done.stdout == f"(2, 1)\n{copy}\n"
     assert done.stderr == "compiling counting loops for their first use: about half a minute\n"
     assert (copy / "complete").exists()
@@ -254,7 +254,7 @@ def test_whoever_compiles_ends_with_the_process_that_waits(root):
     code = """
 import subprocess, time
 from lior.counting import compiled
-group = compiled.begin().pid
+group = compiled.begin_compiling().pid
 for _ in range(600):  # until there are several
     found = subprocess.run(["pgrep", "-g", str(group)], capture_output=True, text=True).stdout.split()
     if len(found) > 1:

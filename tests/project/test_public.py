@@ -42,8 +42,10 @@ def modules_imported(path: Path) -> set[str]:
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and (module := str(node.module)).split(".")[0] in CORE:
-            public = import_module(module).__all__
-            found |= {module} | {f"{module}.{alias.name}" for alias in node.names if alias.name not in public}
+            for alias in node.names:
+                full = f"{module}.{alias.name}"
+                known = full not in PUBLIC and alias.name in getattr(import_module(module), "__all__", ())
+                found.add(module if known else full)
     return {name for name in found if name.split(".")[0] in CORE}
 
 

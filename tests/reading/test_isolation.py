@@ -204,7 +204,7 @@ def test_the_process_ends_with_the_one_that_started_it(foes):
 from lior.reading import isolation, limits
 worker = isolation._Worker()
 print(worker._process.pid, flush=True)
-worker.ask(b"sleeps", limits.OFF, {"name": "a.foe", "reader": "foe"})
+worker.ask(b"sleeps", limits.NO_LIMITS, {"name": "a.foe", "reader": "foe"})
 """
     environment = os.environ | {"PYTHONPATH": str(foes)}
     parent = subprocess.Popen(

@@ -84,7 +84,7 @@ def test_a_table_of_a_million_columns_is_text():
     for name, width in (("wide.csv", 1001), ("narrow.csv", 3)):
         index.learn(name, "\n".join(",".join(f"{head}{n}" for n in range(width)) for head in ("a", "1")))
     layout = index.inverted.layout
-    abouts = index._records.abouts([*zip(layout.ids, layout.names, strict=True)])
+    abouts = index.content.records.abouts([*zip(layout.ids, layout.names, strict=True)])
     assert {name: len(about.heads) for name, about in abouts.items()} == {"wide.csv": 0, "narrow.csv": 1}
 
 

@@ -153,8 +153,8 @@ def test_what_is_not_in_the_passages_is_marked():
 
 def test_a_long_reply_is_checked():
     code = (
-        "from lior_ask.conversation.endpoint import check; n = 2000;"
-        """print(len(check('"' * n + "[1" * n + "“„«" * n + "a.b:" * n + "x" * n, ()).text))"""
+        "from lior_ask.conversation.endpoint import check_reply; n = 2000;"
+        """print(len(check_reply('"' * n + "[1" * n + "“„«" * n + "a.b:" * n + "x" * n, ()).text))"""
     )
     assert int(finish(code)) > 2000 * (1 + 2 + 3 + 4 + 1)
 

@@ -33,8 +33,8 @@ print(locations.size(engine.store) / engine.clock)
 """
 
 _COMPILE = """
-from lior.counting import compiled
-if child := compiled.begin():
+from lior.counting import begin_compiling
+if child := begin_compiling():
     child.wait()
 """
 

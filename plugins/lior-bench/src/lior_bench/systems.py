@@ -42,8 +42,8 @@ QUICK_SECONDS = 5.0
 """The training time of the transformer in a quick comparison, in seconds."""
 
 _COMPILE = """
-from lior.counting import compiled
-if child := compiled.begin():
+from lior.counting import begin_compiling
+if child := begin_compiling():
     child.wait()
 """
 """Code that runs in a process of its own, since numba's memory would count for the children."""

@@ -201,7 +201,7 @@ def check_reply(text: str, passages: Sequence[Passage]) -> Reply:
 
     >>> from lior.interfaces import Passage
     >>> found = [Passage(document="a.md", line=3, text="The key is under the mat.")]
-    >>> check('"Under the mat" [1], or "in the shed" [2].', found).text
+    >>> check_reply('"Under the mat" [1], or "in the shed" [2].', found).text
     '"Under the mat" [1], or "in the shed" (not in the passages) [2] (no such passage).'
     """
     cited: set[int] = set()
