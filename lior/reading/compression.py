@@ -36,8 +36,8 @@ def decompress(
 
     Another process decompresses the bytes. ``limit`` is in bytes; its default is that of
     :func:`~lior.reading.limits.current_limits`. A larger limit raises the limits of time and memory by the
-    same factor. ``count`` is called with each decompressed block and may raise; readers, which run in that process
-    already, use it.
+    same factor. ``count`` is called with each decompressed block and may raise; readers, which run in that
+    process already, use it.
 
     Raises
     ------

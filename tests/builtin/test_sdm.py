@@ -12,6 +12,7 @@ from lior.counting import batch_counting, locations
 from lior.counting.locations import COUNTER
 from lior.errors import UsageError
 from lior.interfaces import Items, Query, Text
+from lior.model.space import Space
 from lior.reading.documents import RawDocument
 from lior.testing.strategies import LAW
 from lior.testing.tensors import assert_same
