@@ -11,13 +11,13 @@ from lior_bench.sets import FITTING, INSTALLED, REPORTING, SETS, language, load,
 WRITTEN = [name for name in SETS if name.startswith(("fit_", "report_")) and name not in INSTALLED]
 
 
-@pytest.mark.parametrize("name", WRITTEN)
-def test_what_is_expected_stands_in_one_place_of_the_notes(name):
-    content = load(name)
-    texts = " | ".join(map(squeeze, content["texts"].values()))
-    for kind, asked in content.items():
-        if isinstance(asked, dict) and kind != "texts":
-            assert not {question: words for question, words in asked.items() if texts.count(words) != 1}
+def test_what_is_expected_stands_in_one_place_of_the_notes():
+    for name in WRITTEN:
+        content = load(name)
+        texts = " | ".join(map(squeeze, content["texts"].values()))
+        for kind, asked in content.items():
+            if isinstance(asked, dict) and kind != "texts":
+                assert not {question for question, words in asked.items() if texts.count(words) != 1}, name
 
 
 def test_sets_for_fitting_and_for_reporting_have_no_question_no_package_and_no_line_in_common():
@@ -32,12 +32,12 @@ def test_sets_for_fitting_and_for_reporting_have_no_question_no_package_and_no_l
     assert not lines(FITTING) & lines(REPORTING)
 
 
-@pytest.mark.parametrize("name", SETS)
-def test_questions_are_different_and_only_those_without_an_answer_expect_nothing(name):
-    asked = questions(name)
-    assert len({question.text for question in asked}) == len(asked)
-    assert {question.kind for question in asked if not question.words} <= {"unanswerable"}
-    assert all(question.words for question in asked if question.kind != "unanswerable")
+def test_questions_are_different_and_only_those_without_an_answer_expect_nothing():
+    for name in SETS:
+        asked = questions(name)
+        assert len({question.text for question in asked}) == len(asked), name
+        assert {question.kind for question in asked if not question.words} <= {"unanswerable"}, name
+        assert all(question.words for question in asked if question.kind != "unanswerable"), name
 
 
 def test_the_set_of_manuals_for_reporting_is_as_large_as_was_agreed():

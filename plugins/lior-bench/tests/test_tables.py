@@ -7,11 +7,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lior_bench.tabular import controls, drawn, judging, ours, sets
+from lior_bench.tabular import COMMANDS, controls, drawn, judging, ours, sets, tables
 from lior_bench.tabular.store import Store
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_command_is_there(name: str) -> None:
+    told = CliRunner().invoke(tables, [name, "--help"])
+    assert told.exit_code == 0, told.output
 
 
 def test_splits_are_disjoint_repeatable_and_keep_classes() -> None:

@@ -31,7 +31,7 @@ from lior_tables.readouts import Ridge, Vote
 from lior_tables.row_store import Rows
 
 FRAMES = [Agop(), Agop(diagonal=True), Derived(), LowRank(), Rotor()]
-SOURCES = [None, Local(k=2), Constitutive(k=2), Curvature(centres=4)]
+SOURCES = [Local(k=2), Constitutive(k=2), Curvature(centres=4)]
 PRODUCTS = [
     Power(),
     Power(exponent=0.7),
@@ -43,7 +43,8 @@ PRODUCTS = [
     Spinor(generators=4),
 ]
 CASES = [(frame, None, Power()) for frame in FRAMES]
-CASES += [(Agop(), source, product) for source in SOURCES for product in PRODUCTS]
+CASES += [(Agop(), None, product) for product in PRODUCTS[1:]]
+CASES += [(Agop(), source, product) for source in SOURCES for product in (Power(), TensorProduct())]
 
 
 def _name(plugin: Any) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -116,22 +116,13 @@ def set_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-def wrongly(judged: list[Judged]) -> Iterator[str]:
-    """Yield a line for each question that is wrongly refused or answered, or whose first passage is wrong."""
-    for each in judged:
-        answerable = bool(each.question.words)
-        if each.refused == answerable or (answerable and not any(each.passages[:1])):
-            yield f"    {each.confidence:.2f} {each.question.text} -> {each.shown[:70] or 'nothing'}"
-
-
 @click.command()
 @set_options
 @click.option(
     "--set", "names", multiple=True, type=click.Choice(SETS), default=[s for s in SETS if s not in INSTALLED]
 )
-@click.option("--wrong", is_flag=True, help="Show what is wrong.")
 def ask_sets(
-    retriever: str | None, keep: Path | None, roots: tuple[Path, ...], names: tuple[str, ...], wrong: bool
+    retriever: str | None, keep: Path | None, roots: tuple[Path, ...], names: tuple[str, ...]
 ) -> None:
     """Ask sets of questions of our own, in a checkout of lior's repository.
 
@@ -146,8 +137,6 @@ def ask_sets(
             judged = ask_all(index, questions(name))
         for kind in dict.fromkeys(each.question.kind for each in judged):
             of_kind = [each for each in judged if each.question.kind == kind]
-            if wrong:
-                print(*wrongly(of_kind), sep="\n")
             print(f"{name:14}{kind:14}" + "".join(f"{n:>10}" for n in counts(of_kind)), flush=True)
 
 

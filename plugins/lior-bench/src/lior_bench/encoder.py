@@ -154,34 +154,50 @@ def of_encyclopaedias(place: Path, plan: Plan, model: Encoder) -> Iterator[Group
         yield Group(read, question, [*np.flatnonzero(right)], [*np.flatnonzero(~right)], own=False)
 
 
-def _paragraphs(place: Path) -> Iterator[tuple[str, str, list[tuple[str, bool]]]]:
+Paragraph = tuple[str, str, list[tuple[str, bool]]]
+"""A question, a heading, and sentences with whether they answer."""
+
+
+def _paragraphs(place: Path) -> Iterator[Paragraph]:
     """Return questions, headings, and sentences with whether they answer; some do, and some do not."""
 
     def read(name: str) -> str:
         return gzip.decompress((place / f"{name}.gz").read_bytes()).decode()
 
-    found = list[tuple[str, str, list[tuple[str, bool]]]]()
-    for name in ("selqa.dev", "selqa.test"):
-        for each in json.loads(read(f"{name}.json")):
-            right = {*each["answers"]}
-            marked = [(text, at in right) for at, text in enumerate(each["candidates"])]
-            found.append((each["question"], f"{each['article']}, {each['section']}", marked))
-    for line in read("qed.dev.jsonl").splitlines():
-        each = json.loads(line)
-        text, starts = each["paragraph_text"], each["sentence_starts"]
-        spans = [span["string"] for answer in each["original_nq_answers"] for span in answer]
-        sentences = [text[a:b] for a, b in zip(starts, [*starts[1:], len(text)], strict=True)]
-        marked = [(part, any(span in part for span in spans)) for part in sentences]
-        found.append((each["question_text"], each["title_text"], marked))
+    found = [each for name in ("selqa.dev", "selqa.test") for each in _selqa(read(f"{name}.json"))]
+    found += map(_qed, read("qed.dev.jsonl").splitlines())
     for name in ("xquad.en", "xquad.de", "piaf.fr"):
-        for article in json.loads(read(f"{name}.json"))["data"]:
-            for paragraph in article["paragraphs"]:
-                sentences = re.split(r"(?<=[.!?]) +", paragraph["context"])
-                for each in paragraph["qas"]:
-                    span = each["answers"][0]["text"]
-                    marked = [(part, span in part) for part in sentences]
-                    found.append((each["question"], article.get("title") or "", marked))
+        found += _squad(read(f"{name}.json"))
     return (each for each in found if 0 < sum(answers for _, answers in each[2]) < len(each[2]))
+
+
+def _selqa(text: str) -> Iterator[Paragraph]:
+    for each in json.loads(text):
+        right = {*each["answers"]}
+        marked = [(text, at in right) for at, text in enumerate(each["candidates"])]
+        yield each["question"], f"{each['article']}, {each['section']}", marked
+
+
+def _qed(line: str) -> Paragraph:
+    each = json.loads(line)
+    text, starts = each["paragraph_text"], each["sentence_starts"]
+    spans = [span["string"] for answer in each["original_nq_answers"] for span in answer]
+    sentences = [text[a:b] for a, b in zip(starts, [*starts[1:], len(text)], strict=True)]
+    marked = [(part, any(span in part for span in spans)) for part in sentences]
+    return each["question_text"], each["title_text"], marked
+
+
+def _squad(text: str) -> Iterator[Paragraph]:
+    for article in json.loads(text)["data"]:
+        for paragraph in article["paragraphs"]:
+            sentences = re.split(r"(?<=[.!?]) +", paragraph["context"])
+            for each in paragraph["qas"]:
+                span = each["answers"][0]["text"]
+                yield (
+                    each["question"],
+                    article.get("title") or "",
+                    [(part, span in part) for part in sentences],
+                )
 
 
 def take_in(

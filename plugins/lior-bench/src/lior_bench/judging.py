@@ -27,7 +27,7 @@ from lior import registry
 from lior.errors import MissingPackage
 from lior.interfaces import Candidates, Embedder
 from lior_ask.index.embedding import ENCODER
-from lior_ask.judging.features import FOUND, NAMES, OWN, gather
+from lior_ask.judging.features import FOUND, NAMES, gather
 from lior_ask.judging.linear import COLUMNS, SILENT, Model, Weights, of_best, of_best_names, score
 from lior_ask.judging.linear import models as shipped
 from lior_ask.question.question import understood
@@ -134,12 +134,7 @@ def cases(
             deleted = [attrs.evolve(each, kind=f"{each.kind}, deleted", words=()) for each in mine]
             found += _ask(index, name, deleted)
         for number, file in enumerate(sorted({question.document for question in asked} - {""})):
-            index = lior_ask.Index(place / file, retriever=retriever, cache=False)
-            mine = [attrs.evolve(each, document=Path(file).name) for each in asked if each.document == file]
-            found += _ask(index, name, [attrs.evolve(each, kind=f"{each.kind}, alone") for each in mine])
-            others = _elsewhere(place / file, number, asked, foreign)
-            found += _ask(index, name, others)
-            found += _of_scraps(place / file, name, mine, others, retriever)
+            found += _alone(place, file, number, name, asked, foreign, retriever)
         if crowd:
             for each in (name, *crowd):
                 unpack(each, Path(temporary) / "crowd" / each)
@@ -147,6 +142,24 @@ def cases(
             some = asked[::_CROWDED]
             found += _ask(index, name, [attrs.evolve(each, kind=f"{each.kind}, crowd") for each in some])
     return found
+
+
+def _alone(
+    place: Path,
+    file: str,
+    number: int,
+    name: str,
+    asked: Sequence[Question],
+    foreign: Sequence[Question],
+    retriever: str,
+) -> list[Case]:
+    """Ask a file alone, and its scraps, about itself and about other files."""
+    index = lior_ask.Index(place / file, retriever=retriever, cache=False)
+    mine = [attrs.evolve(each, document=Path(file).name) for each in asked if each.document == file]
+    found = [*_ask(index, name, [attrs.evolve(each, kind=f"{each.kind}, alone") for each in mine])]
+    others = _elsewhere(place / file, number, asked, foreign)
+    found += _ask(index, name, others)
+    return [*found, *_of_scraps(place / file, name, mine, others, retriever)]
 
 
 def _elsewhere(
@@ -334,13 +347,7 @@ def report(found: Sequence[Case], model: Model) -> dict[str, Any]:
         mine = [case for case in found if case.kind == kind]
         told[kind] = {"questions": int(at.sum()), "refused": float((p[at] < model.least).mean())}
         if mine[0].answerable:
-            told[kind] |= {
-                "first": float(right[at].mean()),
-                "three": float(np.mean([_among_three(case, model) for case in mine])),
-                "sentence": float(np.mean([_first(case, model) for case in mine])),
-                "retriever first": float(np.mean([case.right_block(case.first) for case in mine])),
-                "found": float(np.mean([case.right.any() for case in mine])),
-            }
+            told[kind] |= {"first": float(right[at].mean()), **_shares(mine, model)}
     answerable = np.array([case.answerable for case in found])
     absent = np.array([case.kind == "unanswerable" for case in found])
     words = np.array([case.kind in ("words", "across", "paraphrased") for case in found])
@@ -353,6 +360,15 @@ def report(found: Sequence[Case], model: Model) -> dict[str, Any]:
             "right": float(right[sure].mean()) if sure.any() else None,
             "of direct": float((p[np.array([c.kind in _PLAIN for c in found])] >= SURE).mean()),
         },
+    }
+
+
+def _shares(mine: Sequence[Case], model: Model) -> dict[str, float]:
+    return {
+        "three": float(np.mean([_among_three(case, model) for case in mine])),
+        "sentence": float(np.mean([_first(case, model) for case in mine])),
+        "retriever first": float(np.mean([case.right_block(case.first) for case in mine])),
+        "found": float(np.mean([case.right.any() for case in mine])),
     }
 
 
@@ -396,8 +412,7 @@ def _first(case: Case, model: Model) -> bool:
     help="Folders that it reports on: the choosing, the last, or the sets for reporting.",
 )
 @click.option("--controls", is_flag=True, help="Compare with boosting and a kernel memory (lior-tables).")
-@click.option("--ablate", is_flag=True, help="Learn without each feature, too, and compare.")
-def judge(writes: bool, levels: str, on: str, controls: bool, ablate: bool) -> None:
+def judge(writes: bool, levels: str, on: str, controls: bool) -> None:
     """Learn the judge of `lior ask` from folders with questions, and report on others."""
     models = dict[str, Model]()
     digest = hashlib.sha256((folder(DATA) / "worlds.zip").read_bytes()).hexdigest()
@@ -419,16 +434,17 @@ def judge(writes: bool, levels: str, on: str, controls: bool, ablate: bool) -> N
         models[level] = learn(found, chosen)
         asked = see(reported)
         click.echo(f"{level}: {len(found):,} questions, least confidence {models[level].least}")
-        for name, values in report(asked, models[level]).items():
-            click.echo(f"  {name:20} " + "  ".join(f"{key} {_show(value)}" for key, value in values.items()))
+        _print(report(asked, models[level]))
         if controls:
             for name, value in compare(found, asked, models[level]).items():
                 click.echo(f"  {name:20} AUC {value:.3f}")
-        if ablate:
-            for name, (first, apart) in without(found, chosen, asked).items():
-                click.echo(f"  without {name:25} first {first:.3f}  AUC {apart:.3f}")
     if writes:
         write_weights(shipped() | models, f"worlds.zip {digest[:16]}, {', '.join([*learned, *more])}")
+
+
+def _print(told: dict[str, Any]) -> None:
+    for name, values in told.items():
+        click.echo(f"  {name:20} " + "  ".join(f"{key} {_show(value)}" for key, value in values.items()))
 
 
 def compare(found: Sequence[Case], asked: Sequence[Case], model: Model) -> dict[str, float]:
@@ -450,29 +466,6 @@ def compare(found: Sequence[Case], asked: Sequence[Case], model: Model) -> dict[
     scores = {name: each.fit(x, y).predict_proba(new)[:, 1] for name, each in learners.items()}
     scores = {"logistic regression": model.answers(new), **scores}
     return {name: auc(p[right], p[~right]) for name, p in scores.items()}
-
-
-def without(
-    found: Sequence[Case], chosen: Sequence[Case], asked: Sequence[Case]
-) -> dict[str, tuple[float, float]]:
-    """Return the share of right first answers, and the AUC against absent answers, with each feature set to
-    0.
-    """
-    told = {}
-    for name in ("nothing", *OWN):
-        columns = [at for at, each in enumerate(NAMES) if each.split(",")[0] == name]
-        less, choose, others = ([_blank(case, columns) for case in some] for some in (found, chosen, asked))
-        said = report(others, learn(less, choose))
-        kinds = [each for kind, each in said.items() if "first" in each and "," not in kind]
-        first = np.average([each["first"] for each in kinds], weights=[each["questions"] for each in kinds])
-        told[name] = float(first), said["AUC"]["all"]
-    return told
-
-
-def _blank(case: Case, columns: Sequence[int]) -> Case:
-    features = case.candidates.features.copy()
-    features[:, columns] = 0
-    return attrs.evolve(case, candidates=attrs.evolve(case.candidates, features=features))
 
 
 def _show(value: float | None) -> str:

@@ -214,20 +214,26 @@ def _prepare(path: str, folder: Path) -> dict[str, Any]:
         paths, size = [], sum(len(s) for _, passages, _ in documents for s, _ in passages)
         questions = list(asked.values())[:_QUESTIONS]
     else:
-        from lior_ask.api import Index
-
         paths = [str(Path(path).expanduser().absolute() if path else _reference(folder))]
-        index = Index(*paths, cache=False)
-        documents = []
-        for name in index.documents:
-            rows = [index.passage(row) for row in index.inverted.rows(name)]
-            documents.append((name, [(p.text, p.context) for p in rows], [p.group for p in rows]))
-        files = {index.path(name) for name in index.documents}
-        size, questions = sum(file.stat().st_size for file in files if file), _draw(documents)
+        documents, size = _indexed(paths)
+        questions = _draw(documents)
     kept = {"passages": documents, "questions": questions, "paths": paths, "judged": judged and path}
     for name, value in kept.items():
         (folder / name).write_text(json.dumps(value))
     return {"bytes": size, "passages": sum(len(passages) for _, passages, _ in documents)}
+
+
+def _indexed(paths: Sequence[str]) -> tuple[list[Any], int]:
+    """Return the passages of the documents that lior reads, and the bytes of their files."""
+    from lior_ask.api import Index
+
+    index = Index(*paths, cache=False)
+    documents = []
+    for name in index.documents:
+        rows = [index.passage(row) for row in index.inverted.rows(name)]
+        documents.append((name, [(p.text, p.context) for p in rows], [p.group for p in rows]))
+    files = {index.path(name) for name in index.documents}
+    return documents, sum(file.stat().st_size for file in files if file)
 
 
 def _reference(folder: Path) -> Path:

@@ -16,6 +16,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 import httpx
@@ -269,11 +270,31 @@ async def leave(http: httpx.AsyncClient, draw: random.Random, asked: str, *, com
         raise httpx.TransportError("left")
 
 
-async def mix(url: str, most: int) -> tuple[Counter[str], dict[str, str]]:
-    """Return the outcomes of ``most`` requests by clients, and the documents that must exist at the end."""
+def _kinds(url: str) -> dict[str, int]:
+    """Return the weights of the kinds of requests that a server can answer."""
     kinds = {"ask": 50, "chat": 12, "leave": 8, "broken": 8}
     if httpx.get(f"{url}/api/state").json()["model"]:
         kinds |= {"complete": 8, "score": 4, "learn": 3, "forget": 2}
+    return kinds
+
+
+def _request(what: str, words: list[str], draw: random.Random) -> tuple[str, dict[str, Any]]:
+    """Return the path and the body of a request that changes nothing; ``broken`` is malformed."""
+    if what == "ask":
+        return "/api/ask", {"json": {"question": question(words, draw)}}
+    if what == "complete":
+        return "/v1/completions", {"json": {"prompt": "The ", "max_tokens": draw.randrange(60)}}
+    if what == "chat":
+        said = [{"role": "user", "content": question(words, draw)} for _ in range(draw.randrange(1, 4))]
+        return "/v1/chat/completions", {"json": {"messages": said, "stream": draw.random() < 0.5}}
+    if what == "score":
+        return "/api/score", {"json": {"text": " ".join(draw.choices(words, k=50))}}
+    return "/api/ask", {"content": draw.randbytes(30), "headers": {"Content-Type": "application/json"}}
+
+
+async def mix(url: str, most: int) -> tuple[Counter[str], dict[str, str]]:
+    """Return the outcomes of ``most`` requests by clients, and the documents that must exist at the end."""
+    kinds = _kinds(url)
     words, told, held = words_of(url), Counter[str](), dict[str, str]()
 
     async def client(number: int) -> None:
@@ -287,24 +308,11 @@ async def mix(url: str, most: int) -> tuple[Counter[str], dict[str, str]]:
     async def one(http: httpx.AsyncClient, number: int, draw: random.Random) -> None:
         what = draw.choices([*kinds], [*kinds.values()])[0]
         mine = [name for name in held if name.startswith(f"{number}-")]
-        if what == "ask":
-            reply = await http.post("/api/ask", json={"question": question(words, draw)})
-        elif what == "complete":
-            reply = await http.post(
-                "/v1/completions", json={"prompt": "The ", "max_tokens": draw.randrange(60)}
-            )
-        elif what == "leave":
+        if what == "leave":
             told[what] += 1
             await leave(http, draw, question(words, draw), completes="complete" in kinds)
             return
-        elif what == "chat":
-            said = [{"role": "user", "content": question(words, draw)} for _ in range(draw.randrange(1, 4))]
-            reply = await http.post(
-                "/v1/chat/completions", json={"messages": said, "stream": draw.random() < 0.5}
-            )
-        elif what == "score":
-            reply = await http.post("/api/score", json={"text": " ".join(draw.choices(words, k=50))})
-        elif what == "learn" and len(mine) < 6:
+        if what == "learn" and len(mine) < 6:
             name, text = f"{number}-{draw.randrange(10**9)}.txt", " ".join(draw.choices(words, k=40)) + "."
             reply = await http.put("/api/document", params={"name": name}, content=text)
             if reply.status_code == 200:
@@ -315,11 +323,9 @@ async def mix(url: str, most: int) -> tuple[Counter[str], dict[str, str]]:
             if reply.status_code == 200:
                 del held[name]
         else:
-            reply = await http.post(
-                "/api/ask", content=draw.randbytes(30), headers={"Content-Type": "application/json"}
-            )
-            told[f"broken {reply.status_code}"] += 1
-            return
+            what = "broken" if what in ("learn", "forget") else what
+            path, body = _request(what, words, draw)
+            reply = await http.post(path, **body)
         told[f"{what} {reply.status_code}"] += 1
 
     await asyncio.gather(*map(client, range(8)))

@@ -54,17 +54,21 @@ def judge_parts(expected: Mapping[str, Any], answer: Answer | None) -> str:
     if answer is None or not answer.found:
         return "right" if "refused" in expected else "declined"
     result, rows = answer.result, expected.get("rows")
-    texts = [answer.said]
-    if result is None:
-        block = answer.block.text if answer.block else ""
-        texts += [block] + ([answer.answer.text, answer.answer.place] if answer.answer else [])
-    elif rows or len(result.rows) <= _MOST:
-        texts += [f"{row.text} {row.context} {row.place}" for row in result.rows]
-    text = _without_marks(plain(" ".join(texts)))
+    text = _without_marks(plain(" ".join(_said(answer, every=bool(rows)))))
     right = "refused" not in expected and all(_has(part, text) for part in expected["parts"])
     if rows and result is not None:
         right = right and len(result.rows) == rows
     return "right" if right else VERDICTS[2 + (answer.confidence > SURE)]
+
+
+def _said(answer: Answer, *, every: bool) -> list[str]:
+    """Return the texts of a reply; of its rows if they are few, or ``every`` one."""
+    if answer.result is None:
+        block = answer.block.text if answer.block else ""
+        return [answer.said, block] + ([answer.answer.text, answer.answer.place] if answer.answer else [])
+    if every or len(answer.result.rows) <= _MOST:
+        return [answer.said, *(f"{row.text} {row.context} {row.place}" for row in answer.result.rows)]
+    return [answer.said]
 
 
 def _without_marks(text: str) -> str:

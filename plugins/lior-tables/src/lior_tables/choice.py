@@ -196,6 +196,16 @@ class _Search:
         return tried[bandwidth, ridge]
 
 
+def _first_states(
+    candidate: Candidate, rows: Rows, splits: Sequence[Split], generator: Generator, handed: Explored | None
+) -> list[State]:
+    """Return the metric of each split before the first round."""
+    begin = [rows.z[split.train] for split in splits]
+    if handed is None:
+        return [start(candidate, z, generator) for z in begin]
+    return [begun(candidate, s, z, generator) for s, z in zip(handed.states, begin, strict=True)]
+
+
 def explore(
     candidate: Candidate,
     rows: Rows,
@@ -211,13 +221,8 @@ def explore(
     other's work. With ``handed`` the candidate begins with the metric of another one that has the same
     frame.
     """
-    begin = [rows.z[split.train] for split in splits]
-    steps: tuple[tuple[float, float], ...] = ()
-    if handed is None:
-        states = [start(candidate, z, generator) for z in begin]
-    else:
-        steps = handed.setting.steps[:-1]
-        states = [begun(candidate, s, z, generator) for s, z in zip(handed.states, begin, strict=True)]
+    steps = handed.setting.steps[:-1] if handed else ()
+    states = _first_states(candidate, rows, splits, generator, handed)
     search = _Search(candidate, judge, rows, splits, known)
     teacher = candidate.teacher
     teaching = search if teacher is candidate else _Search(teacher, judge, rows, splits, known)
@@ -390,8 +395,13 @@ def choose(
     try_all(plan)
     best = min(explored, key=lambda each: each.error)
     try_all(heirs(best, plan), best)
+    alike = () if blocks is None else [len(part.held) for part in parts]
+    return _mixed(explored, judge, parts, alike)
+
+
+def _mixed(explored: list[Explored], judge: Judge, parts: list[Split], alike: Sequence[int]) -> Choice:
+    """Mix candidates; ``alike`` are the sizes of the held-out blocks."""
     weights, predictions = greedy(explored, judge)
     kept = [index for index, weight in enumerate(weights.tolist()) if weight > 0]
-    alike = () if blocks is None else [len(part.held) for part in parts]
-    calibration = Calibration.fit(predictions, judge.y, judge.weights, alike) if classes else None
+    calibration = Calibration.fit(predictions, judge.y, judge.weights, alike) if judge.classes else None
     return Choice([explored[i] for i in kept], weights[kept], calibration, parts, predictions)

@@ -95,10 +95,15 @@ def fit_members(
     weights = chosen.weights[order[: len(members)]]
     fitted = Fitted(members, (weights / weights.sum()).tolist(), chosen.calibration)
     late = deadline is not None and time.monotonic() + longest > deadline
-    if late or options.members == 1 or len(chosen.splits) > 1 or len(rows.z) < _FEWEST or not solves:
+    if late or not solves or not _may_mix(options, chosen, rows):
         return fitted
     say("trying functions", 1.0)
     return _mix(fitted, chosen, explored, rows, generator)
+
+
+def _may_mix(options: Options, chosen: Choice, rows: Rows) -> bool:
+    """Return whether functions may be tried beside the members."""
+    return options.members != 1 and len(chosen.splits) <= 1 and len(rows.z) >= _FEWEST
 
 
 def _fit_large(

@@ -12,6 +12,7 @@ import math
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -78,24 +79,15 @@ def read(
     MissingPackage
         For pictures without Pillow.
     """
-    fields: list[Field] = []
-    rows: list[dict[str, Any]] = []
-    skipped: list[str] = []
     size = max(shape[:2]) if shape else size
-    for place, row in _places(path, column, listed):
-        try:
-            for name, field in _load(place):
-                fields.append(_resize(field, size))
-                rows.append(row | {column or FILE: row[column or FILE] + name})
-        except (OSError, ValueError, TypeError, SyntaxError, EOFError, Warning) as error:
-            cause = getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
-            skipped.append(f"{row[column or FILE]}: {cause.replace(f' {str(place)!r}', '')}")
+    named = column or FILE
+    fields, rows, skipped = _load_all(_places(path, column, listed), named, size)
     if fields:
         shape = shape or _common(fields, size)
-        kept = [i for i, field in enumerate(fields) if _fits(field, shape)]
-        others = sorted(set(range(len(rows))) - set(kept))
-        skipped += [f"{rows[i][column or FILE]}: {_misfit(fields[i], shape)}" for i in others]
-        fields, rows = [_shape(fields[i], shape) for i in kept], [rows[i] for i in kept]
+        fit = [_fits(field, shape) for field in fields]
+        loaded = list(zip(fields, rows, fit, strict=True))
+        skipped += [f"{row[named]}: {_misfit(field, shape)}" for field, row, fits in loaded if not fits]
+        fields, rows = [_shape(each, shape) for each in compress(fields, fit)], [*compress(rows, fit)]
     if skipped:
         warnings.warn(_note(skipped, len(fields)), ColumnNote, stacklevel=2)
     if not fields:
@@ -104,8 +96,29 @@ def read(
         )
     flat = np.stack([field.reshape(-1) for field in fields]).astype(float)
     frame = pd.concat([pd.DataFrame(rows), pd.DataFrame(flat, columns=pixels(shape))], axis=1)
-    frame.attrs = {"pictures": column or FILE, "shape": tuple(shape), "skipped": skipped}
+    frame.attrs = {"pictures": named, "shape": tuple(shape), "skipped": skipped}
     return frame
+
+
+def _load_all(
+    places: Iterator[tuple[Path, dict[str, Any]]], named: str, size: int
+) -> tuple[list[Field], list[dict[str, Any]], list[str]]:
+    """Return fields of at most ``size`` along an axis, their rows, and why files could not be read.
+
+    ``named`` is the column of names.
+    """
+    fields: list[Field] = []
+    rows: list[dict[str, Any]] = []
+    skipped: list[str] = []
+    for place, row in places:
+        try:
+            for name, field in _load(place):
+                fields.append(_resize(field, size))
+                rows.append(row | {named: row[named] + name})
+        except (OSError, ValueError, TypeError, SyntaxError, EOFError, Warning) as error:
+            cause = getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
+            skipped.append(f"{row[named]}: {cause.replace(f' {str(place)!r}', '')}")
+    return fields, rows, skipped
 
 
 def _note(skipped: list[str], count: int) -> str:

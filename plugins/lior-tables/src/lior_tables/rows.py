@@ -98,6 +98,16 @@ def _column(values: Column, name: str, *, spelled: bool) -> Column:
         return pd.Series(values.array.astype(object)).map(float, na_action="ignore").astype(np.float64)
     if what == "M" or what in _DATES:
         return _days(values)
+    _check_words(values, name, what)
+    if spelled:  # NumPy turns numbers into words if both are in one array
+        with contextlib.suppress(ValueError):
+            return pd.to_numeric(values).astype(np.float64)
+    return _words(values)
+
+
+def _check_words(values: Column, name: str, what: str) -> None:
+    """Raise ``TypeError`` for a column that is neither words nor mixed with numbers."""
+    kind = values.dtype
     if not types.is_string_dtype(kind) and not types.is_object_dtype(kind):
         raise TypeError(
             f"column {name!r} has the type {kind}, which is neither number, word nor date; convert or drop it"
@@ -107,10 +117,6 @@ def _column(values: Column, name: str, *, spelled: bool) -> Column:
             if not isinstance(value, str | numbers.Real | bytes):
                 kind = type(value).__name__
                 raise TypeError(f"argument must be a string or a number, not {kind!r} (column {name!r})")
-    if spelled:  # NumPy turns numbers into words if both are in one array
-        with contextlib.suppress(ValueError):
-            return pd.to_numeric(values).astype(np.float64)
-    return _words(values)
 
 
 def with_dates(column: Column) -> Column:

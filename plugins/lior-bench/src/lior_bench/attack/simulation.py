@@ -288,44 +288,83 @@ def answer(texts: frozenset[tuple[str, str]], name: str, retriever: str | None) 
 # --- sequences ---
 
 
-def sequence(random: Random, runs: bool) -> Iterator[Step]:
-    """The steps of an episode; every value in them is fixed, so that any part of them can be done."""
-    note, version = lambda: f"{random.choice(PLACES)}.md", lambda: random.randrange(len(PEOPLE))
-    given = lambda: f"{random.choice(PLACES)}.txt"  # noqa: E731
-    cut = lambda: random.choice((0, random.getrandbits(30)))  # noqa: E731
-    of_run = lambda: f"run {random.choice(PLACES)}.txt"  # noqa: E731
-    through = lambda: random.choice(("run", "run", "serve"))  # noqa: E731
-    kinds: dict[str, tuple[int, Callable[[], Step]]] = {
-        "write": (6, lambda: (note(), version())),
-        "remove": (2, lambda: (note(),)),
-        "rename": (1, lambda: (note(), note())),
-        "wait": (4, lambda: (random.choice((0.01, 1.0, 3.0, 60.0, -1.0, -7.0, -3600.0)),)),
-        "fail": (3, lambda: (_call(random), random.choice((CRASH, CRASH, errno.ENOSPC, errno.EIO)), cut())),
-        "fail_reading": (1, lambda: (_call(random),)),
-        "fill": (1, lambda: (random.random() < 0.4,)),
-        "kill": (2, lambda: (cut(),)),
-        "reopen": (1, lambda: ()),
-        "learn": (5, lambda: (given(), version())),
-        "forget": (4, lambda: (given(),)),
-        "look": (3, lambda: ()),
-        "ask": (5, lambda: (random.choice((note, given))(),)),
-    }
-    if runs:
-        kinds |= {
-            "run_learn": (9, lambda: (of_run(), version(), through())),
-            "run_forget": (6, lambda: (of_run(), through())),
-            "run_look": (3, lambda: ()),
-            "run_ask": (3, lambda: (of_run(), through())),
-            "run_sync": (4, lambda: ()),
-        }
-    weights = [weight for weight, _ in kinds.values()]
-    for _ in range(_EPISODE):
-        kind = random.choices([*kinds], weights)[0]
-        yield (kind, *kinds[kind][1]())
+def _note(random: Random) -> str:
+    return f"{random.choice(PLACES)}.md"
+
+
+def _given(random: Random) -> str:
+    return f"{random.choice(PLACES)}.txt"
+
+
+def _of_run(random: Random) -> str:
+    return f"run {random.choice(PLACES)}.txt"
+
+
+def _document(random: Random) -> str:
+    return random.choice((_note, _given))(random)
+
+
+def _version(random: Random) -> int:
+    return random.randrange(len(PEOPLE))
+
+
+def _through(random: Random) -> str:
+    return random.choice(("run", "run", "serve"))
+
+
+def _cut(random: Random) -> int:
+    return random.choice((0, random.getrandbits(30)))
+
+
+def _seconds(random: Random) -> float:
+    return random.choice((0.01, 1.0, 3.0, 60.0, -1.0, -7.0, -3600.0))
+
+
+def _fault(random: Random) -> int:
+    return random.choice((CRASH, CRASH, errno.ENOSPC, errno.EIO))
+
+
+def _full(random: Random) -> bool:
+    return random.random() < 0.4
 
 
 def _call(random: Random) -> int:
     return int(2 ** random.uniform(0, 8))
+
+
+_KINDS: dict[str, tuple[int, tuple[Callable[[Random], Any], ...]]] = {
+    "write": (6, (_note, _version)),
+    "remove": (2, (_note,)),
+    "rename": (1, (_note, _note)),
+    "wait": (4, (_seconds,)),
+    "fail": (3, (_call, _fault, _cut)),
+    "fail_reading": (1, (_call,)),
+    "fill": (1, (_full,)),
+    "kill": (2, (_cut,)),
+    "reopen": (1, ()),
+    "learn": (5, (_given, _version)),
+    "forget": (4, (_given,)),
+    "look": (3, ()),
+    "ask": (5, (_document,)),
+}
+"""The weight of each kind of step, and what draws its arguments."""
+_OF_RUNS: dict[str, tuple[int, tuple[Callable[[Random], Any], ...]]] = {
+    "run_learn": (9, (_of_run, _version, _through)),
+    "run_forget": (6, (_of_run, _through)),
+    "run_look": (3, ()),
+    "run_ask": (3, (_of_run, _through)),
+    "run_sync": (4, ()),
+}
+"""The steps of an episode with a run."""
+
+
+def sequence(random: Random, runs: bool) -> Iterator[Step]:
+    """The steps of an episode; every value in them is fixed, so that any part of them can be done."""
+    kinds = _KINDS | (_OF_RUNS if runs else {})
+    weights = [weight for weight, _ in kinds.values()]
+    for _ in range(_EPISODE):
+        kind = random.choices([*kinds], weights)[0]
+        yield (kind, *(draw(random) for draw in kinds[kind][1]))
 
 
 @contextmanager

@@ -113,16 +113,17 @@ def make_catboost(split: Split, **options: Any) -> Any:
     return kind(**options, verbose=0, thread_count=1, random_seed=0, allow_writing_files=False)
 
 
+def _with_words(frame: Any, categories: list[str]) -> Any:
+    return frame.assign(**frame[categories].fillna("missing").astype(str))
+
+
 def catboost(split: Split, trees: int = 500, patience: int = 30) -> Result:
     """Fit depths 6 and 4; categories are tried as columns of 0 and 1 and by its own treatment."""
     from catboost import Pool
 
     tables: dict[str, tuple[Any, Any]] = {"coded": encode(split)}
     if split.categories:
-        own = [frame.copy() for frame in (split.learn, split.test)]
-        for frame in own:
-            frame[split.categories] = frame[split.categories].fillna("missing").astype(str)
-        tables["own"] = own[0], own[1]
+        tables["own"] = _with_words(split.learn, split.categories), _with_words(split.test, split.categories)
     big = _is_big(split)
     trees = int(0.3 * trees) if big else trees
     grid: Grid = [{"depth": 6, "learning_rate": 0.15 if big else 0.06}]

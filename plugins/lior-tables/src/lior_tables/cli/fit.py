@@ -110,10 +110,8 @@ def fit(
         random_state=seed,
     )
     check_new(estimator, path, task)
-    if workers is not None and (len(frame) <= Options().exact_rows or given["readout"] == "vote"):
-        many = "larger tables" if len(frame) <= Options().exact_rows else "what is solved, and a vote is not"
-        note = f"note: {len(frame):,} rows are fitted at once, by this process; --workers divides {many}"
-        click.echo(note, err=True)
+    if workers is not None:
+        _note_idle(len(frame), Options().exact_rows, given["readout"])
     started = time.perf_counter()
     kept = path.with_name(path.name + PARTIAL)
     try:
@@ -138,6 +136,15 @@ def fit(
         click.echo(json.dumps(summary))
         return
     _report(summary, task)
+
+
+def _note_idle(rows: int, exact: int, readout: str) -> None:
+    """Say why workers have nothing to do, if they have not."""
+    if rows <= exact or readout == "vote":
+        many = "larger tables" if rows <= exact else "what is solved, and a vote is not"
+        click.echo(
+            f"note: {rows:,} rows are fitted at once, by this process; --workers divides {many}", err=True
+        )
 
 
 def _default_out(file: Path, task: Task) -> Path:
