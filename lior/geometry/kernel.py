@@ -96,8 +96,10 @@ def oscillation(eta: Numbers, omega: Numbers, phi: Numbers, zeta: Numbers) -> Ke
     return Kernel(torch.polar(torch.exp(-rate), frequency).reshape(-1), coeff.reshape(-1))
 
 
-def power_law(delta: float, horizon: float) -> Kernel:
-    """Return ``K(t) ≈ t^{-δ}`` for ``1 <= t <= horizon``, relative error below 1e-2.
+def power_law(delta: float, horizon: float, *, xi: float = 0.0) -> Kernel:
+    """Return ``K(t) ≈ t^{-δ} e^{-ξ t}`` for ``1 <= t <= horizon``, relative error below 1e-2.
+
+    The exponential is exact: it is added to the rate of each pole.
 
     ``K(0)``, where the power law diverges, is the finite sum of the
     coefficients, and beyond ``horizon`` the kernel falls exponentially.
@@ -108,6 +110,8 @@ def power_law(delta: float, horizon: float) -> Kernel:
         Exponent ``δ`` in (0, 2].
     horizon
         End of the fitted range in steps, at least 1.
+    xi
+        Decay ``ξ >= 0`` per step.
 
     Returns
     -------
@@ -124,12 +128,14 @@ def power_law(delta: float, horizon: float) -> Kernel:
         raise UsageError(f"power law exponent {delta}: allowed is a number above 0 and up to 2")
     if not 1 <= horizon < math.inf:
         raise UsageError(f"power law horizon {horizon}: allowed is a finite number of at least 1 step")
+    if not 0 <= xi < math.inf:
+        raise UsageError(f"decay of a power law {xi}: allowed is a finite number of at least 0 per step")
     slowest = _SLOWEST / horizon
     count = 1 + math.ceil(math.log(_FASTEST / slowest) / math.log(_RATIO))
     rates = _log_spaced(slowest, _FASTEST, count)
     times = _log_spaced(1.0, horizon, _FIT_POINTS)[:, None]
     design = torch.exp(-times * rates) * times**delta
-    return exponential(_least_squares(design, torch.ones(_FIT_POINTS, dtype=torch.float64)), rates)
+    return exponential(_least_squares(design, torch.ones(_FIT_POINTS, dtype=torch.float64)), rates + xi)
 
 
 def concatenate(*kernels: Kernel) -> Kernel:

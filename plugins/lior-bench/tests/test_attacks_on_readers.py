@@ -36,7 +36,7 @@ def test_a_fault_of_a_mutation_is_told(monkeypatch, tmp_path):
 
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.setattr(mutations, "material", lambda: [("a.txt", b"text")])
-    monkeypatch.setattr("lior.reading.parsing.parse_bytes", read)
+    monkeypatch.setattr("lior.reading.parse_bytes", read)
     (told,) = mutations.run(3, True, count=1)
     assert told.startswith("mutation 0 of seed 3, a.txt: AssertionError in readers.py:")
     assert (tmp_path / told.rpartition("/")[2]).read_bytes() == mutations.mutate([("a.txt", b"text")], 3, 0)[
@@ -48,6 +48,6 @@ def test_a_reader_that_hangs_is_told(monkeypatch, tmp_path):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.setattr(mutations, "_WALL", 1)
     monkeypatch.setattr(mutations, "material", lambda: [("a.txt", b"text")])
-    monkeypatch.setattr("lior.reading.parsing.parse_bytes", lambda data, name: time.sleep(60))
+    monkeypatch.setattr("lior.reading.parse_bytes", lambda data, name: time.sleep(60))
     (told,) = mutations.run(3, True, count=1)
     assert "TimeoutError in mutations.py" in told

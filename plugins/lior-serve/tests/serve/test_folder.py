@@ -222,7 +222,7 @@ def reads(monkeypatch):
 def test_files_that_are_watched_are_read_when_they_change_and_not_for_questions(copy, reads, monkeypatch):
     told = queue.SimpleQueue()
     monkeypatch.setattr("lior_serve.folder.find_spec", lambda name: True)
-    monkeypatch.setattr("lior_serve.folder.changes", lambda *_, **__: iter(told.get, None))
+    monkeypatch.setattr("lior_serve.folder.watch_changes", lambda *_, **__: iter(told.get, None))
     monkeypatch.setattr("lior_serve.folder.INTERVAL", 0.0)
     source = FolderSource([copy])
     assert reads.acquire(blocking=False), "it was opened"

@@ -60,7 +60,7 @@ class Player:
     def close(self) -> None:
         """Open the index anew with the next command."""
         if self._index is not None:
-            self._index._database.close()
+            self._index.content.database.close()
         self._index = None
 
     # --- a run ---
