@@ -17,7 +17,7 @@ from torch import Generator, Tensor
 Plugin = TypeVar("Plugin")
 
 LAW = settings(
-    max_examples=8,
+    max_examples=15,
     deadline=None,
     database=None,
     report_multiple_bugs=False,
