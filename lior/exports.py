@@ -14,9 +14,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-__all__ = [
-    "exports",
-]
+__all__ = ["exports"]
 
 
 def exports(package: str) -> tuple[list[str], Callable[[str], Any], Callable[[], list[str]]]:
@@ -40,8 +38,7 @@ def exports(package: str) -> tuple[list[str], Callable[[str], Any], Callable[[],
         value = names[name] = getattr(import_module(modules[name]), name)
         return value
 
-    return (
-        sorted(modules),
-        load,
-        lambda: sorted({*modules, *(name for name in names if name.startswith("__"))}),
-    )
+    def listed() -> list[str]:
+        return sorted({*modules, *(name for name in names if name.startswith("__"))})
+
+    return sorted(modules), load, listed

@@ -49,9 +49,9 @@ class PluginRow:
 def plugins(ctx: click.Context, kind: str | None, as_json: bool, check: bool) -> None:
     """List or check the installed plugins, or begin a new one.
 
-    Without --check nothing is imported; with it the exit code is 1 when a plugin is broken; one is only
-    missing where a package that it needs is not installed. --check needs the package hypothesis:
-    pip install 'lior[check]'.
+    Without --check nothing is imported. With --check, the exit code is 1 if a plugin is broken. A plugin
+    whose packages are not installed is missing, not broken. --check needs the package hypothesis: pip
+    install 'lior[check]'.
     """
     if ctx.invoked_subcommand is not None:
         _refuse_options_before(ctx)

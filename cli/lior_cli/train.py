@@ -154,9 +154,7 @@ def _default_out(resolved: Resolved) -> Path:
 
 
 def prompt(run: Run) -> str:
-    """Return the first words of a line of the held-out text, or else of the training text; empty without
-    words.
-    """
+    """Return the first words of a line of the held-out or else the training text, or an empty string."""
     corpus, begin = run.checkpoint.corpus, run.checkpoint.n_train
     begin = begin if begin < len(corpus) else 0
     data = run.model.tokenizer.decode(corpus.tokens[begin : begin + _LOOK].tolist())

@@ -188,7 +188,7 @@ class Entry(NamedTuple):
     value: Any
     origin: str
     instances: Mapping[str, Any] = MappingProxyType({})
-    """Of a key that chooses plugins: name -> the plugin itself, of those that were given so."""
+    """The plugins that were given as instances, by name; only for a key that chooses plugins."""
     file: str = ""
     """The file that has the value; a class that it names is imported with the user's permission only."""
 

@@ -1,8 +1,8 @@
 """The package that `lior plugins new` writes: installable, with one plugin that works.
 
-The template of a kind is a module ``KIND.py``, checked like all other code, in the package that the kind
-names (of the distribution whose interface its plugins implement) or in :mod:`lior_cli.scaffold.templates`. A
-new package is such a module under another name, with the files around it.
+The template of a kind is a module ``KIND.py``, checked like all other code. It is in the package that the
+kind names, in the distribution whose interface its plugins implement, or in
+:mod:`lior_cli.scaffold.templates`. A new package is such a module under another name, with other files.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import numpy as np
 
 
 class Mine:
-    """Counts of the groups of three characters of the words, hashed to 1,024 places."""
+    """An embedder that counts groups of three characters, hashed to 1,024 places."""
 
     api_version: ClassVar[int] = 1
     width = 1024

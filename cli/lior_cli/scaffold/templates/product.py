@@ -37,7 +37,7 @@ class Mine:
         return {}, df
 
     def cost(self, qq: Tensor, qk: Tensor, kk: Tensor, params: State) -> Tensor:
-        """The cost of every pair, of the broadcast shape of the Gram products."""
+        """Return the costs of all pairs, in the broadcast shape of the Gram products."""
         return _bound(self.scale * _square_distance(qq, qk, kk))
 
     def partials(self, qq: Tensor, qk: Tensor, kk: Tensor, params: State) -> CostPartials:

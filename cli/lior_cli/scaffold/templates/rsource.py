@@ -84,7 +84,7 @@ class Mine:
 
 
 class _Place(NamedTuple):
-    """Where points lie with respect to the mean."""
+    """The positions of points relative to the mean."""
 
     offset: Tensor
     """``z − μ (..., n)``."""
