@@ -73,7 +73,7 @@ class Bags(nn.Module):
         self.weight, self.constant = nn.Parameter(0 * self.mean), nn.Parameter(torch.tensor([0.5]))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map ``x (M, 384)`` to ``(M, width)``, like :func:`lior_ask.embedders.bags.of_words`."""
+        """Map ``x (M, 384)`` to ``(M, width)``, like :mod:`lior_ask.embedders.bags`."""
         x = x - self.mean
         out: Tensor = softplus(x @ self.weight + self.constant)[:, None] * (x @ self.map)
         return out
