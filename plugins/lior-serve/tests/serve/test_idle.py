@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ask.test_embedding import _cache, kept, notes, read_ahead  # noqa: F401 (fixtures)
+from ask.vectors import _cache, kept, notes, read_ahead  # noqa: F401 (fixtures)
 
 from lior_serve.folder import FolderSource
 

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 from ask.content import same
-from ask.test_embedding import Fake
+from ask.vectors import Fake
 
 import lior
 from lior.errors import DataError, RunError
@@ -192,7 +192,7 @@ def test_former_versions_go(resident):
 
 
 def test_an_edit_encodes_nothing_before_its_reply_and_keeps_the_vectors_of_other_texts(copied, monkeypatch):
-    monkeypatch.setenv("LIOR_EMBEDDER", "ask.test_embedding:Fake")
+    monkeypatch.setenv("LIOR_EMBEDDER", "ask.vectors:Fake")
     monkeypatch.setattr(Fake, "read", [])
     resident = RunSource(copied, editable=True)
     try:
