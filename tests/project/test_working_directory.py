@@ -127,7 +127,8 @@ def test_one_place_starts_python():
 
 @pytest.mark.slow
 def test_no_command_runs_code_of_the_working_directory(place, monkeypatch):
-    monkeypatch.setenv("LD_LIBRARY_PATH", "")  # which OpenCV changes, when its command is listed
+    for changed in ("LD_LIBRARY_PATH", "KMP_DUPLICATE_LIB_OK", "KMP_INIT_AT_FORK"):
+        monkeypatch.setenv(changed, "")  # by OpenCV and scikit-learn, when their commands are listed
     every = [*leaves(cli, click.Context(cli, obj=GroupOptions()))]
     given = {name: it for name, it in (ARGUMENTS | FURTHER).items() if any(map(partial(_is, name), every))}
     faults = []
