@@ -80,7 +80,7 @@ def _cost(name: str, data: bytes) -> Cost:
     from lior.reading import NO_LIMITS, limit_by, parse_bytes, read_in_this_process
     from lior_ask.api import Index
 
-    read_in_this_process()  # read in this process
+    read_in_this_process()
     index = Index(retriever="settle", embedder="")
     index.learn("garden.md", "What is loaded at the first text is loaded now.")
     before, begin = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
