@@ -34,5 +34,5 @@ def test_four_times_the_size_is_four_times_the_work(name, monkeypatch):
 @pytest.mark.slow
 def test_the_command_prints_what_a_file_costs():
     """Its exit code is a verdict on measured times, so it is not looked at here."""
-    result = CliRunner().invoke(sizes.measure_sizes, ["--quick", "sign.txt", "mail.mbox"])
+    result = CliRunner().invoke(sizes.measure_sizes, ["--quick", "hostile sign.txt", "hostile mail.mbox"])
     assert result.output.count("slope") == 2, result.output

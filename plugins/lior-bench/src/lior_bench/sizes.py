@@ -91,7 +91,7 @@ def _cost(name: str, data: bytes) -> Cost:
 
 
 @click.command()
-@click.argument("names", nargs=-1)
+@click.argument("names", nargs=-1, type=click.Choice(list(_MADE)))
 @click.option("--quick", is_flag=True, help="Small files.")
 def measure_sizes(names: tuple[str, ...], quick: bool) -> None:
     """Measure what a file costs by its size: MB/s and memory of the largest, slope of the time."""
