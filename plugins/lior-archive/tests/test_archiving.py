@@ -211,9 +211,10 @@ def test_a_scheduler_that_loses_a_worker_makes_the_same_archive(texts, made, tmp
     started.worker()
     victim = started.worker()
     try:
+        address = started.address  # once both workers have come
         timer = threading.Timer(1.0, victim.kill)
         timer.start()
-        building.build([str(texts)], tmp_path / "a", shard=SMALL, workers=started.address)
+        building.build([str(texts)], tmp_path / "a", shard=SMALL, workers=address)
         timer.join()
         assert victim.wait() != 0
         assert content(tmp_path / "a") == content(made[0])
