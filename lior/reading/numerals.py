@@ -10,12 +10,17 @@ import attrs
 
 _ENOUGH = 0.8
 """Minimum share of the non-empty cells of a column of numbers that are numbers."""
-_CURRENCY = r"[€$£¥]|EUR|USD|GBP|CHF|Fr\.?"
+_CURRENCY = r"[A-Z]{0,3}\$|[€£¥₹₺₽₩]|EUR|USD|GBP|CHF|JPY|CAD|AUD|NZD|SEK|NOK|DKK|PLN|CZK|HUF|INR|BRL|Fr\.?"
 _NUMBER = re.compile(
     rf"(?P<sign>[-+−]?)\s?(?P<before>{_CURRENCY})?\s?(?P<minus>[-−]?)"
     r"(?P<digits>\d{1,3}(?:(?P<mark>[ \u00a0\u202f'’.,])\d{3}(?!\d))(?:(?P=mark)\d{3}(?!\d))*(?:[.,]\d+)?"
-    r"|\d+(?:[.,]\d+)?|[.,]\d+)(?:[.,][-–])?\s?(?P<after>[^\d\s.,'’+:/-][^\d\s:]{0,5})?"
+    r"|\d+(?:[.,]\d+)?|[.,]\d+)(?:[.,][-–]|(?P<end>(?:(?<=[.,]\d\d)|(?<=[.,]\d{3})) ?[-−]))?"
+    r"\s?(?P<after>(?!(?:[DC][Rr]|[SH])$)[^\d\s.,'’+:/-][^\d\s:]{0,5})?(?:\s?(?P<side>[DC][Rr]|[SH]))?"
 )
+_IN_BRACKETS = re.compile(r"\(([^()]*\d[^()]*)\)")
+"""Pattern of a negative number, as accountants write it: ``(67.00)``."""
+_MARKER = re.compile(r"\(\d+\)")
+"""Pattern of the mark of a footnote or a list item, if all cells are such."""
 _CODE = re.compile(r"[-+]?0\d+$")
 """Pattern of a code: a number with leading zeros."""
 _SPACES = re.compile("[ \u00a0\u202f'’]")
@@ -29,6 +34,8 @@ class Numerals:
     """The decimal mark; empty if "1.234" may be read in two ways."""
     unit: str = ""
     """The currency or unit."""
+    minus: str = ""
+    """The mark of a side of the account, in upper case, whose amounts are negative: ``DR``."""
 
     @classmethod
     def of(cls, cells: Sequence[str], share: float = _ENOUGH) -> Numerals | None:
@@ -38,37 +45,58 @@ class Numerals:
         leading zeros, as codes do.
 
         >>> Numerals.of(["1.234,50 €", "7,00 €"]), Numerals.of(["007", "008"])
-        (Numerals(decimal=',', unit='€'), None)
+        (Numerals(decimal=',', unit='€', minus=''), None)
         """
-        matches = [m for cell in cells if (m := _NUMBER.fullmatch(cell))]
+        matches = [m for cell in cells if (m := _match(cell))]
         if not matches or len(matches) < share * len(cells) or any(map(_CODE.match, cells)):
             return None
-        units = {unit.strip() for m in matches if (unit := m["before"] or m["after"] or "")}
-        return (
-            cls(_decimal([m["digits"] for m in matches]), next(iter(units), "")) if len(units) < 2 else None
-        )
+        minus = _negative_side([(m["side"] or "").upper() for m in matches])
+        sides = [] if minus else [m["side"] for m in matches if m["side"] in ("S", "H")]
+        units = {unit.strip() for m in matches if (unit := m["before"] or m["after"] or "")}.union(sides)
+        if len(units) > 1 or all(map(_MARKER.fullmatch, cells)):
+            return None
+        return cls(_decimal([m["digits"] for m in matches]), next(iter(units), ""), minus)
 
     def number(self, cell: str) -> Decimal | None:
         """Return :func:`number_in` for a cell of this column."""
-        return number_in(cell, self.decimal)
+        return number_in(cell, self.decimal, self.minus)
 
 
-def number_in(cell: str, decimal: str) -> Decimal | None:
+def _negative_side(sides: Sequence[str]) -> str:
+    """Return the side of an account whose amounts are negative, of the marks of all cells, or nothing.
+
+    Credits among amounts without a mark are what is given back.
+    """
+    known = {*sides} - {""}
+    if known == {"S", "H"}:  # Soll and Haben
+        return "S"
+    return "DR" if "DR" in known else "CR" * (known == {"CR"} and "" in sides)
+
+
+def _match(cell: str) -> re.Match[str] | None:
+    return _NUMBER.fullmatch(_IN_BRACKETS.sub(r"-\1", cell) if cell[-1:] == ")" or cell[:1] == "(" else cell)
+
+
+def number_in(cell: str, decimal: str, minus: str = "") -> Decimal | None:
     """Return the number in a cell, or ``None`` if there is none or it may be read in two ways.
 
-    >>> number_in("1.234,50 €", ","), number_in("free", ".")
-    (Decimal('1234.50'), None)
+    ``minus`` is the mark of the side of an account whose amounts are negative.
+
+    >>> number_in("1.234,50 €", ","), number_in("free", "."), number_in("(67.00)", ".")
+    (Decimal('1234.50'), None, Decimal('-67.00'))
     """
     if decimal and cell.isascii() and cell.isdigit():  # most cells of large tables
         return Decimal(cell)
-    match = _NUMBER.fullmatch(cell.strip()) if decimal else None
+    match = _match(cell.strip()) if decimal else None
     if match is None:
         return None
     digits = _SPACES.sub("", match["digits"])
     digits = digits.replace("," if decimal == "." else ".", "").replace(",", ".")
     if digits.count(".") > 1:
         return None
-    return Decimal(digits) * (-1 if "−" in (s := match["sign"] + match["minus"]) or "-" in s else 1)
+    signs = f"{match['sign']}{match['minus']}{match['end'] or ''}"
+    against = bool(minus) and (match["side"] or "").upper() == minus
+    return Decimal(digits) * (-1 if ("−" in signs or "-" in signs) != against else 1)
 
 
 def _decimal(numbers: Iterable[str]) -> str:

@@ -11,10 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ask.content import values
+from lior.reading.parsing import parse_bytes
 from lior_ask.api import Index
 from lior_ask.index.database import Database
 from lior_ask.index.sqlite import SQLite
 from lior_ask.index.table_schema import column, date_of
+from lior_ask.index.table_store import pack_tables
 from lior_ask.tables.periods import period_in
 
 HERE = Path(__file__).parent
@@ -157,10 +159,49 @@ def test_numbers_are_read_as_they_are_written(numbers, style):
     assert [found.number(f"{cell} €") for cell in cells] == numbers
 
 
+def test_signs_units_and_durations_of_numbers():
+    for cells, numbers in (
+        (["(67.00)", "5"], "-67.00 5"),
+        (["5,00-", "1.234,50-"], "-5.00 -1234.50"),
+        (["5.00 DR", "5.00 CR", "6.00 EUR DR"], "-5.00 5.00 -6.00"),
+        (["12,50 S", "7,00 H"], "-12.50 7.00"),
+        (["5.00", "2.00 CR"], "5.00 -2.00"),
+        (["5 H", "2 H"], "5 2"),
+        (["−5", "+5", "-€5", "(€ 5)"], "-5 5 -5 -5"),
+        (["1'234.50", "USD 5.00"], "1234.50 5.00"),
+        (["1\u202f234,50 €"], "1234.50"),
+        (["5 %", "50 %"], "5 50"),
+        (["37:30", "-1:15"], "37.5 -1.25"),
+        (["30:00:36", "0:36"], "30.01 0.01"),
+    ):
+        found = column("x", cells)
+        assert found.kind == "number", cells
+        assert [str(found.number(cell)) for cell in cells] == numbers.split(), cells
+
+
+def test_durations_are_told_from_times_of_day_by_their_name_or_their_hours():
+    for name, cells, unit, form in (
+        ("Stunden", ["7:30", "0:45"], "h", "h:mm"),
+        ("time worked", ["7:30"], "h", "h:mm"),
+        ("Dauer", ["7:30"], "", "h:mm"),  # or minutes and seconds
+        ("total", ["37:05", "2:10"], "", "h:mm"),
+        ("heures", ["7:30:05"], "h", "h:mm:ss"),
+        ("start", ["17:30", "24:00"], "", ""),
+        ("score", ["30:28", "27:25"], "", ""),
+    ):
+        found = column(name, cells)
+        assert (found.unit, found.duration) == (unit, form), name
+        numbers = [number for cell in cells if (number := found.number(cell)) is not None]
+        assert [found.show(number) for number in numbers] == cells * bool(form)
+    assert found.show(Decimal("1234.5")) == "1,234.5"
+
+
 def test_types_of_columns():
     for cells, kind in (
         (["1.234", "2"], "number"),
         (["3 kg", "200 g"], "text"),
+        (["(1)", "(2)"], "text"),  # marks of a list
+        (["1-", "2", "2-"], "text"),  # marks of a school
         (["0049", "12"], "text"),
         (["A1", "B2"], "text"),
         (["may I", "x"], "text"),
@@ -169,6 +210,29 @@ def test_types_of_columns():
         (["3/4/2025"], "date"),
     ):
         assert column("x", cells).kind == kind, cells
+
+
+def test_rows_that_sum_up_others():
+    for text, totals in (
+        ("item,price\npump,10\nhose,5\nTotal,15\n", (2,)),
+        ("item,price\npump,10\nhose,5\n,15\n", (2,)),
+        ("item,price\npump,10\nhose,5\nlamp,15\n", ()),  # may be chance
+        ("item,price\na,3.10\nb,4.20\nc,9.99\nall of it,17.29\n", (3,)),
+        ("item;price\na;1,50\nb;2\nZwischensumme;3,50\nc;4\nd;5\nSumme:;9\nGesamtsumme;12,50\n", (2, 5, 6)),
+        ("item,price\na,10\nb,21\nDurchschnitt,15.5\nSomme,31\n", (2, 3)),
+        ("item,price\na,33.3\nb,66.6\nTotal,100\n", (2,)),
+        ("name,jan,feb\nTotal,30,40\na,10,30\nb,20,10\n", (0,)),
+        ("date,name,hours\n2025-01-01,Ada,37:20\n2025-01-02,Bo,2:20\nTotal,,39:40\n", (2,)),
+        ("payee,amount\nShell,20.00\nTotal,50.00\nAral,30.00\n", ()),  # a petrol station
+        ("date,amount\n2025-01-01,100.50\n2025-01-02,200.25\n2025-01-03,50\n2025-01-04,350.75\n", ()),
+        ("hours,note\n2,\n3,\n5,\n", ()),
+        ("a,b\n1,2\n3,4\n4,6\n", ()),
+        ("date,text,sum\n2025-01-01,Anfangssaldo,9\n2025-01-02,rent,-5\n2025-01-31,Endsaldo,4\n", (0, 2)),
+    ):
+        (head,) = json.loads(pack_tables(parse_bytes(text.encode(), "a.csv")[0]).about)["heads"]
+        assert tuple(head["totals"]) == totals, text
+        known = {value.strip(":") for each in head["columns"] for value in each["values"]}
+        assert known.isdisjoint(("Total", "Summe", "Somme", "Anfangssaldo")) or not totals, text
 
 
 def test_what_may_be_read_in_two_ways_is_not_read():

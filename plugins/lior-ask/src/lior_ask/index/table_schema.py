@@ -36,6 +36,17 @@ _SHORT = re.compile(
 )
 _YEAR_MONTH = re.compile(r"\s*(\d{4})[-/](\d{1,2})\s*")
 _TIME = re.compile(r"(?<![\d:])(\d{1,2}):(\d\d)(?::(\d\d))?(?:[.,]\d+)?(?![\d:])(?:\s?([AaPp])\.?[Mm]\b\.?)?")
+_SPAN = re.compile(r"([-+−]?)(\d{1,5}):([0-5]\d)(?::([0-5]\d))?")
+"""Pattern of a duration in hours, minutes and seconds, or of a time of day."""
+_HOURS = re.compile(
+    r"hours?|hrs|h|worked|overtime|stunden|std|.*(arbeits|über)(zeit|stunden)|heures|horas", re.I
+)
+"""Pattern of a word in the name of a column of durations in hours and minutes."""
+_SPANS = re.compile(
+    r"durations?|length|elapsed|(.*[sz])?dauer|zeitaufwand|durée|duración|duracion|minutes", re.I
+)
+"""Pattern of a word in the name of a column of durations, of hours and minutes or minutes and seconds."""
+_SCORES = {"score", "scores", "result", "results", "ergebnis", "spielstand", "résultat", "resultado", "ratio"}
 _WEEKDAYS = any_of(" ".join(name for each in languages() for name in each.lists["dates.weekdays"]).split())
 _AROUND = re.compile(
     rf"[\s,;.()\[\]]|\b(?:{either('dates.beside_in_cells')}|{_WEEKDAYS})\b|(?<=[T\s])?[+-]\d\d:?\d\d|Z$", re.I
@@ -57,6 +68,10 @@ class Column:
     """The decimal mark of its numbers; empty if "1.234" may be read in two ways."""
     unit: str = ""
     """The currency or unit of its numbers."""
+    minus: str = ""
+    """The mark of a side of an account whose amounts are negative: ``DR``."""
+    duration: Literal["", "h:mm", "h:mm:ss"] = ""
+    """The form of its durations. Their numbers are hours, or the unit of the first part of ``m:ss``."""
     key: bool = False
     """Whether its numbers are successive row numbers."""
     months_first: bool | None = None
@@ -71,8 +86,21 @@ class Column:
     """Whether ``values`` has all different cells."""
 
     def number(self, cell: str) -> Decimal | None:
-        """Return :func:`~lior.reading.numerals.number_in` for a cell of this column."""
-        return number_in(cell, self.decimal)
+        """Return :func:`~lior.reading.numerals.number_in` for a cell of this column, or its hours."""
+        return _hours(cell, self.duration) if self.duration else number_in(cell, self.decimal, self.minus)
+
+    def show(self, number: Decimal) -> str:
+        """Return a number of this column as it is shown: ``1,234.50``, or ``37:05`` for a duration.
+
+        >>> Column(name="hours", kind="number", duration="h:mm").show(Decimal("37.5"))
+        '37:30'
+        """
+        if not self.duration:
+            return f"{number:,f}"
+        seconds = self.duration == "h:mm:ss"
+        whole, last = divmod(round(abs(number) * (3600 if seconds else 60)), 60)
+        shown = f"{whole // 60}:{whole % 60:02}:{last:02}" if seconds else f"{whole}:{last:02}"
+        return "-" * (number < 0) + shown
 
     def date(self, cell: str) -> str:
         """Return :func:`date_of` for a cell of this column."""
@@ -84,8 +112,11 @@ def column(name: str, cells: Sequence[str], kind: Kind | None = None) -> Column:
     filled = [cell for cell in map(str.strip, cells) if cell and cell.lower() not in NOTHING]
     sample = filled[:: len(filled) // _SAMPLE + 1]
     found = Column(name=" ".join(name.split()))
+    if kind in (None, "number") and (form := _duration(found.name, sample)):
+        told = form == "h:mm:ss" or any(map(_HOURS.fullmatch, _words(found.name)))
+        return attrs.evolve(found, kind="number", duration=form, unit="h" * told)
     if kind in (None, "number") and (known := Numerals.of(sample)):
-        found = attrs.evolve(found, kind="number", decimal=known.decimal, unit=known.unit)
+        found = attrs.evolve(found, kind="number", **attrs.asdict(known))
         return attrs.evolve(found, key=_is_key(found, sample, filled))
     if sample and (kind == "date" or (kind is None and _ENOUGH * len(sample) <= sum(map(_is_date, sample)))):
         order = _order(filled)
@@ -94,6 +125,37 @@ def column(name: str, cells: Sequence[str], kind: Kind | None = None) -> Column:
         return attrs.evolve(found, kind="date", months_first=order, first=first, last=last)
     values = tuple(dict.fromkeys(cell for cell in filled if len(cell) <= _LONGEST))[:_MOST]
     return attrs.evolve(found, values=values, whole=len(values) == len(set(filled)))
+
+
+def _duration(name: str, cells: Sequence[str]) -> Literal["", "h:mm", "h:mm:ss"]:
+    """Return the form of durations, or nothing if the cells may be times of day.
+
+    Durations have more than 24 hours or a sign, or the name of the column says what they are.
+    """
+    found = [match for cell in cells if (match := _SPAN.fullmatch(cell))]
+    if not found or len(found) < _ENOUGH * len(cells) or not _SCORES.isdisjoint(_words(name)):
+        return ""
+    told = any(_HOURS.fullmatch(word) or _SPANS.fullmatch(word) for word in _words(name))
+    if not told and not any(match[1] or int(match[2]) > 24 for match in found):
+        return ""
+    return "h:mm:ss" if any(match[4] for match in found) else "h:mm"
+
+
+def _words(name: str) -> list[str]:
+    return re.findall(r"[^\W\d_]+", name.lower())
+
+
+def _hours(cell: str, form: str) -> Decimal | None:
+    """Return the hours of a duration; two parts among those of three are minutes and seconds."""
+    match = _SPAN.fullmatch(cell.strip())
+    if match is None:
+        return None
+    parts = [int(part) for part in match.groups()[1:] if part]
+    if form == "h:mm:ss" and len(parts) == 2:
+        parts.insert(0, 0)
+    parts.append(0)
+    seconds = 3600 * parts[0] + 60 * parts[1] + parts[2]
+    return Decimal(seconds if match[1] in ("", "+") else -seconds) / 3600
 
 
 def _is_key(column: Column, sample: Sequence[str], cells: Sequence[str]) -> bool:

@@ -17,6 +17,7 @@ from lior.reading import TAKES_ALL, is_late
 from lior_ask.index.database import DamagedIndex, Database, intact
 from lior_ask.index.passage_store import PassageStore
 from lior_ask.index.table_schema import Column, Kind, column, date_of
+from lior_ask.index.total_rows import total_rows
 from lior_ask.languages.lists import either
 
 _BLOCK = 4096
@@ -98,6 +99,9 @@ class Head:
     rows: int = 0
     until: str = ""
     """The day up to which all rows are known, if the series continues."""
+    totals: tuple[int, ...] = attrs.field(default=(), converter=tuple[int, ...])
+    """Positions, from 0, of the rows that sum up others, and of balances. The columns are those of the
+    other rows."""
 
     def places(self, kind: str) -> list[int]:
         """Return the numbers of the columns of a type."""
@@ -260,16 +264,26 @@ def _square(table: Table) -> Table:
 
 def _head(table: Table, count: int) -> dict[str, object]:
     """Return the description of a table's first ``count`` rows."""
-    types, rows = _TYPES.get(table.kind, {}), table.rows[:count]
-    cells = [*zip(*rows, strict=True)] if rows else [()] * len(table.columns)
-    columns = [column(name, each, types.get(name)) for name, each in zip(table.columns, cells, strict=True)]
+    rows = table.rows[:count]
+    columns = _columns(table, rows)
+    totals = total_rows(columns, rows) if table.kind == "rows" else ()
+    if totals:
+        others = [row for n, row in enumerate(rows) if n not in {*totals}]
+        columns = _columns(table, others)
     return {
         "kind": table.kind,
         "name": table.name,
         "rows": count,
         "until": table.until,
+        "totals": totals,
         "columns": [attrs.asdict(each) for each in columns],
     }
+
+
+def _columns(table: Table, rows: Sequence[tuple[str, ...]]) -> list[Column]:
+    types = _TYPES.get(table.kind, {})
+    cells = [*zip(*rows, strict=True)] if rows else [()] * len(table.columns)
+    return [column(name, each, types.get(name)) for name, each in zip(table.columns, cells, strict=True)]
 
 
 def _read_head(record: dict[str, object], key: int, document: str) -> Head:

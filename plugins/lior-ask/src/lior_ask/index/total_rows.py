@@ -1,0 +1,153 @@
+"""Rows of a table that sum up the others: totals, subtotals, means, and the balances of a statement."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from decimal import Decimal
+from functools import lru_cache
+
+import attrs
+
+from lior_ask.index.table_schema import NOTHING, Column
+
+_LABELS = {
+    "mean": r"averages?|avg|means?|durchschnitt\w*|mittel(?:wert)?|moyennes?|promedio|media|ø",
+    "total": r"(?:sub|sous|grand)?[- ]?totals?|totales|totaux|sums?|sub-?tot|overall|gesamt\w*"
+    r"|(?:zwischen|end)?summen?|insgesamt|zusammen|somme|suma|[∑Σ]",
+}
+"""Mark of a row -> words of its label, in English, German, French and Spanish."""
+_LABEL = {mark: re.compile(rf"(?<!\w)(?:{words})(?!\w)", re.I) for mark, words in _LABELS.items()}
+_BALANCE = re.compile(
+    r"(?:(?:opening|closing|starting|beginning|ending|initial|final|previous) balance"
+    r"|balance (?:brought|carried)|(?:brought|carried) (?:forward|down)|[bc]/[fd]"
+    r"|(?:anfangs|end|schluss|eröffnungs|abschluss)(?:saldo|bestand|kontostand)|saldovortrag"
+    r"|(?:alter|neuer) (?:konto)?(?:saldo|stand)|kontostand (?:am|per|vom|zum)"
+    r"|(?:ancien|nouveau) solde|solde (?:initial|final|précédent|d'ouverture|de clôture|de départ|au)"
+    r"|saldo (?:inicial|final|anterior))\b",
+    re.I,
+)
+_LONGEST = 60
+"""Maximum number of characters of a label."""
+_NEAR = Decimal("0.1")
+"""Maximum difference, as a share, of a row with no more than a label from the sum."""
+_EXACT = Decimal("1e-9")
+"""Maximum difference of equal sums: a third of an hour is rounded."""
+_FILLED = 0.6
+"""Minimum share of the rows in which a column of labels is filled."""
+_ROWS, _DIGITS = 3, 4
+"""Minimum numbers of rows and of digits of their sums for a last row with a text of its own."""
+_LARGE = 5_000
+"""Number of rows above which a table is searched only if a row has a label."""
+
+
+@attrs.define
+class _Sums:
+    """The sums and counts of the numbers of each column."""
+
+    sums: list[Decimal]
+    counts: list[int]
+
+    @classmethod
+    def of(cls, width: int, rows: Sequence[Sequence[Decimal | None]] = ()) -> _Sums:
+        """Return the sums of rows."""
+        found = cls([Decimal(0)] * width, [0] * width)
+        for row in rows:
+            found.add(row)
+        return found
+
+    def add(self, row: Sequence[Decimal | None]) -> None:
+        """Add a row."""
+        for place, number in enumerate(row):
+            if number is not None:
+                self.sums[place] += number
+                self.counts[place] += 1
+
+    def differs(self, place: int, number: Decimal, mean: bool) -> Decimal:
+        """Return the difference of a number from the sum or mean as a share of it; 1 for less than two rows.
+
+        A mean may be rounded to the digits that it has, and hours to their minutes.
+        """
+        if self.counts[place] < 2:
+            return Decimal(1)
+        expected = self.sums[place] / (self.counts[place] if mean else 1)
+        step = Decimal(1).scaleb(int(number.as_tuple().exponent)) if mean else _EXACT
+        off = abs(expected - number)
+        return Decimal(0) if off <= step / 2 else off / abs(expected) if expected else Decimal(1)
+
+
+def total_rows(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> tuple[int, ...]:
+    """Return the positions, from 0, of the rows that sum up others, ascending.
+
+    The numbers of such a row are the sums, or means, of the rows above since the last such row, or of all
+    above; of a first row, of all below. Words such as "Total" are only evidence: with nothing but a label,
+    nearly right numbers are enough; without one, the row has no text, or is the last and hardly equal by
+    chance. The balances of a statement are known by their label alone.
+    """
+    places = [n for n, each in enumerate(columns) if each.kind == "number" and each.decimal and not each.key]
+    texts = [n for n in range(len(columns)) if n not in places]
+    filled = [n for n in texts if sum(1 for row in rows if row[n].strip()) >= _FILLED * len(rows)]
+    dates = [n for n in filled if columns[n].kind == "date"]
+    marks = [_mark([row[n] for n in texts], [row[n] for n in filled]) for row in rows]
+    found = list[int]()
+    numbers = [[columns[n].number(row[n]) for n in places] for row in rows] if _is_searched(marks) else []
+    above, since = _Sums.of(len(places)), _Sums.of(len(places))
+    for position, row in enumerate(numbers):
+        mark, last = marks[position], position + 1 == len(rows) and not any(rows[position][n] for n in dates)
+        groups = (since, above) if position else (_Sums.of(len(places), numbers[1:] if mark else ()),)
+        if mark == "balance" or ((mark or last) and any(_sums_up(mark, row, each) for each in groups)):
+            found.append(position)
+            since = _Sums.of(len(places))
+        else:
+            above.add(row)
+            since.add(row)
+    return tuple(found) if len(found) < len(rows) else ()
+
+
+def _is_searched(marks: Sequence[str]) -> bool:
+    return len(marks) <= _LARGE or any(mark not in ("", "blank") for mark in marks)
+
+
+def _mark(texts: Sequence[str], labels: Sequence[str]) -> str:
+    """Return what the texts of a row say that it is: "balance", "mean" or "total", or nothing.
+
+    It is in capitals if they say no more, and "blank" if no column of labels is filled.
+    """
+    told = [cell for text in texts if (cell := text.strip()) and cell.lower() not in NOTHING]
+    mark = next(filter(None, map(_label, told)), "")
+    if mark:
+        return (
+            mark.upper() if len(told) == 1 and mark == _label(told[0]) and _is_only(mark, told[0]) else mark
+        )
+    return "blank" if labels and not told else ""
+
+
+@lru_cache(1 << 14)
+def _label(text: str) -> str:
+    """Return the mark that a label gives, or nothing."""
+    if len(text) > _LONGEST or text[0].isdigit():
+        return ""
+    if _BALANCE.match(text):
+        return "balance"
+    return next((mark for mark, pattern in _LABEL.items() if pattern.search(text)), "")
+
+
+def _is_only(mark: str, text: str) -> bool:
+    """Return whether a text has nothing but words of a label."""
+    return mark in _LABEL and not re.search(r"\w", _LABEL[mark].sub("", text))
+
+
+def _sums_up(mark: str, row: Sequence[Decimal | None], above: _Sums) -> bool:
+    """Return whether the numbers of a row sum up those above."""
+    off = {
+        n: above.differs(n, each, mark.lower() == "mean") for n, each in enumerate(row) if each is not None
+    }
+    equal = [n for n, share in off.items() if not share and row[n]]
+    if mark in ("TOTAL", "MEAN"):
+        return bool(equal) or (bool(off) and max(off.values()) <= _NEAR)
+    if mark in ("total", "mean"):
+        return bool(equal)
+    if not equal or any(off.values()):
+        return False
+    digits = sum(len(f"{abs(row[n] or 0):f}".replace(".", "").strip("0")) for n in equal)
+    return mark == "blank" or (max(above.counts[n] for n in equal) >= _ROWS and digits >= _DIGITS)
