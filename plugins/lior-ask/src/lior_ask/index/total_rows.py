@@ -86,11 +86,15 @@ def total_rows(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> tupl
     """
     places = [n for n, each in enumerate(columns) if each.kind == "number" and each.decimal and not each.key]
     texts = [n for n in range(len(columns)) if n not in places]
+    if len(rows) > _LARGE and not any(
+        _label(each) for n in texts for each in {row[n].strip() for row in rows}
+    ):
+        return ()
     filled = [n for n in texts if sum(1 for row in rows if row[n].strip()) >= _FILLED * len(rows)]
     dates = [n for n in filled if columns[n].kind == "date"]
     marks = [_mark([row[n] for n in texts], [row[n] for n in filled]) for row in rows]
     found = list[int]()
-    numbers = [[columns[n].number(row[n]) for n in places] for row in rows] if _is_searched(marks) else []
+    numbers = [[columns[n].number(row[n]) for n in places] for row in rows]
     above, since = _Sums.of(len(places)), _Sums.of(len(places))
     for position, row in enumerate(numbers):
         mark, last = marks[position], position + 1 == len(rows) and not any(rows[position][n] for n in dates)
@@ -102,10 +106,6 @@ def total_rows(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> tupl
             above.add(row)
             since.add(row)
     return tuple(found) if len(found) < len(rows) else ()
-
-
-def _is_searched(marks: Sequence[str]) -> bool:
-    return len(marks) <= _LARGE or any(mark not in ("", "blank") for mark in marks)
 
 
 def _mark(texts: Sequence[str], labels: Sequence[str]) -> str:
@@ -125,7 +125,7 @@ def _mark(texts: Sequence[str], labels: Sequence[str]) -> str:
 @lru_cache(1 << 14)
 def _label(text: str) -> str:
     """Return the mark that a label gives, or nothing."""
-    if len(text) > _LONGEST or text[0].isdigit():
+    if not text or len(text) > _LONGEST or text[0].isdigit():
         return ""
     if _BALANCE.match(text):
         return "balance"
