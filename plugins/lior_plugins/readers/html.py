@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Sequence
 from html.parser import HTMLParser
 from typing import ClassVar
 
 import attrs
 
-from lior.interfaces import ParsedDocument
+from lior.interfaces import ParsedDocument, Table
 from lior.reading.decoding import decode_text
 from lior_plugins.readers.collecting import Collected
-from lior_plugins.readers.tables import barred
+from lior_plugins.readers.grids import Grid
 
 _UNSEEN = {"script", "style", "nav", "noscript", "template", "svg", "select", "iframe"}
 _HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
@@ -42,6 +44,10 @@ _BLOCKS = {
 }
 _LINES = {*_BLOCKS, "li", "tr", "dt", "dd", "br", "summary", "caption"}
 _VOID = {"br", "hr", "img", "input", "meta", "link", "area", "base", "col", "embed", "source", "track", "wbr"}
+_ENDED = {"p": "", "li": "ul ol", "dt": "dl", "dd": "dl", "tr": "table", "td": "table", "th": "table"}
+"""Element that ends where the next one of its kind begins -> elements in which such a one does not end it."""
+_HIDING = re.compile(r"(?:^|;)\s*(?:display\s*:\s*none|visibility\s*:\s*hidden)\b", re.I)
+"""A style with which a browser does not show an element."""
 _MARKS = {"b": "b", "strong": "b", "i": "i", "em": "i", "var": "i"}
 _PLAIN = {*_HEADINGS, "tr", "dt", "dd", "pre", "summary", "caption"}
 """Elements in which bold words or a single link have no special meaning."""
@@ -72,8 +78,17 @@ class Html:
         """Return one document of kind "markdown"."""
         text, notes = decode_text(data, entries=True)
         document = visible(text)
-        tables = barred(document.text.split("\n"))
-        return [attrs.evolve(document, notes=(*notes, *document.notes), tables=tables)]
+        return [attrs.evolve(document, notes=(*notes, *document.notes))]
+
+
+def _is_hidden(attributes: Sequence[tuple[str, str | None]]) -> bool:
+    """Return whether a browser does not show an element, or it is navigation."""
+    return any(
+        name == "hidden"
+        or (name == "style" and _HIDING.search(value or ""))
+        or (name, value) == ("role", "navigation")
+        for name, value in attributes
+    )
 
 
 def visible(source: str) -> ParsedDocument:
@@ -97,8 +112,10 @@ class _Visible(HTMLParser):
         self._bare = True
         """Whether the open line has only the mark of a heading or an item."""
         self._at = 1
-        self._unseen: list[str] = []
-        """The open hidden element, repeated as often as it is nested."""
+        self._unseen = ""
+        """The open hidden element."""
+        self._within = Counter[str]()
+        """The number of open elements of each kind in the hidden one, with itself."""
         self._inside = ""
         """The last block or line that began; headings and rows absorb line breaks."""
         self._pre = 0
@@ -113,8 +130,13 @@ class _Visible(HTMLParser):
         """The marks that all words of the open block have; ``None`` before its first word."""
         self._defining: list[bool] = []
         """Whether a definition is open, for each open definition list."""
-        self._cells: list[str] = []
-        """The tags of the cells of the open row."""
+        self._grids: list[Grid] = []
+        """The open tables."""
+        self._tables: list[Table] = []
+        self._heading = ""
+        """The last heading."""
+        self._head = False
+        """Whether the rows are those of a header."""
 
     def document(self) -> ParsedDocument:
         """Return the document made of the lines collected so far."""
@@ -122,28 +144,34 @@ class _Visible(HTMLParser):
         last = self.getpos()[0]  # &#10; is a line break that the file does not have
         self._found.lines = [min(at, last) for at in self._found.lines]
         if self._unseen:
-            self._found.notes.append(f"<{self._unseen[0]}> never ends: what follows is left out")
-        return self._found.document("markdown", "".join(self._title or ()))
+            self._found.notes.append(f"<{self._unseen}> never ends: what follows is left out")
+        while self._grids:
+            self._tables += self._grids.pop().tables()
+        tables = tuple(sorted(self._tables, key=lambda each: each.lines))
+        return attrs.evolve(self._found.document("markdown", "".join(self._title or ())), tables=tables)
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         """Begin a block or an inline element."""
-        if self._unseen:
-            self._unseen += [tag] * (tag == self._unseen[-1])
-        elif tag in _UNSEEN or (tag not in _VOID and ("role", "navigation") in attributes):
-            self._unseen = [tag]
-        elif tag == "title":
-            self._title, self._inside = [], tag
+        if self._unseen and self._hides(tag):
+            self._within[tag] += tag not in _VOID
+        elif tag not in _VOID and (tag in _UNSEEN or _is_hidden(attributes)):
+            self._unseen, self._within = tag, Counter({tag: 1})
         elif tag in ("td", "th"):
-            self._cells.append(tag)
+            if self._grids:
+                self._grids[-1].begin_cell(attributes, head=tag == "th" or self._head)
             if self._open:
                 self._put(" | ")
+        elif tag in ("thead", "tbody"):
+            self._head = tag == "thead"
+        elif tag == "title":
+            self._title, self._inside = [], tag
         elif tag == "br" and self._inside == "dt":
             self._put(", ")
         elif tag in _LINES:
             self._break(tag)
             self._inside = tag
             self._define(tag, opens=True)
-            self._cells = [] if tag == "tr" else self._cells
+            self._tabulate(tag)
             if tag == "pre":
                 self._fence()
             else:
@@ -155,9 +183,11 @@ class _Visible(HTMLParser):
 
     def handle_endtag(self, tag: str) -> None:
         """End a block or an inline element."""
+        if self._unseen in _ENDED and tag in _LINES and not self._within[tag]:
+            self._unseen = ""  # its end may be left out
         if self._unseen:
-            if tag == self._unseen[-1]:
-                self._unseen.pop()
+            self._within[tag] -= self._within[tag] > 0
+            self._unseen = self._unseen * bool(self._within[self._unseen])
         elif (tag in _LINES and tag not in _VOID) or tag == "title":
             if tag == "pre" and self._pre:
                 self._end_line()
@@ -166,6 +196,12 @@ class _Visible(HTMLParser):
             self._break(tag)
             self._define(tag, opens=False)
             self._inside = ""
+            if tag == "table" and self._grids:
+                self._tables += self._grids.pop().tables()
+        elif tag in ("td", "th") and self._grids:
+            self._grids[-1].cell = None
+        elif tag == "thead":
+            self._head = False
         elif (mark := _MARKS.get(tag, tag)) in self._marks:
             self._marks[mark] = max(self._marks[mark] - 1, 0)
 
@@ -173,7 +209,9 @@ class _Visible(HTMLParser):
         """Take in text; a line break in it ends a line, as it does in the file."""
         if self._inside == "title" and self._title is not None:
             self._title.append(data)
-        elif not self._unseen and not (self._inside == "tr" and data.isspace()):
+        elif not self._unseen:
+            if self._inside == "tr" and data.isspace():
+                data = " " * bool(self._open)
             if re.search(r"\w", data):
                 within = {mark for mark, count in self._marks.items() if count}
                 self._strong |= "b" in within
@@ -186,6 +224,8 @@ class _Visible(HTMLParser):
                     self._end_line()
                 if self._bare:
                     self._at = self.getpos()[0] + below
+                if self._grids:
+                    self._grids[-1].put(line, len(self._found.text))
                 self._put(line if self._pre else _SPACES.sub(" ", line))
 
     def _put(self, text: str) -> None:
@@ -193,6 +233,27 @@ class _Visible(HTMLParser):
         if text:
             self._open.append(text)
             self._bare = self._bare and not text.strip("#- ")
+
+    def _hides(self, tag: str) -> bool:
+        """Return whether a new element is in the hidden one; a paragraph ends where the next one begins."""
+        around = _ENDED[tag].split() if tag == self._unseen and tag in _ENDED else [tag]
+        if (self._unseen == "p" and tag in _BLOCKS) or (
+            tag not in around and not any(map(self._within.get, around))
+        ):
+            self._unseen = ""
+        return bool(self._unseen)
+
+    def _tabulate(self, tag: str) -> None:
+        """Begin a table or a row of it."""
+        if tag == "table":
+            for grid in self._grids:
+                grid.nested = True
+            self._grids.append(Grid(self._heading))
+            self._head = False
+        elif tag == "tr" and self._grids:
+            self._grids[-1].begin_row()
+        elif self._grids:
+            self._grids[-1].put(" ", 0)
 
     def _define(self, tag: str, *, opens: bool) -> None:
         """Record whether a definition is open."""
@@ -242,10 +303,14 @@ class _Visible(HTMLParser):
         ):
             text[first] = self._margin() + whole.lstrip("# ")
             self._found.titles.append(first)
-        elif self._inside == "tr" and len(many) == 1 < len(self._cells) and {*self._cells} == {"th"}:
-            self._found.put(" | ".join(["---"] * len(self._cells)), lines[-1])
+        elif self._inside == "tr" and len(many) == 1 and self._grids and self._grids[-1].is_header():
+            self._found.put(" | ".join(["---"] * len(self._grids[-1].rows[-1])), lines[-1])
         elif "a" in only and self._inside not in _PLAIN - {"tr"}:
             self._found.titles += many
+        if (line := text[min(first, len(text) - 1)]).startswith("#"):
+            self._heading = line.strip("# ")
+        elif self._inside == "caption" and self._grids:
+            self._grids[-1].name = whole
 
     def _end_line(self) -> None:
         """Finish the open line; blank lines count only in preformatted text."""

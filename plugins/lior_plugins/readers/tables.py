@@ -1,18 +1,32 @@
-"""Tables inside text: rows of delimited cells, and Markdown tables between bars."""
+"""Tables inside text: rows of delimited cells, Markdown tables between bars, and blocks of ``key: value``."""
 
 from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 
 from lior.interfaces import Table
 
-_FRAME = re.compile(r"\s*\|?\s*:?-{3,}:?\s*(\|\s*:?-{3,}:?\s*)*\|?\s*")
+_FRAME = re.compile(r"\s*\|?\s*:?-{2,}:?\s*(\|\s*:?-{2,}:?\s*)*\|?\s*")
 _HEADING = re.compile(r"\s*#{1,6}\s+(.+?)[\s#]*$|(?:\*\*|__)(.+)(?:\*\*|__):?\s*$")
 _MARKS = re.compile(r"\*\*|__|`|\[\[|\]\]|\[([^\]]{0,500})\]\([^)]{0,2000}\)")
 SPARSE = 100
 """The maximum ratio of a table's cells to its filled cells."""
+_NUMBER = re.compile(r"[-+\d.,\s]*\d[\d.,\s]*")
+_YEAR = re.compile(r"(19|20)\d\d")
+_FOOT = re.compile(
+    r"[*†‡¹²³©]|\W*(page|seite|página|source|quelle|fuente|notes?|printed|exported|generated|created|stand"
+    r"|as of|erstellt|gedruckt|exportiert|généré|imprimé|hinweis|anmerkung|nota)\b",
+    re.I,
+)
+"""The beginning of a line that is no row, in a table whose other cells of that line are empty."""
+_PAIR = re.compile(r"(?:[-*•+] |\*\*|__)?([^\W\d_][^:\n|*]{0,40}?)(?:\*\*|__)?:(?:\*\*|__)?[^\S\n]+(\S.*)")
+"""A line of a key and its value."""
+_PAGE = re.compile(r"\W*(page|seite|página|p\.) *\d", re.I)
+_HEAD = 50
+"""The number of rows that show how many cells of a row are filled."""
 _LONGEST = 300
 """The maximum length of a heading, in characters; the expression takes quadratic time."""
 
@@ -26,29 +40,112 @@ def delimited(lines: Sequence[str], delimiter: str, first: int = 0) -> tuple[Tab
     return table([cells[number] for number in numbers], numbers)
 
 
-def table(rows: Sequence[tuple[str, ...]], lines: Sequence[int], name: str = "") -> tuple[Table, ...]:
-    """Return a table of rows; the first is the header row unless it has a number. Return nothing if there is
-    no row, only one column, or hardly a cell is filled.
+def table(
+    rows: Sequence[tuple[str, ...]], lines: Sequence[int], name: str = "", *, named: bool | None = None
+) -> tuple[Table, ...]:
+    """Return a table of rows, without the title, notes and repeated header rows that are among them.
+
+    ``named`` is whether the first row is the header row; by default it is unless it has a number. Return
+    nothing if there is no row, only one column, or hardly a cell is filled.
     """
+    if named is None:
+        first, end = _bounds(rows)
+        rows, lines = rows[first:end], lines[first:end]
     if not rows or len(rows[0]) < 2:
         return ()
-    named = not any(re.search(r"\d", cell) for cell in rows[0]) or (
-        len(set(rows[0])) == len(rows[0])
-        and all(re.search(r"[^\W\d_]", cell) for cell in rows[0])
-        and any(re.fullmatch(r"[-+\d.,\s]*\d[\d.,\s]*", cell) for row in rows[1:6] for cell in row)
-    )
+    named = _is_header(rows) if named is None else named and any(rows[0])
     width = len(rows[0]) if named else max(map(len, rows))
     if width * len(rows) > SPARSE * sum(map(len, rows)) + 1000:  # empty cells would fill the memory
         return ()
-    columns = rows[0] if named else tuple(f"column {number}" for number in range(1, width + 1))
-    squared = tuple(
-        row if len(row) == width else (*row[:width], *[""] * (width - len(row))) for row in rows[named:]
+    columns, below = (
+        rows[0] if named else tuple(f"column {number}" for number in range(1, width + 1)),
+        int(named),
     )
-    return (Table(name=name, columns=columns, rows=squared, lines=tuple(lines[named:])),) if squared else ()
+    if named and _has_second_header(rows, width):
+        columns, below = joined(columns, rows[1]), 2
+    kept = [
+        n for n in range(below, len(rows)) if not (named and rows[n] == rows[0]) and not _is_note(rows[n])
+    ]
+    squared = tuple(
+        row if len(row) == width else (*row[:width], *[""] * (width - len(row)))
+        for row in map(rows.__getitem__, kept)
+    )
+    found = Table(name=name, columns=_unique(columns), rows=squared, lines=tuple(lines[n] for n in kept))
+    return (found,) if squared else ()
 
 
-def barred(lines: Sequence[str]) -> tuple[Table, ...]:
-    """Return the tables of Markdown: a header row, a line of dashes, and the rows below it."""
+def _is_header(rows: Sequence[tuple[str, ...]]) -> bool:
+    """Return whether the first row has no number, or differs from rows with numbers: by words or by years."""
+    first, below = rows[0], [cell for row in rows[1:6] for cell in row]
+    if not any(re.search(r"\d", cell) for cell in first):
+        return any(first)
+    words = [bool(re.search(r"[^\W\d_]", cell)) or not cell for cell in first]
+    years = any(words) and not any(map(_YEAR.fullmatch, below))
+    named = all(word or (years and _YEAR.fullmatch(cell)) for word, cell in zip(words, first, strict=True))
+    return named and (len(set(first)) == len(first) or years) and any(map(_NUMBER.fullmatch, below))
+
+
+def _has_second_header(rows: Sequence[tuple[str, ...]], width: int) -> bool:
+    """Return whether the header has two rows: groups of columns above their names, or units below them."""
+    if len(rows) < 3 or not len(rows[0]) == len(rows[1]) == width:
+        return False
+    units = any(rows[1]) and all(re.fullmatch(r"[(\[].*[)\]]|", cell) for cell in rows[1])
+    repeated = len({*filter(None, rows[0])}) < width and all(rows[1])
+    words = not any(map(_NUMBER.fullmatch, rows[1])) and len({*rows[1][1:]} - {""}) > 0
+    numbers = sum(bool(_NUMBER.fullmatch(cell)) for cell in rows[2])
+    return bool(words and numbers and (units or (repeated and numbers > 1 and not rows[0][0])))
+
+
+def joined(groups: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of columns, each after its group, which may be written above the first alone."""
+    found, group = list[str](), ""
+    for above, name in zip_longest(groups, names[: len(groups)], fillvalue=""):
+        group = above or group
+        found.append(name if name.startswith(group) else f"{group} {name}".strip())
+    return tuple(found)
+
+
+def _unique(names: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of columns, with a number after a name that is there already."""
+    found = dict[str, None]()
+    for name in names:
+        number, own = 2, name
+        while name and own in found:
+            number, own = number + 1, f"{name} {number}"
+        found[own or f"\0{len(found)}"] = None
+    return tuple("" if name[:1] == "\0" else name for name in found)
+
+
+def _bounds(rows: Sequence[tuple[str, ...]]) -> tuple[int, int]:
+    """Return the first and the end of the rows without lines of one cell above the header and below them."""
+    filled = [sum(map(bool, row)) for row in rows[:_HEAD]]
+    usual = sorted(filled)[len(filled) // 2] if filled else 0
+    first, end = 0, len(rows)
+    while (
+        first + 2 < len(rows[:_HEAD]) and rows[first][0] and filled[first] * 2 <= usual and filled[first] == 1
+    ):
+        if usual == 2 and len(rows[first]) > 1 and any(re.search(r"\d", cell) for cell in rows[first + 1]):
+            break  # a header whose other cell is empty
+        first += 1
+    while end > first + 2 and usual > 1 and _is_below(rows[end - 1], usual):
+        end -= 1
+    return first, end
+
+
+def _is_below(row: tuple[str, ...], usual: int) -> bool:
+    """Return whether a last row has one cell: a note."""
+    return bool(row[0]) and not any(row[1:]) and (len(row) == 1 or usual > 2 or bool(_FOOT.match(row[0])))
+
+
+def _is_note(row: tuple[str, ...]) -> bool:
+    return not any(row[1:]) and bool(_PAGE.match(row[0]))
+
+
+def barred(lines: Sequence[str], *, named: bool | None = None) -> tuple[Table, ...]:
+    """Return the tables of Markdown: a header row, a line of dashes, and the rows below it.
+
+    ``named`` is as for :func:`table`.
+    """
     found, heading, last = list[Table](), "", 0
     for number, line in enumerate(lines):
         if len(line) <= _LONGEST and (match := _HEADING.match(line)):
@@ -60,8 +157,47 @@ def barred(lines: Sequence[str]) -> tuple[Table, ...]:
             last += 1
         rows = [number - 1, *range(number + 1, last + 1)]
         cells = [tuple(_cell(c) for c in re.split(r"(?<!\\)\|", _inner(lines[row]))) for row in rows]
-        found += table(cells, rows, heading)
+        found += table(cells, rows, heading, named=named)
     return tuple(found)
+
+
+def paired(lines: Sequence[str]) -> tuple[Table, ...]:
+    """Return the tables of blocks of ``key: value``, a row for each; the next block has the same first key.
+
+    Empty lines are between blocks. A block alone is text.
+    """
+    found, records, begins = list[Table](), list[dict[str, str]](), list[int]()
+
+    def end() -> None:
+        columns = dict.fromkeys(key for record in records for key in record)
+        if len(records) > 1 and len(columns) * len(records) <= 2 * sum(map(len, records)):
+            cells = [tuple(record.get(key, "") for key in columns) for record in records]
+            found.extend(table([tuple(columns), *cells], [0, *begins], named=True))
+        records.clear()
+        begins.clear()
+
+    for number, block in _blocks(lines):
+        matches = [_PAIR.fullmatch(line.strip()) for line in block] if ": " in block[0] else []
+        record = {match[1].strip(): _cell(match[2]) for match in matches if match}
+        if len(record) < len(block) or len(record) < 2:
+            end()
+            continue
+        if records and next(iter(record)) != next(iter(records[0])):
+            end()
+        records.append(record)
+        begins.append(number)
+    end()
+    return tuple(found)
+
+
+def _blocks(lines: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
+    """Yield the first line and the lines of each block between empty lines."""
+    begin = 0
+    for number in range(len(lines) + 1):
+        if number == len(lines) or not lines[number].strip():
+            if number > begin:
+                yield begin, [*lines[begin:number]]
+            begin = number + 1
 
 
 def _inner(line: str) -> str:
@@ -71,4 +207,4 @@ def _inner(line: str) -> str:
 
 def _cell(text: str) -> str:
     """Return the words of a cell without Markdown marks."""
-    return _MARKS.sub(lambda match: match[1] or "", text).strip()
+    return _MARKS.sub(lambda match: match[1] or "", text).replace("\\|", "|").strip()

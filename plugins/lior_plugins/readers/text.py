@@ -16,7 +16,7 @@ from lior.interfaces import ParsedDocument, Table
 from lior.reading.decoding import decode_text
 from lior.reading.limits import TAKES_ALL, is_late
 from lior_plugins.readers.notes import titles_of
-from lior_plugins.readers.tables import barred, delimited
+from lior_plugins.readers.tables import barred, delimited, paired
 
 _MARKUP = ".md .markdown .mdown .mkd .rst .rest .qmd .rmd .adoc .asciidoc"
 _CODE = (
@@ -78,7 +78,8 @@ class PlainText:
             return [found]
         kind = kind or ("log" if _is_log(head) else "prose")
         title, titles = titles_of(text) if kind == "markdown" else ("", ())
-        tables = barred(text.split("\n")) if kind == "markdown" else ()
+        lines = text.split("\n") if kind in ("markdown", "prose") else []
+        tables = (*barred(lines, named=True), *paired(lines))
         return [ParsedDocument(text=text, kind=kind, title=title, titles=titles, notes=notes, tables=tables)]
 
 
