@@ -27,6 +27,8 @@ _SPARE = 0.6
 """The share of a file's time limit that remains when reading ends: making a table of the lines
 takes as long.
 """
+_INDENT = 100
+"""The maximum number of characters of white space between a bracket and the first key of an object."""
 _DIGITS = 4000
 """The maximum number of digits of an integer; a longer one is read as text."""
 
@@ -73,7 +75,8 @@ class _Table:
 
     def __init__(self) -> None:
         self._columns = dict[str, int]()
-        self._rows, self._filled, self._sparse = dict[int, tuple[str, ...]](), 0, False
+        self._rows, self._lines = list[tuple[str, ...]](), list[int]()
+        self._filled, self._sparse = 0, False
 
     def add(self, line: int, cells: dict[str, str]) -> None:
         """Add the object of a line, which counts from 0."""
@@ -83,13 +86,65 @@ class _Table:
         # Empty cells would fill the memory.
         self._sparse |= len(self._columns) * len(self._rows) > SPARSE * self._filled + 1000
         if not self._sparse:
-            self._rows[line] = tuple(cells.get(name, "") for name in self._columns)
+            self._rows.append(tuple(cells.get(name, "") for name in self._columns))
+            self._lines.append(line)
 
-    def tables(self) -> tuple[Table, ...]:
+    def tables(self, name: str = "") -> tuple[Table, ...]:
         """Return the table, or nothing if there are no rows or hardly a cell is filled."""
         if self._sparse or not self._rows:
             return ()
-        return table([tuple(self._columns), *self._rows.values()], [0, *self._rows])
+        return table([tuple(self._columns), *self._rows], [0, *self._lines], name, named=True)
+
+
+class _Lists:
+    """A finder of the lists of objects in a JSON text, and of the lines of their objects."""
+
+    def __init__(self, text: str) -> None:
+        self._text, self._at = text, 0
+        self._decode = json.JSONDecoder(strict=False, parse_int=_integer).raw_decode
+        self._seen, self._line = 0, 0
+        self.tables = list[Table]()
+
+    def find(self, name: str = "", depth: int = 0) -> None:
+        """Find the lists of the value that begins here; ``name`` is its path of keys."""
+        mark = self._next()
+        if mark == "{" and depth < _DEPTH:
+            self._at += 1
+            while self._next() != "}":
+                key = self._value()
+                self.find(f"{name}.{key}" if name else str(key), depth + 1)
+            self._at += 1
+        elif mark == "[":
+            self._at += 1
+            rows, others = _Table(), 0
+            while self._next() != "]":
+                line, value = self._line_here(), self._value()
+                if isinstance(value, dict) and not others:
+                    rows.add(line, dict(_cells(value)))
+                others += not isinstance(value, dict)
+            self._at += 1
+            self.tables += rows.tables(name) if not others else ()
+        else:
+            self._value()
+
+    def _next(self) -> str:
+        """Go to the next value or bracket, and return its first character."""
+        while self._text[self._at] in " \t\r\n,:":
+            self._at += 1
+        return self._text[self._at]
+
+    def _value(self) -> Any:
+        value, self._at = self._decode(self._text, self._at)
+        return value
+
+    def _line_here(self) -> int:
+        """Return the line of the value that begins here; of an object, the line of its first key."""
+        at = self._at
+        if self._text[at] == "{":
+            at += len(self._text[at + 1 : at + _INDENT]) - len(self._text[at + 1 : at + _INDENT].lstrip())
+        self._line += self._text.count("\n", self._seen, at + 1)
+        self._seen = at + 1
+        return self._line
 
 
 def _cells(record: dict[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
@@ -106,7 +161,10 @@ def _cells(record: dict[str, Any], above: str = "") -> Iterator[tuple[str, str]]
 
 @attrs.frozen(kw_only=True)
 class Json:
-    """Reader of notebooks by cell, of exports of chats by message, of other JSON by line."""
+    """Reader of notebooks by cell, of exports of chats by message, of other JSON by line.
+
+    Lists of objects are tables.
+    """
 
     api_version: ClassVar[int] = 1
     suffixes: ClassVar[tuple[str, ...]] = (".json", ".ipynb", ".geojson")
@@ -124,9 +182,20 @@ class Json:
         elif value is not None and "\n" not in text.strip():
             pretty = json.dumps(value, indent=1, ensure_ascii=False)
             document = ParsedDocument(text=pretty, kind="code", lines=(1,) * (pretty.count("\n") + 1))
+            document = attrs.evolve(document, tables=_tables(value, pretty))
         else:
-            document = ParsedDocument(text=text, kind="code")
+            document = ParsedDocument(text=text, kind="code", tables=_tables(value, text))
         return [attrs.evolve(document, notes=(*notes, *document.notes))]
+
+
+def _tables(value: Any, text: str) -> tuple[Table, ...]:
+    """Return the lists of objects of a value, whose text this is."""
+    if not isinstance(value, dict | list):
+        return ()
+    lists = _Lists(text)
+    with suppress(RecursionError):
+        lists.find()
+    return tuple(lists.tables)
 
 
 def _parse(text: str) -> Any:
