@@ -22,7 +22,9 @@ _FOOT = re.compile(
     re.I,
 )
 """The beginning of a line that is no row, in a table whose other cells of that line are empty."""
-_PAIR = re.compile(r"(?:[-*•+] |\*\*|__)?([^\W\d_][^:\n|*]{0,40}?)(?:\*\*|__)?:(?:\*\*|__)?[^\S\n]+(\S.*)")
+_PAIR = re.compile(
+    r"(?:[-*•+] )?(?:\*\*|__)?([^\W\d_][^:\n|*]{0,40}?)(?:\*\*|__)?:(?:\*\*|__)?[^\S\n]+(\S.*)"
+)
 """A line of a key and its value."""
 _PAGE = re.compile(r"\W*(page|seite|página|p\.) *\d", re.I)
 _HEAD = 50
@@ -177,7 +179,7 @@ def paired(lines: Sequence[str]) -> tuple[Table, ...]:
         begins.clear()
 
     for number, block in _blocks(lines):
-        matches = [_PAIR.fullmatch(line.strip()) for line in block] if ": " in block[0] else []
+        matches = [_PAIR.fullmatch(line.strip()) for line in block] if ":" in block[0] else []
         record = {match[1].strip(): _cell(match[2]) for match in matches if match}
         if len(record) < len(block) or len(record) < 2:
             end()
