@@ -549,6 +549,15 @@ def test_two_messages_of_phones_are_a_chat(first, second):
     assert [row[1] for row in table.rows] == ["Ada", "Ben"]
 
 
+def test_what_a_phone_writes_itself_is_no_message():
+    event = "1/4/23, 7:03\u202fPM - Ada added you\n"
+    document = one(
+        (PHONES["android"] + event + PHONES["iphone"].replace("Ada: ", "~ Ben: \u200e")).encode(), "a.md"
+    )
+    (table,) = document.tables
+    assert [row[1:] for row in table.rows] == [("Ada", "The key is here."), ("Ben", "Der Schlüssel.")]
+
+
 def test_two_lines_of_a_log_are_no_chat():
     log = "[2025-05-03 10:00:00] disk sda: full\n[2025-05-03 10:00:09] disk sdb: retried\n"
     assert one(log.encode(), "a.txt").kind != "chat"

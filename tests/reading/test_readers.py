@@ -234,6 +234,12 @@ def test_messages_of_exports():
     (table,) = first.tables
     assert (table.kind, table.columns, table.lines) == ("chat", ("date", "from", "text"), (0, 1))
     assert table.rows[1] == ("2023-01-02T10:01:00", "Bob", "see x.org")
+    answers = [{"text": "Monday", "voters": 2}, {"text": {"text": "Friday"}, "voters": 1}]
+    poll = telegram["messages"][1] | {"text": "", "poll": {"question": "When?", "answers": answers}}
+    document = one(json.dumps({"name": "Group", "messages": [poll]}, indent=1).encode(), "result.json")
+    assert document.text == "Bob: When?\n- Monday: 2 votes\n- Friday: 1 vote"
+    signal = [{"date": f"2024-03-12 18:0{n}", "sender": who, "body": "hi"} for n, who in enumerate("AB")]
+    assert one("\n".join(map(json.dumps, signal)).encode(), "data.json").text == "A: hi\nB: hi"
     discord = {
         "channel": {"name": "general"},
         "messages": [

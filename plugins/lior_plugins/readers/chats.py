@@ -1,4 +1,6 @@
-"""Exports of chats in JSON: Telegram, Slack, Discord (DiscordChatExporter), Messenger and Instagram."""
+"""Exports of chats in JSON: Telegram, Slack, Discord (DiscordChatExporter), Messenger, Instagram and Signal
+(signal-export).
+"""
 
 from __future__ import annotations
 
@@ -20,8 +22,8 @@ _SHARE = 0.75
 """The minimum share of messages among the entries of a list that counts as a chat; other entries are left
 out.
 """
-_TEXTS = ("text", "content")
-_PEOPLE = ("from", "author", "sender_name", "user_profile", "user", "username", "actor")
+_TEXTS = ("text", "content", "body")
+_PEOPLE = ("from", "author", "sender", "sender_name", "user_profile", "user", "username", "actor")
 _NAMES = ("display_name", "nickname", "real_name", "name")
 """Keys of the name in an object that describes a person."""
 
@@ -71,14 +73,30 @@ def _message(row: dict[str, Any]) -> _Message | None:
     if not _is_message(row):
         raise DataError("no object with a time")
     source = next((row[key] for key in _TEXTS if row.get(key)), None)
-    if not isinstance(source, str | list):
+    if isinstance(poll := row.get("poll"), dict):
+        source, text = _words(poll.get("question")), _poll(poll)
+    elif isinstance(source, str | list):
+        text = "".join(map(_words, source)) if isinstance(source, list) else source
+    else:
         return None
-    parts = source if isinstance(source, list) else [source]
-    text = "".join(str(part.get("text", "")) if isinstance(part, dict) else str(part) for part in parts)
     who = next(filter(None, (_person(row.get(key)) for key in _PEOPLE)), "")
     if "timestamp_ms" in row:  # Messenger writes each byte of UTF-8 as a character
         return _Message(_mend(who), _time(row), _mend(text), text)
-    return _Message(who, _time(row), text, text)
+    return _Message(who, _time(row), text, source if isinstance(source, str) else text)
+
+
+def _words(value: Any) -> str:
+    """Return a string, or the text of an object."""
+    return str(value.get("text", "")) if isinstance(value, dict) else str(value or "")
+
+
+def _poll(poll: dict[str, Any]) -> str:
+    """Return the question of a poll, and a line for each answer with its votes."""
+    answers = poll.get("answers")
+    known = [each for each in answers if isinstance(each, dict)] if isinstance(answers, list) else []
+    votes = [(_words(each.get("text")), each.get("voters", 0)) for each in known]
+    lines = [f"- {answer}: {count} vote{'s' * (count != 1)}" for answer, count in votes]
+    return "\n".join([_words(poll.get("question")), *lines])
 
 
 def _person(value: Any) -> str:

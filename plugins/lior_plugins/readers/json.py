@@ -172,13 +172,19 @@ class Json:
     def read(self, data: bytes, name: str) -> list[ParsedDocument]:
         """Return one document of kind "markdown" for a notebook or "code"; a "chat" for each chat."""
         text, notes = decode_text(data, entries=True)
-        value = _parse(text)
+        value, lines = _parse(text), False
+        if value is None and text.lstrip()[:1] == "{":  # JSON Lines by another name
+            records = [_parse(line) for line in text.split("\n") if line.strip()]
+            lines = len(records) > 1 and all(isinstance(record, dict) for record in records)
+            value = records if lines else None
         if name.lower().endswith(".ipynb"):
             if not isinstance(value, dict) or not isinstance(value.get("cells"), list):
                 raise DataError("damaged notebook: no JSON object with cells")
             document = _notebook(value["cells"], _Finder(text))
         elif found := chats(value, _Finder(text).line):
             return [attrs.evolve(found[0], notes=(*notes, *found[0].notes)), *found[1:]]
+        elif lines:
+            return Lines().read(data, name)
         elif value is not None and "\n" not in text.strip():
             pretty = json.dumps(value, indent=1, ensure_ascii=False)
             document = ParsedDocument(text=pretty, kind="code", lines=(1,) * (pretty.count("\n") + 1))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterator, Sequence
-from itertools import zip_longest
+from itertools import groupby, zip_longest
 
 from lior.interfaces import Table
 
@@ -59,21 +59,18 @@ def table(
     width = len(rows[0]) if named else max(map(len, rows))
     if width * len(rows) > SPARSE * sum(map(len, rows)) + 1000:  # empty cells would fill the memory
         return ()
-    columns, below = (
-        rows[0] if named else tuple(f"column {number}" for number in range(1, width + 1)),
-        int(named),
-    )
-    if named and _has_second_header(rows, width):
-        columns, below = joined(columns, rows[1]), 2
-    kept = [
-        n for n in range(below, len(rows)) if not (named and rows[n] == rows[0]) and not _is_note(rows[n])
-    ]
-    squared = tuple(
-        row if len(row) == width else (*row[:width], *[""] * (width - len(row)))
-        for row in map(rows.__getitem__, kept)
-    )
+    columns, below = tuple(f"column {number}" for number in range(1, width + 1)), 0
+    if named:
+        two = _has_second_header(rows, width)
+        columns, below = joined(rows[0], rows[1]) if two else rows[0], 1 + two
+    kept = [n for n in range(below, len(rows)) if not (_is_page(rows[n]) or (named and rows[n] == rows[0]))]
+    squared = tuple(_squared(rows[n], width) for n in kept)
     found = Table(name=name, columns=_unique(columns), rows=squared, lines=tuple(lines[n] for n in kept))
     return (found,) if squared else ()
+
+
+def _squared(row: tuple[str, ...], width: int) -> tuple[str, ...]:
+    return row if len(row) == width else (*row[:width], *[""] * (width - len(row)))
 
 
 def _is_header(rows: Sequence[tuple[str, ...]]) -> bool:
@@ -139,7 +136,7 @@ def _is_below(row: tuple[str, ...], usual: int) -> bool:
     return bool(row[0]) and not any(row[1:]) and (len(row) == 1 or usual > 2 or bool(_FOOT.match(row[0])))
 
 
-def _is_note(row: tuple[str, ...]) -> bool:
+def _is_page(row: tuple[str, ...]) -> bool:
     return not any(row[1:]) and bool(_PAGE.match(row[0]))
 
 
@@ -168,28 +165,22 @@ def paired(lines: Sequence[str]) -> tuple[Table, ...]:
 
     Empty lines are between blocks. A block alone is text.
     """
-    found, records, begins = list[Table](), list[dict[str, str]](), list[int]()
+    found = list[Table]()
+    for key, group in groupby(_records(lines), lambda each: next(iter(each[1]), "")):
+        begins, records = zip(*group, strict=True)
+        columns = tuple(dict.fromkeys(key for record in records for key in record))
+        if key and len(records) > 1 and len(columns) * len(records) <= 2 * sum(map(len, records)):
+            rows = [tuple(record.get(key, "") for key in columns) for record in records]
+            found += table([columns, *rows], [0, *begins], named=True)
+    return tuple(found)
 
-    def end() -> None:
-        columns = dict.fromkeys(key for record in records for key in record)
-        if len(records) > 1 and len(columns) * len(records) <= 2 * sum(map(len, records)):
-            cells = [tuple(record.get(key, "") for key in columns) for record in records]
-            found.extend(table([tuple(columns), *cells], [0, *begins], named=True))
-        records.clear()
-        begins.clear()
 
+def _records(lines: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield the first line of each block, and its keys and values; nothing for another block."""
     for number, block in _blocks(lines):
         matches = [_PAIR.fullmatch(line.strip()) for line in block] if ":" in block[0] else []
         record = {match[1].strip(): _cell(match[2]) for match in matches if match}
-        if len(record) < len(block) or len(record) < 2:
-            end()
-            continue
-        if records and next(iter(record)) != next(iter(records[0])):
-            end()
-        records.append(record)
-        begins.append(number)
-    end()
-    return tuple(found)
+        yield number, record if len(record) == len(block) > 1 else {}
 
 
 def _blocks(lines: Sequence[str]) -> Iterator[tuple[int, list[str]]]:

@@ -7,6 +7,7 @@ import re
 from bisect import bisect_right
 from collections import Counter
 from contextlib import suppress
+from itertools import takewhile
 from pathlib import PurePath
 from typing import ClassVar
 
@@ -50,9 +51,13 @@ _TOGETHER = 4096
 """The number of chat lines between two checks of the remaining time."""
 _MARKS = r"[\u200e\u200f]*"
 """Direction marks, which phones put before lines and names."""
+_BLANK = " \t\r\u00a0\u200e\u200f"
 _WHEN = rf"{_MARKS}\[?(?P<when>(?P<day>{_DATE},? +)?{_TIME})\]?(?P<dash> [-\u2013])? *{_MARKS}"
-_MESSAGE = re.compile(_WHEN + r"(?P<open><)?(?P<who>[^:<>]{1,40}?)(?(open)>|:) ")
-"""The first line of a message: ``[date, time] name:``, ``date, time - name:``, ``time <name>``."""
+_MESSAGE = re.compile(_WHEN + r"(?P<open><)?(?:~\s?)?(?P<who>[^:<>]{1,40}?)(?(open)>|:) ")
+"""The first line of a message: ``[date, time] name:``, ``date, time - name:``, ``time <name>``. WhatsApp
+writes ``~`` before the name of a stranger."""
+_EVENT = re.compile(rf"{_MARKS}(?:\[{_DATE},? +{_TIME}\]|{_DATE},? +{_TIME} [-\u2013]) ")
+"""The beginning of a line without a sender, such as on a new member of a group."""
 
 
 @attrs.frozen(kw_only=True)
@@ -74,7 +79,7 @@ class PlainText:
         if not kind and (text.startswith("#!") or path.name in _CODE_NAMES):
             kind = "code"
         head = [line for line in text[: 1 << 16].split("\n")[:200] if line.strip()]
-        if not kind and _messages(head)[0] and (found := _chat(text, notes)):
+        if kind in ("", "markdown") and _messages(head)[0] and (found := _chat(text, notes)):
             return [found]
         kind = kind or ("log" if _is_log(head) else "prose")
         title, titles = titles_of(text) if kind == "markdown" else ("", ())
@@ -97,8 +102,11 @@ def _chat(text: str, notes: tuple[str, ...]) -> ParsedDocument | None:
         notes = (*notes, f"what follows line {end:,} is left out, reading it takes too long; {TAKES_ALL}")
     rows = list[tuple[str, str, str]]()
     for (number, when, who, begin), last in zip(found, [*(each[0] for each in found[1:]), end], strict=True):
-        parts = (lines[number][begin:], *lines[number + 1 : last])
-        rows.append((when, who, " ".join(filter(None, map(str.strip, parts)))))
+        parts = (
+            lines[number][begin:],
+            *takewhile(lambda line: not _EVENT.match(line), lines[number + 1 : last]),
+        )
+        rows.append((when, who, " ".join(part for each in parts if (part := each.strip(_BLANK)))))
     starts = tuple(each[0] for each in found)
     table = Table(kind="chat", columns=("date", "from", "text"), rows=tuple(rows), lines=starts)
     places = tuple((number, f"{who}, {when}") for number, when, who, _ in found)

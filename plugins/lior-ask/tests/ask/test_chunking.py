@@ -225,6 +225,16 @@ def test_messages_of_a_chat_have_their_further_lines():
     assert quotes(text, "chat", places=((0, "Ada"), (1, "Bo")))[1].endswith("behind the shelf")
 
 
+def test_a_question_in_a_chat_and_its_reply_share_a_block():
+    said = [f"Ada: line {n}" for n in range(5)] + [
+        "Ada: where is the key?",
+        "Bo: behind the shelf",
+        "Ada: ah",
+    ]
+    found = passages("\n".join(said), "chat", places=tuple((n, "x") for n in range(len(said))))
+    assert [(p.group, p.block) for p in found[-3:]] == [(0, 0), (0, 0), (1, 1)]
+
+
 CODE = '''\
 # how to load
 def load(path,

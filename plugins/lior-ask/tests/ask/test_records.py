@@ -255,6 +255,22 @@ def test_dates_are_read_as_they_are_written(day):
         assert date_of(text) == day.isoformat(), text
 
 
+def test_years_of_two_digits_and_days_of_march():
+    for text, day in (
+        ("31 Dec 99", "1999-12-31"),
+        ("Fri, 31-Dec-99 10:00:00 GMT", "1999-12-31 10:00:00"),
+        ("Dec 31, '05", "2005-12-31"),
+        ("Dec '99", "1999-12"),
+        ("Dec 99", "1999-12"),
+        ("Jan 24", "0000-01-24"),
+        ("5 May 10:30", "0000-05-05 10:30"),
+        ("Mon, 3 Mar 2025 09:12:00 +0100", "2025-03-03 09:12:00"),  # and no mardi
+        ("mar. 4 mars 25", "2025-03-04"),
+    ):
+        found = column("x", [text])
+        assert (found.kind, found.date(text)) == ("date", day), text
+
+
 def test_periods():
     for text, first, last in (
         ("in march 2025", "2025-03-01", "2025-03-31"),

@@ -12,7 +12,10 @@ from lior_ask.chunking.page import Page, Part
 from lior_ask.chunking.prose import prose
 
 _BURST = 6
-"""Number of chat messages in a group."""
+"""Number of chat messages in a group, unless its last one is a question, whose reply belongs to it."""
+_ASKS = re.compile(r"[?？؟][\s\W]{0,9}$")
+_TAIL = 20
+"""Number of characters at the end of a message in which its question mark is sought."""
 _FIELD = re.compile(r"([A-Za-z][A-Za-z-]*):\s*(.*)")
 _QUOTED_FIELDS = ("from", "to", "cc", "date", "subject")
 
@@ -51,7 +54,7 @@ def mail(page: Page, title: tuple[str, ...]) -> Iterator[Part]:
 def chat(page: Page, title: tuple[str, ...]) -> Iterator[Part]:
     """Yield messages of one or more lines; single lines if the reader gives no starts of messages."""
     starts = set(page.places)
-    count, first, last = -1, -1, -1
+    group, count, first, last = 0, 0, -1, -1
     for number in range(len(page.lines) + 1):
         if number < len(page.lines) and page.blank(number):
             continue
@@ -60,8 +63,11 @@ def chat(page: Page, title: tuple[str, ...]) -> Iterator[Part]:
             last = number
             continue
         if first >= 0:
-            yield from page.line(first, count // _BURST, title, last)
-        count, first, last = count + 1, number, number
+            yield from page.line(first, group, title, last)
+            count += 1
+            if count >= _BURST and not _ASKS.search(page.lines[last][-_TAIL:]):
+                group, count = group + 1, 0
+        first, last = number, number
 
 
 def log(page: Page, title: tuple[str, ...]) -> Iterator[Part]:

@@ -12,7 +12,7 @@ from typing import Literal
 import attrs
 
 from lior.reading import Numerals, number_in
-from lior_ask.languages.dates import MARK, dates, is_day
+from lior_ask.languages.dates import MARK, MONTHS, dates, is_day
 from lior_ask.languages.lists import any_of, either, languages, words
 from lior_ask.languages.words import tokens
 
@@ -47,7 +47,15 @@ _SPANS = re.compile(
 )
 """Pattern of a word in the name of a column of durations, of hours and minutes or minutes and seconds."""
 _SCORES = {"score", "scores", "result", "results", "ergebnis", "spielstand", "résultat", "resultado", "ratio"}
-_WEEKDAYS = any_of(" ".join(name for each in languages() for name in each.lists["dates.weekdays"]).split())
+_NAMES = {name for each in languages() for name in " ".join(each.lists["dates.weekdays"]).split()}
+_WEEKDAYS = (
+    rf"(?:{any_of(sorted(_NAMES - {*MONTHS}))}|{any_of(_NAMES & {*MONTHS})}(?=[.,]?\s+\d\d?\.?\s+[^\W\d]))"
+)
+"""Names of weekdays; French "mar." only before a day and a month, since it is March elsewhere."""
+_SHORT_YEAR = re.compile(r"[\s,.-]{1,3}['’]?(\d\d)(?=\s*$|,?\s+\d\d?:\d\d)")
+"""A year of two digits, after a day and a month: before a time, or at the end."""
+_MONTH_YEAR = re.compile(r"\s*([^\W\d_]+\.?)\s?(?:['’]|[ -](?=3[2-9]|[4-9]\d))(\d\d)\s*")
+"""Pattern of a month and a year of two digits, which is no day."""
 _AROUND = re.compile(
     rf"[\s,;.()\[\]]|\b(?:{either('dates.beside_in_cells')}|{_WEEKDAYS})\b|(?<=[T\s])?[+-]\d\d:?\d\d|Z$", re.I
 )
@@ -118,7 +126,7 @@ def column(name: str, cells: Sequence[str], kind: Kind | None = None) -> Column:
     if kind in (None, "number") and (known := Numerals.of(sample)):
         found = attrs.evolve(found, kind="number", **attrs.asdict(known))
         return attrs.evolve(found, key=_is_key(found, sample, filled))
-    if sample and (kind == "date" or (kind is None and _ENOUGH * len(sample) <= sum(map(_is_date, sample)))):
+    if sample and kind in (None, "date") and (kind or _ENOUGH * len(sample) <= sum(map(_is_date, sample))):
         order = _order(filled)
         days = [each for cell in filled if (each := date_of(cell, months_first=order))]
         first, last = min(days, default=""), max(days, default="")
@@ -205,13 +213,22 @@ def _short(match: re.Match[str], months_first: bool | None) -> str:
     """Return the date of numbers of one or two digits, or an empty string if it may be read in two ways."""
     first, second, year = int(match[1]), int(match[3]), int(match[4] or 0)
     if match[4] and len(match[4]) == 2:
-        year += 2000 if year < 70 else 1900
+        year = _century(year)
     unclear = match[2] == "/" and months_first is None
     if unclear and first != second and max(first, second) < 13:
         return ""
     day_first = not months_first and not (unclear and second > 12)
     day, month = (first, second) if day_first else (second, first)
     return _show(year, month, day, match.string[: match.start()] + " " + match.string[match.end() :])
+
+
+def _century(year: int) -> int:
+    """Return the year of two digits: from 1970 to 2069.
+
+    >>> _century(69), _century(70)
+    (2069, 1970)
+    """
+    return year + (2000 if year < 70 else 1900)
 
 
 def _name(cell: str) -> str:
@@ -227,12 +244,17 @@ def _name(cell: str) -> str:
     if len(days) == 1:
         rest = small[: found[0].begin] + " " + small[found[0].end :]
         month, day = map(int, days[0].removeprefix(MARK).split("-"))
-        return _show(int(found[0].year or 0) or _year_in(rest), month, day, rest)
+        short = _SHORT_YEAR.match(small, found[0].end)
+        year = int(found[0].year or 0) or _year_in(rest) or (_century(int(short[1])) if short else 0)
+        return _show(year, month, day, rest)
     return months[0].removeprefix(MARK) if len(months) == 1 and not days else ""
 
 
 def _month(cell: str) -> str:
-    """Return a month alone, as ``0000-05``, or an empty string."""
+    """Return a month alone, as ``0000-05``, or with a year of two digits; or an empty string."""
+    if match := _MONTH_YEAR.fullmatch(cell):
+        month = MONTHS.get(match[1].lower().rstrip("."), 0)
+        return _show(_century(int(match[2])), month, 0)
     small = f"1 {cell.lower().strip()}"
     found = dates(small, tokens(small)) if re.fullmatch(r"\s*[^\W\d_]+\.?\s*", cell) else []
     days = [word for word in found[0].words if is_day(word)] if len(found) == 1 else []
@@ -261,10 +283,9 @@ def _is_date(cell: str) -> bool:
     if len(cell) > 50 or not any(date_of(cell, months_first=order) for order in (False, True)):
         return False
     rest = _AROUND.sub("", _TIME.sub(" ", _SHORT.sub(" ", _DAY.sub(" ", cell))))
+    named = r"(\d{1,2}(st|nd|rd|th|er)?)?[^\W\d_]{3,9}(\d{1,2}(st|nd|rd|th)?)?(\d{4}|['’]?\d\d)?"
     return not rest or bool(
-        re.fullmatch(
-            r"(\d{1,2}(st|nd|rd|th|er)?)?[^\W\d_]{3,9}(\d{1,2}(st|nd|rd|th)?)?(\d{4})?|\d{4}-\d\d?", rest
-        )
+        re.fullmatch(rf"{named}|\d{{4}}-\d\d?", rest) or re.fullmatch(named, rest.replace("-", ""))
     )
 
 

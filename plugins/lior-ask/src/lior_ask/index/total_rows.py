@@ -86,26 +86,30 @@ def total_rows(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> tupl
     """
     places = [n for n, each in enumerate(columns) if each.kind == "number" and each.decimal and not each.key]
     texts = [n for n in range(len(columns)) if n not in places]
-    if len(rows) > _LARGE and not any(
-        _label(each) for n in texts for each in {row[n].strip() for row in rows}
-    ):
+    cells = {cell.strip() for n in texts for cell in {row[n] for row in rows}}
+    if len(rows) > _LARGE and not any(map(_label, cells)):
         return ()
-    filled = [n for n in texts if sum(1 for row in rows if row[n].strip()) >= _FILLED * len(rows)]
-    dates = [n for n in filled if columns[n].kind == "date"]
-    marks = [_mark([row[n] for n in texts], [row[n] for n in filled]) for row in rows]
-    found = list[int]()
+    found, width, marks = list[int](), len(places), _marks(columns, rows, texts)
     numbers = [[columns[n].number(row[n]) for n in places] for row in rows]
-    above, since = _Sums.of(len(places)), _Sums.of(len(places))
-    for position, row in enumerate(numbers):
-        mark, last = marks[position], position + 1 == len(rows) and not any(rows[position][n] for n in dates)
-        groups = (since, above) if position else (_Sums.of(len(places), numbers[1:] if mark else ()),)
-        if mark == "balance" or ((mark or last) and any(_sums_up(mark, row, each) for each in groups)):
+    above, since = _Sums.of(width), _Sums.of(width)
+    for position, (mark, row) in enumerate(zip(marks, numbers, strict=True)):
+        groups = (since, above) if position else (_Sums.of(width, numbers[1:] if mark else ()),)
+        if mark == "balance" or (mark and any(_sums_up(mark, row, each) for each in groups)):
             found.append(position)
-            since = _Sums.of(len(places))
+            since = _Sums.of(width)
         else:
             above.add(row)
             since.add(row)
     return tuple(found) if len(found) < len(rows) else ()
+
+
+def _marks(columns: Sequence[Column], rows: Sequence[Sequence[str]], texts: Sequence[int]) -> list[str]:
+    """Return the mark of each row; that of a last row without a date or another mark is "last"."""
+    filled = [n for n in texts if sum(1 for row in rows if row[n].strip()) >= _FILLED * len(rows)]
+    marks = [_mark([row[n] for n in texts], [row[n] for n in filled]) for row in rows]
+    if marks and not marks[-1] and not any(rows[-1][n] for n in filled if columns[n].kind == "date"):
+        marks[-1] = "last"
+    return marks
 
 
 def _mark(texts: Sequence[str], labels: Sequence[str]) -> str:
@@ -115,11 +119,9 @@ def _mark(texts: Sequence[str], labels: Sequence[str]) -> str:
     """
     told = [cell for text in texts if (cell := text.strip()) and cell.lower() not in NOTHING]
     mark = next(filter(None, map(_label, told)), "")
-    if mark:
-        return (
-            mark.upper() if len(told) == 1 and mark == _label(told[0]) and _is_only(mark, told[0]) else mark
-        )
-    return "blank" if labels and not told else ""
+    if mark in _LABEL and len(told) == 1 and not re.search(r"\w", _LABEL[mark].sub("", told[0])):
+        return mark.upper()
+    return mark or "blank" * bool(labels and not told)
 
 
 @lru_cache(1 << 14)
@@ -132,22 +134,14 @@ def _label(text: str) -> str:
     return next((mark for mark, pattern in _LABEL.items() if pattern.search(text)), "")
 
 
-def _is_only(mark: str, text: str) -> bool:
-    """Return whether a text has nothing but words of a label."""
-    return mark in _LABEL and not re.search(r"\w", _LABEL[mark].sub("", text))
-
-
 def _sums_up(mark: str, row: Sequence[Decimal | None], above: _Sums) -> bool:
     """Return whether the numbers of a row sum up those above."""
-    off = {
-        n: above.differs(n, each, mark.lower() == "mean") for n, each in enumerate(row) if each is not None
-    }
+    known = {n: number for n, number in enumerate(row) if number is not None}
+    off = {n: above.differs(n, number, mark.lower() == "mean") for n, number in known.items()}
     equal = [n for n, share in off.items() if not share and row[n]]
     if mark in ("TOTAL", "MEAN"):
         return bool(equal) or (bool(off) and max(off.values()) <= _NEAR)
-    if mark in ("total", "mean"):
-        return bool(equal)
-    if not equal or any(off.values()):
-        return False
-    digits = sum(len(f"{abs(row[n] or 0):f}".replace(".", "").strip("0")) for n in equal)
+    if mark in ("total", "mean") or not equal or any(off.values()):
+        return bool(equal) and mark in ("total", "mean")
+    digits = sum(len(f"{abs(known[n]):f}".replace(".", "").strip("0")) for n in equal)
     return mark == "blank" or (max(above.counts[n] for n in equal) >= _ROWS and digits >= _DIGITS)
