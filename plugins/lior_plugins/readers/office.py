@@ -157,7 +157,7 @@ def _mark(found: Collected, title: str = "") -> ParsedDocument:
 
 def _frame(rows: Iterable[list[str]]) -> Iterator[str]:
     """Yield the rows of a table as Markdown, with a line of dashes below the header row."""
-    lines = (" | ".join(cells) for cells in rows)
+    lines = (" | ".join(cell.replace("|", r"\|") for cell in cells) for cells in rows)
     head, second = next(lines, None), next(lines, None)
     if head is not None:
         yield head
