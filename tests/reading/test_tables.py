@@ -29,6 +29,7 @@ def csv_of(document: ParsedDocument) -> list[list[str]]:
         ("a.csv", "item,price\na,1\n\nb,2\n\nPage 1 of 2\n"),
         ("a.csv", "My list\n\nitem,price\na,1\nb,2\n* provisional,\n"),
         ("a.csv", "List 2025,\n,\nitem,price\na,1\nPage 1 of 2,\nitem,price\nb,2\nPage 2 of 2,\n"),
+        ("a.txt", "item\tprice\na\t1\nb\t2\n"),
         ("a.md", "| item | price |\n|--|--:|\n| **a** | 1 |\n| [b](x) | 2 |\n"),
         ("a.txt", "All:\n\nitem | price\n--- | ---\na | 1\nb | 2\n"),
         ("a.txt", "item: a\nprice: 1\n\nitem: b\nprice: 2\n"),
@@ -52,6 +53,7 @@ def test_the_same_table_in_each_format(name, text):
         ("a.csv", "name,2023,2024\na,1,2\n", "name,2023,2024", "a,1,2"),
         ("a.csv", ",2024,,2025\nname,Q1,Q2,Q1\na,1,2,3\n", "name,2024 Q1,2024 Q2,2025 Q1", "a,1,2,3"),
         ("a.csv", "time,flow\n(s),(l)\n1,2\n", "time (s),flow (l)", "1,2"),
+        ("a.csv", "item,price,by\na,1,x\nb,,\n", "item,price,by", "a,1,x"),
         ("a.csv", "a,1\nb,2\n", "column 1,column 2", "a,1"),
         ("a.md", "| a | 1 |\n|---|---|\n| x \\| y | 2 |\n", "a,1", "x | y,2"),
         ("a.html", "<table><tr><th rowspan=2>who<th colspan=2>2024<tr><th>Q1<th>Q2<tr><td rowspan=2>a<td>1"
@@ -72,6 +74,7 @@ def test_names_of_columns(name, text, columns, row):
         ("a.html", "<table><tr><td>left<td>right<tr><td>a<td>b</table>"),
         ("a.html", "<table><tr><th>Name<td>Ada<tr><th>Born<td>1815</table>"),
         ("a.html", "<table><tr><td>1<td><table><tr><td>a<td>b</table><tr><td>2<td>b<tr><td>3<td>c</table>"),
+        ("a.html", "<table><tr><th colspan=2>Next page<tr><td>back<td>on</table>"),
         ("a.json", '{"a": [1, {"b": 2, "c": 3}], "d": [], "e": {"f": 1, "g": 2}}'),
     ],
 )

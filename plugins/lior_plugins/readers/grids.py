@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 import attrs
@@ -74,6 +73,8 @@ class Grid:
     def tables(self) -> tuple[Table, ...]:
         """Return the table, or nothing if it only places parts of the page or describes one thing."""
         kept = [n for n, line in enumerate(self.lines) if line >= 0]
+        while kept and len([cell for cell in self.rows[kept[0]] if cell.text]) < 2:  # a title
+            del kept[0]
         if self.nested or len(kept) < 2:
             return ()
         every, lines = _expanded([self.rows[n] for n in kept]), [self.lines[n] for n in kept]
@@ -88,7 +89,7 @@ class Grid:
         if any(self.rows[n][0].head for n in kept) or len(kept) < _ROWS or longest > _TEXT:
             return ()
         found = table(every, lines, self.name)
-        return found if found and any(re.search(r"[^\W\d]", name) for name in every[0]) else ()
+        return found if found and len(found[0].rows) < len(every) else ()  # with a header row
 
 
 def _span(value: str | None) -> int:

@@ -126,14 +126,14 @@ def _bounds(rows: Sequence[tuple[str, ...]]) -> tuple[int, int]:
         if usual == 2 and len(rows[first]) > 1 and any(re.search(r"\d", cell) for cell in rows[first + 1]):
             break  # a header whose other cell is empty
         first += 1
-    while end > first + 2 and usual > 1 and _is_below(rows[end - 1], usual):
+    while end > first + 2 and usual > 1 and _is_below(rows[end - 1]):
         end -= 1
     return first, end
 
 
-def _is_below(row: tuple[str, ...], usual: int) -> bool:
-    """Return whether a last row has one cell: a note."""
-    return bool(row[0]) and not any(row[1:]) and (len(row) == 1 or usual > 2 or bool(_FOOT.match(row[0])))
+def _is_below(row: tuple[str, ...]) -> bool:
+    """Return whether a last row is a note: a line without delimiters, or a cell that says so."""
+    return bool(row[0]) and not any(row[1:]) and (len(row) == 1 or bool(_FOOT.match(row[0])))
 
 
 def _is_page(row: tuple[str, ...]) -> bool:

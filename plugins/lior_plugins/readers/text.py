@@ -81,6 +81,8 @@ class PlainText:
         head = [line for line in text[: 1 << 16].split("\n")[:200] if line.strip()]
         if kind in ("", "markdown") and _messages(head)[0] and (found := _chat(text, notes)):
             return [found]
+        if not kind and _is_delimited(head):
+            return Rows().read(data, name)
         kind = kind or ("log" if _is_log(head) else "prose")
         title, titles = titles_of(text) if kind == "markdown" else ("", ())
         lines = text.split("\n") if kind in ("markdown", "prose") else []
@@ -132,6 +134,12 @@ def _messages(lines: list[str]) -> tuple[list[tuple[int, str, str, int]], int]:
     few = len(found) < 2 if phone else len(found) < 3 or 3 * len(names) > 2 * len(found)
     level = not _LEVELS.isdisjoint(name.lower() for name in names)
     return ([] if level or few or 2 * len(found) < written or not marked else found), end
+
+
+def _is_delimited(lines: list[str]) -> bool:
+    """Return whether all lines have the same number of tabs or semicolons."""
+    counts = [{line.count(mark) for line in lines} for mark in "\t;"]
+    return len(lines) >= 3 and any(len(count) == 1 and 0 not in count for count in counts)
 
 
 def _is_log(lines: list[str]) -> bool:

@@ -171,6 +171,7 @@ def test_signs_units_and_durations_of_numbers():
         (["1'234.50", "USD 5.00"], "1234.50 5.00"),
         (["1\u202f234,50 €"], "1234.50"),
         (["5 %", "50 %"], "5 50"),
+        (["₹ 12,34,567.00"], "1234567.00"),
         (["37:30", "-1:15"], "37.5 -1.25"),
         (["30:00:36", "0:36"], "30.01 0.01"),
     ):
@@ -222,6 +223,7 @@ def test_rows_that_sum_up_others():
         ("item,price\na,10\nb,21\nDurchschnitt,15.5\nSomme,31\n", (2, 3)),
         ("item,price\na,33.3\nb,66.6\nTotal,100\n", (2,)),
         ("name,jan,feb\nTotal,30,40\na,10,30\nb,20,10\n", (0,)),
+        ("what,time\na,20:20\nb,8:00\nTotal,28:20\n", (2,)),
         ("date,name,hours\n2025-01-01,Ada,37:20\n2025-01-02,Bo,2:20\nTotal,,39:40\n", (2,)),
         ("payee,amount\nShell,20.00\nTotal,50.00\nAral,30.00\n", ()),  # a petrol station
         ("date,amount\n2025-01-01,100.50\n2025-01-02,200.25\n2025-01-03,50\n2025-01-04,350.75\n", ()),

@@ -48,10 +48,9 @@ _SPANS = re.compile(
 """Pattern of a word in the name of a column of durations, of hours and minutes or minutes and seconds."""
 _SCORES = {"score", "scores", "result", "results", "ergebnis", "spielstand", "résultat", "resultado", "ratio"}
 _NAMES = {name for each in languages() for name in " ".join(each.lists["dates.weekdays"]).split()}
-_WEEKDAYS = (
-    rf"(?:{any_of(sorted(_NAMES - {*MONTHS}))}|{any_of(_NAMES & {*MONTHS})}(?=[.,]?\s+\d\d?\.?\s+[^\W\d]))"
-)
-"""Names of weekdays; French "mar." only before a day and a month, since it is March elsewhere."""
+_MARDI = re.compile(rf"\b{any_of(_NAMES & {*MONTHS})}(?=[.,]?\s+\d\d?\.?\s+[^\W\d])\.?", re.I)
+"""Pattern of a weekday that is a month elsewhere: French "mar." before a day and a month."""
+_WEEKDAYS = any_of(sorted(_NAMES - {*MONTHS}))
 _SHORT_YEAR = re.compile(r"[\s,.-]{1,3}['’]?(\d\d)(?=\s*$|,?\s+\d\d?:\d\d)")
 """A year of two digits, after a day and a month: before a time, or at the end."""
 _MONTH_YEAR = re.compile(r"\s*([^\W\d_]+\.?)\s?(?:['’]|[ -](?=3[2-9]|[4-9]\d))(\d\d)\s*")
@@ -233,7 +232,7 @@ def _century(year: int) -> int:
 
 def _name(cell: str) -> str:
     """Return a date with the name of a month, or an empty string."""
-    small = cell.lower()
+    small = _MARDI.sub("", cell.lower())
     found = dates(small, tokens(small))
     if not found:
         return _month(cell)
@@ -282,7 +281,7 @@ def _is_date(cell: str) -> bool:
     """Return whether a cell is a date and nothing else."""
     if len(cell) > 50 or not any(date_of(cell, months_first=order) for order in (False, True)):
         return False
-    rest = _AROUND.sub("", _TIME.sub(" ", _SHORT.sub(" ", _DAY.sub(" ", cell))))
+    rest = _AROUND.sub("", _TIME.sub(" ", _SHORT.sub(" ", _DAY.sub(" ", _MARDI.sub("", cell)))))
     named = r"(\d{1,2}(st|nd|rd|th|er)?)?[^\W\d_]{3,9}(\d{1,2}(st|nd|rd|th)?)?(\d{4}|['’]?\d\d)?"
     return not rest or bool(
         re.fullmatch(rf"{named}|\d{{4}}-\d\d?", rest) or re.fullmatch(named, rest.replace("-", ""))

@@ -268,8 +268,9 @@ def _head(table: Table, count: int) -> dict[str, object]:
     columns = _columns(table, rows)
     totals = total_rows(columns, rows) if table.kind == "rows" else ()
     if totals:
-        others = [row for n, row in enumerate(rows) if n not in {*totals}]
-        columns = _columns(table, others)
+        others = _columns(table, [row for n, row in enumerate(rows) if n not in {*totals}])
+        # more than 24 hours in the total alone tell that the others are no times of day
+        columns = [was if was.duration else now for was, now in zip(columns, others, strict=True)]
     return {
         "kind": table.kind,
         "name": table.name,
