@@ -37,6 +37,7 @@ def csv_of(document: ParsedDocument) -> list[list[str]]:
         ("a.html", "<table><tr><th>item<th>price<tr><td>a<td>1<tr><td>b<td>2</table>"),
         ("a.html", "<table><tr><td>item<td>price<tr><td>a<td>1<tr><td>b<td>2</table>"),
         ("a.html", "<table><thead><tr><td>item<td>price<tbody><tr><td><p>a<td>1<tr><td>b<td> 2 </table>"),
+        ("a.html", "<table><tr><th>item<th>price<tr><td>a<td>1<tr><td>b<td>2<tr hidden><td>c<td>3</table>"),
         ("a.json", '[{"item": "a", "price": 1}, {"item": "b", "price": 2}]'),
         ("a.json", '{"n": 2, "all": {"of": [\n{"item": "a", "price": 1},\n{"item": "b", "price": 2}\n]}}'),
         ("a.jsonl", '{"item": "a", "price": 1}\n{"item": "b", "price": 2}\n'),
@@ -57,7 +58,7 @@ def test_the_same_table_in_each_format(name, text):
         ("a.csv", "a,1\nb,2\n", "column 1,column 2", "a,1"),
         ("a.md", "| a | 1 |\n|---|---|\n| x \\| y | 2 |\n", "a,1", "x | y,2"),
         ("a.html", "<table><tr><th rowspan=2>who<th colspan=2>2024<tr><th>Q1<th>Q2<tr><td rowspan=2>a<td>1"
-         "<td><b>2</b> <i>x</i><tr><td>3<td>4</table>", "who,2024 Q1,2024 Q2", "a,1,2 x"),
+         "<td><b>2</b>\n<i>x</i><tr><td>3<td>4</table>", "who,2024 Q1,2024 Q2", "a,1,2 x"),
         ("a.json", '[{"c": 1, "a": {"b": 2}, "e": [3]}, {"d": true}]', "c,a.b,d", "1,2,"),
     ],
 )  # fmt: skip
@@ -80,6 +81,10 @@ def test_names_of_columns(name, text, columns, row):
 )
 def test_what_is_no_table(name, text):
     assert not read(text, name).tables
+
+
+def test_cells_that_go_across_do_not_fill_the_memory():
+    assert not read("<table><tr><th>a<th>b" + "<tr><td colspan=1000>c" * 1000 + "</table>", "a.html").tables
 
 
 def test_a_table_of_html_has_the_name_of_its_caption_or_heading():

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 
 import attrs
 
 from lior.interfaces import Table
-from lior_plugins.readers.tables import joined, table
+from lior_plugins.readers.tables import SPARSE, joined, table
 
 _WIDEST = 1000
 """The maximum number of columns or rows of a cell, and of cells of a row."""
@@ -77,19 +78,21 @@ class Grid:
             del kept[0]
         if self.nested or len(kept) < 2:
             return ()
-        every, lines = _expanded([self.rows[n] for n in kept]), [self.lines[n] for n in kept]
-        heads = [all(cell.head for cell in self.rows[n]) for n in kept]
+        rows, lines = [self.rows[n] for n in kept], [self.lines[n] for n in kept]
+        every, heads = _expanded(rows), [all(cell.head for cell in row) for row in rows]
         count = heads.index(False) if False in heads else 0
-        if count:
-            columns = every[0]
-            for row in every[1:count]:
-                columns = joined(columns, row)
-            return table([columns, *every[count:]], [0, *lines[count:]], self.name, named=True)
-        longest = max(len(cell) for row in every for cell in row)
-        if any(self.rows[n][0].head for n in kept) or len(kept) < _ROWS or longest > _TEXT:
-            return ()
-        found = table(every, lines, self.name)
-        return found if found and len(found[0].rows) < len(every) else ()  # with a header row
+        if not every or not count:
+            return () if any(row[0].head for row in rows) else _headless(every, lines, self.name)
+        columns = reduce(joined, every[1:count], every[0])
+        return table([columns, *every[count:]], [0, *lines[count:]], self.name, named=True)
+
+
+def _headless(rows: Sequence[tuple[str, ...]], lines: Sequence[int], name: str) -> tuple[Table, ...]:
+    """Return a table without header cells if its first row is a header all the same, and its cells short."""
+    if len(rows) < _ROWS or max(len(cell) for row in rows for cell in row) > _TEXT:
+        return ()
+    found = table(rows, lines, name)
+    return found if found and len(found[0].rows) < len(rows) else ()
 
 
 def _span(value: str | None) -> int:
@@ -97,8 +100,12 @@ def _span(value: str | None) -> int:
 
 
 def _expanded(rows: Sequence[Sequence[Cell]]) -> list[tuple[str, ...]]:
-    """Return the texts of rows: a cell over several columns is in the first, one over rows in each."""
+    """Return the texts of rows: a cell over several columns is in the first, one over rows in each.
+
+    Return nothing if hardly a cell is filled, which would fill the memory.
+    """
     found, below = list[tuple[str, ...]](), dict[int, tuple[int, str]]()
+    left_over = 1000 + SPARSE * sum(map(len, rows))
     for row in rows:
         texts, cells = list[str](), iter(row)
         while len(texts) < _WIDEST:
@@ -113,4 +120,7 @@ def _expanded(rows: Sequence[Sequence[Cell]]) -> list[tuple[str, ...]]:
                 below[place] = left - 1, text
             texts += [text, *[""] * (across - 1)]
         found.append(tuple(texts))
+        left_over -= len(texts)
+        if left_over < 0:
+            return []
     return found

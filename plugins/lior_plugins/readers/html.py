@@ -225,7 +225,7 @@ class _Visible(HTMLParser):
                 if self._bare:
                     self._at = self.getpos()[0] + below
                 if self._grids:
-                    self._grids[-1].put(line, len(self._found.text))
+                    self._grids[-1].put(" " * bool(below) + line, len(self._found.text))
                 self._put(line if self._pre else _SPACES.sub(" ", line))
 
     def _put(self, text: str) -> None:
@@ -246,8 +246,8 @@ class _Visible(HTMLParser):
     def _tabulate(self, tag: str) -> None:
         """Begin a table or a row of it."""
         if tag == "table":
-            for grid in self._grids:
-                grid.nested = True
+            if self._grids:
+                self._grids[-1].nested = True
             self._grids.append(Grid(self._heading))
             self._head = False
         elif tag == "tr" and self._grids:

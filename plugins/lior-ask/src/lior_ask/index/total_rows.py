@@ -85,12 +85,8 @@ def total_rows(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> tupl
     chance. The balances of a statement are known by their label alone.
     """
     places = [n for n, each in enumerate(columns) if each.kind == "number" and each.decimal and not each.key]
-    texts = [n for n in range(len(columns)) if n not in places]
-    cells = {cell.strip() for n in texts for cell in {row[n] for row in rows}}
-    if len(rows) > _LARGE and not any(map(_label, cells)):
-        return ()
-    found, width, marks = list[int](), len(places), _marks(columns, rows, texts)
-    numbers = [[columns[n].number(row[n]) for n in places] for row in rows]
+    marks, width, found = _marks(columns, rows, places), len(places), list[int]()
+    numbers = [[columns[n].number(row[n]) for n in places] for row in rows] if marks else []
     above, since = _Sums.of(width), _Sums.of(width)
     for position, (mark, row) in enumerate(zip(marks, numbers, strict=True)):
         groups = (since, above) if position else (_Sums.of(width, numbers[1:] if mark else ()),)
@@ -103,13 +99,23 @@ def total_rows(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> tupl
     return tuple(found) if len(found) < len(rows) else ()
 
 
-def _marks(columns: Sequence[Column], rows: Sequence[Sequence[str]], texts: Sequence[int]) -> list[str]:
-    """Return the mark of each row; that of a last row without a date or another mark is "last"."""
+def _marks(columns: Sequence[Column], rows: Sequence[Sequence[str]], places: Sequence[int]) -> list[str]:
+    """Return the mark of each row; that of a last row without a date or another mark is "last".
+
+    Return nothing for a large table without a label.
+    """
+    texts = [n for n in range(len(columns)) if n not in places]
+    if len(rows) > _LARGE and not _has_label(rows, texts):
+        return []
     filled = [n for n in texts if sum(1 for row in rows if row[n].strip()) >= _FILLED * len(rows)]
     marks = [_mark([row[n] for n in texts], [row[n] for n in filled]) for row in rows]
     if marks and not marks[-1] and not any(rows[-1][n] for n in filled if columns[n].kind == "date"):
         marks[-1] = "last"
     return marks
+
+
+def _has_label(rows: Sequence[Sequence[str]], texts: Sequence[int]) -> bool:
+    return any(_label(cell.strip()) for n in texts for cell in {row[n] for row in rows})
 
 
 def _mark(texts: Sequence[str], labels: Sequence[str]) -> str:
@@ -139,9 +145,10 @@ def _sums_up(mark: str, row: Sequence[Decimal | None], above: _Sums) -> bool:
     known = {n: number for n, number in enumerate(row) if number is not None}
     off = {n: above.differs(n, number, mark.lower() == "mean") for n, number in known.items()}
     equal = [n for n, share in off.items() if not share and row[n]]
-    if mark in ("TOTAL", "MEAN"):
-        return bool(equal) or (bool(off) and max(off.values()) <= _NEAR)
-    if mark in ("total", "mean") or not equal or any(off.values()):
-        return bool(equal) and mark in ("total", "mean")
+    if mark in ("TOTAL", "MEAN") and not equal:
+        return bool(off) and max(off.values()) <= _NEAR
+    if mark.lower() in ("total", "mean") or not equal:
+        return bool(equal)
     digits = sum(len(f"{abs(known[n]):f}".replace(".", "").strip("0")) for n in equal)
-    return mark == "blank" or (max(above.counts[n] for n in equal) >= _ROWS and digits >= _DIGITS)
+    sure = max(above.counts[n] for n in equal) >= _ROWS and digits >= _DIGITS
+    return not any(off.values()) and (sure or mark == "blank")
