@@ -128,6 +128,14 @@ class Result:
     share, the other groups for the highest one, and empty if nothing is added."""
     rows: tuple[Passage, ...] = ()
     """The rows that were used, with their places, in the order of display."""
+    unit: str = ""
+    """The currency or unit of the value: ``€``, ``km``. The value does not contain it."""
+    columns: tuple[str, ...] = ()
+    """The header of the rows."""
+    cells: tuple[tuple[str, ...], ...] = ()
+    """The cells of ``rows``, in their order, as many as columns; empty if the rows are texts."""
+    groups: tuple[tuple[str, str], ...] = ()
+    """The name and the value, as displayed, of each group: ``("2025-02", "31.00")``, months in order."""
 
 
 @runtime_checkable

@@ -1,5 +1,9 @@
 """The public names of lior_ask."""
 
+from lior_ask.answer.figures import (
+    bars as bars,
+    headline as headline,
+)
 from lior_ask.answer.selection import (
     Answer as Answer,
 )

@@ -7,12 +7,16 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from ask.test_endpoint import server  # noqa: F401 (a fixture)
 
-from lior_ask.answer.serialise import in_words
+from lior.interfaces import Passage, Result
+from lior_ask import Answer
+from lior_ask.answer.serialise import answer_from, answer_record, in_words
 from lior_ask.api import default_retriever
+from lior_ask.cli.passages import echo_answer
 from tests.work import work
 
 BOILER = "# Boiler\n\nIt is serviced in October.\nTo reset it, hold the red button for five seconds.\n"
@@ -275,7 +279,8 @@ def test_a_calculation_shows_its_rows(lior):
     told = lior("ask", "notes", "What did we spend on food in March?")
     assert told.code == 0
     assert told.out.splitlines() == [
-        "16.70: sum of amount in costs.csv in March (2025) where category is food  (very likely, 95%)",
+        "16.70",
+        "sum of amount in costs.csv in March (2025) where category is food  (very likely, 95%)",
         "  12.50 + 4.20 = 16.70",
         "  2025-03-01,food,12.50",
         "  notes/costs.csv:2",
@@ -289,6 +294,63 @@ def test_a_calculation_shows_its_rows(lior):
     assert told.code == 1
     assert "the columns of costs.csv are: date, category, amount" in told.out.splitlines()[0]
     assert "notes/costs.csv:2" in told.out  # the nearest passages
+
+
+def echoed(capsys, value, said, **fields):
+    result = Result(operation="sum", value=value, about="costs", **fields)
+    answer = Answer(
+        question="",
+        found=True,
+        confidence=0.95,
+        answer=None,
+        passages=(),
+        method="",
+        said=said,
+        result=result,
+    )
+    assert answer_from(json.loads(json.dumps(answer_record(answer)))) == answer
+    echo_answer(SimpleNamespace(path=lambda _: None), answer, [])
+    return capsys.readouterr().out.splitlines()
+
+
+def test_a_calculation_is_a_number_a_chart_and_a_table(capsys, monkeypatch):
+    rows = tuple(Passage(document="a.csv", line=line, text="") for line in range(2, 22))
+    table = {"unit": "€", "columns": ("item", "price"), "rows": rows, "cells": (("lamp\nred", "9.50"),) * 20}
+    groups = ("2025-02", "-10.00"), ("2025-03", "200.00"), ("May", "0.10"), ("June", "0")
+    shown = echoed(capsys, "190.10", "190.10 € for lamps.", groups=groups, **table)
+    assert shown[:8] == [
+        "190.10 €",
+        "for lamps.  (very likely, 95%)",
+        "  2025-02  -10.00 €   █",
+        f"  2025-03  200.00 €    {'█' * 29}",
+        "  May        0.10 €    █",
+        "  June          0 €",
+        "item      price",
+        "lamp red  9.50   a.csv:2",
+    ]
+    assert shown[14:] == ["lamp red  9.50   a.csv:9", "  and 12 more rows; --json has all"]
+    listed = echoed(capsys, "May 3", "May 3: by month", groups=(("May", "3"),))
+    assert listed == ["May 3: by month  (very likely, 95%)", f"  May  3  {'█' * 30}"]
+    dated = (("a", "2025-03-04"), ("b", "2025-03-05"))
+    assert echoed(capsys, "1", "1.5 of it", groups=dated)[1:] == [
+        "1.5 of it  (very likely, 95%)",
+        "  a  2025-03-04",
+        "  b  2025-03-05",
+    ]
+    monkeypatch.setattr("lior_ask.cli.passages.colored", lambda: True)
+    assert echoed(capsys, "1", "1 row.")[0] == "\x1b[1m1\x1b[0m"
+
+
+def test_events_are_lines_of_a_diary(capsys):
+    cells = ("2026-12-05 18:00", "2026-12-05 20:00", "Choir", "hall"), ("2026-12-24", "", "Fair", "")
+    rows = tuple(Passage(document="a.ics", line=line, text="") for line in (3, 9))
+    columns = ("begin", "end", "summary", "place")
+    assert echoed(capsys, "2", "2 events", columns=columns, cells=cells, rows=rows) == [
+        "2",
+        "events  (very likely, 95%)",
+        "  Sat 5 Dec 2026, 18:00–20:00  Choir  (hall)  a.ics:3",
+        "  Thu 24 Dec 2026  Fair  a.ics:9",
+    ]
 
 
 def test_filters(lior):

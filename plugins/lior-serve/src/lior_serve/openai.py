@@ -266,7 +266,10 @@ def _reply(turn: Turn) -> tuple[str, list[dict[str, Any]]]:
         result, nearest = answer.result, "" if answer.said else "The nearest:\n"
         cited = list(result.rows[:_ROWS] if result else turn.passages[:3])
         text = f"{answer.said or f'Nothing in the documents speaks of it: {answer.note}.'}\n"
-        text += f"{result.arithmetic}\n" if result and result.arithmetic else ""
+        if result:
+            text += f"{result.arithmetic}\n" if result.arithmetic else ""
+            shown = (f"- {name}: {value} {result.unit}".rstrip() for name, value in result.groups)
+            text += "".join(f"{line}\n" for line in shown)
         text += f"\n{nearest}" if cited else ""
         text += "".join(f"{each.text} [{number}]\n" for number, each in enumerate(cited, 1))
     places = "".join(f"[{number}] {p.document}:{p.line}\n" for number, p in enumerate(cited, 1))

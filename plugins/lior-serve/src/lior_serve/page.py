@@ -21,8 +21,8 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from lior.errors import LiorError
-from lior.interfaces import Passage
-from lior_ask import LONGEST_QUESTION, SEARCH_DEPTH, Answer, in_words
+from lior.interfaces import Passage, Result
+from lior_ask import LONGEST_QUESTION, SEARCH_DEPTH, Answer, bars, headline, in_words
 from lior_serve import documents
 from lior_serve.errors import HTTPError, http_error
 from lior_serve.schema import AskRequest, LinesRequest, ListRequest
@@ -207,7 +207,7 @@ def _turn(answer: Answer) -> str:
     others = [] if answer.result else others if answer.answer else others[:_NEAREST]
     more = f"{len(others)} more passage{'s' * (len(others) != 1)}"
     title = more if answer.answer else "The nearest passages"
-    shown = _list_passages(title, others, open=not answer.answer and not answer.said)
+    shown = _details(title, _list(others), open=not answer.answer and not answer.said)
     return f'<article class="turn"><h2 class="asked">{escape(answer.question)}</h2>{head}{shown}</article>'
 
 
@@ -216,12 +216,40 @@ def _spoken(answer: Answer) -> str:
     result = answer.result
     if result is None:
         return f'<p class="saying">{escape(answer.said)}</p>'
-    text = escape(answer.said or f"{result.value}: {result.about}")
-    said = f'<p class="saying">{text}{_sure(answer)}</p>'
+    value, sentence = map(escape, headline(answer))
+    said = f'<p class="number">{value}</p>' * bool(value) + f'<p class="saying">{sentence}{_sure(answer)}</p>'
     if result.arithmetic:
         said += f'<p class="arithmetic">{escape(result.arithmetic)}</p>'
     count = len(result.rows)
-    return said + _list_passages(f"{count} row{'s' * (count != 1)} used", result.rows, open=count <= 10)
+    shown = _table(result) if result.cells else _list(result.rows)
+    return said + _chart(result) + _details(f"{count} row{'s' * (count != 1)} used", shown, open=count <= 10)
+
+
+def _table(result: Result) -> str:
+    """Return HTML of the rows of a calculation with their header and places."""
+    head = "".join(f'<th scope="col">{escape(each)}</th>' for each in (*result.columns, "place"))
+    rows = "".join(
+        f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}<td>{_where(row)}</td></tr>"
+        for cells, row in zip(result.cells, result.rows, strict=True)
+    )
+    return f'<div class="scroll"><table class="cells"><tr>{head}</tr>{rows}</table></div>' * bool(rows)
+
+
+def _chart(result: Result) -> str:
+    """Return HTML of the groups of a calculation: name, value and, if all values are numbers, a bar."""
+    drawn = bars(result.groups)
+    zero, lengths = drawn or (0, [0.0] * len(result.groups))
+    rows = ""
+    for (name, value), length in zip(result.groups, lengths, strict=True):
+        shown = escape(f"{value} {result.unit}".strip())
+        row = f'<th scope="row">{escape(name)}</th><td class="number">{shown}</td>'
+        if drawn:
+            x, width = 100 * (zero + min(length, 0)), 100 * abs(length)
+            title = f"<title>{escape(name)}: {shown}</title>"
+            bar = f'<rect x="{x:.4g}%" width="{width:.4g}%" height="100%"/>'
+            row += f'<td class="bar"><svg role="img">{title}{bar}</svg></td>'
+        rows += f"<tr>{row}</tr>"
+    return f'<div class="scroll"><table class="cells">{rows}</table></div>' * bool(rows)
 
 
 def _sure(answer: Answer) -> str:
@@ -230,11 +258,15 @@ def _sure(answer: Answer) -> str:
     return f' <span class="sure" data-likely="{word}">{word}, {answer.confidence:.0%}</span>'
 
 
-def _list_passages(title: str, passages: Sequence[Passage], *, open: bool) -> str:
-    """Return HTML of passages with their places, below a title that opens and closes them."""
+def _list(passages: Sequence[Passage]) -> str:
+    """Return HTML of passages with their places."""
     rows = "".join(f"<li><p>{escape(each.text)}</p>{_where(each)}</li>" for each in passages)
-    shown = f'<summary>{title}</summary><ol class="others">{rows}</ol>'
-    return f'<details class="also"{" open" * open}>{shown}</details>' if rows else ""
+    return f'<ol class="others">{rows}</ol>' * bool(rows)
+
+
+def _details(title: str, shown: str, *, open: bool) -> str:
+    """Return HTML below a title that opens and closes it."""
+    return f'<details class="also"{" open" * open}><summary>{title}</summary>{shown}</details>' * bool(shown)
 
 
 def _quote(answer: Answer) -> str:

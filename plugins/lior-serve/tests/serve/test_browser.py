@@ -228,6 +228,10 @@ def test_what_is_calculated_or_said_is_shown(page):
         "value": "16.50",
         "about": "amount",
         "arithmetic": "12.30 + 4.20 = 16.50",
+        "unit": "€",
+        "columns": ["item", "price"],
+        "cells": [["<b>milk", "4.20"], ["tea", "12.30"]],
+        "groups": [["<b>", "-4.20"], ["tea", "12.60"]],
         "rows": [row, row | {"line": 3}],
     }
     answer = {
@@ -238,25 +242,46 @@ def test_what_is_calculated_or_said_is_shown(page):
         "block": None,
         "passages": [],
         "note": "",
-        "said": "The sum is <b>16.50</b>.",
+        "said": "16.50 € for <b>food</b>.",
         "result": result,
     }
     page(
         """window.answers = arguments[0]; const real = window.fetch;
         window.fetch = (path, given) => path === '/api/ask'
           ? Promise.resolve(new Response(JSON.stringify(answers.shift()))) : real(path, given)""",
-        [answer, answer | {"said": "Hello. Ask about your documents.", "result": None}],
+        [
+            answer,
+            answer | {"said": "Hello. Ask about your documents.", "result": None},
+            answer | {"result": result | {"cells": [], "groups": [["a", "2025-03-04"], ["b", "1"]]}},
+        ],
     )
     page.ask("What did I spend?")
-    assert page.text(".saying") == "The sum is <b>16.50</b>. very likely, 99%"
+    assert page.text(".number") == "16.50 €"
+    assert page.text(".saying") == "for <b>food</b>. very likely, 99%"
     assert page.text(".arithmetic") == "12.30 + 4.20 = 16.50"
-    links = page("return [...document.querySelectorAll('.others a')].map((a) => a.getAttribute('href'))")
+    cells = page("return [...document.querySelectorAll('.cells tr')].map((row) => row.innerText)")
+    assert [row.split() for row in cells] == [
+        ["<b>", "-4.20", "€"],
+        ["tea", "12.60", "€"],
+        ["item", "price", "place"],
+        ["<b>milk", "4.20", "house.md:2", "·", "row", "1"],
+        ["tea", "12.30", "house.md:3", "·", "row", "1"],
+    ]
+    bars = page("""const left = document.querySelector('.bar svg').getBoundingClientRect();
+        return [...document.querySelectorAll('.bar rect')].map((bar) => {
+          const { x, width } = bar.getBoundingClientRect();
+          return [x - left.x, width].map((each) => Math.round(100 * each / left.width)); })""")
+    assert bars == [[0, 25], [25, 75]]
+    links = page("return [...document.querySelectorAll('.cells a')].map((a) => a.getAttribute('href'))")
     assert links == [f"/document?name=house.md&line={line}" for line in (2, 3)]
     page.ask("hello")
     assert page.text(".turn:last-child .saying") == "Hello. Ask about your documents."
     assert page("return document.querySelectorAll('.turn:last-child :is(.sure, .tools, .quote)').length") == 0
     talk = json.loads(page("return sessionStorage.getItem('talk')"))
     assert talk["turns"][1]["before"] == ["What did I spend?"]
+    page.ask("And when?")  # rows that are texts, groups that are no numbers
+    counted = "return document.querySelectorAll(`.turn:last-child :is(${arguments[0]})`).length"
+    assert [page(counted, each) for each in (".others li", ".cells tr", ".bar")] == [2, 2, 0]
 
 
 def test_the_words_of_a_model_are_streamed_marked_and_linked(page, folder, server):  # noqa: F811

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from html import escape
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -43,11 +44,26 @@ def test_what_is_calculated_or_said_needs_no_script():
         question="<i>", found=True, confidence=0.99, answer=None, passages=(), method="", result=result
     )
     text = _turn(answer)
-    assert "4.20: amount" in text
+    assert '<p class="number">4.20</p><p class="saying">amount <span' in text
     assert "1 row used" in text
     assert "<p>milk,&lt;b&gt;4.20</p>" in text
     assert 'line=2">costs.csv:2</a> · row 1' in text
     assert '<p class="saying">Hello</p></article>' in _turn(attrs.evolve(answer, result=None, said="Hello"))
+    groups = ("<i>", "-1.00"), ("b", "3.00")
+    more = attrs.evolve(
+        result, unit="<€>", columns=("<b>item", "x"), cells=(("<b>milk", "4.20"),), groups=groups
+    )
+    text = _turn(attrs.evolve(answer, result=more, said="4.20 <€> for <b>milk."))
+    assert '<p class="number">4.20 &lt;€&gt;</p><p class="saying">for &lt;b&gt;milk. <span' in text
+    assert '<th scope="col">&lt;b&gt;item</th>' in text
+    assert "<td>&lt;b&gt;milk</td><td>4.20</td><td>" in text
+    bars = [f'<rect x="{x}%" width="{width}%" height="100%"/>' for x, width in ((0, 25), (25, 75))]
+    for (name, value), bar in zip(groups, bars, strict=True):
+        shown = f"{escape(name)}: {value} &lt;€&gt;"
+        assert f'<svg role="img"><title>{shown}</title>{bar}</svg>' in text
+    more = attrs.evolve(more, groups=(("a", "2025-03-04"),), value="a 2025-03-04")
+    text = _turn(attrs.evolve(answer, result=more, said="b"))
+    assert not re.search('<svg|<p class="number"', text)
 
 
 def test_what_is_not_found_is_said_without_a_script(http):

@@ -12,7 +12,7 @@ from lior_ask.answer.record import Answer
 
 _PLAIN = ("question", "found", "confidence", "method", "note", "said")
 _PASSAGE = ("document", "line", "column", "text", "context", "place")
-_RESULT = ("operation", "value", "about", "arithmetic")
+_RESULT = ("operation", "value", "about", "arithmetic", "unit", "columns", "cells", "groups")
 _IN_WORDS = ((0.9, "very likely"), (0.7, "likely"), (0.5, "perhaps"), (0.2, "doubtful"), (0.0, "unlikely"))
 _BLOCK = ("document", "line", "end_line", "text", "begin", "end")
 
@@ -62,6 +62,13 @@ def _result_record(result: Result) -> dict[str, Any]:
     }
 
 
+def _result_from(record: dict[str, Any]) -> Result:
+    """Return the calculation of a record, whose tuples JSON has made lists."""
+    nested = {name: tuple(map(tuple, record[name])) for name in ("cells", "groups")}
+    rows = tuple(map(passage_from, record["rows"]))
+    return Result(**record | nested | {"rows": rows, "columns": tuple(record["columns"])})
+
+
 def passage_record(passage: Passage) -> dict[str, Any]:
     """Return a passage as ``document``, ``line``, ``column`` (from 1), ``text``, ``context``, ``place``."""
     return {name: getattr(passage, name) for name in _PASSAGE}
@@ -83,5 +90,5 @@ def answer_from(record: dict[str, Any]) -> Answer:
         evidence=tuple(each["evidence"] for each in record["passages"]),
         words=tuple(record["words"]),
         missing=tuple(record["missing"]),
-        result=result and Result(**result | {"rows": tuple(map(passage_from, result["rows"]))}),
+        result=result and _result_from(result),
     )

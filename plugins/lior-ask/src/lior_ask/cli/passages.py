@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+import sys
 import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,20 +12,26 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
+from lior.errors import quantity
 from lior.files import printable
+from lior_ask.answer.figures import bars, event_time, headline
 from lior_ask.answer.serialise import in_words
-from lior_cli import colored, printable_line, terminal_columns, wrap_text
+from lior_cli import colored, echo_table, printable_line, terminal_columns, wrap_text
 
 if TYPE_CHECKING:
-    from lior.interfaces import Block, Passage
+    from lior.interfaces import Block, Passage, Result
     from lior.reading import SkippedFile
     from lior_ask.answer.record import Answer
     from lior_ask.index.context_lines import Lines
 
 _BEFORE, _SHOWN = 2, 6
 """Maximum number of lines of a block before the answer, and in total."""
-_ROWS = 20
-"""Maximum number of rows of a calculation that are shown."""
+_ROWS, _GROUPS = 8, 36
+"""Maximum number of rows and of groups of a calculation that are shown."""
+_CELL, _BAR = 40, 30
+"""Maximum number of characters of a cell on a terminal, and of a bar."""
+_EVENT = ("begin", "end", "summary", "place")
+"""Columns of events."""
 _CODE = re.compile(r"[(){}\[\]=;]")
 
 
@@ -85,19 +93,56 @@ def echo_answer(
 
 
 def _echo_said(index: Searched, answer: Answer) -> None:
-    """Print the reply line of an answer, with the arithmetic and the rows of a calculation."""
+    """Print the reply line of an answer; of a calculation the number, its arithmetic, groups and rows."""
     result = answer.result
     if result is None:
         click.echo("".join(wrap_text([answer.said], terminal_columns())))
         return
+    value, sentence = map(printable_line, headline(answer))
+    if value:
+        click.echo(style(value, bold=True), color=colored())
     sure = f"  ({in_words(answer.confidence)}, {answer.confidence:.0%})"
-    click.echo(style(printable_line(answer.said), bold=True) + sure, color=colored())
+    click.echo((sentence if value else style(sentence, bold=True)) + sure, color=colored())
     if result.arithmetic:
-        click.echo(f"  {result.arithmetic}")
-    for row in result.rows[:_ROWS]:
-        _echo(index, row, str, "  ")
-    if len(result.rows) > _ROWS:
-        click.echo(f"  and {len(result.rows) - _ROWS:,} more; --json has all")
+        click.echo(f"  {printable_line(result.arithmetic)}")
+    _echo_groups(result)
+    _echo_rows(index, result)
+
+
+def _echo_groups(result: Result) -> None:
+    """Print the groups of a calculation with their values and bars."""
+    groups = [
+        (printable_line(name), printable_line(f"{value} {result.unit}").strip())
+        for name, value in result.groups
+    ]
+    shown, chart = groups[:_GROUPS], bars(result.groups[:_GROUPS])
+    zero, lengths = chart or (0, [0] * len(shown))
+    names, values = (max((len(each[n]) for each in shown), default=0) for n in (0, 1))
+    for (name, value), length in zip(shown, lengths, strict=True):
+        size = max(round(abs(length) * _BAR), 1) if length else 0
+        bar = " " * (math.ceil(zero * _BAR) - size * (length < 0)) + "█" * size
+        click.echo(f"  {name:<{names}}  {value:>{values}}  {bar}".rstrip())
+    if more := len(groups) - len(shown):
+        click.echo(f"  and {quantity(more, 'more group')}; --json has all")
+
+
+def _echo_rows(index: Searched, result: Result) -> None:
+    """Print the rows of a calculation: cells as a table, events as in a diary, texts one below the other."""
+    rows, cells = result.rows[:_ROWS], [[*map(printable_line, row)] for row in result.cells[:_ROWS]]
+    if cells and result.columns == _EVENT:
+        for row, (begin, end, summary, place) in zip(rows, cells, strict=True):
+            told = f"{event_time(begin, end)}  {summary}" + f"  ({place})" * bool(place)
+            click.echo(f"  {told}  " + style(where(index, row), fg="cyan"), color=colored())
+    elif cells:
+        if sys.stdout.isatty():
+            cells = [[textwrap.shorten(cell, _CELL, placeholder="…") for cell in row] for row in cells]
+        table = [[*row, where(index, at)] for row, at in zip(cells, rows, strict=True)]
+        echo_table([*map(printable_line, result.columns), ""], table)
+    else:
+        for row in rows:
+            _echo(index, row, str, "  ")
+    if more := len(result.rows) - len(rows):
+        click.echo(f"  and {quantity(more, 'more row')}; --json has all")
 
 
 def echo_passages(index: Searched, answer: Answer, passages: Sequence[Passage], *, first: int = 1) -> None:

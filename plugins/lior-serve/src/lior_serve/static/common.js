@@ -4,26 +4,19 @@ export const root = document.documentElement;
 export const editable = root.dataset.editable === "yes", model = root.dataset.model === "yes";
 export const number = new Intl.NumberFormat("en");
 
+const DRAWN = new Set(["svg", "use", "rect", "title"]);  // names of SVG; the page makes no title of HTML
+
 export function make(name, attributes = {}, ...children) {
-  const element = document.createElement(name);
+  const element = DRAWN.has(name) ? document.createElementNS("http://www.w3.org/2000/svg", name) : document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) {
-    if (key === "class") element.className = value;
-    else if (key.startsWith("on")) element.addEventListener(key.slice(2), value);
+    if (key.startsWith("on")) element.addEventListener(key.slice(2), value);
     else element.setAttribute(key, value);
   }
   element.append(...children);
   return element;
 }
 
-export function icon(name) {
-  const space = "http://www.w3.org/2000/svg", drawing = document.createElementNS(space, "svg");
-  const use = document.createElementNS(space, "use");
-  use.setAttribute("href", `#icon-${name}`);
-  drawing.setAttribute("class", "icon");
-  drawing.setAttribute("aria-hidden", "true");
-  drawing.append(use);
-  return drawing;
-}
+export const icon = (name) => make("svg", { class: "icon", "aria-hidden": "true" }, make("use", { href: `#icon-${name}` }));
 
 export async function call(method, path, given, options = {}) {
   const json = given !== undefined && !options.raw;

@@ -174,19 +174,52 @@ function body(turn, told) {
 // What is calculated or said instead of a quotation.
 function spoken({ record }, told) {
   const { said, result } = record;
-  const text = said || `${result.value}: ${result.about}`;
-  if (!result) return [make("p", { class: "saying" }, text)];
-  const parts = [make("p", { class: "saying" }, text, " ", sure(record))];
+  if (!result) return [make("p", { class: "saying" }, said)];
+  const text = said || `${result.value}: ${result.about}`, [value, sentence] = headline(text, result);
+  const parts = value ? [make("p", { class: "number" }, value)] : [];
+  parts.push(make("p", { class: "saying" }, sentence, " ", sure(record)));
   if (result.arithmetic) parts.push(make("p", { class: "arithmetic" }, result.arithmetic));
-  const rows = result.rows.map((row) => make("li", {}, make("p", {}, row.text), place(row, told)));
+  parts.push(...chart(result));
+  const { rows, cells = [] } = result, list = () =>
+    make("ol", { class: "others" }, ...rows.map((row) => make("li", {}, make("p", {}, row.text), place(row, told))));
   if (rows.length) {
     const summed = make("summary", {}, `${rows.length} row${rows.length === 1 ? "" : "s"} used`);
-    const list = make("details", { class: "also" }, summed, make("ol", { class: "others" }, ...rows));
-    list.open = rows.length <= 10;
-    parts.push(list);
+    const used = make("details", { class: "also" }, summed, cells.length ? table(result, told) : list());
+    used.open = rows.length <= 10;
+    parts.push(used);
   }
-  const from = [...new Set(result.rows.map((row) => row.document))].join(", ");
+  const from = [...new Set(rows.map((row) => row.document))].join(", ");
   return [...parts, tools([copier([text, result.arithmetic, from].filter(Boolean).join("\n"), told)])];
+}
+
+// The number with its unit, and the sentence that does not repeat it: as headline() in lior_ask, which has the reasons.
+function headline(said, { value, unit = "", groups = [] }) {
+  if (groups.length && groups.every(([name]) => value.includes(name))) return ["", said];
+  const number = `${value} ${unit}`.trim(), rest = said.slice(number.length);
+  const again = said.startsWith(number) && rest.match(/^(?![\p{L}\p{N}_]|[.,]\d)[\s:,]*(?=[\p{L}\p{N}_])/u);
+  return [number, again ? rest.slice(again[0].length) : said];
+}
+
+const scrolled = (...rows) => make("div", { class: "scroll" }, make("table", { class: "cells" }, ...rows));
+
+function table({ columns, cells, rows }, told) {
+  const head = [...columns, "place"].map((each) => make("th", { scope: "col" }, each));
+  return scrolled(make("tr", {}, ...head), ...rows.map((row, n) =>
+    make("tr", {}, ...cells[n].map((cell) => make("td", {}, cell)), make("td", {}, place(row, told)))));
+}
+
+// The groups with a bar for each, if all values are numbers: as bars() in lior_ask.
+function chart({ groups = [], unit = "" }) {
+  const NUMBER = /^[-−]?\d[\d,]*(\.\d+)?\D*$/, drawn = groups.every(([, value]) => NUMBER.test(value));
+  const numbers = groups.map(([, value]) => drawn ? parseFloat(value.replace("−", "-").replaceAll(",", "")) : 0);
+  const low = Math.min(0, ...numbers), scale = 100 / (Math.max(0, ...numbers) - low || 1);
+  const rows = groups.map(([name, value], n) => {
+    const shown = `${value} ${unit}`.trim(), x = scale * (Math.min(numbers[n], 0) - low), width = scale * Math.abs(numbers[n]);
+    const rect = make("rect", { x: `${x}%`, width: `${width}%`, height: "100%" });
+    const bar = make("td", { class: "bar" }, make("svg", { role: "img" }, make("title", {}, `${name}: ${shown}`), rect));
+    return make("tr", {}, make("th", { scope: "row" }, name), make("td", { class: "number" }, shown), ...(drawn ? [bar] : []));
+  });
+  return rows.length ? [scrolled(...rows)] : [];
 }
 
 function others(turn, told) {

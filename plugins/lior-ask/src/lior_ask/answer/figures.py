@@ -1,0 +1,75 @@
+"""Calculations as a terminal and a page show them: a number above a sentence, and bars for groups.
+
+Nothing here imports numpy.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import date
+
+from lior_ask.answer.record import Answer
+
+_NUMBER = re.compile(r"([-−]?)(\d[\d,]*(?:\.\d+)?)\D*")
+
+
+def headline(answer: Answer) -> tuple[str, str]:
+    """Return the value of a calculation with its unit, and the sentence to show below it.
+
+    The value is empty if there is none, or if it only lists the groups, which are shown apart. The sentence
+    does not repeat the value at its beginning.
+
+    >>> from lior.interfaces import Result
+    >>> spent = Result(operation="sum", value="199.19", unit="€", about="costs.csv")
+    >>> told = {"found": True, "confidence": 1, "answer": None, "passages": (), "method": "", "result": spent}
+    >>> headline(Answer(question="How much?", said="199.19 € for the car.", **told))
+    ('199.19 €', 'for the car.')
+    """
+    result = answer.result
+    if result is None:
+        return "", answer.said
+    said = answer.said or f"{result.value}: {result.about}"
+    if result.groups and all(name in result.value for name, _ in result.groups):
+        return "", said
+    value = f"{result.value} {result.unit}".strip()
+    rest = re.match(rf"{re.escape(value)}(?!\w|[.,]\d)[\s:,]*(?=\w)", said)
+    return value, said[rest.end() :] if rest else said
+
+
+def bars(groups: Sequence[tuple[str, str]]) -> tuple[float, list[float]] | None:
+    """Return the place of 0 in a chart, in [0, 1], and the length of each bar, below 0 if it goes left.
+
+    Returns ``None`` if a value is no number, such as a date.
+
+    >>> bars([("2025-02", "-1.00"), ("2025-03", "3.00")])
+    (0.25, [-0.25, 0.75])
+    """
+    found = [_NUMBER.fullmatch(value) for _, value in groups]
+    numbers = [float(m[2].replace(",", "")) * (-1 if m[1] else 1) for m in found if m]
+    if len(numbers) < len(found):
+        return None
+    low, high = min([0.0, *numbers]), max([0.0, *numbers])
+    span = high - low or 1.0
+    return -low / span, [number / span for number in numbers]
+
+
+def event_time(begin: str, end: str) -> str:
+    """Return the time of an event as in a diary.
+
+    >>> event_time("2026-12-05 18:00", "2026-12-05 20:00"), event_time("2026-12-05", "2026-12-06")
+    ('Sat 5 Dec 2026, 18:00–20:00', 'Sat 5 Dec 2026 – Sun 6 Dec 2026')
+    """
+    (day, _, time), (last, _, until) = begin.partition(" "), end.partition(" ")
+    if last in ("", day):
+        return ", ".join(filter(None, (_day(day), time + f"–{until}" * (until not in ("", time)))))
+    return " – ".join(", ".join(filter(None, (_day(d), t))) for d, t in ((day, time), (last, until)))
+
+
+def _day(text: str) -> str:
+    """Return a day in words; a text that is no day in ISO 8601 stays as it is."""
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        return text
+    return f"{day:%a} {day.day} {day:%b} {day.year}"
