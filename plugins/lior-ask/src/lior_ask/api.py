@@ -215,7 +215,7 @@ class Index:
             return said
         asked = message.checked().saying(talk.question_in(message.text), message.follows).checked()
         answer = self.asker.answer(asked, top)
-        return talk.unlisted(attrs.evolve(answer, question=message.text))
+        return attrs.evolve(answer, question=message.text)
 
     def warm_up(self, *, encode: bool = True) -> None:
         """Compute what first questions, of a fact and a topic, need; only word arrays without ``encode``."""

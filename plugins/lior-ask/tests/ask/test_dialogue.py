@@ -298,7 +298,7 @@ def test_a_calculation_goes_on_with_another_value_and_another_operation():
 def test_a_long_text_is_no_small_talk_follow_up_or_calculation(notes, monkeypatch):
     for sign in ("([{", ", ", "and ", "\n", "? "):
         monkeypatch.setattr("lior_ask.tables.calculating.parse", None)  # its time grows with the square
-        monkeypatch.setattr("lior_ask.answer.intents._ASKED", None)
+        monkeypatch.setattr("lior_ask.answer.intents._PLEASE", None)
         monkeypatch.setattr("lior_ask.conversation.dialogue.read", None)
         talk = Dialogue(notes.ask)
         turn = talk.ask(("boiler reset " + sign * 30_000)[:100_000])

@@ -14,7 +14,6 @@ import pytest
 
 import lior_ask
 from lior_ask import Index
-from lior_ask.answer.intents import question_in, small_talk, task
 from lior_ask.conversation.dialogue import Dialogue
 from lior_ask.conversation.table_followups import whole_questions
 from lior_ask.languages.dates import count_dates
@@ -61,9 +60,6 @@ def test_every_file_has_every_key_and_code_names_all():
     for own in languages():
         first = languages()[0]
         assert own.lists.keys() == first.lists.keys(), own.code
-        assert {kind: {*own.talk[kind]} for kind in own.talk} == {
-            kind: {*first.talk[kind]} for kind in first.talk
-        }, own.code
         unnamed = [key for key in own.lists if key.partition(".")[2] not in NAMES]
         assert [key for key in unnamed if not key.endswith("_units")] == [], own.code
 
@@ -206,29 +202,6 @@ CALCULATED = {
     "¿Cuántos correos hay sobre el tren?": ("count", "1"),
     "el último correo de Marta": ("newest", "2025-03-10 10:00:00"),
 }
-TALK = {
-    "hello": "Hola | ¡buenos días! | buenas tardes",
-    "thanks": "gracias | ¡muchas gracias! | vale, gracias",
-    "bye": "adiós | hasta luego",
-    "who": "¿quién eres? | ¿eres un robot?",
-    "can": "¿qué puedes hacer? | ayuda",
-    "how": "¿cómo estás? | ¿qué tal?",
-    "praise": "¡genial! | muy bien",
-    "insult": "eres tonto | eso es mentira",
-    "ok": "vale | de acuerdo",
-    "yes": "sí | claro",
-}
-TASKS = {
-    "summary": "resume el contrato | hazme un resumen del informe",
-    "translate": "traduce la carta al inglés",
-    "write": "escribe un poema sobre el mar | ¿puedes escribirme una carta a Marta?",
-    "compare": "compara los presupuestos | ¿cuál es mejor?",
-    "explain": "explícame esto",
-    "joke": "cuéntame un chiste",
-    "now": "¿qué tiempo hace hoy? | ¿qué hora es?",
-    "act": "recuérdame llamar a Pablo | borra el archivo",
-    "sum": "¿cuánto es 3 + 4?",
-}
 
 
 @pytest.fixture(scope="module")
@@ -280,18 +253,6 @@ def test_spanish_follow_ups(casa):
         talk = Dialogue(casa.ask)
         answer = [talk.ask(message).answer for message in messages.split(" | ")][-1]
         assert last in (answer.result.value if answer.result else answer.answer.text), messages
-
-
-def test_spanish_small_talk_and_tasks():
-    for kind, message in (
-        (kind, each) for kind, text in (TALK | TASKS).items() for each in text.split(" | ")
-    ):
-        talk, wanted = small_talk(message), task(message)
-        assert (talk[1] if talk else wanted.kind) == kind, message
-
-
-def test_a_greeting_before_a_spanish_question_is_not_asked():
-    assert question_in("hola ¿dónde está la llave, por favor?") == "¿dónde está la llave?"
 
 
 def test_spanish_periods():

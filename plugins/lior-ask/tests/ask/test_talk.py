@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lior_ask.answer.intents import LANGUAGES, _forms, named, question_in, small_talk, task
+from lior_ask.answer.intents import named, question_in, small_talk, task
 from lior_ask.answer.serialise import answer_record
 from lior_ask.api import Index
 from lior_ask.question.question import Question
@@ -12,44 +12,28 @@ from tests.work import finish, work
 
 SMALL = {
     "hello": """hello | Hi there! | hellooo | hey lior | good morning | Hallo! | Guten Tag | moin |
-        Bonjour ! | salut""",
-    "thanks": """thanks! | thx | ok thanks | Great, thank you. | no, thanks | thank you for your help |
-        danke schön | vielen Dank! | Super, danke | merci beaucoup | ok merci !""",
-    "bye": "bye | see you tomorrow | good night | Tschüss | bis bald! | au revoir | à bientôt",
-    "who": """who are you? | Hi, who are you? | are you a robot? | wer bist du? | bist du ein Mensch?
-        | qui es-tu ?""",
-    "can": """what can you do? | help | how does this work? | was kannst du? | que sais-tu faire ? |
-        qu'est-ce que tu peux faire ?""",
-    "how": """how are you? | hi, how are you doing | wie geht's? | Wie geht es dir? | ça va ? |
-        comment allez- vous ?""",
-    "praise": """great! | well done | you are very helpful | gut gemacht | das ist super | très bien joué
-        | parfait""",
-    "insult": "you are stupid | that's wrong | wrong answer | du bist dumm | falsch! | c'est nul",
-    "ok": "ok | okay. | got it | never mind | alles klar | verstanden | d'accord | compris",
-    "yes": "yes | no | nope | ja | nein! | oui | non",
+        Bonjour ! | salut | Hola | ¡buenos días!""",
+    "thanks": """thanks! | thx | ok thanks | Great, thank you. | no, thanks | thank you for your help | ok |
+        danke schön | vielen Dank! | Super, danke | merci beaucoup | ok merci ! | vale, gracias""",
+    "bye": "bye | see you tomorrow | good night | Tschüss | bis bald! | au revoir | à bientôt | hasta luego",
 }
-TASKS = {
-    "summary": """summarise the postmortem | Can you summarize this? | give me a short summary of the
-        minutes, please | fass das Protokoll zusammen | Kannst du mir den Bericht bitte
-        zusammenfassen? | résume le compte rendu | fais-moi un résumé du bail""",
-    "translate": """translate the letter into German | translate it | how do you say boiler in French? |
-        übersetze den Brief ins Englische | bitte das Protokoll übersetzen | traduis la lettre
-        en anglais""",
-    "write": """write a poem about the sea | Write me an email to Marta | could you draft a reply to the
-        council? | schreib mir ein Gedicht | schreibe eine Mail an Ada | écris un poème | rédige
-        une lettre à la banque""",
-    "compare": """compare the two quotes | compare Harrow and Lindqvist | which is better? | what do you
-        think? | vergleiche die Angebote | welches ist besser? | compare les devis | lequel est
-        le meilleur ?""",
-    "explain": """explain the lease to me like I'm five | explain it in simple words | erklär mir den
-        Vertrag in einfachen Worten | explique-moi le bail avec des mots simples""",
-    "joke": "tell me a joke | erzähl mir einen Witz | raconte une blague",
-    "now": """what's the weather tomorrow? | what is the weather in Oslo | what time is it? | wie wird
-        das Wetter morgen? | wie spät ist es? | quelle heure est-il ? | quel temps fait-il ?""",
-    "act": """remind me to call Bo | set a timer for 5 minutes | send a mail to Ada | erinnere mich
-        morgen an den Termin | supprime le fichier""",
-    "sum": "12*7 | what is 3 + 4?",
-}
+TASKS = """
+summarise the postmortem | Can you summarize this? | give me a short summary of the minutes, please |
+translate the letter into German | translate it | write a poem about the sea | Write me an email to Marta |
+could you draft a reply to the council? | explain the lease to me like I'm five | explain it in simple words
+| fass das Protokoll zusammen | Kannst du mir den Bericht bitte zusammenfassen? | übersetze den Brief ins
+Englische | bitte das Protokoll übersetzen | schreib mir ein Gedicht | schreibe eine Mail an Ada | erklär
+mir den Vertrag in einfachen Worten | résume le compte rendu | fais-moi un résumé du bail | traduis la
+lettre en anglais | écris un poème | rédige une lettre à la banque | explique-moi le bail avec des mots
+simples | resume el contrato | hazme un resumen del informe | traduce la carta al inglés | ¿puedes
+escribirme una carta a Marta?
+"""
+ASKED = """
+who are you? | what can you do? | how are you? | you are stupid | yes | never mind | which is better? | tell
+me a joke | what's the weather tomorrow? | what time is it? | set a timer for 5 minutes | 12*7 | wer bist
+du? | das ist super | vergleiche die Angebote | qui es-tu ? | quelle heure est-il ? | ¿qué hora es?
+"""
+"""Messages that no document answers, and that are asked like questions."""
 QUESTIONS = """
 thanks to whom did we get the loan? | who wrote the summary of the audit? | translate key of the piano |
 hello world program | where is the note on saying thank you | who are you renting from? | help desk
@@ -69,34 +53,28 @@ and the car? | and it?
 """
 
 
-def _each(forms):
-    return [(kind, " ".join(each.split())) for kind, text in forms.items() for each in text.split("|")]
+def _each(text):
+    return (" ".join(each.split()) for each in text.split("|"))
 
 
 def test_small_talk():
-    for kind, message in _each(SMALL):
-        assert (small_talk(message) or ("", ""))[1] == kind, message
+    for kind, text in SMALL.items():
+        for message in _each(text):
+            assert (small_talk(message) or ("", ""))[1] == kind, message
+            assert task(message) is None, message
 
 
 def test_tasks():
-    for kind, message in _each(TASKS):
+    for message in _each(TASKS):
         assert small_talk(message) is None, message
-        assert (found := task(message)) is not None, message
-        assert found.kind == kind, message
+        assert task(message) is not None, message
 
 
 def test_a_question_with_such_words_is_a_question():
-    for message in (" ".join(each.split()) for each in QUESTIONS.split("|")):
+    for message in _each(f"{QUESTIONS} | {ASKED}"):
         assert small_talk(message) is None, message
         assert task(message) is None, message
         assert question_in(message) == message, message
-
-
-def test_every_kind_has_a_line_in_each_language():
-    for language in LANGUAGES:
-        kinds = {*_forms()[language]["small"], *_forms()[language]["tasks"], "sum"}
-        assert {*_forms()[language]["lines"]} == kinds - {"beside", "before", "after"}
-        assert all("\n" not in line for line in _forms()[language]["lines"].values())
 
 
 def test_a_greeting_is_not_asked():
@@ -107,14 +85,16 @@ def test_a_greeting_is_not_asked():
         ("danke! und wann?", "und wann?"),
         ("where is the key? thanks!", "where is the key?"),
         ("Hi, Tom said what?", "Tom said what?"),
+        ("hola ¿dónde está la llave, por favor?", "¿dónde está la llave?"),
+        ("What did they do?", "What did they do?"),
     ):
         assert question_in(message) == question, message
 
 
 def test_what_a_task_is_about():
-    assert task("Please summarise ops/post-mortem.md in two sentences").about == "ops/post mortem.md"
+    assert task("Please summarise ops/post-mortem.md").about == "ops/post-mortem.md"
     assert task("Kannst du mir die Prüfung zusammenfassen?").about == "die prüfung"
-    assert task("résume le compte rendu").about == "le compte rendu"
+    assert task("fais-moi un résumé").about == ""
 
 
 def test_documents_are_named_by_their_words():
@@ -138,7 +118,7 @@ def notes():
 
 
 def test_the_line_has_no_claim(notes):
-    for message in ("hello", "Thanks a lot!", "what is the weather?", "write a poem about love"):
+    for message in ("hello", "Thanks a lot!", "bye", "write a poem about love"):
         answer = notes.ask(message)
         assert answer.said
         assert (answer.found, answer.confidence, answer.answer, answer.passages) == (False, 0.0, None, ())
@@ -157,18 +137,14 @@ def test_a_summary_shows_the_beginning_of_what_it_names(notes):
     ]
 
 
-def test_a_passage_is_no_list(notes):
-    assert "program" in notes.ask("which program has less priority?").answer.text
-    for message in ("list all programs", "please show me all programs"):
-        answer = notes.ask(message)
-        assert (answer.found, answer.confidence, answer.answer) == (False, 0.0, None)
-        assert answer.said
-        assert answer.passages
+def test_no_passage_is_sure_to_answer_what_no_document_can(notes):
+    for message in _each(ASKED):
+        if Question(message).subjects:
+            assert notes.ask(message).confidence < 0.7, message
 
 
 def test_what_is_no_small_talk_is_looked_for(notes):
     assert "audit" in notes.ask("thanks for the summary of what?").answer.text
-    assert "priority" in notes.ask("nice").answer.text, "a document has this name"
     answer = notes.ask("Hello! When does the train leave, please?")
     assert answer.answer.text == "The train leaves at nine."
     assert answer.question == "Hello! When does the train leave, please?"

@@ -36,7 +36,7 @@ def material(turn: Turn, index: Documents) -> Material | None:
     """
     wanted = task(turn.message)
     answer = turn.answer
-    if not turn.passages or answer.result or (answer.said and not (wanted and wanted.composed)):
+    if not turn.passages or answer.result or (answer.said and not wanted):
         return None
     documents = named(index.documents, Question(wanted.about)) if wanted else []
     if documents:
@@ -50,7 +50,7 @@ def material(turn: Turn, index: Documents) -> Material | None:
 def prepare_material(turn: Turn, index: Documents) -> tuple[Turn, Material | None]:
     """Return the turn and its :func:`material`; the turn's reply says so if a task has no sources."""
     given, wanted = material(turn, index), task(turn.message)
-    if given is None and wanted and wanted.composed and turn.answer.said:
+    if given is None and wanted and turn.answer.said:
         turn = attrs.evolve(turn, answer=attrs.evolve(turn.answer, said=_NO_SOURCE))
     return turn, given
 

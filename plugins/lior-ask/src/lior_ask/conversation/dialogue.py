@@ -123,12 +123,12 @@ class Dialogue:
 
     def _small_talk(self, message: str, question: Question) -> Turn | None:
         """Return the reply to small talk or a task, or ``None`` for a question."""
-        if not (small_talk(question.text) or task(question.text)):
+        wanted = task(question.text)
+        if not (wanted or small_talk(question.text)):
             return None
         turn = self._turn(message, question)
-        if not turn.answer.said:
-            return None
-        turn = self._about_last(turn)
+        if wanted and self._quoted and not turn.passages:  # it refers to what was quoted
+            turn = attrs.evolve(turn, passages=tuple(reversed(self._quoted)), inherited=self._subject)
         self.last = turn if turn.passages else self.last
         return turn
 
@@ -146,13 +146,6 @@ class Dialogue:
                 answer = attrs.evolve(turn.answer, confidence=sure)
                 return attrs.evolve(turn, inherited=name, answer=answer)
         return None
-
-    def _about_last(self, turn: Turn) -> Turn:
-        """Return the turn; a task that names nothing refers to the quoted passages."""
-        wanted = task(turn.message)
-        if turn.passages or not (wanted and wanted.composed and self._quoted):
-            return turn
-        return attrs.evolve(turn, passages=tuple(reversed(self._quoted)), inherited=self._subject)
 
     def _remember(self, said: Message, turn: Turn) -> None:
         """Store the subject of an answered message for the messages that follow."""

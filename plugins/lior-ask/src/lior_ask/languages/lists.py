@@ -30,8 +30,6 @@ class Language:
     """Words that another language has, too; they count only in questions in this language."""
     lists: Mapping[str, tuple[str, ...]]
     """The words or forms of each ``section.key``."""
-    talk: Mapping[str, Mapping[str, str]]
-    """Small talk and tasks in the format of :mod:`lior_ask.answer.intents`."""
 
     @property
     def months(self) -> tuple[str, ...]:
@@ -54,15 +52,14 @@ def language(text: str) -> Language:
     read = tomllib.loads(text)
     name, code, number, shared = (read.pop(key) for key in ("name", "code", "number", "shared"))
     lists = dict[str, tuple[str, ...]]()
-    talk = {key: value for key, value in read["talk"].items() if isinstance(value, dict)}
     for section, values in read.items():
         for key, value in values.items():
             if isinstance(value, list):
                 lists[f"{section}.{key}"] = tuple(value)
-            elif key not in talk:
+            else:
                 spaced = section in ("words", "columns")
                 lists[f"{section}.{key}"] = tuple(value.split() if spaced else forms(value))
-    return Language(name, code, int(number), frozenset(shared.split()), lists, talk)
+    return Language(name, code, int(number), frozenset(shared.split()), lists)
 
 
 def forms(text: str) -> list[str]:
