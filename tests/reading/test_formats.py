@@ -18,7 +18,7 @@ from lior_ask.api import Index
 from lior_ask.chunking.chunker import chunk
 from lior_plugins.readers import agenda, pictures
 from tests.cases import cases
-from tests.reading.samples import ODS, ODT, SAMPLES, old_workbook, one, picture, sourced, zipped
+from tests.reading.samples import ODS, ODT, SAMPLES, XLS, one, picture, sheet, sourced, zipped
 
 
 def table_of(document: ParsedDocument) -> list[tuple[str, ...]]:
@@ -37,16 +37,19 @@ def table_of(document: ParsedDocument) -> list[tuple[str, ...]]:
 
 def test_sheets_of_a_workbook():
     expenses, pets = parse_bytes(SAMPLES["a.xlsx"], "house.xlsx")
-    check_document(expenses, b"")
+    check_document(expenses, SAMPLES["a.xlsx"])
     assert (expenses.kind, expenses.name, expenses.title) == ("rows", "Expenses", "house Expenses Household")
-    assert expenses.text.split("\n") == [
-        "Date | Category | Amount | Share | At",
-        "2024-03-01 | food | 12.5 | 19% | 09:30",
-        "2024-03-02 18:05 | train to Hull | 40 | 100%",
-        "total",
-        "far away",
+    assert sourced(expenses) == [
+        (2, "Date | Category | Amount | Share | At"),
+        (3, "2024-03-01 | food | 12.5 | 19% | 09:30"),
+        (4, "2024-03-02 18:05 | train to Hull | 40 | 100%"),
+        (6, "total"),
     ]
     assert expenses.places[1:3] == ((1, "Expenses, row 3"), (2, "Expenses, row 4"))
+    assert expenses.notes == (
+        "row 1048576 of a sheet is left out: it is too far from the others",
+        "it has formulas without stored values: open and save it once in a spreadsheet program",
+    )
     assert table_of(expenses)[1:] == [
         ("2024-03-01", "food", "12.5", "19%", "09:30"),
         ("2024-03-02 18:05", "train to Hull", "40", "100%", ""),
@@ -73,15 +76,95 @@ def test_sheets_of_a_workbook():
     ],
 )
 def test_the_head_of_a_sheet_is_found(rows, title, table):
-    from openpyxl import Workbook
-
-    book, buffer = Workbook(), BytesIO()
-    for row in rows:
-        book.active.append(row)
-    book.save(buffer)
-    document = one(buffer.getvalue(), "a.xlsx")
+    document = one(sheet(*rows), "a.xlsx")
     assert len(document.text) < 1000
     assert (document.title, table_of(document) if document.tables else []) == (title, table)
+
+
+VISITS = ["city", "visits"], ["Oslo", 5]
+
+
+@cases(
+    ("rows", "tables"),
+    [
+        ([*VISITS, [], ["Bergen", 7], [], ["seen by Ada"]], [["Oslo 5", "Bergen 7"]]),
+        ([*VISITS, ["Bergen", 7], [], ["total", 12]], [["Oslo 5", "Bergen 7"]]),
+        ([*VISITS, ["Bergen", 7], ["total", "=SUM(B2:B3)"]], [["Oslo 5", "Bergen 7"]]),
+        ([*VISITS, [], *VISITS], [["Oslo 5", "Oslo 5"]]),
+        ([*VISITS, [], ["name", "age"], ["Ada", 33]], [["Oslo 5"], ["Ada 33"]]),
+        ([["city", "visits", None, "name", "age"], ["Oslo", 5, None, "Ada", 33]], [["Oslo 5"], ["Ada 33"]]),
+        ([["city", "visits", None, "remark"], ["Oslo", 5, None, "wet"]], [["Oslo 5 wet"]]),
+        (
+            [["a", "b", None, "c", "d"], ["x", 1, None, "y", 2], [], [None] * 3 + ["z", 3]],
+            [["x 1"], ["y 2", "z 3"]],
+        ),
+        ([["name", "town"], ["Ada", "Hull"], [], ["Bob", "Leeds"]], [["Ada Hull", "Bob Leeds"]]),
+    ],
+)  # fmt: skip
+def test_a_table_ends_where_another_one_begins(rows, tables):
+    document = one(sheet(*rows), "a.xlsx")
+    assert [[" ".join(row) for row in table.rows] for table in document.tables] == tables
+
+
+def test_a_heading_names_the_table_below_it():
+    document = one(sheet(*VISITS, [], ["People"], [], ["name", "age"], ["Ada", 33]), "a.xlsx")
+    assert [(table.name, table.lines) for table in document.tables] == [("Sheet", (1,)), ("People", (4,))]
+    assert sourced(document)[4] == (7, "Ada | 33")
+
+
+def test_merged_cells_give_their_value_to_all_that_they_cover():
+    rows = [
+        ["By Ada"],
+        ["region", *VISITS[0]],
+        ["North", *VISITS[1]],
+        [None, "Bergen", 7],
+        ["South", "Rome", 3],
+    ]
+    document = one(sheet(*rows, merged="A1:C1 A3:A4"), "a.xlsx")
+    assert [row[0] for row in document.tables[0].rows] == ["North", "North", "South"]
+    assert sourced(document)[2] == (4, "North | Bergen | 7")
+    cell = "<b:table-cell b:number-rows-spanned='2' o:value-type='string'><t:p>North</t:p></b:table-cell>"
+    number = "<b:table-cell o:value-type='float' o:value='{}'/></b:table-row>"
+    below = f"<b:table-row><b:covered-table-cell/>{number.format(7)}<b:table-row>"
+    text = ODS.format(f"</b:table-row><b:table-row>{cell}{number.format(5)}{below}")
+    document = one(zipped(mimetype="", **{"content.xml": text}), "a.ods")
+    assert document.tables[0].rows[1:] == (("North", "5"), ("North", "7"))
+
+
+def test_values_are_those_that_are_shown():
+    values = [45352, 45352.7534722, 0.3958333, 1.253473, 1.253473, 0.125, 1 / 3, True]
+    forms = ["d.m.yyyy", "d/m/yy h:mm", "h:mm", "h:mm", "[h]:mm", "0.0%", "0.00", "General"]
+    data = sheet(
+        [*"abcdefgh"], values, **{f"{cell}2": form for cell, form in zip("ABCDEFGH", forms, strict=True)}
+    )
+    shown = (
+        "2024-03-01",
+        "2024-03-01 18:05",
+        "09:30",
+        "06:05",
+        "30:05",
+        "12.5%",
+        "0.333333333333333",
+        "TRUE",
+    )
+    assert table_of(one(data, "a.xlsx"))[1] == shown
+
+
+def test_formulas_without_values_are_said():
+    document = one(sheet(["item", "net", "gross"], ["tea", 2, "=B2*1.19"]), "a.xlsx")
+    assert table_of(document)[1] == ("tea", "2", "")
+    assert document.notes[0].startswith("it has formulas without stored values")
+
+
+def test_old_workbooks():
+    document = one(XLS, "a.xls")
+    assert sourced(document)[1:] == [
+        (2, "2024-03-01 | 12.5 | 0.19"), (3, "Größe | 3"), (4, "North | 5"), (5, "North | 7"),
+    ]  # fmt: skip
+    assert parse_bytes(SAMPLES["a.xlsx"], "a.xls") == parse_bytes(SAMPLES["a.xlsx"], "a.xlsx")
+    for damaged in (b"<html>", XLS[:-2000]):
+        with pytest.raises(DataError, match=r"^damaged or protected XLS \(.*\)$"):
+            parse_bytes(damaged, "a.xls")
 
 
 def test_sheets_of_opendocument():
@@ -259,27 +342,6 @@ def test_contacts():
     )
     with pytest.raises(DataError, match="no contact in it"):
         parse_bytes(b"BEGIN:VCARD\n", "a.vcf")
-
-
-def test_old_workbooks_are_read_by_xlrd():
-    pytest.importorskip("xlrd")
-    rows = [["Date", "Spent", "Share"], [(45352.0, 1), (12.5, 0), (0.19, 2)], ["Größe", (3.0, 0)]]
-    document = one(old_workbook(rows), "a.xls")
-    lines = ["Date | Spent | Share", "2024-03-01 | 12.5 | 19%", "Größe | 3"]
-    assert document.text.split("\n") == lines
-    assert [place for _, place in document.places] == [f"Sheet 1, row {n}" for n in (1, 2, 3)]
-    (table,) = document.tables
-    assert table.columns == ("Date", "Spent", "Share")
-    assert parse_bytes(SAMPLES["a.xlsx"], "a.xls") == parse_bytes(SAMPLES["a.xlsx"], "a.xlsx")
-    for damaged in (b"<html>", old_workbook(rows)[:-20]):
-        with pytest.raises(DataError, match=r"^damaged or protected XLS \(.*\)$"):
-            parse_bytes(damaged, "a.xls")
-
-
-def test_old_workbooks_need_a_package(monkeypatch):
-    monkeypatch.setitem(sys.modules, "xlrd", None)
-    with pytest.raises(MissingPackage, match=r"XLS needs a package; .*'lior\[readers\]'"):
-        parse_bytes(old_workbook([["Date"]]), "a.xls")
 
 
 # --- notes ---
