@@ -55,7 +55,7 @@ class _Row(NamedTuple):
     """The columns of the filled cells, from 0, ascending."""
     cells: tuple[str, ...]
     """The displayed texts of these cells."""
-    kinds: str
+    kinds: tuple[str, ...]
     """A letter for each of these cells: ``t`` for a text, ``n`` for a number, date or time."""
     total: bool = False
     """Whether a formula adds up the rows above."""
@@ -81,15 +81,16 @@ class _Sheet:
     """Tuples of columns and kinds, so that equal ones are one object."""
     _left: float = attrs.field(factory=lambda: current_limits().characters)
 
-    def add(self, number: int, cells: dict[int, tuple[str, str]], total: bool) -> None:
-        """Add a row of texts and kinds by column, unless it is empty."""
-        row = _row(number, {column: cell for column, cell in cells.items() if cell[0]}, total)
-        self._left -= sum(map(len, row.cells)) + 3 * len(row.cells)
-        if self._left < 0:
-            raise _too_much_text()
-        if row.cells:
-            columns, kinds = (self._same.setdefault(each, each) for each in (row.columns, row.kinds))
-            self.rows.append(row._replace(columns=columns, kinds=kinds))
+    def add(self, number: int, cells: Iterable[tuple[int, str, str]], total: bool) -> None:
+        """Add a row of columns, texts and kinds; empty cells are left out."""
+        filled = [cell for cell in cells if cell[1]]
+        if filled:
+            columns, texts, kinds = zip(*filled, strict=True)
+            self._left -= len("".join(texts)) + 3 * len(texts)
+            if self._left < 0:
+                raise _too_much_text()
+            columns, kinds = self._same.setdefault(columns, columns), self._same.setdefault(kinds, kinds)
+            self.rows.append(_Row(number, columns, texts, kinds, total))
 
 
 @attrs.frozen(kw_only=True)
@@ -211,7 +212,8 @@ class _Seen:
         scattered = len(block) * len(columns) > _EMPTY * filled + 100
         if not scattered:
             for table, span in self._parts(block, columns):
-                self._continue(table, _within(block, span), len(self._found.text) - block[0].number, shown)
+                part = block if len(span) >= columns[-1] - columns[0] + 1 else _within(block, span)
+                self._continue(table, part, len(self._found.text) - block[0].number, shown)
             columns = _columns(shown.values(), columns)
         for row in block:
             seen = shown.get(row.number, row)
@@ -273,8 +275,8 @@ class _Seen:
         whole = columns[0], columns[-1]
         for left, right, value, kind in self._covered.get(row.number, ()):
             if (left, right) != whole:  # a heading over the table
-                cells = {column: (value, kind) for column in range(left, right + 1) if column in columns}
-                row = _joined(row, _row(row.number, cells))
+                over = tuple(column for column in range(left, right + 1) if column in columns)
+                row = _joined(row, _Row(row.number, over, (value,) * len(over), (kind,) * len(over)))
         return row
 
 
@@ -344,18 +346,11 @@ def _at(row: _Row, column: int) -> str:
     return row.cells[row.columns.index(column)] if column in row.columns else ""
 
 
-def _row(number: int, cells: dict[int, tuple[str, str]], total: bool = False) -> _Row:
-    """Return a row of texts and kinds by column."""
-    columns = tuple(sorted(cells))
-    return _Row(
-        number, columns, tuple(cells[c][0] for c in columns), "".join(cells[c][1] for c in columns), total
-    )
-
-
 def _joined(row: _Row, other: _Row) -> _Row:
     """Return a row with the cells of another one over its own."""
-    cells = {c: (text, kind) for each in (row, other) for c, text, kind in zip(*each[1:4], strict=True)}
-    return _row(row.number, cells, row.total)
+    cells = {c: (c, text, kind) for each in (row, other) for c, text, kind in zip(*each[1:4], strict=True)}
+    columns, texts, kinds = zip(*(cells[column] for column in sorted(cells)), strict=True)
+    return _Row(row.number, columns, texts, kinds, row.total)
 
 
 def _too_much_text() -> UnreadableFile:
@@ -418,7 +413,9 @@ def _calamine(data: bytes, notes: list[str]) -> Iterator[_Sheet]:
         found, (above, before) = _Sheet(sheet.name, merged=merged), sheet.start or (0, 0)
         for number, values in enumerate(sheet.iter_rows(), above + 1):
             total = any(isinstance(each, str) and each.startswith(_TOTAL) for each in values)
-            found.add(number, {n: _shown(each) for n, each in enumerate(values, before) if each != ""}, total)
+            found.add(
+                number, ((n, *_shown(each)) for n, each in enumerate(values, before) if each != ""), total
+            )
         return found
 
     yield from read_entries(
@@ -515,13 +512,13 @@ def _text_cell(attributes: bytes, text: str) -> bytes:
 
 def _without_strays(sheet: bytes, notes: list[str]) -> bytes:
     """Return the XML of a sheet without a few rows far below the others, so that calamine has the memory."""
-    rows = sorted(map(int, re.findall(rb'<%brow [^<>]{0,300}?\br="(\d{1,9})"' % _P, sheet)))
+    rows = sorted(map(int, re.findall(rb'<%brow [^<>]{0,300}?\br="(\d{1,9})' % _P, sheet)))
     deep = map(int, {*re.findall(rb'\br="[A-Z]+(\d{6,12})"', sheet)})
-    wide = [_column(each.decode()) for each in {*re.findall(rb'\br="([A-Z]{1,9})\d', sheet)}]
+    wide = [_column(each.decode()) for each in {*re.findall(rb'\br="([A-Z]{1,9})', sheet)}]
     width = max(wide, default=0) - min(wide, default=0) + 1
     most = rows[0] + _MOST_CELLS // width if rows else 0
     strays = rows[bisect_right(rows, most) :]
-    if len(strays) > _STRAYS or (not strays and max(deep, default=0) > most):
+    if len(strays) > _STRAYS or width > _MOST_COLUMNS or (not strays and max(deep, default=0) > most):
         raise DataError("its cells are too far apart")
     if strays:
         notes.append(f"row {strays[0]} of a sheet is left out: it is too far from the others")
@@ -550,19 +547,25 @@ _ADDED_UP = re.compile(r"of:=(?:SUM|SUBTOTAL|AVERAGE)\((?:\d+;)?\[\.([A-Z]{1,3})
 
 def _ods(archive: Archive, notes: list[str]) -> Iterator[_Sheet]:
     """Yield the sheets."""
-    found = list[_Sheet]()
-    for number, repeated, part in read_entries(_ods_rows(archive), _ods_row, notes):
+    found = [_Sheet("")]  # for rows in no sheet
+    for number, repeated, part in read_entries(_ods_rows(archive), _ods_part, notes):
         if isinstance(part, str):
-            yield from found[-1:]
+            yield found.pop()
             found.append(_Sheet(part))
             continue
         cells, spans, total = part
-        found[-1].merged.extend(
+        found[0].merged.extend(
             _Merged(number, left, number + rows - 1, left + columns - 1) for left, rows, columns in spans
         )
         for again in range(min(repeated, _MOST_REPEATED) if cells else 0):
-            found[-1].add(number + again, cells, total)
-    yield from found[-1:]
+            found[0].add(number + again, cells, total)
+    yield found.pop()
+
+
+def _ods_part(part: tuple[int, int, Element]) -> tuple[int, int, Any]:
+    """Return the number and repetition of a row, and what it has; for a sheet its name instead."""
+    number, repeated, element = part
+    return number, repeated, _ods_row(element) if number else element.get(f"{TABLE}name", "")
 
 
 def _ods_rows(archive: Archive) -> Iterator[tuple[str, tuple[int, int, Element]]]:
@@ -578,26 +581,23 @@ def _ods_rows(archive: Archive) -> Iterator[tuple[str, tuple[int, int, Element]]
             number += repeated
 
 
-def _ods_row(part: tuple[int, int, Element]) -> tuple[int, int, Any]:
-    """Return the name of a sheet; or the cells of a row, the column, height and width of those that are
-    merged, and whether it adds up others.
+def _ods_row(row: Element) -> tuple[list[tuple[int, str, str]], list[tuple[int, int, int]], bool]:
+    """Return the cells of a row; the column, height and width of those that are merged; and whether it adds
+    up others.
     """
-    number, repeated, row = part
-    if not number:
-        return 0, 0, row.get(f"{TABLE}name", "")
-    cells, spans, total, column = dict[int, tuple[str, str]](), list[tuple[int, int, int]](), False, 0
+    cells, spans, total, column = list[tuple[int, str, str]](), list[tuple[int, int, int]](), False, 0
     for cell in row:
         many, kind = _count(cell, "columns-repeated"), cell.get(f"{OFFICE}value-type", "")
         if column < _MOST_COLUMNS and local(cell) == "table-cell" and (shown := _ods_cell(cell, kind)):
             last = min(column + min(many, _MOST_REPEATED), _MOST_COLUMNS)
-            cells |= dict.fromkeys(range(column, last), (shown, "t" if kind == "string" else "n"))
+            cells += ((each, shown, "t" if kind == "string" else "n") for each in range(column, last))
             size = _count(cell, "rows-spanned"), _count(cell, "columns-spanned")
             spans += [(column, *size)] if size != (1, 1) else []
             added = _ADDED_UP.match(cell.get(f"{TABLE}formula", "")[:300])
             if added and _column(added[1]) == _column(added[2]) == column:
                 total = True
         column += many
-    return number, repeated, (cells, spans, total)
+    return cells, spans, total
 
 
 def _count(element: Element, what: str) -> int:
