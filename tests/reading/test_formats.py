@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import sys
+import time
 from io import BytesIO
 from zipfile import ZIP_DEFLATED, ZipFile
 
@@ -227,7 +228,9 @@ DENTIST = ("2024-03-05", "2025-03-04", "2025-09-02")
 
 def calendar_of(*events: str) -> ParsedDocument:
     """A calendar of events, each with its lines separated by spaces."""
-    lines = ("\n".join(["BEGIN:VEVENT", *each.split(), "END:VEVENT", ""]) for each in events)
+    lines = (
+        "\n".join(["BEGIN:VEVENT", *each.split(), "END:VEVENT", ""]).replace("_", " ") for each in events
+    )
     return one(f"BEGIN:VCALENDAR\n{''.join(lines)}END:VCALENDAR\n".encode(), "a.ics")
 
 
@@ -274,12 +277,12 @@ def test_times_in_utc_are_those_of_the_zone_of_the_event():
 def test_a_series_without_an_end_says_until_when_its_times_are_known():
     document = calendar_of(WEEKLY.removesuffix(";"), "SUMMARY:Kiln DTSTART;VALUE=DATE:20250901")
     (table,) = document.tables
-    assert (table.until, len(table.rows)) == ("2027-08-25", 122)
+    assert (table.until, len(table.rows)) == ("2035-09-01", 540)
 
 
 def test_times_of_a_calendar_are_so_many_at_most(monkeypatch):
     monkeypatch.setattr(agenda, "_MOST", 3)
-    (table,) = calendar_of(f"{WEEKLY}COUNT=5", f"{WEEKLY}COUNT=2").tables
+    (table,) = calendar_of(f"{WEEKLY}COUNT=5", f"{WEEKLY}COUNT=2").tables  # a name twice is no series
     assert [row[0][:10] for row in table.rows] == ["2025-05-07", "2025-05-14", "2025-05-21", "2025-05-07"]
     assert table.until == "2025-05-07"
 
@@ -292,11 +295,46 @@ def test_a_rule_that_leads_nowhere_leaves_the_event(rule):
     ]
 
 
-def test_another_zone_than_the_usual_one_is_said():
-    call = "SUMMARY:Call DTSTART;TZID=America/New_York:20251109T110000"
-    text = calendar_of(f"{WEEKLY}COUNT=1", f"{WEEKLY}COUNT=1", call).text
-    assert "Call, 2025-11-09 11:00 (America/New_York)" in text
-    assert "London" not in text
+@cases(
+    ("machine", "shown"),
+    [
+        ("UTC", "Call, 2025-11-09 16:00 (11:00 America/Toronto)"),  # most events are those of London
+        ("Europe/Berlin", "Call, 2025-11-09 17:00 (11:00 America/Toronto)"),
+    ],
+)
+def test_times_are_those_of_the_reader(machine, shown, monkeypatch):
+    monkeypatch.setenv("TZ", machine)
+    time.tzset()
+    call = "SUMMARY:Call DTSTART;TZID=America/Toronto:20251109T110000"
+    utc = "SUMMARY:Tea DTSTART:20250701T220000Z DURATION:PT1H30M"
+    text = calendar_of(f"{WEEKLY}COUNT=1", f"{WEEKLY}COUNT=1", call, utc).text
+    monkeypatch.undo()
+    time.tzset()
+    assert shown in text
+    assert ("London" in text) == (machine != "UTC")
+    assert (
+        f"Tea, 2025-07-0{'1 23:00 to 2025-07-02 00:30' if machine == 'UTC' else '2 00:00 to 01:30'}" in text
+    )
+
+
+@cases(
+    ("event", "rows"),
+    [
+        ("DTSTART;VALUE=DATE:20261024 DTEND;VALUE=DATE:20261031", ["2026-10-24 2026-10-30"]),
+        ("DTSTART:20261024T220000 DTEND:20261025T020000", ["2026-10-24 22:00 2026-10-25 02:00"]),
+        ("DTSTART:20261024T220000 DURATION:P1DT2H", ["2026-10-24 22:00 2026-10-26 00:00"]),
+        ("DTSTART:20260424T180000 RRULE:FREQ=MONTHLY;BYDAY=-1FR;COUNT=1", ["2026-04-24 18:00"]),
+        ("DTSTART;VALUE=DATE:20240229 RRULE:FREQ=YEARLY", ["2024-02-29", "2028-02-29", "2032-02-29"]),
+        ("DTSTART:20261024T220000 RDATE:20261101T080000", ["2026-10-24 22:00", "2026-11-01 08:00"]),
+        (
+            "DTSTART;TZID=Romance_Standard_Time:20261023T100000 DURATION:PT2H RRULE:FREQ=WEEKLY;COUNT=2",
+            ["2026-10-23 10:00 2026-10-23 12:00", "2026-10-30 10:00 2026-10-30 12:00"],
+        ),
+    ],
+)  # fmt: skip
+def test_events_exist_from_their_begin_to_their_end(event, rows):
+    (table,) = calendar_of(event).tables
+    assert [" ".join(row[:2]).strip() for row in table.rows] == rows
 
 
 def test_events_of_a_calendar():
@@ -310,14 +348,14 @@ def test_events_of_a_calendar():
             "4 times, except 2024-09-03 14:00, with Biscuit: the dog: Bring the card and a pen",
         ),
         (23, "Holiday, 2024-07-01 to 2024-07-14, cancelled"),
-        (29, "Call, 2024-01-02 23:00 UTC to 2024-01-03 01:00 UTC"),
+        (29, "Call, 2024-01-02 23:00 to 2024-01-03 01:00"),
         (34, "to do: Pay the rent, due 2024-04-01"),
     ]
     (table,) = document.tables
     assert (table.kind, table.columns) == ("events", ("begin", "end", "summary", "place"))
     assert table.rows == (
         *((f"{day} 14:00", f"{day} 14:45", "Dentist, Dr Holt", "High Street 5") for day in DENTIST),
-        ("2024-01-02 23:00 UTC", "2024-01-03 01:00 UTC", "Call", ""),
+        ("2024-01-02 23:00", "2024-01-03 01:00", "Call", ""),
     )
     assert (table.lines, table.until) == ((1, 1, 1, 3), "")
     with pytest.raises(DataError, match="no event, task or note in it"):

@@ -53,7 +53,7 @@ def test_a_long_question_is_answered_and_its_folder_remembered(lior, tmp_path, m
     assert "work/notes/garden.md:3" in told.out
 
 
-UNUSED = "numpy.ma", "http.client", "zoneinfo", "dateutil", "torch", "scipy"
+UNUSED = "numpy.ma", "http.client", "zoneinfo", "icalendar", "python_calamine", "torch", "scipy"
 LATER = f"""
 import gc, os, sys
 from lior_cli.main import main
