@@ -18,6 +18,7 @@ from lior.errors import DataError
 from lior.interfaces import ParsedDocument, Table
 from lior.reading.decoding import decode_text
 from lior.reading.entries import read_entries
+from lior.reading.limits import is_late
 from lior_plugins.readers.collecting import Collected
 
 _HEAD = re.compile(r'(?:[\w-]+\.)?([\w-]+)((?:;(?:"[^"]*"|[^":;])*)*):(.*)', re.DOTALL)
@@ -47,7 +48,7 @@ _UNITS = {
 }
 _KINDS = {"VEVENT": "event", "VTODO": "task", "VJOURNAL": "note"}
 _RULE = re.compile(
-    r"(?=.*\bFREQ=(DAILY|WEEKLY|MONTHLY|YEARLY)\b)(?!.*\bINTERVAL=(?!0*[1-9]\d*(;|$)))"
+    r"(?=.{,1000}$)(?=.*\bFREQ=(DAILY|WEEKLY|MONTHLY|YEARLY)\b)(?!.*\bINTERVAL=(?!0*[1-9]\d*(;|$)))"
     r"(?!.*\bBY(MINUTE|SECOND)=[^;]*,)(?!.*\bBYHOUR=(\d+,){6})",
     re.I,
 )
@@ -60,6 +61,8 @@ _A_YEAR = {"DAILY": 365, "WEEKLY": 52, "MONTHLY": 12}
 _PLAIN = re.compile(r"[\dT,]+T[\dT,]+")
 """A time without a zone, or several."""
 _TIMED = ("UID", "DTSTART", "DTEND", "DURATION", "RRULE", "RDATE", "EXDATE", "RECURRENCE-ID", "SEQUENCE")
+_LONGEST_LINE = 20_000
+"""The maximum length of a list of times, in characters."""
 _DAY = timedelta(days=1)
 _LONGEST = timedelta(days=60 * 365)
 """The maximum duration of a series with an end."""
@@ -68,6 +71,8 @@ _MOST = 20_000
 """The maximum number of times over all events of a file."""
 _SPARE = 0.7
 """The share of a file's time limit that remains when parsing ends, for putting the entries into words."""
+_ENOUGH = 0.5
+"""The share of a file's time limit that remains when no more series are expanded."""
 _STATES = ("CANCELLED", "TENTATIVE", "COMPLETED")
 
 
@@ -210,13 +215,19 @@ class _Calendar:
             self._series[id(entry)] = series
         self._times = dict[int, list[tuple[str, str]]]()
         """The times of each entry of a series, by its identity."""
+        self._left = _MOST
 
-    def times(self, entry: _Entry) -> tuple[list[tuple[str, str]], str]:
-        """Return the begin and end of each time of an event, and the day up to which they are complete."""
+    def times(self, entry: _Entry, period: tuple[str, str]) -> tuple[list[tuple[str, str]], str]:
+        """Return the begin and end of each time of an event, and the day up to which they are complete.
+
+        ``period`` is the begin and end that are written in the entry.
+        """
         series = self._series[id(entry)]
         if not any({"RRULE", "RDATE"} & {*each} for each in series):
-            return ([] if _is_cancelled(entry) else [_period(entry, self.zone)]), ""
+            return ([] if _is_cancelled(entry) else [period]), ""
         if id(entry) not in self._times:
+            if self._left < 0 or is_late(_ENOUGH):
+                return [period], period[0][:10]
             self._times.update(
                 (id(each), [] if _is_cancelled(each) else [_period(each, self.zone)]) for each in series
             )
@@ -225,6 +236,7 @@ class _Calendar:
             ):  # of a malformed rule
                 self._expand(series)
         times = self._times[id(entry)]
+        self._left -= len(times)
         return times, str(self._until.date()) if times and _is_endless(entry) else ""
 
     def _expand(self, series: list[_Entry]) -> None:
@@ -265,7 +277,7 @@ def _times_only(number: int, entry: _Entry) -> str:
     zone = next((line.parameters.get("TZID", "") for line in entry.get("DTSTART", ())), "")
     lines = ["BEGIN:VEVENT", f"SUMMARY:{number}"]
     for line in (line for name in _TIMED for line in entry.get(name, ())):
-        if line.name == "RRULE" and not _RULE.match(line.value):
+        if len(line.value) > _LONGEST_LINE or (line.name == "RRULE" and not _RULE.match(line.value)):
             continue
         parameters = dict(line.parameters)
         if line.name in ("EXDATE", "RDATE", "RECURRENCE-ID") and zone and _PLAIN.fullmatch(line.value):
@@ -284,7 +296,7 @@ def _event(
     summary, place = _first(entry, "SUMMARY"), _first(entry, "LOCATION")
     at = entry["SUMMARY"][0].at if "SUMMARY" in entry else first
     said = _said(kind, entry, summary, begin, end, place)
-    times, until = calendar.times(entry) if kind == "VEVENT" else ([], "")
+    times, until = calendar.times(entry, (begin, end)) if kind == "VEVENT" else ([], "")
     return kind, at, said, [(*each, summary, place) for each in times], until
 
 
