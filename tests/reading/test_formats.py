@@ -70,6 +70,13 @@ def test_sheets_of_a_workbook():
             [("item", "by", "cost"), ("tea", "Ada", "2")],
         ),
         ([["name", "town"], ["Ada", "Hull"]], "", [("name", "town"), ("Ada", "Hull")]),
+        (
+            [["name", "town"], [], ["Ada", "Hull"], ["Bob"]],
+            "",
+            [("name", "town"), ("Ada", "Hull"), ("Bob", "")],
+        ),
+        ([["region", 2024, 2025], ["North", 5, 7]], "", [("region", "2024", "2025"), ("North", "5", "7")]),
+        ([["Rex", 2019], ["Pia", 2020]], "", []),
         ([[None] * n + ["x", "y"] for n in range(0, 400, 10)], "", []),  # scattered
         ([["milk"], ["tea"]], "", []),
         ([[1, 2], [3, 4]], "", []),

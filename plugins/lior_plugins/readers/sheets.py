@@ -43,6 +43,7 @@ _EMPTY = 10
 """The ratio of a block's area to its filled cells above which the block is not a table."""
 _PROBED = 50
 """The number of rows from which it is seen which columns of a table have numbers."""
+_YEAR = re.compile(r"(19|20)\d\d")
 _UNSTORED = "it has formulas without stored values: open and save it once in a spreadsheet program"
 
 
@@ -150,6 +151,10 @@ class _Open:
     columns: range
     rows: list[_Row] = attrs.field(factory=list)
     lines: list[int] = attrs.field(factory=list)
+    _sums: dict[int, tuple[int, float]] = attrs.field(factory=dict)
+    """The count and the sum of the numbers of each column in the first rows."""
+    _summed: int = 0
+    """The number of these rows."""
 
     def is_headed_anew(self, head: _Row) -> bool:
         """Return whether a row below names the columns of another table: it has words where this one has
@@ -161,15 +166,23 @@ class _Open:
         numbers = {column for column, kind in kinds if kind == "n"}
         return bool(numbers & {*head.columns}) if numbers else head.columns != self.head.columns
 
-    def is_total(self, row: _Row) -> bool:
+    def data(self, rows: list[_Row]) -> list[_Row]:
+        """Return rows below an empty one without remarks, which have one cell, without the head again, and
+        without a total.
+        """
+        if len(rows) == 1 and self._is_total(rows[0]):
+            return []
+        return [row for row in rows if len(row.cells) > 1 and row.cells != self.head.cells]
+
+    def _is_total(self, row: _Row) -> bool:
         """Return whether each number of a row, and at least one, is the sum of several in its column."""
-        values = [(column, _float(cell)) for column, cell in zip(row.columns, row.cells, strict=True)]
-        numbers = [(column, value) for column, value in values if value is not None]
-        for column, value in numbers:
-            above = [number for each in self.rows if (number := _float(_at(each, column)))]
-            if len(above) < 2 or not isclose(value, sum(above), abs_tol=0.005):
-                return False
-        return bool(numbers)
+        for each in self.rows[self._summed :]:
+            for column, number in _numbers(each):
+                many, total = self._sums.get(column, (0, 0))
+                self._sums[column] = many + 1, total + number
+        self._summed = len(self.rows)
+        sums = [(number, self._sums.get(column, (0, 0))) for column, number in _numbers(row)]
+        return bool(sums) and all(many > 1 and isclose(number, total) for number, (many, total) in sums)
 
     def table(self) -> Table:
         """Return the table."""
@@ -186,16 +199,13 @@ class _Seen:
         self.name = sheet.name[:_LONGEST_NAME]
         self._rows, self._found, self._title = sheet.rows, Collected(), list[str]()
         self._tables, self._open, self._heading = list[_Open](), list[_Open](), ""
+        self._waiting = list[_Row]()
+        """A row alone that may be the head of what follows an empty row."""
         self._covered = _covered(sheet)
 
     def document(self, name: str, title: str) -> ParsedDocument:
         """Return the document of the sheet."""
-        rows = self._rows
-        first = next((n for n, row in enumerate(rows) if len(row.cells) > 1), 0)
-        begins = [n for n, row in enumerate(rows) if not n or row.number != rows[n - 1].number + 1]
-        for begin, end in pairwise([*begins, len(rows)]):  # blocks with no empty row inside
-            block = rows[begin:end]
-            above = len(block) if end <= first else _head(block) or 0
+        for block, above in self._blocks():
             if not self._found.text and above <= _TITLES:
                 self._title += (text for row in block[:above] for text in row.cells)
                 block = block[above:]
@@ -204,6 +214,14 @@ class _Seen:
         title = " ".join((title, *self._title)).strip()
         tables = tuple(each.table() for each in self._tables if each.rows)
         return attrs.evolve(self._found.document("rows", title), name=name, tables=tables)
+
+    def _blocks(self) -> Iterator[tuple[list[_Row], int]]:
+        """Yield blocks of rows with no empty row inside, and how many rows stand above the head of each."""
+        rows = self._rows
+        first = next((n for n, row in enumerate(rows) if len(row.cells) > 1), 0)
+        begins = [n for n, row in enumerate(rows) if not n or row.number != rows[n - 1].number + 1]
+        for begin, end in pairwise([*begins, len(rows)]):
+            yield rows[begin:end], end - begin if end <= first else _head(rows[begin:end]) or 0
 
     def _add(self, block: list[_Row]) -> None:
         """Add the rows of a block to the text, and to tables."""
@@ -229,7 +247,7 @@ class _Seen:
         parts = list[tuple[_Open | None, range, bool]]()
         for begin, end in pairwise([0, *ends, len(columns)]):
             span = range(columns[begin], columns[end - 1] + 1)
-            above = (each for each in reversed(self._open) if {span[0], span[-1]} <= {*each.columns})
+            above = (t for t in reversed(self._open) if span[0] in t.columns and span[-1] in t.columns)
             table = next(above, None)
             headed = table is None and len(span) > 1 and _head(_within(block, span)) is not None
             if parts and parts[-1][0] is table and not (headed and parts[-1][2]):
@@ -244,21 +262,29 @@ class _Seen:
         ``shift`` leads from the number of a row to its line in the text; rows with cells that are merged with
         others are added to ``shown``.
         """
+        rows = rows if table else self._below_head(rows)
         head = _head(rows)
         if head is not None and (table is None or table.is_headed_anew(rows[head])):
             table, rows = self._begin(rows, head), rows[head + 1 :]
-        else:  # remarks and headings have one cell
+        else:  # headings and remarks have one cell
             self._heading = rows[-1].cells[0] if all(len(row.cells) == 1 for row in rows) else ""
             if table is None:
                 return
-            rows = [row for row in rows if len(row.cells) > 1 and row.cells != table.head.cells]
+            rows = table.data(rows)
         for row in rows:
-            if not row.total and not (len(rows) == 1 and table.is_total(row)):
-                full = self._fill(row, table.columns)
-                if full is not row:
-                    shown[row.number] = _joined(shown.get(row.number, row), full)
+            full = self._fill(row, table.columns)
+            if not row.total:
                 table.rows.append(full)
                 table.lines.append(row.number + shift)
+            if full is not row:
+                shown[row.number] = _joined(shown.get(row.number, row), full)
+
+    def _below_head(self, rows: list[_Row]) -> list[_Row]:
+        """Return rows below no table, with a row alone above that may be their head."""
+        if self._waiting and {*_columns(rows)} <= {*self._waiting[0].columns}:
+            rows = [*self._waiting, *rows]
+        self._waiting = rows if len(rows) == 1 and _is_plain(rows[0]) else []
+        return rows
 
     def _begin(self, rows: list[_Row], head: int) -> _Open:
         """Return a new table, whose name is the heading above it or that of the sheet."""
@@ -266,7 +292,8 @@ class _Seen:
         above = [row.cells[0] for row in rows[:head] if len(row.cells) == 1]
         name = (above or [self._heading or self.name])[-1]
         table, self._heading = _Open(name, rows[head], range(columns[0], columns[-1] + 1)), ""
-        self._open = [each for each in self._open if not {*each.columns} & {*table.columns}] + [table]
+        apart = (t for t in self._open if t.columns[-1] < columns[0] or columns[-1] < t.columns[0])
+        self._open = [*apart, table]
         self._tables.append(table)
         return table
 
@@ -306,12 +333,18 @@ def _head(block: Sequence[_Row]) -> int | None:
     the first number or date it is the one with most cells. If all cells are text, it is the first row with
     several cells.
     """
-    plain = [0 if "n" in row.kinds else len(row.cells) for row in block]
+    plain = [len(row.cells) if _is_plain(row) else 0 for row in block]
     before = plain.index(0) if 0 in plain else len(plain)
     several = [number for number in range(before) if plain[number] > 1]
     if not several or several[0] + 1 == len(block):
         return None
     return max(several, key=lambda number: plain[number]) if before < len(plain) else several[0]
+
+
+def _is_plain(row: _Row) -> bool:
+    """Return whether all cells are text, or several are years that ascend, as in the head of a table."""
+    years = [cell for cell, kind in zip(row.cells, row.kinds, strict=True) if kind == "n"]
+    return not years or (len(years) > 1 and years == sorted({*years}) and all(map(_YEAR.fullmatch, years)))
 
 
 def _columns(rows: Iterable[_Row], more: Iterable[int] = ()) -> tuple[int, ...]:
@@ -340,6 +373,12 @@ def _cells(row: _Row, columns: tuple[int, ...]) -> tuple[str, ...]:
         return row.cells
     filled = dict(zip(row.columns, row.cells, strict=True))
     return tuple(filled.get(column, "") for column in columns)
+
+
+def _numbers(row: _Row) -> list[tuple[int, float]]:
+    """Return the columns and values of the numbers of a row."""
+    values = ((column, _float(cell)) for column, cell in zip(row.columns, row.cells, strict=True))
+    return [(column, value) for column, value in values if value is not None]
 
 
 def _at(row: _Row, column: int) -> str:
