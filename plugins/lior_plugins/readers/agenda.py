@@ -439,7 +439,7 @@ def _rule(value: str) -> str:
             days = [
                 re.sub("[A-Z]{2}$", lambda m: " " + _DAYS.get(m[0], m[0]), d).strip() for d in part.split(",")
             ]
-            said += f" on {' and '.join(days)}"
+            said += f" on {' and '.join(days)}".replace(" -1 ", " last ")
         elif key == "BYMONTHDAY":
             said += f" on day {part}"
         elif key == "UNTIL" and (match := _MOMENT.match(part)):

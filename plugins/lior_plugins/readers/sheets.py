@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import date, datetime, time, timedelta
 from io import BytesIO
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from math import isclose, isfinite
 from pathlib import PurePath
 from typing import Any, ClassVar, NamedTuple
@@ -272,7 +272,7 @@ class _Seen:
                 return
             rows = table.data(rows)
         for row in rows:
-            full = self._fill(row, table.columns)
+            full = self._fill(row, table.columns) if self._covered else row
             if not row.total:
                 table.rows.append(full)
                 table.lines.append(row.number + shift)
@@ -333,12 +333,11 @@ def _head(block: Sequence[_Row]) -> int | None:
     the first number or date it is the one with most cells. If all cells are text, it is the first row with
     several cells.
     """
-    plain = [len(row.cells) if _is_plain(row) else 0 for row in block]
-    before = plain.index(0) if 0 in plain else len(plain)
-    several = [number for number in range(before) if plain[number] > 1]
+    plain = [len(row.cells) for row in takewhile(_is_plain, block)]
+    several = [number for number, count in enumerate(plain) if count > 1]
     if not several or several[0] + 1 == len(block):
         return None
-    return max(several, key=lambda number: plain[number]) if before < len(plain) else several[0]
+    return max(several, key=lambda number: plain[number]) if len(plain) < len(block) else several[0]
 
 
 def _is_plain(row: _Row) -> bool:
