@@ -183,6 +183,17 @@ def test_sheets_of_opendocument():
         assert document.places[1] == (1, "A, row 2")
 
 
+def test_opendocument_has_percentages_and_totals():
+    text = "<b:table-cell o:value-type='{}'{}><t:p>{}</t:p></b:table-cell>"
+    total = text.format("float", " o:value='5' b:formula='of:=SUM([.B2:.B3])'", 5)
+    share = text.format("percentage", " o:value='0.19'", "19 %")
+    rows = f"</b:table-row><b:table-row>{text.format('string', '', 'all')}{total}</b:table-row><b:table-row>"
+    data = zipped(
+        mimetype="", **{"content.xml": ODS.format(f"{rows}{text.format('string', '', 'VAT')}{share}")}
+    )
+    assert one(data, "a.ods").tables[0].rows[1:] == (("VAT", "19 %"),)
+
+
 def test_a_sheet_that_repeats_without_end_is_bounded():
     cell = "<b:table-cell o:value-type='string' b:number-columns-repeated='16384'><t:p>x</t:p></b:table-cell>"
     data = zipped(mimetype="", **{"content.xml": ODS.format(cell)})

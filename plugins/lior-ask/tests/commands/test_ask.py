@@ -13,6 +13,7 @@ from ask.test_endpoint import server  # noqa: F401 (a fixture)
 
 from lior_ask.answer.serialise import in_words
 from lior_ask.api import default_retriever
+from tests.reading.samples import sheet
 from tests.work import work
 
 BOILER = "# Boiler\n\nIt is serviced in October.\nTo reset it, hold the red button for five seconds.\n"
@@ -136,6 +137,10 @@ def test_context_shows_the_lines_of_the_file(lior):
     record = json.loads(lior("ask", "notes", "--context", 0, "--json", RESET).out)
     assert (record["lines"]["first"], record["lines"]["lines"]) == (4, [lines[3]])
     assert "lines" not in json.loads(lior("ask", "notes", "--json", RESET).out)
+    Path("sheets").mkdir()
+    Path("sheets/g.xlsx").write_bytes(sheet(["city", "visits"], ["Oslo", 5], [], ["Bergen", 7]))
+    shown = lior("ask", "sheets", "--context", 2, "--top", 1, "visits in Bergen?").out.splitlines()
+    assert shown[:3] == ["2- Oslo | 5", "3- ", "4: Bergen | 7"]
 
 
 def test_bad_input_is_one_line_and_code_2(lior):
