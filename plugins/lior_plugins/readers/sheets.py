@@ -166,16 +166,12 @@ class _Open:
         numbers = {column for column, kind in kinds if kind == "n"}
         return bool(numbers & {*head.columns}) if numbers else head.columns != self.head.columns
 
-    def data(self, rows: list[_Row]) -> list[_Row]:
-        """Return rows below an empty one without remarks, which have one cell, without the head again, and
-        without a total.
+    def is_total(self, row: _Row, alone: bool) -> bool:
+        """Return whether a row below the others, ``alone`` or with fewer cells than the head, is their total:
+        each of its numbers, and at least one, is the sum of several in its column.
         """
-        if len(rows) == 1 and self._is_total(rows[0]):
-            return []
-        return [row for row in rows if len(row.cells) > 1 and row.cells != self.head.cells]
-
-    def _is_total(self, row: _Row) -> bool:
-        """Return whether each number of a row, and at least one, is the sum of several in its column."""
+        if not alone and len(row.cells) >= len(self.head.cells):
+            return False
         for each in self.rows[self._summed :]:
             for column, number in _numbers(each):
                 many, total = self._sums.get(column, (0, 0))
@@ -270,10 +266,10 @@ class _Seen:
             self._heading = rows[-1].cells[0] if all(len(row.cells) == 1 for row in rows) else ""
             if table is None:
                 return
-            rows = table.data(rows)
+            rows = [row for row in rows if len(row.cells) > 1 and row.cells != table.head.cells]
         for row in rows:
             full = self._fill(row, table.columns) if self._covered else row
-            if not row.total:
+            if not row.total and not (row is rows[-1] and table.is_total(row, len(rows) == 1)):
                 table.rows.append(full)
                 table.lines.append(row.number + shift)
             if full is not row:
