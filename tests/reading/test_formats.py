@@ -141,6 +141,14 @@ def test_merged_cells_give_their_value_to_all_that_they_cover():
     assert document.tables[0].rows[1:] == (("North", "5"), ("North", "7"))
 
 
+@cases("years", [["2024", "2025"], [2024, 2025], ["spring", "summer"]])
+def test_a_head_of_merged_cells_has_several_rows(years):
+    rows = [["City", "Visits", None], [None, *years], ["Oslo", 5, 6], ["Bergen", 7, 8]]
+    (table,) = one(sheet(*rows, merged="A1:A2 B1:C1"), "a.xlsx").tables
+    assert table.columns == ("City", *(f"Visits {year}" for year in years))
+    assert table.rows == (("Oslo", "5", "6"), ("Bergen", "7", "8"))
+
+
 def test_values_are_those_that_are_shown():
     values = [45352, 45352.7534722, 0.3958333, 1.253473, 1.253473, 0.125, 1 / 3, True]
     forms = ["d.m.yyyy", "d/m/yy h:mm", "h:mm", "h:mm", "[h]:mm", "0.0%", "0.00", "General"]

@@ -217,7 +217,7 @@ class _Seen:
         first = next((n for n, row in enumerate(rows) if len(row.cells) > 1), 0)
         begins = [n for n, row in enumerate(rows) if not n or row.number != rows[n - 1].number + 1]
         for begin, end in pairwise([*begins, len(rows)]):
-            yield rows[begin:end], end - begin if end <= first else _head(rows[begin:end]) or 0
+            yield rows[begin:end], end - begin if end <= first else self._head(rows[begin:end]) or 0
 
     def _add(self, block: list[_Row]) -> None:
         """Add the rows of a block to the text, and to tables."""
@@ -259,21 +259,37 @@ class _Seen:
         others are added to ``shown``.
         """
         rows = rows if table else self._below_head(rows)
-        head = _head(rows)
+        head = self._head(rows)
         if head is not None and (table is None or table.is_headed_anew(rows[head])):
-            table, rows = self._begin(rows, head), rows[head + 1 :]
+            table, rows = self._begin(rows, head)
         else:  # headings and remarks have one cell
             self._heading = rows[-1].cells[0] if all(len(row.cells) == 1 for row in rows) else ""
             if table is None:
                 return
             rows = [row for row in rows if len(row.cells) > 1 and row.cells != table.head.cells]
+        self._append(table, rows, shift, shown)
+
+    def _append(self, table: _Open, rows: list[_Row], shift: int, shown: dict[int, _Row]) -> None:
+        """Add rows to a table, without totals."""
         for row in rows:
-            full = self._fill(row, table.columns) if self._covered else row
+            full = self._fill(row, table.columns)
             if not row.total and not (row is rows[-1] and table.is_total(row, len(rows) == 1)):
                 table.rows.append(full)
                 table.lines.append(row.number + shift)
             if full is not row:
                 shown[row.number] = _joined(shown.get(row.number, row), full)
+
+    def _head(self, block: list[_Row]) -> int | None:
+        """Return the first row of the head of a block, or ``None`` for a block that is not a table."""
+        head = _head(block)
+        while head and self._are_merged(block[head - 1], block[head]):
+            head -= 1
+        return head
+
+    def _are_merged(self, row: _Row, below: _Row) -> bool:
+        """Return whether a merged cell is in both rows."""
+        covered = self._covered.get(row.number, ()) if self._covered else ()
+        return any(each in covered for each in self._covered.get(below.number, ()))
 
     def _below_head(self, rows: list[_Row]) -> list[_Row]:
         """Return rows below no table, with a row alone above that may be their head."""
@@ -282,16 +298,26 @@ class _Seen:
         self._waiting = rows if len(rows) == 1 and _is_plain(rows[0]) else []
         return rows
 
-    def _begin(self, rows: list[_Row], head: int) -> _Open:
-        """Return a new table, whose name is the heading above it or that of the sheet."""
-        columns = _columns(rows)
+    def _begin(self, rows: list[_Row], head: int) -> tuple[_Open, list[_Row]]:
+        """Return a new table and the rows below its head, which has several rows if cells of it are merged.
+
+        Its name is the heading above it or that of the sheet.
+        """
+        columns, end = _columns(rows), head + 1
+        while end < len(rows) and self._are_merged(rows[end - 1], rows[end]):
+            end += 1
+        levels = rows[head:end]
+        if len(levels) > 1:
+            levels = [self._fill(row, range(columns[0], columns[-1] + 1)) for row in levels]
+            names = [" ".join(dict.fromkeys(filter(None, (_at(row, c) for row in levels)))) for c in columns]
+            levels = [_Row(rows[head].number, columns, tuple(names), ("t",) * len(names))]
         above = [row.cells[0] for row in rows[:head] if len(row.cells) == 1]
         name = (above or [self._heading or self.name])[-1]
-        table, self._heading = _Open(name, rows[head], range(columns[0], columns[-1] + 1)), ""
+        table, self._heading = _Open(name, levels[0], range(columns[0], columns[-1] + 1)), ""
         apart = (t for t in self._open if t.columns[-1] < columns[0] or columns[-1] < t.columns[0])
         self._open = [*apart, table]
         self._tables.append(table)
-        return table
+        return table, rows[end:]
 
     def _fill(self, row: _Row, columns: range) -> _Row:
         """Return a row of a table with the value of each merged cell in all cells that it covers."""
