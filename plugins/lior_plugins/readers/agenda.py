@@ -186,6 +186,8 @@ class Calendar:
             found.put(said, at)
         if len(found.text) < 2:
             raise DataError((*found.notes[len(notes) :], "no event, task or note in it")[0])
+        if calendar.unread:
+            found.notes.append(f"rules such as that in line {calendar.unread[0]} are not followed")
         named_at = _NAME.search(text)
         title = next(_properties(text[named_at.start() :])).text if named_at else ""
         columns = ("begin", "end", "summary", "place")
@@ -216,6 +218,8 @@ class _Calendar:
         self._times = dict[int, list[tuple[str, str]]]()
         """The times of each entry of a series, by its identity."""
         self._left = _MOST
+        self.unread = list[int]()
+        """The lines of rules that are not expanded."""
 
     def times(self, entry: _Entry, period: tuple[str, str]) -> tuple[list[tuple[str, str]], str]:
         """Return the begin and end of each time of an event, and the day up to which they are complete.
@@ -225,6 +229,7 @@ class _Calendar:
         series = self._series[id(entry)]
         if not any({"RRULE", "RDATE"} & {*each} for each in series):
             return ([] if _is_cancelled(entry) else [period]), ""
+        self.unread += [rule.at for rule in entry.get("RRULE", ()) if not _RULE.match(rule.value)]
         if id(entry) not in self._times:
             if self._left < 0 or is_late(_ENOUGH):
                 return [period], period[0][:10]
