@@ -54,7 +54,8 @@ class ParsedDocument:
     """Name inside the file, for files with many documents; empty if the file is the document."""
     title: str = ""
     lines: tuple[int, ...] | None = attrs.field(default=None, repr=False)
-    """Line in the file, from 1, for each line of the text; ``None`` if both are the same."""
+    """Line in the file, or row of the sheet, from 1, for each line of the text; ``None`` if both are the
+    same."""
     places: tuple[tuple[int, str], ...] = ()
     """First line of the text, from 0, and name of each page, cell or message: ``(12, "page 3")``,
     ascending."""

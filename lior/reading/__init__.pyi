@@ -64,6 +64,9 @@ from lior.reading.skipping import (
     SkippedFile as SkippedFile,
     no_text_message as no_text_message,
 )
+from lior.reading.structure import (
+    by_lines as by_lines,
+)
 from lior.reading.watching import (
     watch_changes as watch_changes,
 )

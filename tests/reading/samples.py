@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from base64 import b85decode
 from datetime import date, datetime, time
 from email.message import EmailMessage
 from io import BytesIO
-from struct import pack
 from zipfile import ZipFile
+from zlib import decompress
 
 from lior.reading.parsing import parse_bytes
 from lior.testing.readers import check_document
@@ -139,22 +140,35 @@ def workbook() -> bytes:
     return buffer.getvalue()
 
 
-def old_workbook(rows: list[list[str | tuple[float, int]]]) -> bytes:
-    """An XLS as of Excel 2: texts, and numbers with one of the formats General, a date and percent."""
+XLS = decompress(
+    b85decode(
+        "c-rk)J!lkB5dPlY-Y>b!UH&i;!VxfP43S`C6IUe~o1D=UY7q2d7EU6Uuw0{sM&nf?2v&+sBo;PN8-MTz1q%xyqJ<!ccZ!vjpkk3^"
+        "otfR!<cyF54H))Y-n@D9X5P%c|J@hUiNeIKrXtF)1wPE#VFc#M6s2&f5C_%UHnXKXM9KE>Um+Z#feiR@Kl(h#W60xOgoc~?6QaO-"
+        "N(V8D)JWD$E+e)}3~9wNbP-j!LXsF7C8`>sM}*c2y&;+pgl-kdd7)jTTTla-Hd1Yy-C4X}YmvGbxZOKq^F}0{sK+y&#iuSPN7s*S"
+        "*3tB_l~U2HS78z~(miI@w749_HD0*g9lad~2nE#99GJvcI|+O#E%wJrPrkfz1(JVXC=dQY9-<*!Odh7ETz*m0fic*JWliN#ja@p|"
+        "1ks-{&0Ml`1{-OzKoZq-r*kH;{i9|!$9X1gak<C(_Kx$^h?UDk_*{^EB)(uDiOTw_B05BVm`}(mi&Mli*FV4P9qcm>iDXR94(Ehf"
+        "!x6&9X|^EanAG@%`Y5%D#Rj2gq}A2JHwmpHP0CyQ>Ro2%xagdf+E((jN$|>8JC9#SeE!p(yUqCz#(LtXdWt9Nrd}HpXrVqFB71(u"
+        "(XQIn<x7lvMk!bBZuC}Y<8M1tNQ=9%+wL)1jafv5O$c>L+&k)LNpt&(tyP)zL#z^64X!?Ay>qqfYqwajz9!s4Z<=`H{yV8f+_8wc"
+        "?fVwd_ldsl>ia~$!PVEx^dC`=>F(RGwl3PuRQgCQDYDj`JB3z*+Z+h((7zCY2M-=Rc<|uCgNNmVlDnL9v)0{vc0j%doc}trl;*tO"
+        "Br6tsF+xv{z7lsJOSy&P70sUp_*JPbwM3iJ|3bz-@@`=mgA&JZ#q*cGz0~~oS+ZgL?=7K9{m)er=RfxU1JwcMIR"
+    )
+)
+"""Date, Spent, Share; 1 March 2024, 12.5, 19 %; Größe, 3; North (over two rows) 5 and 7; of Excel 97."""
 
-    def record(kind: int, data: bytes) -> bytes:
-        return pack("<HH", kind, len(data)) + data
 
-    def cell(row: int, column: int, value: str | tuple[float, int]) -> bytes:
-        number, form = (0.0, 0) if isinstance(value, str) else value
-        place = pack("<HHBBB", row, column, 0, form, 0)
-        if isinstance(value, str):
-            return record(4, place + bytes([len(value)]) + value.encode("cp1252"))
-        return record(3, place + pack("<d", number))
+def sheet(*rows: list[object], merged: str = "", **formats: str) -> bytes:
+    """An XLSX of rows, with merged cells such as ``A2:A3`` and the number formats of some cells."""
+    from openpyxl import Workbook
 
-    formats = b"".join(record(30, bytes([len(form)]) + form) for form in (b"General", b"d.m.yyyy", b"0%"))
-    cells = b"".join(cell(r, c, value) for r, row in enumerate(rows) for c, value in enumerate(row))
-    return record(9, pack("<HH", 2, 16)) + formats + cells + record(10, b"")
+    book, buffer = Workbook(), BytesIO()
+    for row in rows:
+        book.active.append(row)
+    for cells in merged.split():
+        book.active.merge_cells(cells)
+    for cell, form in formats.items():
+        book.active[cell].number_format = form
+    book.save(buffer)
+    return buffer.getvalue()
 
 
 ODS = (

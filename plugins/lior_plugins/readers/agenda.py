@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import quopri
 import re
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, ClassVar
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from functools import cache
+from typing import ClassVar
 
 import attrs
 
@@ -16,11 +18,8 @@ from lior.errors import DataError
 from lior.interfaces import ParsedDocument, Table
 from lior.reading.decoding import decode_text
 from lior.reading.entries import read_entries
+from lior.reading.limits import is_late
 from lior_plugins.readers.collecting import Collected
-from lior_plugins.readers.series import expand
-
-if TYPE_CHECKING:
-    from zoneinfo import ZoneInfo
 
 _HEAD = re.compile(r'(?:[\w-]+\.)?([\w-]+)((?:;(?:"[^"]*"|[^":;])*)*):(.*)', re.DOTALL)
 _PARAMETER = re.compile(r';([\w-]+)(?:=("[^"]*"|[^;]*))?')
@@ -48,11 +47,32 @@ _UNITS = {
     "YEARLY": "year",
 }
 _KINDS = {"VEVENT": "event", "VTODO": "task", "VJOURNAL": "note"}
-_UNTIL = re.compile(r"\bUNTIL=(\d{8}T\d{6}Z)", re.I)
+_RULE = re.compile(
+    r"(?=.{,1000}$)(?=.*\bFREQ=(DAILY|WEEKLY|MONTHLY|YEARLY)\b)(?!.*\bINTERVAL=(?!0*[1-9]\d*(;|$)))"
+    r"(?!.*\bBY(MINUTE|SECOND)=[^;]*,)(?!.*\bBYHOUR=(\d+,){6})",
+    re.I,
+)
+"""Rules that are expanded: dateutil never returns for an interval of 0, and events of each minute are
+too many.
+"""
+_ENDS = re.compile(r"\b(UNTIL|COUNT)=", re.I)
+_A_YEAR = {"DAILY": 365, "WEEKLY": 52, "MONTHLY": 12}
+"""The number of times of a series in a year."""
+_PLAIN = re.compile(r"[\dT,]+T[\dT,]+")
+"""A time without a zone, or several."""
+_TIMED = ("UID", "DTSTART", "DTEND", "DURATION", "RRULE", "RDATE", "EXDATE", "RECURRENCE-ID", "SEQUENCE")
+_LONGEST_LINE = 20_000
+"""The maximum length of a list of times, in characters."""
+_DAY = timedelta(days=1)
+_LONGEST = timedelta(days=60 * 365)
+"""The maximum duration of a series with an end."""
+_FIRST = datetime(1970, 1, 1)
 _MOST = 20_000
 """The maximum number of times over all events of a file."""
 _SPARE = 0.7
 """The share of a file's time limit that remains when parsing ends, for putting the entries into words."""
+_ENOUGH = 0.5
+"""The share of a file's time limit that remains when no more series are expanded."""
 _STATES = ("CANCELLED", "TENTATIVE", "COMPLETED")
 
 
@@ -133,11 +153,13 @@ def _property(number: int, line: str) -> Iterator[_Property]:
 class Calendar:
     """Reader of iCalendar: a line for each event, task and note; a row for each time that it takes place.
 
-    A series without an end has its times up to two years after the newest date in the file.
+    Times are those of the reader's time zone. A series without an end has its times up to ten years after the
+    newest date in the file, or fewer if there are many.
     """
 
     api_version: ClassVar[int] = 1
     suffixes: ClassVar[tuple[str, ...]] = (".ics", ".ical", ".ifb")
+    packages: ClassVar[tuple[str, ...]] = ("icalendar", "recurring-ical-events")
 
     def read(self, data: bytes, name: str) -> list[ParsedDocument]:
         """Return one document of kind "rows" with a table of the events."""
@@ -146,7 +168,7 @@ class Calendar:
         found.put("event, begin, end, place", 1)
         named = ((f"{_KINDS[each[0]]} in line {each[1]}", each) for each in _entries(text, (*_KINDS,)))
         read = [*read_entries(named, lambda each: each, found.notes, spare=_SPARE)]
-        calendar = _Calendar.of([entry for _, _, entry in read])
+        calendar = _Calendar([entry for _, _, entry in read])
         entries = (
             (f"{_KINDS[kind]} in line {first}", (kind, first, entry, calendar)) for kind, first, entry in read
         )
@@ -164,6 +186,8 @@ class Calendar:
             found.put(said, at)
         if len(found.text) < 2:
             raise DataError((*found.notes[len(notes) :], "no event, task or note in it")[0])
+        if calendar.unread:
+            found.notes.append(f"rules such as that in line {calendar.unread[0]} are not followed")
         named_at = _NAME.search(text)
         title = next(_properties(text[named_at.start() :])).text if named_at else ""
         columns = ("begin", "end", "summary", "place")
@@ -171,31 +195,101 @@ class Calendar:
         return [attrs.evolve(found.document("rows", title), tables=(table,) if rows else ())]
 
 
-@attrs.frozen
 class _Calendar:
     """Facts that follow from all entries of a calendar together."""
 
-    zone: str
-    """The name of the most frequent time zone; empty if there is none."""
-    until: datetime
-    """The time at which series without an end are cut."""
-    moved: dict[str, list[datetime]]
-    """The times of each series that separate entries replace, by UID."""
-
-    @classmethod
-    def of(cls, entries: Sequence[_Entry]) -> _Calendar:
-        """Return the facts that follow from ``entries``."""
-        names = ("DTSTART", "DTSTAMP", "LAST-MODIFIED")
-        newest = [when for entry in entries for name in names for when in _moments(entry, name)]
+    def __init__(self, entries: Sequence[_Entry]) -> None:
         begins = [line for entry in entries for line in entry.get("DTSTART", ())]
         zones = Counter(line.parameters["TZID"] for line in begins if line.parameters.get("TZID"))
-        moved = dict[str, list[datetime]]()
+        most = max(zones, key=lambda zone: (zones[zone], zone), default="UTC")
+        self.zone = _zone(most) or UTC if {*time.tzname} == {"UTC"} else None
+        """The reader's time zone: that of the machine (``None``), or the most frequent one of the calendar if
+        the machine has none.
+        """
+        self._until = _horizon(entries)
+        self._series, named = dict[int, list[_Entry]](), dict[str, list[_Entry]]()
         for entry in entries:
-            replaced = _moments(entry, "RECURRENCE-ID", zone=_zone(entry))
-            moved.setdefault(_first(entry, "UID"), []).extend(replaced)
-        year = max(newest, default=datetime(1970, 1, 1)).year + 2
-        until = max(newest, default=datetime(1970, 1, 1)).replace(year=min(year, 9999), day=1)
-        return cls(max(zones, key=lambda zone: (zones[zone], zone), default=""), until, moved)
+            uid, alone = _first(entry, "UID"), list[_Entry]()
+            series = named.setdefault(uid, alone) if uid else alone
+            if series and "RECURRENCE-ID" not in entry:  # some programs give a name twice
+                series = alone if any("RECURRENCE-ID" not in each for each in series) else series
+            series.append(entry)
+            self._series[id(entry)] = series
+        self._times = dict[int, list[tuple[str, str]]]()
+        """The times of each entry of a series, by its identity."""
+        self._left = _MOST
+        self.unread = list[int]()
+        """The lines of rules that are not expanded."""
+
+    def times(self, entry: _Entry, period: tuple[str, str]) -> tuple[list[tuple[str, str]], str]:
+        """Return the begin and end of each time of an event, and the day up to which they are complete.
+
+        ``period`` is the begin and end that are written in the entry.
+        """
+        series = self._series[id(entry)]
+        if not any({"RRULE", "RDATE"} & {*each} for each in series):
+            return ([] if _is_cancelled(entry) else [period]), ""
+        self.unread += [rule.at for rule in entry.get("RRULE", ()) if not _RULE.match(rule.value)]
+        if id(entry) not in self._times:
+            if self._left < 0 or is_late(_ENOUGH):
+                return [period], period[0][:10]
+            self._times.update(
+                (id(each), [] if _is_cancelled(each) else [_period(each, self.zone)]) for each in series
+            )
+            with suppress(
+                ValueError, TypeError, AttributeError, OverflowError, KeyError
+            ):  # of a malformed rule
+                self._expand(series)
+        times = self._times[id(entry)]
+        self._left -= len(times)
+        return times, str(self._until.date()) if times and _is_endless(entry) else ""
+
+    def _expand(self, series: list[_Entry]) -> None:
+        """Find when the entries of a series take place."""
+        from icalendar import Calendar as Parsed  # every question asks readers for their versions
+        from recurring_ical_events import of
+
+        first = min((when for entry in series for when in _moments(entry, "DTSTART")), default=_FIRST)
+        until = max(self._until, first + _DAY) if any(map(_is_endless, series)) else first + _LONGEST
+        content = "".join(_times_only(number, entry) for number, entry in enumerate(series))
+        parsed = Parsed.from_ical(f"BEGIN:VCALENDAR\r\n{content}END:VCALENDAR\r\n")
+        found = dict[int, list[tuple[str, str]]]()
+        for each in of(parsed).between(first.replace(hour=0, minute=0) - _DAY, until):
+            entry, end = series[int(each["SUMMARY"])], each.get("DTEND")
+            if not _is_cancelled(entry):
+                span = _span(each["DTSTART"].dt, end.dt if end else None, self.zone)
+                found.setdefault(id(entry), []).append(span)
+        self._times.update((id(each), sorted(found.get(id(each), ()))) for each in series)
+
+
+def _horizon(entries: Sequence[_Entry]) -> datetime:
+    """Return the time at which series without an end are cut, so that all have room."""
+    names = ("DTSTART", "DTSTAMP", "LAST-MODIFIED")
+    newest = max(
+        (when for entry in entries for name in names for when in _moments(entry, name)), default=_FIRST
+    )
+    rules = [entry["RRULE"][0].value.upper() for entry in entries if _is_endless(entry)]
+    yearly = sum(next((n for name, n in _A_YEAR.items() if f"={name}" in rule), 1) for rule in rules)
+    years = min(max(_MOST // (2 * yearly + 1), 2), 10)
+    return newest.replace(year=min(newest.year + years, 9998), day=1, hour=23, minute=59)
+
+
+def _times_only(number: int, entry: _Entry) -> str:
+    """Return the properties of an entry that say when it takes place, with ``number`` as its summary.
+
+    Times without a zone are those of its beginning. Rules that would never end are left out.
+    """
+    zone = next((line.parameters.get("TZID", "") for line in entry.get("DTSTART", ())), "")
+    lines = ["BEGIN:VEVENT", f"SUMMARY:{number}"]
+    for line in (line for name in _TIMED for line in entry.get(name, ())):
+        if len(line.value) > _LONGEST_LINE or (line.name == "RRULE" and not _RULE.match(line.value)):
+            continue
+        parameters = dict(line.parameters)
+        if line.name in ("EXDATE", "RDATE", "RECURRENCE-ID") and zone and _PLAIN.fullmatch(line.value):
+            parameters.setdefault("TZID", zone)
+        given = "".join(f';{name}="{value}"' for name, value in parameters.items() if value)
+        lines.append(f"{line.name}{given}:{line.value}")
+    return "".join(f"{line}\r\n" for line in (*lines, "END:VEVENT"))
 
 
 def _event(
@@ -203,90 +297,64 @@ def _event(
 ) -> tuple[str, int, str, list[tuple[str, ...]], str]:
     """Return the kind, line, text and rows of an entry, and the day up to which the rows are complete."""
     kind, first, entry, calendar = found
-    begin, end = _period(entry)
+    begin, end = _period(entry, calendar.zone)
     summary, place = _first(entry, "SUMMARY"), _first(entry, "LOCATION")
     at = entry["SUMMARY"][0].at if "SUMMARY" in entry else first
-    zone = next((line.parameters.get("TZID", "") for line in entry.get("DTSTART", ())), "")
-    said = _said(kind, entry, summary, begin, end, place, zone if zone != calendar.zone else "")
-    times, until = _times(entry, begin, end, calendar)
+    said = _said(kind, entry, summary, begin, end, place)
+    times, until = calendar.times(entry, (begin, end)) if kind == "VEVENT" else ([], "")
     return kind, at, said, [(*each, summary, place) for each in times], until
 
 
-def _times(entry: _Entry, begin: str, end: str, calendar: _Calendar) -> tuple[list[tuple[str, str]], str]:
-    """Return the begin and end of each time of an event, and the day up to which the times are complete."""
-    if _first(entry, "STATUS").upper() == "CANCELLED":
-        return [], ""
-    start = next(iter(_moments(entry, "DTSTART")), None)
-    if start is None or not ({"RRULE", "RDATE"} & {*entry}):
-        return [(begin, end)], ""
-    moved = [] if "RECURRENCE-ID" in entry else calendar.moved.get(_first(entry, "UID"), [])
-    days = {each.date() for each in _moments(entry, "EXDATE", whole=True)}
-    zone = _zone(entry)
-    without = [*_moments(entry, "EXDATE", zone=zone), *moved]
-    rules = [_UNTIL.sub(lambda end: _in_zone(end, zone), line.value) for line in entry.get("RRULE", ())]
-    series = expand(start, rules, _moments(entry, "RDATE", zone=zone), without, calendar.until)
-    times = list[tuple[str, str]]()
-    for each in series.begins:
-        if each.date() not in days:
-            times.append(tuple(_shift(text, each - start) for text in (begin, end)))  # type: ignore[arg-type]
-    return times, "" if series.whole else str((series.begins or (start,))[-1].date())
+def _is_endless(entry: _Entry) -> bool:
+    rules = [rule.value for rule in entry.get("RRULE", ()) if _RULE.match(rule.value)]
+    return any(not _ENDS.search(rule) for rule in rules)
 
 
-def _zone(entry: _Entry) -> ZoneInfo | None:
-    """Return the time zone in which an entry begins; ``None`` for UTC, no zone, or an unknown zone."""
-    from zoneinfo import ZoneInfo  # readers are loaded at every question, for their versions
-
-    name = next((line.parameters.get("TZID", "") for line in entry.get("DTSTART", ())), "")
-    try:
-        return ZoneInfo(name) if name else None
-    except (ValueError, OSError, KeyError):  # ZoneInfoNotFoundError is a KeyError
-        return None
+def _is_cancelled(entry: _Entry) -> bool:
+    return _first(entry, "STATUS").upper() == "CANCELLED"
 
 
-def _in_zone(end: re.Match[str], zone: ZoneInfo | None) -> str:
-    """Return the end of a rule, which is given in UTC, in the time zone of the event."""
-    _, moment, _ = _moment(_Property(0, "", {}, end[1]))
-    return f"UNTIL={_local(moment, zone):%Y%m%dT%H%M%S}" if moment else end[0]
+@cache
+def _zone(name: str) -> tzinfo | None:
+    """Return a time zone by its name in the database of time zones or in Windows; ``None`` if unknown."""
+    from icalendar.timezone import tzp  # every question asks readers for their versions
+
+    return UTC if name == "UTC" else tzp.timezone(name)
 
 
-def _local(moment: datetime, zone: ZoneInfo | None) -> datetime:
-    """Return a time, given in UTC, in a time zone."""
-    with suppress(OverflowError):  # before the year 1, after 9999
-        return moment.replace(tzinfo=UTC).astimezone(zone).replace(tzinfo=None) if zone else moment
-    return moment
+def _span(begin: date, end: date | None, zone: tzinfo | None) -> tuple[str, str]:
+    """Return the begin and end of a time as they are displayed; for whole days the end is the last day."""
+    if not isinstance(begin, datetime):
+        last = end - _DAY if end and end > begin else begin
+        return str(begin), "" if last == begin else str(last)
+    moments = [each for each in (begin, end) if isinstance(each, datetime)]
+    shown = [_minute(_local(each, zone)) for each in moments]
+    return shown[0], shown[1] if len(shown) == 2 and end != begin else ""
 
 
-def _moments(
-    entry: _Entry, name: str, *, whole: bool | None = None, zone: ZoneInfo | None = None
-) -> Iterator[datetime]:
-    """Yield the dates and times of a property, which may have a list of them.
+def _local(moment: datetime, zone: tzinfo | None) -> datetime:
+    """Return a time in the reader's time zone, without it; a time without a zone as it is."""
+    with suppress(OverflowError, ValueError):  # before the year 1, after 9999
+        return (moment.astimezone(zone) if moment.tzinfo else moment).replace(tzinfo=None)
+    return moment.replace(tzinfo=None)
 
-    With ``whole``, only whole days or only times. Times in UTC are converted to ``zone``.
-    """
+
+def _moments(entry: _Entry, name: str) -> Iterator[datetime]:
+    """Yield the dates and times of a property, as written there."""
     for line in entry.get(name, ()):
-        for value in line.value.split(","):
-            shown, moment, day = _moment(attrs.evolve(line, value=value.strip()))
-            if moment and whole in (None, day):
-                yield _local(moment, zone) if shown.endswith(" UTC") else moment
+        if (moment := _moment(line)[1]) is not None:
+            yield moment.replace(tzinfo=None)
 
 
-def _shift(text: str, by: timedelta) -> str:
-    """Return a date or time, in the form in which it is shown, moved by a duration."""
-    match = _MOMENT.match(text.replace(" ", "T", 1))
-    if not match:
-        return text
-    moment = datetime(*(int(each or 0) for each in match.groups()[:5])) + by  # type: ignore[arg-type]
-    return _minute(moment) + text[16:] if match[4] else str(moment.date())
-
-
-def _said(kind: str, entry: _Entry, summary: str, begin: str, end: str, place: str, zone: str) -> str:
-    """Return an entry in one line; ``zone`` is given if it is not the most frequent one."""
+def _said(kind: str, entry: _Entry, summary: str, begin: str, end: str, place: str) -> str:
+    """Return an entry in one line."""
+    elsewhere = _elsewhere(entry, begin)
     until = end.removeprefix(begin[:11]) if " " in end else end  # the same day is written once
     when = f"{begin} to {until}" if end and end != begin else begin
     people = [each.parameters.get("CN") or each.text for each in entry.get("ATTENDEE", [])]
     parts = [
         {"VTODO": "to do: "}.get(kind, "") + summary,
-        (f"due {when}" if kind == "VTODO" and when else when) + f" ({zone})" * bool(zone and when),
+        (f"due {when}" if kind == "VTODO" and when else when) + f" ({elsewhere})" * bool(elsewhere),
         f"at {place}" if place else "",
         *(_rule(each.value) for each in entry.get("RRULE", [])),
         *_listed("also", entry, "RDATE"),
@@ -310,22 +378,36 @@ def _first(entry: _Entry, name: str) -> str:
     return entry[name][0].text if name in entry else ""
 
 
-def _period(entry: _Entry) -> tuple[str, str]:
-    """Return the begin and end of an entry; for whole days the end is the last day."""
-    begin = next((entry[name][0] for name in ("DTSTART", "DUE") if name in entry), None)
-    if begin is None:
+def _elsewhere(entry: _Entry, begin: str) -> str:
+    """Return the time and zone in which an entry is written, if they are not those of the reader."""
+    for line in entry.get("DTSTART", ()):
+        shown, moment, whole = _moment(line)
+        zone = "UTC" if shown.endswith(" UTC") else line.parameters.get("TZID", "")
+        if moment and not whole and zone:
+            there = _minute(moment.replace(tzinfo=None))
+            return zone if moment.tzinfo is None else f"{there[11:]} {zone}" * (there != begin)
+    return ""
+
+
+def _period(entry: _Entry, zone: tzinfo | None) -> tuple[str, str]:
+    """Return the begin and end of an entry as they are displayed."""
+    line = next((entry[name][0] for name in ("DTSTART", "DUE") if name in entry), None)
+    if line is None:
         return "", ""
-    (first, start, whole), last, end = _moment(begin), "", None
+    (shown, begin, whole), end = _moment(line), None
+    if begin is None:
+        return shown, ""
     if "DTEND" in entry:
-        last, end, _ = _moment(entry["DTEND"][0])
-    elif start and (match := _DURATION.fullmatch(_first(entry, "DURATION"))):
+        shown, end, _ = _moment(entry["DTEND"][0])
+    elif match := _DURATION.fullmatch(_first(entry, "DURATION")):
         weeks, days, hours, minutes, seconds = (int(each or 0) for each in match.groups())
         with suppress(OverflowError):  # after the year 9999: the entry has only a begin
-            end = start + timedelta(days=7 * weeks + days, hours=hours, minutes=minutes, seconds=seconds)
-            last = str(end.date()) if whole else _minute(end) + first[16:]
-    if whole and start and end and end > start:
-        last = str(end.date() - timedelta(days=1))  # the end given is the day after
-    return first, "" if last == first and whole else last
+            end = begin + timedelta(days=7 * weeks + days)
+            end = end.astimezone(UTC) if end.tzinfo else end  # hours pass as they do on a watch
+            end += timedelta(hours=hours, minutes=minutes, seconds=seconds)
+    if whole:
+        return _span(begin.date(), end.date() if end else None, zone)
+    return _span(begin, end, zone)
 
 
 def _moment(line: _Property) -> tuple[str, datetime | None, bool]:
@@ -340,7 +422,8 @@ def _moment(line: _Property) -> tuple[str, datetime | None, bool]:
         return line.text, None, False
     if hour is None:
         return str(moment.date()), moment, True
-    return _minute(moment) + " UTC" * bool(utc), moment, False
+    zone = "UTC" if utc else line.parameters.get("TZID", "")
+    return _minute(moment) + " UTC" * bool(utc), moment.replace(tzinfo=_zone(zone) if zone else None), False
 
 
 def _minute(moment: datetime) -> str:
@@ -361,7 +444,7 @@ def _rule(value: str) -> str:
             days = [
                 re.sub("[A-Z]{2}$", lambda m: " " + _DAYS.get(m[0], m[0]), d).strip() for d in part.split(",")
             ]
-            said += f" on {' and '.join(days)}"
+            said += f" on {' and '.join(days)}".replace(" -1 ", " last ")
         elif key == "BYMONTHDAY":
             said += f" on day {part}"
         elif key == "UNTIL" and (match := _MOMENT.match(part)):

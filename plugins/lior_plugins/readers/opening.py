@@ -52,7 +52,9 @@ def damage(form: str) -> Iterator[None]:
         yield
     except (LiorError, MemoryError):
         raise
-    except Exception as error:
+    except BaseException as error:
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":  # of Rust
+            raise
         cause = f"{type(error).__name__}: {error}"[:200].splitlines()[0]
         raise DataError(f"damaged or protected {form} ({printable(cause)})") from error
 

@@ -362,11 +362,11 @@ def test_each_time_of_a_series_is_an_event():
 def test_a_series_without_an_end_is_counted_in_a_period_alone():
     index = notes({"club.ics": POTTERY.format("")})
     assert index.ask("How many events are in June 2025?").result.value == "5"
-    for question in ("How many events are there?", "How many events are in 2031?"):
+    for question in ("How many events are there?", "How many events are in 2041?"):
         answer = index.ask(question)
         assert answer.result is None, question
         assert not answer.found
-    assert "goes on: ask about a time before 2027-05" in index.ask("How many events are there?").said
+    assert "goes on: ask about a time before 2035-06-01" in index.ask("How many events are there?").said
 
 
 STATEMENT = """date;payee;amount

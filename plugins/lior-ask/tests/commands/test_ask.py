@@ -17,6 +17,7 @@ from lior_ask import Answer
 from lior_ask.answer.serialise import answer_from, answer_record, in_words
 from lior_ask.api import default_retriever
 from lior_ask.cli.passages import echo_answer
+from tests.reading.samples import sheet
 from tests.work import work
 
 BOILER = "# Boiler\n\nIt is serviced in October.\nTo reset it, hold the red button for five seconds.\n"
@@ -57,7 +58,7 @@ def test_a_long_question_is_answered_and_its_folder_remembered(lior, tmp_path, m
     assert "work/notes/garden.md:3" in told.out
 
 
-UNUSED = "numpy.ma", "http.client", "zoneinfo", "dateutil", "torch", "scipy"
+UNUSED = "numpy.ma", "http.client", "zoneinfo", "icalendar", "python_calamine", "torch", "scipy"
 LATER = f"""
 import gc, os, sys
 from lior_cli.main import main
@@ -140,6 +141,10 @@ def test_context_shows_the_lines_of_the_file(lior):
     record = json.loads(lior("ask", "notes", "--context", 0, "--json", RESET).out)
     assert (record["lines"]["first"], record["lines"]["lines"]) == (4, [lines[3]])
     assert "lines" not in json.loads(lior("ask", "notes", "--json", RESET).out)
+    Path("sheets").mkdir()
+    Path("sheets/g.xlsx").write_bytes(sheet(["city", "visits"], ["Oslo", 5], [], ["Bergen", 7]))
+    shown = lior("ask", "sheets", "--context", 2, "--top", 1, "visits in Bergen?").out.splitlines()
+    assert shown[:3] == ["2- Oslo | 5", "3- ", "4: Bergen | 7"]
 
 
 def test_bad_input_is_one_line_and_code_2(lior):

@@ -57,10 +57,12 @@ def epub(chapters: dict[str, bytes | str], spine: list[str], title: str = "A boo
 
 def xlsx(rows: str, sheets: str = '<sheet name="S" r:id="r0"/>', **members: bytes | str) -> bytes:
     """Return a workbook whose sheet has these rows."""
-    book = f'<workbook xmlns="urn:m" xmlns:r="urn:r"><sheets>{sheets}</sheets></workbook>'
+    kinds = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+    book = f'<workbook xmlns="urn:m" xmlns:r="{kinds}"><sheets>{sheets}</sheets></workbook>'
     parts = {
+        "_rels/.rels": relate("officeDocument xl/workbook.xml").replace("urn:x", kinds),
         "xl/workbook.xml": book,
-        "xl/_rels/workbook.xml.rels": relate("worksheet worksheets/a.xml"),
+        "xl/_rels/workbook.xml.rels": relate("worksheet worksheets/a.xml").replace("urn:x", kinds),
         "xl/worksheets/a.xml": f"<worksheet><sheetData>{rows}</sheetData></worksheet>",
     }
     return pack({**parts, **members})
