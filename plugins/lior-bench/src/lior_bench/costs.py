@@ -17,7 +17,8 @@ import click
 from lior.process import python
 from lior_bench import children
 from lior_bench.children import Unmeasured
-from lior_bench.tables import markdown, markdown_line
+from lior_bench.report import markdown, markdown_line
+from lior_bench.systems import COMPILE
 
 RECIPES = ("fast", "default")
 TOKENS = 4000
@@ -30,12 +31,6 @@ import sys, lior
 from lior.counting import locations
 engine = lior.load(sys.argv[1]).model.memories["sdm"]._engine
 print(locations.size(engine.store) / engine.clock)
-"""
-
-_COMPILE = """
-from lior.counting import begin_compiling
-if child := begin_compiling():
-    child.wait()
 """
 
 
@@ -82,7 +77,7 @@ def warm(tree: Tree, sample: Path) -> Measured:
             "train", str(sample), "--config", "fast", "--out", f"{tree.folder}/warm{turn}", "--quiet"
         )
         passed.append(time.perf_counter() - begin)
-    tree.finish("-c", _COMPILE)
+    tree.finish("-c", COMPILE)
     return "first run, s more than the second", passed[0] - passed[1], ".1f"
 
 

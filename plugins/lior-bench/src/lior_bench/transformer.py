@@ -4,14 +4,11 @@ nanoGPT's recipe for a CPU (A. Karpathy, https://github.com/karpathy/nanoGPT,
 "I only have a macbook"): 4 layers, 4 heads, 128 wide, context 64, batch 12, AdamW
 with warm-up and cosine decay, no dropout, tied embeddings; here on bytes, and
 the schedule runs over seconds instead of steps. The last bytes of the training
-text are kept back, and the weights that are best on them are scored. It stands
-alone on purpose: `python -m lior_bench.transformer FILE --split N --seconds S` prints one JSON object.
+text are kept back, and the weights that are best on them are scored.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import math
 import time
 from collections.abc import Iterator
@@ -166,30 +163,14 @@ def score(model: Transformer, data: Tensor, begin: int, *, stride: int = STRIDE)
     return nats
 
 
-def main() -> None:
-    """Print ``nats``, ``train_seconds``, ``score_seconds`` and ``steps``."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("file", type=Path)
-    parser.add_argument("--split", type=int, required=True, help="bytes to learn; the rest is scored")
-    parser.add_argument("--seconds", type=float, required=True, help="time to train")
-    parser.add_argument("--seed", type=int, default=0)
-    given = parser.parse_args()
-    if given.split < 2 * CONTEXT:
-        parser.error(f"--split {given.split}: at least {2 * CONTEXT} bytes are needed to learn from")
-    torch.manual_seed(given.seed)
-    data = torch.frombuffer(bytearray(given.file.read_bytes()), dtype=torch.uint8).long()
+def measure(file: str, split: int, seconds: float, seed: int) -> dict[str, float]:
+    """Return ``nats``, ``train_seconds`` and ``score_seconds`` after ``seconds`` of training on the first
+    ``split`` bytes of a file, at least ``2 * CONTEXT``.
+    """
+    torch.manual_seed(seed)
+    data = torch.frombuffer(bytearray(Path(file).read_bytes()), dtype=torch.uint8).long()
     begin = time.perf_counter()
-    generator = torch.Generator().manual_seed(given.seed)
-    model, steps = train(data[: given.split], given.seconds, generator=generator)
+    model, _ = train(data[:split], seconds, generator=torch.Generator().manual_seed(seed))
     middle = time.perf_counter()
-    nats = score(model, data, given.split)
-    end = time.perf_counter()
-    print(
-        json.dumps(
-            {"nats": nats, "train_seconds": middle - begin, "score_seconds": end - middle, "steps": steps}
-        )
-    )
-
-
-if __name__ == "__main__":
-    main()
+    nats = score(model, data, split)
+    return {"nats": nats, "train_seconds": middle - begin, "score_seconds": time.perf_counter() - middle}

@@ -20,8 +20,7 @@ import click
 import torch
 
 from lior.errors import MissingPackage
-from lior_bench.report import provenance
-from lior_bench.runner import machine
+from lior_bench.report import machine, provenance
 from lior_bench.tabular import controls, drawn, ours, pages, sets, speed
 from lior_bench.tabular.sets import Split
 from lior_bench.tabular.store import Store

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy.stats import rankdata
 
-from lior_bench.tables import markdown
+from lior_bench.report import markdown
 from lior_bench.tabular import judging
 from lior_bench.tabular.judging import Estimate
 from lior_bench.tabular.sets import Split

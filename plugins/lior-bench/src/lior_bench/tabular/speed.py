@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from lior_bench.tables import markdown
+from lior_bench.report import markdown
 from lior_bench.tabular.controls import HELD, make_catboost
 from lior_bench.tabular.sets import Split, encode
 from lior_tables.estimators import GeometricClassifier, GeometricRegressor
