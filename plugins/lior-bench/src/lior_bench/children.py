@@ -26,7 +26,7 @@ GRACE_SECONDS = 2.0
 """The time for an interrupted child to end its own children, in seconds."""
 
 
-class Unmeasured(Exception):
+class Unmeasured(LiorError):
     """A measurement failed; the message is the reason, in one line."""
 
     status = "failed"
