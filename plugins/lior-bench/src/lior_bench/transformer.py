@@ -13,6 +13,7 @@ import math
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -45,28 +46,6 @@ CHECKS = 20
 _WINDOWS = 512
 
 
-class Block(nn.Module):
-    """Attention and a two-layer perceptron, each on normalised input and added to the stream."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.norm1, self.norm2 = nn.LayerNorm(WIDTH, bias=False), nn.LayerNorm(WIDTH, bias=False)
-        self.qkv = nn.Linear(WIDTH, 3 * WIDTH, bias=False)
-        self.project = nn.Linear(WIDTH, WIDTH, bias=False)
-        self.widen = nn.Linear(WIDTH, 4 * WIDTH, bias=False)
-        self.narrow = nn.Linear(4 * WIDTH, WIDTH, bias=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        batch, length, _ = x.shape
-        q, k, v = (
-            part.view(batch, length, HEADS, -1).transpose(1, 2)
-            for part in self.qkv(self.norm1(x)).chunk(3, -1)
-        )
-        y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
-        x = x + self.project(y.transpose(1, 2).reshape(batch, length, WIDTH))
-        return x + self.narrow(F.gelu(self.widen(self.norm2(x))))
-
-
 class Transformer(nn.Module):
     """A decoder over bytes."""
 
@@ -74,11 +53,18 @@ class Transformer(nn.Module):
         super().__init__()
         self.token = nn.Embedding(VOCAB, WIDTH)
         self.position = nn.Embedding(CONTEXT, WIDTH)
-        self.blocks = nn.Sequential(*(Block() for _ in range(LAYERS)))
-        self.norm = nn.LayerNorm(WIDTH, bias=False)
+        shape: dict[str, Any] = {
+            "dim_feedforward": 4 * WIDTH,
+            "dropout": 0.0,
+            "activation": F.gelu,
+            "bias": False,
+        }
+        layer = nn.TransformerEncoderLayer(WIDTH, HEADS, **shape, batch_first=True, norm_first=True)
+        norm = nn.LayerNorm(WIDTH, bias=False)
+        self.blocks = nn.TransformerEncoder(layer, LAYERS, norm, enable_nested_tensor=False)
         for name, weight in self.named_parameters():
             if weight.dim() == 2:
-                residual = name.endswith(("project.weight", "narrow.weight"))
+                residual = name.endswith(("out_proj.weight", "linear2.weight"))
                 nn.init.normal_(weight, std=0.02 / math.sqrt(2 * LAYERS) if residual else 0.02)
 
     def forward(self, tokens: Tensor, last: int = CONTEXT) -> Tensor:
@@ -86,7 +72,8 @@ class Transformer(nn.Module):
         T)``.
         """
         x = self.token(tokens) + self.position.weight[: tokens.shape[1]]
-        return F.linear(self.norm(self.blocks(x)[:, -last:]), self.token.weight)
+        mask = nn.Transformer.generate_square_subsequent_mask(tokens.shape[1])
+        return F.linear(self.blocks(x, mask, is_causal=True)[:, -last:], self.token.weight)
 
 
 def optimiser(model: Transformer) -> torch.optim.AdamW:
