@@ -33,15 +33,7 @@ from lior_ask.judging.linear import models as shipped
 from lior_ask.question.question import understood
 from lior_bench.answers import SURE
 from lior_bench.reading import read_cases
-from lior_bench.sets import (
-    FITTING,
-    INSTALLED,
-    REPORTING,
-    Question,
-    folder,
-    questions,
-    squeeze,
-)
+from lior_bench.sets import FITTING, INSTALLED, REPORTING, Question, folder, questions, squeeze
 from lior_bench.worlds import DATA, holds, remove, unpack, worlds
 
 WEIGHTS = "plugins/lior-ask/src/lior_ask/judging/weights.json"

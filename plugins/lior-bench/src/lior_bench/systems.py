@@ -18,11 +18,7 @@ from lior_bench.results import Results
 from lior_bench.runner import Numbers, System
 
 BASELINES = {
-    "ngram": {
-        "ngram4": "Kneser-Ney order 4",
-        "ngram6": "Kneser-Ney order 6",
-        "ngram8": "Kneser-Ney order 8",
-    },
+    "ngram": {"ngram4": "Kneser-Ney order 4", "ngram6": "Kneser-Ney order 6", "ngram8": "Kneser-Ney order 8"},
     "ppmd": {"ppmd": "PPMd order 6"},
     "zlib": {"zlib": "zlib -9"},
     "lzma": {"lzma": "lzma -9e"},

@@ -211,10 +211,7 @@ def xgboost(split: Split) -> Result:
 
 
 def hist_gradient_boosting(split: Split) -> Result:
-    grid: Grid = [
-        {"learning_rate": 0.1, "max_leaf_nodes": 15},
-        {"learning_rate": 0.05, "max_leaf_nodes": 31},
-    ]
+    grid: Grid = [{"learning_rate": 0.1, "max_leaf_nodes": 15}, {"learning_rate": 0.05, "max_leaf_nodes": 31}]
 
     def fit(setting: dict[str, Any], x: Any, y: Array, held: Any) -> tuple[Any, int | None]:
         kind = HistGradientBoostingClassifier if split.classes else HistGradientBoostingRegressor
