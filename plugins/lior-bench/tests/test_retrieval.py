@@ -46,7 +46,7 @@ def prepared(path, folder):
     return retrieval.prepare(str(path), folder)
 
 
-@pytest.mark.parametrize("system", ["lior settle", "lior bm25", *retrieval.ENGINES])
+@pytest.mark.parametrize("system", ["lior settle", "lior bm25", "lior meaning", *retrieval.ENGINES])
 def test_a_system_finds_keeps_and_learns(system, notes, tmp_path):
     folder = tmp_path / "bench"
     assert prepared(notes, folder) == {"bytes": sum(map(len, TEXTS)), "passages": 3}

@@ -63,20 +63,11 @@ def _lior(name: str, folder: Path, documents: list[Any] | None) -> tuple[Ask, Le
     from lior_ask.index.inverted import InvertedIndex
     from lior_ask.index.sqlite import SQLite
     from lior_ask.question.question import Question
-    from lior_bench.relevance import passages, vectors_of
+    from lior_bench.relevance import add, vectors_of
 
     whole, retriever = _read(folder, "judged"), registry.get("retriever", name)()
     index = InvertedIndex(SQLite(folder / f"{name}.counts"))
-    kept = documents or _read(folder, "passages")
-    content = {name: passages(name, texts) for name, texts, *_ in kept}
-    store = vectors_of(index, content)
-
-    def learn(*more: Any) -> None:
-        with index.database.writing():
-            for document in more:
-                content[document[0]] = passages(*document[:2])
-                store.table.add(index.add(*document), content[document[0]])
-            index.flush()
+    store = vectors_of(index)
 
     def ask(question: str, top: int) -> list[Any]:
         asked = index.by_document() if whole else index
@@ -84,9 +75,8 @@ def _lior(name: str, folder: Path, documents: list[Any] | None) -> tuple[Ask, Le
         store.table.keep()
         return [int(asked.documents[row]) for row in rows] if whole else rows
 
-    if documents:
-        learn(*documents)
-    return ask, lambda text: learn(("a new note", [(text, "")]))
+    add(index, store, documents or ())
+    return ask, lambda text: add(index, store, [("a new note", [(text, "")])])
 
 
 def _whole(folder: Path, documents: list[Any] | None) -> tuple[Ask, Learn]:
@@ -290,13 +280,12 @@ def ask(name: str, place: str) -> dict[str, Any]:
 def _quality(ask: Ask, judged: str | None) -> dict[str, float]:
     if not judged:
         return {}
-    from lior_bench.relevance import DEEPEST, load, metrics
+    from lior_bench.relevance import DEEPEST, load, mean_metrics
 
     place, _, collection = judged.rpartition("#")
     documents, questions, gains = load(Path(place), collection)
     rankings = {q: [documents[row][0] for row in ask(text, DEEPEST)] for q, text in questions.items()}
-    ndcg, precision, _ = zip(*(metrics(found, gains[q]) for q, found in rankings.items()), strict=True)
-    return {"ndcg10": statistics.fmean(ndcg), "map": statistics.fmean(precision)}
+    return dict(zip(("ndcg10", "map"), mean_metrics(rankings, gains).tolist(), strict=False))
 
 
 # --- the loop, in the process of the command ---
