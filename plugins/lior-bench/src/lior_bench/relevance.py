@@ -88,7 +88,7 @@ def sentences(title: str, body: str) -> list[str]:
 
 
 def vectors_of(index: InvertedIndex) -> VectorStore:
-    """Return the vectors of an index's passages by the installed encoder, which retrievers use from now on."""
+    """Return the vectors of an index by the installed encoder, which retrievers use from now on."""
     store = VectorStore(index, lambda row: index.passages(range(row, row + 1))[0], default_embedder())
     index.vectors = store if store.table.name else None
     return store
