@@ -143,8 +143,7 @@ def read_answer(said: str) -> dict[str, Any]:
 
 def _reason(code: int, complaint: str) -> str:
     if code < 0:
-        why = {signal.SIGKILL: "; out of memory?", signal.SIGXCPU: ": more CPU time than ulimit -t allows"}
-        return f"killed by {signal.Signals(-code).name}{why.get(signal.Signals(-code), '')}"
+        return f"killed by {signal.Signals(-code).name}; out of memory or time?"
     lines = complaint.strip().splitlines()
     return lines[-1].removeprefix("lior: error: ") if lines else f"exit status {code}"
 
