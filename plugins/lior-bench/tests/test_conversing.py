@@ -6,7 +6,7 @@ import pytest
 
 from lior.interfaces import Passage, Result
 from lior_ask.answer.selection import Answer
-from lior_bench.answers import expectations, judge_reply
+from lior_bench.talks import TALKS, expectations, judge_reply
 
 
 def _row(text: str) -> Passage:
@@ -49,6 +49,6 @@ def test_verdicts(expected: dict[str, object], answer: Answer | None, verdict: s
 
 def test_every_message_says_what_is_expected() -> None:
     for name, count in (("exact", 40), ("conversation", 50)):
-        found = expectations(name)
+        found = expectations(TALKS[name])
         assert len(found) == count
         assert all(each.keys() & {"value", "rows", "refused", "passage", "said"} for each in found)

@@ -1,10 +1,10 @@
 """What the judge is learned from: folders, questions asked in several ways, and which passages are right."""
 
+import attrs
 import numpy as np
 import pytest
 
 from lior.interfaces import Passage
-from lior_ask.judging.features import NAMES
 from lior_bench import judging
 from lior_bench.sets import Question
 
@@ -65,5 +65,9 @@ def test_what_is_learned_beats_the_order_of_the_passages_and_needs_its_features(
     size = told["direct"]["questions"]
     assert told["direct"]["refused"] <= np.ceil(judging.WRONG * size) / size
     assert told["unanswerable"]["refused"] > told["direct"]["refused"]
-    blind = [judging._blank(case, range(len(NAMES))) for case in found]
+    nothing = [np.zeros_like(case.candidates.features) for case in found]
+    blind = [
+        attrs.evolve(case, candidates=attrs.evolve(case.candidates, features=zeros))
+        for case, zeros in zip(found, nothing, strict=True)
+    ]
     assert judging.report(blind, model)["direct"]["first"] < told["direct"]["first"]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 
 from lior.plots.figures import draw
@@ -11,39 +9,43 @@ from lior.plots.panels import Picture
 from lior.testing.figures import check_readable
 from lior_bench import picture
 from lior_bench.picture import ComparisonChart
-from lior_bench.results import Measurement, Results, RowKey
+from lior_bench.results import Row, Run
+from lior_bench.text import COLUMNS
 
 
-def results(path, *, text: str = "t") -> Results:
+def row(system: str, bits: float, seconds: float, mode: str = "online") -> Row:
+    numbers = {"bits_per_byte": bits, "train_seconds": seconds, "score_seconds": 0.0}
+    return Row("t", system, mode, [Run(set="t", system=system, mode=mode, numbers=numbers)])
+
+
+def rows() -> list[Row]:
     """Fourteen systems, most of them close to each other."""
-    found = Results(path / "bench.json", {"texts": [{"name": "t"}, {"name": "empty"}]})
-    for i in range(14):
-        near = 1 + 0.02 * (i % 7) if i else 3.0  # one far off, which presses the others together
-        seconds = {"train_seconds": near * 10 ** (i // 7) * 1e-5, "score_seconds": 0.0}
-        run = Measurement(seed=None, nats=1000 * near * math.log(2), bytes=1000, peak_rss_bytes=1, **seconds)
-        found.add(RowKey(text, f"system {i}", "online"), run)
-    return found
+    near = [3.0, *(1 + 0.02 * (i % 7) for i in range(1, 14))]  # one far off presses the others together
+    found = [row(f"system {i}", each, each * 10 ** (i // 7) * 1e-5) for i, each in enumerate(near)]
+    return sorted(found, key=lambda each: each.number("bits_per_byte"))
 
 
 @pytest.mark.slow
 def test_labels_of_a_crowd_can_be_read_and_point_to_their_systems(tmp_path):
-    rows = results(tmp_path).of_text("t")
-    figure = draw(Picture(name="p", title="t", panels=[ComparisonChart(title="t", rows=rows)]))
+    shown = rows()
+    chart = ComparisonChart(title="t", rows=shown, columns=COLUMNS)
+    figure = draw(Picture(name="p", title="t", panels=[chart]))
     check_readable(figure)
     [axis] = figure.axes
-    assert [text.get_text() for text in axis.texts] == [f"{row.bits:.3f}  {row.key}" for row in rows]
-    assert [text.xy for text in axis.texts] == [(row.seconds, row.bits) for row in rows], "not rounded up"
+    bits = [each.number("bits_per_byte") for each in shown]
+    names = [f"{y:.3f}  {each}" for y, each in zip(bits, shown, strict=True)]
+    assert [text.get_text() for text in axis.texts] == names
+    places = [*zip(map(picture.seconds, shown), bits, strict=True)]
+    assert [text.xy for text in axis.texts] == places, "not rounded up"
     heights = [text.xyann[1] for text in axis.texts]
     assert heights == sorted(heights)
 
 
 def test_a_system_without_a_time_is_left_out_of_a_logarithmic_axis(tmp_path):
-    found = results(tmp_path)
-    key = RowKey("t", "instant", "static")
-    found.add(key, Measurement(seed=0, nats=1, bytes=1, train_seconds=0, score_seconds=0, peak_rss_bytes=1))
-    assert picture.write(found, tmp_path).read_bytes().startswith(b"\x89PNG")
+    found = {"t": [*rows(), row("instant", 1.0, 0.0, "static")], "empty": []}
+    assert picture.write(found, COLUMNS, tmp_path).read_bytes().startswith(b"\x89PNG")
 
 
 def test_nothing_measured_is_nothing_drawn(tmp_path):
-    assert picture.write(results(tmp_path, text="another"), tmp_path) is None
+    assert picture.write({"t": [row("instant", 1.0, 0.0)]}, COLUMNS, tmp_path) is None
     assert not (tmp_path / "bench.png").exists()

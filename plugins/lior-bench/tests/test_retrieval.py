@@ -43,15 +43,15 @@ def collection(tmp_path):
 
 def prepared(path, folder):
     folder.mkdir()
-    return retrieval._prepare(str(path), folder)
+    return retrieval.prepare(str(path), folder)
 
 
-@pytest.mark.parametrize("system", ["lior settle", "lior bm25", *retrieval.ENGINES])
+@pytest.mark.parametrize("system", ["lior settle", "lior bm25", "lior meaning", *retrieval.ENGINES])
 def test_a_system_finds_keeps_and_learns(system, notes, tmp_path):
     folder = tmp_path / "bench"
     assert prepared(notes, folder) == {"bytes": sum(map(len, TEXTS)), "passages": 3}
     try:
-        made = retrieval._index(system, folder)
+        made = retrieval.index(system, folder)
     except Unavailable as reason:
         pytest.skip(str(reason))
     assert made["index_bytes"] > 0
@@ -65,8 +65,8 @@ def test_a_system_finds_keeps_and_learns(system, notes, tmp_path):
 def test_judged_documents_are_ranked_as_wholes(collection, tmp_path):
     prepared(f"{collection}#cacm", tmp_path / "bench")
     for system in ("lior settle", "SQLite FTS5"):
-        retrieval._index(system, tmp_path / "bench")
-        found = retrieval._ask(system, tmp_path / "bench")
+        retrieval.index(system, tmp_path / "bench")
+        found = retrieval.ask(system, tmp_path / "bench")
         assert (found["ndcg10"], found["map"]) == (1.0, 1.0)
 
 

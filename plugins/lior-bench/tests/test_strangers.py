@@ -6,7 +6,7 @@ import pytest
 
 from lior.interfaces import Passage, Result
 from lior_ask.answer.selection import Answer
-from lior_bench.strangers import judge_parts
+from lior_bench.talks import judge_parts
 
 
 def reply(said: str, *, found: bool = True, confidence: float = 0.95, rows: int = 0) -> Answer:

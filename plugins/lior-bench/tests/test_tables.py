@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lior_bench.tabular import COMMANDS, controls, drawn, judging, ours, sets, tables
-from lior_bench.tabular.store import Store
+from lior_bench.tabular.command import Bench
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -50,15 +50,14 @@ def test_categories_of_learned_rows_are_columns_and_new_ones_are_none() -> None:
     assert np.allclose(standard.std(0), 1)
 
 
-def test_what_was_measured_is_found_again(tmp_path: Path) -> None:
-    store = Store(tmp_path)
-    assert store.get("svm", "", "wine", 0) is None
-    store.add("svm", "", "wine", 0, {"fit_seconds": 1.5}, {"predictions": np.eye(2)})
-    found = Store(tmp_path).get("svm", "", "wine", 0)
-    assert found is not None
-    assert found.about["fit_seconds"] == 1.5
-    assert found.arrays["predictions"].tolist() == np.eye(2).tolist()
-    assert Store(tmp_path).get("svm", "other settings", "wine", 0) is None
+def test_what_was_measured_is_not_measured_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = iter([1.5])
+    fit = lambda split: ({"fit_seconds": next(seconds)}, {"predictions": split.truth})  # noqa: E731
+    monkeypatch.setitem(controls.CONTROLS, "svm", fit)
+    for _ in range(2):
+        [found] = Bench(tmp_path, tmp_path).run("svm", ["diabetes"], 1)["diabetes"]
+        assert found.numbers == {"fit_seconds": 1.5}
+        assert found.error == pytest.approx(judging.NUMBER_FLOOR, abs=1e-6)
 
 
 def test_drawn_rows_begin_alike_and_are_tested_alike() -> None:

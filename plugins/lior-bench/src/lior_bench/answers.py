@@ -1,10 +1,8 @@
-"""The quality of answers: sets of questions, their confidence against the truth, and a conversation."""
+"""The quality of answers: sets of questions, and their confidence against the truth."""
 
 from __future__ import annotations
 
-import json
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,12 +11,10 @@ import click
 import numpy as np
 
 import lior_ask
-from lior.errors import UsageError
-from lior.interfaces import Passage, Result
+from lior.interfaces import Passage
 from lior.plots import COLOURS, Finish, Panel, Picture, Table, write_picture
 from lior_ask.answer.selection import Answer
-from lior_ask.conversation.dialogue import Dialogue
-from lior_bench.sets import FITTING, INSTALLED, SETS, Question, folder, opened, questions, squeeze
+from lior_bench.sets import FITTING, INSTALLED, SETS, Question, opened, questions, squeeze
 
 SURE = 0.9
 """The confidence from which on a wrong answer counts as misleading."""
@@ -138,120 +134,6 @@ def ask_sets(
         for kind in dict.fromkeys(each.question.kind for each in judged):
             of_kind = [each for each in judged if each.question.kind == kind]
             print(f"{name:14}{kind:14}" + "".join(f"{n:>10}" for n in counts(of_kind)), flush=True)
-
-
-# --- conversations ---
-
-TALKS = {
-    "exact": ("plugins/lior-ask/tests/ask/exact", "questions.jsonl"),
-    "conversation": ("plugins/lior-ask/tests/ask/conversation", "messages.jsonl"),
-}
-VERDICTS = ("right", "declined", "wrong", "sure and wrong")
-
-
-def expectations(name: str) -> list[dict[str, Any]]:
-    """Return the messages of a set with the expected reply."""
-    text = (folder(TALKS[name][0]) / TALKS[name][1]).read_text("utf-8")
-    return [json.loads(line) for line in text.splitlines()]
-
-
-def judge_reply(expected: Mapping[str, Any], answer: Answer | None) -> str:
-    """Return one of ``VERDICTS``; ``answer`` is ``None`` for a message that was refused with an error."""
-    if answer is None or not answer.found:
-        silent = expected.keys() & {"said", "refused", "or_refused"}
-        return "right" if silent else "declined"
-    right = not expected.keys() & {"said", "refused"} and (
-        _calculated(expected, answer.result)
-        if answer.result
-        else "passage" in expected and _quoted(expected, answer)
-    )
-    return "right" if right else VERDICTS[2 + (answer.confidence > SURE)]
-
-
-def _calculated(expected: Mapping[str, Any], result: Result) -> bool:
-    if "value" in expected:
-        found = _number(result.value)
-        places = expected.get("places", 2)
-        return found is not None and round(found - float(expected["value"]), places) == 0
-    if "rows" not in expected:
-        return False
-    wanted = [plain(part) for part in expected["rows"]]
-    rows = [plain(f"{row.text} {row.context} {row.place}") for row in result.rows]
-    if expected.get("any"):
-        return bool(rows) and any(part in rows[0] for part in wanted)
-    if result.operation == "list":
-        return len(rows) == len(wanted) and all(any(part in row for row in rows) for part in wanted)
-    return bool(rows) and wanted[0] in rows[0]
-
-
-def plain(text: str) -> str:
-    """Return a text in lower case with single spaces."""
-    return " ".join(text.split()).casefold()
-
-
-def _number(text: str) -> float | None:
-    try:
-        return float("".join(letter for letter in text if letter in "-.0123456789"))
-    except ValueError:
-        return None
-
-
-def _quoted(expected: Mapping[str, Any], answer: Answer) -> bool:
-    text = plain(f"{answer.answer.text if answer.answer else ''} {answer.block.text if answer.block else ''}")
-    return any(plain(part) in text for part in (expected["passage"], *expected.get("also", ())))
-
-
-def replies(name: str, index: lior_ask.Index) -> list[Answer | None]:
-    """Return the replies to the messages of a set, ``None`` for a message that was refused with an error."""
-    ask: Callable[[str], Answer] = index.ask
-    if name == "conversation":
-        dialogue = Dialogue(index.ask)
-
-        def ask(message: str) -> Answer:
-            return dialogue.ask(message).answer
-
-    found: list[Answer | None] = []
-    for expected in expectations(name):
-        try:
-            found.append(ask(expected.get("question") or expected["message"]))
-        except UsageError:
-            found.append(None)
-    return found
-
-
-def shown(answer: Answer | None) -> str:
-    """Return a reply in one line."""
-    if answer is None:
-        return "refused with an error"
-    quoted: Sequence[Passage] = [answer.answer] if answer.answer else []
-    text = answer.said or " ".join(p.text for p in quoted) or f"nothing: {answer.note}"
-    return f"{answer.confidence:.2f} {' '.join(text.split())[:110]}"
-
-
-@click.command()
-@set_options
-@click.option("--set", "names", multiple=True, type=click.Choice([*TALKS]), default=[*TALKS])
-@click.option("--all", "every", is_flag=True, help="Show all replies.")
-def talk(
-    retriever: str | None, keep: Path | None, roots: tuple[Path, ...], names: tuple[str, ...], every: bool
-) -> None:
-    """Ask for exact answers, and hold a conversation, on the folder of the trial.
-
-    The sets are plugins/lior-ask/tests/ask/exact (each question alone) and
-    plugins/lior-ask/tests/ask/conversation (fifty messages, one after the other). Prints how many replies
-    are right, how many decline a question that has an answer, how many are wrong with a confidence of at
-    most 90 %, and how many with more; then every reply that is not right, or all of them.
-    """
-    for name in names:
-        with opened("trial", retriever, keep, roots) as index:
-            found = replies(name, index)
-        expected = expectations(name)
-        verdicts = [judge_reply(each, answer) for each, answer in zip(expected, found, strict=True)]
-        count = Counter(verdicts)
-        print(f"{name}: " + ", ".join(f"{count[verdict]} {verdict}" for verdict in VERDICTS))
-        for each, verdict, answer in zip(expected, verdicts, found, strict=True):
-            if every or verdict != "right":
-                print(f"  {verdict:15}{each.get('question') or each['message']} -> {shown(answer)}")
 
 
 # --- confidence ---

@@ -1,8 +1,6 @@
 """Baselines: compressors and Kneser-Ney n-grams.
 
-``python -m lior_bench.baselines NAME FILE SPLIT`` learns the first SPLIT bytes of FILE and scores the others.
-It prints one JSON object: ``nats`` (the total over scored bytes), ``train_seconds`` and ``score_seconds``, or
-``skipped``.
+:func:`measure` learns the first bytes of a file and scores the others.
 
 The cost of a part of a text for a compressor is the size of the whole text minus
 the size of the text before that part. The seconds of the whole are divided by
@@ -15,7 +13,6 @@ from __future__ import annotations
 import math
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -26,7 +23,6 @@ from typing import Any
 import pyppmd
 import zstandard
 
-from lior_bench import children
 from lior_bench.children import Unavailable
 
 PPMD_MEMORY = (1 << 26, 1 << 30)
@@ -41,10 +37,15 @@ TIMED_SECONDS = 0.2
 Compress = Callable[[bytes], int]
 
 
-def main(name: str, file: str, split: str) -> None:
-    """Print the result of baseline ``name``."""
-    data = Path(file).read_bytes()
-    children.tell(lambda: BASELINES[name](data, int(split)))
+def measure(name: str, file: str, split: int) -> dict[str, float]:
+    """Return ``nats``, the total over the scored bytes, ``train_seconds`` and ``score_seconds``.
+
+    Raises
+    ------
+    Unavailable
+        When a program or package is missing.
+    """
+    return BASELINES[name](Path(file).read_bytes(), split)
 
 
 def _timed(work: Callable[[], Any]) -> tuple[Any, float]:
@@ -168,7 +169,3 @@ BASELINES: dict[str, Callable[[bytes, int], dict[str, float]]] = {
     "zstd": partial(_difference, _zstd),
     "zpaq": partial(_difference, _zpaq),
 }
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

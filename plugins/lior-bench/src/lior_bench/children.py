@@ -1,4 +1,8 @@
-"""Measurements in processes of their own: the result as JSON, the peak memory from the kernel."""
+"""Measurements in processes of their own: the result as JSON, the peak memory from the kernel.
+
+Limits of time and memory are those of the shell: each process inherits what ``ulimit -t`` and ``ulimit -v``
+set.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +12,13 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from importlib import import_module
 from typing import Any
 
 import attrs
 
+from lior.errors import LiorError, MissingPackage
 from lior.plugins import ALLOW
 from lior.process import python
 
@@ -20,7 +26,7 @@ GRACE_SECONDS = 2.0
 """The time for an interrupted child to end its own children, in seconds."""
 
 
-class Unmeasured(Exception):
+class Unmeasured(LiorError):
     """A measurement failed; the message is the reason, in one line."""
 
     status = "failed"
@@ -52,6 +58,29 @@ class Reply:
     """The JSON object on the last line of its standard output."""
     peak_rss_bytes: int
     """The largest resident memory of the child and of the processes that it waited for, in bytes."""
+
+
+def call(work: str, *given: object) -> Reply:
+    """Call the function ``work``, ``module:name``, in a child process; arguments and result are JSON.
+
+    Raises
+    ------
+    Unavailable, Unmeasured
+        As :func:`run`; a missing package makes a system unavailable.
+    """
+    code = "import sys; from lior_bench.children import tell; tell(*sys.argv[1:])"
+    return run(["-c", code, work, json.dumps(given)])
+
+
+def tell(work: str, given: str) -> None:
+    """Print the result of :func:`call` in the child, or the reason why a system cannot be measured."""
+    module, _, name = work.partition(":")
+    try:
+        print(json.dumps(getattr(import_module(module), name)(*json.loads(given))))
+    except (Unavailable, MissingPackage) as reason:
+        print(json.dumps({"skipped": str(reason)}))
+    except LiorError as error:
+        sys.exit(f"lior: error: {error}")
 
 
 def run(arguments: Sequence[str]) -> Reply:
@@ -93,14 +122,6 @@ def finish(command: Sequence[str], environment: Mapping[str, str]) -> Ended:
     return Ended(said, usage.ru_utime + usage.ru_stime, peak)
 
 
-def tell(work: Callable[[], dict[str, Any]]) -> None:
-    """Print the result of a child for :func:`run`, or the reason why a system cannot be measured."""
-    try:
-        print(json.dumps(work()))
-    except Unavailable as reason:
-        print(json.dumps({"skipped": str(reason)}))
-
-
 def _environment() -> dict[str, str]:
     """Return the environment without the variables ``LIOR_*``: they must not change a recipe."""
     return {name: v for name, v in os.environ.items() if not name.startswith("LIOR_") or name == ALLOW}
@@ -122,7 +143,7 @@ def read_answer(said: str) -> dict[str, Any]:
 
 def _reason(code: int, complaint: str) -> str:
     if code < 0:
-        return f"killed by {signal.Signals(-code).name}; out of memory?"
+        return f"killed by {signal.Signals(-code).name}; out of memory or time?"
     lines = complaint.strip().splitlines()
     return lines[-1].removeprefix("lior: error: ") if lines else f"exit status {code}"
 

@@ -7,7 +7,8 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ import click
 from lior.process import python
 from lior_bench import children
 from lior_bench.children import Unmeasured
-from lior_bench.tables import markdown, markdown_line
+from lior_bench.report import markdown, markdown_line
+from lior_bench.systems import COMPILE
 
 RECIPES = ("fast", "default")
 TOKENS = 4000
@@ -30,12 +32,6 @@ import sys, lior
 from lior.counting import locations
 engine = lior.load(sys.argv[1]).model.memories["sdm"]._engine
 print(locations.size(engine.store) / engine.clock)
-"""
-
-_COMPILE = """
-from lior.counting import begin_compiling
-if child := begin_compiling():
-    child.wait()
 """
 
 
@@ -78,20 +74,18 @@ def warm(tree: Tree, sample: Path) -> Measured:
     passed = []
     for turn in range(2):
         begin = time.perf_counter()
-        tree.command(
-            "train", str(sample), "--config", "fast", "--out", f"{tree.folder}/warm{turn}", "--quiet"
-        )
+        run = f"{tree.folder}/warm{turn}"
+        tree.command("train", str(sample), "--config", "fast", "--out", run, "--quiet")
         passed.append(time.perf_counter() - begin)
-    tree.finish("-c", _COMPILE)
+    tree.finish("-c", COMPILE)
     return "first run, s more than the second", passed[0] - passed[1], ".1f"
 
 
 def train(tree: Tree, recipe: str, text: Path) -> list[Measured]:
     """Return the time of training, the static score, and the size of the memory in bytes."""
     run = f"{tree.folder}/{recipe}"
-    ended = tree.command(
-        "train", str(text), "--config", recipe, "--holdout", "keep", "--out", run, "--quiet", "--json"
-    )
+    options = ("--config", recipe, "--holdout", "keep", "--out", run, "--quiet", "--json")
+    ended = tree.command("train", str(text), *options)
     stored = float(tree.finish("-c", _STORED, run).output)
     summary = children.read_answer(ended.output)
     return [
@@ -102,9 +96,9 @@ def train(tree: Tree, recipe: str, text: Path) -> list[Measured]:
     ]
 
 
-def score(tree: Tree, recipe: str, size: int) -> list[Measured]:
-    """Return online scores with their speed, and scores with errors."""
-    run, found = f"{tree.folder}/{recipe}", []
+def score(tree: Tree, recipe: str, text: Path) -> list[Measured]:
+    """Return online scores with their speed, and scores with errors, of the last tenth of the text."""
+    run, found, size = f"{tree.folder}/{recipe}", list[Measured](), text.stat().st_size // 10
     last = max(size - LAST, 0)
     for name, options in (
         (f"online, last {size - last:,} bytes", ("--online", "--from-byte", str(last))),
@@ -118,7 +112,7 @@ def score(tree: Tree, recipe: str, size: int) -> list[Measured]:
     return found
 
 
-def generate(tree: Tree, recipe: str) -> list[Measured]:
+def generate(tree: Tree, recipe: str, text: Path) -> list[Measured]:
     """Return the number of bytes generated in a second."""
     run = f"{tree.folder}/{recipe}"
     long, short = (tree.command("generate", run, "--max-tokens", str(n)).cpu_seconds for n in (TOKENS, 1))
@@ -127,21 +121,14 @@ def generate(tree: Tree, recipe: str) -> list[Measured]:
 
 def rows(trees: Sequence[Tree], text: Path, recipes: Sequence[str]) -> Iterator[tuple[str, list[Measured]]]:
     """Yield each recipe with one measurement of every tree, in turn."""
-    whole = text.read_bytes()
     for tree in trees:
         tree.folder.mkdir(parents=True)
     first = trees[0].folder / "sample.txt"
-    first.write_bytes(whole[:20_000])
+    first.write_bytes(text.read_bytes()[:20_000])
     yield "", [warm(tree, first) for tree in trees]
-    for recipe in recipes:
-        steps: tuple[Callable[[Tree], list[Measured]], ...] = (
-            lambda tree: train(tree, recipe, text),  # noqa: B023 - called before the next recipe
-            lambda tree: score(tree, recipe, len(whole) // 10),  # noqa: B023
-            lambda tree: generate(tree, recipe),  # noqa: B023
-        )
-        for step in steps:
-            for each in zip(*(step(tree) for tree in trees), strict=True):
-                yield recipe, list(each)
+    for recipe, step in product(recipes, (train, score, generate)):
+        for each in zip(*(step(tree, recipe, text) for tree in trees), strict=True):
+            yield recipe, list(each)
 
 
 @click.command()

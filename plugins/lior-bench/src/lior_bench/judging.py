@@ -1,4 +1,4 @@
-"""Learn the judge of ``lior ask`` from folders with questions, and compare it with controls.
+"""Learn the judge of ``lior ask`` from folders with questions.
 
 Each folder is asked its questions. Then its answering sentences are removed, and questions with an answer are
 asked again: controls on the same subject, in the same words, without an answer.
@@ -27,21 +27,13 @@ from lior import registry
 from lior.errors import MissingPackage
 from lior.interfaces import Candidates, Embedder
 from lior_ask.index.embedding import ENCODER
-from lior_ask.judging.features import FOUND, NAMES, OWN, gather
+from lior_ask.judging.features import FOUND, NAMES, gather
 from lior_ask.judging.linear import COLUMNS, SILENT, Model, Weights, of_best, of_best_names, score
 from lior_ask.judging.linear import models as shipped
 from lior_ask.question.question import understood
 from lior_bench.answers import SURE
 from lior_bench.reading import read_cases
-from lior_bench.sets import (
-    FITTING,
-    INSTALLED,
-    REPORTING,
-    Question,
-    folder,
-    questions,
-    squeeze,
-)
+from lior_bench.sets import FITTING, INSTALLED, REPORTING, Question, folder, questions, squeeze
 from lior_bench.worlds import DATA, holds, remove, unpack, worlds
 
 WEIGHTS = "plugins/lior-ask/src/lior_ask/judging/weights.json"
@@ -374,11 +366,7 @@ def _shares(mine: Sequence[Case], model: Model) -> dict[str, float]:
 
 def auc(yes: np.ndarray, no: np.ndarray) -> float:
     """Return the probability that one of ``yes`` is above one of ``no``."""
-    return (
-        float(((yes[:, None] > no).mean() + (yes[:, None] >= no).mean()) / 2)
-        if len(yes) and len(no)
-        else np.nan
-    )
+    return float(np.sign(yes[:, None] - no).mean() / 2 + 0.5) if len(yes) and len(no) else np.nan
 
 
 def _among_three(case: Case, model: Model) -> bool:
@@ -411,9 +399,7 @@ def _first(case: Case, model: Model) -> bool:
     show_default=True,
     help="Folders that it reports on: the choosing, the last, or the sets for reporting.",
 )
-@click.option("--controls", is_flag=True, help="Compare with boosting and a kernel memory (lior-tables).")
-@click.option("--ablate", is_flag=True, help="Learn without each feature, too, and compare.")
-def judge(writes: bool, levels: str, on: str, controls: bool, ablate: bool) -> None:
+def judge(writes: bool, levels: str, on: str) -> None:
     """Learn the judge of `lior ask` from folders with questions, and report on others."""
     models = dict[str, Model]()
     digest = hashlib.sha256((folder(DATA) / "worlds.zip").read_bytes()).hexdigest()
@@ -436,12 +422,6 @@ def judge(writes: bool, levels: str, on: str, controls: bool, ablate: bool) -> N
         asked = see(reported)
         click.echo(f"{level}: {len(found):,} questions, least confidence {models[level].least}")
         _print(report(asked, models[level]))
-        if controls:
-            for name, value in compare(found, asked, models[level]).items():
-                click.echo(f"  {name:20} AUC {value:.3f}")
-        if ablate:
-            for name, (first, apart) in without(found, chosen, asked).items():
-                click.echo(f"  without {name:25} first {first:.3f}  AUC {apart:.3f}")
     if writes:
         write_weights(shipped() | models, f"worlds.zip {digest[:16]}, {', '.join([*learned, *more])}")
 
@@ -449,50 +429,6 @@ def judge(writes: bool, levels: str, on: str, controls: bool, ablate: bool) -> N
 def _print(told: dict[str, Any]) -> None:
     for name, values in told.items():
         click.echo(f"  {name:20} " + "  ".join(f"{key} {_show(value)}" for key, value in values.items()))
-
-
-def compare(found: Sequence[Case], asked: Sequence[Case], model: Model) -> dict[str, float]:
-    """Return the AUC of right against wrong answers, for the confidence and two learners on the same
-    features.
-    """
-    try:
-        from sklearn.ensemble import HistGradientBoostingClassifier
-
-        from lior_tables import GeometricClassifier
-    except ImportError as error:
-        raise click.ClickException(f"--controls needs lior-tables: {error}") from error
-    x, y = _of_best([case for case in found if "," not in case.kind], model.weights)
-    new, right = _of_best([case for case in asked if "," not in case.kind], model.weights)
-    learners = {
-        "gradient boosting": HistGradientBoostingClassifier(max_depth=4, learning_rate=0.05, random_state=0),
-        "kernel memory": GeometricClassifier(random_state=0),
-    }
-    scores = {name: each.fit(x, y).predict_proba(new)[:, 1] for name, each in learners.items()}
-    scores = {"logistic regression": model.answers(new), **scores}
-    return {name: auc(p[right], p[~right]) for name, p in scores.items()}
-
-
-def without(
-    found: Sequence[Case], chosen: Sequence[Case], asked: Sequence[Case]
-) -> dict[str, tuple[float, float]]:
-    """Return the share of right first answers, and the AUC against absent answers, with each feature set to
-    0.
-    """
-    told = {}
-    for name in ("nothing", *OWN):
-        columns = [at for at, each in enumerate(NAMES) if each.split(",")[0] == name]
-        less, choose, others = ([_blank(case, columns) for case in some] for some in (found, chosen, asked))
-        said = report(others, learn(less, choose))
-        kinds = [each for kind, each in said.items() if "first" in each and "," not in kind]
-        first = np.average([each["first"] for each in kinds], weights=[each["questions"] for each in kinds])
-        told[name] = float(first), said["AUC"]["all"]
-    return told
-
-
-def _blank(case: Case, columns: Sequence[int]) -> Case:
-    features = case.candidates.features.copy()
-    features[:, columns] = 0
-    return attrs.evolve(case, candidates=attrs.evolve(case.candidates, features=features))
 
 
 def _show(value: float | None) -> str:

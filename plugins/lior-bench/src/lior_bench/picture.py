@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from itertools import product
 from pathlib import Path
@@ -10,20 +11,28 @@ from typing import Any, ClassVar
 import attrs
 
 from lior.plots import COLOURS, Finish, LabelColumn, Panel, Picture, Table, logarithmic, write_picture
-from lior_bench.results import ResultRow, Results
-from lior_bench.tables import table
+from lior_bench.report import Columns, table
+from lior_bench.results import Row
 
 OWN, BASELINE = COLOURS[4], COLOURS[0]
 """The colours of lior's points and of the other points."""
 MARKERS = {"static": "o", "online": "^"}
 
 
-def write(results: Results, out: Path) -> Path | None:
-    """Write ``bench.png`` to ``out``; return ``None`` if there is nothing to draw."""
-    texts = [text["name"] for text in results.about["texts"]]
+def seconds(row: Row) -> float:
+    """Return the median time to train and to score, in seconds; 0 without any."""
+    return sum(row.number(name) or 0.0 for name in ("train_seconds", "score_seconds"))
+
+
+def write(rows: Mapping[str, Sequence[Row]], columns: Columns, out: Path) -> Path | None:
+    """Write ``bench.png``, with the rows of each text, to ``out``; ``None`` if there is nothing to draw."""
     # A logarithmic axis cannot show 0.
-    rows = [(text, [row for row in results.of_text(text) if row.seconds]) for text in texts]
-    panels = [ComparisonChart(title=text[-80:], rows=found) for text, found in rows if found]
+    shown = {text: [row for row in found if seconds(row)] for text, found in rows.items()}
+    panels = [
+        ComparisonChart(title=text[-80:], rows=found, columns=columns)
+        for text, found in shown.items()
+        if found
+    ]
     if not panels:
         return None
     title = "bits per byte against seconds"
@@ -37,7 +46,8 @@ class ComparisonChart(Panel):
 
     kind: ClassVar[str] = "comparison"
 
-    rows: list[ResultRow]
+    rows: Sequence[Row]
+    columns: Columns
 
     def inches(self) -> tuple[float, float]:
         """Return the size, with room for a name at each point."""
@@ -45,10 +55,10 @@ class ComparisonChart(Panel):
 
     def draw(self, axis: Any) -> Finish:
         """Draw a point for each system, with the range over the seeds."""
-        for row in self.rows:
-            x, y, (low, high) = row.seconds, row.bits or 0.0, row.spread("bits_per_byte") or (0, 0)
-            style = {"fmt": MARKERS[row.key.mode], "color": _colour(row), "capsize": 3, "markersize": 8}
-            axis.errorbar([x], [y], yerr=[[y - low], [high - y]], **style)
+        points = [(row, seconds(row), row.number("bits_per_byte") or 0.0, _colour(row)) for row in self.rows]
+        for row, x, y, colour in points:
+            bits, style = row.numbers("bits_per_byte"), {"capsize": 3, "markersize": 8, "color": colour}
+            axis.errorbar([x], [y], yerr=[[y - min(bits)], [max(bits) - y]], fmt=MARKERS[row.mode], **style)
         ticks = import_module("matplotlib.ticker")
         logarithmic(axis, "x")
         axis.set_yscale("log")  # a distant system must not squeeze the others
@@ -64,15 +74,14 @@ class ComparisonChart(Panel):
             axis.plot([], [], marker, color=colour, label=f"{who}, {mode}")
         axis.legend(loc="best", fontsize=8, framealpha=0.9)
         labels = LabelColumn(axis)
-        for row in self.rows:
-            name, x, y = f"{row.bits:.3f}  {row.key}", row.seconds or 0.0, row.bits or 0.0
-            labels.add(name, y, at=x, column=1.03, point="data", color=_colour(row))
+        for row, x, y, colour in points:
+            labels.add(f"{y:.3f}  {row}", y, at=x, column=1.03, point="data", color=colour)
         return labels.separate
 
     def table(self) -> Table:
         """Return the table of the report."""
-        return Table(*table(self.rows))
+        return Table(*table(self.rows, self.columns))
 
 
-def _colour(row: ResultRow) -> str:
-    return OWN if row.key.system.startswith("lior ") else BASELINE
+def _colour(row: Row) -> str:
+    return OWN if row.system.startswith("lior ") else BASELINE

@@ -10,8 +10,9 @@ import re
 import string
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
@@ -20,6 +21,7 @@ from lior import registry
 from lior.interfaces import Passage, Retriever
 from lior_ask.index.embedding import default_embedder
 from lior_ask.index.inverted import InvertedIndex, PassageCounts
+from lior_ask.index.passage_store import PassageStore
 from lior_ask.index.vector_store import VectorStore
 from lior_ask.question.question import Question
 
@@ -75,29 +77,33 @@ def metrics(order: list[str], gains: dict[str, int]) -> tuple[float, float, floa
     return float(ndcg), precision, sum(place < 100 for place in hits) / len(gains)
 
 
+def mean_metrics(orders: dict[str, list[str]], gains: dict[str, dict[str, int]]) -> np.ndarray:
+    """Return the means of the :func:`metrics` over questions, ``(3,)``."""
+    return np.mean([metrics(order, gains[question]) for question, order in orders.items()], axis=0)
+
+
 def sentences(title: str, body: str) -> list[str]:
     """Return the title and the sentences of a document; one empty sentence if it has none."""
     return [s for s in [title, *re.split(r"(?<=[.!?])\s+|\s\.\s", body)] if s] or [""]
 
 
-def passages(name: str, texts: Iterable[Sequence[str]]) -> list[Passage]:
-    """Return the passages of a document from their texts and contexts."""
-    return [Passage(document=name, line=1, text=text, context=context) for text, context in texts]
-
-
-def vectors_of(index: InvertedIndex, content: Mapping[str, Sequence[Passage]]) -> VectorStore:
-    """Return the vectors of an index's passages by the installed encoder, which retrievers use from now on.
-
-    ``content`` has the passages of each document; ``store.table.add`` records those of a new document.
-    """
-
-    def passage(row: int) -> Passage:
-        layout, place = index.layout, int(index.layout.document_of[row])
-        return content[layout.names[place]][row - int(layout.starts[place])]
-
-    store = VectorStore(index, passage, default_embedder())
+def vectors_of(index: InvertedIndex) -> VectorStore:
+    """Return the vectors of an index by the installed encoder, which retrievers use from now on."""
+    store = VectorStore(index, lambda row: index.passages(range(row, row + 1))[0], default_embedder())
     index.vectors = store if store.table.name else None
     return store
+
+
+def add(index: InvertedIndex, store: VectorStore, documents: Iterable[Sequence[Any]]) -> None:
+    """Add documents: name, texts with contexts and, optionally, paragraph numbers."""
+    texts = PassageStore(index.database)
+    with index.database.writing():
+        for name, pairs, *groups in documents:
+            key = index.add(name, pairs, *groups)
+            found = [Passage(document=name, line=1, text=text, context=context) for text, context in pairs]
+            texts.add(key, found)
+            store.table.add(key, found)
+        index.flush()
 
 
 # --- the command ---
@@ -116,11 +122,9 @@ def wrong(text: str, seed: int, rate: float = 0.1) -> str:
 
 def count(documents: list[tuple[str, str, str]]) -> InvertedIndex:
     """Index documents by sentences, each with its title first, and with vectors if there are any."""
-    cut = {name: [(sentence, "") for sentence in sentences(title, body)] for name, title, body in documents}
-    index, content = InvertedIndex(), {name: passages(name, texts) for name, texts in cut.items()}
-    store = vectors_of(index, content)
-    for name, texts in cut.items():
-        store.table.add(index.add(name, texts), content[name])
+    index = InvertedIndex()
+    cut = ((name, [(each, "") for each in sentences(title, body)]) for name, title, body in documents)
+    add(index, vectors_of(index), cut)
     return index
 
 
@@ -128,13 +132,12 @@ def asked(
     retriever: Retriever, whole: PassageCounts, questions: dict[str, str], gains: dict[str, dict[str, int]]
 ) -> tuple[np.ndarray, float]:
     """Return the mean of the measures, and the milliseconds of a question."""
-    names, rows, begin = whole.documents, [], time.process_time()
+    names, begin = whole.documents, time.process_time()
     asked = {q: Question(text) for q, text in questions.items()}
     rankings = {q: retriever.rank(whole, each, len(names)).passages for q, each in asked.items()}
     passed = time.process_time() - begin
-    for question, ranking in rankings.items():
-        rows.append(metrics([names[row] for row in ranking], gains[question]))
-    return np.mean(rows, axis=0), 1e3 * passed / len(rows)
+    found = {q: [names[row] for row in ranking] for q, ranking in rankings.items()}
+    return mean_metrics(found, gains), 1e3 * passed / len(found)
 
 
 @click.command()

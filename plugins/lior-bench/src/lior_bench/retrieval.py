@@ -1,8 +1,8 @@
 """Retrievers and other search engines on the same passages, and retrievers on judged collections.
 
-``python -m lior_bench.retrieval STAGE NAME FOLDER`` is one stage in a process of its own. ``prepare`` writes
-the passages and questions of a text to FOLDER. For a system, ``index`` writes its index there, ``cold`` opens
-it and answers one question, and ``ask`` answers many and learns a passage.
+Each stage is a process of its own: :func:`prepare` writes the passages and questions of a text to a folder.
+For a system, :func:`index` writes its index there, :func:`open_and_ask` opens it and answers one question,
+and :func:`ask` answers many and learns a passage.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import random
 import re
 import sqlite3
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -22,9 +21,13 @@ from typing import Any
 
 import click
 
-from lior.errors import DataError, LiorError
+from lior import registry
+from lior.errors import DataError
 from lior_bench import children
 from lior_bench.children import Unavailable, Unmeasured
+from lior_bench.report import echo_report, machine
+from lior_bench.results import Results, Row
+from lior_bench.runner import Numbers, Runner, System
 
 COLUMNS = {
     "index s": ("index_seconds", 1.0),
@@ -57,24 +60,14 @@ Learn = Callable[..., object]
 
 def _lior(name: str, folder: Path, documents: list[Any] | None) -> tuple[Ask, Learn]:
     """Return a retriever on an inverted index."""
-    from lior import registry
     from lior_ask.index.inverted import InvertedIndex
     from lior_ask.index.sqlite import SQLite
     from lior_ask.question.question import Question
-    from lior_bench.relevance import passages, vectors_of
+    from lior_bench.relevance import add, vectors_of
 
     whole, retriever = _read(folder, "judged"), registry.get("retriever", name)()
     index = InvertedIndex(SQLite(folder / f"{name}.counts"))
-    kept = documents or _read(folder, "passages")
-    content = {name: passages(name, texts) for name, texts, *_ in kept}
-    store = vectors_of(index, content)
-
-    def learn(*more: Any) -> None:
-        with index.database.writing():
-            for document in more:
-                content[document[0]] = passages(*document[:2])
-                store.table.add(index.add(*document), content[document[0]])
-            index.flush()
+    store = vectors_of(index)
 
     def ask(question: str, top: int) -> list[Any]:
         asked = index.by_document() if whole else index
@@ -82,9 +75,8 @@ def _lior(name: str, folder: Path, documents: list[Any] | None) -> tuple[Ask, Le
         store.table.keep()
         return [int(asked.documents[row]) for row in rows] if whole else rows
 
-    if documents:
-        learn(*documents)
-    return ask, lambda text: learn(("a new note", [(text, "")]))
+    add(index, store, documents or ())
+    return ask, lambda text: add(index, store, [("a new note", [(text, "")])])
 
 
 def _whole(folder: Path, documents: list[Any] | None) -> tuple[Ask, Learn]:
@@ -202,9 +194,9 @@ def _read(folder: Path, name: str) -> Any:
 # --- stages ---
 
 
-def _prepare(path: str, folder: Path) -> dict[str, Any]:
+def prepare(path: str, place: str) -> dict[str, Any]:
     """Write passages and questions of a path, a judged collection (``FOLDER#cran``) or the reference."""
-    judged = re.search("#(cran|cacm)$", path)
+    folder, judged = Path(place), re.search("#(cran|cacm)$", path)
     if judged:
         from lior_bench.relevance import load, sentences
 
@@ -255,8 +247,9 @@ def _draw(documents: list[Any]) -> list[str]:
     return [" ".join(draw.sample(words, 5)) for words in draw.choices(worded, k=_QUESTIONS)]
 
 
-def _index(name: str, folder: Path) -> dict[str, Any]:
-    documents, before = _read(folder, "passages"), _size(folder)
+def index(name: str, place: str) -> dict[str, Any]:
+    """Index the passages by a system; return seconds and bytes."""
+    documents, before = _read(folder := Path(place), "passages"), _size(folder)
     seconds = _timed(_made, name, folder, documents)
     return {"index_seconds": seconds, "index_bytes": _size(folder) - before}
 
@@ -271,12 +264,14 @@ def _timed(work: Callable[..., object], *arguments: Any) -> float:
     return time.perf_counter() - begin
 
 
-def _cold(name: str, folder: Path) -> dict[str, Any]:
-    return {"found": len(_made(name, folder)[0](_read(folder, "questions")[0], _TOP))}
+def open_and_ask(name: str, place: str) -> dict[str, Any]:
+    """Open an index and answer the first question."""
+    return {"found": len(_made(name, folder := Path(place))[0](_read(folder, "questions")[0], _TOP))}
 
 
-def _ask(name: str, folder: Path) -> dict[str, Any]:
-    (ask, learn), questions = _made(name, folder), _read(folder, "questions")
+def ask(name: str, place: str) -> dict[str, Any]:
+    """Answer all questions and learn a passage; return seconds, and quality on a judged collection."""
+    (ask, learn), questions = _made(name, folder := Path(place)), _read(folder, "questions")
     times = [_timed(ask, question, _TOP) for question in [questions[0], *questions]][1:]
     quality = _quality(ask, _read(folder, "judged"))
     return {"warm_seconds": statistics.median(times), "learn_seconds": _timed(learn, _NOTE)} | quality
@@ -285,21 +280,21 @@ def _ask(name: str, folder: Path) -> dict[str, Any]:
 def _quality(ask: Ask, judged: str | None) -> dict[str, float]:
     if not judged:
         return {}
-    from lior_bench.relevance import DEEPEST, load, metrics
+    from lior_bench.relevance import DEEPEST, load, mean_metrics
 
     place, _, collection = judged.rpartition("#")
     documents, questions, gains = load(Path(place), collection)
     rankings = {q: [documents[row][0] for row in ask(text, DEEPEST)] for q, text in questions.items()}
-    ndcg, precision, _ = zip(*(metrics(found, gains[q]) for q, found in rankings.items()), strict=True)
-    return {"ndcg10": statistics.fmean(ndcg), "map": statistics.fmean(precision)}
+    return dict(zip(("ndcg10", "map"), mean_metrics(rankings, gains).tolist(), strict=False))
 
 
 # --- the loop, in the process of the command ---
 
 
-def bench(paths: Sequence[str], progress: Callable[[str], None]) -> Iterator[dict[str, Any]]:
-    """Measure one text after the other; yield ``name``, ``bytes``, ``passages`` and the ``rows`` of the
-    systems.
+def bench(
+    paths: Sequence[str], progress: Callable[[str], None]
+) -> Iterator[tuple[dict[str, Any], list[Row]]]:
+    """Measure one text after the other; yield ``name``, ``bytes`` and ``passages``, and the rows.
 
     Parameters
     ----------
@@ -314,20 +309,20 @@ def bench(paths: Sequence[str], progress: Callable[[str], None]) -> Iterator[dic
     DataError
         When a text cannot be read.
     """
-    from lior import registry
-
+    results = Results()
     for text in [each for path in paths or [""] for each in _judge(path) or [path]]:
-        with tempfile.TemporaryDirectory(prefix="lior-bench-") as made:
-            folder = Path(made)
+        with tempfile.TemporaryDirectory(prefix="lior-bench-") as folder:
             try:
-                about = _child("prepare", text, folder).answer
+                about = children.call(f"{__name__}:prepare", text, folder).answer
             except Unmeasured as fault:
                 raise DataError(f"the text cannot be read: {fault}") from fault
-            about = {"name": text or "python-language-reference", **about}
-            progress(f"{about['name']}: {about['bytes']:,} bytes, {about['passages']:,} passages")
-            systems = [f"lior {name}" for name in registry.names("retriever")]
-            systems = ["lior ask"] * (not _read(folder, "judged")) + systems + list(ENGINES)
-            yield about | {"rows": [_row(system, folder, about["bytes"], progress) for system in systems]}
+            name = text or "python-language-reference"
+            progress(f"{name}: {about['bytes']:,} bytes, {about['passages']:,} passages")
+            names = [f"lior {each}" for each in registry.names("retriever")]
+            names = ["lior ask"] * (not _read(Path(folder), "judged")) + names + list(ENGINES)
+            measured = (System(each, partial(_measure, each, folder, about["bytes"])) for each in names)
+            Runner(results=results, columns=COLUMNS, progress=progress).measure(name, measured)
+            yield {"name": name, **about}, results.rows(name)
 
 
 def _judge(path: str) -> list[str]:
@@ -335,33 +330,17 @@ def _judge(path: str) -> list[str]:
     return [f"{path}#{each[0].stem}" for each in files if path and all(file.is_file() for file in each)]
 
 
-def _row(system: str, folder: Path, size: int, progress: Callable[[str], None]) -> dict[str, Any]:
-    row: dict[str, Any] = {"system": system, "status": "ok", "reason": None}
-    row |= dict.fromkeys(key for key, _ in COLUMNS.values())
-    try:
-        made = _child("index", system, folder)
-        cold = [_timed(_child, "cold", system, folder) for _ in range(_COLD)]
-        asked = _child("ask", system, folder)
-        row |= made.answer | asked.answer
-        row["bytes_per_second"] = size / row["index_seconds"]
-        row |= {"cold_seconds": min(cold), "peak_rss_bytes": max(made.peak_rss_bytes, asked.peak_rss_bytes)}
-    except Unmeasured as fault:
-        row |= {"status": fault.status, "reason": str(fault)}
-    progress(f"  {system}: {row['reason'] or 'measured'}")
-    return row
+def _measure(system: str, folder: str, size: int, seed: int | None) -> Iterator[Numbers]:
+    def stage(name: str) -> children.Reply:
+        return children.call(f"{__name__}:{name}", system, folder)
 
-
-def _child(stage: str, name: str, folder: Path) -> children.Reply:
-    return children.run(["-m", __name__, stage, name, str(folder)])
-
-
-def table(rows: Sequence[dict[str, Any]]) -> tuple[list[str], list[list[str]], list[str]]:
-    """Return headers and cells of the measured systems, and a remark on each of the others."""
-    fine = [row for row in rows if row["status"] == "ok"]
-    shown = {header: column for header, column in COLUMNS.items() if any(row[column[0]] for row in fine)}
-    cells = [[row["system"], *(f"{row[key] * unit:.3g}" for key, unit in shown.values())] for row in fine]
-    missed = [f"{row['system']}: {row['status']}: {row['reason']}" for row in rows if row["status"] != "ok"]
-    return ["system", *shown], cells, missed
+    made = stage("index")
+    cold = min(_timed(stage, "open_and_ask") for _ in range(_COLD))
+    asked = stage("ask")
+    peak = max(made.peak_rss_bytes, asked.peak_rss_bytes)
+    speed = size / made.answer["index_seconds"]
+    costs = {"bytes_per_second": speed, "cold_seconds": cold, "peak_rss_bytes": peak}
+    yield made.answer | asked.answer | costs
 
 
 @click.command()
@@ -374,31 +353,12 @@ def compare_engines(paths: tuple[str, ...], quiet: bool, as_json: bool) -> None:
     Each of PATHS is a file or folder to ask: time to index, size, cold start, time of a question, memory. A
     folder with cran.all, cran.qry and cran.rel, or cacm.*, is a judged collection: nDCG@10, MAP.
     """
-    from lior_bench.runner import machine
-    from lior_cli import echo_table
-
     texts = []
-    for one in bench(paths, lambda line: None if quiet else click.echo(line, err=True)):
-        texts.append(one)
+    for one, rows in bench(paths, lambda line: None if quiet else click.echo(line, err=True)):
+        texts.append(one | {"rows": [row.summary([name for name, _ in COLUMNS.values()]) for row in rows]})
         if not as_json:
-            headers, rows, notes = table(one["rows"])
             click.echo(f"{one['name']}, {one['bytes'] / 1e6:.2f} MB, {one['passages']:,} passages")
-            echo_table(headers, rows)
-            click.echo("\n".join([*notes, LEGEND]))
+            echo_report(rows, COLUMNS)
+            click.echo(LEGEND)
     if as_json:
         click.echo(json.dumps({"machine": machine(), "texts": texts}))
-
-
-def main(stage: str, name: str, folder: str) -> None:
-    """Print the result of a stage as JSON."""
-    stages = {"prepare": _prepare, "index": _index, "cold": _cold, "ask": _ask}
-    try:
-        children.tell(lambda: stages[stage](name, Path(folder)))
-    except LiorError as error:  # a retriever that needs a missing package
-        if stage == "prepare":
-            sys.exit(f"lior: error: {error}")
-        print(json.dumps({"skipped": str(error)}))
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
-
-import attrs
 
 from lior.errors import UsageError, did_you_mean, sentences
 from lior.process import python
 from lior_bench import children
 from lior_bench.children import Unavailable, Unmeasured
 from lior_bench.datasets import HOLDOUT, BenchText
-from lior_bench.results import Measurement, Results, RowKey
+from lior_bench.results import Results
+from lior_bench.runner import Numbers, System
 
 BASELINES = {
-    "ngram": {
-        "ngram4": "Kneser-Ney order 4",
-        "ngram6": "Kneser-Ney order 6",
-        "ngram8": "Kneser-Ney order 8",
-    },
+    "ngram": {"ngram4": "Kneser-Ney order 4", "ngram6": "Kneser-Ney order 6", "ngram8": "Kneser-Ney order 8"},
     "ppmd": {"ppmd": "PPMd order 6"},
     "zlib": {"zlib": "zlib -9"},
     "lzma": {"lzma": "lzma -9e"},
@@ -40,30 +35,12 @@ TRANSFORMER_SCALES = (1, 10)
 
 QUICK_SECONDS = 5.0
 """The training time of the transformer in a quick comparison, in seconds."""
-
-_COMPILE = """
+COMPILE = """
 from lior.counting import begin_compiling
 if child := begin_compiling():
     child.wait()
 """
 """Code that runs in a process of its own, since numba's memory would count for the children."""
-
-Measure = Callable[[int | None], Iterator[Measurement]]
-
-
-@attrs.frozen
-class System:
-    """A system on one text; for each seed it yields one measurement in each of its modes, in order."""
-
-    name: str
-    modes: tuple[str, ...]
-    random: bool
-    """Whether the result depends on the seed; if not, it is measured once."""
-    measure: Measure
-
-    def keys(self, text: BenchText) -> list[RowKey]:
-        """Return the rows of this system."""
-        return [RowKey(text.name, self.name, mode) for mode in self.modes]
 
 
 def split_baselines(names: str) -> tuple[str, ...]:
@@ -93,11 +70,11 @@ def systems(
     ``results``.
     """
     for recipe in recipes:
-        yield System(recipe_name(recipe), ("static", "online"), True, partial(_recipe, recipe, text))
+        yield System(recipe_name(recipe), partial(_recipe, recipe, text), ("static", "online"), random=True)
     for baseline in baselines:
         mode = "static" if baseline == "ngram" else "online"
         for name, shown in BASELINES[baseline].items():
-            yield System(shown, (mode,), False, partial(_baseline, name, text))
+            yield System(shown, partial(_baseline, name, text), (mode,))
     if "transformer" in baselines:
         yield from _transformers(text, recipes, results, quick=quick)
 
@@ -107,12 +84,12 @@ def recipe_name(recipe: str) -> str:
     return f"lior {recipe}"
 
 
-def _recipe(recipe: str, text: BenchText, seed: int | None) -> Iterator[Measurement]:
+def _recipe(recipe: str, text: BenchText, seed: int | None) -> Iterator[Numbers]:
     """Train once and score twice, each in a process of its own; the peak memory is that of the largest
     process.
     """
     # Compilation happens once for each version of lior; it is not a property of the recipe.
-    subprocess.run(python("-c", _COMPILE), check=False)
+    subprocess.run(python("-c", COMPILE), check=False)
     cli, device = ["-m", "lior_cli.main"], ["--device", "cpu"]  # like the baselines
     with tempfile.TemporaryDirectory(prefix="lior-bench-") as folder:
         run = str(Path(folder) / "run")
@@ -127,49 +104,52 @@ def _recipe(recipe: str, text: BenchText, seed: int | None) -> Iterator[Measurem
         seconds = summary["seconds"]["total"] - summary["seconds"]["validate"]
         for mode in ([], ["--online"]):
             scored = children.run([*cli, "eval", run, *mode, *device, "--quiet", "--json"])
-            yield Measurement(
-                seed=seed,
-                nats=scored.answer["nats_per_byte"] * scored.answer["bytes"],
-                bytes=scored.answer["bytes"],
-                train_seconds=seconds,
-                score_seconds=scored.answer["seconds"],
-                peak_rss_bytes=max(trained.peak_rss_bytes, scored.peak_rss_bytes),
-            )
+            found = scored.answer
+            peak = max(trained.peak_rss_bytes, scored.peak_rss_bytes)
+            nats = found["nats_per_byte"] * found["bytes"]
+            costs = {"train_seconds": seconds, "score_seconds": found["seconds"]}
+            yield _numbers(found["bytes"], peak, nats=nats, **costs)
 
 
-def _baseline(name: str, text: BenchText, seed: int | None) -> Iterator[Measurement]:
-    yield _run(children.run(["-m", "lior_bench.baselines", name, text.path, str(text.split)]), text, seed)
+def _numbers(size: int, peak: int, *, nats: float, train_seconds: float, score_seconds: float) -> Numbers:
+    return {
+        "bytes": size,
+        "bits_per_byte": nats / size / math.log(2),
+        "nats_per_byte": nats / size,
+        "train_seconds": train_seconds,
+        "score_seconds": score_seconds,
+        "bytes_per_second": size / max(score_seconds, 1e-9),
+        "peak_rss_bytes": peak,
+    }
+
+
+def _of_child(text: BenchText, work: str, *given: object) -> Iterator[Numbers]:
+    reply = children.call(f"lior_bench.{work}:measure", *given)
+    yield _numbers(text.scored, reply.peak_rss_bytes, **reply.answer)
+
+
+def _baseline(name: str, text: BenchText, seed: int | None) -> Iterator[Numbers]:
+    return _of_child(text, "baselines", name, text.path, text.split)
 
 
 def _transformers(
     text: BenchText, recipes: Sequence[str], results: Results, *, quick: bool
 ) -> Iterator[System]:
-    if quick:
-        measure = partial(_transformer, lambda: QUICK_SECONDS, text)
-        yield System(f"transformer {QUICK_SECONDS:g} s", ("static",), True, measure)
-        return
     matched = "default" if "default" in recipes or not recipes else recipes[0]
-    for scale in TRANSFORMER_SCALES:
-        limit = partial(_time_of, matched, text, results, scale)
-        name = f"transformer {scale}x {matched}"
-        yield System(name, ("static",), True, partial(_transformer, limit, text))
+
+    def measure(scale: int, seed: int | None) -> Iterator[Numbers]:
+        seconds = QUICK_SECONDS if quick else scale * _time_of(matched, text, results)
+        return _of_child(text, "transformer", text.path, text.split, seconds, seed)
+
+    for scale in TRANSFORMER_SCALES[: 1 if quick else None]:
+        name = f"transformer {QUICK_SECONDS:g} s" if quick else f"transformer {scale}x {matched}"
+        yield System(name, partial(measure, scale), ("static",), random=True)
 
 
-def _time_of(recipe: str, text: BenchText, results: Results, scale: int) -> float:
-    """Return ``scale`` times the seconds that ``recipe`` took to train."""
-    row = results.rows.get(RowKey(text.name, recipe_name(recipe), "static"))
-    seconds = row.number("train_seconds") if row else None
+def _time_of(recipe: str, text: BenchText, results: Results) -> float:
+    """Return the seconds that ``recipe`` took to train."""
+    rows = [row for row in results.rows(text.name) if row.system == recipe_name(recipe)]
+    seconds = rows[0].number("train_seconds") if rows else None
     if seconds is None:
         raise Unavailable(f"there is no training time of recipe {recipe} to match")
-    return scale * seconds
-
-
-def _transformer(limit: Callable[[], float], text: BenchText, seed: int | None) -> Iterator[Measurement]:
-    options = {"--split": text.split, "--seconds": limit(), "--seed": seed}
-    flags = [str(part) for pair in options.items() for part in pair]
-    yield _run(children.run(["-m", "lior_bench.transformer", text.path, *flags]), text, seed)
-
-
-def _run(reply: children.Reply, text: BenchText, seed: int | None) -> Measurement:
-    answer: dict[str, Any] = {name: reply.answer[name] for name in ("nats", "train_seconds", "score_seconds")}
-    return Measurement(seed=seed, bytes=text.scored, peak_rss_bytes=reply.peak_rss_bytes, **answer)
+    return seconds

@@ -4,18 +4,16 @@ nanoGPT's recipe for a CPU (A. Karpathy, https://github.com/karpathy/nanoGPT,
 "I only have a macbook"): 4 layers, 4 heads, 128 wide, context 64, batch 12, AdamW
 with warm-up and cosine decay, no dropout, tied embeddings; here on bytes, and
 the schedule runs over seconds instead of steps. The last bytes of the training
-text are kept back, and the weights that are best on them are scored. It stands
-alone on purpose: `python -m lior_bench.transformer FILE --split N --seconds S` prints one JSON object.
+text are kept back, and the weights that are best on them are scored.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import math
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -48,28 +46,6 @@ CHECKS = 20
 _WINDOWS = 512
 
 
-class Block(nn.Module):
-    """Attention and a two-layer perceptron, each on normalised input and added to the stream."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.norm1, self.norm2 = nn.LayerNorm(WIDTH, bias=False), nn.LayerNorm(WIDTH, bias=False)
-        self.qkv = nn.Linear(WIDTH, 3 * WIDTH, bias=False)
-        self.project = nn.Linear(WIDTH, WIDTH, bias=False)
-        self.widen = nn.Linear(WIDTH, 4 * WIDTH, bias=False)
-        self.narrow = nn.Linear(4 * WIDTH, WIDTH, bias=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        batch, length, _ = x.shape
-        q, k, v = (
-            part.view(batch, length, HEADS, -1).transpose(1, 2)
-            for part in self.qkv(self.norm1(x)).chunk(3, -1)
-        )
-        y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
-        x = x + self.project(y.transpose(1, 2).reshape(batch, length, WIDTH))
-        return x + self.narrow(F.gelu(self.widen(self.norm2(x))))
-
-
 class Transformer(nn.Module):
     """A decoder over bytes."""
 
@@ -77,11 +53,18 @@ class Transformer(nn.Module):
         super().__init__()
         self.token = nn.Embedding(VOCAB, WIDTH)
         self.position = nn.Embedding(CONTEXT, WIDTH)
-        self.blocks = nn.Sequential(*(Block() for _ in range(LAYERS)))
-        self.norm = nn.LayerNorm(WIDTH, bias=False)
+        shape: dict[str, Any] = {
+            "dim_feedforward": 4 * WIDTH,
+            "dropout": 0.0,
+            "activation": F.gelu,
+            "bias": False,
+        }
+        layer = nn.TransformerEncoderLayer(WIDTH, HEADS, **shape, batch_first=True, norm_first=True)
+        norm = nn.LayerNorm(WIDTH, bias=False)
+        self.blocks = nn.TransformerEncoder(layer, LAYERS, norm, enable_nested_tensor=False)
         for name, weight in self.named_parameters():
             if weight.dim() == 2:
-                residual = name.endswith(("project.weight", "narrow.weight"))
+                residual = name.endswith(("out_proj.weight", "linear2.weight"))
                 nn.init.normal_(weight, std=0.02 / math.sqrt(2 * LAYERS) if residual else 0.02)
 
     def forward(self, tokens: Tensor, last: int = CONTEXT) -> Tensor:
@@ -89,7 +72,8 @@ class Transformer(nn.Module):
         T)``.
         """
         x = self.token(tokens) + self.position.weight[: tokens.shape[1]]
-        return F.linear(self.norm(self.blocks(x)[:, -last:]), self.token.weight)
+        mask = nn.Transformer.generate_square_subsequent_mask(tokens.shape[1])
+        return F.linear(self.blocks(x, mask, is_causal=True)[:, -last:], self.token.weight)
 
 
 def optimiser(model: Transformer) -> torch.optim.AdamW:
@@ -166,30 +150,14 @@ def score(model: Transformer, data: Tensor, begin: int, *, stride: int = STRIDE)
     return nats
 
 
-def main() -> None:
-    """Print ``nats``, ``train_seconds``, ``score_seconds`` and ``steps``."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("file", type=Path)
-    parser.add_argument("--split", type=int, required=True, help="bytes to learn; the rest is scored")
-    parser.add_argument("--seconds", type=float, required=True, help="time to train")
-    parser.add_argument("--seed", type=int, default=0)
-    given = parser.parse_args()
-    if given.split < 2 * CONTEXT:
-        parser.error(f"--split {given.split}: at least {2 * CONTEXT} bytes are needed to learn from")
-    torch.manual_seed(given.seed)
-    data = torch.frombuffer(bytearray(given.file.read_bytes()), dtype=torch.uint8).long()
+def measure(file: str, split: int, seconds: float, seed: int) -> dict[str, float]:
+    """Return ``nats``, ``train_seconds`` and ``score_seconds`` after ``seconds`` of training on the first
+    ``split`` bytes of a file, at least ``2 * CONTEXT``.
+    """
+    torch.manual_seed(seed)
+    data = torch.frombuffer(bytearray(Path(file).read_bytes()), dtype=torch.uint8).long()
     begin = time.perf_counter()
-    generator = torch.Generator().manual_seed(given.seed)
-    model, steps = train(data[: given.split], given.seconds, generator=generator)
+    model, _ = train(data[:split], seconds, generator=torch.Generator().manual_seed(seed))
     middle = time.perf_counter()
-    nats = score(model, data, given.split)
-    end = time.perf_counter()
-    print(
-        json.dumps(
-            {"nats": nats, "train_seconds": middle - begin, "score_seconds": end - middle, "steps": steps}
-        )
-    )
-
-
-if __name__ == "__main__":
-    main()
+    nats = score(model, data, split)
+    return {"nats": nats, "train_seconds": middle - begin, "score_seconds": time.perf_counter() - middle}

@@ -8,23 +8,23 @@ Results of lior-tables are measured again after a change of its code. Set OMP_NU
 
 from __future__ import annotations
 
-import shlex
-import sys
-import time
+import json
 import warnings
 from collections.abc import Callable, Iterable
+from hashlib import sha256
 from pathlib import Path
 
 import attrs
 import click
+import numpy as np
 import torch
 
 from lior.errors import MissingPackage
-from lior_bench.report import provenance
-from lior_bench.runner import machine
+from lior_bench.report import origin, provenance
+from lior_bench.results import Results, Run
 from lior_bench.tabular import controls, drawn, ours, pages, sets, speed
+from lior_bench.tabular.pages import Measured
 from lior_bench.tabular.sets import Split
-from lior_bench.tabular.store import Store
 
 AGAINST = "catboost"
 OURS = "lior-tables"
@@ -36,10 +36,12 @@ _FEWER = {"xrfm": 1}
 
 
 class Bench:
-    """The sets, and methods measured on them once."""
+    """The sets, and methods measured on them once: runs in ``runs.jsonl`` of a folder, predictions beside."""
 
-    def __init__(self, folder: Path, store: Store) -> None:
-        self.folder, self.store = folder, store
+    def __init__(self, folder: Path, cache: Path) -> None:
+        self.folder, self._arrays = folder, cache / "arrays"
+        self._arrays.mkdir(parents=True, exist_ok=True)
+        self._results = Results(cache / "runs.jsonl")
 
     def run(self, method: str, names: list[str], seeds: int, *, numbers: bool = False) -> pages.Runs:
         """Measure a method on all sets, or those with ``numbers`` as target, for ``seeds`` seeds."""
@@ -49,20 +51,26 @@ class Bench:
     def measure(self, method: str, splits: Iterable[Split]) -> pages.Runs:
         """Measure a method on these splits."""
         found: pages.Runs = {}
-        control = method in controls.CONTROLS
-        settings = "" if control else ours.settings(method)
         for split in splits:
-            name = split.table.name
-            measured = self.store.get(method, settings, name, split.seed)
-            if measured is None:
-                click.echo(f"{method}: {name}, seed {split.seed}", err=True)
-                try:
-                    found_now = controls.CONTROLS[method](split) if control else ours.measure(method, split)
-                except ImportError as error:
-                    raise MissingPackage(f"{method} needs {error.name}: pip install {error.name}") from error
-                measured = self.store.add(method, settings, name, split.seed, *found_now)
-            found.setdefault(name, []).append((split, measured))
+            found.setdefault(split.table.name, []).append(self._once(method, split))
         return found
+
+    def _once(self, method: str, split: Split) -> Measured:
+        control = controls.CONTROLS.get(method)
+        settings = "" if control else ours.settings(method)
+        key = split.table.name, method, split.seed, settings
+        path = self._arrays / f"{sha256(json.dumps(key).encode()).hexdigest()[:20]}.npz"
+        if (run := self._results.find(*key)) is None:
+            click.echo(f"{method}: {split.table.name}, seed {split.seed}", err=True)
+            try:
+                numbers, arrays = control(split) if control else ours.measure(method, split)
+            except ImportError as error:
+                raise MissingPackage(f"{method} needs {error.name}: pip install {error.name}") from error
+            run = Run(set=key[0], system=method, seed=split.seed, settings=settings, numbers=numbers)
+            np.savez(path, **{name: each.astype(np.float32) for name, each in arrays.items()})  # type: ignore[arg-type]
+            self._results.add(run)
+        with np.load(path) as arrays:
+            return Measured(split, run.numbers, dict(arrays))
 
 
 @attrs.frozen(kw_only=True)
@@ -115,10 +123,6 @@ def _speed(bench: Bench, plan: Plan) -> str:
     return speed.table()
 
 
-def _fit(bench: Bench, plan: Plan) -> str:
-    return speed.beside_catboost(sets.splits(plan.names, bench.folder, plan.ablation_seeds))
-
-
 PARTS: dict[str, tuple[str, Callable[[Bench, Plan], str]]] = {
     "error": ("Errors", _error),
     "intervals": ("Intervals of 90 %", _intervals),
@@ -126,7 +130,6 @@ PARTS: dict[str, tuple[str, Callable[[Bench, Plan], str]]] = {
     "drawn": ("Drawn functions", _drawn),
     "ablation": ("Parts", _ablation),
     "speed": ("Seconds of one core", _speed),
-    "fit": ("Fits beside CatBoost", _fit),
 }
 """The heading and the measurement of each part of the report."""
 
@@ -146,9 +149,10 @@ def main(tables: Path, cache: Path, parts: tuple[str, ...], chosen: tuple[str, .
     warnings.filterwarnings("ignore", category=UserWarning)
     torch.set_num_threads(1)
     plan = Plan(names=list(chosen) or sets.names(tables), chosen=chosen, **counts)
-    about = f"{time.strftime('%Y-%m-%d')}, {len(plan.names)} sets, code {ours.code()}"
-    click.echo(provenance(shlex.join(["lior", *sys.argv[1:]]), about, machine()))
-    bench = Bench(tables, Store(cache))
-    for name, (heading, measured) in PARTS.items():
+    measured = origin()
+    about = f"{measured['date']}, {len(plan.names)} sets, code {ours.code()}"
+    click.echo(provenance(measured["command"], about, measured["machine"]))
+    bench = Bench(tables, cache)
+    for name, (heading, part) in PARTS.items():
         if name in parts:
-            click.echo(f"\n## {heading}\n\n{measured(bench, plan)}")
+            click.echo(f"\n## {heading}\n\n{part(bench, plan)}")

@@ -105,11 +105,11 @@ def _is_big(split: Split) -> bool:
     return split.classes * len(split.y) > 9000
 
 
-def make_catboost(split: Split, **options: Any) -> Any:
-    """Create a model of CatBoost for this kind of target, on one thread."""
+def make_catboost(classes: object, **options: Any) -> Any:
+    """Create a model of CatBoost for ``classes``, or for numbers if false, on one thread."""
     from catboost import CatBoostClassifier, CatBoostRegressor
 
-    kind = CatBoostClassifier if split.classes else CatBoostRegressor
+    kind = CatBoostClassifier if classes else CatBoostRegressor
     return kind(**options, verbose=0, thread_count=1, random_seed=0, allow_writing_files=False)
 
 
@@ -132,7 +132,7 @@ def catboost(split: Split, trees: int = 500, patience: int = 30) -> Result:
     def fit(setting: dict[str, Any], x: Any, y: Array, held: Any) -> tuple[Any, int | None]:
         options = {"iterations": trees, **setting}
         names = split.categories if options.pop("categories") == "own" else None
-        model = make_catboost(split, **options)
+        model = make_catboost(split.classes, **options)
         watched = (
             {"eval_set": Pool(held[0], held[1], names), "early_stopping_rounds": patience} if held else {}
         )
@@ -155,7 +155,7 @@ def catboost(split: Split, trees: int = 500, patience: int = 30) -> Result:
 def catboost_untuned(split: Split) -> Result:
     """Fit 1,000 trees without tuning; columns of numbers only."""
     begin = time.process_time()
-    model = make_catboost(split, iterations=1000).fit(split.learn, split.y)
+    model = make_catboost(split.classes, iterations=1000).fit(split.learn, split.y)
     return _timed(lambda: _predicted(model, split.test, split), begin)
 
 
@@ -211,10 +211,7 @@ def xgboost(split: Split) -> Result:
 
 
 def hist_gradient_boosting(split: Split) -> Result:
-    grid: Grid = [
-        {"learning_rate": 0.1, "max_leaf_nodes": 15},
-        {"learning_rate": 0.05, "max_leaf_nodes": 31},
-    ]
+    grid: Grid = [{"learning_rate": 0.1, "max_leaf_nodes": 15}, {"learning_rate": 0.05, "max_leaf_nodes": 31}]
 
     def fit(setting: dict[str, Any], x: Any, y: Array, held: Any) -> tuple[Any, int | None]:
         kind = HistGradientBoostingClassifier if split.classes else HistGradientBoostingRegressor

@@ -72,23 +72,15 @@ FAMILIES = {
     ),
     "oblique": Family(inputs=24, truth=_oblique, spread=_normal),
     "net": Family(inputs=32, truth=_net, spread=_normal),
-    "sum": Family(
-        inputs=32,
-        noise=0.3,
-        truth=_sum,
-    ),
+    "sum": Family(inputs=32, noise=0.3, truth=_sum),
     "largest": Family(
-        inputs=24,
-        truth=lambda x, _: x[:, :3].max(1) + np.abs(x[:, 3] - x[:, 4]),
-        spread=_normal,
+        inputs=24, truth=lambda x, _: x[:, :3].max(1) + np.abs(x[:, 3] - x[:, 4]), spread=_normal
     ),
     "heavy noise": Family(
         inputs=32, noise=0.3, tails=2.2, truth=lambda x, _: np.sin(2 * x[:, 0]) * x[:, 1] + x[:, 2]
     ),
     "heavy inputs": Family(
-        inputs=24,
-        truth=_bound,
-        spread=lambda draw, shape: draw.standard_t(3, size=shape),
+        inputs=24, truth=_bound, spread=lambda draw, shape: draw.standard_t(3, size=shape)
     ),
 }
 

@@ -100,11 +100,10 @@ def main(
         print(f"\n{function}, {rows:,} × {inputs}{who}: fit {fitted:.0f} s, peak {peak:.2f} GB", end="")
         print(f", error {error:.4f} (noise {NOISE[function]}), {speed:,.0f} predictions a second", flush=True)
     if catboost:
-        from catboost import CatBoostRegressor
+        from lior_bench.tabular.controls import make_catboost
 
         begun = time.process_time()
-        other = CatBoostRegressor(thread_count=1, verbose=0, allow_writing_files=False, random_seed=0)
-        other.fit(z[:rows].numpy(), y[:rows, 0].numpy())
+        other = make_catboost(False).fit(z[:rows].numpy(), y[:rows, 0].numpy())
         fitted = time.process_time() - begun
         off = torch.from_numpy(other.predict(z[rows:].numpy())) - truth[rows:, 0]
         print(f"catboost: fit {fitted:.0f} s, error {off.square().mean().sqrt():.4f}")

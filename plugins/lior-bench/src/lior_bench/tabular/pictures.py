@@ -2,16 +2,14 @@
 
     OMP_NUM_THREADS=1 lior bench tables pictures [digits|textures|videos ...]
 
-A quarter is held out for testing, stratified by class (seed 0). Choices were made on a quarter of the rest
-(`--validate` scores that part in place of the test part).
+A quarter is held out for testing, stratified by class (seed 0). Choices were made on a quarter of the rest.
 """
 
 from __future__ import annotations
 
 import itertools
 import json
-import subprocess
-import sys
+import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -26,41 +24,35 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
+from lior.process import python
+from lior_bench.children import finish
+from lior_bench.tabular.controls import make_catboost
+
 Set = tuple[np.ndarray, np.ndarray, np.ndarray]
 """Arrays, classes, and a mask of the test part."""
 
 
+_BOOSTING = {"iterations": 300, "depth": 4, "learning_rate": 0.15}
 _SETS = ("digits", "textures", "videos")
 _TEXTURES = (
-    "brick.png",
-    "grass.png",
-    "gravel.png",
-    "camera.png",
-    "ihc.png",
-    "retina.jpg",
-    "page.png",
-    "coffee.png",
+    *("brick.png", "grass.png", "gravel.png", "camera.png"),
+    *("ihc.png", "retina.jpg", "page.png", "coffee.png"),
 )
 
 
-def split(y: np.ndarray, validate: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Return the rows to learn and to test."""
+def _tests(y: np.ndarray) -> np.ndarray:
     every = np.arange(len(y))
-    train, test = train_test_split(every, test_size=0.25, stratify=y, random_state=0)
-    if validate:
-        train, test = train_test_split(train, test_size=0.25, stratify=y[train], random_state=0)
-    return train, test
+    _, test = train_test_split(every, test_size=0.25, stratify=y, random_state=0)
+    return np.isin(every, test)
 
 
-def digits(validate: bool) -> Set:
+def digits() -> Set:
     """Return scikit-learn's digits, 8 × 8."""
     bunch = load_digits()
-    train, test = split(bunch.target, validate)
-    kept = np.sort(np.concatenate([train, test]))
-    return (bunch.images[kept] * 15).astype(np.uint8), bunch.target[kept], np.isin(kept, test)
+    return (bunch.images * 15).astype(np.uint8), bunch.target, _tests(bunch.target)
 
 
-def textures(validate: bool) -> Set:
+def textures() -> Set:
     """Return 32 × 32 tiles of pictures that scikit-image installs; the left three quarters are to learn."""
     import skimage
 
@@ -73,12 +65,10 @@ def textures(validate: bool) -> Set:
             x.append(picture[i : i + 32, j : j + 32])
             y.append(path.stem)
             where.append(j / picture.shape[1])
-    left = np.array(where)
-    kept, border = (left < 0.75, 0.5) if validate else (left >= 0, 0.75)
-    return np.stack(x)[kept], np.array(y)[kept], left[kept] >= border
+    return np.stack(x), np.array(y), np.array(where) >= 0.75
 
 
-def videos(validate: bool, shuffled: bool = False) -> Set:
+def videos(shuffled: bool = False) -> Set:
     """Return a spot that moves left, right, up or down in noise, across edges, in eight frames of 16 × 16."""
     rng = np.random.RandomState(0)
     y = np.arange(600) % 4
@@ -91,9 +81,7 @@ def videos(validate: bool, shuffled: bool = False) -> Set:
     x = np.exp(-(far**2).sum(-1) / 4) + 0.2 * rng.randn(600, 8, 16, 16)
     if shuffled:
         x = np.stack([each[rng.permutation(8)] for each in x])
-    train, test = split(y, validate)
-    kept = np.sort(np.concatenate([train, test]))
-    return x[kept].astype(np.float32), y[kept], np.isin(kept, test)
+    return x.astype(np.float32), y, _tests(y)
 
 
 def ours(data: Set, features: str) -> tuple[float, float]:
@@ -108,22 +96,16 @@ def ours(data: Set, features: str) -> tuple[float, float]:
                 Image.fromarray(each).save(folder / f"{i:05}.png")
             else:
                 np.save(folder / f"{i:05}.npy", each)
-        command = [str(Path(sys.executable).with_name("lior")), "table"]
+        command = python("-m", "lior_cli.main", "table")
         options = ["--classify", "--features", features, "--json", "--out", str(home / "run")]
         started = time.perf_counter()
-        _run([*command, "fit", str(home / "train"), "--target", "folder", *options])
+        finish([*command, "fit", str(home / "train"), "--target", "folder", *options], os.environ)
         seconds = time.perf_counter() - started
-        said = json.loads(_run([*command, "predict", str(home / "run"), str(home / "test"), "--json"]))
+        predict = [*command, "predict", str(home / "run"), str(home / "test"), "--json"]
+        said = json.loads(finish(predict, os.environ).output)
         found = [str(row["folder predicted"]) == row["file"].split("/")[0] for row in said["predictions"]]
         assert len(found) == tests.sum()
         return float(np.mean(found)), seconds
-
-
-def _run(command: list[str]) -> str:
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        raise SystemExit(done.stderr)
-    return done.stdout
 
 
 def _svc() -> GridSearchCV:
@@ -131,20 +113,6 @@ def _svc() -> GridSearchCV:
     gammas = ["scale", 0.001, 0.01]
     grid = {"svc__C": [1, 10, 100], "svc__gamma": gammas, "standardscaler__with_std": [False, True]}
     return GridSearchCV(pipe, grid, cv=3)
-
-
-def _boosting() -> object:
-    from catboost import CatBoostClassifier
-
-    return CatBoostClassifier(
-        iterations=300,
-        depth=4,
-        learning_rate=0.15,
-        verbose=0,
-        random_seed=0,
-        thread_count=1,
-        allow_writing_files=False,
-    )
 
 
 def others(data: Set, make: Callable[[], object]) -> tuple[float, float]:
@@ -157,25 +125,24 @@ def others(data: Set, make: Callable[[], object]) -> tuple[float, float]:
     return float(np.mean(model.predict(flat[tests]).reshape(-1) == y[tests])), seconds
 
 
-def measure(name: str, validate: bool) -> Iterator[tuple[str, float, float]]:
+def measure(name: str) -> Iterator[tuple[str, float, float]]:
     """Yield system, accuracy and seconds."""
-    data = {"digits": digits, "textures": textures, "videos": videos}[name](validate)
+    data = {"digits": digits, "textures": textures, "videos": videos}[name]()
     counts = f"{(~data[2]).sum()} to learn, {data[2].sum()} to test"
     print(f"{name}: {counts}, {len(np.unique(data[1]))} classes", flush=True)
     for features in ("patches", "derivatives", "pixels"):
         yield f"lior, {features}", *ours(data, features)
     if name == "videos":
-        yield "lior, patches, frames shuffled", *ours(videos(validate, shuffled=True), "patches")
+        yield "lior, patches, frames shuffled", *ours(videos(shuffled=True), "patches")
     yield "SVC, RBF, pixels", *others(data, _svc)
     if name != "videos":
-        yield "CatBoost, pixels", *others(data, _boosting)
+        yield "CatBoost, pixels", *others(data, lambda: make_catboost(True, **_BOOSTING))
 
 
 @click.command(help=__doc__)
 @click.argument("names", nargs=-1, type=click.Choice(_SETS))
-@click.option("--validate", is_flag=True, help="Score a quarter of the rows to learn, not the test part.")
-def main(names: tuple[str, ...], validate: bool) -> None:
+def main(names: tuple[str, ...]) -> None:
     """Print the measurements."""
     for name in names or _SETS:
-        for system, accuracy, seconds in measure(name, validate):
+        for system, accuracy, seconds in measure(name):
             print(f"  {system:32} {100 * accuracy:6.2f} %  {seconds:6.1f} s", flush=True)

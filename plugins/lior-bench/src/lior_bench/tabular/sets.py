@@ -14,7 +14,10 @@ import attrs
 import numpy as np
 import pandas as pd
 from sklearn import datasets
+from sklearn.compose import make_column_transformer
+from sklearn.impute import SimpleImputer
 from sklearn.model_selection import train_test_split
+from sklearn.preprocessing import OneHotEncoder
 
 Array = np.ndarray
 
@@ -131,23 +134,13 @@ def encode(split: Split, *, standardise: bool = False) -> tuple[Array, Array]:
     A category has a column for each learned value; a missing number is the median. With ``standardise``
     columns have mean 0 and spread 1 and are clipped at ±8; constant ones are left out.
     """
-    both = [frame.copy() for frame in (split.learn, split.test)]
-    for name in both[0].columns:
-        if name in split.categories:
-            known = sorted(both[0][name].dropna().unique())
-            both = [
-                pd.concat(
-                    [
-                        frame.drop(columns=name),
-                        pd.DataFrame({f"{name}={value}": frame[name] == value for value in known}),
-                    ],
-                    axis=1,
-                )
-                for frame in both
-            ]
-        else:
-            both = [frame.fillna({name: split.learn[name].median()}) for frame in both]
-    learn, test = (frame.to_numpy(dtype=np.float64) for frame in both)
+    words = split.categories
+    known = [sorted(split.learn[name].dropna().unique()) for name in words]
+    coder = make_column_transformer(
+        (SimpleImputer(strategy="median"), [name for name in split.learn if name not in words]),
+        (OneHotEncoder(categories=known, handle_unknown="ignore", sparse_output=False), words),
+    )
+    learn, test = coder.fit_transform(split.learn), coder.transform(split.test)
     if standardise:
         spread = learn.std(0)
         kept = spread > 1e-9

@@ -1,19 +1,17 @@
-"""Seconds of one core: fitting, predicting, learning and forgetting rows, and fits beside CatBoost's."""
+"""Seconds of one core: fitting, predicting, learning and forgetting rows."""
 
 from __future__ import annotations
 
 import resource
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 
-from lior_bench.tables import markdown
-from lior_bench.tabular.controls import HELD, make_catboost
-from lior_bench.tabular.sets import Split, encode
-from lior_tables.estimators import GeometricClassifier, GeometricRegressor
+from lior_bench.report import markdown
+from lior_tables.estimators import GeometricRegressor
 from lior_tables.model import Options, TableModel
 
 
@@ -22,33 +20,6 @@ def table() -> str:
     lines = [*_fit_and_predict(2_000, 20), *_fit_and_predict(36_000, 8), *_edit(10_000)]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     return markdown(["what", "measured"], [*lines, ["memory at most, GiB", f"{peak:.1f}"]])
-
-
-def beside_catboost(splits: Iterable[Split]) -> str:
-    """Compare a fit with the defaults with two of CatBoost, set by set and in turn; in processor seconds.
-
-    CatBoost has depth 6 and then 4, up to 500 trees, and stops early on a fifth of the rows.
-    """
-    lines, found = [], []
-    for split in splits:
-        kind = GeometricClassifier if split.classes else GeometricRegressor
-        ours, _ = _timed(lambda: kind(random_state=split.seed).fit(split.learn, split.y))  # noqa: B023
-        theirs, _ = _timed(lambda: [_catboost(split, depth) for depth in (6, 4)])  # noqa: B023
-        found.append((ours, theirs))
-        name = f"{split.table.name}, seed {split.seed}"
-        lines.append([name, str(len(split.y)), f"{ours:.2f}", f"{theirs:.2f}", f"{ours / theirs:.2f}"])
-    ours, theirs = np.array(found).T
-    middle = np.exp(np.log(ours / theirs).mean())
-    lines.append(["all", "", f"{ours.sum():.1f}", f"{theirs.sum():.1f}", f"{ours.sum() / theirs.sum():.2f}"])
-    lines.append(["geometric mean", "", "", "", f"{middle:.2f}"])
-    return markdown(["set", "rows", "lior-tables", "two of CatBoost", "ratio"], lines)
-
-
-def _catboost(split: Split, depth: int) -> object:
-    (learn, _), cut = encode(split), int((1 - HELD) * len(split.y))
-    model = make_catboost(split, depth=depth, iterations=500, learning_rate=0.06)
-    held = learn[cut:], split.y[cut:]
-    return model.fit(learn[:cut], split.y[:cut], eval_set=held, early_stopping_rounds=30)
 
 
 def _draw(count: int, inputs: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

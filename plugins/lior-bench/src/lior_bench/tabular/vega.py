@@ -14,6 +14,7 @@ the rows to learn.
 from __future__ import annotations
 
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -21,6 +22,7 @@ import click
 import numpy as np
 import pandas as pd
 
+from lior_bench.tabular.controls import make_catboost
 from lior_tables import GeometricClassifier, GeometricRegressor
 from lior_tables.judging import log_loss
 
@@ -77,7 +79,7 @@ def split(frame: Frame, by: str, how: str, seed: int) -> tuple[np.ndarray, np.nd
 
 def catboost(learn: Frame, y: np.ndarray, test: Frame) -> tuple[Any, Any]:
     """Return predictions, or probabilities with their classes."""
-    from catboost import CatBoostClassifier, CatBoostRegressor, Pool
+    from catboost import Pool
 
     def prepared(frame: Frame) -> tuple[Frame, list[str]]:
         frame, words = frame.copy(), []
@@ -95,11 +97,7 @@ def catboost(learn: Frame, y: np.ndarray, test: Frame) -> tuple[Any, Any]:
                 words.append(name)
         return frame, words
 
-    def model(**options: Any) -> Any:
-        kind = CatBoostRegressor if y.dtype.kind == "f" else CatBoostClassifier
-        fixed = {"learning_rate": 0.06, "verbose": 0, "thread_count": 1, "random_seed": 0}
-        return kind(**fixed, allow_writing_files=False, **options)
-
+    model = partial(make_catboost, y.dtype.kind != "f", learning_rate=0.06)
     table, words = prepared(learn)
     order = np.random.RandomState(0).permutation(len(table))
     first, held = (Pool(table.iloc[at], y[at], words) for at in np.split(order, [int(0.8 * len(order))]))
