@@ -473,3 +473,22 @@ def test_a_month_that_is_a_name_here_is_one_where_nothing_says_that_it_is_a_time
     index.forget("1.eml")
     index.forget("hours.csv")
     assert index.ask("how many mails from Jan?").result.value == "1"
+
+
+def test_totals_durations_and_events_of_several_days_count_as_they_should(tmp_path):
+    (tmp_path / "shop.csv").write_text("item,price\npump,10\nhose,5\nTotal,15\n")
+    (tmp_path / "work.csv").write_text("name,hours\nAda,37:05\nBo,2:10\n")
+    lines = ["BEGIN:VCALENDAR", "BEGIN:VEVENT", "UID:1", "SUMMARY:Fair", "DTSTART;VALUE=DATE:20261024"]
+    lines += ["DTEND;VALUE=DATE:20261031", "END:VEVENT", "BEGIN:VEVENT", "UID:2", "SUMMARY:Night watch"]
+    lines += ["DTSTART:20261026T220000", "DTEND:20261027T020000", "END:VEVENT", "END:VCALENDAR", ""]
+    (tmp_path / "fair.ics").write_bytes("\r\n".join(lines).encode())
+    index = Index(tmp_path, cache=False)
+    wanted = {
+        "sum of price": "15",
+        "sum of hours": "39:15",
+        "How many events on 27 October 2026?": "2",
+        "How many events on 30 October 2026?": "1",
+        "How many events on 31 October 2026?": "0",
+    }
+    assert {question: index.ask(question).result.value for question in wanted} == wanted
+    assert "(1 row of totals left out)" in index.ask("sum of price").said

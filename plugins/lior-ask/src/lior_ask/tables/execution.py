@@ -168,8 +168,8 @@ def _added(plan: Plan, rows: list[Used], about: str) -> tuple[Result, str]:
         raise Unclear(f"there is no number to be added up: {about}")
     numbers = [used.number for used in counted if used.number is not None]
     total = sum(numbers, Decimal(0))
-    value, shown = total, show(total)
-    terms = [show(number) for number in numbers]
+    value, shown = total, column.show(total)
+    terms = [column.show(number) for number in numbers]
     if len(terms) > _SUMMANDS:
         half = _SUMMANDS // 2
         terms = [*terms[:half], "…", *terms[-half:]]
@@ -178,12 +178,14 @@ def _added(plan: Plan, rows: list[Used], about: str) -> tuple[Result, str]:
         places = max(2, max(-int(number.as_tuple().exponent) for number in numbers))
         value = (total / len(numbers)).quantize(Decimal(1).scaleb(-places), ROUND_HALF_EVEN)
         exact = value * len(numbers) == total
-        shown = show(value.normalize() if exact and value == value.to_integral() else value)
+        shown = column.show(value.normalize() if exact and value == value.to_integral() else value)
         arithmetic = f"({arithmetic}) / {len(numbers)} {'=' if exact else '≈'} {shown}"
     else:
         arithmetic = f"{arithmetic} = {shown}" if len(numbers) > 1 else ""
+    totals = sum(len(head.totals) for head, _ in plan.tables)
     lacking = len(rows) - len(counted)
     without = f" ({lacking} row{'s' * (lacking > 1)} without a number left out)" if lacking else ""
+    without += f" ({totals} row{'s' * (totals > 1)} of totals left out)" if totals else ""
     result = Result(
         operation=plan.operation,
         value=shown,
@@ -219,7 +221,8 @@ def _first(plan: Plan, request: Request, rows: list[Used], about: str) -> tuple[
     if plan.few:
         last = [used for used, own in zip(known, keys, strict=True) if own == keys[known.index(chosen[-1])]]
         chosen = chosen[: plan.few] if len(last) == 1 else chosen
-    value = str(order[0]) if by_date else show(order[0])  # type: ignore[arg-type]
+    shows = show if plan.measure is None else plan.columns[plan.measure].show
+    value = str(order[0]) if by_date else shows(order[0])  # type: ignore[arg-type]
     unit = "" if by_date or plan.measure is None else unit_of(plan.columns[plan.measure].unit)
     names = [_name(plan, used) for used in chosen]
     result = Result(operation=plan.operation, value=value, about=about, rows=passages(chosen))

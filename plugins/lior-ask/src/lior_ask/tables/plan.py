@@ -115,8 +115,11 @@ class TableSource:
         return kind_of(self.known.abouts[head.document], head.document) == "table"
 
     def every(self, head: Head) -> Sequence[Row]:
-        """Return all rows of a table or a view."""
-        return self._made[head.key] if head.key in self._made else self.known.store.rows(head)
+        """Return all rows of a table or a view, without totals."""
+        if head.key in self._made:
+            return self._made[head.key]
+        rows, totals = self.known.store.rows(head), {*head.totals}
+        return [row for n, row in enumerate(rows) if n not in totals] if totals else rows
 
     def made(self, head: Head, columns: Sequence[Column], rows: Sequence[Row], name: str) -> Head:
         """Return a view of a table with these columns and rows; ``name`` is added to the table's name."""
@@ -187,7 +190,9 @@ def in_period(
             [year] = years
             period, shown = period.within(year), f"{shown} ({year})"
         first, last = (day and day.isoformat() for day in (period.first, period.last))
-    tests = ["d{0} != ''", "d{0} >= ?" if first else "", "substr(d{0}, 1, 10) <= ?" if last else ""]
+    lasts = head.place("end") if head.kind == "events" else None  # an event is on each of its days
+    begins = "d{0} >= ?" if lasts is None else f"max(d{{0}}, d{lasts}) >= ?"
+    tests = ["d{0} != ''", begins if first else "", "substr(d{0}, 1, 10) <= ?" if last else ""]
     sql = " AND ".join(test.format(dated) for test in tests if test)
     values = tuple(v for v in (first, last) if v)
     covered = len(known) == len(rows) and _covers(known, period)
