@@ -198,7 +198,7 @@ def lior(tmp_path: Path) -> Lior:
             cwd=work,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=900,
             check=False,
         )
 

@@ -157,7 +157,7 @@ def test_watching_follows_changes_until_it_is_ended(notes, monkeypatch, tmp_path
         learned, forgotten = learned + done["learned"], forgotten + done["forgotten"]
     assert (learned, forgotten) == (["e.txt"], ["a.txt"])
     child.send_signal(number)
-    out, err = child.communicate(timeout=60)
+    out, err = child.communicate(timeout=900)
     assert (child.returncode, out, "Traceback" in err) == (0, "", False)
     if what == "r":
         assert {each.name for each in lior.load("r").documents()} == {"b.txt", "c.txt", "d.txt", "e.txt"}
