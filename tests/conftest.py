@@ -13,6 +13,7 @@ from pathlib import Path
 from textwrap import dedent
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import hypothesis
 import pytest
 from platformdirs import user_cache_path
 
@@ -37,6 +38,10 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 os.environ.setdefault("LIOR_READ_AHEAD", "0")  # nothing goes on after a test
 os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")  # as the command line does, so that both give the same bits
 _CACHE = "lior-tests-"
+hypothesis.settings.register_profile(
+    "lior", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("lior")  # no verdict depends on how busy the machine is
 
 
 def _own_cache() -> None:
@@ -193,7 +198,7 @@ def lior(tmp_path: Path) -> Lior:
             cwd=work,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=900,
             check=False,
         )
 

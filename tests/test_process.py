@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-_WITHIN = 5.0
-"""The time in which all processes must end, in seconds."""
+_WITHIN = 60.0
+"""The time in seconds in which all processes must end, on a machine however busy."""
 
 WORKERS = """
 from lior.workers import Workers

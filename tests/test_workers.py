@@ -161,10 +161,10 @@ class Cluster:
     def address(self) -> str:
         from distributed import Client
 
-        with Client(scheduler_file=str(self.file), timeout=60, set_as_default=False) as client:
+        with Client(scheduler_file=str(self.file), timeout=900, set_as_default=False) as client:
             alive = sum(child.poll() is None for child in self.children[1:])
             if alive:
-                client.wait_for_workers(alive, timeout=60)
+                client.wait_for_workers(alive, timeout=900)
             return client.scheduler.address
 
     def stop(self) -> None:

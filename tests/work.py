@@ -7,7 +7,7 @@ from itertools import count
 from types import FrameType, SimpleNamespace
 from typing import Any
 
-_HANGS = 120
+_HANGS = 900
 """The timeout after which a process counts as hanging, in seconds: normally it takes one or two."""
 
 

@@ -77,7 +77,7 @@ def test_text_comes_as_it_is_drawn(finished):
         child.wait(timeout=0.3)
     child.stdout.close()
     assert child.stderr.read() == b""
-    assert child.wait(timeout=20) == 0
+    assert child.wait(timeout=900) == 0
     child.stderr.close()
 
 

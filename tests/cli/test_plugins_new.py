@@ -59,7 +59,7 @@ def run(path: str, folder: Path, *args: str) -> subprocess.CompletedProcess[str]
         env={**env, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
         check=False,
     )
 

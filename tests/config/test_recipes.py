@@ -81,7 +81,7 @@ def test_without_a_package_a_name_is_a_path(file, monkeypatch):
 _keys = st.text(st.characters(exclude_categories=["Cs"]), max_size=4)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.text(max_size=40) | st.recursive(st.none() | st.floats() | _keys, st.lists).map(json.dumps))
 def test_json_of_anything_is_a_table_or_one_line(tmp_path_factory, text):
     path = tmp_path_factory.mktemp("r") / "r.json"

@@ -45,7 +45,7 @@ _configurations = st.builds(
 )
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(_configurations, st.booleans())
 def test_tables_give_the_configuration_back(config, changed):
     text = resolving.to_toml(config, changed=changed)
@@ -53,7 +53,7 @@ def test_tables_give_the_configuration_back(config, changed):
     assert get(resolving.to_table(config, changed=changed)).config == config
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(_configurations, _configurations)
 def test_a_whole_configuration_hides_all_below_it_but_options_of_the_same_plugin(lower, higher):
     resolved = get(Labelled(resolving.to_table(lower), "a"), Labelled(resolving.to_table(higher), "b"))
@@ -83,7 +83,7 @@ _tables = st.recursive(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.dictionaries(st.sampled_from(["seed", "solver", "training", "potential", "report"]), _tables),
     st.lists(st.builds("{}={}".format, _words | st.just("potential.a"), _words), max_size=2),

@@ -43,7 +43,7 @@ def version(root: Path, name: str, *, days: float, size: int = 10) -> Path:
 
 def python(code: str, *args: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", code, *args], capture_output=True, text=True, timeout=300, check=True
+        [sys.executable, "-c", code, *args], capture_output=True, text=True, timeout=900, check=True
     )
 
 
@@ -128,7 +128,7 @@ print(sorted(each.py_func.__name__ for each in kept if each.stats.cache_misses))
 def test_what_a_user_does_needs_no_other_signature(sample, tmp_path):
     """A function that is compiled where it is called rounds differently from the one that is kept."""
     done = subprocess.run(
-        [sys.executable, "-c", USES, str(sample), str(tmp_path)], capture_output=True, text=True, timeout=300
+        [sys.executable, "-c", USES, str(sample), str(tmp_path)], capture_output=True, text=True, timeout=900
     )
     assert done.stdout == "[]\n", done.stderr
 

@@ -136,7 +136,7 @@ def start_command(
 def run_command(args: Sequence[Any], cwd: Path, **options: Any) -> tuple[int, str, str]:
     """Run a command of lior to its end, as :func:`start_command` begins it; its code, output and errors."""
     with start_command(args, cwd, **options) as child:
-        out, err = child.communicate(timeout=120)
+        out, err = child.communicate(timeout=900)
     return child.returncode, out, err
 
 

@@ -17,7 +17,7 @@ from lior.errors import DataError, LiorError
 from lior.reading.documents import read_documents
 from lior_plugins.tokenizers.bytes import Bytes
 
-FUZZ = settings(max_examples=40, deadline=None)
+FUZZ = settings(max_examples=40)
 
 KEYS = st.sampled_from(
     [*(key.dotted for key in keys()), "frame.rank", "memory.sdm.window", "nonsense", "a.b.c"]
@@ -44,7 +44,7 @@ def opened(finished):
     return lior.load(finished)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(prompt=st.binary(max_size=80) | st.text(max_size=40) | st.just("\0" * 50) | st.just("\udc80"))
 def test_a_prompt_of_anything(prompt, opened):
     assert isinstance(opened.complete(prompt, 2), str)
@@ -54,7 +54,7 @@ LINES = [b'{"text": "\\ud800"}', b'{"text": 1e999}', b"[" * 3000, b'{"text": "a"
 TEXTS = st.builds(lambda text: json.dumps({"text": text}).encode(), st.text(max_size=30))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(lines=st.lists(st.binary(max_size=60) | TEXTS | st.sampled_from(LINES), max_size=6))
 def test_any_lines_are_records_or_refused(lines, tmp_path_factory):
     path = tmp_path_factory.mktemp("records") / "r.jsonl"

@@ -99,7 +99,7 @@ LIES = st.fixed_dictionaries({}, optional=_ENTRY) | st.sampled_from([None, [], "
 """What a header may say of a tensor instead of the truth."""
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_tensors_that_lie_of_their_shapes(finished, tmp_path_factory, data):
     """With right checksums: refused in one line, or a model that scores."""
@@ -219,7 +219,7 @@ def test_memories_of_documents_that_are_not_there(run, command):
 # --- fuzz -----------------------------------------------------------------------------------
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(data=st.data())
 def test_a_manifest_of_anything(data, finished, tmp_path_factory):
     """Any JSON in the place of any entry is refused or is what was there."""

@@ -41,14 +41,14 @@ dtypes = st.sampled_from([torch.float32, torch.float64])
 
 
 @given(weights, dtypes)
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 def test_without_heat_the_likeliest(values, dtype):
     log_p = log_probs(values, dtype)
     assert draw(log_p, Sampling(temperature=0), generator=generator()) == int(log_p.argmax())
 
 
 @given(weights, dtypes, st.integers(1, 12))
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 def test_top_k_keeps_k(values, dtype, k):
     log_p = log_probs(values, dtype)
     kept = set(torch.sort(log_p, descending=True, stable=True).indices[:k].tolist())
@@ -56,7 +56,7 @@ def test_top_k_keeps_k(values, dtype, k):
 
 
 @given(weights, dtypes, st.floats(0, 1))
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 def test_top_p_keeps_the_smallest_set_that_is_likely_enough(values, dtype, share):
     log_p = log_probs(values, dtype)
     p, order = torch.sort(log_p.double().exp(), descending=True, stable=True)
@@ -66,7 +66,7 @@ def test_top_p_keeps_the_smallest_set_that_is_likely_enough(values, dtype, share
 
 
 @given(weights, dtypes, st.floats(0.01, 1), st.sampled_from([0.5, 3.0]))
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 def test_min_p_keeps_what_is_nearly_as_likely_as_the_likeliest(values, dtype, share, temperature):
     log_p = log_probs(values, dtype)
     kept = set(
@@ -170,7 +170,7 @@ def test_a_compiled_draw_is_a_draw_of_what_is_predicted(counting, sample, temper
     assert any(not counting.token_counts[token] for token in found) == (temperature == 3 and not least)
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(counts=st.lists(st.integers(0, 70), min_size=1, max_size=6), threads=st.integers(1, 3))
 def test_each_of_many_is_what_it_would_be_alone(counting, counts, threads):
     """Whatever the others are, also where some are not drawn in compiled calls."""
@@ -221,7 +221,7 @@ GATES = st.fixed_dictionaries(
 
 
 @given(GATES)
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 def test_whatever_the_gate_does_probabilities_sum_to_one(finished, options):
     session = Session(_model(finished), [*b"the statement the statement the statement "])
     log_p = session.log_probs_with(Sampling(**options))
@@ -265,7 +265,7 @@ def test_the_gate_is_the_formula(finished):
 
 
 @given(weights)
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 def test_uncertainty_is_a_share(values):
     log_p = log_probs(values)
     assert 0 <= uncertainty(log_p, len(values)) <= 1
@@ -282,7 +282,7 @@ def test_more_cooling_is_more_certain(finished):
 
 
 @given(st.lists(st.integers(0, 2), max_size=60), st.integers(1, 6), st.floats(0.1, 3))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_costs_are_of_the_longest_repetition(said, length, penalty):
     costs = loop_costs(said, Sampling(loop_penalty=penalty, loop_length=length), 3)
     expected = [0.0] * 3

@@ -49,7 +49,7 @@ PIECES = st.sampled_from(
     ]
 )
 TEXTS = st.lists(PIECES, max_size=4).map(lambda parts: "".join(parts).encode()) | st.binary(max_size=6)
-FEW = settings(max_examples=6, deadline=None, database=None)
+FEW = settings(max_examples=6, database=None)
 
 
 def trained(documents=RHYMES, **options):

@@ -56,7 +56,7 @@ def ask(command: list[str], process: subprocess.Popen[str]) -> int:
     """Ask a server one question; how many connections that took."""
     if "serve" in command:
         address = re.search(r"http://\S+", process.stdout.readline())[0]
-        assert b"4711" in urllib.request.urlopen(f"{address}?q=gate", timeout=30).read()
+        assert b"4711" in urllib.request.urlopen(f"{address}?q=gate", timeout=900).read()
         return 1
     client = {
         "protocolVersion": "2025-06-18",

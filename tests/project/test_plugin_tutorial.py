@@ -73,7 +73,7 @@ def test_every_block_runs_in_order(tmp_path, environment, sample):
             env=environment,
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=900,
             check=False,
         )
         assert done.returncode == 0, f"block {number}:\n{text}\n{done.stdout}\n{done.stderr}"

@@ -30,7 +30,7 @@ def said():
     """What every block printed, in order."""
     return [
         (block["code"], shown)
-        for block, shown in doc_outputs.run_page(TUTORIAL.read_text(), LESS, timeout=300)
+        for block, shown in doc_outputs.run_page(TUTORIAL.read_text(), LESS, timeout=900)
     ]
 
 

@@ -160,7 +160,7 @@ def test_no_server_runs_code_of_the_working_directory(place, name):
     ) as process:
         if name == "serve":
             address = next(found[0] for line in process.stdout if (found := re.search(r"http://\S+", line)))
-            assert b"4711" in urllib.request.urlopen(f"{address}?q=gate", timeout=60).read()
+            assert b"4711" in urllib.request.urlopen(f"{address}?q=gate", timeout=900).read()
             process.terminate()
         process.communicate("")
     assert ran(place) == ""

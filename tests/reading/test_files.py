@@ -88,7 +88,7 @@ def test_a_few_wrong_bytes_do_not_change_the_encoding():
     st.binary(max_size=300),
     st.sampled_from(["a", "a.txt", "a.gz", "a.zst", "a.html", "a.eml", "a.json", "a.csv"]),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @example(b"%\x80", "a.html")  # in EBCDIC the first would be a line feed
 def test_any_bytes_are_read_or_refused_in_one_line(data, name):
     said = "none"

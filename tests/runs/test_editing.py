@@ -190,7 +190,7 @@ def toggle(run: Run, held: list[Held], source: RawDocument) -> list[Held]:
 NAMES = st.sampled_from([*TRAINED, *LATER])
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(order=st.lists(NAMES | st.sampled_from(LATER) | st.none(), max_size=10))
 def test_any_order_leaves_what_is_held(either, tmp_path_factory, order):
     """Documents come and go, also those of the training; ``None`` saves the run and loads it."""

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import attrs
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lior.config import TrainConfig, headline
@@ -99,7 +99,6 @@ def test_going_on_keeps_what_counts(tmp_path):
 _numbers = st.integers() | st.floats()
 
 
-@settings(deadline=None)
 @given(
     st.dictionaries(
         st.text(min_size=1).filter(lambda name: name not in ("time", "stage", "step", "steps")),

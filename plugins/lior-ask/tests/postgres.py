@@ -52,7 +52,7 @@ class Server:
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
+            timeout=900,
             **user,
         )
         assert done.returncode == 0, done.stdout + done.stderr

@@ -112,7 +112,7 @@ def test_losses_and_errors_of_a_few_rows() -> None:
     assert judging.error(squares, classes=False) == pytest.approx(12.5**0.5 + judging.NUMBER_FLOOR)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 10_000), st.booleans())
 def test_a_ratio_of_a_method_to_itself_is_one_and_turns_with_its_sides(seed: int, classes: bool) -> None:
     draw = np.random.default_rng(seed)

@@ -82,7 +82,7 @@ def test_words_that_are_in_different_places_are_hardly_an_answer(house):
     assert house.ask(APART).confidence < 0.4
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     question=st.text(min_size=1, max_size=60).filter(lambda text: Question(text).subjects),
     top=st.integers(1, 5),

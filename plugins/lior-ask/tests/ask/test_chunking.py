@@ -86,7 +86,7 @@ def stands(found: list[Passage], text: str) -> None:
         assert len(passage.text) <= LONGEST
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(kind=st.sampled_from(TEXT_KINDS), text=TEXTS)
 def test_every_passage_stands_where_it_says(kind, text):
     found = passages(text, kind)
@@ -96,7 +96,7 @@ def test_every_passage_stands_where_it_says(kind, text):
     assert [p.group for p in found] == sorted(p.group for p in found)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(kind=st.sampled_from(TEXT_KINDS), text=TEXTS)
 def test_a_block_is_a_heading_and_adjacent_passages(kind, text):
     found = passages(text, kind)
@@ -111,7 +111,6 @@ def test_a_block_is_a_heading_and_adjacent_passages(kind, text):
             assert "".join(shown.text.split()) == letters
 
 
-@settings(deadline=None)
 @given(kind=st.sampled_from(["prose", "log", "rows", "chat"]), text=TEXTS)
 def test_no_word_is_lost(kind, text):
     """Every word is in a passage or in a heading."""
@@ -408,7 +407,6 @@ def test_words_of_names():
     assert name_words("HTTPServer.py") == "HTTP Server"
 
 
-@settings(deadline=None)
 @given(TEXTS)
 def test_units_are_disjoint_and_in_order(text):
     spans = [(m.start(), m.end()) for m in re.finditer(r"[^\n]*\S[^\n]*", text)]

@@ -13,7 +13,7 @@ from lior_ask import Index
 from lior_ask.languages.dates import count_dates, dates
 from lior_ask.languages.words import LANGUAGES, stem, tokens
 
-LAW = settings(max_examples=100, deadline=None, database=None)
+LAW = settings(max_examples=100, database=None)
 FORMS = (
     "{y}-{m:02}-{d:02}",
     "{y}/{m}/{d}",

@@ -101,7 +101,7 @@ MESSAGES = [
 ]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(before=st.lists(st.sampled_from(MESSAGES), max_size=5))
 def test_each_new_question_starts_fresh(notes, before):
     talk = Dialogue(notes.ask)

@@ -72,7 +72,7 @@ def test_kept_vectors_are_those_of_the_embedder_up_to_rounding(notes):
     assert np.array_equal(read(opened(notes)), new), "nobody sees whether a vector was kept"
 
 
-@settings(deadline=None, max_examples=12)
+@settings(max_examples=12)
 @given(st.lists(st.lists(st.integers(0, 3), max_size=4), max_size=4))
 def test_what_was_read_before_changes_nothing(tmp_path_factory, orders):
     index = Index(retriever="settle", embedder=FAKE)

@@ -74,7 +74,7 @@ def reads(monkeypatch) -> list[str]:
     return seen
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     st.lists(st.tuples(st.sampled_from([n for n in TEXTS if n != "empty.md"]), st.booleans()), max_size=12)
 )
@@ -101,7 +101,7 @@ VERSIONS = {
 }
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     st.lists(
         st.tuples(

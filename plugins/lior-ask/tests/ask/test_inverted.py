@@ -20,7 +20,7 @@ from lior_ask.index.sqlite import SQLite
 from lior_ask.languages.words import language_of, stem, stop_words, tokens
 from lior_ask.testing import content
 
-LAW = settings(max_examples=15, deadline=None, database=None)
+LAW = settings(max_examples=15, database=None)
 WORDS = (
     "boiler",
     "boilers",

@@ -146,7 +146,7 @@ TEXTS = [
 ]
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(steps=st.lists(st.tuples(st.sampled_from(NAMES), st.sampled_from(TEXTS)), max_size=8))
 def test_learning_and_forgetting_in_any_order_is_never_having_seen(spare, steps):
     run = lior.load(spare)

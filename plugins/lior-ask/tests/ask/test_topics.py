@@ -53,7 +53,7 @@ def by_hand(
     return out
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 10**6), size=st.integers(12, 30), u=st.sampled_from([0.0, 0.3]))
 def test_fused_scores_are_those_of_the_formula(seed, size, u):
     draw = np.random.default_rng(seed)

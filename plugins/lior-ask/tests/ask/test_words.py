@@ -18,7 +18,7 @@ from lior_ask.question.query import analyse
 from lior_ask.question.question import Question
 from lior_ask.question.spelling import differences
 
-LAW = settings(max_examples=100, deadline=None, database=None)
+LAW = settings(max_examples=100, database=None)
 TEXTS = {
     "english": "The boiler is in the cellar, and it was not reset by the plumber.",
     "german": "Der Kessel ist im Keller, und er wurde nicht von dem Klempner zurückgesetzt.",

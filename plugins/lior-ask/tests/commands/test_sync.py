@@ -151,10 +151,13 @@ def test_watching_follows_changes_until_it_is_ended(notes, monkeypatch, tmp_path
     assert json.loads(child.stdout.readline())["learned"] == ["d.txt"]
     (notes / "e.txt").write_text("New.\n")
     (notes / "a.txt").unlink()
-    done = json.loads(child.stdout.readline())
-    assert (done["learned"], done["forgotten"]) == (["e.txt"], ["a.txt"])
+    learned, forgotten = list[str](), list[str]()
+    while not (learned and forgotten):  # on a busy machine, in two steps
+        done = json.loads(child.stdout.readline())
+        learned, forgotten = learned + done["learned"], forgotten + done["forgotten"]
+    assert (learned, forgotten) == (["e.txt"], ["a.txt"])
     child.send_signal(number)
-    out, err = child.communicate(timeout=60)
+    out, err = child.communicate(timeout=900)
     assert (child.returncode, out, "Traceback" in err) == (0, "", False)
     if what == "r":
         assert {each.name for each in lior.load("r").documents()} == {"b.txt", "c.txt", "d.txt", "e.txt"}

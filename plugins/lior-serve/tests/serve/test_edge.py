@@ -22,7 +22,6 @@ from serve.calling import BEGIN, HOST, JSON, MODERN, Reply, application, call, m
 
 FEW = settings(
     max_examples=5,
-    deadline=None,
     suppress_health_check=[*HealthCheck],
     phases=[Phase.explicit, Phase.generate],
 )  # what fails is one request of many: to shrink all of them takes minutes

@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import anyio
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lior.files import in_line, original, printable
@@ -173,7 +173,7 @@ def test_names_that_are_hard_are_served():
     check_served(NASTY)
 
 
-@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=3)
 @given(st.lists(NAMES, min_size=3, max_size=8, unique=True))
 def test_any_names_are_served(names):
     check_served(names)

@@ -38,15 +38,10 @@ _YEAR_MONTH = re.compile(r"\s*(\d{4})[-/](\d{1,2})\s*")
 _TIME = re.compile(r"(?<![\d:])(\d{1,2}):(\d\d)(?::(\d\d))?(?:[.,]\d+)?(?![\d:])(?:\s?([AaPp])\.?[Mm]\b\.?)?")
 _SPAN = re.compile(r"([-+−]?)(\d{1,5}):([0-5]\d)(?::([0-5]\d))?")
 """Pattern of a duration in hours, minutes and seconds, or of a time of day."""
-_HOURS = re.compile(
-    r"hours?|hrs|h|worked|overtime|stunden|std|.*(arbeits|über)(zeit|stunden)|heures|horas", re.I
-)
+_HOURS = re.compile(either("tables.hours"), re.I)
 """Pattern of a word in the name of a column of durations in hours and minutes."""
-_SPANS = re.compile(
-    r"durations?|length|elapsed|(.*[sz])?dauer|zeitaufwand|durée|duración|duracion|minutes", re.I
-)
+_SPANS = re.compile(either("tables.durations"), re.I)
 """Pattern of a word in the name of a column of durations, of hours and minutes or minutes and seconds."""
-_SCORES = {"score", "scores", "result", "results", "ergebnis", "spielstand", "résultat", "resultado", "ratio"}
 _NAMES = {name for each in languages() for name in " ".join(each.lists["dates.weekdays"]).split()}
 _MARDI = re.compile(rf"\b{any_of(_NAMES & {*MONTHS})}(?=[.,]?\s+\d\d?\.?\s+[^\W\d])\.?", re.I)
 """Pattern of a weekday that is a month elsewhere: French "mar." before a day and a month."""
@@ -140,7 +135,7 @@ def _duration(name: str, cells: Sequence[str]) -> Literal["", "h:mm", "h:mm:ss"]
     Durations have more than 24 hours or a sign, or the name of the column says what they are.
     """
     found = [match for cell in cells if (match := _SPAN.fullmatch(cell))]
-    if not found or len(found) < _ENOUGH * len(cells) or not _SCORES.isdisjoint(_words(name)):
+    if not found or len(found) < _ENOUGH * len(cells) or not words("columns.scores").isdisjoint(_words(name)):
         return ""
     told = any(_HOURS.fullmatch(word) or _SPANS.fullmatch(word) for word in _words(name))
     if not told and not any(match[1] or int(match[2]) > 24 for match in found):

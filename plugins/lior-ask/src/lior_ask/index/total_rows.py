@@ -10,23 +10,14 @@ from functools import lru_cache
 import attrs
 
 from lior_ask.index.table_schema import NOTHING, Column
+from lior_ask.languages.lists import either
 
-_LABELS = {
-    "mean": r"averages?|avg|means?|durchschnitt\w*|mittel(?:wert)?|moyennes?|promedio|media|ø",
-    "total": r"(?:sub|sous|grand)?[- ]?totals?|totales|totaux|sums?|sub-?tot|overall|gesamt\w*"
-    r"|(?:zwischen|end)?summen?|insgesamt|zusammen|somme|suma|[∑Σ]",
+_LABEL = {
+    mark: re.compile(rf"(?<!\w)(?:{either(key)}|{sign})(?!\w)", re.I)
+    for mark, key, sign in (("mean", "tables.averages", "ø"), ("total", "tables.totals", "[∑Σ]"))
 }
-"""Mark of a row -> words of its label, in English, German, French and Spanish."""
-_LABEL = {mark: re.compile(rf"(?<!\w)(?:{words})(?!\w)", re.I) for mark, words in _LABELS.items()}
-_BALANCE = re.compile(
-    r"(?:(?:opening|closing|starting|beginning|ending|initial|final|previous) balance"
-    r"|balance (?:brought|carried)|(?:brought|carried) (?:forward|down)|[bc]/[fd]"
-    r"|(?:anfangs|end|schluss|eröffnungs|abschluss)(?:saldo|bestand|kontostand)|saldovortrag"
-    r"|(?:alter|neuer) (?:konto)?(?:saldo|stand)|kontostand (?:am|per|vom|zum)"
-    r"|(?:ancien|nouveau) solde|solde (?:initial|final|précédent|d'ouverture|de clôture|de départ|au)"
-    r"|saldo (?:inicial|final|anterior))\b",
-    re.I,
-)
+"""Mark of a row -> pattern of its label."""
+_BALANCE = re.compile(rf"{either('tables.balances')}\b", re.I)
 _LONGEST = 60
 """Maximum number of characters of a label."""
 _NEAR = Decimal("0.1")
