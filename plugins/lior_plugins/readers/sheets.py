@@ -14,7 +14,7 @@ from contextlib import suppress
 from datetime import date, datetime, time, timedelta
 from io import BytesIO
 from itertools import pairwise, takewhile
-from math import isclose, isfinite
+from math import isfinite
 from pathlib import PurePath
 from typing import Any, ClassVar, NamedTuple
 from xml.etree.ElementTree import Element
@@ -151,10 +151,6 @@ class _Open:
     columns: range
     rows: list[_Row] = attrs.field(factory=list)
     lines: list[int] = attrs.field(factory=list)
-    _sums: dict[int, tuple[int, float]] = attrs.field(factory=dict)
-    """The count and the sum of the numbers of each column in the first rows."""
-    _summed: int = 0
-    """The number of these rows."""
 
     def is_headed_anew(self, head: _Row) -> bool:
         """Return whether a row below names the columns of another table: it has words where this one has
@@ -165,20 +161,6 @@ class _Open:
         kinds = [kind for row in self.rows[:_PROBED] for kind in zip(row.columns, row.kinds, strict=True)]
         numbers = {column for column, kind in kinds if kind == "n"}
         return bool(numbers & {*head.columns}) if numbers else head.columns != self.head.columns
-
-    def is_total(self, row: _Row, alone: bool) -> bool:
-        """Return whether a row below the others, ``alone`` or with fewer cells than the head, is their total:
-        each of its numbers, and at least one, is the sum of several in its column.
-        """
-        if not alone and len(row.cells) >= len(self.head.cells):
-            return False
-        for each in self.rows[self._summed :]:
-            for column, number in _numbers(each):
-                many, total = self._sums.get(column, (0, 0))
-                self._sums[column] = many + 1, total + number
-        self._summed = len(self.rows)
-        sums = [(number, self._sums.get(column, (0, 0))) for column, number in _numbers(row)]
-        return bool(sums) and all(many > 1 and isclose(number, total) for number, (many, total) in sums)
 
     def table(self) -> Table:
         """Return the table."""
@@ -270,10 +252,10 @@ class _Seen:
         self._append(table, rows, shift, shown)
 
     def _append(self, table: _Open, rows: list[_Row], shift: int, shown: dict[int, _Row]) -> None:
-        """Add rows to a table, without totals."""
+        """Add rows to a table, without those whose formulas add up others."""
         for row in rows:
             full = self._fill(row, table.columns)
-            if not row.total and not (row is rows[-1] and table.is_total(row, len(rows) == 1)):
+            if not row.total:
                 table.rows.append(full)
                 table.lines.append(row.number + shift)
             if full is not row:
@@ -394,12 +376,6 @@ def _cells(row: _Row, columns: tuple[int, ...]) -> tuple[str, ...]:
         return row.cells
     filled = dict(zip(row.columns, row.cells, strict=True))
     return tuple(filled.get(column, "") for column in columns)
-
-
-def _numbers(row: _Row) -> list[tuple[int, float]]:
-    """Return the columns and values of the numbers of a row."""
-    values = ((column, _float(cell)) for column, cell in zip(row.columns, row.cells, strict=True))
-    return [(column, value) for column, value in values if value is not None]
 
 
 def _at(row: _Row, column: int) -> str:

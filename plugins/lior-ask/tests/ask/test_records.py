@@ -18,6 +18,7 @@ from lior_ask.index.sqlite import SQLite
 from lior_ask.index.table_schema import column, date_of
 from lior_ask.index.table_store import pack_tables
 from lior_ask.tables.periods import period_in
+from tests.reading.samples import sheet
 
 HERE = Path(__file__).parent
 TODAY = date(2025, 11, 19)  # a Wednesday
@@ -218,6 +219,8 @@ def test_rows_that_sum_up_others():
         ("item,price\npump,10\nhose,5\nTotal,15\n", (2,)),
         ("item,price\npump,10\nhose,5\n,15\n", (2,)),
         ("item,price\npump,10\nhose,5\nlamp,15\n", ()),  # may be chance
+        ("a,b,c\nx,y,10\nx,z,25\nall,,35\n", (2,)),  # it alone lacks a label
+        ("a,b,c\nx,,10\nx,z,25\nv,,35\n", ()),
         ("item,price\na,3.10\nb,4.20\nc,9.99\nall of it,17.29\n", (3,)),
         ("item;price\na;1,50\nb;2\nZwischensumme;3,50\nc;4\nd;5\nSumme:;9\nGesamtsumme;12,50\n", (2, 5, 6)),
         ("item,price\na,10\nb,21\nDurchschnitt,15.5\nSomme,31\n", (2, 3)),
@@ -478,6 +481,9 @@ def test_a_month_that_is_a_name_here_is_one_where_nothing_says_that_it_is_a_time
 def test_totals_durations_and_events_of_several_days_count_as_they_should(tmp_path):
     (tmp_path / "shop.csv").write_text("item,price\npump,10\nhose,5\nTotal,15\n")
     (tmp_path / "work.csv").write_text("name,hours\nAda,37:05\nBo,2:10\n")
+    (tmp_path / "tour.xlsx").write_bytes(
+        sheet(["city", "visits"], ["Oslo", 5], ["Bergen", 7], [], ["total", 12])
+    )
     lines = ["BEGIN:VCALENDAR", "BEGIN:VEVENT", "UID:1", "SUMMARY:Fair", "DTSTART;VALUE=DATE:20261024"]
     lines += ["DTEND;VALUE=DATE:20261031", "END:VEVENT", "BEGIN:VEVENT", "UID:2", "SUMMARY:Night watch"]
     lines += ["DTSTART:20261026T220000", "DTEND:20261027T020000", "END:VEVENT", "END:VCALENDAR", ""]
@@ -486,6 +492,7 @@ def test_totals_durations_and_events_of_several_days_count_as_they_should(tmp_pa
     wanted = {
         "sum of price": "15",
         "sum of hours": "39:15",
+        "sum of visits": "12",
         "How many events on 27 October 2026?": "2",
         "How many events on 30 October 2026?": "1",
         "How many events on 31 October 2026?": "0",

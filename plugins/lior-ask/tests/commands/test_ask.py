@@ -287,10 +287,14 @@ def test_a_calculation_shows_its_rows(lior):
         "16.70",
         "sum of amount in costs.csv in March (2025) where category is food  (very likely, 95%)",
         "  12.50 + 4.20 = 16.70",
-        "  2025-03-01,food,12.50",
-        "  notes/costs.csv:2",
-        "  2025-03-09,food,4.20",
-        "  notes/costs.csv:3",
+        "date        category  amount",
+        "2025-03-01  food      12.50   notes/costs.csv:2",
+        "2025-03-09  food      4.20    notes/costs.csv:3",
+    ]
+    told = lior("ask", "notes", "What did we spend per month?")
+    assert told.out.splitlines()[:2] == [
+        "sum of amount in costs.csv by month  (very likely, 95%)",
+        f"  2025-03  16.70  {'█' * 30}",
     ]
     record = json.loads(lior("ask", "notes", "list the costs", "--json").out)
     assert record["result"]["value"] == "2"
@@ -335,7 +339,7 @@ def test_a_calculation_is_a_number_a_chart_and_a_table(capsys, monkeypatch):
     ]
     assert shown[14:] == ["lamp red  9.50   a.csv:9", "  and 12 more rows; --json has all"]
     listed = echoed(capsys, "May 3", "May 3: by month", groups=(("May", "3"),))
-    assert listed == ["May 3: by month  (very likely, 95%)", f"  May  3  {'█' * 30}"]
+    assert listed == ["costs  (very likely, 95%)", f"  May  3  {'█' * 30}"]
     dated = (("a", "2025-03-04"), ("b", "2025-03-05"))
     assert echoed(capsys, "1", "1.5 of it", groups=dated)[1:] == [
         "1.5 of it  (very likely, 95%)",

@@ -91,9 +91,10 @@ def total_rows(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> tupl
 
 
 def _marks(columns: Sequence[Column], rows: Sequence[Sequence[str]], places: Sequence[int]) -> list[str]:
-    """Return the mark of each row; that of a last row without a date or another mark is "last".
+    """Return the mark of each row, or nothing for a large table without a label.
 
-    Return nothing for a large table without a label.
+    The mark of a last row without a date or another mark is "last", or "blank" if it alone
+    lacks a label.
     """
     texts = [n for n in range(len(columns)) if n not in places]
     if len(rows) > _LARGE and not _has_label(rows, texts):
@@ -101,7 +102,8 @@ def _marks(columns: Sequence[Column], rows: Sequence[Sequence[str]], places: Seq
     filled = [n for n in texts if sum(1 for row in rows if row[n].strip()) >= _FILLED * len(rows)]
     marks = [_mark([row[n] for n in texts], [row[n] for n in filled]) for row in rows]
     if marks and not marks[-1] and not any(rows[-1][n] for n in filled if columns[n].kind == "date"):
-        marks[-1] = "last"
+        lacks = (n for n in filled if not rows[-1][n].strip())
+        marks[-1] = "blank" if any(all(row[n].strip() for row in rows[:-1]) for n in lacks) else "last"
     return marks
 
 

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from decimal import ROUND_HALF_EVEN, Decimal
+from typing import TypedDict
 
 import attrs
 
@@ -81,8 +82,8 @@ def execute_share(plan: Plan, request: Request) -> tuple[Result, str]:
         operation="share",
         value=value,
         about=f"{of}: those where {having}",
-        rows=passages(some),
         arithmetic=f"{show(part)} of {show(whole)}",
+        **shown_rows(plan, some),
     )
     return result, f"{value}, {show(part)} of {show(whole)}: share of {result.about}"
 
@@ -134,7 +135,7 @@ def _inside(folder: str, word: str) -> bool:
 
 
 def _count(plan: Plan, request: Request, rows: list[Used], about: str) -> tuple[Result, str]:
-    result = Result(operation=plan.operation, value=f"{len(rows):,}", about=about, rows=passages(rows))
+    result = Result(operation=plan.operation, value=f"{len(rows):,}", about=about, **shown_rows(plan, rows))
     if plan.subject is None:
         apart = [each.apart for each in plan.where if each.apart is not None]
         cells = Counter(used.row.cells[apart[0]] for used in rows) if len(apart) == 1 else {}
@@ -191,7 +192,8 @@ def _added(plan: Plan, rows: list[Used], about: str) -> tuple[Result, str]:
         value=shown,
         about=about + without,
         arithmetic=arithmetic,
-        rows=passages(counted),
+        unit=column.unit,
+        **shown_rows(plan, counted),
     )
     said = f"{shown}{unit_of(column.unit)}: {plan.operation} of {result.about}"
     return result, said + ", which has no such row" * none
@@ -223,11 +225,12 @@ def _first(plan: Plan, request: Request, rows: list[Used], about: str) -> tuple[
         chosen = chosen[: plan.few] if len(last) == 1 else chosen
     shows = show if plan.measure is None else plan.columns[plan.measure].show
     value = str(order[0]) if by_date else shows(order[0])  # type: ignore[arg-type]
-    unit = "" if by_date or plan.measure is None else unit_of(plan.columns[plan.measure].unit)
+    unit = "" if by_date or plan.measure is None else plan.columns[plan.measure].unit
     names = [_name(plan, used) for used in chosen]
-    result = Result(operation=plan.operation, value=value, about=about, rows=passages(chosen))
+    rows_shown = shown_rows(plan, chosen)
+    result = Result(operation=plan.operation, value=value, about=about, unit=unit, **rows_shown)
     label = " and ".join(dict.fromkeys(filter(None, names)))
-    return result, f"{label}{', ' * bool(label)}{value}{unit}: {plan.operation} {about}"
+    return result, f"{label}{', ' * bool(label)}{value}{unit_of(unit)}: {plan.operation} {about}"
 
 
 def _name(plan: Plan, used: Used) -> str:
@@ -268,8 +271,25 @@ def describe(plan: Plan, count: int = 2) -> str:
     )
 
 
-def passages(rows: list[Used]) -> tuple[Passage, ...]:
-    """Return the rows as passages."""
+class ShownRows(TypedDict):
+    """The rows of a result, with their header and cells if they are rows of a table."""
+
+    rows: tuple[Passage, ...]
+    columns: tuple[str, ...]
+    cells: tuple[tuple[str, ...], ...]
+
+
+def shown_rows(plan: Plan, rows: Sequence[Used]) -> ShownRows:
+    """Return the rows as passages; those of tables, calendars and contacts with their cells, too."""
+    tabular = plan.tables[0][0].kind in ("rows", "events", "contacts")
+    return {
+        "rows": _passages(rows),
+        "columns": tuple(column.name for column in plan.columns) if tabular else (),
+        "cells": tuple(used.row.cells for used in rows) if tabular else (),
+    }
+
+
+def _passages(rows: Sequence[Used]) -> tuple[Passage, ...]:
     return tuple(
         Passage(
             document=used.head.document or used.row.text,

@@ -16,7 +16,7 @@ from lior.interfaces import Result
 from lior_ask.index.table_store import Head
 from lior_ask.languages.words import tokens
 from lior_ask.tables import accounts, lexicon
-from lior_ask.tables.execution import Used, count_noun, describe, passages, select, show, unit_of
+from lior_ask.tables.execution import Used, count_noun, describe, select, show, shown_rows, unit_of
 from lior_ask.tables.grammar import Request
 from lior_ask.tables.linking import Linked, column_of_people
 from lior_ask.tables.plan import Group, Plan, Unclear, list_columns, title
@@ -134,7 +134,8 @@ def execute_groups(plan: Plan, request: Request) -> tuple[Result, str]:
     assert plan.group is not None
     groups = _groups(plan)
     values = {name: _value(plan, rows) for name, rows in groups.items()}
-    unit = "" if plan.measure is None else unit_of(plan.columns[plan.measure].unit)
+    measured = "" if plan.measure is None else plan.columns[plan.measure].unit
+    unit = unit_of(measured)
     by = plan.group.by if isinstance(plan.group.by, str) else plan.columns[plan.group.by].name
     of = describe(plan) if plan.operation != "count" else count_noun(plan)
     about = f"{plan.operation} of {of} by {by}"
@@ -151,7 +152,8 @@ def execute_groups(plan: Plan, request: Request) -> tuple[Result, str]:
             value=show(mean),
             about=f"{of} by {by}, {span}",
             arithmetic=arithmetic,
-            rows=passages(every),
+            unit=measured,
+            **shown_rows(plan, every),
         )
         return result, f"{show(mean)}{unit}: mean of {result.about}"
     if plan.group.over == "none":
@@ -171,11 +173,23 @@ def execute_groups(plan: Plan, request: Request) -> tuple[Result, str]:
         value = f"{called} {show(values[best[0]])}"
         then = f"then {rest}" if rest else ""
         result = Result(
-            operation=plan.operation, value=value, about=about, arithmetic=then, rows=passages(chosen)
+            operation=plan.operation,
+            value=value,
+            about=about,
+            arithmetic=then,
+            unit=measured,
+            **shown_rows(plan, chosen),
         )
         return result, shown
     listed = _listed(order, values)
-    result = Result(operation=plan.operation, value=listed, about=about, rows=passages(every))
+    result = Result(
+        operation=plan.operation,
+        value=listed,
+        about=about,
+        unit=measured,
+        groups=tuple((name.removeprefix("0000-"), show(values[name])) for name in order),
+        **shown_rows(plan, every),
+    )
     return result, f"{listed}: {about}"
 
 
@@ -194,7 +208,7 @@ def _lacking(plan: Plan, groups: dict[str, list[Used]], of: str) -> tuple[Result
         unit for unit in _units(ends or [*_groups(attrs.evolve(plan, where=()))], by) if unit not in groups
     ]
     about, used = f"{by}s without {of}", [each for rows in groups.values() for each in rows]
-    result = Result(operation="list", value=f"{len(none):,}", about=about, rows=passages(used))
+    result = Result(operation="list", value=f"{len(none):,}", about=about, **shown_rows(plan, used))
     return result, f"{', '.join(none[:_LISTED]).replace('0000-', '') or 'none'}: {about}"
 
 

@@ -193,8 +193,8 @@ function spoken({ record }, told) {
 }
 
 // The number with its unit, and the sentence that does not repeat it: as headline() in lior_ask, which has the reasons.
-function headline(said, { value, unit = "", groups = [] }) {
-  if (groups.length && groups.every(([name]) => value.includes(name))) return ["", said];
+function headline(said, { value, about, unit = "", groups = [] }) {
+  if (groups.length && value.startsWith(groups[0].join(" "))) return ["", about];
   const number = `${value} ${unit}`.trim(), rest = said.slice(number.length);
   const again = said.startsWith(number) && rest.match(/^(?![\p{L}\p{N}_]|[.,]\d)[\s:,]*(?=[\p{L}\p{N}_])/u);
   return [number, again ? rest.slice(again[0].length) : said];
