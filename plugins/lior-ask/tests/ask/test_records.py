@@ -499,3 +499,7 @@ def test_totals_durations_and_events_of_several_days_count_as_they_should(tmp_pa
     }
     assert {question: index.ask(question).result.value for question in wanted} == wanted
     assert "(1 row of totals left out)" in index.ask("sum of price").said
+    later = [*lines[:2], "UID:3", "SUMMARY:Eve", "DTSTART:20261023T200000", *lines[-3:]]
+    (tmp_path / "other.ics").write_bytes("\r\n".join(later).encode())
+    events = Index(tmp_path, cache=False).ask("list all events in October 2026").result
+    assert [row[2] for row in events.cells] == ["Eve", "Fair", "Night watch"]

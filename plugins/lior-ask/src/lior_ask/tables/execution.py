@@ -56,6 +56,8 @@ def execute(plan: Plan, request: Request) -> tuple[Result, str]:
         When no row has a required number or date.
     """
     rows = [*select(plan)]
+    if plan.tables[0][0].kind == "events":  # of several calendars
+        rows.sort(key=lambda used: used.date)
     about = describe(plan, len(rows) if plan.operation in ("count", "list") else max(plan.few, 1))
     if plan.operation in ("count", "list"):
         return _count(plan, request, rows, about)
