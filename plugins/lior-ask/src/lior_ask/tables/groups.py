@@ -141,21 +141,7 @@ def execute_groups(plan: Plan, request: Request) -> tuple[Result, str]:
     about = f"{plan.operation} of {of} by {by}"
     every = [used for rows in groups.values() for used in rows]
     if plan.group.over == "mean":
-        dated = isinstance(plan.group.by, str)
-        count = len(_units([*groups], str(plan.group.by)) if dated else groups)
-        total = sum(values.values(), Decimal(0))
-        mean = (total / count).quantize(Decimal("0.01"), ROUND_HALF_EVEN)
-        arithmetic = f"{show(total)} / {count} {'=' if mean * count == total else '≈'} {show(mean)}"
-        span = f"over {count}" + (f" {by}s, {min(groups)} to {max(groups)}" if dated else "")
-        result = Result(
-            operation="mean",
-            value=show(mean),
-            about=f"{of} by {by}, {span}",
-            arithmetic=arithmetic,
-            unit=measured,
-            **shown_rows(plan, every),
-        )
-        return result, f"{show(mean)}{unit}: mean of {result.about}"
+        return _mean_of(plan, values, of, every)
     if plan.group.over == "none":
         return _lacking(plan, groups, of)
     dated = isinstance(plan.group.by, str)
@@ -191,6 +177,27 @@ def execute_groups(plan: Plan, request: Request) -> tuple[Result, str]:
         **shown_rows(plan, every),
     )
     return result, f"{listed}: {about}"
+
+
+def _mean_of(plan: Plan, values: dict[str, Decimal], of: str, every: list[Used]) -> tuple[Result, str]:
+    """Return the mean of the values of the groups; groups of time without a row count as 0."""
+    assert plan.group is not None
+    dated = isinstance(plan.group.by, str)
+    by = plan.group.by if isinstance(plan.group.by, str) else plan.columns[plan.group.by].name
+    count = len(_units([*values], by) if dated else values)
+    total = sum(values.values(), Decimal(0))
+    mean = (total / count).quantize(Decimal("0.01"), ROUND_HALF_EVEN)
+    span = f"over {count}" + (f" {by}s, {min(values)} to {max(values)}" if dated else "")
+    measured = "" if plan.measure is None else plan.columns[plan.measure].unit
+    result = Result(
+        operation="mean",
+        value=show(mean),
+        about=f"{of} by {by}, {span}",
+        arithmetic=f"{show(total)} / {count} {'=' if mean * count == total else '≈'} {show(mean)}",
+        unit=measured,
+        **shown_rows(plan, every),
+    )
+    return result, f"{show(mean)}{unit_of(measured)}: mean of {result.about}"
 
 
 def _lacking(plan: Plan, groups: dict[str, list[Used]], of: str) -> tuple[Result, str]:
