@@ -8,12 +8,14 @@ from functools import cached_property, partial
 
 from lior.interfaces import Judge, Ranking, Retriever
 from lior_ask.answer import selection as answering
+from lior_ask.answer.overview import overview, topic_of, topic_question
 from lior_ask.answer.selection import Answer
 from lior_ask.content import Content
 from lior_ask.judging import FOUND, chosen_judge
 from lior_ask.question.filters import Known, filtered
 from lior_ask.question.question import Question, understood
 from lior_ask.tables.calculating import calculate
+from lior_ask.tables.periods import period_in
 from lior_ask.updates import with_gaps
 
 
@@ -75,8 +77,23 @@ class Asker:
             judged = partial(answering.answer, wanted, view=inverted, top=top, judge=self.judge)
             return filtered(known, wanted.filters, rank, max(FOUND, top), judged)
 
-        answer = calculate(asked, known, date.today(), top, quote)
+        topic = topic_of(asked.text)
+        if topic:
+            answer = self._overview(asked, topic, known, top)
+        else:
+            answer = calculate(asked, known, date.today(), top, quote)
         return with_gaps(answer, content.files.values(), content.skipped)
+
+    def _overview(self, asked: Question, topic: str, known: Known, top: int) -> Answer:
+        """Return quotations about a topic; a period in it restricts their dates."""
+        period, rest = period_in(topic, date.today())
+        wanted = topic_question(asked, rest.strip(" ,") if period else topic, known.inverted)
+        rank = partial(self.retriever.rank, known.inverted, wanted)
+        quoted = partial(
+            overview, wanted, view=known.inverted, top=top, judge=self.judge, dates_of=known.dates_of
+        )
+        fits = period.covers if period else None
+        return filtered(known, asked.filters, rank, max(FOUND, top), partial(quoted, fits=fits))
 
     @property
     def reads_ahead(self) -> bool:

@@ -125,6 +125,7 @@ def test_json_has_this_shape(lior):
         "answer": passage,
         "passages": [passage],
         "missing": [],
+        "dates": [],
         "note": "",
         "said": "",
         "result": None,

@@ -19,6 +19,7 @@ COMMANDS = {
     "questions": ("lior_bench.answers:ask_sets", "Ask sets of questions of our own."),
     "talk": ("lior_bench.talks:talk", "Ask for exact answers, and hold a conversation."),
     "strangers": ("lior_bench.talks:strangers", "Ask for exact answers on folders of strangers."),
+    "overviews": ("lior_bench.overviews:overviews", "Ask for overviews of invented folders."),
     "confidence": ("lior_bench.answers:compare_confidence", "Compare stated confidence with truth."),
     "judge": ("lior_bench.judging:judge", "Learn the judge of `lior ask`, and measure it."),
     "encoder": ("lior_bench.encoder:learn", "Learn the encoder of `lior ask`."),

@@ -110,10 +110,10 @@ class Agents(MCPServer[Any]):
         list or add up rows of their tables, mails, messages and entries of logs, exactly.
 
         `found`: whether they speak of it; `answer`: the passage to quote; `block`: what it stands in;
-        `passages`: the nearest; `result`: a calculation, with its rows; `said`: it in words, or why it is
-        refused. Filters: words of a `sender`; `after` (the first day) and `before` (the day after the last),
-        ISO dates; a `kind`: mail, chat, log, table, calendar, contacts, code, note, or an ending as pdf; a
-        folder, document or pattern as `path`.
+        `passages`: the nearest, or with `dates`, all to quote; `result`: a calculation, with its rows;
+        `said`: it in words, or why it is refused. Filters: words of a `sender`; `after` (the first day) and
+        `before` (the day after the last), ISO dates; a `kind`: mail, chat, log, table, calendar, contacts,
+        code, note, or an ending as pdf; a folder, document or pattern as `path`.
         """
         with tool_errors():
             form = AskRequest(

@@ -264,7 +264,7 @@ def _reply(turn: Turn) -> tuple[str, list[dict[str, Any]]]:
         text = f"{cited[0].text} [1]\n"
     else:
         result, nearest = answer.result, "" if answer.said else "The nearest:\n"
-        cited = list(result.rows[:_ROWS] if result else turn.passages[:3])
+        cited = list(result.rows[:_ROWS] if result else turn.passages[: len(answer.dates) or 3])
         text = f"{answer.said or f'Nothing in the documents speaks of it: {answer.note}.'}\n"
         if result:
             text += f"{result.arithmetic}\n" if result.arithmetic else ""

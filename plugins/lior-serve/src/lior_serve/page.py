@@ -204,10 +204,11 @@ def _turn(answer: Answer) -> str:
     else:
         head = _notice(f"Nothing in the documents speaks of it: {answer.note}.")
     others = [passage for passage, _ in answer.passages if passage != answer.answer]
-    others = [] if answer.result else others if answer.answer else others[:_NEAREST]
+    others = [] if answer.result else others if answer.answer or answer.dates else others[:_NEAREST]
     more = f"{len(others)} more passage{'s' * (len(others) != 1)}"
     title = more if answer.answer else "The nearest passages"
     shown = _details(title, _list(others), open=not answer.answer and not answer.said)
+    shown = _list(others, answer.dates) if answer.dates else shown
     return f'<article class="turn"><h2 class="asked">{escape(answer.question)}</h2>{head}{shown}</article>'
 
 
@@ -258,9 +259,13 @@ def _sure(answer: Answer) -> str:
     return f' <span class="sure" data-likely="{word}">{word}, {answer.confidence:.0%}</span>'
 
 
-def _list(passages: Sequence[Passage]) -> str:
-    """Return HTML of passages with their places."""
-    rows = "".join(f"<li><p>{escape(each.text)}</p>{_where(each)}</li>" for each in passages)
+def _list(passages: Sequence[Passage], dates: Sequence[str] = ()) -> str:
+    """Return HTML of passages with their places, and their dates if there are any."""
+    more = [f" · {date[:16]}" * bool(date) for date in dates] or [""] * len(passages)
+    each = (
+        f"<li><p>{escape(p.text)}</p>{_where(p, when)}</li>" for p, when in zip(passages, more, strict=True)
+    )
+    rows = "".join(each)
     return f'<ol class="others">{rows}</ol>' * bool(rows)
 
 

@@ -286,3 +286,25 @@ def test_no_fault_of_accessibility(page, scheme, width):
         wide = page("return document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert wide <= 0, f"{path} is wider than the screen"
     page.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_an_overview_is_a_list_with_dates():
+    places = (
+        Passage(document="log.txt", line=2, text="<b>painted"),
+        Passage(document="a.md", line=1, text="old"),
+    )
+    answer = Answer(
+        question="?",
+        found=True,
+        confidence=0.8,
+        answer=None,
+        passages=tuple((each, 0.5) for each in places),
+        dates=("2025-06-02 10:00:00", ""),
+        method="",
+        said="2 places speak of it:",
+    )
+    text = _turn(answer)
+    assert '<p class="saying">2 places speak of it:</p><ol class="others"><li><p>&lt;b&gt;painted</p>' in text
+    assert 'line=2">log.txt:2</a> · 2025-06-02 10:00</p>' in text
+    assert 'line=1">a.md:1</a></p>' in text
+    assert "<details" not in text

@@ -28,6 +28,9 @@ class Answer:
     by their likelihood relative to the best candidate."""
     evidence: tuple[Mapping[str, float], ...] = ()
     """The evidence for each of ``passages``, by name."""
+    dates: tuple[str, ...] = ()
+    """In an overview, the date of each of ``passages``, ISO 8601, or an empty string. All of them are quoted,
+    the dated ones first, in the order of their dates. Empty in other answers."""
     method: str
     """The ranking method."""
     words: tuple[str, ...] = ()

@@ -58,7 +58,7 @@ def answer(question: Question, ranking: Ranking, view: PassageView, top: int, ju
         shares = np.exp(scores - scores[best])
         for each in _order(candidates, scores, top):
             listed.append((shorten(candidates.passages[each]), float(confidence * shares[each])))
-            evidence.append(_tell(candidates, ranking, each))
+            evidence.append(evidence_of(candidates, ranking, each))
     return Answer(
         question=question.text,
         found=found,
@@ -88,7 +88,7 @@ def _order(candidates: Candidates, scores: np.ndarray, top: int) -> list[int]:
     return [*found.values()][:top]
 
 
-def _tell(candidates: Candidates, ranking: Ranking, number: int) -> dict[str, float]:
+def evidence_of(candidates: Candidates, ranking: Ranking, number: int) -> dict[str, float]:
     """Return the features of a candidate that are reported as evidence."""
     names = [*_SHOWN, *(name for name in RETRIEVED if name in ranking.evidence)]
     return {name: float(candidates.features[number, NAMES.index(name)]) for name in names}

@@ -27,9 +27,9 @@ def answer_record(answer: Answer) -> dict[str, Any]:
 
     Its keys are those of :class:`~lior_ask.Answer`, and ``likely``, the confidence in words. ``answer`` is a
     passage or ``None``. ``block`` contains it from ``begin`` to ``end`` of the block's text. ``passages``
-    have their ``score`` and ``evidence``, best first. ``words`` were looked for, and those ``missing`` are
-    not in the text. ``note`` is the reason why nothing was found. ``said`` is the reply if nothing is quoted,
-    and ``result`` is a calculation.
+    have their ``score`` and ``evidence``, best first; those of an overview have ``dates``. ``words`` were
+    looked for, and those ``missing`` are not in the text. ``note`` is the reason why nothing was found.
+    ``said`` is the reply if nothing is quoted, and ``result`` is a calculation.
     """
     return {
         "question": answer.question,
@@ -46,6 +46,7 @@ def answer_record(answer: Answer) -> dict[str, Any]:
             }
             for (each, score), evidence in zip(answer.passages, answer.evidence, strict=True)
         ],
+        "dates": list(answer.dates),
         "method": answer.method,
         "words": list(answer.words),
         "missing": list(answer.missing),
@@ -88,6 +89,7 @@ def answer_from(record: dict[str, Any]) -> Answer:
         block=block and Block(**{name: block[name] for name in _BLOCK}),
         passages=tuple((passage_from(each), float(each["score"])) for each in record["passages"]),
         evidence=tuple(each["evidence"] for each in record["passages"]),
+        dates=tuple(record["dates"]),
         words=tuple(record["words"]),
         missing=tuple(record["missing"]),
         result=result and _result_from(result),

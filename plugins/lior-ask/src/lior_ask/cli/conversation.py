@@ -144,7 +144,7 @@ class _Replies:
                 return
             except EndpointError as error:
                 self._session.fault(error)
-        shown = _PAGE if turn.answer.said else 1
+        shown = max(_PAGE, len(turn.answer.dates)) if turn.answer.said else 1
         self._session.shown = shown if turn.passages else self._session.shown
         echo_answer(self._session.index, turn.answer, turn.passages[:shown], alone=True)
         left = len(turn.passages) - shown

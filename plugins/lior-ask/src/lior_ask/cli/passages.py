@@ -147,11 +147,12 @@ def _echo_rows(index: Searched, result: Result) -> None:
 
 def echo_passages(index: Searched, answer: Answer, passages: Sequence[Passage], *, first: int = 1) -> None:
     """Print passages with their numbers and places, the words of the question emphasised."""
-    mark = _marker(answer)
+    mark, dates = _marker(answer), dict(zip((p for p, _ in answer.passages), answer.dates, strict=False))
     for number, passage in enumerate(passages, first):
-        if number > first:
+        if number > first and not dates:
             click.echo()
-        _echo(index, passage, mark, f"{number}  ")
+        when = dates.get(passage, "")
+        _echo(index, passage, mark, f"{number}  ", f"  {event_time(when[:16], '')}" * bool(when))
 
 
 def echo_reasons(
@@ -182,12 +183,12 @@ def _echo(
     passage: Passage,
     mark: Callable[[str], str],
     head: str,
-    sure: str = "",
+    beside: str = "",
     block: Block | None = None,
     *,
     quiet: bool = False,
 ) -> None:
-    """Print a passage, alone or in its block, unless ``quiet``, and its place."""
+    """Print a passage, alone or in its block, unless ``quiet``, and its place with a text ``beside``."""
     lines = [*map(mark, _lines(passage, terminal_columns() - len(head) - 2 * bool(block)))]
     before, after = _around(passage, block, terminal_columns() - 2) if block else ([], [])
     if before or after:
@@ -197,7 +198,9 @@ def _echo(
         click.echo(head + f"\n{' ' * len(head)}".join(lines), color=colored())
     headings = passage.context.split("\n")[:-1]
     above = passage.place or " › ".join(dict.fromkeys(h.strip("*_ ") for h in headings))
-    detail = style(where(index, passage), fg="cyan") + (f"  {printable_line(above)}" if above else "") + sure
+    detail = (
+        style(where(index, passage), fg="cyan") + (f"  {printable_line(above)}" if above else "") + beside
+    )
     click.echo(" " * len(head) + detail, color=colored())
 
 

@@ -149,7 +149,7 @@ class Dialogue:
 
     def _remember(self, said: Message, turn: Turn) -> None:
         """Store the subject of an answered message for the messages that follow."""
-        quoted, result = turn.answer.answer, turn.answer.result
+        quoted, result = next(iter(_quotations(turn.answer)), None), turn.answer.result
         if quoted is None and result is None:
             if turn.answer.said:  # a calculation that was refused
                 self._calculated = turn.message, ""
@@ -252,6 +252,8 @@ class Dialogue:
             return _quoting(turn, last.passages[said.ordinal - 1], _DOUBTFUL)
         words = tuple(dict.fromkeys([*self._focus, *self._names]))
         turn = self._turn(message, said.question.saying(" ".join([said.text, *words])), words)
+        if turn.answer.dates:
+            return turn
         if not (turn.answer.found and self._quoted) or said.asks_more:
             return _nothing(turn, (), words)
         kind, latest = said.suits("") is not None, self._quoted[-1]
@@ -293,9 +295,14 @@ def turn_of(message: str, answer: Answer, inherited: tuple[str, ...] = ()) -> Tu
 
 def _sources(answer: Answer) -> list[Passage]:
     """Return the passages that an answer rests on: the quoted one, or the rows of a calculation."""
-    if answer.answer:
-        return [answer.answer]
-    return [*answer.result.rows] if answer.result else []
+    return _quotations(answer) or ([*answer.result.rows] if answer.result else [])
+
+
+def _quotations(answer: Answer) -> list[Passage]:
+    """Return the quoted passage, or those of an overview, the most relevant first."""
+    if answer.dates:
+        return [passage for passage, _ in sorted(answer.passages, key=lambda pair: -pair[1])]
+    return [answer.answer] if answer.answer else []
 
 
 def _without(words: Iterable[str], known: Container[str]) -> tuple[str, ...]:
@@ -304,8 +311,8 @@ def _without(words: Iterable[str], known: Container[str]) -> tuple[str, ...]:
 
 def _names(turn: Turn, words: Sequence[str]) -> tuple[str, ...]:
     """Return the words that are names in the message, or in the passage quoted or its headings."""
-    known, quoted = {*named(f". {turn.message}")}, turn.answer.answer
-    if quoted:
+    known = {*named(f". {turn.message}")}
+    for quoted in _quotations(turn.answer)[:1]:
         known |= {*tokens(" ".join([*re.findall(r"\w*[A-Z]\w+", quoted.text), quoted.context]))}
     return tuple(word for word in words if word in known)
 
@@ -319,6 +326,8 @@ def _quoting(turn: Turn, passage: Passage, confidence: float) -> Turn:
     """Return the turn with one of its passages as the answer."""
     others = tuple(each for each in turn.passages if each != passage)
     answer = attrs.evolve(turn.answer, found=True, confidence=confidence)
+    if answer.dates:
+        answer = attrs.evolve(answer, said="", dates=())
     if passage != answer.answer:
         answer = attrs.evolve(answer, answer=passage, block=None)
     return attrs.evolve(turn, answer=answer, passages=(passage, *others))
@@ -334,6 +343,7 @@ def _nothing(turn: Turn, own: Sequence[str], names: Sequence[str]) -> Turn:
         answer=None,
         block=None,
         said="",
+        dates=(),
         result=None,
         note=turn.answer.note or f"no passage answers it that is about {what}",
     )

@@ -96,6 +96,8 @@ class Chat:
         if turn is None:
             return Reply("".join(self.reply(message)), None)
         answer = turn.answer
+        if answer.dates:
+            return Reply("\n".join([answer.said, *(passage.text for passage in turn.passages)]), turn)
         return Reply(answer.answer.text if answer.answer else answer.said or answer.note, turn)
 
     def find(self, message: str) -> Turn | None:

@@ -39,6 +39,9 @@ _AFTER = re.compile(rf"\.?[\s-]+(?:{either('dates.the')}\s)?{_DAY}(?:,?\s+{_YEAR
 _AFTER_YEAR = re.compile(rf"\.?,?[\s/-]{{1,2}}(?:{_OF}\s)?{_YEAR}")
 
 
+_LONE_YEAR = re.compile(r"(?<![\w.,:/+-])(?:19|20)\d\d(?![\w/+:-]|[.,]\d)")
+
+
 def is_day(word: str) -> bool:
     """Return whether the word of a date is a day, and not a month.
 
@@ -156,3 +159,18 @@ def _words(year: int, month: int, day: int) -> Iterator[str]:
         yield f"{MARK}{month:02}-{day:02}"
     if year:
         yield f"{MARK}{year}-{month:02}"
+
+
+def first_date(text: str) -> str:
+    """Return the first date with a year in a text, or else its first year from 1900 on, or an empty string.
+
+    >>> first_date("due on 3 May 2025"), first_date("the roof of 1998"), first_date("3 May")
+    ('2025-05-03', '1998', '')
+    """
+    found = sorted(dates(text, tokens(text)), key=lambda date: date.begin)
+    for date in (each for each in found if each.year):
+        day = next(filter(is_day, date.words), "")
+        month = next((word for word in date.words if not is_day(word)), "")
+        return f"{date.year}-{day.removeprefix(MARK)}" if day else month.removeprefix(MARK)
+    year = _LONE_YEAR.search(text)
+    return year[0] if year else ""

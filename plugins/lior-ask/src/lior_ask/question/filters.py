@@ -16,12 +16,13 @@ import numpy as np
 
 from lior.errors import UsageError
 from lior.files import printable
-from lior.interfaces import Ranking
+from lior.interfaces import Passage, Ranking
 from lior.reading import File
 from lior_ask.index.inverted import InvertedIndex
 from lior_ask.index.passage_store import PassageStore
 from lior_ask.index.table_schema import date_of
 from lior_ask.index.table_store import About, Head, RecordStore, Row, kind_of, row_at
+from lior_ask.languages.dates import first_date
 from lior_ask.languages.words import stem, tokens
 
 T = TypeVar("T")
@@ -149,6 +150,31 @@ class Known:
                 seconds = path.stat().st_mtime
         return date.fromtimestamp(seconds).isoformat() if seconds else ""
 
+    def dates_of(self, passages: Sequence[Passage]) -> list[str]:
+        """Return the date of each passage, ISO 8601 from the year on, or an empty string.
+
+        It is that of its row, message or entry, or else one with a year in its text, in its headings, in the
+        front matter of its document, or in the document's name.
+        """
+        tables = {name: self._dated(name) for name in {passage.document for passage in passages}}
+        return [self._date_of(passage, tables[passage.document]) for passage in passages]
+
+    def _dated(self, document: str) -> list[tuple[Head, list[Row], list[int]]]:
+        """Return the tables of a document whose rows have a date, the rows, and the first line of each."""
+        heads = [head for head in self.abouts[document].heads if head.dated is not None]
+        tables = [(head, self.store.rows(head)) for head in heads]
+        return [(head, rows, [row.begin for row in rows]) for head, rows in tables]
+
+    def _date_of(self, passage: Passage, tables: Sequence[tuple[Head, list[Row], list[int]]]) -> str:
+        for head, rows, starts in tables:
+            at = row_at(starts, passage.line)
+            if at >= 0 and head.dated is not None and (head.kind not in _EXACT or starts[at] == passage.line):
+                when = head.columns[head.dated].date(rows[at].cells[head.dated])
+                return "" if when.startswith("0000") else when
+        *headings, name = passage.context.split("\n")
+        found = map(first_date, (passage.text, *reversed(headings)))
+        return next(filter(None, found), "") or self.abouts[passage.document].date or first_date(name)
+
     def documents(self, filters: Filters) -> list[str]:
         """Return the documents that fit by kind and place.
 
@@ -215,12 +241,10 @@ class Known:
         """Yield whether the passage at each of ``lines`` fits by sender and date.
 
         ``whole`` is the result for passages that are not in a dated row."""
-        heads = [head for head in self.abouts[document].heads if head.dated is not None]
-        tables = [(head, self.store.rows(head)) for head in heads]
-        begins = [[row.begin for row in rows] for _, rows in tables]
+        tables = self._dated(document)
         for line in lines:
             fits = whole
-            for (head, rows), starts in zip(tables, begins, strict=True):
+            for head, rows, starts in tables:
                 at = row_at(starts, line)
                 if at >= 0 and (head.kind not in _EXACT or starts[at] == line):
                     fits = fitting(filters, head, rows[at])

@@ -121,6 +121,11 @@ class Period:
         day = f"{when}-01"[:10]
         return (self.first is None or str(self.first) <= day) and (self.last is None or day <= str(self.last))
 
+    def covers(self, when: str) -> bool:
+        """Return whether a date is in it: a day, a month or a year, ISO 8601; an empty string is not."""
+        own = self.within(int(when[:4])) if when and self.yearless else self
+        return bool(when) and own.has(f"{when}-01-01"[:10])
+
 
 def period_in(text: str, today: date) -> tuple[Period | None, str]:
     """Return the period of a question in lower case, and the question with a comma in its place.

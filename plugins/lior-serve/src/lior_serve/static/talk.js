@@ -223,13 +223,15 @@ function chart({ groups = [], unit = "" }) {
 }
 
 function others(turn, told) {
-  const { answer, block, passages, result } = turn.record;
+  const { answer, block, passages, result, dates = [] } = turn.record;
   if (result) return [];  // its rows are shown
+  const when = (n) => dates[n] ? [` · ${dates[n].slice(0, 16)}`] : [];
   const same = (p) => answer && p.text === answer.text && p.line === answer.line && p.document === answer.document;
   const inside = (p) => block && p.document === block.document && p.line >= block.line && p.line <= block.end_line && block.text.includes(p.text);
-  const rows = passages.filter((p) => !same(p) && !inside(p)).slice(0, answer ? PASSAGES : NEAREST).map((p) =>
-    make("li", {}, make("p", {}, p.text), make("div", { class: "line" }, place(p, told), ...thumbs(turn, p, told).slice(0, 1))));
+  const rows = passages.filter((p) => !same(p) && !inside(p)).slice(0, answer ? PASSAGES : dates.length || NEAREST).map((p, n) =>
+    make("li", {}, make("p", {}, p.text), make("div", { class: "line" }, place(p, told, ...when(n)), ...thumbs(turn, p, told).slice(0, 1))));
   if (!rows.length) return [];
+  if (dates.length) return [make("ol", { class: "others" }, ...rows)];  // an overview
   const title = answer ? `${rows.length} more passage${rows.length === 1 ? "" : "s"}` : "The nearest passages";
   const list = make("details", { class: "also" }, make("summary", {}, title), make("ol", { class: "others" }, ...rows));
   list.open = !answer && !turn.record.said;

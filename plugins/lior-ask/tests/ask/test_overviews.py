@@ -1,0 +1,90 @@
+"""Overviews quote several places about a topic, each fact once, in the order of their dates."""
+
+from __future__ import annotations
+
+import pytest
+
+from lior.errors import UsageError
+from lior_ask.answer.overview import MOST, topic_of
+from lior_ask.answer.serialise import answer_from, answer_record
+from lior_ask.api import Index
+from lior_ask.conversation.dialogue import Dialogue
+
+NOTES = {
+    "boat.md": "# The Petrel\n\nThe Petrel is a sloop of 1974.\nThe Petrel lies at berth 12.\n",
+    "log.log": "2025-06-02 10:00:00 Petrel: mast painted by Ruth\n2024-04-11 09:00:00 Petrel: hull scraped\n"
+    "2025-08-20 16:00:00 garden: hedge cut\n",
+    "mail.txt": "On 3 May 2025 the insurance of the Petrel was paid, 310 euros.\n\nThe oven is broken.\n",
+    "copy.txt": "Again: on 3 May 2025 the insurance of the Petrel was paid, 310 euros.\n",
+    "casa.md": "# Casa\n\nEl tejado de la casa es de 1990.\nLa cocina es nueva y tiene dos ventanas.\n",
+}
+
+
+@pytest.fixture(scope="module")
+def notes():
+    index = Index(retriever="settle", embedder="")
+    for name, text in NOTES.items():
+        index.learn(name, text)
+    return index
+
+
+def quoted(answer):
+    return [passage.text for passage, _ in answer.passages] if answer.found else []
+
+
+@pytest.mark.parametrize(
+    ("asked", "topic"),
+    [
+        ("What do I know about the boat?", "the boat"),
+        ("Tell me about the trip to Ghent", "the trip to Ghent"),
+        ("Was weiß ich über die Heizung?", "die Heizung"),
+        ("What happened with the roof in 2025?", "the roof in 2025"),
+        ("Que sait-on de la chaudière ?", "la chaudière"),
+        ("¿Qué sabemos de la barca?", "la barca"),
+        ("Who told me about the boat?", ""),
+        ("What happened to the chicken?", ""),
+        ("Was ist mit der Heizung?", ""),
+    ],
+)
+def test_a_question_for_an_overview_has_a_topic(asked, topic):
+    assert topic_of(asked) == topic
+
+
+def test_each_place_is_quoted_once_in_the_order_of_dates(notes):
+    answer = notes.ask("What do I know about the Petrel?")
+    texts = quoted(answer)
+    assert answer.dates[:3] == ("1974", "2024-04-11 09:00:00", "2025-05-03")
+    assert "hull scraped" in texts[1]
+    assert "mast painted" in texts[3]
+    assert sum("310 euros" in text for text in texts) == 1, "the copy says nothing new"
+    assert (texts[-1], answer.dates[-1]) == ("The Petrel lies at berth 12.", "")
+    assert not any("oven" in text or "hedge" in text for text in texts)
+    assert len({(p.document, p.line) for p, _ in answer.passages}) == len(texts) <= MOST
+
+
+def test_an_overview_is_a_record_like_other_answers(notes):
+    answer = notes.ask("What do I know about the Petrel?", top=1)
+    assert (answer.answer, answer.said) == (None, f"{len(answer.passages)} places speak of it:")
+    assert answer_from(answer_record(answer)).dates == answer.dates != ()
+
+
+def test_a_period_restricts_an_overview(notes):
+    texts = quoted(notes.ask("What happened with the Petrel in 2025?"))
+    assert [word for text in texts for word in ("insurance", "mast") if word in text] == ["insurance", "mast"]
+    refused = notes.ask("What happened with the Petrel in 1999?")
+    assert (refused.found, refused.note) == (False, "no passage about it has a date in that time")
+
+
+def test_an_overview_of_nothing_is_refused(notes):
+    refused = notes.ask("What do I know about the zeppelin?", top=2)
+    assert (refused.found, refused.dates, refused.said) == (False, (), "")
+    assert len(refused.passages) <= 2
+    with pytest.raises(UsageError, match="no word to look for"):
+        notes.ask("Tell me about it")
+
+
+def test_a_follow_up_is_about_the_topic(notes):
+    talk = Dialogue(notes.ask)
+    talk.ask("What do I know about the Petrel?")
+    assert "mast painted" in talk.ask("Who painted it?").answer.answer.text
+    assert talk.ask("Tell me about it").answer.dates
