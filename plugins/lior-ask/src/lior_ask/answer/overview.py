@@ -28,12 +28,16 @@ MOST = 7
 _LEAST = 3.0
 """Minimum score of a quotation. This and the following numbers are among the best of 3,240 combinations on
 the folders ``choose`` of ``lior bench overviews``."""
+_NEAR = 2.0
+"""Distance below the best passage up to which others are quoted if all scores are low, as across languages."""
 _NAMED = 1.0
 """Bonus of a passage that has all words of the topic: it needs no other passage to be understood."""
+_NEVER = -1e9
+"""Less than any score."""
 _FREE, _SAME, _TWICE = 0.3, 0.9, 4.0
 """Share of words that an earlier quotation may have, share from which on a passage says nothing new, and the
 loss of score for all words."""
-_RELATED = 0.2
+_RELATED = 0.3
 """Minimum relatedness, by an encoder, of a passage without a word of the topic, as below a heading."""
 _SHARE = 0.5
 """Minimum share of the topic in the block of a quotation, relative to the candidate that has most of it."""
@@ -110,7 +114,8 @@ def overview(
         chosen = _choose(candidates, np.where(fit, scores, -np.inf), said)
     if not chosen:
         return attrs.evolve(refused, note="no passage about it has a date in that time")
-    dates = dates_of([candidates.passages[each] for each in chosen])
+    quotations = {each: selection.whole_line(view, int(candidates.rows[each]), question) for each in chosen}
+    dates = dates_of([quotations[each] for each in chosen])
     order = sorted(
         zip(dates, chosen, strict=True), key=lambda pair: (not pair[0], pair[0], pair[1] * bool(pair[0]))
     )
@@ -119,7 +124,7 @@ def overview(
         refused,
         found=True,
         note="",
-        passages=tuple((candidates.passages[each], float(shares[each])) for _, each in order),
+        passages=tuple((quotations[each], float(shares[each])) for _, each in order),
         evidence=tuple(selection.evidence_of(candidates, ranking, each) for _, each in order),
         dates=tuple(date for date, _ in order),
         said=f"{quantity(len(order), 'place')} {'speaks' if len(order) == 1 else 'speak'} of it:",
@@ -138,7 +143,8 @@ def _choose(candidates: Candidates, scores: np.ndarray, said: np.ndarray) -> lis
     about &= (around >= _SHARE * around.max()) & (silent + beside == 0)
     relevance, chosen = np.where(about, scores + _NAMED * named, -np.inf), list[int]()
     left = relevance
-    while len(chosen) < MOST and left.max() >= _LEAST:
+    least = min(_LEAST, relevance.max() - _NEAR)
+    while len(chosen) < MOST and left.max() >= max(least, _NEVER):
         chosen.append(int(left.argmax()))
         known = said[:, chosen].max(1)
         left = relevance - _TWICE * np.maximum(known - _FREE, 0) / (1 - _FREE)
@@ -147,11 +153,16 @@ def _choose(candidates: Candidates, scores: np.ndarray, said: np.ndarray) -> lis
 
 
 def _said(candidates: Candidates, question: Question, view: PassageView) -> np.ndarray:
-    """Return the share of the words of each candidate that each other one has, float64 ``(C, C)``."""
+    """Return the share of each candidate that each other one says: of its words, or all in the same line.
+
+    The result is float64 ``(C, C)``."""
     language = question.among(languages_of(view))
     asked = stems_of(question.text, language)
     words = [stems_of(passage.text, language) - asked for passage in candidates.passages]
-    return np.array([[len(own & other) / max(len(own), 1) for other in words] for own in words])
+    said = np.array([[len(own & other) / max(len(own), 1) for other in words] for own in words])
+    places = [(passage.document, passage.line) for passage in candidates.passages]
+    said[[[one == other for other in places] for one in places]] = 1.0
+    return said
 
 
 def _confidence(question: Question, candidates: Candidates, chosen: Sequence[int], judge: Judge) -> float:

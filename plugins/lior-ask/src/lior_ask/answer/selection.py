@@ -109,6 +109,21 @@ def _quote(question: Question, candidates: Candidates, best: int, view: PassageV
     return attrs.evolve(block[first], text=around.text[around.begin : around.end]), around
 
 
+def whole_line(view: PassageView, row: int, question: Question) -> Passage:
+    """Return a passage with its neighbours in the same line of its block, up to :data:`_LONGEST` characters."""
+    rows = _allowed_around(view, row)
+    block = [_shorten(passage, question, view) for passage in view.passages(rows)]
+    first = last = row - rows.start
+    for step in (1, -1):
+        at = first - 1 if step < 0 else last + 1
+        while 0 <= at < len(block) and block[at].line == block[first].line:
+            if sum(len(each.text) for each in block[min(first, at) : max(last, at) + 1]) > _LONGEST:
+                break
+            first, last, at = min(first, at), max(last, at), at + step
+    around = join(block, first, last)
+    return attrs.evolve(block[first], text=around.text[around.begin : around.end])
+
+
 def _shorten(passage: Passage, question: Question, view: PassageView) -> Passage:
     """Return the passage with long headings, such as many column names, cut to the words of the question."""
     if len(passage.context) <= _HEADING:
