@@ -331,6 +331,7 @@ def test_the_next_event_is_from_today_on():
     events = "".join(begin.format(*each) for each in days)
     index = notes({"a.ics": f"BEGIN:VCALENDAR\r\nVERSION:2.0\r\n{events}END:VCALENDAR\r\n"})
     assert index.ask("next appointment").result.value == "2999-01-02 09:00"
+    assert ": next event " in index.ask("next appointment").said
     assert index.ask("how many appointments?").result.value == "3"
 
 

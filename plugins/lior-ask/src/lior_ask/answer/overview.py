@@ -29,7 +29,7 @@ _LEAST = 3.0
 """Minimum score of a quotation. This and the following numbers are among the best of 3,240 combinations on
 the folders ``choose`` of ``lior bench overviews``."""
 _NEAR = 2.0
-"""Distance below the best passage up to which others are quoted if all scores are low, as across languages."""
+"""Distance below the best passage up to which others are quoted if all scores are low: across languages."""
 _NAMED = 1.0
 """Bonus of a passage that has all words of the topic: it needs no other passage to be understood."""
 _NEVER = -1e9

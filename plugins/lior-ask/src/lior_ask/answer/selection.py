@@ -110,7 +110,7 @@ def _quote(question: Question, candidates: Candidates, best: int, view: PassageV
 
 
 def whole_line(view: PassageView, row: int, question: Question) -> Passage:
-    """Return a passage with its neighbours in the same line of its block, up to :data:`_LONGEST` characters."""
+    """Return a passage with its neighbours in the same line, up to :data:`_LONGEST` characters."""
     rows = _allowed_around(view, row)
     block = [_shorten(passage, question, view) for passage in view.passages(rows)]
     first = last = row - rows.start

@@ -18,7 +18,7 @@ import click
 from lior.config import RawText, check_table, typed_fields
 from lior.errors import EndpointError, LiorError, UsageError, did_you_mean, sentences
 from lior.files import narrow_rights
-from lior_ask.cli.passages import echo_answer, echo_passages, echo_reasons, where
+from lior_ask.cli.passages import echo_answer, echo_document, echo_passages, echo_reasons, where
 from lior_ask.cli.wording import echo_reply
 from lior_ask.conversation.composing import Material, prepare_material
 from lior_ask.conversation.dialogue import Dialogue, Turn, confirm_turn
@@ -26,11 +26,14 @@ from lior_ask.conversation.endpoint import Endpoint
 from lior_cli import printable_line, printable_text, terminal_columns, wrap_text
 
 if TYPE_CHECKING:
+    from lior.interfaces import Passage
     from lior_ask.api import Index
     from lior_ask.conversation.run_chat import Chat
 
 PROMPT, MORE = "> ", "… "
 _HISTORY = 1000
+_AROUND = 8
+"""Number of lines shown before and after a passage whose document is opened."""
 _PAGE = 3
 """Number of passages that ``/more`` shows."""
 _OF_RUNS = ("/go", "/learn", "/forget", "/save", "/set")
@@ -135,6 +138,9 @@ class _Replies:
         """Print the answer, or the reply of a model."""
         if turn.inherited:
             _say(f"(with {', '.join(turn.inherited)} from before)")
+        if turn.opens:
+            self._open(turn.passages[0])
+            return
         given = None
         if self._session.endpoint:
             turn, given = prepare_material(turn, self._session.index)
@@ -150,6 +156,15 @@ class _Replies:
         left = len(turn.passages) - shown
         if self._session.live and left > 0:
             _say(f"(/more shows {left} further passage{'s' * (left > 1)})")
+
+    def _open(self, passage: Passage) -> None:
+        from lior_ask.index.context_lines import around, file_texts
+
+        path, lines = self._session.index.path(passage.document), None
+        if path is not None:
+            with contextlib.suppress(OSError):  # it was deleted meanwhile
+                lines = around(file_texts(path), passage, _AROUND)
+        echo_document(self._session.index, passage, lines)
 
     def _hand_over(self, endpoint: Endpoint, turn: Turn, given: Material) -> None:
         if not turn.answer.found and not turn.answer.said:

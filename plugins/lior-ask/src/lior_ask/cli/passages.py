@@ -92,6 +92,18 @@ def echo_answer(
     echo_passages(index, answer, passages[1:], first=2)
 
 
+def echo_document(index: Searched, passage: Passage, lines: Lines | None) -> None:
+    """Print the place of a passage in its document, and the lines around it."""
+    path = index.path(passage.document)
+    click.echo(
+        style(f"{printable(str(path or passage.document))}:{passage.line}", fg="cyan"), color=colored()
+    )
+    if lines:
+        _echo_lines(lines, str)
+    else:
+        click.echo(printable_line(passage.text))
+
+
 def _echo_said(index: Searched, answer: Answer) -> None:
     """Print the reply line of an answer; of a calculation the number, its arithmetic, groups and rows."""
     result = answer.result

@@ -36,7 +36,7 @@ def material(turn: Turn, index: Documents) -> Material | None:
     """
     wanted = task(turn.message)
     answer = turn.answer
-    if not turn.passages or answer.result or (answer.said and not (wanted or answer.dates)):
+    if turn.opens or not turn.passages or answer.result or (answer.said and not (wanted or answer.dates)):
         return None
     documents = named(index.documents, Question(wanted.about)) if wanted else []
     if documents:

@@ -19,7 +19,7 @@ import attrs
 from lior.interfaces import Passage
 from lior_ask.answer.intents import question_in, small_talk, task
 from lior_ask.answer.selection import Answer
-from lior_ask.conversation.followups import Message, people_in, read
+from lior_ask.conversation.followups import Message, about_conversation, meant_instead, people_in, read
 from lior_ask.conversation.table_followups import calculates, only_operates, other_values, whole_questions
 from lior_ask.languages.dates import MARK
 from lior_ask.languages.words import language_of, stem, tokens
@@ -43,6 +43,8 @@ class Turn:
     answer: Answer
     inherited: tuple[str, ...] = ()
     """The words of an earlier question that were added."""
+    opens: bool = False
+    """Whether the document of the quoted passage is to be shown."""
     passages: tuple[Passage, ...]
     """The passages in the order of their numbers from 1: the quoted one first, if there is one."""
 
@@ -85,6 +87,12 @@ class Dialogue:
         """Possible names of people in the last message that was answered and in its answer."""
         self._calculated: tuple[str, str] | None = None
         """The last answered question, if it was a calculation, and what it calculated."""
+        self._asked: list[str] = []
+        """The messages so far, without small talk."""
+        self._root: tuple[str, ...] = ()
+        """The words of the last question that was not about another answer to it."""
+        self._rejected: list[Passage] = []
+        """The passages quoted about this subject that were not meant."""
 
     def ask(self, message: str | Question) -> Turn:
         """Answer a message; a long text is asked alone, and later messages do not refer to it.
@@ -97,9 +105,19 @@ class Dialogue:
             self.reset()
             self.last = self._turn(message, question)
             return self.last
-        if replied := self._small_talk(message, question):
+        if replied := self._small_talk(message, question) or self._of_conversation(message, question):
             return replied
+        self._asked.append(message)
+        rest = meant_instead(question.text)
+        question = question.saying(rest or question.text)
         said = read(question)
+        if rest is not None and self.last and self._quoted:
+            said = attrs.evolve(said if rest else read(question.saying("")), marked=True)
+            if meant := self._meant(message, said, self.last):
+                self.last = meant
+                self._remember(said, meant)
+                return meant
+        self._root, self._rejected = (), []
         if named := self._of_person(message, said):
             self.last = named
             self._remember(said, named)
@@ -131,6 +149,37 @@ class Dialogue:
             turn = attrs.evolve(turn, passages=tuple(reversed(self._quoted)), inherited=self._subject)
         self.last = turn if turn.passages else self.last
         return turn
+
+    def _of_conversation(self, message: str, question: Question) -> Turn | None:
+        """Return the reply to "what did I ask before?" or "open that file", or ``None`` for a question."""
+        wanted = about_conversation(question.text)
+        if wanted is None:
+            return None
+        if wanted.opens:
+            places = self.last.passages if self.last and wanted.ordinal else self._quoted[-1:]
+            found = places[max(wanted.ordinal, 1) - 1 :][:1]
+            if not found:
+                return _saying(message, "Nothing was quoted that could be opened.")
+            return attrs.evolve(_quoting(_saying(message, ""), found[0], 1.0), opens=True)
+        asked = [f"{number}. {each}" for number, each in enumerate(self._asked, 1)]
+        return _saying(message, "\n".join(["You asked:", *asked] if asked else ["Nothing was asked before."]))
+
+    def _meant(self, message: str, said: Message, last: Turn) -> Turn | None:
+        """Return another answer to the last question, with the words of "no, I meant …" and not yet quoted.
+
+        ``None`` if nothing else was meant, or a calculation cannot be changed in this way."""
+        if self._calculated:
+            return self._carried_on(message, said) if said.own else None
+        self._root = self._root or (question_in(last.message), *last.inherited)
+        self._rejected += _sources(last.answer)
+        whole = said.question.saying(" ".join([*self._root, *said.own]))
+        turn = self._turn(message, whole, _without(self._focus, said.own))
+        own = _known(said.own, turn.answer)
+        left = (each for each in turn.passages if each not in self._rejected)
+        best = next((each for each in left if len(_share(own, each)) == len(own)), None)
+        if best is None:
+            return _nothing(turn, said.own, self._focus)
+        return _quoting(turn, best, min(turn.answer.confidence, _PERHAPS if own else _DOUBTFUL))
 
     def _of_person(self, message: str, said: Message) -> Turn | None:
         """Return the answer to a message with a name in place of its pronoun, or ``None`` if there is none.
@@ -293,6 +342,14 @@ def turn_of(message: str, answer: Answer, inherited: tuple[str, ...] = ()) -> Tu
     return Turn(message=message, answer=answer, inherited=inherited, passages=(*quoted, *others))
 
 
+def _saying(message: str, said: str) -> Turn:
+    """Return a turn with a reply about the conversation."""
+    answer = Answer(
+        question=message, found=False, confidence=0.0, answer=None, passages=(), method="", said=said
+    )
+    return Turn(message=message, answer=answer, passages=())
+
+
 def _sources(answer: Answer) -> list[Passage]:
     """Return the passages that an answer rests on: the quoted one, or the rows of a calculation."""
     return _quotations(answer) or ([*answer.result.rows] if answer.result else [])
@@ -326,7 +383,7 @@ def _quoting(turn: Turn, passage: Passage, confidence: float) -> Turn:
     """Return the turn with one of its passages as the answer."""
     others = tuple(each for each in turn.passages if each != passage)
     answer = attrs.evolve(turn.answer, found=True, confidence=confidence)
-    if answer.dates:
+    if answer.dates or not answer.passages:
         answer = attrs.evolve(answer, said="", dates=())
     if passage != answer.answer:
         answer = attrs.evolve(answer, answer=passage, block=None)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import attrs
 
 from lior_ask.languages.lists import any_of, either, languages, words
-from lior_ask.question.question import LIGHT, Question, named
+from lior_ask.question.question import LIGHT, LONGEST_MESSAGE, Question, named
 
 
 def _any(*keys: str) -> str:
@@ -27,6 +27,12 @@ _TITLE = re.compile(rf"\b{either('calculations.title')}\b\.? ", re.I)
 _NAME = re.compile(r"[^\W\d_a-zß-ÿ]\w+(?:[ -][^\W\d_a-zß-ÿ]\w+)*")
 _NOT_ONE = re.compile(rf"\b{_any('no_pronouns')}\b")
 """Pattern of words that look like pronouns and refer to nothing."""
+_POLITE = rf"(?:{either('talk.before', 'talk.please')} )*"
+_OPENS, _ASKED = (
+    re.compile(rf"\W*{_POLITE}{_any(key)}(?:\W*{either('talk.please')})?\W*", re.I)
+    for key in ("opens", "asked")
+)
+_REJECTS = re.compile(rf"\W*{_any('rejects')}\b[\s,.:;!-]*", re.I)
 _VAGUE = words("words.vague")
 """Words that name nothing alone."""
 _ORDINALS = _word("first"), _word("second"), _word("third")
@@ -148,3 +154,36 @@ def read(question: Question) -> Message:
     pronoun = bool(found) and not named(before + " .")
     ordinal = next((n for n, each in enumerate(_ORDINALS, 1) if each.search(text)), 0)
     return Message(question, tuple(own), bool(begins) or pronoun, pronoun, ordinal * (not own))
+
+
+@attrs.frozen
+class Wanted:
+    """A message about the conversation itself."""
+
+    opens: bool
+    """Whether it wants the file of a passage, and not the list of the questions."""
+    ordinal: int = 0
+    """The number of the passage, from 1; 0 for the one quoted last."""
+
+
+def about_conversation(text: str) -> Wanted | None:
+    """Return what a message about the conversation wants, or ``None`` for another message.
+
+    >>> about_conversation("Open the second file, please"), about_conversation("what did I ask before?")
+    (Wanted(opens=True, ordinal=2), Wanted(opens=False, ordinal=0))
+    """
+    if len(text) > LONGEST_MESSAGE:
+        return None
+    if _OPENS.fullmatch(text):
+        return Wanted(True, next((n for n, each in enumerate(_ORDINALS, 1) if each.search(text)), 0))
+    return Wanted(False) if _ASKED.fullmatch(text) else None
+
+
+def meant_instead(text: str) -> str | None:
+    """Return what was meant in place of the last answer; empty if the message only rejects it.
+
+    >>> meant_instead("No, I meant the one for the boat"), meant_instead("no, wrong"), meant_instead("no")
+    ('the one for the boat', '', None)
+    """
+    found = _REJECTS.match(text) if len(text) <= LONGEST_MESSAGE else None
+    return text[found.end() :].strip(" ,.!?") if found else None

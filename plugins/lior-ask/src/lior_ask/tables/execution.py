@@ -232,7 +232,8 @@ def _first(plan: Plan, request: Request, rows: list[Used], about: str) -> tuple[
     rows_shown = shown_rows(plan, chosen)
     result = Result(operation=plan.operation, value=value, about=about, unit=unit, **rows_shown)
     label = " and ".join(dict.fromkeys(filter(None, names)))
-    return result, f"{label}{', ' * bool(label)}{value}{unit_of(unit)}: {plan.operation} {about}"
+    which = "next" if request.operation == "next" else plan.operation
+    return result, f"{label}{', ' * bool(label)}{value}{unit_of(unit)}: {which} {about}"
 
 
 def _name(plan: Plan, used: Used) -> str:

@@ -36,7 +36,7 @@ export function forgetTalk() {
 
 // The messages that a follow-up may be about: what was said before a question that stands alone does not matter.
 function before() {
-  const alone = turns.findLastIndex(({ record }) => record.answer && !record.result && !record.inherited?.length);
+  const alone = turns.findLastIndex(({ record }) => record.answer && record.method && !record.result && !record.inherited?.length);
   return turns.slice(Math.max(alone, turns.length - BEFORE, 0)).map((turn) => turn.question);
 }
 
