@@ -17,9 +17,11 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from lior.errors import LiorError
+import attrs
+
+from lior.errors import LiorError, RunError, quantity
 from lior.process import python
-from lior.reading import follow_links, follows_links
+from lior.reading import SkipReason, follow_links, follows_links
 from lior.runs import lock, locked
 from lior_ask.api import Index
 from lior_ask.index.cache import cache_file, folder
@@ -28,8 +30,10 @@ VARIABLE = "LIOR_READ_AHEAD"
 """Environment variable; a background process is started if it is ``1`` or not set."""
 _LOWEST = 19
 """Priority of the thread or process, as for ``nice``."""
-_LONGEST = 600
-"""Maximum run time of a background process, in seconds; the next question starts another one."""
+_LONGEST, _CPU = 600, 300
+"""Maximum run time and CPU time of a background process, in seconds; the next question starts another one."""
+_AGAIN = 2.0
+"""Seconds after which a thread looks again whether another process still reads the same index."""
 _LOG = logging.getLogger("lior_ask")
 
 
@@ -94,10 +98,21 @@ class IdleReader:
         while self._changed.wait() and not self._stopped:
             self._changed.clear()
             try:
-                self._index.asker.read_ahead(self._go_on)
+                with self._alone():
+                    self._index.asker.read_ahead(self._go_on)
             except LiorError as error:
                 _LOG.warning("passages are not read ahead: %s", error)
                 return
+
+    def _alone(self) -> contextlib.AbstractContextManager[object]:
+        """Wait until no other process reads the same index on disk, and keep others from it."""
+        path = _lock_of(self._index)
+        while path and locked(path) and not self._stopped:
+            self._changed.wait(_AGAIN)
+            self._changed.clear()
+        with contextlib.suppress(RunError, OSError):  # another was faster, or the cache can only be read
+            return lock(path) if path else contextlib.nullcontext()
+        return contextlib.nullcontext()
 
     def _go_on(self, left: int) -> bool:
         self.left = left
@@ -109,17 +124,62 @@ class IdleReader:
 # --- a process that reads on ---
 
 
-def read_on(index: Index) -> bool:
-    """Start a background process at the lowest priority to read what is left; return whether one runs.
+@attrs.frozen
+class ReadState:
+    """What of an index is read."""
 
-    At most one runs at a time for all indexes, and none if the index is not on disk. In a large index
-    (:data:`~lior_ask.index.vector_store.LARGE`) the encoder reads only the beginnings of documents.
+    files: int
+    """The number of files that were read."""
+    waiting: int
+    """The number of files that are not read yet."""
+    passages: int
+    encoder: str
+    """The name of the encoder; empty if the retriever compares no vectors."""
+    unread: int
+    """The number of passages that the encoder has not read, each text once."""
+    left: int
+    """The number of texts that a background process would encode."""
+    reading: bool
+    """Whether a process reads now."""
+
+    def __str__(self) -> str:
+        parts = [quantity(self.waiting, "file")] * bool(self.waiting)
+        return " and ".join(parts + [quantity(self.left, "passage")] * bool(self.left))
+
+
+def read_state(index: Index) -> ReadState:
+    """Return what of an index is read, and whether a process reads now."""
+    vectors, reads = index.content.vectors, index.asker.reads_ahead
+    left = list[int]()
+    if reads:
+        index.asker.read_ahead(lambda number: bool(left.append(number)), briefly=True)  # type: ignore[func-returns-value]
+    own = _lock_of(index)
+    return ReadState(
+        files=index.files,
+        waiting=sum(each.reason is SkipReason.NOT_YET for each in index.skipped),
+        passages=len(index),
+        encoder=index.embedder * reads,
+        unread=index.content.read(lambda: len(vectors.unread())) if reads else 0,
+        left=left[0] if left else 0,
+        reading=bool(own and locked(own)),
+    )
+
+
+def read_on(index: Index) -> str:
+    """Start a background process at the lowest priority to read what is left; return what it reads.
+
+    The result is empty if nothing is left or no process runs. At most one runs at a time for all indexes,
+    and none if the index is not on disk or another process reads it. It stops after :data:`_CPU` seconds of
+    CPU time. In a large index (:data:`~lior_ask.index.vector_store.LARGE`) the encoder reads only the
+    beginnings of documents.
     """
-    if os.environ.get(VARIABLE, "1") != "1" or not cache_file(index.paths).exists():
-        return False
-    if not (index.opened.waiting or _lacks_vectors(index)):
-        return False
-    if not locked(_lock()):
+    own = _lock_of(index)
+    if os.environ.get(VARIABLE, "1") != "1" or not own:
+        return ""
+    state = read_state(index)
+    if not (index.opened.waiting or state.left):
+        return ""
+    if not (locked(_lock()) or locked(own)):
         links = ["--follow-links"] * follows_links()
         command = python("-m", __name__, *links, *index.paths)
         nothing = subprocess.DEVNULL
@@ -128,9 +188,9 @@ def read_on(index: Index) -> bool:
                 command, cwd=folder(), stdin=nothing, stdout=nothing, stderr=nothing, start_new_session=True
             )
         except OSError:  # the system cannot start one
-            return False
+            return ""
         _started.append(child)
-    return True
+    return str(state) or quantity(len(index.opened.waiting), "file")
 
 
 _started: list[subprocess.Popen[bytes]] = []
@@ -141,22 +201,26 @@ def _lock() -> Path:
     return folder() / "reading-on.lock"
 
 
-def _lacks_vectors(index: Index) -> bool:
-    left = list[int]()
-    if index.asker.reads_ahead:
-        tell = lambda number: left.append(number) or False  # type: ignore[func-returns-value]  # noqa: E731
-        index.asker.read_ahead(tell, briefly=True)
-    return any(left)
+def _lock_of(index: Index) -> Path | None:
+    """Return the lock file of the one process that reads an index ahead; ``None`` if it is not on disk."""
+    file = cache_file(index.paths)
+    return file.with_suffix(".reading") if index.paths and file.exists() else None
 
 
 def _read_all(paths: Sequence[str]) -> None:
-    until = time.monotonic() + _LONGEST
+    until, spent = time.monotonic() + _LONGEST, time.process_time() + _CPU
+
+    def go_on() -> bool:
+        return time.monotonic() < until and time.process_time() < spent
+
     with contextlib.suppress(LiorError), lock(_lock()):
         index = Index(*paths)
-        while index.update().waiting and time.monotonic() < until:
-            pass
-        if index.asker.reads_ahead:
-            index.asker.read_ahead(lambda left: time.monotonic() < until, briefly=True)
+        own = _lock_of(index)
+        with lock(own) if own else contextlib.nullcontext():
+            while index.update().waiting and go_on():
+                pass
+            if index.asker.reads_ahead:
+                index.asker.read_ahead(lambda left: go_on(), briefly=True)
 
 
 if __name__ == "__main__":

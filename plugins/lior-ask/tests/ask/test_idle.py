@@ -117,9 +117,15 @@ def test_another_process_reads_what_is_left_one_at_a_time(notes, monkeypatch):
     index = Index(notes)
     assert not idle.read_on(index), "tests leave nothing behind them"
     monkeypatch.delenv(idle.VARIABLE)
-    with lock(idle._lock()):
+    for held in (idle._lock(), idle._lock_of(index)):
+        with lock(held):
+            assert idle.read_on(index) == "3 passages"
+            assert not Child.begun, "one process at a time, and one for each index"
+    with monkeypatch.context() as patched:
+        patched.setattr(idle, "_CPU", 0)
         assert idle.read_on(index)
-        assert not Child.begun
+    assert (len(Child.begun), kept(notes)) == (1, 0), "no CPU time is left"
+    Child.begun.clear()
     assert idle.read_on(index)
     assert kept(notes) == len(Fake.read) == 3
     assert not idle.read_on(index), "nothing is left"
@@ -131,6 +137,32 @@ def test_another_process_reads_what_is_left_one_at_a_time(notes, monkeypatch):
     assert "Something new.\nAnother line." in Fake.read
     assert len(Fake.read) == 3, "of so many passages, the beginnings of their documents"
     assert not idle.read_on(Index(notes))
+
+
+def test_a_thread_waits_for_the_process_that_reads_the_same_index(notes, monkeypatch):
+    monkeypatch.setattr(idle, "_AGAIN", 0.01)
+    index, done = lookup(notes), threading.Event()
+    own = idle._lock_of(index)
+    with lock(own):
+        reader = IdleReader(index, lambda left: left or done.set())
+        assert not done.wait(0.1)
+        assert not Fake.read
+    assert done.wait(9)
+    assert len(Fake.read) == 3
+    reader.stop()
+    with lock(own):
+        IdleReader(index).stop()
+
+
+def test_the_state_says_what_is_read(notes):
+    index = lookup(notes)
+    state = idle.read_state(index)
+    assert (state.passages, state.unread, state.left, state.waiting) == (4, 3, 3, 0)
+    assert (state.reading, str(state)) == (False, "3 passages")
+    index.asker.read_ahead(lambda left: left > 1)
+    with lock(idle._lock_of(index)):
+        state = idle.read_state(index)
+    assert (state.unread, state.left, state.reading) == (1, 1, True)
 
 
 def test_no_process_reads_on_where_none_can(notes, monkeypatch):

@@ -11,10 +11,12 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+import attrs
 import pytest
 
 import lior
 from lior.training.preparation import train
+from lior_ask.idle import ReadState
 from tests.work import opened
 
 TINY = ("memory.name=match", "geometry.updates=0", "mixer.positions=64", "fit.passes=0", "data.holdout=0.1")
@@ -169,11 +171,11 @@ def test_a_process_reads_on_after_a_command(command, monkeypatch):
     (folder / "boiler.md").write_text("The boiler is serviced in October.\n")
     monkeypatch.setattr("sys.stdin", io.StringIO())
     asked = []
-    monkeypatch.setattr("lior_ask.idle.read_on", lambda index: not asked.append(index.paths))
+    monkeypatch.setattr("lior_ask.idle.read_on", lambda index: asked.append(index.paths) or "2 passages")
     for arguments, said in (
-        (("ask", "notes", "When is the boiler serviced?"), "the rest is read in the background"),
+        (("ask", "notes", "When is the boiler serviced?"), "the rest is read in the background: 2 passages"),
         (("ask", "notes", "When is the boiler serviced?", "--json"), ""),
-        (("sync", "notes"), "passages are read in the background"),
+        (("sync", "notes"), "the rest is read in the background; --status tells more"),
         (("chat", "notes"), ""),
     ):
         asked.clear()
@@ -181,3 +183,28 @@ def test_a_process_reads_on_after_a_command(command, monkeypatch):
         assert asked == [(str(folder.absolute()),)], arguments
         assert said in done.err
         assert bool(said) == ("background" in done.err), arguments
+
+
+def test_the_status_says_what_is_read_and_starts_nothing(command, monkeypatch):
+    folder = Path("notes")
+    folder.mkdir()
+    (folder / "boiler.md").write_text("The boiler is serviced in October.\n\nThe car is in the garage.\n")
+    monkeypatch.setattr("lior_ask.idle.read_on", lambda index: 1 / 0)
+    monkeypatch.setenv("LIOR_EMBEDDER", "")
+    assert command("sync", "notes", "--status").out.splitlines() == [
+        "1 file, 2 passages",
+        "nothing is left to read in the background",
+    ]
+    state = ReadState(files=3, waiting=1, passages=9, encoder="e5", unread=4, left=4, reading=False)
+    monkeypatch.setattr("lior_ask.idle.read_state", lambda index: state)
+    assert command("sync", "notes", "--status").out.splitlines() == [
+        "3 files, 9 passages",
+        "1 file not read yet",
+        "the encoder e5 has not read 4 of them",
+        "nothing reads now; the next question or sync reads 1 file and 4 passages in the background",
+    ]
+    monkeypatch.setattr("lior_ask.idle.read_state", lambda index: attrs.evolve(state, reading=True))
+    assert command("sync", "notes", "--status").out.splitlines()[-1] == "a process reads on now"
+    told = json.loads(command("sync", "notes", "--status", "--json").out)
+    assert told["left"] == 4
+    assert command("sync", "notes", "--status", "--watch").code == 2

@@ -159,7 +159,7 @@ def ask(
     if opened:
         return _edit(index, passages, opened)
     lines = _around(index, where, answer.answer, context, shared=bool(database))
-    reads_on = not (no_cache or database) and _read_on(index)
+    reads_on = "" if no_cache or database else _read_on(index)
     hint, asked = not (retriever or no_cache), context is not None
     return show(index, answer, passages, lines, reads_on=reads_on, hint=hint, context=asked)
 
@@ -315,7 +315,7 @@ def _print(
     as_json: bool,
     explain: bool,
     verbose: bool,
-    reads_on: bool = False,
+    reads_on: str = "",
     hint: bool = False,
     context: bool = False,
 ) -> int:
@@ -334,12 +334,12 @@ def _print(
     return _code_of(answer)
 
 
-def _report(index: Searched, answer: Answer, *, verbose: bool, reads_on: bool) -> None:
+def _report(index: Searched, answer: Answer, *, verbose: bool, reads_on: str) -> None:
     """Print to standard error what was read and how it was ranked."""
     skipped = len(index.skipped)
     told = f"{quantity(index.files, 'file')}, {quantity(len(index), 'passage')}"
     told += f", {skipped:,} skipped" if skipped else ""
-    told += "; the rest is read in the background" if reads_on else ""
+    told += f"; the rest is read in the background: {reads_on}" if reads_on else ""
     if not verbose:
         if skipped or index.notes or reads_on:
             click.echo(style(f"\n{told}; --verbose tells more", dim=True), err=True)
@@ -374,11 +374,11 @@ def _hint() -> None:
         told.touch(0o600)
 
 
-def _read_on(index: Index) -> bool:
-    """Return whether a background process reads the passages that this question did not need."""
+def _read_on(index: Index) -> str:
+    """Return which files and passages, not needed by this question, a background process reads."""
     from lior_ask.idle import read_on
 
-    return bool(index.paths) and read_on(index)
+    return read_on(index) if index.paths else ""
 
 
 def _around(

@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import click
 
 from lior.errors import LiorError, MissingPackage, UsageError, quantity
@@ -29,7 +30,7 @@ from lior_cli import (
 if TYPE_CHECKING:
     from lior.runs import Synced
     from lior_ask.api import Index
-    from lior_ask.idle import IdleReader
+    from lior_ask.idle import IdleReader, ReadState
 
 _FEW = 10
 """Maximum number of names printed per kind of change without --verbose."""
@@ -41,6 +42,7 @@ _FEW = 10
 @limits_option
 @click.option("--dry-run", is_flag=True, help="Only say what would be done to a run.")
 @click.option("--watch", is_flag=True, help="Go on, and follow each change, until Ctrl-C.")
+@click.option("--status", is_flag=True, help="Say what of folders is read, and start nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead, for each change.")
 @click.option("--verbose", is_flag=True, help="Name every document, and what was skipped and why.")
 @device_option
@@ -49,6 +51,7 @@ def sync(
     folder: tuple[str, ...],
     dry_run: bool,
     watch: bool,
+    status: bool,
     as_json: bool,
     verbose: bool,
     device: str,
@@ -63,6 +66,8 @@ def sync(
     """
     if watch and dry_run:
         raise UsageError("--watch and --dry-run exclude each other: leave one out")
+    if status and (watch or dry_run or is_run(where)):
+        raise UsageError("--status is of folders, without --watch and --dry-run")
     if watch and find_spec("watchfiles") is None:
         raise MissingPackage("--watch needs a package; install it: pip install 'lior[watch]'")
     target: _Run | _Folders
@@ -73,6 +78,9 @@ def sync(
     else:
         run_among([where, *map(Path, folder)])
         target = _Folders((str(where), *folder))
+    if status and isinstance(target, _Folders):
+        _print_status(target, as_json=as_json)
+        return
     if watch:
         _watch(target, as_json=as_json, verbose=verbose)
         return
@@ -80,7 +88,7 @@ def sync(
     done = target.update(dry_run=True) if isinstance(target, _Run) and dry_run else target.update()
     _print(done, time.perf_counter() - started, as_json=as_json, verbose=verbose, dry_run=dry_run)
     if isinstance(target, _Folders) and target.read_on() and not as_json:
-        click.echo("passages are read in the background", err=True)
+        click.echo("the rest is read in the background; --status tells more", err=True)
 
 
 # --- what is synced ---
@@ -131,8 +139,15 @@ class _Folders:
         assert self._index
         self._reader = IdleReader(self._index, progress)
 
-    def read_on(self) -> bool:
-        """Return whether a background process reads passages; call it after the first update."""
+    def state(self) -> ReadState:
+        """Return what is read, after what a question would read."""
+        from lior_ask.api import Index
+        from lior_ask.idle import read_state
+
+        return read_state(Index(*self._paths))
+
+    def read_on(self) -> str:
+        """Return what a background process reads; call it after the first update."""
         from lior_ask.idle import read_on
 
         assert self._index
@@ -211,6 +226,26 @@ def _watch(target: _Run | _Folders, *, as_json: bool, verbose: bool) -> None:
 
 
 # --- what is printed ---
+
+
+def _print_status(target: _Folders, *, as_json: bool) -> None:
+    """Print what is read, and whether a process reads on."""
+    state = target.state()
+    if as_json:
+        click.echo(json.dumps(attrs.asdict(state)))
+        return
+    click.echo(f"{quantity(state.files, 'file')}, {quantity(state.passages, 'passage')}")
+    if state.waiting:
+        click.echo(f"{quantity(state.waiting, 'file')} not read yet")
+    if state.encoder:
+        lacks = f"has not read {state.unread:,} of them" if state.unread else "has read all of them"
+        click.echo(f"the encoder {state.encoder} {lacks}")
+    if state.reading:
+        click.echo("a process reads on now")
+    elif str(state):
+        click.echo(f"nothing reads now; the next question or sync reads {state} in the background")
+    else:
+        click.echo("nothing is left to read in the background")
 
 
 class _Told:
