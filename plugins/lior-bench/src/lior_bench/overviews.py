@@ -7,7 +7,8 @@ be quoted; ``also`` are parts of other lines, or documents, that are on the topi
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import click
 
 import lior_ask
 from lior.interfaces import Passage
+from lior_ask.answer.record import Answer
 from lior_bench.talks import expectations, plain
 from lior_bench.worlds import DATA, unpack
 
@@ -33,7 +35,7 @@ def counts(expected: Mapping[str, Any], quoted: list[Passage]) -> tuple[int, int
 
 
 @click.command()
-@click.option("--part", type=click.Choice(["choose", "last"]), default="choose", show_default=True)
+@click.option("--part", type=click.Choice(["choose", "seen", "last"]), default="choose", show_default=True)
 @click.option("--all", "every", is_flag=True, help="Show all quotations.")
 def overviews(part: str, every: bool) -> None:
     """Ask for overviews of invented folders.
@@ -41,28 +43,29 @@ def overviews(part: str, every: bool) -> None:
     Prints the share of the facts that are quoted, the share of quotations beside the point, and how many
     questions about absent topics are refused. ``choose`` is for choosing constants, ``last`` for reporting.
     """
-    every_question = [each for each in expectations(f"{DATA}/overviews.jsonl") if each["part"] == part]
-    facts = quoted = beside = wanted = refused = absent = 0
-    for name in dict.fromkeys(each["folder"] for each in every_question):
-        with tempfile.TemporaryDirectory() as temporary:
-            unpack(name, Path(temporary))
-            index = lior_ask.Index(temporary, cache=False)
-            for expected in (each for each in every_question if each["folder"] == name):
-                answer = index.ask(expected["question"])
-                shown = [passage for passage, _ in answer.passages] if answer.found else []
-                if not expected["facts"]:
-                    absent, refused = absent + 1, refused + (not answer.found)
-                else:
-                    has, off = counts(expected, shown)
-                    facts, wanted = facts + has, wanted + len(expected["facts"])
-                    quoted, beside = quoted + len(shown), beside + off
-                    print(
-                        f"{has} of {len(expected['facts'])} facts, {off} of {len(shown)} beside the point: ",
-                        end="",
-                    )
-                print(expected["question"], f"({answer.confidence:.0%})")
-                for passage, date in zip(shown, answer.dates or [""] * len(shown), strict=True):
-                    if every:
-                        print(f"    {date:10} {passage.document}:{passage.line} {plain(passage.text)[:90]}")
-    print(f"facts quoted {facts} of {wanted} ({facts / wanted:.2f}); quotations beside the point {beside} of")
-    print(f"{quoted} ({beside / max(quoted, 1):.2f}); absent topics refused {refused} of {absent}")
+    asked = [each for each in expectations(f"{DATA}/overviews.jsonl") if each["part"] == part]
+    found = [reply for name in dict.fromkeys(each["folder"] for each in asked) for reply in _ask(name, asked)]
+    total = Counter[str]()
+    for expected, answer in found:
+        quoted = [passage for passage, _ in answer.passages] if answer.found else []
+        has, beside = counts(expected, quoted)
+        if wanted := len(expected["facts"]):
+            total.update(facts=has, wanted=wanted, quoted=len(quoted), beside=beside)
+        else:
+            total.update(absent=1, refused=not answer.found)
+        print(f"{has} of {wanted} facts, {beside} of {len(quoted)} beside the point: {expected['question']}")
+        for passage, date in zip(quoted, answer.dates, strict=True) if every else ():
+            print(f"    {date:10} {passage.document}:{passage.line} {plain(passage.text)[:90]}")
+    print(f"facts quoted {total['facts']} of {total['wanted']}; ", end="")
+    print(f"quotations beside the point {total['beside']} of {total['quoted']}; ", end="")
+    print(f"absent topics refused {total['refused']} of {total['absent']}")
+
+
+def _ask(name: str, asked: Iterable[Mapping[str, Any]]) -> Iterator[tuple[Mapping[str, Any], Answer]]:
+    """Yield the questions about a folder with their answers."""
+    with tempfile.TemporaryDirectory() as temporary:
+        unpack(name, Path(temporary))
+        index = lior_ask.Index(temporary, cache=False)
+        for expected in asked:
+            if expected["folder"] == name:
+                yield expected, index.ask(expected["question"])
