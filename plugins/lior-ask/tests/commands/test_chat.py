@@ -155,6 +155,22 @@ def test_a_folder_is_asked_without_a_model(say, work, monkeypatch):
     assert say("x", arguments=("notes", "--remember")).code == 2
 
 
+def test_the_file_quoted_last_is_opened_and_an_overview_is_whole(command, work, monkeypatch):
+    folder = work / "notes"
+    folder.mkdir()
+    text = "".join(f"The tower has the stair number {number}.\n\n" for number in range(20)) + FACT
+    (folder / "a.txt").write_text(f"{text}\n")
+    days = "".join(f"2025-0{n}-01 Wall {n} was painted in {c}.\n" for n, c in enumerate("abcde", 1))
+    (folder / "walls.log").write_text(days)
+    said = "Where does the key of the observatory hang?\nopen that file\nWhat do I know about the wall?\n"
+    monkeypatch.setenv("LIOR_EMBEDDER", "")
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(said.encode()), isatty=lambda: False))
+    out = command("chat", str(folder)).out
+    assert f"{folder / 'a.txt'}:41\n33- The tower has the stair number 16.\n" in out
+    assert f"\n41: {FACT}\n5 places speak of it:\n" in out
+    assert re.findall(r"^(\d)  2025-0(\d)", out, re.M) == [(str(n), str(n)) for n in range(1, 6)]
+
+
 def test_folders_are_read_again_before_a_message_and_asked_together(command, work, monkeypatch):
     """The help names no command that needs a run."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(work / "cache"))

@@ -162,7 +162,7 @@ class _Replies:
 
         path, lines = self._session.index.path(passage.document), None
         if path is not None:
-            with contextlib.suppress(OSError):  # it was deleted meanwhile
+            with contextlib.suppress(OSError, LiorError):  # it was deleted or damaged meanwhile
                 lines = around(file_texts(path), passage, _AROUND)
         echo_document(self._session.index, passage, lines)
 
