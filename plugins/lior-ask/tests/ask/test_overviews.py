@@ -75,6 +75,12 @@ def test_a_period_restricts_an_overview(notes):
     assert (refused.found, refused.note) == (False, "no passage about it has a date in that time")
 
 
+def test_a_doubtful_overview_is_refused(notes, monkeypatch):
+    monkeypatch.setattr(type(notes.asker.judge), "least", lambda self, candidates: 0.99)
+    refused = notes.ask("What do I know about the Petrel?")
+    assert (refused.found, refused.answer, refused.dates) == (False, None, ())
+
+
 def test_an_overview_of_nothing_is_refused(notes):
     refused = notes.ask("What do I know about the zeppelin?", top=2)
     assert (refused.found, refused.dates, refused.said) == (False, (), "")
