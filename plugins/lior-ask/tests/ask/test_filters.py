@@ -63,7 +63,7 @@ def test_only_what_fits_and_the_best_of_it(retriever):
     places = [(p.document, p.line) for p in map(index.passage, ranking.passages.tolist())]
     for name, (filters, fit) in FILTERS.items():
         found = index.ask(QUESTION, top=50, filters=filters)
-        if found.answer:
+        if found.answer and found.block:
             assert (found.answer.document, found.answer.line) in fit, name
             block = found.block
             lines = range(block.line, block.end_line + 1)

@@ -286,7 +286,7 @@ def test_a_calculation_shows_its_rows(lior):
     assert told.code == 0
     assert told.out.splitlines() == [
         "16.70",
-        "sum of amount in costs.csv in March (2025) where category is food  (very likely, 95%)",
+        "sum of amount in costs.csv in March (2025) where category is food  (very likely, 94%)",
         "  12.50 + 4.20 = 16.70",
         "date        category  amount",
         "2025-03-01  food      12.50   notes/costs.csv:2",
@@ -294,7 +294,7 @@ def test_a_calculation_shows_its_rows(lior):
     ]
     told = lior("ask", "notes", "What did we spend per month?")
     assert told.out.splitlines()[:2] == [
-        "sum of amount in costs.csv by month  (very likely, 95%)",
+        "sum of amount in costs.csv by month  (likely, 87%)",
         f"  2025-03  16.70  {'█' * 30}",
     ]
     record = json.loads(lior("ask", "notes", "list the costs", "--json").out)

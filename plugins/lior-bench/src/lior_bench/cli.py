@@ -22,6 +22,7 @@ COMMANDS = {
     "overviews": ("lior_bench.overviews:overviews", "Ask for overviews of invented folders."),
     "confidence": ("lior_bench.answers:compare_confidence", "Compare stated confidence with truth."),
     "judge": ("lior_bench.judging:judge", "Learn the judge of `lior ask`, and measure it."),
+    "queries": ("lior_bench.queries.command:queries", "Ask for calculations over tables, or learn to."),
     "encoder": ("lior_bench.encoder:learn", "Learn the encoder of `lior ask`."),
     "bags": ("lior_bench.bags:learn", "Learn the bags of word pieces of `lior ask`."),
     "parts": (

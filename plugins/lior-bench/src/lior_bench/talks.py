@@ -70,10 +70,10 @@ def show(name: str, found: Iterable[tuple[Message, Answer | None]], judge: Judge
         if every or verdict != "right":
             asked = message.get("question") or message["message"]
             wanted = f" => {message['answer'][:60]}" if "answer" in message else ""
-            print(f"  {verdict:15}{asked}{wanted} -> {_shown(answer)}")
+            print(f"  {verdict:15}{asked}{wanted} -> {shown(answer)}")
 
 
-def _shown(answer: Answer | None) -> str:
+def shown(answer: Answer | None) -> str:
     if answer is None:
         return "refused with an error"
     text = answer.said or (answer.answer.text if answer.answer else "") or f"nothing: {answer.note}"

@@ -7,6 +7,7 @@ import re
 import zlib
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from itertools import islice
 from pathlib import PurePath
 
@@ -26,6 +27,8 @@ _SPARE = 0.6
 """Share of the indexing time that must be left; packing of rows stops below it, since inferring types takes
 as long again. Chosen by hand."""
 _ROWS = f"only the first {{:,}} of {{:,}} rows are counted, reading more takes too long; {TAKES_ALL}"
+_UNPACKED = 4
+"""Maximum number of tables whose rows are kept in memory."""
 _TABLES = 1 << 24
 """Maximum number of tables of a document."""
 _TYPES: dict[str, dict[str, Kind]] = {
@@ -218,13 +221,7 @@ class RecordStore:
         found = self._database.cached("SELECT data FROM cells WHERE key = ?", head.key)
         if not found:
             raise DamagedIndex("a table has no rows")
-        try:
-            rows = json.loads(zlib.decompress(found[0][0]))
-        except zlib.error as error:
-            raise DamagedIndex("a table is damaged") from error
-        return [
-            Row(begin=begin, line=line, text=text, cells=tuple(cells)) for begin, line, text, *cells in rows
-        ]
+        return [*_unpacked(bytes(found[0][0]))]
 
     def _entries(self, key: int) -> Iterator[Row]:
         """Yield the entries of a log, from its passages.
@@ -285,6 +282,18 @@ def _columns(table: Table, rows: Sequence[tuple[str, ...]]) -> list[Column]:
     types = _TYPES.get(table.kind, {})
     cells = [*zip(*rows, strict=True)] if rows else [()] * len(table.columns)
     return [column(name, each, types.get(name)) for name, each in zip(table.columns, cells, strict=True)]
+
+
+@lru_cache(_UNPACKED)
+def _unpacked(data: bytes) -> tuple[Row, ...]:
+    """Return the rows of a table. Parts of one question and its follow-ups read the same table."""
+    try:
+        rows = json.loads(zlib.decompress(data))
+    except zlib.error as error:
+        raise DamagedIndex("a table is damaged") from error
+    return tuple(
+        Row(begin=begin, line=line, text=text, cells=tuple(cells)) for begin, line, text, *cells in rows
+    )
 
 
 def _read_head(record: dict[str, object], key: int, document: str) -> Head:

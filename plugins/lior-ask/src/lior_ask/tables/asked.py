@@ -1,0 +1,183 @@
+"""A question as it is linked to tables: its words, and the periods, comparisons and files that it names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Set
+from datetime import date
+from decimal import Decimal
+from functools import cached_property
+
+import attrs
+
+from lior.reading import number_in
+from lior_ask.languages.lists import any_of, either, languages, of_question, words
+from lior_ask.languages.words import asking_words
+from lior_ask.languages.words import tokens as words_of
+from lior_ask.tables.periods import NAME, OTHER_WORDS, Period, period_in
+from lior_ask.tables.query import Sign
+from lior_ask.tables.words import stems
+
+_FILE = re.compile(r"(?<![\w@.])[\w+/-]+(?:\.[\w+-]+)*\.[a-z]\w{1,5}\b(?!@)", re.I)
+_NUMERALS = {
+    word: 2 + n for each in languages() for n, word in enumerate(each.lists["words.numbers"]) if n < 9
+}
+"""Words for two to ten in all languages."""
+_AMOUNT = (
+    rf"(?:[€$£]|eur|chf|usd)?\s?(?P<number>\d[\d.,' ]*\d|\d|{any_of(_NUMERALS)}\b)"
+    r"\s?(?P<unit>[€$£%]|[^\W\d_]{1,3}\b|euros?|dollars?|francs?)?"
+)
+_SIGNS: tuple[tuple[Sign, str], ...] = ((">=", "at_least"), ("<=", "at_most"), (">", "over"), ("<", "under"))
+_COMPARED = [
+    (sign, re.compile(rf"(?:\b{either(f'calculations.{key}')}\s+{_AMOUNT}(?![\w.,]*\d))"))
+    for sign, key in _SIGNS
+]
+_TITLE = re.compile(rf"(?<=\s){either('calculations.title')}\b\.?\s", re.I)
+_ELIDED = re.compile(rf"\b{either('calculations.elided')}['’](?=\w)", re.I)
+_MARKS = {"period": "\x11", "number": "\x12", "file": "\x13"}
+_TOKEN = re.compile(rf"[{''.join(_MARKS.values())}]|\d+(?:[.,]\d+)+|n't\b|{NAME}?[^\W_]+(?:'s\b)?|%")
+_TIMED = either("periods.timed")
+_DATED = r"\.?\s+(?:\d{1,2}(?!\d)|(?:19|20)\d\d)"
+NEGATIONS = words("words.not")
+_EXCEPT = re.compile(either("calculations.except"))
+
+
+@attrs.frozen
+class Token:
+    """A word of a question, or the mark of a period, a comparison or a file."""
+
+    word: str
+    kind: str = ""
+    """``period``, ``number`` or ``file``; empty for a word."""
+
+    @property
+    def stems(self) -> frozenset[str]:
+        """The stems of the word in all languages."""
+        return stems(self.word)
+
+
+@attrs.frozen
+class Compared:
+    """A comparison with a number: "over 100 km"."""
+
+    sign: Sign
+    number: Decimal
+    shown: str
+
+
+@attrs.define(eq=False)
+class Asked:
+    """A question in tokens, with what its marks stand for."""
+
+    text: str
+    today: date
+    tokens: list[Token]
+    language: str
+    periods: list[Period]
+    compared: list[Compared]
+    files: list[str]
+    negated: set[int]
+    """The positions of words such as "not" and "except"."""
+
+    @cached_property
+    def function(self) -> set[int]:
+        """The positions of words that are in every text."""
+        stop = asking_words(self.language) | words("words.function", self.language)
+        return {n for n, each in enumerate(self.tokens) if each.kind or each.word in stop}
+
+    @cached_property
+    def numbers(self) -> dict[int, int]:
+        """The small whole numbers among the words, by position."""
+        found = dict[int, int]()
+        for n, token in enumerate(self.tokens):
+            if token.word.isdecimal() and len(token.word) < 7:
+                found[n] = int(token.word)
+            elif token.word in _NUMERALS:
+                found[n] = _NUMERALS[token.word]
+        return found
+
+    def negates(self, positions: Set[int]) -> bool:
+        """Return whether a word such as "not" or "without" stands shortly before these positions."""
+        first = min(positions)
+        return any(first - 5 < place < first or place in positions for place in self.negated)
+
+
+def asked(text: str, today: date, names: Set[str] = frozenset()) -> Asked:
+    """Return the words, periods, comparisons and files of a question.
+
+    ``names`` are months that are names of people in these documents.
+    """
+    text = _TITLE.sub(" ", f" {text.strip().rstrip('?!. ')} ".replace("’", "'"))
+    files = [match[0] for match in _FILE.finditer(text)]
+    for name in files:
+        text = text.replace(name, f" {_MARKS['file']} ", 1)
+    text = _as_names(text, names)
+    language = of_question(words_of(text))
+    periods, text = _periods(text, today, asking_words(language))
+    compared, text = _compared(text)
+    excepted = [match.start() for match in _EXCEPT.finditer(text)]
+    tokens, negated = list[Token](), set[int]()
+    kinds = {mark: kind for kind, mark in _MARKS.items()}
+    text = _ELIDED.sub(lambda match: " " * len(match[0]), text)
+    for match in _TOKEN.finditer(text):
+        word = match[0].removesuffix("'s").lstrip(NAME)
+        if word == "t" and tokens and tokens[-1].word[-1:] == "n":  # "weren't"
+            negated.add(len(tokens) - 1)
+            continue
+        if excepted and match.start() >= excepted[0]:
+            negated.add(len(tokens))
+            excepted.pop(0)
+        if word in NEGATIONS:
+            negated.add(len(tokens))
+        tokens.append(Token(word, kinds.get(word, "")))
+    return Asked(text, today, tokens, language, periods, compared, files, negated)
+
+
+def _periods(text: str, today: date, stop: Set[str]) -> tuple[list[Period], str]:
+    """Return the periods of a question, and the text in lower case with marks in their places.
+
+    ``stop`` are words that are no period by themselves: "hier" is "here" in a German question.
+    """
+    small, found = text.lower(), list[Period]()
+    while len(found) < 2:
+        period, rest = period_in(small, today)
+        if period is None or {*words_of(period.shown)} <= stop:
+            break
+        at = next((n for n, (a, b) in enumerate(zip(small, rest, strict=False)) if a != b), len(rest) - 1)
+        at = rest.rfind(" , ", 0, at + 3)
+        small = f"{rest[:at]} {_MARKS['period']} {rest[at + 3 :]}"
+        found.append(period)
+    if len(found) == 2 and found[1].first and found[0].yearless != found[1].yearless:
+        other, own = sorted(found, key=lambda each: each.yearless)
+        if other.first and (inner := own.within(other.first.year)).inside(other):
+            found = [inner]  # "this year, in May"
+    return found, small
+
+
+def _compared(text: str) -> tuple[list[Compared], str]:
+    """Return the comparisons with numbers, and the text with marks in their places."""
+    found = list[Compared]()
+    for sign, pattern in _COMPARED:
+        while match := pattern.search(text):
+            decimal = "." if re.search(r"\.\d{1,2}$|,\d{3}", match["number"]) else ","
+            told = _NUMERALS.get(match["number"])
+            value = number_in(match["number"], decimal) if told is None else Decimal(told)
+            if value is None:
+                break
+            found.append(Compared(sign, value, " ".join(match[0].split())))
+            unit = match["unit"] or ""
+            kept = unit if unit.isalpha() and len(unit) > 1 else ""
+            text = f"{text[: match.start()]} {_MARKS['number']} {kept} {text[match.end() :]}"
+    return found, text
+
+
+def _as_names(text: str, names: Set[str]) -> str:
+    """Return the question with a mark before each month that is a name: "from Jan", not "in May"."""
+
+    def marked(match: re.Match[str]) -> str:
+        first = match.start() <= 1 or match["name"].islower()
+        timed = match["timed"] or match["dated"] or (first and match["name"].lower() in OTHER_WORDS)
+        return match[0] if timed else f"{NAME}{match[0]}"
+
+    pattern = rf"\b(?P<timed>{_TIMED}\s*)?(?P<name>{any_of(sorted(names))})\b(?P<dated>{_DATED})?"
+    return re.sub(pattern, marked, text, flags=re.I) if names else text

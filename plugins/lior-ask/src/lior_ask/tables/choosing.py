@@ -1,0 +1,135 @@
+"""The query over an index that a question most likely stands for, with its result and its probability."""
+
+from __future__ import annotations
+
+from datetime import date
+from functools import cached_property
+
+import attrs
+import numpy as np
+
+from lior.interfaces import Result
+from lior_ask.languages.dates import MONTHS
+from lior_ask.languages.lists import words
+from lior_ask.languages.words import tokens
+from lior_ask.question.filters import Filters, Known
+from lior_ask.question.question import Question
+from lior_ask.tables.asked import asked
+from lior_ask.tables.learned import Learned, learned
+from lior_ask.tables.query import Aggregate, Query
+from lior_ask.tables.ranking import Ranker
+from lior_ask.tables.sources import Table, tables_of
+from lior_ask.tables.sql import Rows
+from lior_ask.tables.telling import NoResult, Teller, Told
+
+_DOCUMENTS = 16
+"""Maximum number of documents whose tables are compared with a question; those with most of its words."""
+_SHELVES = 4
+"""Maximum number of sets of tables that are kept in memory."""
+_OFTEN_QUOTED = (Aggregate.VALUE, Aggregate.LIST, Aggregate.OLDEST, Aggregate.NEWEST, Aggregate.EXISTS)
+"""Aggregates whose questions a sentence often answers, too."""
+_PERSONS = words("columns.persons") | {"from", "to"}
+
+
+@attrs.define(eq=False, slots=False)
+class Shelf:
+    """The tables of some documents, with their rows in SQLite."""
+
+    tables: list[Table]
+    rows: dict[int, Rows] = attrs.field(factory=dict)
+
+    @cached_property
+    def people(self) -> frozenset[str]:
+        """Months that are names of people in columns of people."""
+        found = set[str]()
+        for table in self.tables:
+            for n in table.places("text"):
+                if not _PERSONS.isdisjoint(tokens(table.columns[n].name)):
+                    found |= {word for cell in table.cells(n) for word in tokens(cell)} & MONTHS.keys()
+        return frozenset(found)
+
+
+@attrs.frozen(eq=False)
+class Chosen:
+    """The most likely query of a question."""
+
+    weights: Learned
+    query: Query | None = None
+    told: Told | None = None
+    """Its result; ``None`` without a query, and for one without a result."""
+    probability: float = 0.0
+    """The probability that it is right."""
+
+    @property
+    def often_quoted(self) -> bool:
+        """Whether a sentence often answers such a question, too."""
+        return self.query is not None and self.query.aggregate in _OFTEN_QUOTED
+
+    def agrees(self, result: Result) -> bool:
+        """Return whether a calculation has the same value."""
+        return self.told is not None and self.told.result.value == result.value
+
+    def agreement(self, result: Result) -> float:
+        """Return the probability that a calculation of the grammar is right."""
+        share = min(max(self.probability, 1e-3), 1 - 1e-3)
+        odds, same = float(np.log(share / (1 - share))), float(self.agrees(result))
+        weights = self.weights.agreement
+        logit = weights["constant"] + weights["agrees"] * same + weights["odds"] * odds
+        return float(1 / (1 + np.exp(-logit - weights["both"] * same * odds)))
+
+
+def choose(question: Question, known: Known, today: date) -> Chosen:
+    """Return the most likely query of a question over the tables that fit its filters."""
+    filters, weights = question.filters, learned()
+    shelf = _shelf(known, filters, _documents(question, known, filters))
+    if not shelf.tables:
+        return Chosen(weights)
+    ranker = Ranker(asked(question.text, today, shelf.people), weights, shelf.tables, shelf.rows)
+    ranked = ranker.ranked()
+    if not ranked.proposals:
+        return Chosen(weights)
+    best = ranked.proposals[0]
+    try:
+        told = tell(ranker, best.query)
+    except NoResult:
+        told = None
+    return Chosen(weights, best.query, told, ranked.probability)
+
+
+def tell(ranker: Ranker, query: Query) -> Told:
+    """Return the result of a query.
+
+    Raises ``NoResult`` if there is none.
+    """
+    part = ranker.selected(attrs.evolve(query, where=(*query.where, *query.part))) if query.part else ()
+    return Teller(ranker.tables[query.table]).tell(query, ranker.selected(query), part)
+
+
+def _shelf(known: Known, filters: Filters, names: tuple[str, ...]) -> Shelf:
+    """Return the tables of some documents; the last few shelves are kept until the index changes."""
+    shelves: dict[tuple[Filters, tuple[str, ...]], Shelf] = known.inverted.derived("shelves", dict)
+    if (filters, names) not in shelves:
+        while len(shelves) >= _SHELVES:
+            del shelves[next(iter(shelves))]
+        shelves[filters, names] = Shelf(tables_of(known, filters, names))
+    return shelves[filters, names]
+
+
+def _documents(question: Question, known: Known, filters: Filters) -> tuple[str, ...]:
+    """Return the documents with tables that have most of the words of a question, all if they are few.
+
+    Rare words count more, as in BM25.
+    """
+    abouts = known.abouts
+    names = [name for name in known.documents(filters) if abouts[name].heads]
+    if len(names) <= _DOCUMENTS:
+        return (*names,)
+    counts = known.inverted.by_document()
+    places = {name: n for n, name in enumerate(counts.layout.names)}
+    score = np.zeros(len(counts))
+    for stem in {stem for word in question.subjects for stem in counts.stems(word)}:
+        if term := counts.term(stem):
+            found = counts.postings(term.id)[0]
+            score[found] += np.log(1 + len(counts) / (1 + len(found)))
+    order = sorted(names, key=lambda name: -score[places[name]])[:_DOCUMENTS]
+    return (*sorted(order),)

@@ -1,0 +1,317 @@
+"""What is learned from questions: the class of a question, the columns it means, and scores of queries.
+
+The class (sum, count, next …), the mode of groups and the direction of amounts are predicted by multinomial
+logistic regression from words and pairs of words. A column is matched by logistic regression over pairs of a
+word of the question and a word or property of the column. A query's score is a weighted sum of its features,
+and the probability that it is the one that is meant is the softmax of the scores (conditional logit: D.
+McFadden, 1974). ``lior bench queries`` learns all of it from tables with questions.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache, lru_cache
+from importlib.resources import files
+
+import attrs
+import numpy as np
+
+from lior_ask.index.table_schema import Column
+from lior_ask.languages.lists import any_of, either, languages, words
+from lior_ask.tables.asked import Asked
+from lior_ask.tables.mentions import Links
+from lior_ask.tables.sources import Table, cell_words
+
+ROLES = ("measure", "show", "group")
+"""What a column may be in a query."""
+HEADS = ("class", "mode", "sign")
+"""What is predicted of a question."""
+_MONEY = ("€", "$", "£", "¥", "EUR", "USD", "GBP", "CHF", "Fr", "Fr.", "eur")
+_EVERYDAY = "columns.everyday"
+_UNFIT = (
+    "calculations.elided",
+    "calculations.own",
+    "calculations.title",
+    "calculations.about",
+    "calculations.not_paid",
+)
+_PREFIX = 5
+"""Number of letters by which words of questions and of columns are paired."""
+
+
+def symbols(asked: Asked, values: set[int]) -> list[str]:
+    """Return the words of a question, with marks for periods, numbers and ``values``."""
+    marks = {"period": "<P>", "number": "<N>", "file": "<F>"}
+    return [
+        marks.get(token.kind) or ("<D>" if token.word[0].isdigit() else "<V>" if n in values else token.word)
+        for n, token in enumerate(asked.tokens)
+    ]
+
+
+@cache
+def _lexicon() -> dict[str, re.Pattern[str]]:
+    """Return the patterns of known words of calculations by their keys."""
+    known = languages()[0].lists
+    found = {key: either(key) for key in known if key.startswith("calculations.") and key not in _UNFIT}
+    found |= {
+        key: any_of(sorted(words(key))) for key in known if key.startswith("columns.") and key != _EVERYDAY
+    }
+    found |= {
+        key: any_of(sorted(words(key))) for key in ("words.who", "words.used", "words.times", "words.between")
+    }
+    found |= {key: either(key) for key in known if key.startswith("things.")}
+    return {key: re.compile(rf"\b{pattern}(?!\w)") for key, pattern in found.items()}
+
+
+def categories(asked: Asked) -> frozenset[str]:
+    """Return the keys of the known words of calculations that a question has."""
+    return _categories_in(asked.text)
+
+
+@lru_cache(1 << 10)
+def _categories_in(text: str) -> frozenset[str]:
+    return frozenset(key for key, pattern in _lexicon().items() if pattern.search(text))
+
+
+def plain_name(name: str) -> str:
+    """Return the name of a column in lower case, with single spaces."""
+    return " ".join(name.lower().replace("_", " ").split())
+
+
+@cache
+def _categories_of(name: str) -> frozenset[str]:
+    """Return the keys of the known words in the name of a column."""
+    own = {*cell_words(name)}
+    keys = [key for key in languages()[0].lists if key.startswith("columns.") and key != _EVERYDAY]
+    return frozenset(key for key in keys if own & words(key))
+
+
+def grams(asked: Asked, values: set[int]) -> Iterator[str]:
+    """Yield the features of a question: its words, their beginnings, and pairs of neighbours."""
+    line = symbols(asked, values)
+    yield from categories(asked)
+    yield from (f"^ {key}" for key in categories(asked) if _lexicon()[key].match(asked.text.strip()))
+    yield from line
+    yield from (f"{word[:4]}~" for word in line if len(word) > 5)
+    yield from (f"{a} {b}" for a, b in zip(["^", *line], [*line, "$"], strict=True))
+    yield "^" + " ".join(line[:2])
+    yield from (f"{a} _ {c}" for a, c in zip(line, line[2:], strict=False))
+    yield f"length {min(len(line) // 3, 4)}"
+
+
+def properties(table: Table, column: int) -> Iterator[str]:
+    """Yield the words of a column's name, and its properties."""
+    own: Column = table.columns[column]
+    made = table.derived.get(column)
+    if made:
+        yield f"={made.how}"
+        names = [w for n in made.of for h in table.headings[n] for w in h]
+    else:
+        names = [word for heading in table.headings[column] for word in heading]
+    yield from {word[:_PREFIX] for word in names}
+    yield f"={own.kind}"
+    if own.kind == "number":
+        money = own.unit in _MONEY
+        yield "=money" if money else f"={own.unit or 'plain'}"
+        if not made and table.signed(column):
+            yield "=signed"
+    if own.key:
+        yield "=key"
+    yield from _categories_of(plain_name(own.name))
+    if column in table.answers:
+        yield "=answer"
+
+
+def pairs(asked: Asked, links: Links, column: int, role: str) -> Iterator[str]:
+    """Yield the features of a column in a role: words of the question beside its properties."""
+    known = {*properties(links.table, column)}
+    said = {token.word[:_PREFIX] for token in asked.tokens if not token.kind} | categories(asked)
+    yield from (f"{role}|{word}|{each}" for word in (*said, "") for each in known)
+    yield f"{role}|named {round(2 * links.quality.get(column, 0))}"
+    yield f"{role}|dated {column == links.table.dated}"
+
+
+def table_pairs(asked: Asked, links: Links) -> Iterator[str]:
+    """Yield the features of a table: words of the question beside words of its name and of its columns."""
+    table = links.table
+    known = {word[:_PREFIX] for word in table.names} | {f"={table.kind}"}
+    known |= {key for column in table.columns for key in _categories_of(plain_name(column.name))}
+    known |= {f".{word[:_PREFIX]}" for heading in table.headings for own in heading for word in own}
+    said = {token.word[:_PREFIX] for token in asked.tokens if not token.kind} | categories(asked)
+    yield from (f"table|{word}|{each}" for word in said for each in known)
+
+
+@attrs.frozen
+class Scores:
+    """The logarithms of the probabilities of each class, mode and sign of a question."""
+
+    logs: Mapping[str, Mapping[str, float]]
+
+    def classes(self, most: int) -> list[str]:
+        """Return the likeliest classes that are queries."""
+        found = {k: v for k, v in self.logs["class"].items() if k not in ("none", "passage")}
+        best = sorted(found, key=lambda each: found[each], reverse=True)[:most]
+        return [each for each in best if found[each] > found[best[0]] - 6] or best[:1]
+
+    def modes(self, most: int) -> list[str]:
+        """Return the likeliest modes of groups; all groups are the empty one."""
+        found = {k: v for k, v in self.logs["mode"].items() if k != "no"}
+        best = sorted(found, key=lambda each: found[each], reverse=True)[:most]
+        return ["" if each == "all" else each for each in best]
+
+
+@attrs.frozen(eq=False)
+class Linear:
+    """A linear function of named features."""
+
+    names: tuple[str, ...]
+    outputs: tuple[str, ...]
+    weights: np.ndarray
+    """``(F, K)``."""
+    constants: np.ndarray
+    """``(K,)``."""
+    places: dict[str, int] = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        object.__setattr__(self, "places", {name: n for n, name in enumerate(self.names)})
+
+    def __call__(self, features: Iterable[str]) -> np.ndarray:
+        """Return the values ``(K,)`` for the features that are there."""
+        rows = [self.places[each] for each in features if each in self.places]
+        found: np.ndarray = self.weights[rows].sum(0) + self.constants
+        return found
+
+    def logs(self, features: Iterable[str]) -> dict[str, float]:
+        """Return the logarithm of the softmax of each output."""
+        found = self(features)
+        found = found - found.max()
+        found -= np.log(np.exp(found).sum())
+        return {name: max(float(value), -8.0) for name, value in zip(self.outputs, found, strict=True)}
+
+
+@attrs.frozen(eq=False)
+class Network:
+    """A function of named features with one hidden layer of rectified units."""
+
+    names: tuple[str, ...]
+    scale: np.ndarray
+    """``(F,)``; features are divided by it."""
+    hidden: np.ndarray
+    """``(F, H)``."""
+    shift: np.ndarray
+    """``(H,)``."""
+    out: np.ndarray
+    """``(H,)``."""
+    direct: np.ndarray
+    """``(F,)``; the linear part."""
+    constant: float
+    """The score of the case that no query is meant, besides that of the class."""
+
+    def __call__(self, values: np.ndarray) -> np.ndarray:
+        """Return the values ``(P,)`` of the features of ``P`` proposals ``(P, F)``."""
+        values = values / self.scale
+        found: np.ndarray = np.maximum(values @ self.hidden + self.shift, 0) @ self.out + values @ self.direct
+        return found
+
+
+@attrs.frozen(eq=False)
+class Learned:
+    """All that is learned."""
+
+    heads: Mapping[str, Linear]
+    columns: Linear
+    common: Mapping[str, float]
+    """How usual each word is in questions, from 0 to 1; words that are not there are subjects."""
+    ranker: Network
+    sure: Linear
+    """The logarithm of the odds that the best query is right."""
+    agreement: Mapping[str, float]
+    """Weights of the logarithm of the odds that a calculation of the grammar is right."""
+
+    def scores(self, asked: Asked, links: Sequence[Links]) -> Scores:
+        """Return the scores of the classes of a question."""
+        features = {*grams(asked, self.values(asked, links))}
+        return Scores({head: self.heads[head].logs(features) for head in HEADS})
+
+    def values(self, asked: Asked, links: Sequence[Links]) -> set[int]:
+        """Return the positions of words that are values of tables, and not usual in questions."""
+        found = {n for each in links for piece in each.pieces for n in piece.positions}
+        return {n for n in found if self.common.get(asked.tokens[n].word, 0) < 0.3}
+
+    def matches(self, asked: Asked, links: Links) -> dict[str, dict[int, float]]:
+        """Return the logarithm of the odds of each column in each role."""
+        if ROLES[0] not in links.matched:
+            every = range(len(links.table.columns))
+            for role in ROLES:
+                links.matched[role] = {n: float(self.columns(pairs(asked, links, n, role))[0]) for n in every}
+        return links.matched
+
+    def fits(self, asked: Asked, links: Links) -> float:
+        """Return the logarithm of the odds that a table is meant."""
+        if "table" not in links.matched:
+            links.matched["table"] = {0: float(self.columns(table_pairs(asked, links))[0])}
+        return links.matched["table"][0]
+
+    def implies(self, asked: Asked, links: Links, column: int, role: str) -> float:
+        """Return the logarithm of the odds that a question implies a condition on a column."""
+        return float(self.columns(pairs(asked, links, column, role))[0])
+
+    def rarity(self, word: str) -> float:
+        """Return how much a word tells that is unusual in questions."""
+        return 1 - self.common.get(word, 0.0)
+
+
+@cache
+def learned() -> Learned:
+    """Return what was learned and comes with the package."""
+    return read(files("lior_ask.tables").joinpath("learned.json").read_text("utf-8"))
+
+
+def read(text: str) -> Learned:
+    """Return what :func:`write` wrote."""
+    record = json.loads(text)
+    heads = {name: _linear(each) for name, each in record["heads"].items()}
+    columns, sure = (_linear(record[name]) for name in ("columns", "sure"))
+    ranker = record["ranker"]
+    scale, hidden, shift, out, direct = (
+        np.array(ranker[name], np.float64) for name in ("scale", "hidden", "shift", "out", "direct")
+    )
+    network = Network((*ranker["names"],), scale, hidden, shift, out, direct, float(ranker["constant"]))
+    return Learned(heads, columns, record["common"], network, sure, record["agreement"])
+
+
+def _linear(record: Mapping[str, object]) -> Linear:
+    scale = float(record["scale"])  # type: ignore[arg-type]
+    weights = np.array(record["weights"], np.float64).reshape(len(record["names"]), -1) * scale  # type: ignore[arg-type]
+    constants = np.array(record["constants"], np.float64)
+    return Linear((*record["names"],), (*record["outputs"],), weights, constants)  # type: ignore[misc]
+
+
+def write(found: Learned) -> str:
+    """Return what is learned as JSON, with weights as small integers of a common scale."""
+    record = {
+        "heads": {name: _record(each) for name, each in found.heads.items()},
+        "columns": _record(found.columns),
+        "common": {word: round(value, 2) for word, value in sorted(found.common.items())},
+        "ranker": {
+            name: np.round(value, 4).tolist() if isinstance(value, np.ndarray) else value
+            for name, value in attrs.asdict(found.ranker, recurse=False).items()
+        },
+        "sure": _record(found.sure, 1e-4),
+        "agreement": found.agreement,
+    }
+    return json.dumps(record, ensure_ascii=False, separators=(",", ":"))
+
+
+def _record(linear: Linear, scale: float = 0.02) -> dict[str, object]:
+    weights = np.round(linear.weights / scale).astype(int)
+    kept = np.flatnonzero(np.abs(weights).max(1) > 0)
+    return {
+        "names": [linear.names[n] for n in kept],
+        "outputs": [*linear.outputs],
+        "scale": scale,
+        "weights": weights[kept].ravel().tolist(),
+        "constants": [round(float(each), 4) for each in linear.constants],
+    }

@@ -1,0 +1,372 @@
+"""What the words of a question may mean in a table: its name, columns, cells, answers and numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from datetime import date
+from decimal import Decimal
+from itertools import combinations
+
+import attrs
+
+from lior_ask.tables.asked import Asked
+from lior_ask.tables.periods import Period
+from lior_ask.tables.query import Compares, Expr, Filled, Is, Not, Sign, Within, atom
+from lior_ask.tables.sources import Table, cell_words
+from lior_ask.tables.words import stems
+
+_MOST_PIECES = 14
+"""Maximum number of conditions that are combined."""
+_MOST_ASSIGNMENTS = 14
+"""Maximum number of ways to read the values of a question in a table."""
+_ANSWERS = ("answer", "filled")
+"""Kinds of pieces whose condition is the negated one already."""
+_OPPOSITE: dict[Sign, Sign] = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "="}
+_APART = 3
+"""Maximum distance between words of a question that are in one cell."""
+_PREFIXES = ("un", "in", "im", "non")
+"""Prefixes of negated words: "unpaid", "unbezahlt", "impayé"."""
+_ABBREVIATED = 3
+"""Minimum length of an abbreviation in a column's name: "qty", "min"."""
+
+
+@attrs.frozen
+class Piece:
+    """A condition that some words of a question may stand for."""
+
+    condition: Expr
+    positions: frozenset[int]
+    kind: str
+    """``exact``, ``part``, ``answer``, ``filled``, ``number``, ``period`` or ``compared``."""
+    near: bool = False
+    """Whether its column is named, too."""
+    negated: bool = False
+    """Whether a word such as "not" stands before it."""
+
+    @property
+    def column(self) -> int:
+        """The column of the condition."""
+        return atom(self.condition).column
+
+
+@attrs.define(eq=False)
+class Links:
+    """The links between a question and one table."""
+
+    asked: Asked
+    table: Table
+    named: frozenset[int] = attrs.field(init=False)
+    """The positions of words in the table's name."""
+    columns: dict[int, frozenset[int]] = attrs.field(init=False)
+    """The positions of the words that name each column."""
+    quality: dict[int, float] = attrs.field(init=False)
+    """The share of the words of each named column's name that the question has."""
+    pieces: list[Piece] = attrs.field(init=False)
+    """The conditions on values."""
+    matched: dict[str, dict[int, float]] = attrs.field(init=False, factory=dict)
+    """How well each column fits each role; filled by what is learned."""
+    _inverted: set[int] = attrs.field(init=False, factory=set)
+    """The positions of words with a prefix that negates: "unpaid"."""
+    _similar: set[int] = attrs.field(init=False, factory=set)
+    """The positions of words that are only similar to words of cells."""
+
+    def __attrs_post_init__(self) -> None:
+        tokens = self.asked.tokens
+        self.named = frozenset(
+            n for n, token in enumerate(tokens) if not token.kind and token.stems & self.table.names
+        )
+        self.columns, self.quality = {}, {}
+        for column in range(len(self.table.columns)):
+            self._name(column)
+        self.pieces = [*self._values(), *self._levels(), *self._answers(), *self._numbers()]
+
+    @property
+    def linked(self) -> frozenset[int]:
+        """The positions of all words that are linked to the table."""
+        values = (piece.positions for piece in self.pieces)
+        return self.named.union(*self.columns.values(), *values) - self.asked.function
+
+    def _name(self, column: int) -> None:
+        """Find the words that name a column."""
+        heading = self.table.headings[column]
+        if column in self.table.derived or not heading:
+            return
+        positions, matched, inverted = set[int](), set[int](), set[int]()
+        for at, token in enumerate(self.asked.tokens):
+            if token.kind:
+                continue
+            whole = [n for n, own in enumerate(heading) if own & token.stems]
+            begun = [] if whole else [n for n, own in enumerate(heading) if _begins(token.word, own)]
+            prefix = next((p for p in _PREFIXES if token.word.startswith(p)), "")
+            if not whole and not begun and prefix:
+                begun = [n for n, own in enumerate(heading) if own & stems(token.word[len(prefix) :])]
+                inverted |= {at} if begun else set()
+            if whole or begun:
+                positions.add(at)
+                matched |= {*whole, *begun}
+        content = positions - self.asked.function
+        if not content and positions and (len(matched) < len(heading) or len(heading) > 1):
+            return
+        if positions:
+            self.columns[column] = frozenset(content or positions)
+            self.quality[column] = len(matched) / len(heading)
+            self._inverted |= inverted
+
+    def _values(self) -> Iterator[Piece]:
+        """Yield the conditions that cells have words of the question."""
+        vocabulary = self.table.vocabulary
+        found = dict[int, dict[str, set[int]]]()
+        for at, token in enumerate(self.asked.tokens):
+            if token.kind:
+                continue
+            own = {*token.stems, token.word}
+            known = {each for stem in own for each in vocabulary.get(stem, ())}
+            if not known and at not in self.asked.function:
+                near = self.table.similar(token.word)
+                known = {each for word in near for each in vocabulary.get(word, ())}
+                known |= {each for word in near for stem in stems(word) for each in vocabulary.get(stem, ())}
+                self._similar |= {at} if known else set()
+            for column, cell in known:
+                found.setdefault(column, {}).setdefault(cell, set()).add(at)
+        for column, cells in found.items():
+            if column not in self.table.answers:
+                yield from self._segments(column, cells)
+
+    def _levels(self) -> Iterator[Piece]:
+        """Yield the conditions that entries of a log have a level."""
+        for at, token in enumerate(self.asked.tokens):
+            column = self.table.heads[0].place("level")
+            if column is not None and (level := self.table.level(token.word)):
+                yield Piece(Is(column, (level,)), frozenset({at}), "exact")
+
+    def _segments(self, column: int, cells: dict[str, set[int]]) -> Iterator[Piece]:
+        """Yield the longest runs of words that cells of a column have."""
+        runs = dict[frozenset[int], set[str]]()
+        for cell, positions in cells.items():
+            for run in _runs(sorted(positions)):
+                if not run <= self.asked.function:
+                    runs.setdefault(run, set()).add(cell)
+        for run, own in runs.items():
+            content = run - self.asked.function
+            if any(run < other and content < other - self.asked.function for other in runs):
+                larger = [o for o in runs if content < o - self.asked.function]
+                if not any(len(cell_words(cell)) == len(content) for cell in own) or len(larger) > 3:
+                    continue
+            has = own | {cell for other, more in runs.items() if run <= other for cell in more}
+            exact = [cell for cell in own if self._is_whole(cell, run)]
+            negated = self.asked.negates(content)
+            near = column in self.columns
+            shown = " ".join(self.asked.tokens[n].word for n in sorted(content))
+            if content & self._similar:
+                yield Piece(Is(column, (*sorted(has),), shown), content, "similar", near, negated)
+                continue
+            if exact:
+                yield Piece(Is(column, (*sorted(exact),)), content, "exact", near, negated)
+            rest = has - {*exact}
+            if rest:
+                yield Piece(Is(column, (*sorted(has),), shown), content, "part", near, negated)
+
+    def _is_whole(self, cell: str, run: frozenset[int]) -> bool:
+        """Return whether a cell has no other words than those of a run."""
+        known = frozenset[str]().union(*(self.asked.tokens[n].stems for n in run))
+        return all(word in known or stems(word) & known for word in cell_words(cell))
+
+    def _answers(self) -> Iterator[Piece]:
+        """Yield the conditions of columns with yes and no, or with empty cells."""
+        for column, positions in self.columns.items():
+            inverted = bool(positions & self._inverted)
+            negated = self.asked.negates(positions) != inverted
+            if column in self.table.answers:
+                yes, no = self.table.answers[column]
+                yield Piece(Is(column, yes), positions, "answer", True, negated)
+                if no:
+                    yield Piece(Is(column, no), positions, "answer", True, not negated)
+            elif column in self.table.lacking:
+                filled = Filled(column)
+                yield Piece(filled, positions, "filled", True, negated)
+                yield Piece(Not(filled), positions, "filled", True, not negated)
+
+    def _numbers(self) -> Iterator[Piece]:
+        """Yield the conditions that a number column has a number of the question."""
+        for at, number in self.asked.numbers.items():
+            if not self.asked.tokens[at].word.isdecimal():
+                continue
+            for column in self.table.places("number"):
+                if column not in self.table.derived and Decimal(number) in self.table.numbers(column):
+                    near = any(abs(at - n) < 3 for n in self.columns.get(column, ()))
+                    yield Piece(
+                        Compares(column, "=", Decimal(number)), frozenset({at}), "number", near, False
+                    )
+
+    def assignments(self) -> list[tuple[Piece, ...]]:
+        """Return the ways to read the values of the question, the likeliest first.
+
+        The first one takes the longest runs of words. The others leave out one or two of its pieces, so that
+        their words may mean something else.
+        """
+        rank = {"exact": 4, "answer": 3, "part": 2, "number": 2, "filled": 1, "similar": 0}
+        order = sorted(
+            self.pieces,
+            key=lambda p: (len(p.positions), rank[p.kind], p.near, not p.negated),
+            reverse=True,
+        )[:_MOST_PIECES]
+        found = [self._greedy(order, ())]
+        for without in found[0]:
+            found.append(self._greedy(order, (without,)))
+        for pair in combinations(found[0][:4], 2):
+            found.append(self._greedy(order, pair))
+        for last in found[1:4]:  # the second choice for some words may be wrong, too
+            found += [
+                self._greedy(order, ({*found[0]} - {*last}) | {each}) for each in last if each not in found[0]
+            ]
+        found.append(())
+        polarities = [each for chosen in found for each in _polarities(chosen)]
+        return [*dict.fromkeys(map(self._merged, polarities))][:_MOST_ASSIGNMENTS]
+
+    @staticmethod
+    def _greedy(order: Sequence[Piece], without: Collection[Piece]) -> tuple[Piece, ...]:
+        """Return pieces that have no word in common, the first ones first."""
+        chosen, used = list[Piece](), frozenset[int]()
+        for piece in order:
+            if piece not in without and not piece.positions & used:
+                chosen.append(piece)
+                used |= piece.positions
+        return (*chosen,)
+
+    def _merged(self, pieces: tuple[Piece, ...]) -> tuple[Piece, ...]:
+        """Return the pieces, with several values of one column in one condition: "food and fuel"."""
+        found = dict[tuple[int, bool], Piece]()
+        others = list[Piece]()
+        for piece in pieces:
+            if not isinstance(piece.condition, Is):
+                others.append(piece)
+                continue
+            key = piece.column, piece.negated and piece.kind != "answer"
+            if key in found:
+                before = found[key]
+                assert isinstance(before.condition, Is)
+                both = (*dict.fromkeys((*before.condition.values, *piece.condition.values)),)
+                condition = Is(piece.column, both, several=True)
+                kind = before.kind if before.kind == piece.kind else "part"
+                piece = Piece(condition, before.positions | piece.positions, kind, piece.near, piece.negated)
+            found[key] = piece
+        made = [
+            attrs.evolve(p, condition=Not(p.condition)) if p.negated and p.kind != "answer" else p
+            for p in found.values()
+        ]
+        return (*made, *others)
+
+    # --- what no word names ---
+
+    def implied(self) -> Iterator[tuple[str, Piece]]:
+        """Yield the conditions that a question may imply, with their roles: "current tenants", "expired"."""
+        nothing = frozenset[int]()
+        today = self.asked.today.isoformat()
+        for n in self.table.lacking - {*self.table.answers}:
+            yield "filled", Piece(Filled(n), nothing, "implied")
+            yield "empty", Piece(Not(Filled(n)), nothing, "implied")
+        for n, (yes, no) in self.table.answers.items():
+            yield "yes", Piece(Is(n, yes), nothing, "implied")
+            yield "no", Piece(Is(n, no), nothing, "implied")
+        for n in self.table.places("date"):
+            yield "past", Piece(Within(n, "", today, f"until {today}"), nothing, "implied")
+            yield "future", Piece(Within(n, today, "", f"from {today} on"), nothing, "implied")
+
+    # --- periods and comparisons ---
+
+    def periods(self, column: int) -> Iterator[Piece]:
+        """Yield the conditions that a date is in the periods of the question; none if there are no dates."""
+        dates = [when for when in self.table.dates(column) if when]
+        places = [n for n, token in enumerate(self.asked.tokens) if token.kind == "period"]
+        for place, period in zip(places, self.asked.periods, strict=False):
+            coming = self.table.kind == "events"
+            if (within := _within(column, period, dates, self.asked.today, coming=coming)) is not None:
+                yield Piece(within, frozenset({place}), "period", column in self.columns)
+
+    def compared(self, columns: Sequence[int], *, outgoing: bool = False) -> Iterator[Piece]:
+        """Yield the conditions of the comparisons with numbers, in one of ``columns`` each.
+
+        ``outgoing`` compares the size of negative amounts.
+        """
+        places = [n for n, token in enumerate(self.asked.tokens) if token.kind == "number"]
+        for place, each in zip(places, self.asked.compared, strict=False):
+            for column in columns:
+                near = any(abs(place - n) < 4 for n in self.columns.get(column, ()))
+                out = outgoing and self.table.signed(column)
+                sign = _OPPOSITE[each.sign] if out else each.sign
+                condition = Compares(column, sign, -each.number if out else each.number)
+                yield Piece(condition, frozenset({place}), "compared", near, out)
+
+
+def _polarities(chosen: tuple[Piece, ...]) -> Iterator[tuple[Piece, ...]]:
+    """Yield the pieces as they are and, if some are negated, without negation: "who eats no nuts"."""
+    yield chosen
+    if any(piece.negated for piece in chosen if piece.kind not in _ANSWERS):
+        yield tuple(attrs.evolve(p, negated=False) if p.kind not in _ANSWERS else p for p in chosen)
+
+
+def _begins(word: str, heading: frozenset[str]) -> bool:
+    """Return whether a word begins a compound in a heading, "Schneehöhe", or is abbreviated there: "min"."""
+    for own in heading:
+        if len(word) > 4 and own.startswith(word[:-1]) and len(own) > len(word) + 1:
+            return True
+        if len(own) > 4 and word.endswith(own) and len(word) > len(own) + 2:
+            return True  # "Gesamtbetrag" for "betrag"
+        if _ABBREVIATED <= len(own) < len(word) - 2 and (word.startswith(own) or _skeleton(own, word)):
+            return True
+    return False
+
+
+def _skeleton(short: str, word: str) -> bool:
+    """Return whether the letters of a short form are in a word in their order, as in "qty" and "quantity"."""
+    letters = iter(word)
+    return (
+        len(short) <= 4
+        and short[0] == word[0]
+        and short[-1] in word[-2:]
+        and all(c in letters for c in short)
+    )
+
+
+def _runs(positions: list[int]) -> Iterator[frozenset[int]]:
+    """Yield the runs of positions without wide gaps."""
+    run = [positions[0]]
+    for at in positions[1:]:
+        if at - run[-1] > _APART:
+            yield frozenset(run)
+            run = []
+        run.append(at)
+    yield frozenset(run)
+
+
+def _within(column: int, period: Period, dates: Sequence[str], today: date, *, coming: bool) -> Within | None:
+    """Return the condition that a date is in a period.
+
+    A month without a year is the last one that has begun, or if ``coming`` the next one that is not over.
+    """
+    if not dates:
+        return None
+    years = sorted({int(when[:4]) for when in dates})
+    if years == [0]:
+        first, last = (day and f"0000-{day:%m-%d}" for day in (period.first, period.last))
+        return Within(column, first or "", last or "", period.shown)
+    shown = period.shown
+    if period.yearless:
+        fit = [year for year in years if any(period.within(year).has(when) for when in dates)]
+        past = [year for year in fit if (ends := period.within(year)).first and ends.first <= today]
+        next_ = [year for year in fit if (ends := period.within(year)).last and ends.last >= today]
+        year = (
+            next_[0]
+            if coming and next_
+            else (past or fit or [y for y in years if y <= today.year] or years)[-1]
+        )
+        period, shown = period.within(year), f"{shown} {year}"
+    first, last = (day.isoformat() if day else "" for day in (period.first, period.last))
+    return Within(column, first, last, shown)
+
+
+def next_days(column: int, today: date, *, before: bool = False) -> Within:
+    """Return the condition that a date is not past, or not in the future."""
+    first, last = ("", today.isoformat()) if before else (today.isoformat(), "")
+    shown = f"until {today}" if before else f"from {today} on"
+    return Within(column, first, last, shown)

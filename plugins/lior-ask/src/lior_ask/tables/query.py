@@ -1,0 +1,136 @@
+"""A typed query over the rows of a table: conditions, a measure, an aggregate, a group, an order.
+
+It holds no text of a question, no SQL and no words; :mod:`lior_ask.tables.sql` executes it and
+:mod:`lior_ask.tables.telling` puts it into words.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import Enum
+from typing import Literal
+
+import attrs
+
+
+class Aggregate(Enum):
+    """What is made of the rows that fulfil the conditions."""
+
+    COUNT = "count"
+    EXISTS = "exists"
+    LIST = "list"
+    SUM = "sum"
+    MEAN = "mean"
+    MEDIAN = "median"
+    DISTINCT = "distinct"
+    DUPLICATES = "duplicates"
+    HIGHEST = "highest"
+    LOWEST = "lowest"
+    NEWEST = "newest"
+    OLDEST = "oldest"
+    VALUE = "value"
+    SHARE = "share"
+    BETWEEN = "between"
+
+
+ADDED = (Aggregate.SUM, Aggregate.MEAN, Aggregate.MEDIAN)
+"""Aggregates of numbers."""
+FIRST = (Aggregate.HIGHEST, Aggregate.LOWEST, Aggregate.NEWEST, Aggregate.OLDEST)
+"""Aggregates that select the first rows in an order."""
+LARGEST = (Aggregate.HIGHEST, Aggregate.NEWEST)
+"""Those whose order descends."""
+Sign = Literal["<", "<=", ">", ">=", "="]
+
+
+@attrs.frozen
+class Is:
+    """A cell is one of some values; with ``part``, these are values that have the words asked for."""
+
+    column: int
+    values: tuple[str, ...]
+    part: str = ""
+    """The words, if ``values`` are those that contain them."""
+    several: bool = False
+    """Whether several values are named, each of which is counted."""
+    named: str = ""
+    """``from`` or ``to`` for the sender or the receiver of a message."""
+
+
+@attrs.frozen
+class Compares:
+    """A number is below or above a constant, or the number of another column of the row."""
+
+    column: int
+    sign: Sign
+    value: Decimal | None = None
+    other: int | None = None
+
+
+@attrs.frozen
+class Within:
+    """A date is in a period; ends are ISO 8601 or empty if open."""
+
+    column: int
+    first: str
+    last: str
+    shown: str
+    """The period in words."""
+    yearless: bool = False
+    """Whether days of any year are meant; the ends are then ``MM-DD``."""
+
+
+@attrs.frozen
+class Filled:
+    """A cell is not empty."""
+
+    column: int
+
+
+@attrs.frozen
+class Not:
+    """A condition does not hold."""
+
+    of: Expr
+
+
+Atom = Is | Compares | Within | Filled
+Expr = Atom | Not
+
+
+def atom(condition: Expr) -> Atom:
+    """Return a condition without its negation."""
+    return atom(condition.of) if isinstance(condition, Not) else condition
+
+
+@attrs.frozen
+class Group:
+    """A grouping of rows."""
+
+    by: int | str
+    """The column of the groups, or ``day``, ``week``, ``month`` or ``year``."""
+    over: str = ""
+    """``highest``, ``lowest`` or ``mean`` of the groups; empty for all."""
+    dated: int | None = None
+    """The column of the dates, for a unit of time."""
+
+
+@attrs.frozen(kw_only=True)
+class Query:
+    """A query over one table, given by its number among those of the question."""
+
+    table: int
+    aggregate: Aggregate
+    where: tuple[Expr, ...] = ()
+    measure: int | None = None
+    """The column that is added up, compared, looked up or whose values are counted."""
+    sign: int = 1
+    """The factor of the numbers: -1 for outgoing amounts, which are negative."""
+    group: Group | None = None
+    few: int = 0
+    """The number of rows or groups asked for; 0 for one, or for all."""
+    part: tuple[Expr, ...] = ()
+    """The conditions of the part whose share is asked for."""
+    show: int | None = None
+    """The column that names the rows found."""
+    other: int | None = None
+    """The second column of dates, for the days between two."""

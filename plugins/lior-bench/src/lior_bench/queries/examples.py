@@ -1,0 +1,276 @@
+"""Questions linked to the tables of an index, with their gold queries: which queries are right."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+import lior_ask
+from lior_ask.question.filters import Filters, Known
+from lior_ask.tables.asked import Asked as Said
+from lior_ask.tables.asked import asked as read_question
+from lior_ask.tables.learned import plain_name
+from lior_ask.tables.mentions import Links
+from lior_ask.tables.proposing import UNITS, linked
+from lior_ask.tables.query import ADDED, FIRST, LARGEST, Aggregate, Query
+from lior_ask.tables.sources import Table, tables_of
+from lior_ask.tables.sql import Rows
+from lior_bench.queries.worlds import NO_QUERY, TODAY, Asked, World, unpack
+
+Select = Callable[[Query], Sequence[int]]
+"""Returns the rows of a query."""
+MISSING = -1
+"""The number of a column that the reader did not find."""
+_SOME = ("highest", "lowest", "newest", "oldest", "share")
+"""Operations that some of the rows with all conditions answer."""
+_NUMBERS = ("sum", "mean", "median", "value", "highest", "lowest")
+_DATES = ("newest", "oldest")
+_ALIKE = {("list", "value"), ("value", "list"), ("exists", "count"), ("count", "exists"), ("exists", "list")}
+"""Gold operations, and those that answer as well from the same rows."""
+_ALIKE_MEASURED = {("list", "distinct"), *((each, "value") for each in _DATES)}
+_ALIKE_MEASURED |= {("value", each.value) for each in FIRST}
+"""Those that answer as well with the same measure."""
+_IMPLIED = ("filled", "empty", "past", "future")
+
+
+@attrs.frozen(eq=False, kw_only=True)
+class Wanted:
+    """A gold query in terms of the tables of an index."""
+
+    how: str
+    table: int
+    rows: frozenset[int]
+    """The rows that fulfil the conditions."""
+    found: frozenset[int]
+    """Those that answer: the first ones of an order, or the part of a share."""
+    value: Any
+    measure: int | None
+    measured: frozenset[int | None]
+    """The measure, or two columns whose difference is asked for."""
+    show: int | None
+    group: tuple[int | str | None, str] | None
+    """A column or a unit of time, and which groups: ``highest``, ``lowest``, ``mean`` of them, or empty."""
+    sign: int
+    few: int
+
+
+@attrs.frozen(eq=False)
+class Example:
+    """A question, linked to tables."""
+
+    world: World
+    asked: Asked
+    said: Said
+    tables: Sequence[Table]
+    rows: dict[int, Rows] = attrs.field(repr=False)
+    """The rows of the tables in SQLite, shared by the questions of a folder."""
+    links: Sequence[Links] = attrs.field(repr=False)
+    wanted: Wanted | None
+    """None if the question asks for no query."""
+    known: Known = attrs.field(repr=False)
+    """The index."""
+
+    @property
+    def own(self) -> Links | None:
+        """The links to the table of the gold query, if they are among the most."""
+        table = self.tables[self.wanted.table] if self.wanted else None
+        return next((each for each in self.links if each.table is table), None)
+
+
+def examples(world: World, folder: Path) -> list[Example]:
+    """Return the questions of a folder, unpacked to ``folder``, whose tables the reader finds."""
+    unpack(world.name, folder)
+    content = lior_ask.Index(folder / world.name, cache=False).content
+    known = Known(content.inverted, content.records, content.passages, content.path, content.files)
+    tables, rows = tables_of(known, Filters()), dict[int, Rows]()
+    single = [(n, t.heads[0].document) for n, t in enumerate(tables) if len(t.heads) == 1]
+    places = {name.split("#")[0]: n for n, name in single if name}  # the list of files has no name
+    found = []
+    for asked in world.questions:
+        said, place = read_question(asked["q"], TODAY), places.get(asked.get("table", ""))
+        if place is not None or asked["op"] in NO_QUERY:
+            wanted = None if place is None else _wanted(world, asked, tables[place], place)
+            found.append(Example(world, asked, said, tables, rows, linked(said, tables), wanted, known))
+    return found
+
+
+def _wanted(world: World, asked: Asked, table: Table, place: int) -> Wanted:
+    sheet, gold = world.sheets[asked["table"]], world.answer(asked)
+    names = {plain_name(column.name): n for n, column in reversed([*enumerate(table.columns)])}
+
+    def column(name: str | None) -> int | None:
+        return None if name is None else names.get(plain_name(name), MISSING)
+
+    by, rows, how = asked.get("group"), sheet.where(asked.get("where", ())), asked["op"]
+    over = asked.get("over", "all")
+    measures = () if how in ("count", "exists") else asked.get("cols", (asked.get("col"),))
+    return Wanted(
+        how=how,
+        table=place,
+        rows=frozenset(rows),
+        found=frozenset(gold.rows if how in _SOME else rows),
+        value=gold.value,
+        measure=column(asked.get("col")),
+        measured=frozenset(map(column, measures)) - {None},
+        show=column(asked.get("show")),
+        group=(by if by in UNITS else column(by), "" if over == "all" else over) if by else None,
+        sign=asked.get("sign", 1),
+        few=asked.get("n", 1),
+    )
+
+
+# --- which queries are right ---
+
+
+def right(example: Example, query: Query, select: Select) -> bool:
+    """Return whether a query is the gold query, but for conditions that select the same rows."""
+    wanted, how = example.wanted, query.aggregate
+    if wanted is None or (query.table, how.value) != (wanted.table, wanted.how):
+        return False
+    if how is Aggregate.SHARE and {*select(query)} != wanted.rows:
+        return False
+    table = example.tables[query.table]
+    shown = wanted.show is None or query.show == wanted.show or how not in FIRST
+    same = shown and _measured(query) == wanted.measured and (query.few or 1) == wanted.few
+    return same and _alike(wanted, query, table) and _found(query, table, select) == wanted.found
+
+
+def accepted(example: Example, query: Query, select: Select) -> bool:
+    """Return whether a query is right or answers the question as well in another way."""
+    wanted, how, table = example.wanted, query.aggregate, example.tables[query.table]
+    if wanted is None or query.table != wanted.table or _found(query, table, select) != wanted.found:
+        return False
+    if wanted.how != how.value:
+        return _instead(wanted, query)
+    if how in (Aggregate.BETWEEN, Aggregate.SHARE):
+        return right(example, query, select)
+    measured = _measured(query) == wanted.measured
+    if how in FIRST:
+        return measured or len(wanted.rows) > 1 or wanted.how in _DATES
+    return (measured or how is Aggregate.LIST) and _alike(wanted, query, table)
+
+
+def _instead(wanted: Wanted, query: Query) -> bool:
+    """Return whether a query answers as well as another operation over the same rows."""
+    pair, measured = (wanted.how, query.aggregate.value), _measured(query) == wanted.measured
+    of_one = len(wanted.rows) == 1 and {*pair} <= {*_NUMBERS}  # of one row, the sum is the highest number
+    if measured and (of_one or pair in _ALIKE_MEASURED):
+        return query.group is None
+    return pair in _ALIKE or (pair == ("distinct", "count") and bool(wanted.value == len(wanted.rows)))
+
+
+def _measured(query: Query) -> frozenset[int | None]:
+    return frozenset({query.measure, query.other} - {None})
+
+
+def _alike(wanted: Wanted, query: Query, table: Table) -> bool:
+    """Return whether a query has the groups, and the direction of amounts, that are wanted."""
+    group = query.group and (query.group.by, query.group.over)
+    directed = query.aggregate in ADDED and query.measure is not None and table.signed(query.measure)
+    return group == wanted.group and (not directed or query.sign == wanted.sign)
+
+
+def _found(query: Query, table: Table, select: Select) -> frozenset[int]:
+    """Return the rows that answer: those with all conditions, the first of them, a part, or two ends."""
+    rows = frozenset(select(attrs.evolve(query, where=(*query.where, *query.part))))
+    if query.measure is None:
+        return rows
+    if query.aggregate in FIRST:
+        return _first(query, table, rows)
+    number = table.columns[query.measure].kind == "number"
+    if query.aggregate is Aggregate.BETWEEN and number and len(rows) > 2 and table.dated is not None:
+        dates = table.dates(table.dated)
+        ordered = sorted(rows, key=lambda n: dates[n])
+        return frozenset({ordered[0], ordered[-1]})
+    return rows
+
+
+def _first(query: Query, table: Table, rows: Collection[int]) -> frozenset[int]:
+    """Return the first of ``rows`` in the order of a query, with those that are equal to the last of them."""
+    assert query.measure is not None
+    keys: Sequence[Any]
+    if query.aggregate.value in _DATES:
+        keys = table.dates(query.measure)
+    else:
+        keys = [None if n is None else n * query.sign for n in table.numbers(query.measure)]
+    known = sorted((keys[n] for n in rows if keys[n] not in (None, "")), reverse=query.aggregate in LARGEST)
+    return frozenset(n for n in rows if keys[n] in known[: max(query.few, 1)])
+
+
+# --- what the question's words tell ---
+
+
+def label_of(example: Example) -> str:
+    """Return the class of a question: the operation, or ``next`` and ``last`` from today on."""
+    how = str(example.asked["op"])
+    sides = {side_of(each) for each in example.asked.get("where", ())} - {""}
+    if how in _DATES and sides:
+        return "next" if "future" in sides else "last"
+    return how
+
+
+def side_of(condition: Sequence[Any]) -> str:
+    """Return ``past`` or ``future`` if a condition says that a date is before or after today."""
+    _, how, *values = condition
+    first, dots, last = str(values[0] if values else "").partition("..")
+    if how in ("<", "<=") or (how == "in" and dots and not first):
+        return "past" if _near_today(last or first) else ""
+    if how in (">", ">=") or (how == "in" and dots and not last):
+        return "future" if _near_today(first) else ""
+    return ""
+
+
+def _near_today(day: str) -> bool:
+    try:
+        return abs((date.fromisoformat(day[:10]) - TODAY).days) <= 1
+    except ValueError:
+        return False
+
+
+def mode_of(example: Example) -> str:
+    """Return what is made of groups: ``no``, ``all``, ``highest``, ``lowest`` or ``mean``."""
+    group = example.wanted and example.wanted.group
+    return (group[1] or "all") if group else "no"
+
+
+def sign_of(example: Example) -> str | None:
+    """Return whether ``in``, ``out`` or ``none`` of the amounts is meant; None if they have no direction."""
+    wanted = example.wanted
+    if wanted is None or wanted.measure in (None, MISSING):
+        return None
+    table = example.tables[wanted.table]
+    if table.columns[wanted.measure].kind != "number" or not table.signed(wanted.measure):
+        return None
+    column = example.asked["col"]
+    signs = [each[1] for each in example.asked.get("where", ()) if each[::2] == [column, 0]]
+    return next(("out" if sign[0] == "<" else "in" for sign in signs if sign[0] in "<>"), "none")
+
+
+def columns_of(wanted: Wanted) -> Iterator[tuple[str, int]]:
+    """Yield the columns of a gold query with their roles."""
+    measure = "show" if wanted.how in ("list", "distinct", "duplicates") else "measure"
+    group = wanted.group[0] if wanted.group else None
+    for role, column in ((measure, wanted.measure), ("show", wanted.show), ("group", group)):
+        if isinstance(column, int) and column != MISSING:
+            yield role, column
+
+
+def implied_of(example: Example, links: Links) -> set[tuple[int, str]]:
+    """Return the columns and roles of the conditions that a question may only imply."""
+    table, found = links.table, set[tuple[int, str]]()
+    for name, how, *values in example.asked.get("where", ()):
+        column = next(
+            (n for n, c in enumerate(table.columns) if plain_name(c.name) == plain_name(name)), None
+        )
+        if column is None:
+            continue
+        found |= {(column, role) for role in (how, side_of((name, how, *values))) if role in _IMPLIED}
+        if column in table.answers and how in ("is", "is not"):
+            value = values[0][0] if isinstance(values[0], list) else values[0]
+            yes = str(value).lower() in {each.lower() for each in table.answers[column][0]}
+            found.add((column, "yes" if yes == (how == "is") else "no"))
+    return found

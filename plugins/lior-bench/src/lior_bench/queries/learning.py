@@ -1,0 +1,314 @@
+"""Learn the queries of ``lior ask`` from folders of tables with questions.
+
+The class of a question and the columns that it means are learned first. The network is learned from queries
+that are proposed for folders which these parts were not learned from, and the probability of the best query
+from folders which the network was not learned from either.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import warnings
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import attrs
+import numpy as np
+from scipy import sparse
+from scipy.special import logit
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+
+from lior_ask.question.question import Question
+from lior_ask.tables.calculating import calculated, plan_calculation
+from lior_ask.tables.choosing import tell
+from lior_ask.tables.learned import Learned, Linear, Network, grams, pairs, table_pairs
+from lior_ask.tables.query import Query
+from lior_ask.tables.ranking import Ranked, Ranker, sure_features
+from lior_ask.tables.telling import NoResult
+from lior_bench.queries.examples import (
+    Example,
+    accepted,
+    columns_of,
+    examples,
+    implied_of,
+    label_of,
+    mode_of,
+    right,
+    sign_of,
+)
+from lior_bench.queries.network import Choice, fit_network
+from lior_bench.queries.verdicts import verdict
+from lior_bench.queries.worlds import TODAY, World
+
+_HALF = 0.5
+"""The share of folders of a language from which on a word is usual."""
+_RANKED = 40
+"""Maximum number of proposals that are ranked."""
+_FREQUENT = 150
+"""Minimum number of proposals with a feature that the network uses."""
+
+
+@attrs.frozen(eq=False)
+class Told:
+    """The best query of a question of a folder that nothing was learned from."""
+
+    how: str
+    right: bool
+    meant: bool
+    known: dict[str, float]
+    """What tells the probability that it is right; empty without a query."""
+    planned: bool | None = None
+    """Whether the calculation of the grammar is right; ``None`` without one."""
+    same: bool = False
+    """Whether the query has the value of that calculation."""
+
+
+@attrs.frozen(eq=False)
+class Part:
+    """What is learned without some folders, and the queries proposed for these."""
+
+    learned: Learned
+    names: Sequence[str]
+    choices: Sequence[Choice]
+
+
+def learn(
+    found: Sequence[World], *, folds: int = 3, frequent: int = _FREQUENT, seed: int = 0
+) -> tuple[Learned, list[tuple[Told, float]]]:
+    """Return what is learned, and the best query for each folder when left out, with its probability."""
+    without = [{world.name for world in found[n::folds]} for n in range(min(folds, len(found)))]
+    with ProcessPoolExecutor(2, get_context("spawn")) as pool:  # torch has threads, which a fork would lose
+        whole, *parts = pool.map(partial(part, found), [set[str](), *without])
+    names, choices = _joined(parts, frequent)
+    told = list[list[Told]]()
+    for own in choices:
+        network = _network([each for each in choices if each is not own], names, seed)
+        told.append([_told(each, network, names) for each in own])
+    left_out = list[tuple[Told, float]]()
+    for best in told:
+        judge = _sure([each for each in told if each is not best])
+        left_out += [(each, float(1 / (1 + np.exp(-_logit(judge, each.known))))) for each in best]
+    network = _network(choices, names, seed)
+    agreement = _agreement(left_out)
+    return attrs.evolve(whole.learned, ranker=network, sure=_sure(told), agreement=agreement), left_out
+
+
+def part(found: Sequence[World], without: Collection[str]) -> Part:
+    """Return what is learned without some folders, with the queries proposed for these."""
+    with tempfile.TemporaryDirectory() as temporary:
+        asked = [each for world in found for each in examples(world, Path(temporary))]
+    learned = learn_parts([each for each in asked if each.world.name not in without])
+    places = dict[str, int]()
+    choices = [_choice(each, learned, places) for each in asked if each.world.name in without]
+    return Part(learned, [*places], choices)
+
+
+# --- the class of a question, and its columns ---
+
+
+def learn_parts(asked: Sequence[Example]) -> Learned:
+    """Return what is learned of questions and columns; the scores of queries are empty."""
+    nothing = Linear((), ("",), np.zeros((0, 1)), np.zeros(1))
+    network = Network((), np.zeros(0), np.zeros((0, 1)), np.zeros(1), np.zeros(1), np.zeros(0), 0.0)
+    blank = Learned({}, nothing, usual_words(asked), network, nothing, {})
+    said = [[*grams(each.said, blank.values(each.said, each.links))] for each in asked]
+    signs = [(features, sign) for features, each in zip(said, asked, strict=True) if (sign := sign_of(each))]
+    heads = {
+        "class": fit_linear(said, [label_of(each) for each in asked]),
+        "mode": fit_linear(said, [mode_of(each) for each in asked]),
+        "sign": fit_linear([features for features, _ in signs], [sign for _, sign in signs]),
+    }
+    rows = [row for each in asked for row in _column_rows(each)]
+    columns = fit_linear([row for row, _ in rows], [is_it for _, is_it in rows], strength=0.3, least=5)
+    kept = np.abs(columns.weights).max(1) >= 0.12  # most pairs of words tell little
+    names = tuple(name for name, keep in zip(columns.names, kept, strict=True) if keep)
+    columns = Linear(names, columns.outputs, columns.weights[kept], columns.constants)
+    return attrs.evolve(blank, heads=heads, columns=columns)
+
+
+def usual_words(asked: Sequence[Example]) -> dict[str, float]:
+    """Return how usual words are: in the questions of many folders of a language."""
+    uses, folders = defaultdict[tuple[str, str], set[str]](set), defaultdict[str, set[str]](set)
+    for each in asked:
+        folders[each.world.language].add(each.world.name)
+        for token in each.said.tokens:
+            if not token.kind:
+                uses[token.word, each.world.language].add(each.world.name)
+    found = dict[str, float]()
+    for (word, language), names in uses.items():
+        number = len(folders[language])
+        share = min(1.0, (len(names) - 1) / (number - 1) / _HALF) if number > 2 else 0.0
+        if share > found.get(word, 0.05):
+            found[word] = round(share, 2)
+    return found
+
+
+def _column_rows(example: Example) -> Iterator[tuple[list[str], bool]]:
+    """Yield the features of columns, implied conditions and tables, and whether the gold query has them."""
+    wanted, links = example.wanted, example.own
+    if wanted is None:
+        return
+    if links is not None:
+        kinds = [column.kind for column in links.table.columns]
+        for role, own in columns_of(wanted):
+            like = {kinds[own]} if kinds[own] != "text" and wanted.how != "value" else {*kinds}
+            for n in (n for n, kind in enumerate(kinds) if kind in like):
+                yield [*pairs(example.said, links, n, role)], n == own
+        implied = implied_of(example, links)
+        for role, piece in links.implied():
+            is_it = (piece.column, role) in implied
+            yield [*pairs(example.said, links, piece.column, role)], is_it
+    for each in example.links:
+        yield [*table_pairs(example.said, each)], each is links
+
+
+def fit_linear(
+    rows: Sequence[Collection[str]], labels: Sequence[str | bool], *, strength: float = 1.0, least: int = 3
+) -> Linear:
+    """Return the logistic regression of labels, with one output if they are true or false."""
+    count = Counter(name for row in rows for name in {*row})
+    names = sorted(name for name, number in count.items() if number >= least)
+    places = {name: n for n, name in enumerate(names)}
+    own = [sorted({places[name] for name in row if name in places}) for row in rows]
+    columns = np.array([n for row in own for n in row])
+    shape, ends = (len(rows), len(names)), np.cumsum([0, *map(len, own)])
+    matrix = sparse.csr_matrix((np.ones(len(columns)), columns, ends), shape)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # stopped early on purpose
+        model = LogisticRegression(C=strength, max_iter=70).fit(matrix, labels)
+    weights, constants, outputs = model.coef_.T, model.intercept_, (*map(str, model.classes_),)
+    if isinstance(labels[0], bool):
+        outputs = ("",)
+    elif len(outputs) == 2:
+        weights, constants = weights * [[-0.5, 0.5]], constants * [-0.5, 0.5]
+    return Linear((*names,), outputs, weights, constants)
+
+
+# --- the best query ---
+
+
+def _choice(example: Example, learned: Learned, places: dict[str, int]) -> Choice:
+    """Return the proposals of a question; ``places`` are the columns of features, and gets new ones."""
+    ranker = Ranker(example.said, learned, example.tables, example.rows)
+    found, scores = ranker.proposed()
+    cells = [
+        (row, places.setdefault(name, len(places)), value)
+        for row, proposal in enumerate(found)
+        for name, value in ranker.features(proposal, scores, learned.matches(example.said, proposal.links))
+        if value
+    ]
+    rows, columns, values = np.array(cells, np.float32).reshape(-1, 3).T
+    features = sparse.csr_matrix((values, (rows.astype(int), columns.astype(int))), (len(found), len(places)))
+    strictly = np.array([right(example, each.query, ranker.selected) for each in found], bool)
+    as_well = np.array([accepted(example, each.query, ranker.selected) for each in found], bool)
+    planned, same = _planned(example, ranker, [each.query for each in found])
+    return Choice(
+        how=example.asked["op"],
+        planned=planned,
+        same=same,
+        queries=[each.query for each in found],
+        features=features,
+        right=strictly if strictly.any() else as_well,
+        accepted=as_well,
+        nothing=ranker.nothing(scores),
+        meant=example.wanted is not None,
+    )
+
+
+def _planned(example: Example, ranker: Ranker, queries: Sequence[Query]) -> tuple[bool | None, np.ndarray]:
+    """Return whether the calculation of the grammar is right, and which queries have its value."""
+    question, same = Question(example.asked["q"]), np.zeros(len(queries), bool)
+    planned = plan_calculation(question, example.known, TODAY)
+    if planned.result is None:
+        return None, same
+    for n, query in enumerate(queries):
+        with suppress(NoResult):
+            same[n] = tell(ranker, query).result.value == planned.result.value
+    answer = calculated(question, planned.result, planned.said, 1.0, top=1)
+    return verdict(example.asked, example.world.answer(example.asked), answer) == "right", same
+
+
+def _agreement(left_out: Sequence[tuple[Told, float]]) -> dict[str, float]:
+    """Return the weights of the probability that a calculation of the grammar is right."""
+    found = [
+        (told, float(logit(min(max(p, 1e-3), 1 - 1e-3)))) for told, p in left_out if told.planned is not None
+    ]
+    values = [[told.same, odds, told.same * odds] for told, odds in found]
+    model = LogisticRegression(C=1.0).fit(values, [told.planned for told, _ in found])
+    weights = zip(("constant", "agrees", "odds", "both"), (*model.intercept_, *model.coef_[0]), strict=True)
+    return {name: round(float(value), 3) for name, value in weights}
+
+
+def _joined(parts: Sequence[Part], frequent: int) -> tuple[list[str], list[list[Choice]]]:
+    """Return the names of frequent features, and the choices of each part with these as columns."""
+    count = Counter[str]()
+    for each in parts:
+        for choice in each.choices:
+            for n in choice.features.indices:
+                count[each.names[n]] += 1
+    names = sorted(name for name, number in count.items() if number >= frequent)
+    places = {name: n for n, name in enumerate(names)}
+    found = []
+    for each in parts:
+        own = np.array([places.get(name, -1) for name in each.names])
+        found.append(
+            [attrs.evolve(one, features=_moved(one.features, own, len(names))) for one in each.choices]
+        )
+    return names, found
+
+
+def _moved(features: sparse.csr_matrix, places: np.ndarray, number: int) -> sparse.csr_matrix:
+    """Return features with other numbers of columns; those with -1 are left out."""
+    cells = features.tocoo()
+    columns = places[cells.col]
+    kept = columns >= 0
+    shape = (features.shape[0], number)
+    return sparse.csr_matrix((cells.data[kept], (cells.row[kept], columns[kept])), shape)
+
+
+def _told(choice: Choice, network: Network, names: Sequence[str]) -> Told:
+    if not choice.queries:
+        return Told(choice.how, False, choice.meant, {}, choice.planned)
+    features = choice.features.toarray().astype(np.float64)
+    scores = network(features)
+    order = np.argsort(-scores, kind="stable")[:_RANKED]
+    shown: list[Any] = [SimpleNamespace(query=choice.queries[n]) for n in order]
+    ranked = Ranked(shown, scores[order], network.constant + choice.nothing, features[order], 0.0)
+    return Told(
+        choice.how,
+        bool(choice.accepted[order[0]]),
+        choice.meant,
+        dict(sure_features(ranked, names)),
+        choice.planned,
+        bool(choice.same is not None and choice.same[order[0]]),
+    )
+
+
+def _network(parts: Sequence[Sequence[Choice]], names: Sequence[str], seed: int) -> Network:
+    choices = [each for own in parts for each in own if each.learnable]
+    return fit_network(choices, names, seed=seed)
+
+
+def _sure(parts: Sequence[Sequence[Told]]) -> Linear:
+    """Return the logarithm of the odds that the best query is right."""
+    told = [each for own in parts for each in own]
+    names = sorted({name for each in told for name in each.known})
+    values = np.array([[each.known.get(name, 0.0) for name in names] for each in told])
+    mean, scale = values.mean(0), values.std(0) + 1e-6
+    model = LogisticRegression(C=0.1, max_iter=3000)
+    model.fit((values - mean) / scale, [each.right for each in told])
+    weights = model.coef_[0] / scale
+    return Linear((*names,), ("",), weights[:, None], model.intercept_ - weights @ mean)
+
+
+def _logit(sure: Linear, known: dict[str, float]) -> float:
+    weights = (float(sure.weights[sure.places[name], 0]) * value for name, value in known.items())
+    return float(sure.constants[0]) + sum(weights)

@@ -1,0 +1,175 @@
+"""Gold answers, which queries are right, and what is learned from two small folders."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from decimal import Decimal
+
+import pytest
+
+pytest.importorskip("sklearn")  # at once, because it changes the environment
+
+from lior.interfaces import Passage, Result
+from lior_ask.answer.selection import Answer
+from lior_ask.tables.learned import read
+from lior_ask.tables.query import Aggregate, Compares, Filled, Query, Within
+from lior_ask.tables.sql import Rows
+from lior_bench.queries import command, worlds
+from lior_bench.queries.command import verdict
+from lior_bench.queries.examples import accepted, examples, label_of, right
+from lior_bench.queries.worlds import Gold, Sheet, answer
+from lior_bench.worlds import DATA
+
+ROWS = [
+    ["2026-09-03", "Milk & Co", -12.5],
+    ["2026-09-20", "Ada Kern", 60],
+    ["2026-10-02", "Milk & Co", -7.5],
+    ["2026-10-05", "Baker", -20],
+    ["2026-11-30", "Ada Kern", 40],
+]
+SHEET = {
+    "file": "bank.csv",
+    "columns": [{"name": "day", "type": "date"}, {"name": "payee"}, {"name": "amount", "type": "number"}],
+    "rows": ROWS,
+}
+OUT, IN = ["amount", "<", 0], ["amount", ">", 0]
+QUESTIONS = [
+    {"q": "how much did we spend", "op": "sum", "col": "amount", "sign": -1, "where": [OUT]},
+    {
+        "q": "how much did we spend in october",
+        "op": "sum",
+        "col": "amount",
+        "sign": -1,
+        "where": [OUT, ["day", "in", "2026-10"]],
+    },
+    {
+        "q": "how much did we spend per month",
+        "op": "sum",
+        "col": "amount",
+        "sign": -1,
+        "where": [OUT],
+        "group": "month",
+    },
+    {"q": "how much did we get", "op": "sum", "col": "amount", "where": [IN]},
+    {"q": "how much did we get per month", "op": "sum", "col": "amount", "where": [IN], "group": "month"},
+    {"q": "what is the total of the amounts", "op": "sum", "col": "amount"},
+    {"q": "how many payments are there", "op": "count"},
+    {"q": "how many payments to the baker", "op": "count", "where": [["payee", "is", "Baker"]]},
+    {"q": "what is the largest amount", "op": "highest", "col": "amount", "show": "payee"},
+    {"q": "when is the next payment", "op": "oldest", "col": "day", "where": [["day", ">=", "2026-11-28"]]},
+    {"q": "how much is the fee of the dentist", "op": "none"},
+    {"q": "which colour is the car", "op": "none"},
+    {"q": "when is the hall locked", "op": "passage"},
+]
+
+
+@pytest.fixture
+def folders(tmp_path, monkeypatch):
+    """A checkout with two folders of one table each."""
+    data, tables = (tmp_path / path for path in (DATA, command.WEIGHTS))
+    data.mkdir(parents=True)
+    tables.mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    asked = [each if each["op"] in worlds.NO_QUERY else {**each, "table": "bank.csv"} for each in QUESTIONS]
+    record = json.dumps({"lang": "en", "tables": [SHEET], "questions": asked})
+    lines = ["day,payee,amount", *(",".join(map(str, row)) for row in ROWS)]
+    with zipfile.ZipFile(data / worlds.FILE, "w") as archive:
+        for name in ("a_1", "a_2"):
+            archive.writestr(f"{name}.json", record)
+            archive.writestr(f"{name}/bank.csv", "\n".join(lines))
+    return tables
+
+
+@pytest.mark.parametrize(
+    ("asked", "value", "rows"),
+    [
+        ({"op": "sum", "col": "amount", "sign": -1, "where": [OUT]}, 40.0, (0, 2, 3)),
+        (
+            {"op": "mean", "col": "amount", "where": [["day", "in", "2026-09..2026-10-02"]]},
+            13.3333,
+            (0, 1, 2),
+        ),
+        ({"op": "count", "where": [["payee", "is not", ["Baker", "ada kern"]]]}, 2, (0, 2)),
+        ({"op": "distinct", "col": "payee"}, 3, (0, 1, 2, 3, 4)),
+        ({"op": "lowest", "col": "amount", "n": 2}, -20.0, (0, 3)),
+        ({"op": "newest", "col": "day"}, "2026-11-30", (4,)),
+        ({"op": "value", "col": "payee", "where": [["amount", "is", 40]]}, "Ada Kern", (4,)),
+        ({"op": "share", "part": [["payee", "has", "milk"]]}, 40.0, (0, 2)),
+        ({"op": "between", "col": "day", "where": [["payee", "has", "ada"]]}, 71, (1, 4)),
+        ({"op": "duplicates", "col": "payee"}, ["Milk & Co", "Ada Kern"], (0, 1, 2, 4)),
+        ({"op": "sum", "col": "amount", "group": "month", "over": "highest"}, {"2026-09": 47.5}, (0, 1)),
+        ({"op": "count", "group": "payee", "over": "mean"}, 1.6667, (0, 1, 2, 3, 4)),
+    ],
+)
+def test_gold_answers(asked, value, rows):
+    assert answer(Sheet(**SHEET), asked) == Gold(value, rows)
+
+
+def test_the_reader_finds_every_table_of_a_kept_folder(tmp_path):
+    (world,) = worlds.worlds(lambda name: name == "w6_1")
+    found = examples(world, tmp_path)
+    assert len(found) == len(world.questions)
+    tables = {each.wanted.table: each for each in found if each.wanted}
+    assert {each.asked["table"] for each in tables.values()} == {*world.sheets}
+    for each in tables.values():
+        assert len(each.tables[each.wanted.table].rows) == len(world.sheets[each.asked["table"]].rows)
+
+
+def test_queries_are_right_by_their_rows(folders, tmp_path):
+    world = worlds.worlds(lambda name: name == "a_1")[0]
+    asked = {each.asked["q"]: each for each in examples(world, tmp_path / "out")}
+    rows = Rows(asked["how much did we spend"].tables[0])
+
+    def of(text: str, judge=right, **query):
+        return judge(asked[text], Query(table=0, **query), lambda each: rows.where(each.where))
+
+    spent = {"aggregate": Aggregate.SUM, "measure": 2, "where": (Compares(2, "<", Decimal(0)),)}
+    assert of("how much did we spend", sign=-1, **spent)
+    assert not of("how much did we spend", sign=1, **spent)
+    assert not of("how much did we spend in october", sign=-1, **spent)
+    october = Within(0, "2026-10-01", "2026-10-31", "in October")
+    spent["where"] = (*spent["where"], october)
+    assert of("how much did we spend in october", sign=-1, **spent)
+    highest = {"aggregate": Aggregate.HIGHEST, "measure": 2, "where": (Filled(0),)}
+    assert of("what is the largest amount", show=1, **highest)
+    assert not of("what is the largest amount", **highest)
+    assert of("what is the largest amount", accepted, **highest)
+    assert label_of(asked["when is the next payment"]) == "next"
+
+
+@pytest.mark.slow
+def test_what_is_learned_of_two_folders_is_written_and_loads(folders, bench):
+    said = bench("queries", "--learn", "--write", "--worlds", "a")
+    assert "26 questions" in said.out
+    found = read((folders / "learned.json").read_text("utf-8"))
+    assert {"sum", "count", "none", "next"} <= {*found.heads["class"].outputs}
+    assert found.ranker.hidden.shape == (len(found.ranker.names), 32)
+    assert "share" in found.sure.places
+
+
+@pytest.mark.parametrize(
+    ("how", "value", "said", "confidence", "expected"),
+    [
+        ("sum", 1389.08, "1,389.08", 0.9, "right"),
+        ("sum", 389.08, "1,389.08", 0.9, "sure and wrong"),
+        ("count", 3, "4", 0.5, "wrong"),
+        ("sum", {"Ada": 3.0}, "Ada 3, Eva 4", 0.9, "right"),
+        ("none", None, "4", 0.9, "sure and wrong"),
+        ("none", None, "", None, "right"),
+        ("sum", 3.0, "", None, "declined"),
+    ],
+)
+def test_verdicts(how, value, said, confidence, expected):
+    rows = (Passage(document="a.csv", line=1, text="row"),)
+    reply = Answer(
+        question="?",
+        found=confidence is not None,
+        confidence=confidence or 0.0,
+        answer=None,
+        passages=(),
+        method="",
+        said=said,
+        result=Result(operation=how, value=said, about="", rows=rows) if confidence else None,
+    )
+    assert verdict({"op": how}, Gold(value, (0,)), reply) == expected
