@@ -187,7 +187,8 @@ class _Maker:
         used = {piece.column for piece in pieces}
         if aggregate in _BY_NUMBER:
             keys = {n for n in self.numbers if aggregate in ADDED and self.table.columns[n].key}
-            yield from ({"measure": n} for n in self.numbers if n not in keys)  # row numbers are not added up
+            for n in (n for n in self.numbers if n not in keys):  # row numbers are not added up
+                yield {"measure": n}
         elif aggregate in _BY_DATE:
             for n in self.dates:
                 yield {"measure": n}
