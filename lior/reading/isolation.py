@@ -37,6 +37,8 @@ ever must end; one that shares the processor with other programs must not.
 """
 _TO_START = 120.0
 """The wall-clock limit for the start of the process, in seconds; it takes 0.2."""
+_TO_END = 10.0
+"""The wall-clock limit for the end of a process that has closed its pipe, in seconds; it takes milliseconds."""
 _TICK = 0.25
 """The maximum interval between two checks of the clock and the memory, in seconds."""
 _BLOCK = 1 << 20
@@ -236,7 +238,7 @@ class _Worker:
     def _end(self, chosen: Limits) -> tuple[SkipReason, str]:
         """Return the reason why the process has ended or closed its pipe, and the detail."""
         with contextlib.suppress(Exception):
-            self._process.wait(_TICK)
+            self._process.wait(_TO_END)
         self._look(0)
         code = self._process.poll()
         if code == -signal.SIGPROF:
