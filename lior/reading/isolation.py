@@ -38,7 +38,7 @@ ever must end; one that shares the processor with other programs must not.
 _TO_START = 120.0
 """The wall-clock limit for the start of the process, in seconds; it takes 0.2."""
 _TO_END = 10.0
-"""The wall-clock limit for the end of a process that has closed its pipe, in seconds; it takes milliseconds."""
+"""The wall-clock limit for the end of a process that closed its pipe, in seconds; milliseconds are usual."""
 _TICK = 0.25
 """The maximum interval between two checks of the clock and the memory, in seconds."""
 _BLOCK = 1 << 20
