@@ -54,6 +54,7 @@ def test_a_file_in_another_encoding_reads_the_same_everywhere(tmp_path):
             told = await posted("/api/ask", given)
             assert told["answer"]["text"] in told["shown"]["lines"]
             assert told["shown"]["mark"]["column"] == 1
+            assert told["shown"]["mark"]["line"] == 7
 
     try:
         anyio.run(main)
