@@ -11,7 +11,7 @@ import attrs
 from lior.errors import UsageError
 from lior.interfaces import Date
 from lior_ask.languages.dates import dates
-from lior_ask.languages.lists import words
+from lior_ask.languages.lists import languages, words
 from lior_ask.languages.words import asking_words, language_of, tokens
 from lior_ask.question.answer_type import expected
 from lior_ask.question.filters import Filters
@@ -88,6 +88,18 @@ class Question:
     def names(self) -> set[str]:
         """The capitalised words after its beginning, in lower case."""
         return named(self.text)
+
+    @cached_property
+    def closed(self) -> bool:
+        """Whether it can be answered by yes or no: none of its first two words asks for something.
+
+        >>> [Question(text).closed for text in ("May dogs sleep here?", "In which room?", "the lamp")]
+        [True, False, False]
+        """
+        own = next((each for each in languages() if each.name == self.language), None)
+        if own is None or not self.text.rstrip().endswith("?"):
+            return False
+        return {*self.tokens[:2]}.isdisjoint(own.lists["words.interrogative"])
 
     @cached_property
     def expected(self) -> re.Pattern[str] | None:
