@@ -67,6 +67,11 @@ class Question(Protocol):
         ...
 
     @property
+    def identifies(self) -> bool:
+        """Whether it asks who or what something is."""
+        ...
+
+    @property
     def expected(self) -> re.Pattern[str] | None:
         """A pattern of answering sentences, such as a time; ``None`` if the question does not determine
         one."""

@@ -28,9 +28,8 @@ _LIGHT_SHARE = 0.3
 WORDS = ("text", "before", "heading", "block", "all in block", "name", "date", "number", "lacking")
 PLACES = ("kind", "silent", "names", "confirms", "titled", "first", "length", "beside")
 """``kind``: it is of the expected kind; ``silent``: it only asks or announces; ``names``: it repeats a
-question that asks for something; ``confirms``: it repeats one that yes can answer; ``titled``: it is the
-first below a heading that has all words of the question; ``beside``: it is only a neighbour of a passage that
-was found."""
+question that asks for something; ``confirms``: it repeats one that yes can answer; ``titled``: its headings
+have all words of a question of who or what something is; ``beside``: it is only a neighbour of one found."""
 RETRIEVED = ("words", "encoder")
 """Evidence of retrievers, if the ranking has it."""
 NEAR = ("block's encoder", "bags")
@@ -62,10 +61,11 @@ def gather(question: Question, ranking: Ranking, view: PassageView) -> Candidate
     kinds = [question.suits(passage.text) for passage in passages]
     lengths = [min(len(passage.text), 400) / 100 for passage in passages]
     words, titled = _words(view, question, ranking.query, rows, announced)
+    titled &= question.identifies
     read = "encoder" in ranking.evidence
     near = bags.cosines(view, question, rows) if read else np.zeros(len(rows))
     beside = ~np.isin(rows, ranking.passages)
-    places = kinds, silent, names, confirms, titled & first, first, lengths, beside
+    places = kinds, silent, names, confirms, titled, first, lengths, beside
     found = np.column_stack([words, *places, _retrieved(ranking, view, rows), near])
     compared = found[:, _COMPARED_AT]
     found = np.concatenate([found, compared - compared.max(0, keepdims=True)], axis=1)

@@ -96,10 +96,23 @@ class Question:
         >>> [Question(text).closed for text in ("May dogs sleep here?", "In which room?", "the lamp")]
         [True, False, False]
         """
-        own = next((each for each in languages() if each.name == self.language), None)
-        if own is None or not self.text.rstrip().endswith("?"):
-            return False
-        return {*self.tokens[:2]}.isdisjoint(own.lists["words.interrogative"])
+        own = self._own("words.interrogative")
+        return bool(own) and self.text.rstrip().endswith("?") and own.isdisjoint(self.tokens[:2])
+
+    @cached_property
+    def identifies(self) -> bool:
+        """Whether it asks who or what something is.
+
+        >>> [Question(text).identifies for text in ("Who is Ilse?", "Who is the chair?", "When is it?")]
+        [True, False, False]
+        """
+        return self.expected is None and not self._own("words.identity").isdisjoint(self.tokens[:1])
+
+    def _own(self, key: str) -> frozenset[str]:
+        """Return the words of ``key`` in its language."""
+        return frozenset(
+            word for each in languages() if each.name == self.language for word in each.lists[key]
+        )
 
     @cached_property
     def expected(self) -> re.Pattern[str] | None:
