@@ -49,6 +49,6 @@ def test_each_folder_has_one_part():
         "more": 38,
         "choose": 11,
         "last": 19,
-        "closed": 3,
+        "closed": 4,
         "closed-last": 2,
     }

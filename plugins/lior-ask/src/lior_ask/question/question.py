@@ -12,7 +12,7 @@ from lior.errors import UsageError
 from lior.interfaces import Date
 from lior_ask.languages.dates import dates
 from lior_ask.languages.lists import languages, words
-from lior_ask.languages.words import asking_words, language_of, tokens
+from lior_ask.languages.words import asking_words, language_of, stop_words, tokens
 from lior_ask.question.answer_type import expected
 from lior_ask.question.filters import Filters
 
@@ -93,11 +93,17 @@ class Question:
     def closed(self) -> bool:
         """Whether it can be answered by yes or no: none of its first two words asks for something.
 
-        >>> [Question(text).closed for text in ("May dogs sleep here?", "In which room?", "the lamp")]
+        Without a question mark, it begins with a frequent word such as "may", and not with an article.
+
+        >>> [Question(text).closed for text in ("may dogs sleep here", "In which room?", "the lamp")]
         [True, False, False]
         """
-        own = self._own("words.interrogative")
-        return bool(own) and self.text.rstrip().endswith("?") and own.isdisjoint(self.tokens[:2])
+        asking = self._own("words.interrogative")
+        if not asking or not asking.isdisjoint(self.tokens[:2]):
+            return False
+        verbs = stop_words(self.language) | self._own("words.function") | self._own("words.auxiliary")
+        others = self._own("words.articles") | self._own("words.prepositions")
+        return self.text.rstrip().endswith("?") or not (verbs - others).isdisjoint(self.tokens[:1])
 
     @cached_property
     def identifies(self) -> bool:
