@@ -139,8 +139,7 @@ def _words(
     lacking = (every[mask].mean(0) - 1 if mask.any() else 0 * told @ own for mask in (names, dates, numbers))
     most = -(told[:, None] * ~every).max(0, initial=0.0)
     shown = np.stack([*shares, every[heavy].all(0).astype(np.float64), *lacking, most], axis=1)
-    whole: np.ndarray = heading.all(0) & (len(words) > 0)
-    return shown, whole
+    return shown, np.logical_and(heading.all(0), len(words) > 0)
 
 
 _PLACES = ("text", "before", "heading", "block")
