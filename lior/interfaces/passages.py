@@ -62,6 +62,16 @@ class Question(Protocol):
     def dates(self) -> Sequence[Date]: ...
 
     @property
+    def closed(self) -> bool:
+        """Whether it can be answered by yes or no."""
+        ...
+
+    @property
+    def identifies(self) -> bool:
+        """Whether it asks who or what something is."""
+        ...
+
+    @property
     def expected(self) -> re.Pattern[str] | None:
         """A pattern of answering sentences, such as a time; ``None`` if the question does not determine
         one."""

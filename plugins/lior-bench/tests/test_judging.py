@@ -57,6 +57,19 @@ def test_a_question_without_its_answer_has_no_right_passage(found):
     assert np.mean([case.right.any() for case in direct]) > 0.9
 
 
+def test_some_weights_are_learned_and_the_others_kept():
+    asked = judging.worlds("closed")["u-boatclub"]
+    found, given = judging.cases("u-boatclub", asked, "settle", whole=True), judging.shipped()["words"]
+    place = judging.NAMES.index("confirms")
+    forgotten = np.where(np.arange(len(judging.NAMES)) == place, 0.0, given.weights.weights)
+    without = attrs.evolve(given, weights=attrs.evolve(given.weights, weights=forgotten))
+    model = judging.learn_some(found, without, ["confirms"])
+    assert model.weights.weights[place] > 0
+    assert np.array_equal(np.delete(model.weights.weights, place), np.delete(given.weights.weights, place))
+    assert model.answers.constant == given.answers.constant
+    assert judging.report(found, model)["direct"]["sentence"] == 1
+
+
 @pytest.mark.slow
 def test_what_is_learned_beats_the_order_of_the_passages_and_needs_its_features(found):
     model = judging.learn(found, found)

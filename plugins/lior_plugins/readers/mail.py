@@ -16,6 +16,7 @@ import attrs
 
 from lior.errors import DataError, quantity
 from lior.interfaces import ParsedDocument, Table
+from lior.reading.decoding import is_utf8
 from lior.reading.entries import read_entries
 from lior_plugins.readers.collecting import Collected
 from lior_plugins.readers.html import visible
@@ -151,7 +152,8 @@ def _headers(message: Message) -> dict[str, str]:
     found = dict[str, str]()
     for key, raw in message.raw_items():
         if (name := key.title()) in _HEADERS and name not in found:
-            value = str(raw).encode("ascii", "surrogateescape").decode("utf-8", "replace")
+            data = str(raw).encode("ascii", "surrogateescape")
+            value = data.decode() if is_utf8(data) else _in_charset(data, message)
             if "=?" in value:
                 with suppress(ValueError, LookupError):  # badly encoded: keep it as it is
                     value = str(make_header(decode_header(value[:_LONGEST])))
@@ -159,18 +161,25 @@ def _headers(message: Message) -> dict[str, str]:
     return dict.fromkeys(_HEADERS, "") | found
 
 
+def _in_charset(data: bytes, part: Message) -> str:
+    """Return bytes as text in the encoding that a part names, or else in UTF-8."""
+    try:
+        return data.decode(part.get_content_charset() or "utf-8", "replace")
+    except (LookupError, ValueError):  # not a text encoding, or one that cannot replace invalid bytes
+        return data.decode("utf-8", "replace")
+
+
 def _text(part: Message, finder: _Finder) -> Iterator[tuple[int, str]]:
     """Yield the lines of a text part; their places in the file are those of the encoded lines."""
-    raw = str(part.get_payload(decode=False)).split("\n")
-    first = finder.place(raw)
     encoding = str(part.get("Content-Transfer-Encoding", "")).strip().lower()
     data = part.get_payload(decode=True) or b""
     assert isinstance(data, bytes)
-    try:
-        text = data.decode(part.get_content_charset() or "utf-8", "replace")
-    except (LookupError, ValueError):  # not a text encoding, or one that cannot replace invalid bytes
-        text = data.decode("utf-8", "replace")
-    text = text.replace("\r\n", "\n")
+    payload = str(part.get_payload(decode=False))
+    if not payload.isascii():  # it was decoded, and the source was not
+        payload = data.decode("ascii", "surrogateescape")
+    raw = payload.split("\n")
+    first = finder.place(raw)
+    text = _in_charset(data, part).replace("\r\n", "\n")
     at = range(len(raw)) if encoding != "base64" else [0]
     if encoding == "quoted-printable":  # "=" at the end of a line joins it with the next
         at = [number for number in at if not number or not raw[number - 1].endswith("=")]

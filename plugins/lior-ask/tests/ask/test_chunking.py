@@ -175,6 +175,39 @@ def test_lines_of_a_price_list_are_passages():
     assert quotes(wrapped) == [wrapped]
 
 
+def test_lines_of_notes_are_not_joined():
+    for text in (
+        "wifi flat: Kutterhafen / seegurke-44-lampe\n"
+        "wifi institute: eduroam, certificate expires 12 December 2026\n"
+        "wifi boat: router under the bench, password moewe-7-anker\n"
+        "door code of the archive: 4711, changes 1 January 2027",
+        "Der Schlüssel zum Keller hängt hinter der Küchentür\n"
+        "Die Luftpumpe liegt unter der Treppe, links\n"
+        "Die Mülltonnen kommen am Dienstagabend hinaus",
+        "broad bean Aquadulce - half a packet, good till next year\n"
+        "runner Scarlet Emperor - own seed, plenty\n"
+        "courgette (green, Defender) - none left, order in March",
+        "lun. 24/03 09:12 Inès > quelqu'un a vu la boîte d'amorces 7 ?\n"
+        "24/03 09:20 Lubin > moi, elle était restée sur la paillasse",
+    ):
+        assert quotes(text, "prose") == text.splitlines()
+
+
+def test_lines_in_small_letters_that_fill_a_width_are_one_sentence():
+    lines = ["we took the boat out on saturday because the wind was", "fair and nobody had to work", "again"]
+    assert quotes("\n".join(lines), "prose") == lines
+    lines[1] += ", then the engine failed"
+    assert quotes("\n".join(lines), "prose") == ["\n".join(lines)]
+
+
+def test_no_sentence_ends_amid_a_date():
+    for date in ("12.12. 2026", "12. 12. 2026", "12 Dez. 2026", "24.03. 09:15"):
+        sentences = [f"The certificate of the institute expires {date} at the latest.", "Ask Tom in May."]
+        assert quotes(" ".join(sentences)) == sentences
+    sentences = ["The old form is switched off on 30 June.", "23 customers still send it."]
+    assert quotes(" ".join(sentences)) == sentences
+
+
 def test_list_items_share_the_group_of_the_line_that_announces_them():
     items = ["1. Hold the red button.", "2. Wait a minute until the lamp\n   goes out."]
     found = passages("\n".join(["To reset it:", "", *items, "", "Elsewhere."]))

@@ -75,6 +75,39 @@ def test_ascii_text_is_read_as_any_other():
         assert tokens(text) == tokens(text + " é")
 
 
+@pytest.mark.parametrize(
+    ("written", "others"),
+    [
+        ("Łódź", "Lodz"),
+        ("Århus", "Aarhus Arhus"),
+        ("Aarhus", "Århus"),
+        ("Malmö", "Malmo Malmoe"),
+        ("Tromsø", "Tromso Tromsoe"),
+        ("Mueller", "Müller"),
+        ("Straße", "Strasse"),
+        ("Strasse", "Straße"),
+        ("Ærø", "Aero"),
+        ("Đorđe", "Dorde"),
+    ],
+)
+def test_a_word_is_found_by_its_other_spellings(written, others):
+    index = InvertedIndex()
+    index.add("0 x", [(f"Marek lives in {written} now.", ""), ("Nils lives in Bergen with a poet.", "")])
+    for word in (written, *others.split()):
+        query = analyse(index, Question(f"Who lives in {word}?"))
+        assert not query.missing, word
+        assert word.lower() in query.words
+        term = query.terms[query.owners == query.asked.index(word.lower())][0]
+        assert index.postings(int(term))[0].tolist() == [0], word
+
+
+def test_two_letters_are_not_one_in_other_words():
+    index = InvertedIndex()
+    index.add("0 x", [("A pot is on the table.", ""), ("The poet sleeps.", "")])
+    query = analyse(index, Question("Who is the poet?"))
+    assert [index.postings(term)[0].tolist() for term in query.terms.tolist()] == [[1]]
+
+
 def test_inflected_words_are_one_term_and_accents_do_not_matter():
     assert stem("running", "english") == stem("runs", "english")
     assert stem("Häuser".lower(), "german") == stem("haus", "german")

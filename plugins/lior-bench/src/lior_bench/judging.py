@@ -64,6 +64,8 @@ _FEWER = 0.3
 """The weight of a question about another folder, without its answer, or asked of less or more than its
 folder.
 """
+_SOME = 8
+"""Step between the folders from which some of the weights are learned."""
 _RIDGE = {"score": 10.0, "answers": 10.0}
 _RISE = ("text", "heading", "block", "words", "bags", "encoder", "read")
 RISING = frozenset((*_RISE, *(f"{name}, below the best" for name in _RISE)))
@@ -207,15 +209,24 @@ def _ask(index: lior_ask.Index, name: str, asked: Iterable[Question]) -> list[Ca
 # --- learning ---
 
 
-def learn_scores(found: Sequence[Case], ridge: float = _RIDGE["score"]) -> Weights:
-    """Fit a conditional logit with a quadratic penalty; weights of :data:`RISING` are not negative."""
+def learn_scores(
+    found: Sequence[Case],
+    ridge: float = _RIDGE["score"],
+    given: Weights | None = None,
+    only: Sequence[str] = (),
+) -> Weights:
+    """Fit a conditional logit with a quadratic penalty; weights of :data:`RISING` are not negative.
+
+    With ``given``, only the weights of the features ``only`` are learned; all others are those of ``given``.
+    """
     some = [case for case in found if case.right.any() and not case.right.all()]
     sizes = np.array([len(case.right) for case in some])
     starts, of = np.cumsum(sizes) - sizes, np.repeat(np.arange(len(some)), sizes)
     right = np.concatenate([case.right for case in some])
     features = np.concatenate([case.candidates.features for case in some])
     offset = -SILENT * features[:, NAMES.index("silent")]
-    mean, scale, x = _standardise(features)
+    names = COLUMNS[: features.shape[1]]
+    mean, scale, x = _standardise(features, given, names, only)
 
     def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
         scores = x @ weights + offset
@@ -226,16 +237,22 @@ def learn_scores(found: Sequence[Case], ridge: float = _RIDGE["score"]) -> Weigh
         value = np.log(total).sum() - np.log(total_right).sum() + ridge * weights @ weights / 2
         return float(value), slope + ridge * weights
 
-    return Weights(mean, scale, _minimise(loss, COLUMNS[: x.shape[1]], RISING))
+    return Weights(mean, scale, _minimise(loss, names, RISING, _fixed(given, names, only)))
 
 
 def learn_answers(
-    x: np.ndarray, y: np.ndarray, shares: np.ndarray, ridge: float = _RIDGE["answers"]
+    x: np.ndarray,
+    y: np.ndarray,
+    shares: np.ndarray,
+    ridge: float = _RIDGE["answers"],
+    given: Weights | None = None,
+    only: Sequence[str] = (),
 ) -> Weights:
     """Fit a logistic regression of whether the best candidate's block answers, ``y``, weighted
-    by ``shares``.
+    by ``shares``; ``given`` and ``only`` as of :func:`learn_scores`.
     """
-    mean, scale, x = _standardise(x)
+    names = next(names for names in map(of_best_names, (NAMES, COLUMNS)) if len(names) == x.shape[1])
+    mean, scale, x = _standardise(x, given, names, only)
 
     def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
         odds = x @ weights[:-1] + weights[-1]
@@ -245,23 +262,38 @@ def learn_answers(
         slope = np.append(x.T @ each + ridge * weights[:-1], each.sum())
         return float(value), slope
 
-    names = next(names for names in map(of_best_names, (NAMES, COLUMNS)) if len(names) == x.shape[1])
-    weights = _minimise(loss, (*names, "constant"), _RISING)
+    weights = _minimise(loss, (*names, "constant"), _RISING, _fixed(given, names, only))
     return Weights(mean, scale, weights[:-1], float(weights[-1]))
 
 
-def _standardise(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _standardise(
+    x: np.ndarray, given: Weights | None, names: Sequence[str], only: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return mean, scale and standardised features; only the scale of features that are learned is new."""
     mean, scale = x.mean(0), x.std(0)
+    if given:
+        mean, scale = given.mean, np.where(np.isin(names, only), scale, given.scale)
     scale = np.where(scale > 1e-9, scale, 1.0)
     return mean, scale, (x - mean) / scale
 
 
+def _fixed(given: Weights | None, names: Sequence[str], only: Sequence[str]) -> dict[str, float]:
+    """Return the weights that are not learned, by name."""
+    if given is None:
+        return {}
+    values = [*given.weights.tolist(), given.constant]
+    return {n: value for n, value in zip((*names, "constant"), values, strict=True) if n not in only}
+
+
 def _minimise(
-    loss: Callable[[np.ndarray], tuple[float, np.ndarray]], names: Sequence[str], rising: frozenset[str]
+    loss: Callable[[np.ndarray], tuple[float, np.ndarray]],
+    names: Sequence[str],
+    rising: frozenset[str],
+    fixed: dict[str, float],
 ) -> np.ndarray:
-    least, most = (dict.fromkeys(some, 0.0) for some in (rising, ("silent",)))
-    bounds = [(least.get(name), most.get(name)) for name in names]
-    start = np.zeros(len(names))
+    least, most = (dict.fromkeys(some, 0.0) for some in (rising, ("silent", "names")))
+    bounds = [(fixed.get(name, least.get(name)), fixed.get(name, most.get(name))) for name in names]
+    start = np.array([fixed.get(name, 0.0) for name in names])
     found: np.ndarray = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x
     return found
 
@@ -304,6 +336,14 @@ def learn(found: Sequence[Case], others: Sequence[Case]) -> Model:
     most = min(true[sure].mean(), model.most) if sure.sum() >= _ENOUGH else model.most
     least = np.quantile(told[plain], WRONG)
     return attrs.evolve(model, least=round(float(least), 3), most=round(float(most), 3))
+
+
+def learn_some(found: Sequence[Case], given: Model, only: Sequence[str]) -> Model:
+    """Return a model with the weights of some features learned again, and all others as they are."""
+    weights = learn_scores(found, given=given.weights, only=only)
+    rows, right = _of_best(found, weights)
+    answers = learn_answers(rows, right, np.ones(len(right)), given=given.answers, only=only)
+    return attrs.evolve(given, weights=weights, answers=answers)
 
 
 def write_weights(models: dict[str, Model], source: str) -> None:
@@ -394,16 +434,25 @@ def _first(case: Case, model: Model) -> bool:
 )
 @click.option(
     "--on",
-    type=click.Choice(("choose", "last", "old")),
+    type=click.Choice(("choose", "last", "old", "closed-last")),
     default="choose",
     show_default=True,
     help="Folders that it reports on: the choosing, the last, or the sets for reporting.",
 )
-def judge(writes: bool, levels: str, on: str) -> None:
+@click.option(
+    "--only",
+    default="",
+    metavar="NAME,...",
+    help="Learn only the weights of these features, from every eighth folder; the others are kept.",
+)
+def judge(writes: bool, levels: str, on: str, only: str) -> None:
     """Learn the judge of `lior ask` from folders with questions, and report on others."""
     models = dict[str, Model]()
     digest = hashlib.sha256((folder(DATA) / "worlds.zip").read_bytes()).hexdigest()
-    learned, more, choosing = learned_sets(), worlds("more"), worlds("choose")
+    learned, choosing = learned_sets(), worlds("choose")
+    more = worlds("more") | worlds("closed")
+    if only:
+        learned, more = {}, dict([*(learned | worlds("more")).items()][::_SOME]) | worlds("closed")
     reporting = {name: questions(name) for name in REPORTING if name not in INSTALLED}
     reported = {"choose": choosing, "old": reporting}.get(on) or worlds(on)
     kept = dict[tuple[str, int], list[Case]]()
@@ -417,13 +466,24 @@ def judge(writes: bool, levels: str, on: str) -> None:
         return read_cases(kept[key], models.get("encoder") or shipped()["encoder"])
 
     for level in levels.split(","):
-        found, chosen = [*see(learned), *see(more)], see(choosing)
-        models[level] = learn(found, chosen)
+        if only:
+            found = see(more)
+            models[level] = learn_some(found, shipped()[level], only.split(","))
+        else:
+            found, chosen = [*see(learned), *see(more)], see(choosing)
+            models[level] = learn(found, chosen)
         asked = see(reported)
         click.echo(f"{level}: {len(found):,} questions, least confidence {models[level].least}")
         _print(report(asked, models[level]))
     if writes:
-        write_weights(shipped() | models, f"worlds.zip {digest[:16]}, {', '.join([*learned, *more])}")
+        source = f"worlds.zip {digest[:16]}, {', '.join([*learned, *more])}"
+        write_weights(shipped() | models, f"{_source(only)}; {only}: {source}" if only else source)
+
+
+def _source(only: str) -> str:
+    """Return the sets that the shipped weights, without those of ``only``, were learned from."""
+    record = json.loads((folder("plugins") / WEIGHTS.removeprefix("plugins/")).read_text("utf-8"))
+    return str(record["from"]).partition(f"; {only}: ")[0]
 
 
 def _print(told: dict[str, Any]) -> None:

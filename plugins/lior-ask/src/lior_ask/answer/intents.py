@@ -7,7 +7,6 @@ of the verb and the object of a task: "translate the letter", not "translate key
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from itertools import groupby
@@ -19,7 +18,7 @@ import attrs
 from lior.interfaces import Passage
 from lior_ask.answer.selection import Answer
 from lior_ask.languages.lists import any_of, either, languages, words
-from lior_ask.languages.words import ENGLISH, stem, tokens
+from lior_ask.languages.words import ENGLISH, bare, stem, tokens
 from lior_ask.question.question import LONGEST_MESSAGE, Question
 
 _MOST_WORDS = 12
@@ -203,10 +202,4 @@ def named(documents: Iterable[str], question: Question) -> list[str]:
 
 
 def _stems(words: Iterable[str]) -> Iterator[str]:
-    return (stem(_bare(word), ENGLISH) for word in words if word not in _NAMELESS)
-
-
-def _bare(text: str) -> str:
-    """Return a text without accents."""
-    found = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
-    return found.replace("ß", "ss")
+    return (stem(bare(word), ENGLISH) for word in words if word not in _NAMELESS)

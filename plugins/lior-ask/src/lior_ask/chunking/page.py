@@ -9,6 +9,7 @@ from itertools import accumulate
 
 import attrs
 
+from lior_ask.languages.dates import MONTHS
 from lior_ask.languages.lists import any_of
 from lior_ask.languages.lists import words as listed
 
@@ -112,14 +113,19 @@ _BREAK = re.compile(
 )
 _FACT = re.compile(r"[\d:=.!?]")
 """Pattern in a short line that can stand alone, such as "PIN 4711", unlike "Best" above a name."""
-_LABEL = re.compile(r"\s*[^\W\d_][\w -]{0,30}:\s")
-"""Pattern of a line that never continues the line before, such as "Phone: 12 34"."""
+_LABEL = re.compile(r"\s*[^\W\d_][\w -]{0,30}:\s|\s*\[?\d{1,4}[-./]\d{1,2}[-./]?\d{0,4},?\s\d{1,2}:\d\d\b")
+"""Pattern of a line that never continues the line before, such as "Phone: 12 34" or "24.03. 09:15 Ada"."""
+_ENTRIES = 3
+"""Minimum number of lines that begin with a capital, have no stop and are a list; two may be one sentence."""
 _CELLS = re.compile(r"\S {4,}\S")
 """Pattern in a row of a table, which never continues the row before, however long that is."""
 _ABBREVIATED = re.compile(
     rf"(?:^|[\s(\[\"'“])(?:(?:\w\.)*\w|\d{{1,2}}|{any_of(sorted(listed('words.abbreviations')))})\.$",
     re.IGNORECASE,
 )
+
+_OF_DATE = re.compile(r"(?:\b(\d{1,2}\.\d{1,2})|\b([^\W\d_]+))\.$")
+"""Pattern of the text before a year or a time, with a stop: "12.12. 2026", "24.03. 09:15", "12 Dez. 2026"."""
 
 
 def units(text: str, lines: Sequence[Span]) -> Iterator[Span]:
@@ -149,38 +155,57 @@ def pieces(text: str, begin: int, end: int) -> Iterator[Span]:
 
 def _runs(text: str, lines: Sequence[Span]) -> Iterator[Span]:
     """Yield joined lines: a line was wrapped if the first word of the next line did not fit on it."""
-    if len(lines) == 1 or _entries(text, lines):
+    wide = max(end - begin for begin, end in lines)
+    if len(lines) == 1 or _entries(text, lines, wide):
         yield from lines
         return
-    wide = max(end - begin for begin, end in lines)
     begin, end = lines[0]
     length = end - begin
     cells = _CELLS.search(text, begin, end)  # of the first line of a run; no line joins a row
+    small = text[begin].islower()  # a run that begins small may be a list in small letters
     for first, last in lines[1:]:
         following = text[first:last]
         word = following.split(maxsplit=1)[0]
-        full = _NARROWEST <= wide <= _WIDEST and length + 1 + len(word) > wide and not _LABEL.match(following)
+        label = _LABEL.match(following)
+        full = _NARROWEST <= wide <= _WIDEST and _is_full(length, word, wide) and not label
         tiny = end - begin < _LEAST and not _FACT.search(text, begin, end)
         row = _CELLS.search(text, first, last)
         full = full and not cells
-        if not row and (full or tiny or (word[0].islower() and length >= _NARROWEST)):
+        goes_on = word[0].islower() and length >= _NARROWEST and not (small or label)
+        if not row and (full or tiny or goes_on):
+            small = small or (tiny and word[0].islower())
             end = last
         else:
             yield begin, end
-            begin, end, cells = first, last, row
+            begin, end, cells, small = first, last, row, word[0].islower()
         length = last - first
     yield begin, end
 
 
-def _entries(text: str, lines: Sequence[Span]) -> bool:
-    """Return whether lines are a list without bullets, such as prices: each has a number, none a stop."""
-    return all(
-        not text[begin].islower()
-        and text[begin].isalnum()
-        and text[end - 1] not in ".!?,;:-–"
-        and re.search(r"\d", text[begin:end]) is not None
-        and not _BREAK.search(text, begin, end)
-        for begin, end in ((b, b + len(text[b:e].rstrip())) for b, e in lines)
+def _is_full(length: int, following: str, wide: int) -> bool:
+    """Return whether the first word of the following line would not have fit on a line."""
+    return length + 1 + len(following) > wide
+
+
+def _entries(text: str, lines: Sequence[Span], wide: int) -> bool:
+    """Return whether lines are a list without bullets, such as prices.
+
+    No line has a stop. All begin with a capital, and each has a number or there are at least three; or all
+    begin small, and there was room on a line for the word that follows it.
+    """
+    spans = [(begin, begin + len(text[begin:end].rstrip())) for begin, end in lines]
+    if any(
+        not text[begin].isalnum() or text[end - 1] in ".!?,;:-–" or _BREAK.search(text, begin, end)
+        for begin, end in spans
+    ):
+        return False
+    small = [text[begin].islower() for begin, _ in spans]
+    if not any(small):
+        numbers = all(re.search(r"\d", text[begin:end]) for begin, end in spans)
+        return numbers or len(spans) >= _ENTRIES
+    lengths, words = [end - begin for begin, end in spans], [text[b:e].split(maxsplit=1)[0] for b, e in spans]
+    return all(small) and not all(
+        _is_full(each, word, wide) for each, word in zip(lengths[:-1], words[1:], strict=True)
     )
 
 
@@ -189,11 +214,23 @@ def _sentences(text: str, begin: int, end: int) -> Iterator[Span]:
     for match in _BREAK.finditer(text, begin, end):
         gap = "gap" if match["gap"] is not None else "none"
         last = match.start(gap)
-        if last - first < _LEAST or (gap == "gap" and _ABBREVIATED.search(text, max(first, last - 12), last)):
+        if last - first < _LEAST or (gap == "gap" and _goes_on(text, max(first, last - 12), match)):
             continue
         yield first, last
         first = match.end(gap)
     yield first, end
+
+
+def _goes_on(text: str, begin: int, stop: re.Match[str]) -> bool:
+    """Return whether the text from ``begin`` to a stop ends with an abbreviation, or amid a date."""
+    last = stop.start("gap")
+    if _ABBREVIATED.search(text, begin, last):
+        return True
+    part = _OF_DATE.search(text, begin, last)
+    if not part:
+        return False
+    following = text[stop.end() : stop.end() + 4]
+    return following[:1].isdigit() if part[1] else part[2].lower() in MONTHS and following.isdigit()
 
 
 @attrs.define

@@ -8,7 +8,7 @@ from pathlib import Path
 import attrs
 
 from lior.interfaces import ParsedDocument, Passage
-from lior.reading import by_lines, decompress, is_utf8, parse_bytes, read_limited
+from lior.reading import by_lines, decode_text, decompress, is_utf8, parse_bytes, read_limited
 
 
 @attrs.frozen(kw_only=True)
@@ -53,15 +53,17 @@ def around(texts: Sequence[bytes], passage: Passage, count: int) -> Lines:
 
 
 def file_texts(path: Path, parsed: Sequence[ParsedDocument] = ()) -> list[bytes]:
-    """Return the bytes of a text file, or the extracted texts of other formats, such as PDF and sheets.
+    """Return the text of a file in UTF-8, or the extracted texts of formats such as PDF and sheets.
 
     ``parsed`` are the documents of the file, if they were read before. Raises ``OSError`` or ``LiorError``
     when it cannot be read now.
     """
     data, inner = decompress(read_limited(path), path.name)
     documents = parsed or parse_bytes(data, inner)
-    if is_utf8(data) or (b"\0" not in data and any(each.lines is not None for each in documents)):
+    if is_utf8(data):
         return [data]
+    if b"\0" not in data and any(each.lines is not None for each in documents):
+        return [decode_text(data)[0].encode()]
     return [by_lines(each).encode() for each in documents]
 
 

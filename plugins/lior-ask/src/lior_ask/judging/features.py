@@ -1,12 +1,14 @@
 """The features by which a passage is judged as an answer: one row of numbers for each candidate.
 
 The candidates are the passages that a retriever found and their neighbours in their blocks. Each feature is a
-function of the question, the passage and the counts of the index. No feature depends on words of a language.
-Their weights are learned (:mod:`lior_ask.judging.linear`).
+function of the question, the passage and the counts of the index. Only the type of a question, such as one
+for a time or for yes and no, depends on words of its language. The weights are learned
+(:mod:`lior_ask.judging.linear`).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -24,8 +26,10 @@ FOUND, AROUND = 40, 8
 _LIGHT_SHARE = 0.3
 """Factor of the idf of a light word, such as "get" and "take"."""
 WORDS = ("text", "before", "heading", "block", "all in block", "name", "date", "number", "lacking")
-PLACES = ("kind", "silent", "first", "length", "beside")
-"""``kind``: it is of the expected kind; ``beside``: it is only a neighbour of a passage that was found."""
+PLACES = ("kind", "silent", "names", "confirms", "titled", "first", "length", "beside")
+"""``kind``: it is of the expected kind; ``silent``: it only asks or announces; ``names``: it repeats a
+question that asks for something; ``confirms``: it repeats one that yes can answer; ``titled``: its headings
+have all words of a question of who or what something is; ``beside``: it is only a neighbour of one found."""
 RETRIEVED = ("words", "encoder")
 """Evidence of retrievers, if the ranking has it."""
 NEAR = ("block's encoder", "bags")
@@ -38,6 +42,9 @@ NAMES = (*OWN, *(f"{name}, below the best" for name in _COMPARED))
 FOLDER = ("missing", "missing names", "question", "kind asked", "passages", "retrieved")
 """Features of the question in this folder, the same for all passages."""
 
+_DIGIT = re.compile(r"\b\d\b")
+"""Pattern of a number of one digit, which is no token."""
+
 
 def gather(question: Question, ranking: Ranking, view: PassageView) -> Candidates:
     """Return the candidates of a ranking with their features.
@@ -46,18 +53,20 @@ def gather(question: Question, ranking: Ranking, view: PassageView) -> Candidate
     """
     rows = _with_neighbours(view, ranking.passages)
     passages = read_rows(view, rows)
-    silent = _silent(question, ranking, view, rows, passages)
-    announced = np.append(False, silent[:-1] & (np.diff(rows) == 1))
+    silent, repeats = _silent(view, rows, passages), _repeats(question, ranking, view, passages)
+    confirms = repeats & bool(question.closed)
+    names = repeats & ~confirms & ~_ends(view, rows)
+    announced = np.append(False, (silent | names)[:-1] & (np.diff(rows) == 1))
     first = np.diff(view.layout.block_of[rows], prepend=-1) != 0
     kinds = [question.suits(passage.text) for passage in passages]
     lengths = [min(len(passage.text), 400) / 100 for passage in passages]
-    words = _words(view, question, ranking.query, rows, announced)
+    words, titled = _words(view, question, ranking.query, rows, announced)
+    titled &= question.identifies
     read = "encoder" in ranking.evidence
     near = bags.cosines(view, question, rows) if read else np.zeros(len(rows))
     beside = ~np.isin(rows, ranking.passages)
-    found = np.column_stack(
-        [words, kinds, silent, first, lengths, beside, _retrieved(ranking, view, rows), near]
-    )
+    places = kinds, silent, names, confirms, titled, first, lengths, beside
+    found = np.column_stack([words, *places, _retrieved(ranking, view, rows), near])
     compared = found[:, _COMPARED_AT]
     found = np.concatenate([found, compared - compared.max(0, keepdims=True)], axis=1)
     return Candidates(
@@ -104,8 +113,10 @@ def read_rows(view: PassageView, rows: np.ndarray) -> list[Passage]:
 
 def _words(
     view: PassageView, question: Question, query: TermQuery, rows: np.ndarray, announced: np.ndarray
-) -> np.ndarray:
-    """Return :data:`WORDS`, float64 ``(C, 9)``: the shares of the question that each candidate has.
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return :data:`WORDS`, the shares of the question that each candidate has, and which headings have all.
+
+    They are float64 ``(C, 9)`` and bool ``(C,)``.
 
     A candidate also has the words of the sentence before it if it is ``announced``, bool ``(C,)``, by that.
     """
@@ -127,7 +138,8 @@ def _words(
     numbers = np.array([any(map(str.isdigit, word)) for word in words], bool) & ~dates
     lacking = (every[mask].mean(0) - 1 if mask.any() else 0 * told @ own for mask in (names, dates, numbers))
     most = -(told[:, None] * ~every).max(0, initial=0.0)
-    return np.stack([*shares, every[heavy].all(0).astype(np.float64), *lacking, most], axis=1)
+    shown = np.stack([*shares, every[heavy].all(0).astype(np.float64), *lacking, most], axis=1)
+    return shown, np.logical_and(heading.all(0), len(words) > 0)
 
 
 _PLACES = ("text", "before", "heading", "block")
@@ -152,20 +164,33 @@ def _where(view: PassageView, term: int, rows: np.ndarray) -> dict[str, np.ndarr
 # --- the passage ---
 
 
-def _silent(
-    question: Question, ranking: Ranking, view: PassageView, rows: np.ndarray, passages: Sequence[Passage]
+def _silent(view: PassageView, rows: np.ndarray, passages: Sequence[Passage]) -> np.ndarray:
+    """Return whether each candidate only asks, names content elsewhere or announces, bool ``(C,)``."""
+    ends = [passage.text.rstrip("*_ ")[-1:] for passage in passages]
+    announces = np.array([end == ":" for end in ends], bool) & ~_ends(view, rows)
+    titles = [passage.title or end == "?" for passage, end in zip(passages, ends, strict=True)]
+    return announces | np.array(titles, bool)
+
+
+def _ends(view: PassageView, rows: np.ndarray) -> np.ndarray:
+    """Return whether each row is the last one of its block, bool ``(C,)``."""
+    blocks, following = view.layout.block_of, np.minimum(rows + 1, len(view) - 1)
+    found: np.ndarray = (following == rows) | (blocks[following] != blocks[rows])
+    return found
+
+
+def _repeats(
+    question: Question, ranking: Ranking, view: PassageView, passages: Sequence[Passage]
 ) -> np.ndarray:
-    """Return whether each candidate only asks, names, announces or repeats the question, bool ``(C,)``."""
+    """Return whether each candidate has no word or number beyond the question's, bool ``(C,)``."""
     language = question.among(languages_of(view))
     asked = {stem(word, language) for word in (*ranking.query.asked, *ranking.query.words)}
-    blocks = view.layout.block_of
-    last = (rows == len(view) - 1) | (blocks[np.minimum(rows + 1, len(view) - 1)] != blocks[rows])
-    found = list[bool]()
-    for passage, ends_block in zip(passages, last.tolist(), strict=True):
-        says = bool(stems_of(passage.text, language) - asked) or question.suits(passage.text)
-        ends = passage.text.rstrip("*_ ")
-        announces = (ends.endswith(":") or not says) and not ends_block
-        found.append(passage.title or ends.endswith("?") or announces)
+    asked |= {*_DIGIT.findall(question.text)}
+    found = [
+        not (stems_of(passage.text, language) | {*_DIGIT.findall(passage.text)}) - asked
+        and not question.suits(passage.text)
+        for passage in passages
+    ]
     return np.array(found, bool)
 
 

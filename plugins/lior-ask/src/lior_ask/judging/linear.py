@@ -29,7 +29,7 @@ COLUMNS = (*NAMES, "read")
 _STANDING = ("block", *RETRIEVED)
 _STANDING_AT = [NAMES.index(name) for name in _STANDING]
 SILENT = 30.0
-"""Penalty of the score of a candidate that only asks, names, announces or repeats the question. It is not
+"""Penalty of the score of a candidate that only asks, announces, or names content elsewhere. It is not
 learned, since folders rarely contain the questions asked about them."""
 _SILENT_AT = NAMES.index("silent")
 

@@ -110,6 +110,19 @@ _NO_ENDING = frozenset("abfhjkopquvwxz0123456789")
 """Last letters of English words that equal their stems."""
 
 
+_LETTERS = str.maketrans(
+    {"ł": "l", "Ł": "L", "ø": "o", "Ø": "O", "đ": "d", "Đ": "D", "ð": "d", "Ð": "D", "ı": "i", "ħ": "h"}
+    | {"ß": "ss", "ẞ": "SS", "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE", "þ": "th", "Þ": "Th"}
+)
+"""Letters that Unicode does not divide into a plain letter and an accent."""
+_IN_TWO = {"å": "aa", "ä": "ae", "æ": "ae", "ö": "oe", "ø": "oe", "œ": "oe", "ü": "ue", "ß": "ss"}
+"""Letters that are also written as two."""
+_LETTERS_OF = {two: [letter for letter, each in _IN_TWO.items() if each == two] for two in _IN_TWO.values()}
+_TWO = re.compile(rf"({'|'.join(_LETTERS_OF)})")
+_SPELLINGS = 16
+"""Maximum number of spellings of a word; few words have more than two such letters."""
+
+
 @lru_cache(1 << 14)  # for texts learned in succession
 def stem(word: str, language: str) -> str:
     """Return the stem without accents, which is the term: ``running`` and ``runs`` have the same."""
@@ -118,8 +131,35 @@ def stem(word: str, language: str) -> str:
         return word if own else str(_stemmer(language).stemWord(word))
     cjk = word[0] >= _CJK[0] and re.match(_IS_CJK, word)
     found = word if cjk else str(_stemmer(language).stemWord(word))
-    kept = "".join(c for c in unicodedata.normalize("NFKD", found) if not unicodedata.combining(c))
-    return unicodedata.normalize("NFC", kept) or word
+    return bare(found) or word
+
+
+def bare(text: str) -> str:
+    """Return a text without accents.
+
+    >>> bare("Łódź, Tromsø, Straße, Malmö")
+    'Lodz, Tromso, Strasse, Malmo'
+    """
+    letters = unicodedata.normalize("NFKD", text.translate(_LETTERS))
+    return unicodedata.normalize("NFC", "".join(c for c in letters if not unicodedata.combining(c)))
+
+
+@lru_cache(1 << 10)
+def spellings(word: str) -> tuple[str, ...]:
+    """Return other spellings of a word in lower case: a letter for two, or two for a letter.
+
+    >>> spellings("malmö"), spellings("aarhus")
+    (('malmoe',), ('århus',))
+    """
+    if not word.isascii():
+        found = word
+        for letter, two in _IN_TWO.items():
+            found = found.replace(letter, two)
+        return (found,) if found != word else ()
+    every = [""]
+    for part in _TWO.split(word):
+        every = [done + each for done in every for each in (part, *_LETTERS_OF.get(part, ()))][:_SPELLINGS]
+    return tuple(every[1:])
 
 
 @cache

@@ -18,6 +18,7 @@ _ENGLISH = languages()[0]
 _TIMES = any_of([*_ENGLISH.months, *_ENGLISH.lists["answers.times"]])
 _TITLES = any_of(form.title() for form in _ENGLISH.lists["calculations.title"])
 _NAMED = any_of(_ENGLISH.lists["answers.named"])
+_WHO_IS = re.compile(rf"\W*(?i:who {any_of(_ENGLISH.lists['words.auxiliary'])})(?: [^\W\d_a-z][\w'’-]*)+\W*")
 _EXPECTED = tuple(
     (re.compile(_any(f"answers.{kind}"), re.I), re.compile(wanted))
     for kind, wanted in (
@@ -34,5 +35,10 @@ _EXPECTED = tuple(
 
 
 def expected(question: str) -> re.Pattern[str] | None:
-    """Return a pattern of the expected type of answer, or ``None`` if the question expects none."""
+    """Return a pattern of the expected type of answer, or ``None`` if the question expects none.
+
+    A question of who somebody is, by name, expects no other name.
+    """
+    if _WHO_IS.fullmatch(question):
+        return None
     return next((wanted for asked, wanted in _EXPECTED if asked.search(question)), None)

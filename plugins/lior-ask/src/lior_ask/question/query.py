@@ -12,7 +12,7 @@ import numpy as np
 from lior.interfaces import PassageView, Question, Term, TermQuery
 from lior_ask.arrays import idf_of
 from lior_ask.languages.dates import is_day
-from lior_ask.languages.words import ENGLISH, LANGUAGES, LONGEST, stem, stop_words, tokens
+from lior_ask.languages.words import ENGLISH, LANGUAGES, LONGEST, spellings, stem, stop_words, tokens
 from lior_ask.question.spelling import corrections
 
 MOST_WORDS = 128
@@ -124,8 +124,9 @@ def languages_of(view: PassageView, least: float = 0.0) -> list[str]:
 
 
 def _terms_of(view: PassageView, word: str, languages: Sequence[str]) -> list[Term]:
-    """Return the terms of a word: as it is spelled in the text, else of its stems in the text's languages."""
+    """Return the terms of a word: as the text spells it, else of its stems in the text's languages."""
     stems = view.stems(word) or sorted({stem(word, language) for language in languages})
+    stems += sorted({each for other in spellings(word) for each in view.stems(other)} - {*stems})
     return [term for each in stems if (term := view.term(each)) is not None]
 
 

@@ -11,8 +11,8 @@ import attrs
 from lior.errors import UsageError
 from lior.interfaces import Date
 from lior_ask.languages.dates import dates
-from lior_ask.languages.lists import words
-from lior_ask.languages.words import asking_words, language_of, tokens
+from lior_ask.languages.lists import languages, words
+from lior_ask.languages.words import asking_words, language_of, stop_words, tokens
 from lior_ask.question.answer_type import expected
 from lior_ask.question.filters import Filters
 
@@ -88,6 +88,37 @@ class Question:
     def names(self) -> set[str]:
         """The capitalised words after its beginning, in lower case."""
         return named(self.text)
+
+    @cached_property
+    def closed(self) -> bool:
+        """Whether it can be answered by yes or no: none of its first two words asks for something.
+
+        Without a question mark, it begins with a frequent word such as "may", and not with an article.
+
+        >>> [Question(text).closed for text in ("may dogs sleep here", "In which room?", "the lamp")]
+        [True, False, False]
+        """
+        asking = self._own("words.interrogative")
+        if not asking or not asking.isdisjoint(self.tokens[:2]):
+            return False
+        verbs = stop_words(self.language) | self._own("words.function") | self._own("words.auxiliary")
+        others = self._own("words.articles") | self._own("words.prepositions")
+        return self.text.rstrip().endswith("?") or not (verbs - others).isdisjoint(self.tokens[:1])
+
+    @cached_property
+    def identifies(self) -> bool:
+        """Whether it asks who or what something is.
+
+        >>> [Question(text).identifies for text in ("Who is Ilse?", "Who is the chair?", "When is it?")]
+        [True, False, False]
+        """
+        return self.expected is None and not self._own("words.identity").isdisjoint(self.tokens[:1])
+
+    def _own(self, key: str) -> frozenset[str]:
+        """Return the words of ``key`` in its language."""
+        return frozenset(
+            word for each in languages() if each.name == self.language for word in each.lists[key]
+        )
 
     @cached_property
     def expected(self) -> re.Pattern[str] | None:

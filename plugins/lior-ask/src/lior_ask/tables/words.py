@@ -7,12 +7,7 @@ from collections.abc import Sequence
 from functools import cache, lru_cache
 
 from lior_ask.languages.lists import languages
-from lior_ask.languages.words import stem, tokens
-
-_UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss"})
-"""Umlauts -> letters, as in bank statements."""
-_BARE = str.maketrans("äöü", "aou")
-"""Umlauts -> vowels, as in the singular."""
+from lior_ask.languages.words import bare, spellings, stem, tokens
 
 
 @cache
@@ -33,8 +28,8 @@ def stems(word: str) -> frozenset[str]:
     >>> stems("Sanitär".lower()) & stems("sanitaer") != frozenset()
     True
     """
-    forms = {word, word.translate(_UMLAUTS)} | _others().get(word, set())
-    plural = stem(word.translate(_BARE), "german")  # "Vorräte"
+    forms = {word, *spellings(word)} | _others().get(word, set())
+    plural = stem(bare(word), "german")  # "Vorräte"
     return frozenset({plural, *(stem(form, each.name) for form in forms for each in languages())})
 
 
