@@ -124,7 +124,6 @@ def test_a_question_encodes_no_more_tokens_than_its_budget(tmp_path, monkeypatch
     def count(texts: list[str]) -> list[int]:
         return [1 + len(text) // 4 for text in texts]
 
-    monkeypatch.setattr("lior_ask.retrievers.meaning.bags.installed", lambda: True)
     monkeypatch.setattr("lior_ask.retrievers.meaning.e5.count_tokens", count)
     monkeypatch.setattr(
         "lior_ask.retrievers.meaning.bags.cosines", lambda view, *_: np.linspace(1, 0.1, len(view))

