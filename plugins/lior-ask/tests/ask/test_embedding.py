@@ -366,3 +366,21 @@ def test_a_confirmed_question_is_a_further_vector_of_its_passage(notes):
     index.confirm(asked, index.passage(0))
     (notes / "a" / "x.md").unlink()
     assert np.array_equal(opened(notes).inverted.vectors.cosines(rows[:2], vector), before[2:])
+
+
+def test_vectors_of_an_earlier_version_of_the_encoder_are_made_again(tmp_path, monkeypatch, caplog):
+    (tmp_path / "n.md").write_text("The boiler hums.\n")
+
+    def kept(digest):
+        monkeypatch.setattr("lior_ask.embedders.e5._digest", lambda: digest)
+        index = Index(tmp_path, retriever="meaning", embedder="e5")
+        index.ask("Does the boiler hum?")
+        rows = index.inverted.database.rows("SELECT e.digest FROM vectors v JOIN embedders e ON e.id = v.embedder")
+        return {name for (name,) in rows}
+
+    assert kept("e5, first") == {"e5, first"}
+    assert not caplog.messages
+    assert kept("e5, second") == {"e5, second"}
+    assert caplog.messages == ["the encoder is a new version: vectors of passages are computed again"]
+    assert kept("e5, second") == {"e5, second"}
+    assert len(caplog.messages) == 1

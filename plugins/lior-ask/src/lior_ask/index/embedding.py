@@ -8,6 +8,7 @@ that no answer depends on what was read before.
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
@@ -22,6 +23,7 @@ VARIABLE = "LIOR_EMBEDDER"
 """Environment variable with the default embedder; empty for none."""
 ENCODER = "e5"
 """Name of the default sentence encoder."""
+_LOG = logging.getLogger("lior_ask")
 _BEGINNING = 1000
 """Approximate number of characters read of a document."""
 _VALUES = 500
@@ -129,6 +131,7 @@ class VectorTable:
         database, digest = self._database, self.embedder.digest
         database.rows("INSERT INTO embedders(digest) VALUES (?) ON CONFLICT DO NOTHING", digest)
         number = self._number
+        self._drop_earlier(digest, number)
         rows = [(number, key, data) for key, data in new.items() if key in present]
         replace = "ON CONFLICT(embedder, text) DO UPDATE SET data = excluded.data"
         database.run(f"INSERT INTO vectors VALUES (?, ?, ?) {replace}", rows)
@@ -137,6 +140,17 @@ class VectorTable:
             [(number, key, data) for key, data in asked.items()],
         )
         database.rows("DELETE FROM asked WHERE id <= (SELECT max(id) FROM asked) - ?", _ASKED)
+
+    def _drop_earlier(self, digest: str, number: int) -> None:
+        """Delete the vectors of earlier versions of the encoder ``e5``, whose digests begin in the same way."""
+        begin = f"{ENCODER}, "
+        every = self._database.rows("SELECT id, digest FROM embedders") if digest.startswith(begin) else []
+        earlier = [old for old, name in every if old != number and name.startswith(begin)]
+        if earlier:
+            _LOG.warning("the encoder is a new version: vectors of passages are computed again")
+        for old in earlier:
+            for table, key in (("vectors", "embedder"), ("asked", "embedder"), ("embedders", "id")):
+                self._database.rows(f"DELETE FROM {table} WHERE {key} = ?", old)
 
     @property
     def _number(self) -> int:
