@@ -375,7 +375,9 @@ def test_vectors_of_an_earlier_version_of_the_encoder_are_made_again(tmp_path, m
         monkeypatch.setattr("lior_ask.embedders.e5._digest", lambda: digest)
         index = Index(tmp_path, retriever="meaning", embedder="e5")
         index.ask("Does the boiler hum?")
-        rows = index.inverted.database.rows("SELECT e.digest FROM vectors v JOIN embedders e ON e.id = v.embedder")
+        rows = index.inverted.database.rows(
+            "SELECT e.digest FROM vectors v JOIN embedders e ON e.id = v.embedder"
+        )
         return {name for (name,) in rows}
 
     assert kept("e5, first") == {"e5, first"}
