@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
+from importlib.resources import files
 from itertools import pairwise
 from types import ModuleType
 from typing import ClassVar
@@ -104,6 +106,12 @@ def test_the_pieces_of_e5_are_the_likeliest():
     likely = tokenizers.models.Unigram([*zip(every, MODEL.pieces.scores.tolist(), strict=True)], UNKNOWN)
     text = "\u2581Unser\u2581Wandertag\u2581is\u2581on\u2581Tuesday"
     assert MODEL.pieces.of("Unser  Wandertag is on Tuesday") == tokenizers.Tokenizer(likely).encode(text).ids
+
+
+def test_the_notice_names_the_file_that_ships():
+    place = files("lior_ask.embedders")
+    digest = hashlib.sha256(place.joinpath(e5.WEIGHTS).read_bytes()).hexdigest()
+    assert digest in place.joinpath("NOTICE.txt").read_text(encoding="utf-8")
 
 
 def test_common_words_are_one_piece_and_other_scripts_are_characters():

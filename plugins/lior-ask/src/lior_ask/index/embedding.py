@@ -142,7 +142,7 @@ class VectorTable:
         database.rows("DELETE FROM asked WHERE id <= (SELECT max(id) FROM asked) - ?", _ASKED)
 
     def _drop_earlier(self, digest: str, number: int) -> None:
-        """Delete the vectors of earlier versions of the encoder ``e5``, whose digests begin in the same way."""
+        """Delete the vectors of earlier versions of ``e5``, whose digests begin in the same way."""
         begin = f"{ENCODER}, "
         every = self._database.rows("SELECT id, digest FROM embedders") if digest.startswith(begin) else []
         earlier = [old for old, name in every if old != number and name.startswith(begin)]
