@@ -116,7 +116,7 @@ class MissingPackage(LiorError):
     """An optional package that the work needs is not installed."""
 
 
-MODEL_PACKAGES = ("torch", "numba", "llvmlite")
+MODEL_PACKAGES = ("torch", "numba", "llvmlite", "rich")
 """Packages of the extra ``model``, by the names that are imported."""
 
 

@@ -7,12 +7,13 @@ import re
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
+from itertools import chain, zip_longest
+from unicodedata import combining, east_asian_width
 
 import click
 
 from lior.files import CONTROLS
-from lior_cli.output import escape_controls, unescape
+from lior_cli.output import escape_controls
 
 _CONTROLS = re.compile(rf"[\r{CONTROLS}]")
 _MARKS = str.maketrans("", "", "\u061c\u200e\u200f")
@@ -70,35 +71,48 @@ def wrap_text(pieces: Iterable[str], width: int) -> Iterator[str]:
 
 def _place(gap: str, word: str, column: int, width: int) -> tuple[str, int]:
     """Return a word after a gap or on a new line, and the column behind it."""
-    from rich.cells import cell_len
+    if column and column + len(gap) + columns_of(word) > width:
+        return f"\n{word}", columns_of(word)
+    return gap + word, column + len(gap) + columns_of(word)
 
-    if column and column + len(gap) + cell_len(word) > width:
-        return f"\n{word}", cell_len(word)
-    return gap + word, column + len(gap) + cell_len(word)
+
+def columns_of(text: str) -> int:
+    """Return the width of a text on a terminal, in columns."""
+    return sum(2 if east_asian_width(each) in "WF" else not combining(each) for each in text)
 
 
 def echo_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table; in a pipe there is one line per row, and nothing is cut off."""
-    if sys.stdout.isatty():
-        _draw(headers, rows)
-        return
-    lines = [headers, *rows]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(headers))]
-    for line in lines:
-        cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
-        click.echo("  ".join(cells).rstrip())
+    """Print a table; in a pipe there is one line per row. On a terminal wide cells continue below."""
+    live = sys.stdout.isatty()
+    lines = [headers, *([*map(escape_controls, row)] for row in rows)] if live else [headers, *rows]
+    widths = [max(map(columns_of, column)) for column in zip(*lines, strict=True)]
+    widths = _shrink(widths) if live else widths
+    for number, line in enumerate(lines):
+        folded = [_fold(cell, width) if live else [cell] for cell, width in zip(line, widths, strict=True)]
+        for cells in zip_longest(*folded, fillvalue=""):
+            padded = (
+                cell + " " * (width - columns_of(cell)) for cell, width in zip(cells, widths, strict=True)
+            )
+            text = "  ".join(padded).rstrip()
+            click.echo(click.style(text, bold=True) if live and not number else text)
 
 
-def _draw(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+def _shrink(widths: list[int]) -> list[int]:
+    """Return the widths of columns that fit on the terminal; the widest ones lose first."""
+    room = shutil.get_terminal_size().columns - 2 * (len(widths) - 1)
+    widths = [*widths]
+    while sum(widths) > room and max(widths) > 1:
+        widths[widths.index(max(widths))] -= 1
+    return widths
 
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for header in headers:
-        table.add_column(header, overflow="fold")
-    for row in rows:
-        table.add_row(
-            *(Text(escape_controls(cell)) for cell in row)
-        )  # Text: brackets in a message must not be markup
-    Console(file=unescape(sys.stdout)).print(table)
+
+def _fold(cell: str, width: int) -> list[str]:
+    """Return the lines of a cell, each at most ``width`` columns wide; a longer word is cut."""
+    lines = list[str]()
+    for line in "".join(wrap_text([cell], width)).split("\n"):
+        lines.append("")
+        for each in line:
+            if columns_of(lines[-1] + each) > max(width, 2):
+                lines.append("")
+            lines[-1] += each
+    return lines

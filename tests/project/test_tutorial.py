@@ -20,7 +20,7 @@ LESS = {
     "LIOR_FIT__NOISE_PASSES": "0",
     "LIOR_MIXER__POSITIONS": "4096",
     "OMP_NUM_THREADS": "1",
-    "LIOR_EMBEDDER": "",  # the tutorial installs no sentence encoder
+    "LIOR_EMBEDDER": "",  # by words alone: no time for the encoder
 }
 """Settings that make the run of the tutorial a matter of seconds; its commands are left as they are."""
 

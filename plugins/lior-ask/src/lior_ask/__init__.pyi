@@ -50,7 +50,6 @@ from lior_ask.index.context_lines import (
     lines_of as lines_of,
 )
 from lior_ask.index.embedding import (
-    MEANING_HINT as MEANING_HINT,
     embedder as embedder,
 )
 from lior_ask.judging.features import (

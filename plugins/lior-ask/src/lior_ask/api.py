@@ -41,8 +41,8 @@ class Index:
     paths
         Folders, files and glob patterns. None: an index in memory for :meth:`learn`.
     retriever
-        Name of a plugin of the kind "retriever", or ``package.module:Class``. None: "meaning" where an
-        embedder is installed, by the extra ``lior-ask[meaning]``, otherwise "settle".
+        Name of a plugin of the kind "retriever", or ``package.module:Class``. None: "meaning", or
+        "settle" if ``LIOR_EMBEDDER`` is empty.
     embedder
         The embedder for a retriever that compares meanings: the name of a plugin of the kind "embedder",
         ``NAME:MODEL``, or ``package.module:Class``; empty for none. None: the variable ``LIOR_EMBEDDER``, or

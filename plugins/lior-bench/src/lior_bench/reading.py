@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from functools import lru_cache
 from typing import Any
 
 import attrs
@@ -39,9 +38,4 @@ def _texts_of(case: Any, numbers: np.ndarray) -> list[Texts]:
 
 
 def _read(pairs: list[Texts]) -> np.ndarray:
-    return np.array([_score(pair) for pair in pairs])
-
-
-@lru_cache(maxsize=1 << 18)
-def _score(pair: Texts) -> float:
-    return e5.score(*pair)
+    return e5.scores(pairs)

@@ -18,7 +18,7 @@ import numpy as np
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
 
-from lior_ask import MEANING_HINT, Filters, Turn, answer_record, embedder, passage_record
+from lior_ask import Filters, Turn, answer_record, embedder, passage_record
 from lior_ask import tokens as words_of
 from lior_serve.documents import converse
 from lior_serve.errors import HTTPError, http_error
@@ -283,7 +283,7 @@ async def embeddings(server: Server, request: Request, form: EmbeddingsRequest) 
     """Unit vectors of texts by the embedder of the index."""
     check_supported(form)
     if not (name := server.version.index.embedder):
-        message = f"embeddings need a sentence encoder: {MEANING_HINT} and start again"
+        message = "embeddings need a sentence encoder: unset LIOR_EMBEDDER and start again"
         raise HTTPError(501, message, code="not_implemented")
     source = embedder(name)
     texts = [form.input] if isinstance(form.input, str) else form.input

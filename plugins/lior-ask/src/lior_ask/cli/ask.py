@@ -160,8 +160,7 @@ def ask(
         return _edit(index, passages, opened)
     lines = _around(index, where, answer.answer, context, shared=bool(database))
     reads_on = "" if no_cache or database else _read_on(index)
-    hint, asked = not (retriever or no_cache), context is not None
-    return show(index, answer, passages, lines, reads_on=reads_on, hint=hint, context=asked)
+    return show(index, answer, passages, lines, reads_on=reads_on, context=context is not None)
 
 
 def _code_of(answer: Answer) -> int:
@@ -316,7 +315,6 @@ def _print(
     explain: bool,
     verbose: bool,
     reads_on: str = "",
-    hint: bool = False,
     context: bool = False,
 ) -> int:
     """Print an answer, and its evidence if ``explain``; return the exit code."""
@@ -329,8 +327,6 @@ def _print(
         click.echo()
         echo_reasons(index, answer, passages)
     _report(index, answer, verbose=verbose, reads_on=reads_on)
-    if hint and not answer.found:
-        _hint()
     return _code_of(answer)
 
 
@@ -359,19 +355,6 @@ def _name_limited(lines: Sequence[str]) -> None:
         click.echo(printable_line(line), err=True)
     if len(lines) > _NAMED:
         click.echo(f"and {len(lines) - _NAMED:,} more", err=True)
-
-
-def _hint() -> None:
-    """Print once per user that a sentence encoder finds answers in other words."""
-    from lior_ask.index.cache import folder
-    from lior_ask.index.embedding import MEANING_HINT, VARIABLE, default_embedder
-
-    told = folder() / "hinted-meaning"
-    if default_embedder() or VARIABLE in os.environ or told.exists():
-        return
-    click.echo(f"hint: {MEANING_HINT} finds answers in other words than the question's (told once)", err=True)
-    with contextlib.suppress(OSError):  # then the hint is printed again
-        told.touch(0o600)
 
 
 def _read_on(index: Index) -> str:

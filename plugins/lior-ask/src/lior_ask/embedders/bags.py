@@ -13,7 +13,6 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from importlib.resources import files
-from importlib.util import find_spec
 from typing import Literal
 
 import attrs
@@ -22,7 +21,7 @@ from safetensors.numpy import load
 
 from lior.interfaces import Forward, PassageView, Question
 from lior_ask.arrays import blocks
-from lior_ask.embedders import e5, four_bits
+from lior_ask.embedders import e5
 from lior_ask.languages.dates import MARK
 
 WEIGHTS = "bags.safetensors"
@@ -31,18 +30,11 @@ _BLOCK = 1 << 13
 """Number of entries or passages processed at a time."""
 
 
-def installed() -> bool:
-    """Return whether the package with the vectors of pieces is installed."""
-    return find_spec(four_bits.PACKAGE) is not None
-
-
 def cosines(view: PassageView, question: Question, rows: np.ndarray | None = None) -> np.ndarray:
-    """Return cosines of a question with passages and their headings, float32 ``(n,)``; 0 if not installed.
+    """Return cosines of a question with passages and their headings, float32 ``(n,)``.
 
     ``rows``, int64 ``(n,)``, selects passages; default: all.
     """
-    if not installed():
-        return np.zeros(len(view) if rows is None else len(rows), np.float32)
     space = view.kept(f"bags {_learned()[0]}", lambda: {"bags": _of_passages(view)})["bags"]
     space = space if rows is None else space[rows]
     asked = _sums(pieces_of(question.tokens)).sum(0)
@@ -57,7 +49,7 @@ def cosines(view: PassageView, question: Question, rows: np.ndarray | None = Non
 def pieces_of(words: Sequence[str]) -> list[list[int]]:
     """Return the pieces of each word; a date has none."""
     said = ["" if word.startswith(MARK) else word for word in words]
-    found = e5.open_file().divide(said)
+    found = e5.open_file().pieces.divide(said)
     return [pieces if word else [] for word, pieces in zip(said, found, strict=True)]
 
 

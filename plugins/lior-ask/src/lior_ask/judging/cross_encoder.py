@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache, partial
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from threading import Lock
@@ -57,7 +57,7 @@ class CrossEncoder(Linear):
     Raises
     ------
     MissingPackage
-        From the constructor, if the packages of the extra ``meaning`` are missing.
+        From the constructor, if another model's packages are missing.
     DataError
         From the constructor, if the model does not exist.
     """
@@ -66,7 +66,6 @@ class CrossEncoder(Linear):
 
     def __attrs_post_init__(self) -> None:
         if not self.model:
-            e5.E5()
             return
         if missing := [name for name in ("onnxruntime", "tokenizers") if find_spec(name) is None]:
             names = " ".join(missing)
@@ -85,18 +84,18 @@ class CrossEncoder(Linear):
             return candidates
         numbers = likeliest(models()["encoder"].score(candidates))
         texts = [(question.text, above(candidates, at), candidates.passages[at].text) for at in numbers]
-        read = partial(_read, self.model)
-        with ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as pool:
-            return widen(candidates, numbers, np.array([*pool.map(read, *zip(*texts, strict=True))]))
+        return widen(candidates, numbers, _read(self.model, tuple(texts)))
 
 
-@lru_cache(maxsize=1 << 12)
-def _read(model: str, question: str, head: str, text: str) -> float:
+@lru_cache(maxsize=1 << 9)
+def _read(model: str, texts: tuple[tuple[str, str, str], ...]) -> np.ndarray:
+    """Return the scores of questions, heads and passages; those of a question are read once."""
     if not model:
-        return e5.score(question, head, text)
+        return e5.scores(texts)
     with _opening:  # by one thread
         session, tokenizer = _open_other(Path(model).expanduser())
-    return score_other(session, tokenizer, question, head, text)
+    with ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as pool:
+        return np.array([*pool.map(lambda each: score_other(session, tokenizer, *each), texts)])
 
 
 def score_other(session: Any, tokenizer: Any, question: str, head: str, text: str) -> float:

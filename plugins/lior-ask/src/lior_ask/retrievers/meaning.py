@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import Future
 from typing import ClassVar
 
 import attrs
 import numpy as np
 
-from lior.errors import MissingPackage
 from lior.interfaces import PassageVectors, PassageView, Question, Ranking
 from lior_ask.arrays import best, unique
 from lior_ask.embedders import bags, e5
-from lior_ask.index.embedding import MEANING_HINT, VARIABLE, default_embedder, reading
+from lior_ask.index.embedding import reading
 from lior_ask.judging.features import read_rows
 from lior_ask.question.query import analyse, repair
 from lior_ask.ranking.bm25 import recall
@@ -53,21 +51,10 @@ class Meaning:
     :func:`~lior_ask.retrievers.settle.documents` ranks documents.
 
     An index without an embedder is ranked by :class:`~lior_ask.retrievers.settle.Settle`.
-
-    Raises
-    ------
-    MissingPackage
-        From the constructor, if there is no encoder.
     """
 
     api_version: ClassVar[int] = 2
     embeds: ClassVar[bool] = True
-
-    def __attrs_post_init__(self) -> None:
-        if not default_embedder() and os.environ.get(VARIABLE) is None:
-            raise MissingPackage(
-                f"the retriever meaning needs a sentence encoder: {MEANING_HINT}, or use settle."
-            )
 
     def rank(self, view: PassageView, question: Question, top: int) -> Ranking:
         """Return the ``top`` best passages; some may share no word with the question."""
@@ -137,7 +124,7 @@ def _affordable(view: PassageView, vectors: PassageVectors, rows: np.ndarray) ->
     order = np.argsort(rows)
     texts = [*map(reading, read_rows(view, rows[order]))]
     tokens, left, found = np.empty(len(rows), np.int64), BUDGET // (4 if vectors.hurried else 1), list[int]()
-    tokens[order] = e5.count_tokens(texts) if bags.installed() else [1 + len(each) // 4 for each in texts]
+    tokens[order] = e5.count_tokens(texts)
     for row, size in zip(rows.tolist(), tokens.tolist(), strict=True):
         if size <= left:
             found.append(row)

@@ -116,7 +116,7 @@ _PLUGINS = (
         default="auto",
         show_default=True,
         help="Comparison of texts: by their words, or a sentence encoder such as e5. auto: e5"
-        " for up to 1,000 texts if lior-ask[meaning] is installed.",
+        " for up to 1,000 texts if lior-ask is installed.",
     ),
     click.option(
         "--members",
