@@ -5,16 +5,9 @@ from __future__ import annotations
 import pytest
 
 from lior_ask import Index
-from lior_ask.embedders import bags
 from lior_ask.question.question import Question
 
-RETRIEVERS = (
-    "settle",
-    pytest.param(
-        "meaning",
-        marks=pytest.mark.skipif(not bags.installed(), reason="needs the extra lior-ask[meaning]"),
-    ),
-)
+RETRIEVERS = ("settle", "meaning")
 DOG = "The dog may sleep in the kitchen.\nThe cat sleeps outside.\n"
 PEOPLE = {
     "ilse.md": "# Ilse Pagel\n\nTechnician, at the institute for thirty-one years.\n",

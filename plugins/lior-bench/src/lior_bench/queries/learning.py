@@ -11,10 +11,7 @@ import tempfile
 import warnings
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
-from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -26,6 +23,7 @@ from scipy.special import logit
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
+from lior.workers import Workers
 from lior_ask.question.question import Question
 from lior_ask.tables.calculating import calculated, plan_calculation
 from lior_ask.tables.choosing import tell
@@ -85,8 +83,9 @@ def learn(
 ) -> tuple[Learned, list[tuple[Told, float]]]:
     """Return what is learned, and the best query for each folder when left out, with its probability."""
     without = [{world.name for world in found[n::folds]} for n in range(min(folds, len(found)))]
-    with ProcessPoolExecutor(2, get_context("spawn")) as pool:  # torch has threads, which a fork would lose
-        whole, *parts = pool.map(partial(part, found), [set[str](), *without])
+    with Workers(2) as workers:
+        done = dict(workers.map(part, [(found, names) for names in (set[str](), *without)]))
+    whole, *parts = (done[n] for n in range(len(done)))
     names, choices = _joined(parts, frequent)
     told = list[list[Told]]()
     for own in choices:
