@@ -25,6 +25,8 @@ BLOCK = re.compile(
 )
 PROGRESS = re.compile(r"^\w+: [\d,]+/[\d,]+ \(")
 NUMBER = re.compile(r"\d[\d,.]*(?:e[-+]?\d+)?")
+_PROGRESS = re.compile(r"^.*\(\d+ %\)\n", re.M)
+"""Lines of progress: commands print one every five seconds, so that they depend on the machine."""
 
 
 def run_page(
@@ -64,7 +66,7 @@ def run_page(
             )
             if done.returncode:
                 raise RuntimeError(f"{block['code']}\n{done.stdout}")
-            printed.append((block, done.stdout))
+            printed.append((block, _PROGRESS.sub("", done.stdout)))
     return printed
 
 
