@@ -23,10 +23,9 @@ BLOCK = re.compile(
     r"(?:\n(?:<!-- show: (?P<show>.*?) -->\n)?```text\n(?P<shown>.*?)^```\n)?",
     re.DOTALL | re.MULTILINE,
 )
-PROGRESS = re.compile(r"^\w+: [\d,]+/[\d,]+ \(")
+PROGRESS = re.compile(r"\w+: [\d,]+/[\d,]+ \(|.*\(\d+ %\)$")
+"""Lines that commands print every few seconds: how many depends on the machine."""
 NUMBER = re.compile(r"\d[\d,.]*(?:e[-+]?\d+)?")
-_PROGRESS = re.compile(r"^.*\(\d+ %\)\n", re.M)
-"""Lines of progress: commands print one every five seconds, so that they depend on the machine."""
 
 
 def run_page(
@@ -66,7 +65,7 @@ def run_page(
             )
             if done.returncode:
                 raise RuntimeError(f"{block['code']}\n{done.stdout}")
-            printed.append((block, _PROGRESS.sub("", done.stdout)))
+            printed.append((block, done.stdout))
     return printed
 
 
