@@ -95,7 +95,7 @@ class IdleReader:
     def _run(self) -> None:
         with contextlib.suppress(OSError, AttributeError):  # on Linux, of this thread only
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LOWEST)
-        while self._changed.wait() and not self._stopped:
+        while not self._stopped and self._changed.wait() and not self._stopped:  # _alone() clears _changed
             self._changed.clear()
             try:
                 with self._alone():
