@@ -150,9 +150,12 @@ def test_a_thread_waits_for_the_process_that_reads_the_same_index(notes, monkeyp
     assert done.wait(9)
     assert len(Fake.read) == 3
     reader.stop()
-    with lock(own):
-        for _ in range(20):  # whenever it is stopped
-            IdleReader(index).stop()
+    waits = threading.Event()
+    monkeypatch.setattr(idle, "locked", lambda path: not waits.set())
+    reader = IdleReader(index)
+    assert waits.wait(9)
+    reader.stop()
+    assert not reader._thread.is_alive()
 
 
 def test_the_state_says_what_is_read(notes):
