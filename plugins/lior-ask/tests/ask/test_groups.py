@@ -397,6 +397,10 @@ ALONE = [
         },
     ),
     *((f"{name}.csv", HOUSEHOLD, SPENT) for name in ("costs", "haushalt", "budget")),
+    *(  # what was sold was not spent
+        ("sales.csv", HOUSEHOLD.replace(*others), {"how much did we spend in January?": None})
+        for others in (("Paid by", "Customer"), ("Tom", "card"))
+    ),
     *(  # numbers that count the rows
         (
             "tickets.csv",
@@ -406,6 +410,11 @@ ALONE = [
         for first in (1, 1001)
     ),
     ("steps.csv", "page,by\n1,Ada\n2,Ada\n3,Bo\n", {"how many pages by person": None}),
+    (  # a temperature below 0 is no account
+        "weather.csv",
+        "day,temperature,rain\n2025-03-01,-4,2\n2025-04-01,7,0\n2025-04-02,-1,3\n",
+        {"which month did we spend the most?": None},
+    ),
     (  # the level of a log in another language
         "heizung.log",
         "2025-11-03 06:00:01 INFO an\n2025-11-03 07:00:01 FEHLER Druck\n2025-11-03 08:00:01 WARNUNG Druck\n",

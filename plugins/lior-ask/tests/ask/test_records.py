@@ -406,8 +406,7 @@ def test_a_statement_of_an_account_is_added_up_by_its_signs():
 
 def test_what_is_no_account_has_no_directions():
     readings = STATEMENT.replace("amount", "change").replace("-", "", 99).replace("2025", "2025-")
-    result = notes({"bank.csv": readings}).ask("How much did we pay City Works?").result
-    assert result is None or (result.value, "paid" in result.about) == ("84.20", False)
+    assert notes({"bank.csv": readings}).ask("How much did we pay City Works?").result is None
     many = STATEMENT + "2025-05-03;x;1.00\n" * 300
     assert notes({"bank.csv": many}).ask("How much did we pay City Works?").result.value == "84.20"
     frost = "time,inside,outside\n2025-04-01,8.1,4.1\n2025-04-02,7.5,-2.6\n2025-04-03,9.1,3.3\n"

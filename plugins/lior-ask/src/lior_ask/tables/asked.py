@@ -14,7 +14,7 @@ from lior.reading import number_in
 from lior_ask.languages.lists import any_of, either, languages, of_question, words
 from lior_ask.languages.words import asking_words
 from lior_ask.languages.words import tokens as words_of
-from lior_ask.tables.periods import NAME, OTHER_WORDS, Period, period_in
+from lior_ask.tables.periods import NAME, Period, as_names, period_in
 from lior_ask.tables.query import Sign
 from lior_ask.tables.words import stems
 
@@ -36,8 +36,6 @@ _TITLE = re.compile(rf"(?<=\s){either('calculations.title')}\b\.?\s", re.I)
 _ELIDED = re.compile(rf"\b{either('calculations.elided')}['’](?=\w)", re.I)
 _MARKS = {"period": "\x11", "number": "\x12", "file": "\x13"}
 _TOKEN = re.compile(rf"[{''.join(_MARKS.values())}]|\d+(?:[.,]\d+)+|n't\b|{NAME}?[^\W_]+(?:'s\b)?|%")
-_TIMED = either("periods.timed")
-_DATED = r"\.?\s+(?:\d{1,2}(?!\d)|(?:19|20)\d\d)"
 NEGATIONS = words("words.not")
 _EXCEPT = re.compile(either("calculations.except"))
 
@@ -111,7 +109,7 @@ def asked(text: str, today: date, names: Set[str] = frozenset()) -> Asked:
     files = [match[0] for match in _FILE.finditer(text)]
     for name in files:
         text = text.replace(name, f" {_MARKS['file']} ", 1)
-    text = _as_names(text, names)
+    text = as_names(text, names)
     language = of_question(words_of(text))
     periods, text = _periods(text, today, asking_words(language))
     compared, text = _compared(text)
@@ -169,15 +167,3 @@ def _compared(text: str) -> tuple[list[Compared], str]:
             kept = unit if unit.isalpha() and len(unit) > 1 else ""
             text = f"{text[: match.start()]} {_MARKS['number']} {kept} {text[match.end() :]}"
     return found, text
-
-
-def _as_names(text: str, names: Set[str]) -> str:
-    """Return the question with a mark before each month that is a name: "from Jan", not "in May"."""
-
-    def marked(match: re.Match[str]) -> str:
-        first = match.start() <= 1 or match["name"].islower()
-        timed = match["timed"] or match["dated"] or (first and match["name"].lower() in OTHER_WORDS)
-        return match[0] if timed else f"{NAME}{match[0]}"
-
-    pattern = rf"\b(?P<timed>{_TIMED}\s*)?(?P<name>{any_of(sorted(names))})\b(?P<dated>{_DATED})?"
-    return re.sub(pattern, marked, text, flags=re.I) if names else text

@@ -68,12 +68,14 @@ def calculate(
     if len(question.text) > LONGEST_MESSAGE:
         return _note(quote(question), filters)
     planned = plan_calculation(question, known, today)
+    quoted = cache(partial(answer_from_sender, question, known, today, quote))
+    if planned.unclear is not None:
+        return _refused(planned, quoted(), known, filters)
     ranked = choose(question, known, today)
     if planned.result is not None:
         sure = ranked.agreement(planned.result)
         return calculated(question, planned.result, planned.said, sure, top)
-    quoted = cache(partial(answer_from_sender, question, known, today, quote))
-    if planned.unclear is None and ranked.told is not None and ranked.probability >= LEAST:
+    if ranked.told is not None and ranked.probability >= LEAST:
         passage = ranked.often_quoted and ranked.probability < SURE and quoted()
         if not passage or not passage.found or passage.confidence < ranked.probability:
             return calculated(question, ranked.told.result, ranked.told.said, ranked.probability, top)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import date
 from functools import cached_property
 
@@ -14,10 +15,13 @@ from lior_ask.languages.lists import words
 from lior_ask.languages.words import tokens
 from lior_ask.question.filters import Filters, Known
 from lior_ask.question.question import Question
-from lior_ask.tables.asked import asked
+from lior_ask.tables.asked import Asked, asked
 from lior_ask.tables.learned import Learned, learned
+from lior_ask.tables.lexicon import OUTGOING
+from lior_ask.tables.plan import TableSource
 from lior_ask.tables.query import Aggregate, Query
 from lior_ask.tables.ranking import Ranker
+from lior_ask.tables.rows import tells_payments
 from lior_ask.tables.sources import Table, tables_of
 from lior_ask.tables.sql import Rows
 from lior_ask.tables.telling import NoResult, Teller, Told
@@ -28,6 +32,7 @@ _SHELVES = 4
 """Maximum number of sets of tables that are kept in memory."""
 _OFTEN_QUOTED = (Aggregate.VALUE, Aggregate.LIST, Aggregate.OLDEST, Aggregate.NEWEST, Aggregate.EXISTS)
 """Aggregates whose questions a sentence often answers, too."""
+_WE = words("words.we")
 _PERSONS = words("columns.persons") | {"from", "to"}
 
 
@@ -56,7 +61,7 @@ class Chosen:
     weights: Learned
     query: Query | None = None
     told: Told | None = None
-    """Its result; ``None`` without a query, and for one without a result."""
+    """Its result; ``None`` without a query, for one without a result, and if the table does not tell it."""
     probability: float = 0.0
     """The probability that it is right."""
 
@@ -89,11 +94,19 @@ def choose(question: Question, known: Known, today: date) -> Chosen:
     if not ranked.proposals:
         return Chosen(weights)
     best = ranked.proposals[0]
-    try:
-        told = tell(ranker, best.query)
-    except NoResult:
-        told = None
+    told = None
+    if not _lacks_payments(ranker.asked, best.query, best.links.table, TableSource(known, filters)):
+        with suppress(NoResult):
+            told = tell(ranker, best.query)
     return Chosen(weights, best.query, told, ranked.probability)
+
+
+def _lacks_payments(said: Asked, query: Query, table: Table, source: TableSource) -> bool:
+    """Return whether a question is for what we paid, "how much did we spend", and the column is not."""
+    spoken = {token.word for token in said.tokens}
+    if query.measure is None or spoken.isdisjoint(OUTGOING) or spoken.isdisjoint(_WE):
+        return False
+    return not tells_payments(table.heads[0], query.measure, source)
 
 
 def tell(ranker: Ranker, query: Query) -> Told:

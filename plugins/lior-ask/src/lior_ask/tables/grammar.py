@@ -21,7 +21,7 @@ from lior_ask.languages.lists import words as listed
 from lior_ask.languages.words import tokens
 from lior_ask.question.question import Question
 from lior_ask.tables import lexicon
-from lior_ask.tables.periods import NAME, OTHER_WORDS, UNIT_FORMS, Period, period_in
+from lior_ask.tables.periods import NAME, UNIT_FORMS, Period, as_names, period_in
 
 Role = Literal["", "from", "to", "about", "per", "unit", "except"]
 _FILE = re.compile(r"(?<![\w@.])[\w+/-]+(?:\.[\w+-]+)*\.[a-z]\w{1,5}\b(?!@)", re.I)
@@ -51,11 +51,6 @@ _ASIDE = re.compile(rf"[,;]?\s+{either('periods.and')}\s+.*", re.I)
 """Pattern of a possible second question."""
 _NAMED = re.compile(r"(?<=\w )([A-HJ-Z])(?![\w'.-])")
 """Pattern of a letter that is a name, "shed A", and not an article."""
-_ORDINAL = rf"\d{{1,2}}{either('dates.ordinal')}?(?:\s+{either('dates.of')})?"
-_MONTH, _TO = any_of(MONTHS), rf"\s*(?:,|-|–|{either('periods.to', 'periods.and')})"
-_TIMED = rf"(?:{either('periods.timed')}|{_ORDINAL}|{_MONTH}\b{_TO})"
-_DATED = rf"\.?,?\s+{either('dates.of')}?\s*\d|{_TO}\s*{_MONTH}\b"
-"""Patterns before or after a word that show that it is the name of a month."""
 _TOKEN = re.compile(rf"{NAME}?[^\W_]+(?:[-'.@+&/][^\W_]+)*'?|[^\w\s]")
 _NUMBERS = {word: n for each in languages() for n, word in enumerate(each.lists["words.numbers"], 2)}
 _FEW = re.compile(rf"\b(\d{{1,3}}|{any_of(_NUMBERS)})\s*$|^\s*(\d{{1,3}})\b")
@@ -150,7 +145,7 @@ def parse(question: Question, today: date, names: Set[str] = frozenset()) -> Req
     files = tuple(match[0] for match in _FILE.finditer(text))
     for name in files:
         text = text.replace(name, " , ")
-    text = _as_names(_NAMED.sub(rf"{NAME}\1", text), names)
+    text = as_names(_NAMED.sub(rf"{NAME}\1", text), names)
     text = re.sub(r"(?<![\d ]) ?%|(?<=[^\d] )%", " percent ", text)
     for pattern, not_paid in lexicon.OWING:
         text = pattern.sub(not_paid, text)
@@ -198,18 +193,6 @@ def parse(question: Question, today: date, names: Set[str] = frozenset()) -> Req
         negations=() if lacking else tuple(read.negations),
         auxiliary=read.auxiliary,
     )
-
-
-def _as_names(text: str, names: Set[str]) -> str:
-    """Return the question with a mark before each month that is a name: "from Jan", not "in May"."""
-
-    def marked(match: re.Match[str]) -> str:
-        first = match.start() <= 1 or match["name"].islower()
-        timed = match["timed"] or match["dated"] or (first and match["name"].lower() in OTHER_WORDS)
-        return match[0] if timed else f"{NAME}{match[0]}"
-
-    pattern = rf"\b(?P<timed>{_TIMED}\s*)?(?P<name>{any_of(sorted(names))})\b(?P<dated>{_DATED})?"
-    return re.sub(pattern, marked, text, flags=re.I) if names else text
 
 
 def _periods(text: str, today: date) -> tuple[Period | None, Period | None, str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import calendar
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from datetime import date, timedelta
 
 import attrs
@@ -153,11 +153,27 @@ def period_in(text: str, today: date) -> tuple[Period | None, str]:
 
 OTHER_WORDS = frozenset(word for each in languages() for word in each.lists["periods.other_words"])
 """Months that are other words, too, if they are alone."""
+_TO = rf"\s*(?:,|-|–|{_any('to')}|{_any('and')})"
+_BEFORE = rf"(?:{_any('timed')}|\d{{1,2}}{_ORDINAL}(?:\s+{either('dates.of')})?|{any_of(MONTHS)}\b{_TO})"
+_BEHIND = rf"\.?,?\s+{either('dates.of')}?\s*\d|{_TO}\s*{any_of(MONTHS)}\b"
+"""Patterns before or after a word that show that it is the name of a month."""
 _RELATIVES = re.compile(
     rf"\b(?:{_any('relative_in')}\s*)?(?:{_any('relative_the')} )?(?:"
     + "|".join(f"(?P<{key}>{_any(key)})" for key in _RELATIVE)
     + r")(?!\w)"
 )
+
+
+def as_names(text: str, names: Set[str]) -> str:
+    """Return the question with a mark before each month that is a name: "from Jan", not "in May"."""
+
+    def marked(match: re.Match[str]) -> str:
+        first = match.start() <= 1 or match["name"].islower()
+        timed = match["timed"] or match["dated"] or (first and match["name"].lower() in OTHER_WORDS)
+        return match[0] if timed else f"{NAME}{match[0]}"
+
+    pattern = rf"\b(?P<timed>{_BEFORE}\s*)?(?P<name>{any_of(sorted(names))})\b(?P<dated>{_BEHIND})?"
+    return re.sub(pattern, marked, text, flags=re.I) if names else text
 
 
 def _relative(match: re.Match[str], today: date) -> Period:

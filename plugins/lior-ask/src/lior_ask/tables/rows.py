@@ -94,6 +94,12 @@ def _of_expenses(head: Head) -> bool:
     return not called.isdisjoint(lexicon.SPENT) or (by and bool(head.places("date")) and not others)
 
 
+def tells_payments(head: Head, column: int, source: TableSource) -> bool:
+    """Return whether a column of numbers tells what we paid: by its name, in an account, among expenses."""
+    named = column < len(head.columns) and accounts.tells_direction(head.columns[column].name)
+    return named or _of_expenses(head) or accounts.account_of(head, source) is not None
+
+
 def _is_expense(word: str, head: Head) -> bool:
     """Return whether a word means a row of an expenses table, whatever the table's name is."""
     return word in lexicon.NAMES[0] and _of_expenses(head)
