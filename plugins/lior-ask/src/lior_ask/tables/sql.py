@@ -1,14 +1,14 @@
-"""Execution of queries by SQLite: the only place with SQL.
+"""Execution of the conditions of queries by SQLite.
 
 The cells that a query needs are stored in memory as text, as integers in units of the column's smallest
-decimal, so that sums are exact, and as ISO dates.
+decimal, so that comparisons are exact, and as ISO dates.
 """
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from decimal import Decimal
+from decimal import ROUND_FLOOR
 
 from lior_ask.index.table_schema import NOTHING
 from lior_ask.tables.query import Compares, Expr, Filled, Is, Not, Within
@@ -77,9 +77,9 @@ class Rows:
             return f"{field} * {its} {condition.sign} {other} * {mine}", []
         assert condition.value is not None
         scaled = condition.value.scaleb(self._places[condition.column])
-        whole = int(scaled.to_integral_value())
+        whole = scaled.to_integral_value(ROUND_FLOOR)
         # A constant with more decimals than the column lies between two integers.
-        return f"{field} * 1000 {condition.sign} ?", [whole * 1000 + int((scaled - whole) * 1000)]
+        return f"{field} * 2 {condition.sign} ?", [_storable(2 * int(whole) + (scaled > whole))]
 
     def _column(self, kind: str, place: int) -> str:
         """Return the name of a column in SQL, stored on first use."""
@@ -101,8 +101,9 @@ class Rows:
         numbers = self.table.numbers(place)
         places = max((max(-int(n.as_tuple().exponent), 0) for n in numbers if n is not None), default=0)
         self._places[place] = min(places, 9)
-        return [None if n is None else _scaled(n, self._places[place]) for n in numbers]
+        return [None if n is None else _storable(int(n.scaleb(self._places[place]))) for n in numbers]
 
 
-def _scaled(number: Decimal, places: int) -> int:
-    return max(-_LARGEST, min(int(number.scaleb(places)), _LARGEST)) // 1
+def _storable(number: int) -> int:
+    """Return a number, or the nearest one that SQLite stores as an integer."""
+    return max(-_LARGEST, min(number, _LARGEST))
