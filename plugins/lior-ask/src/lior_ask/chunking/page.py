@@ -190,8 +190,8 @@ def _is_full(length: int, following: str, wide: int) -> bool:
 def _entries(text: str, lines: Sequence[Span], wide: int) -> bool:
     """Return whether lines are a list without bullets, such as prices.
 
-    No line has a stop. All begin with a capital, and each has a number or there are at least three; or all
-    begin small, and there was room on a line for the word that follows it.
+    No line of a list has a stop. If all lines begin with a capital letter, there are at least three, or each
+    has a number. If all begin with a small letter, a line had room for the first word of the next one.
     """
     spans = [(begin, begin + len(text[begin:end].rstrip())) for begin, end in lines]
     if any(

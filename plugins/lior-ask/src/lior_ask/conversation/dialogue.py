@@ -279,9 +279,9 @@ class Dialogue:
     ) -> tuple[float, ...] | None:
         """Return how well a passage answers a follow-up, or ``None`` if it does not.
 
-        The first value is the share of the follow-up's words in the passage. The others are whether it has
-        the subject, whether it is in the document of the last answer, how many words of the last message it
-        has, and whether it is of the expected kind.
+        The first value is the share of the follow-up's words in the passage. The others are: it has
+        the subject; it is in the document of the last answer; the number of words of the last message in it;
+        it is of the expected kind.
         """
         suits = said.suits(passage.text)
         share = len(_share(own, passage)) / len(own)

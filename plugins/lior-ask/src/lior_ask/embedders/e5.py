@@ -1,8 +1,8 @@
 """The sentence encoder of lior-ask: multilingual-e5-small, learned further to find and to read answers.
 
-L. Wang et al., *Multilingual E5 Text Embeddings*, 2024: twelve layers, 384 numbers. Of its word pieces, those
-of languages in Latin script are kept (``lior bench pieces``); other scripts are read by characters. The
-layers were learned by ``lior bench encoder``. The mean of the last layer is the vector of a text
+L. Wang et al., *Multilingual E5 Text Embeddings*, 2024: twelve layers, 384 numbers. The word pieces of
+languages in Latin script are kept (``lior bench pieces``). Other scripts are read by characters. The layers
+were learned by ``lior bench encoder``. The mean of the last layer is the vector of a text
 (:class:`E5`). For a question with a passage, the score is computed from this mean (:func:`scores`; R.
 Nogueira and K. Cho, *Passage Re-ranking with BERT*, 2019). ONNX Runtime computes it if it is installed, NumPy
 otherwise.
