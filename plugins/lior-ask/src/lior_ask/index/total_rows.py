@@ -71,9 +71,9 @@ def total_rows(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> tupl
     """Return the positions, from 0, of the rows that sum up others, ascending.
 
     The numbers of such a row are the sums, or means, of the rows above: of all, or of those since the last
-    such row. A first row may sum up all rows below. Words such as "Total" are evidence: a row with nothing but
-    such a label needs nearly right numbers only. A row without one must have no text, or be the last row and
-    not equal by chance. The balances of a statement are known by their label alone.
+    such row. A first row may sum up all rows below. Words such as "Total" are evidence: a row with nothing
+    but such a label needs nearly right numbers only. A row without one must have no text, or be the last row
+    and not equal by chance. The balances of a statement are known by their label alone.
     """
     places = [n for n, each in enumerate(columns) if each.kind == "number" and each.decimal and not each.key]
     marks, width, found = _marks(columns, rows, places), len(places), list[int]()
