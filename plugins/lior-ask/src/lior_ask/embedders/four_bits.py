@@ -1,8 +1,9 @@
 """The model of ``e5`` in its file: word pieces, their vectors, and twelve layers, with weights of four bits.
 
 Weights are stored in blocks of 32 (``Q4_0`` of ggml). A block is a float16 scale :math:`d` and 16 bytes.
-Each byte has two numbers :math:`(q - 8) d`, the first one in the low half. NumPy computes with the unpacked weights
-(:mod:`~lior_ask.embedders.layers`), ONNX Runtime with these blocks (:mod:`~lior_ask.embedders.graph`).
+Each byte has two numbers :math:`(q - 8) d`, the first one in the low half. NumPy computes with the
+unpacked weights (:mod:`~lior_ask.embedders.layers`), ONNX Runtime with these blocks
+(:mod:`~lior_ask.embedders.graph`).
 """
 
 from __future__ import annotations
