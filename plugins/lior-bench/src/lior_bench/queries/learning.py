@@ -241,7 +241,8 @@ def _agreement(left_out: Sequence[tuple[Told, float]]) -> dict[str, float]:
         (told, float(logit(min(max(p, 1e-3), 1 - 1e-3)))) for told, p in left_out if told.planned is not None
     ]
     values = [[told.same, odds, told.same * odds] for told, odds in found]
-    model = LogisticRegression(C=1.0).fit(values, [told.planned for told, _ in found])
+    values += [[False, 0.0, 0.0]] * 2  # one right, one wrong: few folders may have only one of them
+    model = LogisticRegression(C=1.0).fit(values, [*(told.planned for told, _ in found), True, False])
     weights = zip(("constant", "agrees", "odds", "both"), (*model.intercept_, *model.coef_[0]), strict=True)
     return {name: round(float(value), 3) for name, value in weights}
 
