@@ -14,7 +14,6 @@ from lior.interfaces import Passage, Result
 from lior_ask.answer.selection import Answer
 from lior_ask.tables.learned import read
 from lior_ask.tables.query import Aggregate, Compares, Filled, Query, Within
-from lior_ask.tables.sql import Rows
 from lior_bench.queries import command, worlds
 from lior_bench.queries.command import verdict
 from lior_bench.queries.examples import accepted, examples, label_of, right
@@ -119,10 +118,10 @@ def test_the_reader_finds_every_table_of_a_kept_folder(tmp_path):
 def test_queries_are_right_by_their_rows(folders, tmp_path):
     world = worlds.worlds(lambda name: name == "a_1")[0]
     asked = {each.asked["q"]: each for each in examples(world, tmp_path / "out")}
-    rows = Rows(asked["how much did we spend"].tables[0])
+    table = asked["how much did we spend"].tables[0]
 
     def of(text: str, judge=right, **query):
-        return judge(asked[text], Query(table=0, **query), lambda each: rows.where(each.where))
+        return judge(asked[text], Query(table=0, **query), lambda each: table.where(each.where).tolist())
 
     spent = {"aggregate": Aggregate.SUM, "measure": 2, "where": (Compares(2, "<", Decimal(0)),)}
     assert of("how much did we spend", sign=-1, **spent)

@@ -17,7 +17,6 @@ from lior_ask.tables.choosing import Chosen
 from lior_ask.tables.learned import learned
 from lior_ask.tables.query import Aggregate, Compares, Filled, Is, Not, Query, Within
 from lior_ask.tables.sources import tables_of
-from lior_ask.tables.sql import Rows
 from lior_ask.tables.telling import NoResult, Teller, Told
 
 TRIPS = (
@@ -71,7 +70,7 @@ def holds(condition, cells):
 @given(st.lists(CONDITIONS | CONDITIONS.map(Not), max_size=3))
 def test_rows_are_those_that_fulfil_all_conditions(conditions):
     expected = [n for n, cells in enumerate(CELLS) if all(holds(each, cells) for each in conditions)]
-    assert Rows(TABLE).where(conditions) == expected
+    assert TABLE.where(conditions).tolist() == expected
 
 
 @pytest.mark.parametrize(
@@ -93,9 +92,9 @@ def test_rows_are_those_that_fulfil_all_conditions(conditions):
     ],
 )
 def test_what_is_made_of_rows(query, value):
-    query, rows = Query(table=0, **query), Rows(TABLE)
-    part = rows.where((*query.where, *query.part))
-    assert Teller(TABLE).tell(query, rows.where(query.where), part).result.value == value
+    query = Query(table=0, **query)
+    part = TABLE.where((*query.where, *query.part))
+    assert Teller(TABLE).tell(query, TABLE.where(query.where), part).result.value == value
 
 
 def test_rows_without_a_number_have_no_sum():
@@ -103,7 +102,7 @@ def test_rows_without_a_number_have_no_sum():
     table = table_of(words)
     query = Query(table=0, aggregate=Aggregate.SUM, measure=1, where=(Is(0, ("lamp",)),))
     with pytest.raises(NoResult, match="no number"):
-        Teller(table).tell(query, Rows(table).where(query.where))
+        Teller(table).tell(query, table.where(query.where))
 
 
 def test_questions_in_other_words_are_calculated_with_a_measured_confidence():

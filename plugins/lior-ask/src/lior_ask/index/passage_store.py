@@ -52,7 +52,7 @@ class PassageStore:
 
         Raises ``DamagedIndex`` when they are damaged.
         """
-        for data in self._parts(key):
+        for data in self.parts(key):
             numbers, begins = _layout(data)
             for (line, column, *_), (begin, end) in zip(numbers.tolist(), pairwise(begins), strict=False):
                 if column == 1:
@@ -63,9 +63,10 @@ class PassageStore:
 
         Raises ``DamagedIndex`` when they are damaged.
         """
-        return [line for data in self._parts(key) for line in _layout(data)[0][:, 0].tolist()]
+        return [line for data in self.parts(key) for line in _layout(data)[0][:, 0].tolist()]
 
-    def _parts(self, key: int) -> Iterator[bytes]:
+    def parts(self, key: int) -> Iterator[bytes]:
+        """Yield the rows of the table with a document's passages."""
         bounds = key * _DOCUMENT, (key + 1) * _DOCUMENT
         select = "SELECT data FROM texts WHERE key >= ? AND key < ? ORDER BY key"
         for (data,) in self._database.cached(select, *bounds):

@@ -6,10 +6,10 @@ import json
 import re
 import zlib
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Hashable, Iterator, Sequence, Sized
 from itertools import islice
 from pathlib import PurePath
+from typing import Any, TypeVar
 
 import attrs
 
@@ -21,14 +21,16 @@ from lior_ask.index.table_schema import Column, Kind, column, date_of
 from lior_ask.index.total_rows import total_rows
 from lior_ask.languages.lists import either
 
+Rows = TypeVar("Rows", bound=Sized)
+
 _BLOCK = 4096
 """Number of rows packed at a time."""
 _SPARE = 0.6
 """Share of the indexing time that must be left; packing of rows stops below it, since inferring types takes
 as long again. Chosen by hand."""
 _ROWS = f"only the first {{:,}} of {{:,}} rows are counted, reading more takes too long; {TAKES_ALL}"
-_UNPACKED = 4
-"""Maximum number of tables whose rows are kept in memory."""
+_CELLS = 2_000_000
+"""Maximum number of cells of the rows in memory, about 0.25 kB each; a table counts twice, read and typed."""
 _TABLES = 1 << 24
 """Maximum number of tables of a document."""
 _TYPES: dict[str, dict[str, Kind]] = {
@@ -180,6 +182,10 @@ class RecordStore:
 
     def __init__(self, database: Database, passages: PassageStore) -> None:
         self._database, self._passages = database, passages
+        self._prepared: dict[Hashable, tuple[Any, int, dict[int, int]]] = {}
+        """What :meth:`prepared` made, its number of cells, and the versions of its documents by key."""
+        self._state: tuple[int, int] | None = None
+        """The state of the database up to which the prepared rows are known to be unchanged."""
 
     def add(self, key: int, packed: PackedTables) -> tuple[str, ...]:
         """Add the tables of a document, and return notes on rows left out; a transaction is open."""
@@ -210,18 +216,57 @@ class RecordStore:
                 found[names[key]] = About(kind=about["kind"], date=about["date"], heads=tuple(heads))
         return found
 
-    @intact()
     def rows(self, head: Head) -> list[Row]:
-        """Return the rows of a table.
+        """Return the rows of a table, cached as :meth:`prepared`.
 
         Raises ``DamagedIndex`` when they are damaged.
         """
+        return self.prepared((head,), "rows", lambda: self._rows(head))
+
+    @intact()
+    def _rows(self, head: Head) -> list[Row]:
         if head.key < 0:
             return [*self._entries(-head.key - 1)]
         found = self._database.cached("SELECT data FROM cells WHERE key = ?", head.key)
         if not found:
             raise DamagedIndex("a table has no rows")
-        return [*_unpacked(bytes(found[0][0]))]
+        return _unpacked(bytes(found[0][0]))
+
+    def prepared(self, heads: tuple[Head, ...], use: Hashable, make: Callable[[], Rows]) -> Rows:
+        """Return ``make()``, rows of tables for a use, cached until a document of these tables changes.
+
+        What is made of no stored table is cached until any change. Above the maximum number of cells, the
+        least recently used rows are dropped.
+        """
+        with self._database.lock:
+            self._forget_changed()
+            key = use, tuple((head.document, head.key) for head in heads)
+            if (kept := self._prepared.pop(key, None)) is None:
+                rows = make()
+                cells = sum((head.rows or len(rows)) * len(head.columns) for head in heads) or len(rows)
+                documents = {head.key // _TABLES if head.key >= 0 else -head.key - 1 for head in heads}
+                kept = rows, cells, {each: self._version(each) for each in documents}
+            self._prepared[key] = kept
+            while len(self._prepared) > 1 and sum(cells for _, cells, _ in self._prepared.values()) > _CELLS:
+                del self._prepared[next(iter(self._prepared))]
+            found: Rows = kept[0]
+            return found
+
+    def _forget_changed(self) -> None:
+        """Drop the rows of documents that have changed since the last call."""
+        if (state := self._database.state()) == self._state:
+            return
+        now = {key: self._version(key) for *_, versions in self._prepared.values() for key in versions}
+        same = [key for key, kept in self._prepared.items() if kept[2] and kept[2].items() <= now.items()]
+        self._prepared, self._state = {key: self._prepared[key] for key in same}, state
+
+    def _version(self, key: int) -> int:
+        """Return a hash of the stored tables of a document, or of the passages of a log."""
+        about = self._database.cached("SELECT about FROM records WHERE id = ?", key)
+        select = "SELECT data FROM cells WHERE key >= ? AND key < ? ORDER BY key"
+        tables = self._database.cached(select, key * _TABLES, (key + 1) * _TABLES)
+        parts = [data for (data,) in tables] or self._passages.parts(key)
+        return hash((str(about), *map(bytes, parts)))
 
     def _entries(self, key: int) -> Iterator[Row]:
         """Yield the entries of a log, from its passages.
@@ -284,16 +329,13 @@ def _columns(table: Table, rows: Sequence[tuple[str, ...]]) -> list[Column]:
     return [column(name, each, types.get(name)) for name, each in zip(table.columns, cells, strict=True)]
 
 
-@lru_cache(_UNPACKED)
-def _unpacked(data: bytes) -> tuple[Row, ...]:
-    """Return the rows of a table. Parts of one question and its follow-ups read the same table."""
+def _unpacked(data: bytes) -> list[Row]:
+    """Return the rows of a table."""
     try:
         rows = json.loads(zlib.decompress(data))
     except zlib.error as error:
         raise DamagedIndex("a table is damaged") from error
-    return tuple(
-        Row(begin=begin, line=line, text=text, cells=tuple(cells)) for begin, line, text, *cells in rows
-    )
+    return [Row(begin=begin, line=line, text=text, cells=tuple(cells)) for begin, line, text, *cells in rows]
 
 
 def _read_head(record: dict[str, object], key: int, document: str) -> Head:

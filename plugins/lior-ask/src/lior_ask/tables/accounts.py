@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 
 import attrs
 
-from lior_ask.index.table_schema import Column
-from lior_ask.index.table_store import Head, Row
+from lior_ask.index.table_store import Head
 from lior_ask.languages.words import tokens
 from lior_ask.tables import lexicon
 from lior_ask.tables.grammar import Word
 from lior_ask.tables.plan import Condition, TableSource
+from lior_ask.tables.query import Compares, Test
+from lior_ask.tables.sources import Table
 
 _NO_MONEY = frozenset[str]().union(*(names for thing, names in lexicon.MEASURES.items() if thing != "money"))
 """Words in names of columns of measurements, such as a temperature, which may be negative, too."""
@@ -50,17 +52,14 @@ class Account:
 
     def paid(self, sign: int) -> Condition:
         """Return the condition that a row has a direction."""
-        test = f"n{self.column(sign)} * {self.factor(sign)} > 0"
-        return Condition(sql=test, shown="paid out" if sign < 0 else "paid in", told=False)
+        return Condition(test=self._paid(sign), shown="paid out" if sign < 0 else "paid in", told=False)
 
-    def signs(self, rows: Sequence[Row], columns: Sequence[Column]) -> set[int]:
-        """Return the directions of rows."""
-        found = set[int]()
-        for sign in (-1, 1):
-            place, factor = self.column(sign), self.factor(sign)
-            numbers = (columns[place].number(row.cells[place]) for row in rows)
-            found |= {sign} if any(number and number * factor > 0 for number in numbers) else set()
-        return found
+    def _paid(self, sign: int) -> Test:
+        return Compares(self.column(sign), ">" if self.factor(sign) > 0 else "<", Decimal(0))
+
+    def signs(self, table: Table, where: Sequence[Test]) -> set[int]:
+        """Return the directions of the rows with some conditions."""
+        return {sign for sign in (-1, 1) if len(table.where([*where, self._paid(sign)]))}
 
 
 def account_of(head: Head, source: TableSource) -> Account | None:
@@ -78,13 +77,7 @@ def account_of(head: Head, source: TableSource) -> Account | None:
     into = [n for n in found if names[n] & lexicon.CREDIT and not names[n] & lexicon.DEBIT]
     if len(out) == len(into) == 1:
         return Account(out=out[0], into=into[0])
-    signed = [n for n in found if names[n].isdisjoint(_NO_MONEY) and _has_signs(head, n, source)]
+    signed = [n for n in found if names[n].isdisjoint(_NO_MONEY) and source.whole(head).signed(n)]
     if len(found) > 1:  # besides a balance, or readings such as temperatures, which have signs, too
         signed = [n for n in signed if not names[n].isdisjoint(lexicon.MEASURES["money"])]
     return Account(out=signed[0], into=signed[0]) if len(signed) == 1 else None
-
-
-def _has_signs(head: Head, column: int, source: TableSource) -> bool:
-    numbers = [head.columns[column].number(row.cells[column]) for row in source.every(head)]
-    known = [number for number in numbers if number]
-    return any(number < 0 for number in known) and any(number > 0 for number in known)

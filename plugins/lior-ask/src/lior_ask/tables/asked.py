@@ -14,6 +14,7 @@ from lior.reading import number_in
 from lior_ask.languages.lists import any_of, either, languages, of_question, words
 from lior_ask.languages.words import asking_words
 from lior_ask.languages.words import tokens as words_of
+from lior_ask.tables.lexicon import COMPARISONS
 from lior_ask.tables.periods import NAME, Period, as_names, period_in
 from lior_ask.tables.query import Sign
 from lior_ask.tables.words import stems
@@ -27,11 +28,7 @@ _AMOUNT = (
     rf"(?:[€$£]|eur|chf|usd)?\s?(?P<number>\d[\d.,' ]*\d|\d|{any_of(_NUMERALS)}\b)"
     r"\s?(?P<unit>[€$£%]|[^\W\d_]{1,3}\b|euros?|dollars?|francs?)?"
 )
-_SIGNS: tuple[tuple[Sign, str], ...] = ((">=", "at_least"), ("<=", "at_most"), (">", "over"), ("<", "under"))
-_COMPARED = [
-    (sign, re.compile(rf"(?:\b{either(f'calculations.{key}')}\s+{_AMOUNT}(?![\w.,]*\d))"))
-    for sign, key in _SIGNS
-]
+_COMPARED = [(sign, re.compile(rf"(?:\b{words_}\s+{_AMOUNT}(?![\w.,]*\d))")) for sign, words_ in COMPARISONS]
 _TITLE = re.compile(rf"(?<=\s){either('calculations.title')}\b\.?\s", re.I)
 _ELIDED = re.compile(rf"\b{either('calculations.elided')}['’](?=\w)", re.I)
 _MARKS = {"period": "\x11", "number": "\x12", "file": "\x13"}

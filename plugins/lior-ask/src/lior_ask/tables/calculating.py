@@ -71,7 +71,7 @@ def calculate(
     quoted = cache(partial(answer_from_sender, question, known, today, quote))
     if planned.unclear is not None:
         return _refused(planned, quoted(), known, filters)
-    ranked = choose(question, known, today)
+    ranked = choose(question, known, today, shows=planned.result is None)
     if planned.result is not None:
         sure = ranked.agreement(planned.result)
         return calculated(question, planned.result, planned.said, sure, top)

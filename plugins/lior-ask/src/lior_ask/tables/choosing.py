@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from contextlib import suppress
 from datetime import date
-from functools import cached_property
 
 import attrs
 import numpy as np
 
 from lior.interfaces import Result
-from lior_ask.languages.dates import MONTHS
 from lior_ask.languages.lists import words
-from lior_ask.languages.words import tokens
 from lior_ask.question.filters import Filters, Known
 from lior_ask.question.question import Question
 from lior_ask.tables.asked import Asked, asked
@@ -23,35 +20,13 @@ from lior_ask.tables.query import Aggregate, Query
 from lior_ask.tables.ranking import Ranker
 from lior_ask.tables.rows import tells_payments
 from lior_ask.tables.sources import Table, tables_of
-from lior_ask.tables.sql import Rows
 from lior_ask.tables.telling import NoResult, Teller, Told
 
 _DOCUMENTS = 16
 """Maximum number of documents whose tables are compared with a question; those with most of its words."""
-_SHELVES = 4
-"""Maximum number of sets of tables that are kept in memory."""
 _OFTEN_QUOTED = (Aggregate.VALUE, Aggregate.LIST, Aggregate.OLDEST, Aggregate.NEWEST, Aggregate.EXISTS)
 """Aggregates whose questions a sentence often answers, too."""
 _WE = words("words.we")
-_PERSONS = words("columns.persons") | {"from", "to"}
-
-
-@attrs.define(eq=False, slots=False)
-class Shelf:
-    """The tables of some documents, with their rows in SQLite."""
-
-    tables: list[Table]
-    rows: dict[int, Rows] = attrs.field(factory=dict)
-
-    @cached_property
-    def people(self) -> frozenset[str]:
-        """Months that are names of people in columns of people."""
-        found = set[str]()
-        for table in self.tables:
-            for n in table.places("text"):
-                if not _PERSONS.isdisjoint(tokens(table.columns[n].name)):
-                    found |= {word for cell in table.cells(n) for word in tokens(cell)} & MONTHS.keys()
-        return frozenset(found)
 
 
 @attrs.frozen(eq=False)
@@ -83,13 +58,17 @@ class Chosen:
         return float(1 / (1 + np.exp(-logit - weights["both"] * same * odds)))
 
 
-def choose(question: Question, known: Known, today: date) -> Chosen:
-    """Return the most likely query of a question over the tables that fit its filters."""
+def choose(question: Question, known: Known, today: date, *, shows: bool = True) -> Chosen:
+    """Return the most likely query of a question over the tables that fit its filters.
+
+    Its result has rows if ``shows``.
+    """
     filters, weights = question.filters, learned()
-    shelf = _shelf(known, filters, _documents(question, known, filters))
-    if not shelf.tables:
+    tables = tables_of(known, filters, _documents(question, known, filters))
+    if not tables:
         return Chosen(weights)
-    ranker = Ranker(asked(question.text, today, shelf.people), weights, shelf.tables, shelf.rows)
+    people = frozenset[str]().union(*(table.people for table in tables))
+    ranker = Ranker(asked(question.text, today, people), weights, tables)
     ranked = ranker.ranked()
     if not ranked.proposals:
         return Chosen(weights)
@@ -97,7 +76,7 @@ def choose(question: Question, known: Known, today: date) -> Chosen:
     told = None
     if not _lacks_payments(ranker.asked, best.query, best.links.table, TableSource(known, filters)):
         with suppress(NoResult):
-            told = tell(ranker, best.query)
+            told = tell(ranker, best.query, shows=shows)
     return Chosen(weights, best.query, told, ranked.probability)
 
 
@@ -109,23 +88,13 @@ def _lacks_payments(said: Asked, query: Query, table: Table, source: TableSource
     return not tells_payments(table.heads[0], query.measure, source)
 
 
-def tell(ranker: Ranker, query: Query) -> Told:
-    """Return the result of a query.
+def tell(ranker: Ranker, query: Query, *, shows: bool = True) -> Told:
+    """Return the result of a query, with its rows if ``shows``.
 
     Raises ``NoResult`` if there is none.
     """
-    part = ranker.selected(attrs.evolve(query, where=(*query.where, *query.part))) if query.part else ()
-    return Teller(ranker.tables[query.table]).tell(query, ranker.selected(query), part)
-
-
-def _shelf(known: Known, filters: Filters, names: tuple[str, ...]) -> Shelf:
-    """Return the tables of some documents; the last few shelves are kept until the index changes."""
-    shelves: dict[tuple[Filters, tuple[str, ...]], Shelf] = known.inverted.derived("shelves", dict)
-    if (filters, names) not in shelves:
-        while len(shelves) >= _SHELVES:
-            del shelves[next(iter(shelves))]
-        shelves[filters, names] = Shelf(tables_of(known, filters, names))
-    return shelves[filters, names]
+    part = ranker.selected(attrs.evolve(query, where=(*query.where, *query.part))) if query.part else None
+    return Teller(ranker.tables[query.table], shows).tell(query, ranker.selected(query), part)
 
 
 def _documents(question: Question, known: Known, filters: Filters) -> tuple[str, ...]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Set
 from datetime import date
-from decimal import Decimal
 from typing import Literal
 
 import attrs
@@ -21,7 +20,9 @@ from lior_ask.languages.lists import words as listed
 from lior_ask.languages.words import tokens
 from lior_ask.question.question import Question
 from lior_ask.tables import lexicon
+from lior_ask.tables.asked import Compared
 from lior_ask.tables.periods import NAME, UNIT_FORMS, Period, as_names, period_in
+from lior_ask.tables.query import Sign
 
 Role = Literal["", "from", "to", "about", "per", "unit", "except"]
 _FILE = re.compile(r"(?<![\w@.])[\w+/-]+(?:\.[\w+-]+)*\.[a-z]\w{1,5}\b(?!@)", re.I)
@@ -70,15 +71,6 @@ class Word:
 
 
 @attrs.frozen(kw_only=True)
-class Compared:
-    """A comparison with a number."""
-
-    sign: str
-    number: Decimal
-    shown: str
-
-
-@attrs.frozen(kw_only=True)
 class Request:
     """The request of a question for a calculation."""
 
@@ -103,7 +95,7 @@ class Request:
     """Whether different values are counted."""
     unsupported: str = ""
     """A word of an unsupported calculation."""
-    than: tuple[str, tuple[str, ...]] = ("", ())
+    than: tuple[Sign | None, tuple[str, ...]] = (None, ())
     """A comparison sign, and the words of the column to compare with."""
     times: bool = False
     """Whether it asks how often something occurs."""
@@ -232,12 +224,12 @@ def _few(before: str, after: str) -> tuple[int, str, str]:
     )
 
 
-def _than(text: str) -> tuple[tuple[str, tuple[str, ...]], str]:
+def _than(text: str) -> tuple[tuple[Sign | None, tuple[str, ...]], str]:
     """Return sign and words of a comparison with another column, and the question without it."""
     for sign, pattern in lexicon.THAN:
         if match := pattern.search(text):
             return (sign, (*tokens(match[match.lastindex or 0]),)), text[: match.start()]
-    return ("", ()), text
+    return (None, ()), text
 
 
 def _left_out(text: str) -> tuple[str, list[Word]]:

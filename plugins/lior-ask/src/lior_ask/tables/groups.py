@@ -9,17 +9,21 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from email.utils import parseaddr
+from functools import partial
 
 import attrs
+import numpy as np
 
 from lior.interfaces import Result
 from lior_ask.index.table_store import Head
 from lior_ask.languages.words import tokens
 from lior_ask.tables import accounts, lexicon
-from lior_ask.tables.execution import Used, count_noun, describe, select, show, shown_rows, unit_of
+from lior_ask.tables.columns import unit_in
+from lior_ask.tables.execution import count_noun, describe, select, show, unit_of
 from lior_ask.tables.grammar import Request
 from lior_ask.tables.linking import Linked, column_of_people
 from lior_ask.tables.plan import Group, Plan, Unclear, list_columns, title
+from lior_ask.tables.query import Within
 
 _LISTED = 12
 """Maximum number of groups that are listed."""
@@ -31,8 +35,6 @@ _OVER = {
     "lowest": "lowest",
     "mean": "mean",
 }
-_LETTERS = {"year": 4, "month": 7, "day": 10}
-"""Unit of time -> number of characters of its date."""
 
 
 def group_rows(
@@ -139,7 +141,7 @@ def execute_groups(plan: Plan, request: Request) -> tuple[Result, str]:
     by = plan.group.by if isinstance(plan.group.by, str) else plan.columns[plan.group.by].name
     of = describe(plan) if plan.operation != "count" else count_noun(plan)
     about = f"{plan.operation} of {of} by {by}"
-    every = [used for rows in groups.values() for used in rows]
+    every = np.concatenate([*groups.values()])
     if plan.group.over == "mean":
         return _mean_of(plan, values, of, every)
     if plan.group.over == "none":
@@ -152,7 +154,7 @@ def execute_groups(plan: Plan, request: Request) -> tuple[Result, str]:
     if plan.group.over:
         order.sort(key=lambda name: values[name], reverse=plan.group.over == "highest")
         best = [name for name in order if values[name] == values[order[0]]]
-        chosen, called = [used for name in best for used in groups[name]], " and ".join(best)
+        chosen, called = np.concatenate([groups[name] for name in best]), " and ".join(best)
         called = called.replace("0000-", "")
         shown = f"{called}, {show(values[best[0]])}{unit}: {plan.group.over} {about}"
         rest = _listed(order[len(best) :], values)
@@ -164,7 +166,7 @@ def execute_groups(plan: Plan, request: Request) -> tuple[Result, str]:
             about=about,
             arithmetic=then,
             unit=measured,
-            **shown_rows(plan, chosen),
+            **plan.table.shown(chosen),
         )
         return result, shown
     listed = _listed(order, values)
@@ -174,12 +176,12 @@ def execute_groups(plan: Plan, request: Request) -> tuple[Result, str]:
         about=about,
         unit=measured,
         groups=tuple((name.removeprefix("0000-"), show(values[name])) for name in order),
-        **shown_rows(plan, every),
+        **plan.table.shown(every),
     )
     return result, f"{listed}: {about}"
 
 
-def _mean_of(plan: Plan, values: dict[str, Decimal], of: str, every: list[Used]) -> tuple[Result, str]:
+def _mean_of(plan: Plan, values: dict[str, Decimal], of: str, every: np.ndarray) -> tuple[Result, str]:
     """Return the mean of the values of the groups; groups of time without a row count as 0."""
     assert plan.group is not None
     dated = isinstance(plan.group.by, str)
@@ -195,12 +197,12 @@ def _mean_of(plan: Plan, values: dict[str, Decimal], of: str, every: list[Used])
         about=f"{of} by {by}, {span}",
         arithmetic=f"{show(total)} / {count} {'=' if mean * count == total else '≈'} {show(mean)}",
         unit=measured,
-        **shown_rows(plan, every),
+        **plan.table.shown(every),
     )
     return result, f"{show(mean)}{unit_of(measured)}: mean of {result.about}"
 
 
-def _lacking(plan: Plan, groups: dict[str, list[Used]], of: str) -> tuple[Result, str]:
+def _lacking(plan: Plan, groups: dict[str, np.ndarray], of: str) -> tuple[Result, str]:
     """Return the units of time without a row, in the period or from the first to the last row of the table.
 
     Raises ``Unclear`` if the table does not cover the whole period.
@@ -208,26 +210,32 @@ def _lacking(plan: Plan, groups: dict[str, list[Used]], of: str) -> tuple[Result
     assert plan.group is not None
     assert isinstance(plan.group.by, str)
     by, periods = plan.group.by, [each for each in plan.where if each.covered is not None]
-    if not all(each.covered and len(str(each.values[0])) == len("2025-01-01") for each in periods):
+    spans = [(each.test.first, each.test.last) for each in periods if isinstance(each.test, Within)]
+    if not all(each.covered for each in periods) or any(len(first) < 10 for first, _ in spans):
         raise Unclear(f"{plan.place} has no rows of all of the time {periods[0].shown}", ["lacking"])
-    ends = [_unit(str(value), by) for each in periods for value in each.values]
+    ends = [unit_in(end, by) for span in spans for end in span if end]
     none = [
         unit for unit in _units(ends or [*_groups(attrs.evolve(plan, where=()))], by) if unit not in groups
     ]
-    about, used = f"{by}s without {of}", [each for rows in groups.values() for each in rows]
-    result = Result(operation="list", value=f"{len(none):,}", about=about, **shown_rows(plan, used))
+    about, used = f"{by}s without {of}", np.concatenate([*groups.values()])
+    result = Result(operation="list", value=f"{len(none):,}", about=about, **plan.table.shown(used))
     return result, f"{', '.join(none[:_LISTED]).replace('0000-', '') or 'none'}: {about}"
 
 
-def _groups(plan: Plan) -> dict[str, list[Used]]:
+def _groups(plan: Plan) -> dict[str, np.ndarray]:
     """Return the rows of each group by its name; units of time are in their order."""
     assert plan.group is not None
-    by, found, names = plan.group.by, dict[str, list[Used]](), dict[str, str]()
-    for used in select(plan):
-        if plan.measure is not None and used.number is None:
-            continue
-        name = _unit(used.date, by) if isinstance(by, str) else _cell(used.row.cells[by])
-        found.setdefault(names.setdefault(name.casefold(), name), []).append(used)
+    by, rows, table = plan.group.by, select(plan), plan.table
+    if plan.measure is not None:
+        rows = table.numbered(plan.measure, rows)
+    if isinstance(by, int):
+        cells = table.cells(by)
+        groups = table.grouped("text", by, rows, lambda cell: _cell(cell).casefold())
+        found = {_cell(cells[own[0]]): own for own in groups.values()}
+    elif plan.dated is not None:
+        found = table.grouped("date", plan.dated, rows, partial(unit_in, unit=by))
+    else:
+        found = {"": rows} if len(rows) else {}
     if not found or "" in found:
         raise Unclear("there is no row of that" if not found else "a row has no date", ["most"])
     return dict(sorted(found.items())) if isinstance(by, str) else found
@@ -239,23 +247,12 @@ def _cell(cell: str) -> str:
     return " ".join((name or address).split()) or "none"
 
 
-def _unit(when: str, unit: str) -> str:
-    """Return the day, week, month or year of a date, or an empty string if unknown."""
-    if unit == "week":
-        if len(when) < 10 or when.startswith("0000"):
-            return ""
-        year, week, _ = date.fromisoformat(when[:10]).isocalendar()
-        return f"{year}-W{week:02}"
-    length = _LETTERS[unit]
-    return when[:length] if len(when) >= length else ""
-
-
-def _value(plan: Plan, rows: Sequence[Used]) -> Decimal:
-    numbers = [used.number for used in rows if used.number is not None]
+def _value(plan: Plan, rows: np.ndarray) -> Decimal:
     if plan.operation == "count":
         return Decimal(len(rows))
-    total = sum(numbers, Decimal(0))
-    return total if plan.operation == "sum" else (total / len(numbers)).quantize(Decimal("0.01"))
+    assert plan.measure is not None
+    total = plan.table.total(plan.measure, rows, plan.sign)
+    return total if plan.operation == "sum" else (total / len(rows)).quantize(Decimal("0.01"))
 
 
 def _units(names: Sequence[str], unit: str) -> list[str]:
@@ -267,7 +264,7 @@ def _units(names: Sequence[str], unit: str) -> list[str]:
     else:
         first, last = map(date.fromisoformat, ends)
     days = (first + timedelta(each) for each in range((last - first).days + 1))
-    found = dict.fromkeys(_unit(day.isoformat(), unit) for day in days)
+    found = dict.fromkeys(unit_in(day.isoformat(), unit) for day in days)
     return [name.replace("2000", "0000", 1) if begin.startswith("0000") else name for name in found]
 
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from email.utils import parseaddr
+from functools import partial
 from pathlib import PurePath
 
 import attrs
 
-from lior_ask.index.table_schema import Column
-from lior_ask.index.table_store import Head, Row
+from lior_ask.index.table_store import Row
 from lior_ask.question.filters import named
 from lior_ask.question.question import Question
 from lior_ask.tables import lexicon
+from lior_ask.tables.columns import Coded
 from lior_ask.tables.grammar import Request, Word
 from lior_ask.tables.plan import (
     Condition,
@@ -23,12 +24,13 @@ from lior_ask.tables.plan import (
     having,
     in_period,
     list_columns,
-    listed,
     names_it,
     names_of,
     nothing,
     plan_of,
 )
+from lior_ask.tables.query import Is, Meets, Test
+from lior_ask.tables.sources import Table, table_of_files
 from lior_ask.tables.words import alike, has_word
 
 
@@ -69,8 +71,9 @@ def _happens(kind: str, request: Request, source: TableSource) -> bool:
         asked = request.times and len(words) > 1
     if kind not in ("events", "log") or not asked or not words:
         return False
-    told = [row.cells[2] for head in source.kind(kind, request.files) for row in source.rows(head)]
-    return any(all(has_word(summary, word) for word in words) for summary in {*told})
+    heads = source.kind(kind, request.files)
+    told = source.table(*heads).coded("text", 2).places if heads else ()
+    return any(all(has_word(summary, word) for word in words) for summary in told)
 
 
 def _mail(kind: str, request: Request, source: TableSource, question: Question) -> Plan:
@@ -93,8 +96,8 @@ def _mail(kind: str, request: Request, source: TableSource, question: Question) 
     columns, where = heads[0].columns, list[Condition]()
     names = {each.name: number for number, each in enumerate(columns)}
     topic = names.get("subject", names.get("text", 0))
-    tables = [(head, source.rows(head)) for head in heads]
-    senders = {row.cells[names["from"]] for _, rows in tables for row in rows}
+    table = source.table(*heads)
+    senders = {*table.coded("text", names["from"]).places}
     if len(heads) == 1:  # "the family chat"
         called = {w.number - 1 for w in request.words if lexicon.CHAT.fullmatch(w.text)}
         left = [word for word in left if word.number not in called or _one([word], senders)]
@@ -102,8 +105,9 @@ def _mail(kind: str, request: Request, source: TableSource, question: Question) 
     files = [word for word in files if not _one([word], senders)]  # for "mails from Lena" in lena.mbox
     left = [word for word in left if word not in files]
     if files:
-        tables = [t for t in tables if any(names_it(word.text, t[0]) for word in files)]
-        where.append(Condition(sql="1", shown=f"in {listed([head for head, _ in tables])}", told=False))
+        called_so = [head for head in heads if any(names_it(word.text, head) for word in files)]
+        table = source.table(*called_so)
+        where.append(Condition(test=None, shown=f"in {table.title}", told=False))
     by = {role: [word for word in left if word.role == role] for role in ("from", "to", "about", "")}
     if by[""] and (sent or _one(by[""], senders)):
         by["from"], by[""] = [*by["from"], *by[""]], []
@@ -118,18 +122,14 @@ def _mail(kind: str, request: Request, source: TableSource, question: Question) 
         if "to" not in names:
             raise nothing(by["to"], "messages of a chat are to all")
         wanted = " ".join(word.text for word in by["to"])
-        receivers = {row.cells[names["to"]] for _, rows in tables for row in rows}
-        if not any(named(wanted, each) for each in receivers):
+        test = Meets(names["to"], partial(named, wanted))
+        if not any(map(test.test, table.coded("text", names["to"]).places)):
             raise Unclear(f"no mail is to {wanted!r}", [wanted])
-        where.append(
-            Condition(
-                sql=f"named(?, c{names['to']})", values=(wanted,), shown=f"to {wanted.title()}", told=False
-            )
-        )
+        where.append(Condition(test=test, shown=f"to {wanted.title()}", told=False))
     for word in by["about"]:
         where.append(having(topic, columns[topic].name, word.text))
     where += in_period(request, heads[0], names["date"], source)
-    return plan_of(request, tables, noun, where, dated=names["date"])
+    return plan_of(request, table, noun, where, dated=names["date"])
 
 
 def _one(words: Sequence[Word], senders: set[str]) -> bool:
@@ -154,9 +154,7 @@ def _person(wanted: str, senders: set[str], column: int, noun: str) -> Condition
         listed = ", ".join(shown[:6]) + " and others" * (len(shown) > 6)
         reason = f"{len(fit)} people fit {wanted!r}" if fit else f"no {noun} from {wanted!r}"
         raise Unclear(f"{reason}: there are {listed}")
-    marks = ", ".join("?" * len(fit[0]))
-    values = tuple(fit[0])
-    return Condition(sql=f"c{column} IN ({marks})", values=values, shown=f"from {wanted.title()}", told=False)
+    return Condition(test=Is(column, (*fit[0],)), shown=f"from {wanted.title()}", told=False)
 
 
 def _level(word: str) -> str:
@@ -181,24 +179,20 @@ def _log(kind: str, request: Request, source: TableSource, question: Question) -
     left = [w for w in left if w not in about and not any(names_it(w.text, h) for h in heads)]
     if request.times:
         about, left = [*about, *left], []
-        told = [row for head in heads for row in source.rows(head)]
-        left = [word for word in about if not any(has_word(row.cells[2], word.text) for row in told)]
+        told = source.table(*heads).coded("text", 2).places
+        left = [word for word in about if not any(has_word(cell, word.text) for cell in told)]
     if left:
         raise nothing(left, "logs: when an entry was written, its level and its text are known")
-    tables = [(head, source.rows(head)) for head in heads]
+    table = source.table(*heads)
     where = [having(2, "text", word.text) for word in about]
     for level in levels[:1]:
-        known = [bool(row.cells[1]) for _, rows in tables for row in rows]
-        has = 2 * sum(known) >= len(known)  # a few entries may have such a word by chance
-        where.append(
-            Condition(sql="c1 = ?", values=(level,), shown=f"level is {level}")
-            if has
-            else having(2, "text", level)
-        )
+        has = 2 * table.coded("text", 1).count("") <= len(table)  # a few may have such a word by chance
+        of_level = Condition(test=Is(1, (level,)), shown=f"level is {level}")
+        where.append(of_level if has else having(2, "text", level))
     if len(levels) > 1:
         raise Unclear(f"ask for one level at a time: {' or '.join(levels)}")
-    where += in_period(request, heads[0], 0, source, [row for _, rows in tables for row in rows])
-    return plan_of(request, tables, "entries", where, dated=0)
+    where += in_period(request, heads[0], 0, source, table.coded("date", 0))
+    return plan_of(request, table, "entries", where, dated=0)
 
 
 def _endings(word: str, source: TableSource) -> set[str]:
@@ -213,41 +207,27 @@ def _endings(word: str, source: TableSource) -> set[str]:
 
 def _files(kind: str, request: Request, source: TableSource, question: Question) -> Plan:
     """Return a plan over files of the folders, with their extensions and days of change."""
-    columns = (
-        Column(name="name"),
-        Column(name="ending"),
-        Column(name="date", kind="date"),
-        Column(name="folder"),
-    )
-    fit, known = set(source.documents), source.known
-    rows = list[Row]()
-    for number, (name, file) in enumerate(known.files.items()):
-        stamp = known.stamp(file)
-        if source.filters and not (fit & set(file.documents) and source.filters.dated(stamp)):
-            continue
-        path = PurePath(name)
-        cells = (name, path.suffix.lower().lstrip("."), stamp, path.parent.as_posix())
-        rows.append(Row(begin=number, line=1, text=name, cells=cells))
+    table = table_of_files(source.known, source.filters)
     where, left = list[Condition](), list[Word]()
     for word in request.words:
         if endings := _endings(word.text, source):
-            listed = tuple(sorted(endings))
-            marks = ", ".join("?" * len(listed))
-            where.append(
-                Condition(sql=f"c1 IN ({marks})", values=listed, shown=f"ending in {word.text}", told=False)
-            )
-        elif any(alike(word.text, row.cells[3].split("/")) for row in rows):
-            where.append(
-                Condition(sql="inside(c3, ?)", values=(word.text,), shown=f"in {word.text}", told=False)
-            )
+            test: Test = Is(1, (*sorted(endings),))
+            where.append(Condition(test=test, shown=f"ending in {word.text}", told=False))
+        elif any(map(partial(_inside, word.text), table.coded("text", 3).places)):
+            test = Meets(3, partial(_inside, word.text))
+            where.append(Condition(test=test, shown=f"in {word.text}", told=False))
         elif not (lexicon.FILES.fullmatch(word.text) or lexicon.OF_FILES.fullmatch(word.text)):
             left.append(word)
     left = [word for word in left if word.text not in lexicon.VERBS]
     if left or source.filters.sender:
         raise nothing(left, "files: their endings, folders and dates are known")
-    head = Head(document="", key=0, kind="files", columns=columns, rows=len(rows))
-    where += in_period(request, head, 2, source)
-    return plan_of(request, [(head, tuple(rows))], "files", where, dated=2)
+    where += in_period(request, table.heads[0], 2, source)
+    return plan_of(request, table, "files", where, dated=2)
+
+
+def _inside(word: str, folder: str) -> bool:
+    """Return whether a folder or one above it has a name."""
+    return alike(word, folder.split("/"))
 
 
 def _others(kind: str, request: Request, source: TableSource, question: Question) -> Plan:
@@ -263,25 +243,27 @@ def _others(kind: str, request: Request, source: TableSource, question: Question
         for word in request.words
         if word.role != "unit" and not pattern.fullmatch(word.text) and word.text not in lexicon.VERBS
     ]
-    tables = [(head, source.rows(head)) for head in heads]
-    left = [word for word in left if not _only_names(word, heads, tables)]
-    where = [_anywhere(word, tables) for word in left]
+    table = source.table(*heads)
+    left = [word for word in left if not _only_names(word, table)]
+    where = [_anywhere(word, table) for word in left]
     dated = heads[0].dated
-    told = [row for _, rows in tables for row in rows if all(_tells(row, word) for word in left)]
-    where += in_period(request, min(heads, key=lambda head: head.until or "9"), dated, source, told or None)
+    dates = [] if dated is None else zip(table.dates(dated), table.rows, strict=True)
+    told = [when for when, (_, row) in dates if all(_tells(row, word) for word in left)]
+    first = min(heads, key=lambda head: head.until or "9")
+    where += in_period(request, first, dated, source, Coded.of(told) if told else None)
     if request.operation == "next":
-        if not (request.period and request.period.first):
-            today = request.today.isoformat()
-            shown = f"from {today} on"
-            where.append(Condition(sql=f"d{dated} >= ?", values=(today,), shown=shown, told=False))
+        if dated is not None and not (request.period and request.period.first):
+            today, of_row = request.today.isoformat(), heads[0].columns[dated].date
+            test = Meets(dated, lambda cell: of_row(cell) >= today)  # what has begun is not next
+            where.append(Condition(test=test, shown=f"from {today} on", told=False))
         request = attrs.evolve(request, operation="oldest")
-    return plan_of(request, tables, kind, where, dated=dated)
+    return plan_of(request, table, kind, where, dated=dated)
 
 
-def _only_names(word: Word, heads: Sequence[Head], tables: Sequence[tuple[Head, tuple[Row, ...]]]) -> bool:
+def _only_names(word: Word, table: Table) -> bool:
     """Return whether a word is in the name of a calendar, and in none of its events."""
-    told = any(_tells(row, word) for _, rows in tables for row in rows)
-    return not told and any(names_it(word.text, head) for head in heads)
+    told = any(_tells(row, word) for _, row in table.rows)
+    return not told and any(names_it(word.text, head) for head in table.heads)
 
 
 def _tells(row: Row, word: Word) -> bool:
@@ -289,15 +271,10 @@ def _tells(row: Row, word: Word) -> bool:
     return any(has_word(cell, word.text) for cell in row.cells)
 
 
-def _anywhere(word: Word, tables: Sequence[tuple[Head, tuple[Row, ...]]]) -> Condition:
+def _anywhere(word: Word, table: Table) -> Condition:
     """Return the condition that a row has a word in the only column where it occurs."""
-    columns = tables[0][0].columns
-    has = [
-        number
-        for number, column in enumerate(columns)
-        if column.kind == "text"
-        and any(has_word(row.cells[number], word.text) for _, rows in tables for row in rows)
-    ]
+    columns, texts = table.heads[0].columns, table.heads[0].places("text")
+    has = [n for n in texts if any(has_word(cell, word.text) for cell in table.coded("text", n).places)]
     if len(has) != 1:
         raise nothing([word], f"the columns are: {list_columns(columns)}", [columns[n].name for n in has])
     return attrs.evolve(having(has[0], columns[has[0]].name, word.text), apart=has[0])

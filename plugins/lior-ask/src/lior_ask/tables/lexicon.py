@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from lior_ask.languages.lists import any_of, either, languages, words
+from lior_ask.tables.query import Sign
 
 
 def _words(*keys: str) -> re.Pattern[str]:
@@ -145,10 +146,8 @@ MEANS = words("columns.means")
 """Words in cells for a means of payment, and not for a person."""
 PERSONS = words("columns.persons")
 """Words in names of columns of people."""
-COMPARISONS = tuple(
-    (sign, either(f"calculations.{key}"))
-    for sign, key in ((">=", "at_least"), ("<=", "at_most"), (">", "over"), ("<", "under"))
-)
+_SIGNS: tuple[tuple[Sign, str], ...] = ((">=", "at_least"), ("<=", "at_most"), (">", "over"), ("<", "under"))
+COMPARISONS = tuple((sign, either(f"calculations.{key}")) for sign, key in _SIGNS)
 THAN = tuple(
     (sign, re.compile(rf"\b(?:{words_})\s+{_words('own').pattern}\s+([^\W\d][\w ]{{2,40}}?)\W*$"))
     for sign, words_ in COMPARISONS

@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
+from decimal import Decimal
 
 import attrs
 
-from lior_ask.index.table_schema import NOTHING, Column
+from lior_ask.index.table_schema import Column
 from lior_ask.index.table_store import Head
 from lior_ask.languages.dates import MONTHS
 from lior_ask.languages.words import tokens
 from lior_ask.question.filters import Known
 from lior_ask.question.question import Question
 from lior_ask.tables import lexicon
+from lior_ask.tables.columns import is_empty
 from lior_ask.tables.grammar import Request, Word
 from lior_ask.tables.plan import Condition, TableSource, Unclear, title
-from lior_ask.tables.words import alike, has_word, parts
+from lior_ask.tables.query import Compares, Expr, Filled, Is, Meets, Not
+from lior_ask.tables.words import CellWords, alike, parts
 
-_READ = 50_000
-"""Maximum number of rows of a table with long texts that are searched for a word."""
 _DIRECTED = lexicon.INCOMING | lexicon.OUTGOING
 _PREFIXES = ("un", "in", "im")
 """Prefixes of negated words: "unpaid", "unbezahlt", "impayé"."""
-_EMPTY = f"lower(trim(c{{}})) IN {('', *NOTHING)}"
-"""SQL condition: the cell of a column is empty."""
 
 
 @attrs.define
@@ -63,12 +62,12 @@ def link(request: Request, words: Sequence[Word], head: Head, source: TableSourc
             linked.said[word] = found
         else:
             left.append(word)
-    cells = {n: _cells(head, n, source) for n in head.places("text")}
-    texts = [cell for known in cells.values() for cell in known]
+    table = source.whole(head)
+    cells = {n: table.words(n) for n in head.places("text")}
     for at, word in enumerate(left):  # "unpaid", for a column with "paid" and "open"
         done = attrs.evolve(word, text=word.text.removeprefix(_PREFIXES[0]))
-        if done != word and not any(has_word(cell, word.text) for cell in texts):
-            left[at] = done if any(_is_value(cell, [done]) for cell in texts) else word
+        if done != word and not any(known.having(word.text) for known in cells.values()):
+            left[at] = done if any(_exact(known, [done]) for known in cells.values()) else word
             negated |= {done} & {left[at]}
     linked.group = _group(request, linked)
     each = [word for word in left if word.role == "per" and word.text in lexicon.PERSONS]
@@ -116,9 +115,8 @@ def named_months(question: Question, known: Known) -> frozenset[str]:
         name, messages = head.columns[n].name, head.kind in ("mail", "chat")
         people = name in ("from", "to") if messages else not lexicon.PERSONS.isdisjoint(tokens(name))
         if people or not messages:
-            cells = [tokens(cell.partition("@")[0]) for cell in _cells(head, n, source)]
-            alone = {cell[0] for cell in cells if len(cell) == 1} & MONTHS.keys()
-            found |= {t for cell in cells for t in cell} if people else alone if len(alone) == 1 else set()
+            months, alone = source.whole(head).words(n).months
+            found |= months if people else alone if len(alone) == 1 else set()
     return frozenset(found & asked)
 
 
@@ -143,16 +141,13 @@ def _group(request: Request, linked: Linked) -> int | None:
 
 
 def _link_values(
-    linked: Linked, words: Sequence[Word], aside: list[Word], head: Head, cells: Mapping[int, list[str]]
+    linked: Linked, words: Sequence[Word], aside: list[Word], head: Head, cells: Mapping[int, CellWords]
 ) -> None:
     """Add the conditions of words that are values of columns; verbs may be ignored.
 
     ``aside`` are words of a direction, which may belong to a value: "card takings".
     """
-    places = {
-        word: [n for n, known in cells.items() if any(has_word(cell, word.text) for cell in known)]
-        for word in words
-    }
+    places = {word: [n for n, known in cells.items() if known.having(word.text)] for word in words}
     words = [word for word in words if places[word] or word.text not in lexicon.VERBS]
     linked.unknown = [word for word in words if not places[word]]
     by_column = dict[tuple[int, bool], list[Word]]()
@@ -162,11 +157,9 @@ def _link_values(
             near = [n for n in fit if n in linked.mentioned]
             others = [w for w in words if (w.role == "except") == (word.role == "except")]
             has = {n: [w for w in others if n in places[w]] for n in fit}
-            exact = [
-                n for n in fit if any(_is_value(c, has[n]) or _is_value(c, has[n] + aside) for c in cells[n])
-            ]
+            exact = [n for n in fit if _exact(cells[n], has[n]) or _exact(cells[n], has[n] + aside)]
             exact = [n for n in exact if len(has[n]) == max(len(has[m]) for m in exact)] or [
-                n for n in fit if any(_is_value(c, [word]) for c in cells[n])
+                n for n in fit if _exact(cells[n], [word])
             ]
             fit = near if len(near) == 1 else exact if len(exact) == 1 else fit
         if len(fit) > 1:
@@ -180,7 +173,9 @@ def _link_values(
 
 
 def _not(condition: Condition) -> Condition:
-    return attrs.evolve(condition, sql=f"NOT ({condition.sql})", shown=f"not {condition.shown}")
+    assert condition.test
+    assert not isinstance(condition.test, Meets)
+    return attrs.evolve(condition, test=Not(condition.test), shown=f"not {condition.shown}")
 
 
 def _link_answers(linked: Linked, head: Head, negated: set[Word]) -> None:
@@ -193,10 +188,8 @@ def _link_answers(linked: Linked, head: Head, negated: set[Word]) -> None:
         wanted = lexicon.YES if so else lexicon.NO
         column = head.columns[fit[0]]
         cells = tuple(cell for cell in column.values if cell.strip().lower() in wanted)
-        marks, shown = ", ".join("?" * len(cells)), f"{column.name} is {cells[0] if cells else 'yes'}"
-        linked.where.append(
-            Condition(sql=f"c{fit[0]} IN ({marks})", values=cells, shown=shown, place=word.number)
-        )
+        shown = f"{column.name} is {cells[0] if cells else 'yes'}"
+        linked.where.append(Condition(test=Is(fit[0], cells), shown=shown, place=word.number))
         linked.used.append(fit[0])
         linked.answers = True
 
@@ -214,9 +207,9 @@ def _link_given(
         told = request.operation in ("sum", "mean") or 0 < request.auxiliary < word.number
         if not (head.columns[n].kind == "date" or (head.columns[n].kind == "text" and told)):
             continue
-        if any(row.cells[n].strip().lower() in ("", *NOTHING) for row in source.every(head)):
+        if any(map(is_empty, source.whole(head).coded("text", n).places)):
             shown = f"{head.columns[n].name} is given"
-            linked.where.append(Condition(sql=f"NOT {_EMPTY.format(n)}", shown=shown, place=word.number))
+            linked.where.append(Condition(test=Filled(n), shown=shown, place=word.number))
             linked.used.append(n)
             linked.answers = True
 
@@ -242,11 +235,11 @@ def _negate(linked: Linked, place: int, head: Head) -> None:
     elif len(first[1]) == 1:
         column = head.columns[first[1][0]]
         none = tuple(cell for cell in column.values if cell.strip().lower() in lexicon.NO)
-        marks, shown = ", ".join("?" * len(none)), f"{column.name} is {none[0] if none else 'empty'}"
-        sql = f"c{first[1][0]} IN ({marks})" if none else _EMPTY.format(first[1][0])
+        shown = f"{column.name} is {none[0] if none else 'empty'}"
+        test: Expr = Is(first[1][0], none) if none else Not(Filled(first[1][0]))
         if column.kind == "number":
-            sql, shown = f"coalesce(n{first[1][0]}, 0) = 0", f"{shown} or 0"
-        linked.where.append(Condition(sql=sql, values=none, shown=shown, place=first[0]))
+            test, shown = Not(Compares(first[1][0], "!=", Decimal(0))), f"{shown} or 0"
+        linked.where.append(Condition(test=test, shown=shown, place=first[0]))
         linked.used.append(first[1][0])
         linked.answers = True
     else:
@@ -272,22 +265,13 @@ def alike_all(word: str, others: Sequence[str]) -> bool:
     return len(others) == 1 and alike(word, others)
 
 
-def _cells(head: Head, column: int, source: TableSource) -> list[str]:
-    """Return the different cells of a column."""
-    known = head.columns[column]
-    if known.whole or head.rows > _READ:
-        return [*known.values]
-    return [*{row.cells[column] for row in source.every(head)}]
-
-
-def _valued(head: Head, column: int, words: Sequence[Word], cells: Sequence[str]) -> Condition:
+def _valued(head: Head, column: int, words: Sequence[Word], known: CellWords) -> Condition:
     """Return the condition that a column has these words: cells equal to them, or else containing them."""
     name = head.columns[column].name
-    exact = [cell for cell in cells if _is_value(cell, words)]
-    fit = exact or [cell for cell in cells if all(has_word(cell, word.text) for word in words)]
+    fit = _exact(known, words) or sorted(set.intersection(*(known.having(word.text) for word in words)))
     several = not fit
     if several:  # "food and fuel"
-        each = [[cell for cell in cells if _is_value(cell, [word])] for word in words]
+        each = [_exact(known, [word]) for word in words]
         fit = [cell for cells in each for cell in cells] if all(each) else []
     if not fit:
         raise Unclear(
@@ -295,11 +279,16 @@ def _valued(head: Head, column: int, words: Sequence[Word], cells: Sequence[str]
             "ask for one after the other",
             [w.text for w in words],
         )
-    marks = ", ".join("?" * len(fit))
     shown = f"{name} is {fit[0]}" if len(fit) == 1 else f"{name} has {' '.join(word.text for word in words)}"
     place = min(word.number for word in words)
-    values, apart = tuple(fit), column if several else None
-    return Condition(sql=f"c{column} IN ({marks})", values=values, shown=shown, place=place, apart=apart)
+    apart = column if several else None
+    return Condition(test=Is(column, (*fit,)), shown=shown, place=place, apart=apart)
+
+
+def _exact(known: CellWords, words: Sequence[Word]) -> list[str]:
+    """Return the cells that have these words and no others."""
+    near = known.alike(word.text for word in words)
+    return sorted(cell for cell in near if _is_value(cell, words))
 
 
 def _is_value(cell: str, words: Sequence[Word]) -> bool:

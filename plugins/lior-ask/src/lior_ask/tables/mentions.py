@@ -10,8 +10,9 @@ from itertools import combinations
 import attrs
 
 from lior_ask.tables.asked import Asked
+from lior_ask.tables.columns import Coded
 from lior_ask.tables.periods import Period
-from lior_ask.tables.query import Compares, Expr, Filled, Is, Not, Sign, Within, atom
+from lior_ask.tables.query import OPPOSITE, Compares, Expr, Filled, Is, Not, Within, atom
 from lior_ask.tables.sources import Table, cell_words
 from lior_ask.tables.words import stems
 
@@ -21,7 +22,6 @@ _MOST_ASSIGNMENTS = 14
 """Maximum number of ways to read the values of a question in a table."""
 _ANSWERS = ("answer", "filled")
 """Kinds of pieces whose condition is the negated one already."""
-_OPPOSITE: dict[Sign, Sign] = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "="}
 _APART = 3
 """Maximum distance between words of a question that are in one cell."""
 _PREFIXES = ("un", "in", "im", "non")
@@ -192,7 +192,10 @@ class Links:
             if not self.asked.tokens[at].word.isdecimal():
                 continue
             for column in self.table.places("number"):
-                if column not in self.table.derived and Decimal(number) in self.table.numbers(column):
+                if (
+                    column not in self.table.derived
+                    and Decimal(number) in self.table.coded("number", column).places
+                ):
                     near = any(abs(at - n) < 3 for n in self.columns.get(column, ()))
                     yield Piece(
                         Compares(column, "=", Decimal(number)), frozenset({at}), "number", near, False
@@ -276,7 +279,7 @@ class Links:
 
     def periods(self, column: int) -> Iterator[Piece]:
         """Yield the conditions that a date is in the periods of the question; none if there are no dates."""
-        dates = [when for when in self.table.dates(column) if when]
+        dates = self.table.coded("date", column)
         places = [n for n, token in enumerate(self.asked.tokens) if token.kind == "period"]
         for place, period in zip(places, self.asked.periods, strict=False):
             coming = self.table.kind == "events"
@@ -293,7 +296,7 @@ class Links:
             for column in columns:
                 near = any(abs(place - n) < 4 for n in self.columns.get(column, ()))
                 out = outgoing and self.table.signed(column)
-                sign = _OPPOSITE[each.sign] if out else each.sign
+                sign = OPPOSITE[each.sign] if out else each.sign
                 condition = Compares(column, sign, -each.number if out else each.number)
                 yield Piece(condition, frozenset({place}), "compared", near, out)
 
@@ -339,20 +342,20 @@ def _runs(positions: list[int]) -> Iterator[frozenset[int]]:
     yield frozenset(run)
 
 
-def _within(column: int, period: Period, dates: Sequence[str], today: date, *, coming: bool) -> Within | None:
+def _within(column: int, period: Period, dates: Coded[str], today: date, *, coming: bool) -> Within | None:
     """Return the condition that a date is in a period.
 
     A month without a year is the last one that has begun, or if ``coming`` the next one that is not over.
     """
-    if not dates:
+    years = dates.years
+    if not years:
         return None
-    years = sorted({int(when[:4]) for when in dates})
     if years == [0]:
         first, last = (day and f"0000-{day:%m-%d}" for day in (period.first, period.last))
         return Within(column, first or "", last or "", period.shown)
     shown = period.shown
     if period.yearless:
-        fit = [year for year in years if any(period.within(year).has(when) for when in dates)]
+        fit = [year for year in years if any(period.within(year).has(when) for when in dates.days)]
         past = [year for year in fit if (ends := period.within(year)).first and ends.first <= today]
         next_ = [year for year in fit if (ends := period.within(year)).last and ends.last >= today]
         year = (

@@ -14,9 +14,12 @@ from lior_ask.index.table_store import Head, Row, kind_of
 from lior_ask.languages.words import tokens
 from lior_ask.question.filters import Filters, Known, composed, fitting
 from lior_ask.tables import lexicon
+from lior_ask.tables.columns import Coded
 from lior_ask.tables.grammar import Request, Word
 from lior_ask.tables.periods import Period
-from lior_ask.tables.words import alike
+from lior_ask.tables.query import Meets, Test, Within
+from lior_ask.tables.sources import Table, stored_table, title
+from lior_ask.tables.words import alike, has_word
 
 _VIEW = -(1 << 62)
 """Key of the first view; keys of logs are negative, too."""
@@ -37,10 +40,10 @@ class Unclear(Exception):
 
 @attrs.frozen(kw_only=True)
 class Condition:
-    """A condition on rows, as SQL over the columns ``c0`` (text), ``n0`` (numbers) and ``d0`` (dates)."""
+    """A condition on rows, in words."""
 
-    sql: str
-    values: tuple[str | float, ...] = ()
+    test: Test | None
+    """``None`` for all rows."""
     shown: str
     """The condition in words: ``category is food``, or if not ``told``, ``from Marta`` or ``in March``."""
     told: bool = True
@@ -67,8 +70,8 @@ class Plan:
     """A plan of a calculation."""
 
     operation: str
-    tables: tuple[tuple[Head, tuple[Row, ...]], ...] = attrs.field(repr=False)
-    """The tables with the rows that fit the filters; all have the same columns."""
+    table: Table = attrs.field(repr=False)
+    """The rows that fit the filters, of one or more tables with the same columns."""
     noun: str
     """The noun for the rows: ``mails``, ``rows``."""
     place: str = ""
@@ -93,7 +96,7 @@ class Plan:
     @property
     def columns(self) -> tuple[Column, ...]:
         """The columns of the first table."""
-        return self.tables[0][0].columns
+        return self.table.heads[0].columns
 
 
 class TableSource:
@@ -103,7 +106,7 @@ class TableSource:
         self.known, self.filters = known, filters
         self.documents = known.documents(filters)
         abouts = known.abouts
-        self._made = dict[int, Sequence[Row]]()
+        self._made = dict[tuple[int, ...], Table]()
         self.heads = [head for name in self.documents for head in abouts[name].heads]
 
     def kind(self, kind: str, files: Sequence[str] = ()) -> list[Head]:
@@ -114,29 +117,35 @@ class TableSource:
         """Return whether the document of a table has only tables."""
         return kind_of(self.known.abouts[head.document], head.document) == "table"
 
-    def every(self, head: Head) -> Sequence[Row]:
+    def whole(self, *heads: Head) -> Table:
+        """Return all rows of tables or of views, without totals."""
+        keys = tuple(head.key for head in heads)
+        if keys not in self._made and any((key,) in self._made for key in keys):
+            self._made[keys] = Table(heads, self.every)
+        return self._made[keys] if keys in self._made else stored_table(self.known, heads, Filters())
+
+    def every(self, head: Head) -> list[Row]:
         """Return all rows of a table or a view, without totals."""
-        if head.key in self._made:
-            return self._made[head.key]
-        rows, totals = self.known.store.rows(head), {*head.totals}
-        return [row for n, row in enumerate(rows) if n not in totals] if totals else rows
+        return [row for _, row in self.whole(head).rows]
 
     def made(self, head: Head, columns: Sequence[Column], rows: Sequence[Row], name: str) -> Head:
         """Return a view of a table with these columns and rows; ``name`` is added to the table's name."""
-        key = _VIEW - len(self._made)
-        self._made[key] = rows
-        label = ", ".join(filter(None, (head.name, name)))
-        return attrs.evolve(head, key=key, columns=tuple(columns), rows=len(rows), name=label)
+        key, label = _VIEW - len(self._made), ", ".join(filter(None, (head.name, name)))
+        view = attrs.evolve(head, key=key, columns=tuple(columns), rows=len(rows), name=label)
+        self._made[(key,)] = Table((view,), lambda _: rows)
+        return view
 
-    def rows(self, head: Head) -> tuple[Row, ...]:
-        """Return the rows of a table that fit the filters."""
+    def table(self, *heads: Head) -> Table:
+        """Return the rows of tables that fit the filters."""
+        some = self.filters.sender or self.filters.after or self.filters.before
+        return Table(heads, self._fitting) if some else self.whole(*heads)
+
+    def _fitting(self, head: Head) -> list[Row]:
         rows, filters = self.every(head), self.filters
-        if not (filters.sender or filters.after or filters.before):
-            return tuple(rows)
         if head.dated is not None:
-            return tuple(row for row in rows if fitting(filters, head, row))
+            return [row for row in rows if fitting(filters, head, row)]
         date = self.known.abouts[head.document].date or self.known.stamps.get(head.document, "")
-        return tuple(rows) if filters.dated(date) and not filters.sender else ()
+        return rows if filters.dated(date) and not filters.sender else []
 
 
 def _of_files(document: str, files: Sequence[str]) -> bool:
@@ -147,9 +156,9 @@ def _of_files(document: str, files: Sequence[str]) -> bool:
 
 
 def in_period(
-    request: Request, head: Head, dated: int | None, source: TableSource, rows: Sequence[Row] | None = None
+    request: Request, head: Head, dated: int | None, source: TableSource, known: Coded[str] | None = None
 ) -> list[Condition]:
-    """Return the condition that rows are in the period; ``rows`` determine its year.
+    """Return the condition that rows are in the period; the dates ``known`` determine its year.
 
     Raises ``Unclear`` if there are no dates, or the year is unclear.
     """
@@ -162,17 +171,18 @@ def in_period(
     if dated is None:
         raise Unclear(no_dates(head))
     column, shown = head.columns[dated], period.shown
-    if rows is None:
+    if known is None and head.kind != "files":
         heads = [head] if head.kind == "rows" else source.kind(head.kind)
-        rows = [row for each in heads for row in source.every(each)] if head.kind != "files" else []
-    known = [when for row in rows if (when := column.date(row.cells[dated]))]
-    if rows and not known:
+        known = source.whole(*heads).coded("date", dated)
+    known = Coded[str].of([]) if known is None else known
+    days, lacking = known.days, known.count("")
+    if lacking and not days:
         raise Unclear(f"the dates of {column.name} in {title(head)} can be read in two ways")
-    if len(known) < len(rows):
-        shown += f" ({len(rows) - len(known):,} without a date left out)"
-    if any(len(when) == 7 for when in known) and not period.whole:
+    if lacking:
+        shown += f" ({lacking:,} without a date left out)"
+    if any(len(when) == 7 for when in days) and not period.whole:
         raise Unclear(f"{column.name} in {title(head)} has months, no days")
-    years = {int(when[:4]) for when in known}
+    years = {*known.years}
     if years == {0}:
         day = period.first or period.last
         if not period.yearless and day and str(day.year) not in head.document + head.name:
@@ -180,31 +190,26 @@ def in_period(
         first, last = (day and f"0000-{day:%m-%d}" for day in (period.first, period.last))
     else:
         if period.yearless:
-            some = {year for year in years if any(period.within(year).has(when) for when in known)}
+            some = {year for year in years if any(period.within(year).has(when) for when in days)}
             years = some if some and period.first and period.last else years
             if len(years) > 1 and not some and period.first and period.last:
-                return [_in_no_year(period, known, dated)]
+                return [_in_no_year(period, days, dated)]
             if len(years) != 1:
                 listed = " or ".join(map(str, sorted(years)[:5]))
                 raise Unclear(f"{shown}: of which year{', ' * bool(years)}{listed}?")
             [year] = years
             period, shown = period.within(year), f"{shown} ({year})"
         first, last = (day and day.isoformat() for day in (period.first, period.last))
-    lasts = head.place("end") if head.kind == "events" else None  # an event is on each of its days
-    begins = "d{0} >= ?" if lasts is None else f"max(d{{0}}, d{lasts}) >= ?"
-    tests = ["d{0} != ''", begins if first else "", "substr(d{0}, 1, 10) <= ?" if last else ""]
-    sql = " AND ".join(test.format(dated) for test in tests if test)
-    values = tuple(v for v in (first, last) if v)
-    covered = len(known) == len(rows) and _covers(known, period)
-    return [Condition(sql=sql, values=values, shown=shown, told=False, covered=covered)]
+    test = Within(dated, first or "", last or "", shown)
+    return [Condition(test=test, shown=shown, told=False, covered=not lacking and _covers(days, period))]
 
 
-def _in_no_year(period: Period, known: Sequence[str], dated: int) -> Condition:
+def _in_no_year(period: Period, days: Sequence[str], dated: int) -> Condition:
     """Return the condition of a period without a year that contains no date in any year."""
-    ends = tuple(f"{day:%m-%d}" for day in (period.first, period.last) if day)
-    covered = any(_covers(known, period.within(year)) for year in {int(when[:4]) for when in known})
-    sql, shown = f"substr(d{dated}, 6, 5) BETWEEN ? AND ?", f"{period.shown} (of any year)"
-    return Condition(sql=sql, values=ends, shown=shown, told=False, covered=covered)
+    first, last = (day and f"{day:%m-%d}" for day in (period.first, period.last))
+    covered = any(_covers(days, period.within(year)) for year in {int(when[:4]) for when in days})
+    test = Within(dated, first or "", last or "", f"{period.shown} (of any year)", yearless=True)
+    return Condition(test=test, shown=test.shown, told=False, covered=covered)
 
 
 def _covers(known: Sequence[str], period: Period) -> bool:
@@ -230,30 +235,30 @@ def is_of_year(head: Head, period: Period, dated: int | None) -> bool:
 
 
 def having(column: int, name: str, word: str) -> Condition:
-    return Condition(sql=f"has(c{column}, ?)", values=(word,), shown=f"{name} has {word!r}")
+    return Condition(test=Meets(column, lambda cell: has_word(cell, word)), shown=f"{name} has {word!r}")
 
 
 def plan_of(
     request: Request,
-    tables: Sequence[tuple[Head, tuple[Row, ...]]],
+    table: Table,
     noun: str,
     where: Sequence[Condition],
     *,
     dated: int | None,
 ) -> Plan:
     operation = "list" if request.operation in ("which", "who") else request.operation
-    if operation in ("sum", "mean", "highest", "lowest") and tables[0][0].kind != "rows":
+    if operation in ("sum", "mean", "highest", "lowest") and table.kind != "rows":
         raise Unclear(f"{noun} have no numbers to be added up or compared", ["number"])
     if operation in ("newest", "oldest") and dated is None:
         raise Unclear(f"{noun} have no dates")
     return Plan(
         operation=operation,
-        tables=tuple(tables),
+        table=table,
         noun=noun,
         where=tuple(where),
         dated=dated,
         few=request.few,
-        place=listed([head for head, _ in tables]) if tables[0][0].kind in ("rows", "log") else "",
+        place=table.title if table.kind in ("rows", "log") else "",
     )
 
 
@@ -274,15 +279,6 @@ def names_it(word: str, head: Head) -> bool:
     begins = len(word) >= _PREFIX and any(name.startswith(word) for name in names)
     same = [each for row in lexicon.NAMES if word in row for each in row]
     return begins or alike(word, names) or not {*same}.isdisjoint(names)
-
-
-def title(head: Head) -> str:
-    return f"{head.document} ({head.name})" if head.name else head.document
-
-
-def listed(heads: Sequence[Head]) -> str:
-    shown = [title(head) for head in heads]
-    return ", ".join(shown[:3]) + (f" and {len(shown) - 3} others" if len(shown) > 3 else "")
 
 
 def list_columns(columns: Sequence[Column]) -> str:

@@ -68,7 +68,7 @@ def make_plan(request: Request, known: Known, question: Question) -> Plan | None
 
 def _grouped(plan: Plan, request: Request) -> Plan:
     """Return the plan over mails, messages, entries or events with the groups of the request."""
-    operation, group = group_messages(request, plan.tables[0][0])
+    operation, group = group_messages(request, plan.table.heads[0])
     left_out = any(word.role == "except" for word in request.words)
     if left_out or request.past or request.than[0] or request.negations or request.operation == "share":
         raise Unclear("of mails, chats, logs and events neither shares nor what is not so is told", ["not"])

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from functools import cache
-from itertools import product
+from itertools import islice, product
 
 import attrs
 
@@ -160,8 +160,9 @@ class _Maker:
             if period.yearless:
                 continue
             for column in self.table.places("number"):
-                known = [n for n in self.table.numbers(column) if n is not None]
-                if known and all(1800 <= n <= 2100 and n == int(n) for n in known[:200]):
+                numbers = (n for n in self.table.numbers(column) if n is not None)
+                known = [*islice(numbers, 200)]
+                if known and all(1800 <= n <= 2100 and n == int(n) for n in known):
                     ends: tuple[tuple[Sign, date | None], ...] = ((">=", period.first), ("<=", period.last))
                     yield tuple(
                         Piece(Compares(column, sign, Decimal(day.year)), frozenset({place}), "period")

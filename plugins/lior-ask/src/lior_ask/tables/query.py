@@ -1,11 +1,12 @@
 """A typed query over the rows of a table: conditions, a measure, an aggregate, a group, an order.
 
-It holds no text of a question, no SQL and no words; :mod:`lior_ask.tables.sql` executes it and
+It holds no text of a question and no words; :mod:`lior_ask.tables.columns` selects its rows and
 :mod:`lior_ask.tables.telling` puts it into words.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from enum import Enum
 from typing import Literal
@@ -39,7 +40,7 @@ FIRST = (Aggregate.HIGHEST, Aggregate.LOWEST, Aggregate.NEWEST, Aggregate.OLDEST
 """Aggregates that select the first rows in an order."""
 LARGEST = (Aggregate.HIGHEST, Aggregate.NEWEST)
 """Those whose order descends."""
-Sign = Literal["<", "<=", ">", ">=", "="]
+Sign = Literal["<", "<=", ">", ">=", "=", "!="]
 
 
 @attrs.frozen
@@ -87,6 +88,14 @@ class Filled:
 
 
 @attrs.frozen
+class Meets:
+    """A cell passes a test; only the grammar has such conditions."""
+
+    column: int
+    test: Callable[[str], bool]
+
+
+@attrs.frozen
 class Not:
     """A condition does not hold."""
 
@@ -95,6 +104,9 @@ class Not:
 
 Atom = Is | Compares | Within | Filled
 Expr = Atom | Not
+Test = Expr | Meets
+OPPOSITE: dict[Sign, Sign] = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "=", "!=": "!="}
+"""Sign of a comparison -> that of the negative numbers."""
 
 
 def atom(condition: Expr) -> Atom:

@@ -14,7 +14,6 @@ from lior_ask.tables.mentions import Links, Piece
 from lior_ask.tables.proposing import Proposal, linked, proposals
 from lior_ask.tables.query import ADDED, FIRST, Aggregate, Compares, Expr, Is, Not, Query, Within, atom
 from lior_ask.tables.sources import Table
-from lior_ask.tables.sql import Rows
 
 _MERGED = 60
 """Number of the best queries that are compared by their results."""
@@ -46,8 +45,8 @@ class Ranker:
     asked: Asked
     learned: Learned
     tables: Sequence[Table]
-    rows: dict[int, Rows]
-    """The rows of tables in SQLite, by the number of the table; filled as they are needed."""
+    _selected: dict[Hashable, tuple[np.ndarray, int]] = attrs.field(init=False, factory=dict)
+    """The rows of tables with some conditions, and a hash of their places."""
     _shared: dict[int, int] = attrs.field(init=False, factory=dict)
     """The number of tables to which each word is linked, by position."""
     _fit: float = attrs.field(init=False, default=0.0)
@@ -70,11 +69,16 @@ class Ranker:
         self._shared = dict(found)
         self._fit = max(self.learned.fits(self.asked, each) for each in links)
 
-    def selected(self, query: Query) -> list[int]:
-        """Return the rows of a query."""
-        if query.table not in self.rows:
-            self.rows[query.table] = Rows(self.tables[query.table])
-        return self.rows[query.table].where(query.where)
+    def selected(self, query: Query) -> np.ndarray:
+        """Return the rows of a query, int64."""
+        return self._placed(query)[0]
+
+    def _placed(self, query: Query) -> tuple[np.ndarray, int]:
+        key, table = (query.table, query.where), self.tables[query.table]
+        if key not in self._selected:
+            rows = table.where(query.where)
+            self._selected[key] = rows, hash(table.marks[rows].tobytes())
+        return self._selected[key]
 
     def ranked(self) -> Ranked:
         """Return the proposals by their scores."""
@@ -113,13 +117,10 @@ class Ranker:
         """Return what a query calculates from which rows."""
         table = self.tables[query.table]
         part = attrs.evolve(query, where=(*query.where, *query.part))
-        places = [
-            tuple((table.rows[n][0].key, table.rows[n][1].begin, table.rows[n][1].text) for n in rows)
-            for rows in (self.selected(query), self.selected(part) if query.part else ())
-        ]
+        places = [self._placed(each)[1] for each in ((query, part) if query.part else (query,))]
         measured = None if query.measure is None else table.columns[query.measure].name
         group = query.group and attrs.evolve(query.group, dated=None)
-        return (query.aggregate, measured, query.sign, group, query.few, query.other, *map(hash, places))
+        return (query.aggregate, measured, query.sign, group, query.few, query.other, *places)
 
     @staticmethod
     def nothing(scores: Scores) -> float:
@@ -205,7 +206,8 @@ class Ranker:
         if piece.positions & proposal.links.named:
             yield f"{piece.kind} of name", 1
         if isinstance(condition, Is) and condition.part:
-            yield "broad", len(condition.values) / max(len({*proposal.links.table.cells(piece.column)}), 1)
+            different = len(proposal.links.table.coded("text", piece.column).places)
+            yield "broad", len(condition.values) / max(different, 1)
         other = proposal.links.columns
         if piece.kind in ("exact", "part") and any(
             piece.positions & own for n, own in other.items() if n != piece.column
@@ -297,7 +299,7 @@ class Ranker:
         if len(table.rows) > _COUNTED:
             return
         rows = self.selected(query)
-        yield "no row", float(not rows)
+        yield "no row", float(not len(rows))
         yield f"one row of {proposal.label}", float(len(rows) == 1)
         few = query.aggregate is Aggregate.VALUE
         if few and query.measure is not None:
@@ -306,7 +308,7 @@ class Ranker:
             yield "several values", float(len(cells) > 3)
         if query.part:
             part = self.selected(attrs.evolve(query, where=(*query.where, *query.part)))
-            yield "no part", float(not part or len(part) == len(rows))
+            yield "no part", float(len(part) in (0, len(rows)))
         if query.aggregate is Aggregate.BETWEEN:
             timed = any(isinstance(c, Within) for c in query.where)
             yield (

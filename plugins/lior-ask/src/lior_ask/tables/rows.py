@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 
 import attrs
 
@@ -11,7 +12,6 @@ from lior_ask.index.table_store import Head
 from lior_ask.languages.words import tokens
 from lior_ask.tables import accounts, lexicon
 from lior_ask.tables.accounts import Account
-from lior_ask.tables.execution import select
 from lior_ask.tables.grammar import DOUBTFUL, VIEWED, Request, Word
 from lior_ask.tables.groups import group_rows
 from lior_ask.tables.linking import Linked, column_of_people, columns_of, link
@@ -25,7 +25,6 @@ from lior_ask.tables.plan import (
     in_period,
     is_of_year,
     list_columns,
-    listed,
     names_it,
     names_of,
     no_dates,
@@ -33,6 +32,7 @@ from lior_ask.tables.plan import (
     plan_of,
     title,
 )
+from lior_ask.tables.query import OPPOSITE, Compares, Within
 from lior_ask.tables.views import choose_view
 from lior_ask.tables.words import alike, one_and_many
 
@@ -67,7 +67,7 @@ def plan_of_rows(request: Request, source: TableSource) -> Plan | None:
             raise first[0]
         return None
     most = max(plan.named for plan in plans)
-    return _together([plan for plan in plans if plan.named == most])
+    return _together([plan for plan in plans if plan.named == most], source)
 
 
 def _is_called(request: Request, head: Head) -> bool:
@@ -112,20 +112,19 @@ def _counts_rows(request: Request, head: Head) -> bool:
     return bool(rows) and request.operation != "which"
 
 
-def _together(plans: list[Plan]) -> Plan:
+def _together(plans: list[Plan], source: TableSource) -> Plan:
     """Return one plan; tables with the same columns and no common row are combined."""
     first = plans[0]
     if len(plans) == 1:
         return first
-    heads = [plan.tables[0][0] for plan in plans]
+    heads = [plan.table.heads[0] for plan in plans]
     alike_all = len({tuple(c.name.lower() for c in head.columns) for head in heads}) == 1
-    conditions = {tuple((c.sql, c.values) for c in plan.where) for plan in plans}
-    rows = [row.cells for plan in plans for row in plan.tables[0][1]]
+    conditions, table = {tuple(c.test for c in plan.where) for plan in plans}, source.table(*heads)
     types = {tuple((c.kind, c.decimal, c.unit) for c in head.columns) for head in heads}
-    if not alike_all or len(conditions) > 1 or len(set(rows)) < len(rows) or len(types) > 1:
+    repeated = len({row.cells for _, row in table.rows}) < len(table)
+    if not alike_all or len(conditions) > 1 or len(types) > 1 or repeated:
         raise Unclear(f"several tables fit equally: {', '.join(map(title, heads[:5]))}; name one of them")
-    tables = tuple(plan.tables[0] for plan in plans)
-    return attrs.evolve(first, tables=tables, place=listed(heads))
+    return attrs.evolve(first, table=table, place=table.title)
 
 
 def _of_table(request: Request, head: Head, source: TableSource, names: list[Word]) -> Plan | None:
@@ -174,7 +173,7 @@ def _of_table(request: Request, head: Head, source: TableSource, names: list[Wor
     period = _period(request, head, source, linked, dated, by_date=by_date)
     compared = [*_comparisons(request, head, measure, factor)]
     where = [*linked.where, *period, *compared, *_than(request, head)]
-    plan = plan_of(request, [(head, source.rows(head))], "rows", where, dated=dated)
+    plan = plan_of(request, source.table(head), "rows", where, dated=dated)
     called = account is not None and any(lexicon.ACCOUNT.fullmatch(word.text) for word in request.words)
     count = sum(names_it(word.text, head) for word in names) + bool(request.files) + called
     called = not {*names_of(head)}.isdisjoint(lexicon.NAMES[0])
@@ -213,9 +212,7 @@ def _account(
 
 def _sign_of_rows(head: Head, source: TableSource, linked: Linked, account: Account) -> int:
     """Return the common sign of all selected rows' amounts, or 0: Ada "gets" what is paid out to her."""
-    rows = source.rows(head)
-    plan = Plan(operation="list", tables=((head, rows),), noun="rows", where=tuple(linked.where))
-    signs = account.signs([used.row for used in select(plan)], head.columns)
+    signs = account.signs(source.table(head), [each.test for each in linked.where if each.test])
     return signs.pop() if len(signs) == 1 else 0
 
 
@@ -245,8 +242,9 @@ def _is_daily(head: Head, source: TableSource) -> bool:
     """Return whether a table has one row for each of its days."""
     if head.dated is None:
         return False
-    days = [head.columns[head.dated].date(row.cells[head.dated])[:10] for row in source.every(head)]
-    return all(len(day) == 10 for day in days) and len({*days}) == len(days)
+    table = source.whole(head)
+    days = table.coded("date", head.dated).days
+    return all(len(day) == 10 for day in days) and len(days) == len(table)
 
 
 def _speaks(request: Request, head: Head, linked: Linked, names: list[Word], account: Account | None) -> bool:
@@ -329,9 +327,9 @@ def _over(request: Request, head: Head, linked: Linked) -> Condition:
     period = request.period
     if len(named) != 1 or (period and (period.first is None or period.yearless)):
         raise Unclear(no_dates(head))
-    day = (period.first if period and period.first else request.today).isoformat()
-    sql, shown = f"d{named[0]} != '' AND d{named[0]} < ?", f"{head.columns[named[0]].name} before {day}"
-    return Condition(sql=sql, values=(day,), shown=shown)
+    day = period.first if period and period.first else request.today
+    shown = f"{head.columns[named[0]].name} before {day}"
+    return Condition(test=Within(named[0], "", str(day - timedelta(1)), shown), shown=shown)
 
 
 def _part(request: Request, linked: Linked) -> tuple[Condition, ...]:
@@ -417,7 +415,7 @@ def _subject(
             column = head.columns[columns[0]]
             if column.key or lexicon.NO_MEASURE.search(column.name):
                 return operation, columns[0]
-            cells = [cell for row in source.rows(head) if (cell := row.cells[columns[0]])]
+            cells = [cell for cell in source.table(head).cells(columns[0]) if cell]
             if not counts and len(set(cells)) == len(cells) > 1:
                 raise Unclear(
                     f"whether {column.name} says how many is not clear; ask for its sum, or for rows"
@@ -469,11 +467,9 @@ def _comparisons(request: Request, head: Head, column: int | None, direction: in
                 f"{list_columns(head.columns)}"
             )
         name = head.columns[column].name
-        yield Condition(
-            sql=f"{direction} * n{column} {each.sign} ?",
-            values=(float(each.number),),
-            shown=f"{name} {each.sign} {each.number}",
-        )
+        sign = each.sign if direction > 0 else OPPOSITE[each.sign]
+        test = Compares(column, sign, direction * each.number)
+        yield Condition(test=test, shown=f"{name} {each.sign} {each.number}")
 
 
 def _than(request: Request, head: Head) -> Iterator[Condition]:
@@ -495,7 +491,7 @@ def _than(request: Request, head: Head) -> Iterator[Condition]:
             f"which columns of {title(head)} are compared is not clear: {list_columns(columns)}", [*words]
         )
     shown = f"{columns[fit[0]].name} {sign} {columns[named[0]].name}"
-    yield Condition(sql=f"n{fit[0]} {sign} n{named[0]}", shown=shown)
+    yield Condition(test=Compares(fit[0], sign, other=named[0]), shown=shown)
 
 
 def _begins(word: str, names: Sequence[str]) -> bool:
@@ -513,9 +509,6 @@ def _date(request: Request, head: Head, linked: Linked, source: TableSource) -> 
         plain = None if head.dated in linked.used else head.dated
         return mentioned.pop() if len(mentioned) == 1 else plain
     dates, has = head.places("date"), request.period.has
-    rows = source.every(head)
-    told = {
-        tuple(bool(when) and has(when) for row in rows for when in [head.columns[n].date(row.cells[n])])
-        for n in dates
-    }
+    known = [source.whole(head).coded("date", n) for n in dates]
+    told = {each.each([bool(when) and has(when) for when in each.places]).tobytes() for each in known}
     return dates[0] if len(told) == 1 and dates else None

@@ -8,24 +8,28 @@ of a row, the consumption between two readings. Such numbers are derived columns
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date
 from decimal import Decimal
 from functools import cache, cached_property
 from itertools import pairwise
 from pathlib import PurePath
+from typing import Any
 
 import attrs
 
-from lior_ask.index.table_schema import NOTHING, Column
+from lior_ask.index.table_schema import Column
 from lior_ask.index.table_store import Head, Row
+from lior_ask.languages.dates import MONTHS
 from lior_ask.languages.lists import either, words
 from lior_ask.languages.words import tokens
 from lior_ask.question.filters import Filters, Known, fitting
+from lior_ask.tables.columns import Columns, Kind, is_empty
 from lior_ask.tables.words import stems
 
 YES, NO = words("words.yes"), words("words.none")
 """Cells that mean yes, and cells that mean no."""
+_PERSONS = words("columns.persons") | {"from", "to"}
 _PRICES, _COUNTS = words("columns.prices"), words("columns.counts")
 _ANSWERS = 0.6
 """Minimum share of yes and no among the different cells of a column of answers."""
@@ -52,33 +56,20 @@ class Derived:
     """The columns from which they are computed."""
 
 
-@attrs.define(eq=False)
-class Table:
-    """The rows of one or more stored tables with the same columns, with typed cells."""
+def title(head: Head) -> str:
+    """Return the file, and the name of the sheet or heading."""
+    return f"{head.document} ({head.name})" if head.name else head.document
 
-    heads: tuple[Head, ...]
-    read: Callable[[Head], Sequence[Row]]
-    """Returns the rows of a stored table."""
 
-    @property
-    def kind(self) -> str:
-        """The kind: ``rows``, ``mail``, ``chat``, ``log``, ``events``, ``contacts`` or ``files``."""
-        return self.heads[0].kind
+@attrs.define(eq=False, slots=False)
+class Table(Columns):
+    """The rows of tables, with derived columns, and what a question may name in them."""
 
     @property
     def title(self) -> str:
         """The files, and the name of the sheet or heading."""
-        shown = [f"{h.document} ({h.name})" if h.name else h.document for h in self.heads]
+        shown = [*map(title, self.heads)]
         return ", ".join(shown[:3]) + (f" and {len(shown) - 3} others" if len(shown) > 3 else "")
-
-    @cached_property
-    def rows(self) -> list[tuple[Head, Row]]:
-        """The rows without totals, each with its stored table."""
-        found = list[tuple[Head, Row]]()
-        for head in self.heads:
-            left_out = {*getattr(head, "totals", ())}
-            found += [(head, row) for n, row in enumerate(self.read(head)) if n not in left_out]
-        return found
 
     @cached_property
     def derived(self) -> dict[int, Derived]:
@@ -101,60 +92,26 @@ class Table:
         """Return the numbers of the columns of a type."""
         return [n for n, each in enumerate(self.columns) if each.kind == kind]
 
-    @cached_property
-    def dated(self) -> int | None:
-        """The column with the date of a row."""
-        return self.heads[0].dated
-
-    @property
-    def ends(self) -> int | None:
-        """The column with the end of an event."""
-        return self.heads[0].place("end") if self.kind == "events" else None
-
-    def cells(self, column: int) -> list[str]:
-        """Return the texts of a column."""
-        if column in self.derived:
-            return ["" if n is None else str(n) for n in self.numbers(column)]
-        return [row.cells[column] for _, row in self.rows]
-
-    @cached_property
-    def _numbers(self) -> dict[int, list[Decimal | None]]:
-        return {}
-
-    def numbers(self, column: int) -> list[Decimal | None]:
-        """Return the numbers of a column, ``None`` where there is none."""
-        if column not in self._numbers:
-            stored = column < len(self.heads[0].columns)
-            self._numbers[column] = (
-                [head.columns[column].number(row.cells[column]) for head, row in self.rows]
-                if stored
-                else [*self._computed(self.derived[column])]
-            )
-        return self._numbers[column]
-
-    @cached_property
-    def _dates(self) -> dict[int, list[str]]:
-        return {}
-
-    def dates(self, column: int) -> list[str]:
-        """Return the dates of a column in ISO 8601, empty where there is none."""
-        if column not in self._dates:
-            self._dates[column] = [head.columns[column].date(row.cells[column]) for head, row in self.rows]
-        return self._dates[column]
+    def _parsed(self, kind: Kind, column: int) -> list[Any]:
+        if column < len(self.heads[0].columns):
+            return super()._parsed(kind, column)
+        if kind == "number":
+            return [*self._computed(self.derived[column])]
+        return ["" if n is None else str(n) for n in self.numbers(column)]
 
     def signed(self, column: int) -> bool:
         """Return whether a column has negative numbers and positive ones."""
-        known = [n for n in self.numbers(column) if n]
-        return any(n < 0 for n in known) and any(n > 0 for n in known)
+        order = self.coded("number", column).order
+        return bool(order) and order[0] < 0 < order[-1]
 
     @cached_property
     def answers(self) -> dict[int, tuple[tuple[str, ...], tuple[str, ...]]]:
         """The cells that mean yes and those that mean no, of each column of such cells."""
         found = dict[int, tuple[tuple[str, ...], tuple[str, ...]]]()
         for n in self.places("text"):
-            cells = {*self.cells(n)}
+            cells = self.coded("text", n).places
             yes, no = ([c for c in cells if c.strip().lower() in part] for part in (YES, NO))
-            empty = [c for c in cells if not c.strip() or c.strip().lower() in NOTHING]
+            empty = [*filter(is_empty, cells)]
             filled = len(cells) - len(empty)
             if yes and (no or filled == len(yes)) and len(yes) + len(no) >= _ANSWERS * filled:
                 found[n] = (*yes,), (*no,) if no else (*empty,)
@@ -163,12 +120,8 @@ class Table:
     @cached_property
     def lacking(self) -> set[int]:
         """The columns in which some cells are empty and others are not."""
-        found = set[int]()
-        for n in range(len(self.heads[0].columns)):
-            empty = [not c.strip() or c.strip().lower() in NOTHING for c in self.cells(n)]
-            if any(empty) and not all(empty):
-                found.add(n)
-        return found
+        empty = {n: {*map(is_empty, self.coded("text", n).places)} for n in range(len(self.heads[0].columns))}
+        return {n for n, known in empty.items() if len(known) > 1}
 
     @cached_property
     def names(self) -> set[str]:
@@ -201,12 +154,12 @@ class Table:
         """The cells of text columns, with their columns, by the stems of their words."""
         found = dict[str, set[tuple[int, str]]]()
         for n in self.places("text"):
-            cells = [*dict.fromkeys(self.cells(n))]
+            cells = self.coded("text", n).places
             plain = len(cells) > _INDEXED
-            for cell in cells:
-                for word in cell_words(cell):
+            for each in ((n, cell) for cell in cells):
+                for word in cell_words(each[1]):
                     for stem in (word,) if plain else stems(word):
-                        found.setdefault(stem, set()).add((n, cell))
+                        found.setdefault(stem, set()).add(each)
         return found
 
     @cached_property
@@ -214,11 +167,18 @@ class Table:
         """The words of cells by their first letters."""
         found = dict[str, set[str]]()
         for n in self.places("text"):
-            for cell in {*self.cells(n)}:
+            for cell in self.coded("text", n).places:
                 for word in cell_words(cell):
                     if len(word) >= _LIKE and not word[0].isdigit():
                         found.setdefault(word[:_LIKE], set()).add(word)
         return found
+
+    @cached_property
+    def people(self) -> frozenset[str]:
+        """The months that are names of people in columns of people."""
+        places = [n for n in self.places("text") if not _PERSONS.isdisjoint(tokens(self.columns[n].name))]
+        cells = (cell for n in places for cell in self.coded("text", n).places)
+        return frozenset(word for cell in cells for word in tokens(cell)) & MONTHS.keys()
 
     def similar(self, word: str) -> list[str]:
         """Return words of cells that begin alike: "mathe" and "mathematik", "mathestunden"."""
@@ -246,16 +206,11 @@ class Table:
 
     def _never_falls(self, column: int, dated: int) -> bool:
         """Return whether a column is a meter: three or more numbers that grow with the date."""
-        known = sorted(
-            (d, n)
-            for d, n in zip(self.dates(dated), self.numbers(column), strict=True)
-            if d and n is not None
-        )
-        return (
-            len(known) > 2
-            and len({d for d, _ in known}) == len(known)
-            and all(before[1] < after[1] for before, after in pairwise(known))
-        )
+        both = zip(self.dates(dated), self.numbers(column), strict=True)
+        known = [(d, n) for d, n in both if d and n is not None]
+        if len(known) < 3 or len({d for d, _ in known}) < len(known):
+            return False
+        return all(before[1] < after[1] for before, after in pairwise(sorted(known)))
 
     def _computed(self, made: Derived) -> Iterator[Decimal | None]:
         """Yield the numbers of a derived column."""
@@ -315,33 +270,38 @@ def tables_of(known: Known, filters: Filters, names: Sequence[str] | None = None
     Raises ``UsageError`` when a filter names no document.
     """
 
-    def read(head: Head) -> Sequence[Row]:
-        rows = known.store.rows(head)
-        if not (filters.sender or filters.after or filters.before):
-            return rows
-        return [row for row in rows if fitting(filters, head, row)]
-
     abouts = known.abouts
     documents = known.documents(filters) if names is None else names
     heads = [head for name in documents for head in abouts[name].heads]
-    if not filters.sender and any(known.files.values()):
-        head, listed = _files(known, filters)
-        heads.append(head)
-        return _together(heads, lambda each: listed if each is head else read(each))
-    return _together(heads, read)
-
-
-def _together(heads: Sequence[Head], read: Callable[[Head], Sequence[Row]]) -> list[Table]:
-    """Return a table for each stored one, and for all that have the same columns."""
     alike = dict[tuple[str, ...], list[Head]]()
     for head in heads:
         alike.setdefault((head.kind, *(f"{c.name.lower()}/{c.kind}" for c in head.columns)), []).append(head)
-    found = [Table((head,), read) for head in heads]
-    return found + [Table((*same,), read) for same in alike.values() if len(same) > 1]
+    several = [(*same,) for same in alike.values() if len(same) > 1]
+    found = [stored_table(known, each, filters) for each in (*((head,) for head in heads), *several)]
+    if not filters.sender and any(known.files.values()):
+        found.insert(len(heads), table_of_files(known, filters))
+    return found
 
 
-def _files(known: Known, filters: Filters) -> tuple[Head, list[Row]]:
-    """Return the table of the files, with their extensions and days of change."""
+def stored_table(known: Known, heads: tuple[Head, ...], filters: Filters) -> Table:
+    """Return the rows of stored tables that fit the filters, without totals; it is cached with the index."""
+    filters = attrs.evolve(filters, kind="", path="")
+
+    def read(head: Head) -> Sequence[Row]:
+        rows, totals = known.store.rows(head), {*head.totals}
+        if totals:
+            rows = [row for n, row in enumerate(rows) if n not in totals]
+        return [row for row in rows if fitting(filters, head, row)] if filters else rows
+
+    return known.store.prepared(heads, filters, lambda: Table(heads, read))
+
+
+def table_of_files(known: Known, filters: Filters) -> Table:
+    """Return the table of the files, with their extensions and days of change; cached until any change."""
+    return known.store.prepared((), ("files", filters), lambda: _files(known, filters))
+
+
+def _files(known: Known, filters: Filters) -> Table:
     names = ("name", "ending", "date", "folder")
     columns = tuple(Column(name=name, kind="date" if name == "date" else "text") for name in names)
     fit, rows = set(known.documents(filters)), list[Row]()
@@ -351,4 +311,5 @@ def _files(known: Known, filters: Filters) -> tuple[Head, list[Row]]:
             path = PurePath(name)
             cells = (name, path.suffix.lower().lstrip("."), stamp, path.parent.as_posix())
             rows.append(Row(begin=number, line=1, text=name, cells=cells))
-    return Head(document="", key=0, kind="files", columns=columns, rows=len(rows)), rows
+    head = Head(document="", key=0, kind="files", columns=columns, rows=len(rows))
+    return Table((head,), lambda _: rows)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from functools import cache, lru_cache
+from collections.abc import Iterable, Sequence
+from functools import cache, cached_property, lru_cache
 
+from lior_ask.languages.dates import MONTHS
 from lior_ask.languages.lists import languages
 from lior_ask.languages.words import bare, spellings, stem, tokens
 
@@ -28,6 +29,8 @@ def stems(word: str) -> frozenset[str]:
     >>> stems("Sanitär".lower()) & stems("sanitaer") != frozenset()
     True
     """
+    if word.isascii() and word.isdecimal():
+        return frozenset({word})
     forms = {word, *spellings(word)} | _others().get(word, set())
     plural = stem(bare(word), "german")  # "Vorräte"
     return frozenset({plural, *(stem(form, each.name) for form in forms for each in languages())})
@@ -69,3 +72,38 @@ def has_word(cell: str, word: str) -> bool:
         return word in re.findall(r"\w+", cell.lower())
     own = tokens(cell) or [cell.lower()]
     return all(alike(part, own) for part in parts(word))
+
+
+class CellWords:
+    """The different cells of a column, by the stems of their words."""
+
+    def __init__(self, cells: Sequence[str]) -> None:
+        self.cells = cells
+
+    @cached_property
+    def _by_stem(self) -> dict[str, list[int]]:
+        found = dict[str, list[int]]()
+        for n, cell in enumerate(self.cells):
+            for each in frozenset[str]().union(*map(stems, map(str.lower, tokens(cell) or [cell]))):
+                found.setdefault(each, []).append(n)
+        return found
+
+    @cached_property
+    def months(self) -> tuple[frozenset[str], frozenset[str]]:
+        """The months that are words of cells, and those that are the only word of one; no mail servers."""
+        own = [tokens(cell.partition("@")[0]) for cell in self.cells]
+        alone = frozenset(cell[0] for cell in own if len(cell) == 1)
+        return frozenset[str]().union(*own) & MONTHS.keys(), alone & MONTHS.keys()
+
+    def having(self, word: str) -> set[str]:
+        """Return the cells that have a word, as :func:`has_word` tells."""
+        if len(word) == 1:
+            return {cell for cell in self.cells if has_word(cell, word)}
+        return self.alike([word])
+
+    def alike(self, words: Iterable[str]) -> set[str]:
+        """Return the cells that have a word like each part of ``words``."""
+        found = {*range(len(self.cells))}
+        for part in (part for word in words for part in parts(word)):
+            found &= {n for each in stems(part.lower()) for n in self._by_stem.get(each, ())}
+        return {self.cells[n] for n in found}

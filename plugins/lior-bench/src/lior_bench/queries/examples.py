@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,9 @@ from lior_ask.tables.mentions import Links
 from lior_ask.tables.proposing import UNITS, linked
 from lior_ask.tables.query import ADDED, FIRST, LARGEST, Aggregate, Query
 from lior_ask.tables.sources import Table, tables_of
-from lior_ask.tables.sql import Rows
 from lior_bench.queries.worlds import NO_QUERY, TODAY, Asked, World, unpack
 
-Select = Callable[[Query], Sequence[int]]
+Select = Callable[[Query], Iterable[int]]
 """Returns the rows of a query."""
 MISSING = -1
 """The number of a column that the reader did not find."""
@@ -66,8 +65,6 @@ class Example:
     asked: Asked
     said: Said
     tables: Sequence[Table]
-    rows: dict[int, Rows] = attrs.field(repr=False)
-    """The rows of the tables in SQLite, shared by the questions of a folder."""
     links: Sequence[Links] = attrs.field(repr=False)
     wanted: Wanted | None
     """None if the question asks for no query."""
@@ -86,7 +83,7 @@ def examples(world: World, folder: Path) -> list[Example]:
     unpack(world.name, folder)
     content = lior_ask.Index(folder / world.name, cache=False).content
     known = Known(content.inverted, content.records, content.passages, content.path, content.files)
-    tables, rows = tables_of(known, Filters()), dict[int, Rows]()
+    tables = tables_of(known, Filters())
     single = [(n, t.heads[0].document) for n, t in enumerate(tables) if len(t.heads) == 1]
     places = {name.split("#")[0]: n for n, name in single if name}  # the list of files has no name
     found = []
@@ -94,7 +91,7 @@ def examples(world: World, folder: Path) -> list[Example]:
         said, place = read_question(asked["q"], TODAY), places.get(asked.get("table", ""))
         if place is not None or asked["op"] in NO_QUERY:
             wanted = None if place is None else _wanted(world, asked, tables[place], place)
-            found.append(Example(world, asked, said, tables, rows, linked(said, tables), wanted, known))
+            found.append(Example(world, asked, said, tables, linked(said, tables), wanted, known))
     return found
 
 

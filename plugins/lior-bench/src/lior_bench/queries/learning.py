@@ -196,7 +196,7 @@ def fit_linear(
 
 def _choice(example: Example, learned: Learned, places: dict[str, int]) -> Choice:
     """Return the proposals of a question; ``places`` are the columns of features, and gets new ones."""
-    ranker = Ranker(example.said, learned, example.tables, example.rows)
+    ranker = Ranker(example.said, learned, example.tables)
     found, scores = ranker.proposed()
     cells = [
         (row, places.setdefault(name, len(places)), value)
