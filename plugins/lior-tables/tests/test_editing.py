@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from conftest import candidate
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 from torch.testing import assert_close
@@ -72,18 +72,6 @@ def test_any_order_of_edits_equals_a_refit(readout: str, operations: list[tuple[
     for member in model.members:
         assert len(member.rows.z) == model.rows
         assert_close(member.predict(probe), _refitted(member, member.rows).predict(probe), atol=1e-10, rtol=0)
-
-
-@settings(LAW, max_examples=5)
-@given(seed=st.integers(0, 2**16))
-def test_forgetting_what_was_learned_changes_nothing(seed: int) -> None:
-    model, new = TableModel.restore(*_MODELS["ridge"].snapshot()), _table(5, seed=seed)
-    probe = new[0] + 0.1
-    before = model.predict(probe)
-    model.learn(*new)
-    assert (model.predict(probe) - before).abs().max() > 1e-4
-    model.forget(torch.arange(model.rows - 5, model.rows))
-    assert_close(model.predict(probe), before, atol=1e-10, rtol=0)
 
 
 @pytest.mark.parametrize("readout", ["ridge", "vote"])

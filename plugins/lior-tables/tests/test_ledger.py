@@ -68,13 +68,6 @@ def test_after_learning_and_forgetting_the_model_holds_what_is_left(first, secon
     assert set(shrunk.ids.tolist()) == set(range(len(first) + len(second))) - gone_ids
 
 
-def test_places_do_not_depend_on_the_order_of_rows():
-    rows = [(i % 4, "ab"[i % 3 == 0], 1) for i in range(12)]
-    one, _ = Ledger.of(*made(rows), np.random.RandomState(5))
-    other, _ = Ledger.of(*made(rows[::-1]), np.random.RandomState(5))
-    np.testing.assert_array_equal(one.slots, other.slots[::-1])
-
-
 def test_weights_are_sums_over_equal_rows():
     ledger, order = Ledger.of(*made([(1, "a", 2), (2, "b", 1), (1, "a", 3)]), np.random.RandomState(0))
     assert sorted(ledger.slot_weights().tolist()) == [1.0, 5.0]

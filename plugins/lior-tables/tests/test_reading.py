@@ -85,11 +85,6 @@ def test_what_is_no_table_is_refused_in_one_line(tmp_path, name, content, said):
     assert "\n" not in str(caught.value)
 
 
-def test_a_file_that_is_not_there():
-    with pytest.raises(DataError, match=r"nowhere\.csv: cannot be read: No such file"):
-        read(Path("nowhere.csv"))
-
-
 @pytest.mark.parametrize(
     ("values", "classes"),
     [

@@ -69,14 +69,6 @@ def test_files_are_tensors_and_text_only(tmp_path):
     assert (tmp_path / "m" / "lock").read_bytes() == b""
 
 
-def test_what_is_there_is_not_overwritten(tmp_path):
-    frame, y = rows()
-    model = GeometricRegressor(**QUICK).fit(frame, y)
-    model.save(tmp_path / "m")
-    with pytest.raises(RunError, match="not empty; nothing was touched"):
-        model.save(tmp_path / "m")
-
-
 def test_a_model_that_was_killed_while_it_was_written_is_written_again(tmp_path, monkeypatch):
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
@@ -92,19 +84,6 @@ def test_a_model_that_was_killed_while_it_was_written_is_written_again(tmp_path,
     np.testing.assert_array_equal(load(tmp_path / "m").predict(frame), model.predict(frame))
     with pytest.raises(RunError, match="not empty; nothing was touched"):
         check_new(model, tmp_path / "m")
-
-
-def test_damage_is_found(tmp_path):
-    frame, y = rows()
-    GeometricRegressor(**QUICK).fit(frame, y).save(tmp_path / "m")
-    [file] = (tmp_path / "m").rglob("model.safetensors")
-    content = bytearray(file.read_bytes())
-    content[-1] ^= 1
-    file.write_bytes(content)
-    with pytest.raises(RunError, match="checksum"):
-        load(tmp_path / "m")
-    with pytest.raises(RunError, match="no such run directory; `lior table fit"):
-        load(tmp_path / "nowhere")
 
 
 def test_no_version_holds_a_forgotten_row(tmp_path):
