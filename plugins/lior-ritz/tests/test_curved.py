@@ -120,15 +120,6 @@ def test_the_rule_integrates_a_disc_to_rounding(radius, x, y):
     assert weights.sum() == pytest.approx(24, rel=1e-13)
 
 
-@settings(max_examples=10, deadline=None)
-@given(st.floats(0.3, 1.4), st.floats(-0.4, 0.4), st.floats(-0.4, 0.4))
-def test_averages_know_the_area_of_a_circle(radius, x, y):
-    problem = well(f"((x-{x!r})/{radius!r})", f"((y-{y!r})/{radius!r})", (2.0, 3.0))
-    means = averaged.averages(problem)
-    area = float(means.sum()) * 24 / means.size / -DEPTH
-    assert area == pytest.approx(math.pi * radius**2, rel=1e-5)
-
-
 def test_the_grid_has_the_averages_waves_and_no_other():
     problem = Problem(Expression(expression="cos(1.5*x)*x*where(x+y<9,1,0)"), (math.pi / 3, math.pi / 3))
     grid = averaged.grid_of(problem, averaged.averages(problem), (12, 9))

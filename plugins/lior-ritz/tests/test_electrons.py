@@ -115,12 +115,6 @@ class TestExchange:
         assert {k: found[k] for k in known} == pytest.approx(known, abs=0.004)
         assert default.flags == ()
 
-    @pytest.mark.parametrize(("barrier", "known"), [(3, 1.930), (4, 1.009), (6, 0.272)])
-    def test_falls_with_the_barrier(self, barrier, known):
-        assert two_electrons(at_barrier(barrier), UNITS.repulsion).exchange * UEV == pytest.approx(
-            known, abs=5e-4
-        )
-
     def test_two_orbitals_have_the_wrong_sign(self):
         found = two_electrons(double_dot(k=2, n=40), UNITS.repulsion)
         assert found.exchange < 0
@@ -257,19 +251,6 @@ class TestCoulomb:
         inside = np.linalg.qr(taut(n=40, k=3).values[:, :, 16:30].reshape(3, -1).T)[0].T / 0.325
         cut = Orbitals(inside.reshape(3, 40, 14), np.array([2.0, 4.0, 4.0]), 0.325, 0.325)
         assert coulomb.CUT_OFF in two_electrons(cut, 2.0).grid_flags
-
-
-class TestInvariance:
-    orbitals = taut(n=32, k=10)
-    plain = two_electrons(orbitals, 2.0)
-
-    def test_scaling(self):
-        """Lengths times λ, energies over λ², κ over λ: the same physics."""
-        scaled = Orbitals(
-            self.orbitals.values / 3, self.orbitals.energies / 9, 3 * self.orbitals.hx, 3 * self.orbitals.hy
-        )
-        found = two_electrons(scaled, 2.0 / 3)
-        np.testing.assert_allclose(found.singlet.energies * 9, self.plain.singlet.energies, rtol=1e-11)
 
 
 class TestRefused:

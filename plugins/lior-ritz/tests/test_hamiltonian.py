@@ -5,8 +5,6 @@ import math
 import numpy as np
 import pytest
 from commands import ritz
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from scipy.optimize import brentq
 
 from lior.errors import LiorError, UsageError
@@ -17,7 +15,6 @@ from lior_ritz.problem import Problem
 from lior_ritz.problem.terms import Terms
 from lior_ritz.verification.gradients import gradients
 from lior_ritz.verification.reference import solve
-from lior_ritz.verification.reference.measuring import measure
 
 ROUND = ("potential.type=harmonic", "domain.X=6", "domain.Y=6")
 
@@ -88,18 +85,6 @@ def test_without_a_field_it_is_the_same_as_by_sines(potential):
     found, other = solve(dot, 4, "hermitian"), solve(dot, 4, "sine")
     assert (abs(found.energies - other.energies) <= found.errors + other.errors).all()
     assert np.isrealobj(found.functions(np.zeros((1, 2))))
-
-
-@settings(max_examples=2, deadline=None)
-@given(tesla=st.floats(0.1, 3.0), x0=st.floats(-0.5, 0.5))
-def test_a_field_raises_the_lowest_level_and_its_sign_changes_none(tesla, x0):
-    potential = Gaussian(amplitude=-30.0, x0=x0, sigma_x=1.1)
-    none, up, down = (solve(in_field(B, (0.0, 0.0), potential, 4.0), 2) for B in (0.0, tesla, -tesla))
-    assert up.energies[0] >= none.energies[0] - 1e-8  # the diamagnetic inequality
-    assert abs(up.energies - down.energies).max() < 1e-9
-    states = measure(in_field(tesla, (0.0, 0.0), potential, 4.0), up, 2)
-    overlap = (states.psi.conj() * states.rule.weights) @ states.psi.T
-    assert abs(overlap - np.eye(2)).max() < 1e-10
 
 
 def test_derivatives_by_options_hold_in_a_field():

@@ -128,28 +128,6 @@ def on_grid(problem, k, points):
     return np.sort(scipy.sparse.linalg.eigsh(matrix.tocsc(), k, sigma=shift, return_eigenvectors=False))
 
 
-BARRIERS = {
-    0.5: 447.694643,
-    1.0: 403.090938,
-    2.0: 285.433769,
-    3.0: 193.200589,
-    4.0: 130.196734,
-    6.0: 61.026777,
-    8.0: 30.256069,
-    12.0: 8.605268,
-}
-
-
-@pytest.mark.usefixtures("older_constant")
-def test_splittings_of_the_barrier_family():
-    """In µeV, each as one device of a sweep."""
-    problem = of(Biquadratic(param_mode="barrier", barrier_meV=1.0))
-    for barrier, expected in BARRIERS.items():
-        energies = solve(problem, 2, device={"barrier_meV": np.array([[barrier]])}).energies
-        found = (energies[1] - energies[0]) * problem.units.E0_meV * 1e3
-        assert found == pytest.approx(expected, abs=2e-6)
-
-
 def test_closed_forms():
     unit = Problem(Box(), FOUR).units.E0_meV
     harmonic = Harmonic(hbar_omega_x_meV=3.0, hbar_omega_y_meV=5.0)
@@ -240,60 +218,13 @@ shapes = st.builds(
 TEXT = "a*x**2 + b*y**2 + c*x*y + d*x + exp(-x**2 - (y - 0.3)**2)"
 
 
-def levels(text, parameters, half_widths=(4.0, 4.0), tolerance=1e-8, k=K):
-    used = {name: value for name, value in parameters.items() if name in text}
-    problem = of(Expression(expression=text, parameters=used), half_widths)
-    reference = solve(problem, k, "sine", tolerance)
-    assert reference.converged
-    return reference.energies, reference.errors
-
-
 def laws(function):
     # Shrinking would solve many a slow problem for little.
-    return settings(max_examples=6, deadline=None, phases=[Phase.generate])(
-        given(shape=shapes, step=st.floats(0.5, 2))(function)
-    )
+    return settings(max_examples=6, deadline=None, phases=[Phase.generate])(given(shape=shapes)(function))
 
 
 @laws
-def test_translation(shape, step):
-    """V moved by ``step``, in a box so large that its walls do not matter."""
-    here, errors = levels(TEXT, shape, (7.0, 5.5))
-    moved = TEXT.replace("x", "(x - t)").replace("e(x - t)p", "exp")
-    there, others = levels(moved, shape | {"t": step / 2}, (7.0, 5.5))
-    assert (np.abs(here - there) <= errors + others + 1e-8).all()
-
-
-@laws
-def test_scaling(shape, step):
-    """``V -> l² V(l r)`` in a box ``1/l`` as wide: ``E -> l² E``."""
-    here, errors = levels(TEXT, shape)
-    scaled = TEXT.replace("x", "(t*x)").replace("e(t*x)p", "exp").replace("y", "(t*y)")
-    there, others = levels(f"t**2*({scaled})", shape | {"t": step}, (4 / step, 4 / step))
-    assert (np.abs(there - step**2 * here) <= step**2 * errors + others + 1e-10).all()
-
-
-@laws
-def test_mirror_image_has_the_same_spectrum(shape, step):
-    here, errors = levels(TEXT, shape)
-    there, others = levels(TEXT, shape | {"c": -shape["c"], "d": -shape["d"]})
-    assert (np.abs(here - there) <= errors + others).all()
-    ends = [solve(of(Biquadratic(delta=sign * step / 4)), K).energies for sign in (1, -1)]
-    np.testing.assert_allclose(*ends, rtol=1e-10, atol=0)
-
-
-@laws
-def test_monotony(shape, step):
-    """``V <= V'`` everywhere puts every level at or below its counterpart."""
-    here, errors = levels(TEXT, shape)
-    above, others = levels(f"{TEXT} + t*exp(-(x - d)**2)", shape | {"t": step})
-    assert (here <= above + errors + others).all()
-    shifted, _ = levels(f"{TEXT} + t", shape | {"t": step})
-    assert np.abs(shifted - here - step).max() <= 1e-8
-
-
-@laws
-def test_enlarging_the_basis_lowers_every_level(shape, step):
+def test_enlarging_the_basis_lowers_every_level(shape):
     problem = of(Expression(expression=TEXT, parameters=shape))
     runs = [ritz(problem, counts, K) for counts in ((10, 10), (14, 10), (14, 16), (24, 26))]
     for before, after in itertools.pairwise(runs):
@@ -311,7 +242,7 @@ def rule(half_widths, count=60):
 
 
 @laws
-def test_virial(shape, step):
+def test_virial(shape):
     """``2 ⟨-∇²⟩ = ⟨r·∇V⟩`` for bound states, and the functions are orthonormal."""
     problem = of(Expression(expression=TEXT, parameters=shape), (6.5, 6.0))
     reference = solve(problem, K)

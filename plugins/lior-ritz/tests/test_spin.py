@@ -71,14 +71,6 @@ def test_weak_coupling_is_that_of_second_order(tesla, alpha, beta):
     assert abs(g + 0.44) > 5e-5
 
 
-def test_any_dot_gains_the_same_at_zero_field():
-    """``-α²/2`` in E0, whatever V is, by the sum rule of Thomas, Reiche and Kuhn."""
-    crooked = dot(alpha=0.2, potential=CROOKED, half=4.0)
-    found, free = levels(crooked, orbitals=42), solve(crooked, 1).energies[0]
-    strength = 0.2 / (crooked.units.E0_meV * crooked.units.L0_nm)
-    assert found.energies[0] - float(free) == pytest.approx(-(strength**2) / 2, rel=2e-2)
-
-
 def test_without_coupling_nothing_changes():
     assert levels(dot(0.0)) is None
     zero = dot(1.0, 0.0, 0.0)
@@ -92,13 +84,6 @@ def test_levels_are_pairs_without_a_field(alpha, beta):
     found = levels(dot(alpha=alpha + 0.1, beta=beta, potential=CROOKED, half=4.0), 4)
     gaps = np.diff(found.energies)[::2]
     assert np.abs(gaps).max() < 1e-12 * np.abs(found.energies).max()
-
-
-def test_the_couplings_change_places_when_spin_is_turned():
-    """σx <-> σy and σz -> -σz turn one coupling into the other, and a field for spins about."""
-    one, other = levels(dot(1.0, 2.0, 0.7), 3), levels(dot(1.0, 0.7, 2.0, g=0.44), 3)
-    assert np.abs(one.energies - other.energies).max() < 1e-12
-    assert one.g_factors[0] == pytest.approx(-other.g_factors[0], abs=1e-10)
 
 
 def test_levels_do_not_depend_on_how_orbitals_are_combined():
