@@ -56,17 +56,6 @@ def test_the_jacobian_is_that_of_autograd(lens):
         assert torch.allclose(mine, theirs, atol=1e-10)
 
 
-@settings(max_examples=30, deadline=None)
-@given(brown)
-def test_mirroring_a_picture_mirrors_its_lens(lens):
-    x, y = SIZE.grid(9, 7)
-    other = Lens.of({**lens.table(), "dcx": -lens.dcx, "p2": -lens.p2})
-    gx, gy = lens.forward(x, y)
-    mx, my = other.forward(-x, y)
-    assert np.allclose(mx, -gx, atol=1e-12)
-    assert np.allclose(my, gy, atol=1e-12)
-
-
 @settings(max_examples=40, deadline=None)
 @given(brown)
 def test_the_networks_monotone_lenses_are_those_of_the_geometry(lens):
