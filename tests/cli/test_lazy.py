@@ -51,20 +51,6 @@ def test_listed_in_order_without_an_import():
     assert "plugins" not in text, "commands of plugins are those of the top group"
 
 
-@pytest.mark.usefixtures("work")
-def test_imported_when_run():
-    result = CliRunner().invoke(group, ["solve", "it"])
-    assert (result.exit_code, result.output) == (0, "solved it\n")
-
-
-@pytest.mark.usefixtures("work")
-def test_a_mistyped_command_gets_a_suggestion():
-    result = CliRunner().invoke(group, ["slove"])
-    assert result.exit_code == 2
-    assert "no command 'slove'. Did you mean 'solve'?" in result.output
-    assert "tl_work" not in sys.modules
-
-
 def test_completed_without_an_import(monkeypatch):
     monkeypatch.setattr(group, "get_command", lambda *_: pytest.fail("imported a command"))
     found = group.shell_complete(click.Context(group), "so")

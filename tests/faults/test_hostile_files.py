@@ -46,42 +46,6 @@ def run(finished, tmp_path) -> Path:
     return Path(shutil.copytree(finished, tmp_path / "r"))
 
 
-# --- runs that are missing, unfinished, newer, or none ---
-
-
-def newer(run: Path) -> None:
-    """A later version wrote it."""
-    path = newest(run) / "manifest.json"
-    path.write_text(path.read_text().replace('"version": 2\n', '"version": 3\n'))
-
-
-RUNS = {
-    "missing": (shutil.rmtree, "no such run directory; `lior train --out {run}` makes one"),
-    "a file": (lambda run: shutil.rmtree(run) or run.touch(), "not a run directory of lior but a file"),
-    "interrupted write": (
-        lambda run: newest(run).rename(f"{newest(run)}.partial"),
-        "training did not finish",
-    ),
-    "without configuration": (lambda run: (run / "config.toml").unlink(), "(config.toml is missing)"),
-    "without manifest": (lambda run: (newest(run) / "manifest.json").unlink(), "manifest.json is missing"),
-    "newer format": (newer, "format 3, and this lior reads 2"),
-    "a plugin that is not installed": (
-        lambda run: forge(run, lambda m: m["components"]["encoder"][0].update(name="lagz")),
-        "No encoder plugin is named 'lagz'. Did you mean 'lags'?",
-    ),
-}
-
-
-@pytest.mark.parametrize("case", RUNS)
-def test_a_damaged_run_is_refused(command, run, case):
-    damage, message = RUNS[case]
-    damage(run)
-    result = command("eval", run)
-    assert (result.code, result.out, result.err.count("\n")) == (1, "", 1)
-    assert result.err.startswith("lior: error: ")
-    assert message.format(run=run) in result.err
-
-
 def test_numbers_and_log_are_not_needed_and_forging_nothing_changes_nothing(command, run):
     for extra in ("summary.json", "train.log", "metrics.jsonl"):
         (run / extra).unlink()

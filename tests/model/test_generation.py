@@ -183,19 +183,6 @@ def test_each_of_many_is_what_it_would_be_alone(counting, counts, threads):
         assert len(tokens) == count
 
 
-def test_many_of_a_model_that_draws_step_by_step(model):
-    prompts, counts = ([], [*b"The "], [*b"Of the nine "]), (5, 3, 7)
-    requests = [
-        Request(prompt, count, Sampling(), generator(count))
-        for prompt, count in zip(prompts, counts, strict=True)
-    ]
-    found = generate_all(model, requests, threads=2)
-    assert found == [
-        list(generate(model, each.prompt, each.count, Sampling(), generator=generator(each.count)))
-        for each in requests
-    ]
-
-
 @cases("most", [1, 7, 32])
 def test_tokens_do_not_depend_on_how_many_are_drawn_at_once(counting, most):
     session, source, found = Session(counting, [*b"The "]), generator(5), []

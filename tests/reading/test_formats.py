@@ -167,12 +167,6 @@ def test_values_are_those_that_are_shown():
     assert table_of(one(data, "a.xlsx"))[1] == shown
 
 
-def test_formulas_without_values_are_said():
-    document = one(sheet(["item", "net", "gross"], ["tea", 2, "=B2*1.19"]), "a.xlsx")
-    assert table_of(document)[1] == ("tea", "2", "")
-    assert document.notes[0].startswith("it has formulas without stored values")
-
-
 def test_old_workbooks():
     document = one(XLS, "a.xls")
     assert sourced(document)[1:] == [

@@ -11,15 +11,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from lior.errors import RunError, SkippedCheckpoint, UsageError
 from lior.runs import bundle, files
 from lior.runs import folder as runfolder
 from lior.runs.bundle import Format
 from lior.runs.folder import RunFolder
-from lior.testing.strategies import LAW
 
 MINE = Format(program="mine", version=1)
 FILES = {"config.json": '{"seed": 1}', "config.toml": "seed = 1\n"}
@@ -211,25 +208,6 @@ def test_a_checkpoint_that_failed_is_not_the_newest(folder, monkeypatch):
             save(folder, 2)
     assert folder.newest == first
     assert numbers(folder.path) == [1]
-
-
-SCORES = st.dictionaries(
-    st.integers(0, 10**9 - 1), st.none() | st.floats(0, 10, allow_nan=False), min_size=1, max_size=12
-)
-
-
-@LAW
-@given(scores=SCORES, last=st.integers(0, 5), every=st.integers(0, 5))
-def test_the_last_the_best_and_every_so_many_th(scores, last, every):
-    kept = runfolder.choose_kept(scores, last=last, every=every)
-    ordered = sorted(scores)
-    assert kept <= set(ordered)
-    assert max(ordered) in kept, "the newest"
-    assert set(ordered[len(ordered) - last :]) <= kept
-    assert not every or set(ordered[::every]) <= kept
-    known = {s for s in scores if scores[s] is not None}
-    assert not known or min(scores[s] for s in known) in {scores[s] for s in kept & known}
-    assert len(kept) <= max(last, 1) + bool(known) + (-(-len(ordered) // every) if every else 0)
 
 
 def test_other_files_stay(folder):
