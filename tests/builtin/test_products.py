@@ -7,6 +7,7 @@ import math
 import pytest
 import torch
 from hypothesis import given
+from hypothesis import strategies as st
 from torch.testing import assert_close
 
 from lior.errors import UsageError
@@ -68,10 +69,10 @@ def test_the_first_spinors_keep_squared_lengths(m):
 
 
 @LAW
-@given(seed=seeds())
-def test_features_are_those_of_the_dense_rotor(seed):
+@given(seed=seeds(), generators=st.sampled_from((2, 3, 5, 8)))
+def test_features_are_those_of_the_dense_rotor(seed, generators):
     q, k = points(8, seed)
-    product, params = spinor(8, seed, angle=1.0)
+    product, params = spinor(8, seed, angle=1.0, generators=generators)
     w = torch.complex(params["w_real"], params["w_imag"])
     turned = (k.to(w.dtype) @ w) @ clifford.rotor(params["theta"], product.generators).mT
     bra_ket = (q.to(w.dtype) @ w).conj() @ turned.mT

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from torch.testing import assert_close
 
 from lior.counting import batch_counting, locations
@@ -14,7 +12,6 @@ from lior.errors import UsageError
 from lior.interfaces import Items, Query, Text
 from lior.model.space import Space
 from lior.reading.documents import RawDocument
-from lior.testing.strategies import LAW
 from lior.testing.tensors import assert_same
 from lior.training.preparation import train
 from lior_plugins.memories.sdm import Sdm
@@ -266,23 +263,6 @@ def test_what_is_only_written_needs_no_coordinates(configure, monkeypatch):
 
 
 # --- counts from totals ---
-
-
-@LAW
-@given(order=st.permutations(range(4)), commits=st.sets(st.integers(0, 3)), gone=st.integers(0, 3))
-def test_counts_from_totals_depend_on_the_text_alone(order, commits, gone):
-    """However it was written, and with a document that was there and is forgotten."""
-    texts = [document(3, number, 90) for number in range(4)]
-    memory = Sdm(counts="totals", **FEW)
-    for index in order:
-        memory.write(texts[index])
-        if index in commits:
-            memory.commit()
-    memory.commit()
-    assert_same(memory.snapshot(), holding(Sdm(counts="totals", **FEW), *texts).snapshot())
-    rest = [text for number, text in enumerate(texts) if number != gone]
-    memory.rewrite(rest)
-    assert_same(memory.snapshot(), holding(Sdm(counts="totals", **FEW), *rest).snapshot())
 
 
 def test_later_text_is_counted_in_sequence_until_a_step_is_full(monkeypatch):

@@ -82,17 +82,6 @@ def test_overflow_saturates(cost, partials, plain, dtype):
 
 
 @COSTS
-def test_results_are_new_memory_for_scalars_and_matrices(cost, partials, plain):
-    for shape in ((), (3,), (2, 3)):
-        arguments = {"qq": torch.full(shape, 2.0), "qk": torch.full(shape, 0.5), "kk": torch.full(shape, 1.0)}
-        assert_close(cost(*arguments.values(), EPS), plain(*arguments.values()))
-        partials(*arguments.values(), EPS)
-        assert all(
-            (arguments[name] == value).all() for name, value in zip(NAMES, (2.0, 0.5, 1.0), strict=True)
-        )
-
-
-@COSTS
 def test_any_argument_may_be_the_largest(cost, partials, plain):
     one = torch.ones(())
     for arguments in (
