@@ -90,10 +90,3 @@ def test_noise_costs_and_is_the_same_for_a_seed(evaluate):
     assert evaluate("--noise", "0.2")["nats_per_byte"] == noisy["nats_per_byte"]
     assert evaluate("--noise", "0.2", "--seed", "1")["nats_per_byte"] != noisy["nats_per_byte"]
     assert evaluate("--noise", "0.2", "--noise-kind", "edits")["nats_per_byte"] != noisy["nats_per_byte"]
-
-
-@pytest.mark.parametrize("given", [("--seed", "1"), ("--noise-kind", "edits")])
-def test_options_of_a_noise_that_is_not_there_are_refused(command, finished, given):
-    result = command("eval", finished, *given)
-    assert result.code == 2
-    assert f"{given[0]} is of noise, and there is none; add --noise 0.1" in result.err

@@ -143,10 +143,3 @@ def test_a_wrong_line_of_a_batch_is_named_before_anything_is_drawn(command, fini
     assert (result.code, result.out) == (1, "")
     assert said in result.err
     assert result.err.count("\n") == 1
-
-
-def test_a_batch_has_its_own_prompts(command, finished, tmp_path):
-    (tmp_path / "b.jsonl").write_text("")
-    result = command("generate", finished, "--batch", tmp_path / "b.jsonl", "--prompt", "The")
-    assert result.code == 2
-    assert "--batch: the prompts are in the file; leave out --prompt and --sources" in result.err

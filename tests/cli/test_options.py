@@ -84,16 +84,6 @@ def test_faults_of_flags_are_collected():
     assert any("(from --seed)" in line for line in result.exception.problems)
 
 
-@cases(
-    ("args", "hint"),
-    [(["--frame", "rottor"], "Did you mean 'rotor'?"), (["--memory", "sdm,exat"], "Did you mean 'exact'?")],
-)
-def test_an_unknown_plugin_is_wrong_use(args, hint):
-    result = run(*args)
-    assert result.exit_code == 2
-    assert hint in " ".join(result.output.split())
-
-
 def test_a_class_may_be_named_by_its_path():
     assert "name='some.module:Class'" in run("--frame", "some.module:Class").output
 

@@ -196,35 +196,6 @@ def test_telemetry_that_cannot_be_read(command, run, spoil, why):
     assert ("cost while training" in result.out) != bool(why)
 
 
-@pytest.mark.parametrize(
-    ("args", "code", "message"),
-    [
-        (["nowhere"], 1, "nowhere: no such run directory"),
-        (["RUN", "--only", "curve"], 2, "--only: no picture 'curve'. Did you mean 'curves'?"),
-        (["RUN", "--only", "curves,"], 2, "--only: no picture ''. There are curves, positions,"),
-        (["RUN", "--only", "angles"], 1, "nothing to draw; angles: the frame of the run does not rotate"),
-        (["RUN", "--format", "gif"], 2, "'gif' is not one of 'png', 'svg', 'both'"),
-        (["RUN", "--sample", "0"], 2, "--sample"),
-        (["RUN", "--text", "--json"], 2, "--text prints tables, and --json prints numbers"),
-        (["RUN", "--text", "--out", "x"], 2, "--out is a folder for files, and --text writes no files"),
-        (
-            ["RUN", "--json", "--format", "svg"],
-            2,
-            "--format is the kind of the files, and --json prints numbers",
-        ),
-        (["RUN", "--only", "curves", "--sample", "9"], 2, "--sample: curves takes no sample"),
-        (["RUN", "--only", "curves", "--out", "RUN/config.toml/x"], 1, "cannot be written: Not a directory"),
-    ],
-    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
-)
-def test_one_line_for_what_cannot_be_done(command, finished, args, code, message):
-    result = command("plot", *[arg.replace("RUN", str(finished)) for arg in args])
-    assert result.code == code
-    assert message in result.err
-    assert result.err.count("\n") == 1
-    assert not (finished / "plots").exists()
-
-
 @pytest.mark.slow
 def test_no_text_of_a_picture_covers_another(finished):
     pytest.importorskip("matplotlib")

@@ -219,13 +219,6 @@ def test_the_templates_ship():
     assert {f"*{suffix}" for suffix in others} == set(data)
 
 
-@pytest.mark.parametrize("before", [["--kind", "frame"], ["--json"], ["--check"]])
-def test_options_of_the_list_do_nothing_before_new(command, before):
-    done = command("plugins", *before, "new", "lior-x", "--kind", "frame")
-    assert done.code == 2
-    assert f"{before[0]} stands before 'new'; put it after" in done.err
-
-
 def test_nothing_heavy_is_imported(tmp_path):
     code = (
         "import sys; from lior_cli.main import main; code = main(sys.argv[1:]);"

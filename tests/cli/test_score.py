@@ -221,21 +221,6 @@ def test_the_legend_stands_beside_colours_only(command, run, nasty):
     assert "bits per byte:" not in command("score", run, nasty).err
 
 
-@pytest.mark.parametrize(
-    ("args", "code", "says"),
-    [
-        (("--json", "--color", "always"), 2, "--color always colours text, and --json prints none"),
-        (("--top", "0"), 2, "--top: '0' is not a whole number of at least 1."),
-        (("nowhere.log",), 1, "nowhere.log: no such file or folder"),
-    ],
-)
-def test_wrong_use_is_one_line(command, run, log, args, code, says):
-    result = command("score", run, log, *args)
-    assert (result.code, result.out) == (code, "")
-    assert says in result.err
-    assert result.err.count("\n") == 1
-
-
 # --- the numbers, against sums by hand ---
 
 

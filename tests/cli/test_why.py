@@ -111,27 +111,6 @@ def test_colours_are_for_terminals(why, monkeypatch, variables, colors):
         assert max(map(len, table[2:])) <= 70
 
 
-@pytest.mark.parametrize(
-    ("args", "message"),
-    [
-        (("--text", ""), "--text is empty"),
-        (("--text", "x", "--next", 3), "--next is of text that is drawn"),
-        (("--text", "x", "--temperature", 1), "--temperature is of text that is drawn"),
-        (("--text", "x", "--seed", 1), "--seed is of text that is drawn"),
-        (("--seed", 1), "--seed changes nothing at temperature 0"),
-        (("--top-k", 1), "--top-k changes nothing at temperature 0"),
-        (("--next", 0), "--next: '0'"),
-        (("--temperature", -1), "--temperature: '-1' is not a number from 0 to 100"),
-        (("--html", "no/page.html"), "there is no folder no"),
-    ],
-)
-def test_what_makes_no_sense_is_one_line(command, notes, args, message):
-    result = command("why", notes, *args)
-    assert (result.code, result.out) == (2, "")
-    assert message in result.err
-    assert result.err.count("\n") == 1
-
-
 # --- JSON ---
 
 

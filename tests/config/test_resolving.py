@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import doctest
-import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import ClassVar
 
 import attrs
@@ -320,11 +317,3 @@ def test_description_is_left_out_unless_it_is_a_key():
         description: str = option("", help="what it is")
 
     assert resolve(Described, layers=[{"description": "mine"}]).config.description == "mine"
-
-
-def test_the_page_shows_what_happens():
-    page = Path(__file__).resolve().parents[2] / "docs" / "interfaces.md"
-    section = page.read_text().split("## A system of its own\n")[1].split("\n## ")[0]
-    (block,) = re.findall(r"^```python\n(.*?)^```$", section, re.DOTALL | re.MULTILINE)
-    test = doctest.DocTestParser().get_doctest(block, {"__name__": "page"}, page.name, str(page), 0)
-    assert not doctest.DocTestRunner().run(test).failed

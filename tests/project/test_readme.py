@@ -1,4 +1,4 @@
-"""What the README shows in Python runs as it stands."""
+"""What the README and pages show in Python runs as it stands."""
 
 from __future__ import annotations
 
@@ -33,3 +33,18 @@ def test_the_examples_run_in_order(tmp_path, monkeypatch, sample):
                 exec(compile(block, f"README.md, block {number}", "exec"), names)
             except Exception as error:
                 pytest.fail(f"README.md, block {number}: {type(error).__name__}: {error}")
+
+
+@pytest.mark.parametrize(
+    ("page", "section"),
+    [
+        ("interfaces.md", "A system of its own"),
+        ("interfaces.md", "Checkpoints for a system of its own"),
+        pytest.param("howto-edit.md", "In Python", marks=pytest.mark.slow),
+    ],
+)
+def test_a_page_shows_what_happens(page, section):
+    text = (README.parent / "docs" / page).read_text().split(f"## {section}\n")[1].split("\n## ")[0]
+    (block,) = re.findall(r"^```python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    test = doctest.DocTestParser().get_doctest(block, {"__name__": "page"}, page, page, 0)
+    assert not doctest.DocTestRunner().run(test).failed

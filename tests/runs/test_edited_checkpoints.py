@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import doctest
 import json
-import re
 import shutil
 import warnings
 from pathlib import Path
@@ -327,14 +325,3 @@ def test_learning_again_what_was_forgotten_brings_no_old_version_back(broken_off
     assert texts(broken_off) == []
     assert read_manifest(newest(broken_off))["pending_erasure"] is False
     assert run.documents()[-1].bytes == len(b"This is secret.")
-
-
-# --- readers ---
-
-
-@pytest.mark.slow
-def test_the_how_to_says_what_happens():
-    page = Path(__file__).resolve().parents[2] / "docs" / "howto-edit.md"
-    (block,) = re.findall(r"^```python\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE)
-    test = doctest.DocTestParser().get_doctest(block, {}, page.name, str(page), 0)
-    assert not doctest.DocTestRunner().run(test).failed

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
-import re
 import shutil
 import warnings
 from contextlib import closing
@@ -286,11 +284,3 @@ def test_other_faults_of_the_loader_are_not_hidden(folder):
 
     with pytest.raises(ZeroDivisionError):
         runfolder.newest(folder.path, defect)
-
-
-def test_the_page_shows_what_happens():
-    page = Path(__file__).resolve().parents[2] / "docs" / "interfaces.md"
-    section = page.read_text().split("## Checkpoints for a system of its own\n")[1].split("\n## ")[0]
-    (block,) = re.findall(r"^```python\n(.*?)^```$", section, re.DOTALL | re.MULTILINE)
-    test = doctest.DocTestParser().get_doctest(block, {}, page.name, str(page), 0)
-    assert not doctest.DocTestRunner().run(test).failed
