@@ -25,13 +25,6 @@ def generate(command, finished):
     return run
 
 
-def test_prompt_then_continuation_then_a_line_end(generate):
-    text = generate("--prompt", "The ", "--max-tokens", 20)
-    assert text.startswith("The ")
-    assert text.endswith("\n")
-    assert len(text.encode()) == len("The ") + 20 + 1
-
-
 def test_nothing_to_add(generate):
     assert generate("--prompt", "abc", "--max-tokens", 0) == "abc\n"
     assert len(generate("--max-tokens", 5)) == 6, "without a prompt it begins by itself"

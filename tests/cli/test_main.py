@@ -86,12 +86,6 @@ def test_debug_leaves_wrong_use_alone(capsys):
     assert "Did you mean 'train'?" in capsys.readouterr().err
 
 
-def test_success_is_code_0(capsys):
-    assert main(["--version"]) == 0
-    assert capsys.readouterr().out.startswith("lior, version ")
-    assert main(["config", "list"]) == 0
-
-
 def test_help_lists_every_command_in_order_where_there_is_a_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     listing = CliRunner().invoke(cli, ["--help"]).output

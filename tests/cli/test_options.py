@@ -44,13 +44,6 @@ def test_help_shows_meaning_range_default_and_installed_names():
     assert f"[{'|'.join(registry.names('memory'))}],..." in text
 
 
-def test_a_flag_that_is_not_given_leaves_the_default():
-    output = run("a.txt").output
-    assert str(load(env={}).config) in output
-    assert "('a.txt',)" in output
-    assert "=--" not in output
-
-
 @cases("key", list(flagged_keys()))
 def test_a_flag_sets_its_key_and_is_its_origin(key):
     value = {

@@ -35,13 +35,9 @@ from lior_ask.api import Index
 from tests.cases import cases
 
 SENTENCES = {
-    "cp1252": "Das Café à Paris ist schön, sagt Müller.",
-    "cp1251": "Привет, как дела? Это текст о погоде.",
-    "big5": "如何在電腦中使用既有的程式庫？在資訊科技快速發展的今天。",
     "utf-8-sig": "Größe “à la carte”",
     "utf-16": "Größe",
     "utf-32": "Größe",
-    "gb18030": "派森语言是一种功能强大而完善的通用型计算机程序设计语言。",
     "utf-16-le": "These are words, 16 bits each.\n",
     "utf-16-be": "Привет, как дела?\n",
 }

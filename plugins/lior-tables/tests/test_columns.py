@@ -9,6 +9,9 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
 from lior_tables.columns import CLIP, LEVELS, Columns
 from lior_tables.rows import ColumnNote, table
@@ -92,6 +95,25 @@ def test_the_map_survives_json(categories):
     np.testing.assert_array_equal(columns.encode(rows), again.encode(rows))
 
 
+@settings(max_examples=40, deadline=None)
+@given(
+    hnp.arrays(np.float64, st.tuples(st.integers(2, 12), st.integers(1, 4)), elements=st.floats(-1e6, 1e6)),
+    st.data(),
+)
+def test_weights_are_repetitions(values, data):
+    counts = np.array(data.draw(st.lists(st.integers(1, 3), min_size=len(values), max_size=len(values))))
+    names = [f"x{i}" for i in range(values.shape[1])]
+    y = np.zeros((len(values), 1))
+    rng = np.random.RandomState
+    _, z = Columns.fit(table(values, names), counts.astype(float), y, rng=rng(0))
+    repeated = table(values.repeat(counts, 0), names)
+    _, z2 = Columns.fit(repeated, np.ones(len(repeated)), y.repeat(counts, 0), rng=rng(0))
+    assert z.shape == (len(values), z2.shape[1])
+    assert z.shape[1] >= 2
+    assert np.abs(z).max() <= CLIP
+    np.testing.assert_allclose(z.repeat(counts, 0), z2, atol=1e-6)
+
+
 @pytest.mark.parametrize("categories", ["one-hot", "distance"])
 def test_rows_are_taken_in_their_order_whatever_their_index_says(categories):
     rng = np.random.RandomState(0)
@@ -147,6 +169,12 @@ def fitted_one(words, **options):
     rows = table(pd.DataFrame({"w": words}), ["w"])
     y = np.arange(float(len(words)))[:, None]
     return Columns.fit(rows, np.ones(len(words)), y, rng=np.random.RandomState(0), **options)
+
+
+def test_a_million_names_are_refused_in_a_moment():
+    names = table(pd.DataFrame({"id": np.arange(1_000_000).astype(str)}), ["id"])
+    with pytest.raises(ValueError, match="1,000,000 different ones"):
+        Columns.fit(names, np.ones(1_000_000), np.zeros((1_000_000, 1)), rng=np.random.RandomState(0))
 
 
 def test_a_wild_value_counts_no_more_than_a_large_one():
