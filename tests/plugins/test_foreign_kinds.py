@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from typing import ClassVar, Protocol
 
@@ -106,11 +105,3 @@ def test_only_its_own_kinds_are_known():
 def test_a_group_has_an_owner(group):
     with pytest.raises(UsageError, match=r"write it as package\.plural"):
         Kind(group=group, interface=Potential)
-
-
-def test_a_registry_of_its_own_is_light():
-    code = (
-        "import sys, lior; lior.Registry(kinds={'a': lior.Kind(group='t.as', interface='torch:Tensor')})"
-        ".names('a'); sys.exit('torch' in sys.modules)"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)

@@ -8,13 +8,16 @@ from __future__ import annotations
 import subprocess
 import sys
 
-HEAVY = ("torch", "numpy")
+import pytest
+
+HEAVY = ("torch", "numpy", "pypdfium2", "docx", "charset_normalizer")
 COMMANDS = [
     ["--help"],
     ["--version"],
     ["train", "--help"],
     ["plugins"],
     ["plugins", "--json"],
+    ["plugins", "new", "lior-x", "--kind", "frame"],
     ["config", "list"],
     ["config", "show"],
 ]
@@ -30,8 +33,9 @@ for args in {COMMANDS}:
 """
 
 
-def test_commands_import_nothing_heavy():
-    subprocess.run([sys.executable, "-c", IMPORTED_BY_COMMANDS], check=True, stdout=subprocess.DEVNULL)
+def test_commands_import_nothing_heavy(tmp_path):
+    code = [sys.executable, "-c", IMPORTED_BY_COMMANDS]
+    subprocess.run(code, check=True, stdout=subprocess.DEVNULL, cwd=tmp_path)
 
 
 LIGHT = [
@@ -54,6 +58,20 @@ for name in {[*LIGHT, "lior_cli.lazy"]}:
 
 def test_imports_are_light():
     subprocess.run([sys.executable, "-c", IMPORTED_BY_MODULES], check=True)
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        "from lior.reading.parsing import parse_bytes; parse_bytes(b'text', 'a.txt')",
+        "from lior import Kind, Registry\n"
+        "Registry(kinds={'a': Kind(group='t.as', interface='torch:Tensor')}).names('a')",
+    ],
+    ids=["reading", "a registry of its own"],
+)
+def test_use_is_light(use):
+    code = f"import sys; {use}\nsys.exit(' '.join({{*{HEAVY}}} & {{*sys.modules}}) or 0)"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_help_imports_no_command():

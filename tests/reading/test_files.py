@@ -8,8 +8,6 @@ import json
 import lzma
 import os
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -390,16 +388,6 @@ def test_a_package_that_no_reader_names_is_looked_for_each_time(mine, tmp_path, 
     path.write_text("text")
     file = read_if_changed(SourceFile("a.need", path), None, lambda data: parse_bytes(data, "a.need"))
     assert (file.reason, file.size) == (SkipReason.MISSING_PACKAGE, -1)
-
-
-def test_reading_is_light():
-    """Neither torch nor numpy, nor a library of a format, before a file needs it."""
-    code = (
-        "import sys; from lior.reading.parsing import ABSENT, parse_bytes; parse_bytes(b'text', 'a.txt');"
-        "heavy = {'torch', 'numpy', 'pypdfium2', 'docx', 'charset_normalizer'} & set(sys.modules);"
-        "sys.exit(str(heavy) if heavy else 0)"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @cases(

@@ -262,12 +262,6 @@ def broken_off(path, monkeypatch) -> Path:
     return path
 
 
-def test_whoever_opens_the_run_next_finishes_it(broken_off):
-    assert names(broken_off) == ["a", "b", "unseen"]
-    assert texts(broken_off) == []
-    assert len(runfolder.list_checkpoints(broken_off)) == 1
-
-
 def test_half_a_removal_is_finished_as_well(broken_off):
     """The folder has its other name already."""
     old = runfolder.list_checkpoints(broken_off)[1]

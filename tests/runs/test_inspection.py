@@ -155,18 +155,28 @@ def change(loaded, kind: str, **methods) -> None:
     loaded.model.geometry = attrs.evolve(loaded.model.geometry, **{kind: Changed(plugin, **methods)})
 
 
+STRETCHED, REFLECTED = 1.001 * torch.eye(8), torch.eye(8).flip(0)[[1, 0, *range(2, 8)]]
+
+
 @pytest.mark.parametrize(
-    ("q", "names"),
+    ("kind", "method", "spoil", "names"),
     [
-        (torch.eye(8), set()),
-        (1.001 * torch.eye(8), {"orthogonality of Q", "rotation, no reflection"}),
-        (torch.eye(8).flip(0)[[1, 0, *range(2, 8)]], {"rotation, no reflection"}),
+        ("frame", "form", lambda form: form._replace(q=torch.eye(8)), set()),
+        (
+            "frame",
+            "form",
+            lambda form: form._replace(q=STRETCHED),
+            {"orthogonality of Q", "rotation, no reflection"},
+        ),
+        ("frame", "form", lambda form: form._replace(q=REFLECTED), {"rotation, no reflection"}),
+        ("product", "cost", lambda cost: cost - 100, {"least cost of 65,536 pairs"}),
+        ("rsource", "resilience", lambda values: 0 * values, {"least resilience R at 512 contexts"}),
     ],
-    ids=["identity", "stretched", "reflected"],
+    ids=["identity", "stretched", "reflected", "cost below 0", "resilience of 0"],
 )
-def test_a_rotation_that_is_none(finished, loaded, q, names):
-    form = loaded.model.geometry.frame.form
-    change(loaded, "frame", form=lambda state: form(state)._replace(q=q))
+def test_numbers_of_a_geometry_that_is_none(finished, loaded, kind, method, spoil, names):
+    right = getattr(getattr(loaded.model.geometry, kind), method)
+    change(loaded, kind, **{method: lambda *args: spoil(right(*args))})
     assert broken(finished, loaded) == names
 
 
@@ -174,18 +184,6 @@ def test_a_metric_that_is_not_positive_definite(finished, loaded):
     form = loaded.model.geometry.frame.form
     change(loaded, "frame", form=lambda state: form(state)._replace(lam=torch.zeros(8), d=torch.zeros(4)))
     assert "metric positive definite" in broken(finished, loaded)
-
-
-def test_costs_below_zero(finished, loaded):
-    cost = loaded.model.geometry.product.cost
-    change(loaded, "product", cost=lambda *gram: cost(*gram) - 100)
-    assert broken(finished, loaded) == {"least cost of 65,536 pairs"}
-
-
-def test_resilience_that_is_not_above_zero(finished, loaded):
-    resilience = loaded.model.geometry.rsource.resilience
-    change(loaded, "rsource", resilience=lambda *args: 0 * resilience(*args))
-    assert broken(finished, loaded) == {"least resilience R at 512 contexts"}
 
 
 def test_probabilities_that_sum_to_more(finished, loaded, monkeypatch):
