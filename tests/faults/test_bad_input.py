@@ -72,11 +72,6 @@ def test_texts_that_are_too_short(refuse, size):
     assert f"at least {MIN_TOKENS}" in text
 
 
-@pytest.mark.parametrize("name", ["nowhere.txt", "nowhere/*.txt", "~nobody/x", "", "a" * 5000])
-def test_texts_that_are_not_there(refuse, name):
-    assert name[:200] in refuse("train", name, *TRAIN)
-
-
 def test_folders_without_text(refuse):
     Path("empty").mkdir()
     assert "empty: no file in there" in refuse("train", "empty", *TRAIN)
@@ -209,17 +204,6 @@ def test_the_device_of_a_model_is_chosen_as_on_the_command_line(finished):
 
 
 # --- the run directory ---------------------------------------------------------
-
-
-def test_a_directory_that_is_in_use_is_left_alone(command, sample):
-    Path("r").mkdir()
-    Path("r/thesis.txt").write_text("ten years of work")
-    result = command("train", sample, *TRAIN)
-    check_message(result.err)
-    assert result.code == 1
-    assert "not empty; nothing was touched" in result.err
-    (path,) = Path("r").iterdir()
-    assert (path.name, path.read_text()) == ("thesis.txt", "ten years of work")
 
 
 @pytest.mark.parametrize("out", ["file", "file/below", "/proc/nowhere", "x" * 300])
