@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -161,17 +160,6 @@ def test_fitting_without_writing_leaves_the_store(seed):
     assert all((getattr(fresh, k) != v).any() for k, v in numbers._asdict().items() if k != "bias" or v.any())
 
 
-@LAW
-@given(seed=seeds())
-def test_reading_leaves_everything(seed):
-    it, numbers = engine(4), learned()
-    it.write(segment(text(seed)))
-    before, kept = locations.pack(it.store), copy.deepcopy(numbers)
-    it.read(text(seed + 1), np.arange(LENGTH), np.arange(LENGTH), ALPHABET, both(numbers), ahead=0)
-    assert_same(it.store, before)
-    assert_same(numbers, kept)
-
-
 # --- distributions ---
 
 
@@ -274,18 +262,6 @@ def test_tokens_without_a_column_share_the_rest_by_how_often_they_were_seen():
 
 
 # --- writing ---
-
-
-@LAW
-@given(seed=seeds(), cuts=st.sets(st.integers(1, LENGTH - 1), max_size=4))
-def test_writing_in_pieces_is_writing_at_once(seed, cuts):
-    tokens, whole, parts = text(seed), engine(), engine()
-    whole.write(segment(tokens))
-    bounds = [0, *sorted(cuts), LENGTH]
-    for lo, hi in pairwise(bounds):
-        parts.write(segment(tokens, lo, hi))
-    assert_same(whole.store, parts.store)
-    assert whole.clock == parts.clock
 
 
 def test_a_long_text_is_written_in_blocks():
