@@ -102,6 +102,11 @@ def test_values_are_strict(path, value):
     assert "(from recipe): allowed " in problem
 
 
+def test_a_plugin_without_options_has_none():
+    (problem,) = problems({"tokenizer": {"name": "bytes", "volume": 11}}, components=True)
+    assert problem == "tokenizer.volume = 11 (from recipe): unknown option. There are no options here."
+
+
 def test_whole_number_passes_for_a_number():
     value = load({"time_limit": 3}, env={}).config.time_limit
     assert value == 3.0

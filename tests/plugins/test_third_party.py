@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from textwrap import dedent
-
 import pytest
 
 from lior.errors import BrokenPlugin, DuplicatePlugin, UnknownPlugin
@@ -131,22 +129,3 @@ def test_malformed_variable_leaves_the_help(lior):
     assert result.returncode == 0
     assert "LIOR_ALLOW_PLUGINS: '!' is not" in " ".join(result.stdout.split())
     assert lior("plugins", LIOR_ALLOW_PLUGINS="!").returncode == 2
-
-
-@pytest.mark.slow
-def test_plugin_seen_by_the_command_line(install, lior):
-    site = install("lior-shout", "[lior.tokenizers]\nshout = tp_shout:Shout", tp_shout=GOOD)
-    listing = lior("plugins", "--kind", "tokenizer", path=site).stdout
-    assert "lior-shout" in listing
-    recipe = site / "r.toml"
-    recipe.write_text(
-        dedent("""
-        [tokenizer]
-        name = "shout"
-        volume = 11
-    """)
-    )
-    result = lior("config", "check", str(recipe), path=site)
-    assert result.returncode == 2
-    assert "tokenizer.volume = 11" in result.stderr
-    assert "There are no options here." in result.stderr
