@@ -325,7 +325,7 @@ class Candidates:
     folder: np.ndarray
     """Features of the question in the folder, float64 ``(G,)``."""
     level: str
-    """The best available evidence: ``words``, or an ``encoder`` too."""
+    """The best available evidence: ``words``, an ``encoder`` too, or an ``estimate`` of it."""
 
 
 @runtime_checkable

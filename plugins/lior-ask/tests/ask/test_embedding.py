@@ -20,9 +20,11 @@ from lior.errors import UnknownPlugin
 from lior.interfaces import Passage
 from lior.plugins.discovery import VARIABLES
 from lior_ask import Index, idle
+from lior_ask.embedders import bags
 from lior_ask.index import vector_store
 from lior_ask.index.cache import cache_file
 from lior_ask.index.embedding import VARIABLE, default_embedder, embedder, reading
+from lior_ask.judging.features import gather
 from lior_ask.question.question import understood
 from lior_ask.retrievers.meaning import Meaning
 
@@ -133,7 +135,8 @@ def test_a_question_encodes_no_more_tokens_than_its_budget(tmp_path, monkeypatch
         index = Index(tmp_path, retriever="meaning", embedder=FAKE, cache=False)
         assert not index.inverted.vectors.hurried
         index.inverted.vectors.hurried = hurried
-        monkeypatch.setattr("lior_ask.retrievers.meaning.BUDGET", budget)
+        for limit in ("BUDGET", "TOKENS"):  # of what is read at once, and of candidates
+            monkeypatch.setattr(f"lior_ask.retrievers.meaning.{limit}", budget)
         ranking = Meaning().rank(index.inverted, understood("Why does the boiler hum?"), 200)
         asked = "Why does the boiler hum?"
         assert sum(count([text for text in Fake.read if text != asked])) <= budget
@@ -142,6 +145,23 @@ def test_a_question_encodes_no_more_tokens_than_its_budget(tmp_path, monkeypatch
         assert index.passage(ranking.passages[0]).text in ("The boiler hums.", "It is old.")
         sizes.append(len(Fake.read))
     assert sizes[0] < sizes[1] < sizes[2]
+
+
+def test_of_many_candidates_the_likeliest_are_encoded_and_the_others_estimated(notes, monkeypatch):
+    for limit, value in (("FEW", 0), ("BY_WORDS", 0), ("BY_BAGS", 4), ("READ", 1)):
+        monkeypatch.setattr(f"lior_ask.retrievers.meaning.{limit}", value)
+    near = np.array([0.1, 0.9, 0.5, 0.3], np.float32)
+    monkeypatch.setattr("lior_ask.retrievers.meaning.bags.cosines", lambda view, *_: near)
+    index = Index(notes, retriever="meaning", embedder=f"{__name__}:Meaningful")
+    ranking = Meaning().rank(index.inverted, understood("Tell."), 4)
+    assert len({*Fake.read}) == 1
+    low, high = Meaningful.unrelated, Meaningful.related
+    expected = (bags.as_encoder(near) - low) / (high - low)
+    vectors = index.inverted.vectors
+    exact = vectors.cosines(np.array([1]), vectors.question("Tell.").result())
+    expected[1] = (exact[0] - low) / (high - low)
+    assert np.allclose(ranking.evidence["encoder"], expected[ranking.passages])
+    assert gather(understood("Tell."), ranking, index.inverted).level == "estimate"
 
 
 def test_a_question_after_much_reading_encodes_less(notes, monkeypatch):

@@ -32,6 +32,7 @@ from lior_ask.judging.linear import COLUMNS, SILENT, Model, Weights, of_best, of
 from lior_ask.judging.linear import models as shipped
 from lior_ask.question.question import understood
 from lior_bench.answers import SURE
+from lior_bench.manuals import fetch, manuals
 from lior_bench.reading import read_cases
 from lior_bench.sets import FITTING, INSTALLED, REPORTING, Question, folder, questions, squeeze
 from lior_bench.worlds import DATA, holds, remove, unpack, worlds
@@ -39,6 +40,11 @@ from lior_bench.worlds import DATA, holds, remove, unpack, worlds
 WEIGHTS = "plugins/lior-ask/src/lior_ask/judging/weights.json"
 RETRIEVERS = {"words": "settle", "encoder": "meaning", "read": "meaning"}
 """The retriever for each level of evidence; ``read`` also uses a cross-encoder."""
+LARGE = {"estimate": False, "estimate+read": True}
+"""The levels of large folders, and whether they use a cross-encoder."""
+_CROWDS, _OF_CROWD = 4, 12
+"""The number of large folders that are made of the folders to learn from, and the step between
+their questions."""
 WRONG = 0.08
 """The share of questions in the words of the text that may be refused; it determines the
 minimum confidence.
@@ -91,6 +97,10 @@ class Case:
         """Return whether a candidate or another candidate of its block is right."""
         return bool(self.right[self.candidates.blocks == self.candidates.blocks[number]].any())
 
+    def answers(self, number: int) -> bool:
+        """Return whether a candidate answers: itself in a large folder, else any of its block."""
+        return bool(self.right[number]) if self.candidates.level in LARGE else self.right_block(number)
+
 
 # --- cases ---
 
@@ -136,6 +146,47 @@ def cases(
             some = asked[::_CROWDED]
             found += _ask(index, name, [attrs.evolve(each, kind=f"{each.kind}, crowd") for each in some])
     return found
+
+
+def large_cases(part: str) -> list[Case]:
+    """Ask the manuals of a part their questions, and again without what answers.
+
+    The part ``learn`` also has all its manuals together, and :data:`_CROWDS` folders that are made of all
+    small ones to learn from.
+    """
+    found = manuals(part)
+    items = [((name,), asked) for name, asked in found.items()]
+    if part == "learn":
+        every, small = [each for asked in found.values() for each in asked], worlds("learn") | worlds("more")
+        items += [((*found,), every[half::2]) for half in (0, 1)]
+        for n in range(_CROWDS):
+            names = [*small][n::_CROWDS]
+            items.append(((*names,), [each for name in names for each in small[name]][::_OF_CROWD]))
+    with ProcessPoolExecutor(2, initializer=_read_once) as pool:
+        return [case for cases in pool.map(_of_large, items) for case in cases]
+
+
+def _of_large(item: tuple[tuple[str, ...], list[Question]]) -> list[Case]:
+    """Return the cases of folders put together; those of a manual belong to it, all others together."""
+    names, asked = item
+    known = {*manuals("learn"), *manuals("choose"), *manuals("last")}
+    found, without = list[Case](), list[Case]()
+    with tempfile.TemporaryDirectory() as place:
+        for name in names:
+            (fetch if name in known else unpack)(name, Path(place) / name)
+        index = lior_ask.Index(place, retriever="meaning", cache=False)
+        for question in asked:
+            world = question.of if question.of in known else f"crowd of {names[0]}"
+            for case in _ask(index, world, [question]):
+                found.append(case)
+                if case.right.any():
+                    index.inverted.allowed = np.ones(len(index), bool)
+                    index.inverted.allowed[case.candidates.rows[case.right]] = False
+                    less = attrs.evolve(question, kind=f"{question.kind}, deleted")
+                    again = [each for each in _ask(index, world, [less]) if not each.right.any()]
+                    without += [attrs.evolve(each, answerable=False) for each in again]
+                    index.inverted.allowed = None
+    return found + without
 
 
 def _alone(
@@ -303,7 +354,7 @@ def _of_best(found: Sequence[Case], weights: Weights) -> tuple[np.ndarray, np.nd
     for case in found:
         scores = score(weights, case.candidates)
         rows.append(of_best(case.candidates, scores))
-        right.append(case.right_block(int(scores.argmax())))
+        right.append(case.answers(int(scores.argmax())))
     return np.array(rows), np.array(right)
 
 
@@ -430,7 +481,8 @@ def _first(case: Case, model: Model) -> bool:
     default=",".join(RETRIEVERS),
     show_default=True,
     metavar="NAME,...",
-    help="What the judge sees: words, an encoder too, or a cross-encoder too.",
+    help="What the judge sees: words, an encoder too, or a cross-encoder too; in large folders, whose "
+    "documentation apt-get fetches, estimate or estimate+read.",
 )
 @click.option(
     "--on",
@@ -455,7 +507,7 @@ def judge(writes: bool, levels: str, on: str, only: str) -> None:
         learned, more = {}, dict([*(learned | worlds("more")).items()][::_SOME]) | worlds("closed")
     reporting = {name: questions(name) for name in REPORTING if name not in INSTALLED}
     reported = {"choose": choosing, "old": reporting}.get(on) or worlds(on)
-    kept = dict[tuple[str, int], list[Case]]()
+    kept, large = dict[tuple[str, int], list[Case]](), dict[str, list[Case]]()
 
     def see(asked: dict[str, list[Question]]) -> list[Case]:
         key = (RETRIEVERS[level], id(asked))
@@ -466,6 +518,9 @@ def judge(writes: bool, levels: str, on: str, only: str) -> None:
         return read_cases(kept[key], models.get("encoder") or shipped()["encoder"])
 
     for level in levels.split(","):
+        if level in LARGE:
+            models[level] = learn_large(level, large, models, on)
+            continue
         if only:
             found = see(more)
             models[level] = learn_some(found, shipped()[level], only.split(","))
@@ -476,8 +531,25 @@ def judge(writes: bool, levels: str, on: str, only: str) -> None:
         click.echo(f"{level}: {len(found):,} questions, least confidence {models[level].least}")
         _print(report(asked, models[level]))
     if writes:
-        source = f"worlds.zip {digest[:16]}, {', '.join([*learned, *more])}"
-        write_weights(shipped() | models, f"{_source(only)}; {only}: {source}" if only else source)
+        source, part = f"worlds.zip {digest[:16]}, {', '.join([*learned, *more])}", only
+        if {*models} <= {*LARGE}:
+            source, part = f"{', '.join(manuals('learn'))}, folders of worlds.zip together", ", ".join(models)
+        write_weights(shipped() | models, f"{_source(part)}; {part}: {source}" if part else source)
+
+
+def learn_large(level: str, kept: dict[str, list[Case]], models: dict[str, Model], on: str) -> Model:
+    """Learn the judge of large folders, and report on a part of them; ``kept`` has the cases so far."""
+
+    def see(part: str) -> list[Case]:
+        if part not in kept:
+            kept[part] = large_cases(part)
+        return read_cases(kept[part], models["estimate"]) if LARGE[level] else kept[part]
+
+    found, chosen = see("learn"), see("choose")
+    model = learn(found, chosen)
+    click.echo(f"{level}: {len(found):,} questions, least confidence {model.least}")
+    _print(report(see(on), model))
+    return model
 
 
 def _source(only: str) -> str:

@@ -21,6 +21,8 @@ from lior_ask.judging.linear import Linear, models
 
 READ = 6
 """Maximum number of candidates of a question that are read."""
+READ_LEVELS = {"encoder": "read", "estimate": "estimate+read"}
+"""The name of a judge with the scores of the cross-encoder, by the name of the one without."""
 LOWEST = -8.0
 """Score of a passage that is not read, and minimum score of one that is read."""
 _CHARACTERS = 120
@@ -77,12 +79,12 @@ class CrossEncoder(Linear):
                 )
 
     def _level(self, candidates: Candidates) -> str:
-        return "read" if candidates.level == "encoder" else candidates.level
+        return READ_LEVELS.get(candidates.level, candidates.level)
 
     def _seen(self, question: Question, candidates: Candidates) -> Candidates:
-        if candidates.level != "encoder":
+        if candidates.level not in READ_LEVELS:
             return candidates
-        numbers = likeliest(models()["encoder"].score(candidates))
+        numbers = likeliest(models()[candidates.level].score(candidates))
         texts = [(question.text, above(candidates, at), candidates.passages[at].text) for at in numbers]
         return widen(candidates, numbers, _read(self.model, tuple(texts)))
 

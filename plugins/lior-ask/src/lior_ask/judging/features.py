@@ -34,6 +34,8 @@ RETRIEVED = ("words", "encoder")
 """Evidence of retrievers, if the ranking has it."""
 NEAR = ("block's encoder", "bags")
 """The highest ``encoder`` in the block; with an encoder, also the cosine of bags of word pieces."""
+LEVELS = ("words", "encoder", "estimate")
+"""What a ranking is by: words alone, the encoder too, or the bags' estimate of it for most candidates."""
 OWN = (*WORDS, *PLACES, *RETRIEVED, *NEAR)
 _COMPARED = ("text", "block", *RETRIEVED, *NEAR)
 """Features that also count by their distance below the best candidate."""
@@ -75,7 +77,7 @@ def gather(question: Question, ranking: Ranking, view: PassageView) -> Candidate
         passages=tuple(passages),
         features=found,
         folder=_folder(question, ranking, view),
-        level="encoder" if read else "words",
+        level=LEVELS[read + ("bags" in ranking.evidence)],
     )
 
 

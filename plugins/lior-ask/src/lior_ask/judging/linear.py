@@ -95,11 +95,14 @@ def score(weights: Weights, candidates: Candidates) -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def models() -> dict[str, Model]:
-    """Return the learned models by the evidence: "words", "encoder", or "read" with a cross-encoder."""
+    """Return the learned models by the evidence (:data:`~lior_ask.judging.features.LEVELS`).
+
+    With a cross-encoder, they are "read" and "estimate+read".
+    """
     record = json.loads(files("lior_ask.judging").joinpath("weights.json").read_text("utf-8"))
     found = {}
     for level, each in record["models"].items():
-        names = COLUMNS if level == "read" else NAMES
+        names = COLUMNS if level.endswith("read") else NAMES
         weights = Weights.read(each["score"], names), Weights.read(each["answers"], of_best_names(names))
         found[level] = Model(*weights, float(each["least"]), float(each["most"]))
     return found

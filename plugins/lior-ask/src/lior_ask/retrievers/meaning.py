@@ -19,14 +19,16 @@ from lior_ask.retrievers.settle import Settle, documents, score
 
 BY_WORDS, NEAREST = 40, 40
 """Number of candidates: the best by words, and the nearest of all if the encoder has read all passages."""
-BY_BAGS = 120
+BY_BAGS = 80
 """Number of candidates nearest by bags of word pieces, if the encoder has not read all."""
+READ, TOKENS = 24, 900
+"""Maximum number of these candidates that are encoded, and of their tokens: some .7 s of CPU time."""
 LISTED = 20
 """Maximum number of passages by score alone; more, as for a judge, are the best by score or by encoder."""
 FEW = 400
 """Maximum number of missing passages that are read at once, if they fit into :data:`BUDGET`."""
 BUDGET = 9_600
-"""Maximum number of tokens of the passages that are encoded for one question; the others are ranked by words.
+"""Maximum number of tokens of the passages that are read at once.
 
 A token takes .7 ms of CPU time (AMD EPYC), so the maximum is 7 s. Measured: 9,566 tokens for the
 first question about 55 notes, all of which are encoded, and 5,000 to 11,000 about the pages of this project.
@@ -41,10 +43,11 @@ class Meaning:
 
     Candidates are the best passages by ``settle``, and those nearest to the question, whatever their words.
     The encoder determines the nearest ones if it has read all passages, or if at most :data:`FEW` are
-    missing, which it then reads. Otherwise bags of word pieces determine them
-    (:mod:`lior_ask.embedders.bags`); in a large index the beginnings of documents count, too, if they were
-    read. The encoder reads the candidates, and their vectors are stored in the index. Other stored vectors do
-    not change the result. Candidates beyond :data:`BUDGET` only have the share of words.
+    missing, which it then reads. Otherwise bags of word pieces estimate its cosines
+    (:mod:`lior_ask.embedders.bags`), and it reads the :data:`READ` candidates with the highest score by
+    words and estimate; the others keep the estimate. In a large index the beginnings of documents help to
+    find candidates, too, if they were read. The vectors are stored in the index. Other stored vectors do not
+    change the result.
 
     The score is the mean of two numbers. One is ``(cosine − unrelated)/(related − unrelated)``, with the
     usual cosines of the encoder. The other is the share of the question's words that the passage has.
@@ -65,15 +68,20 @@ class Meaning:
             return documents(view, question, top, vectors)
         asked, query = vectors.question(question.text), analyse(view, question)
         by_words, _ = score(view, question, query)
-        nearest = _find_nearest(view, vectors, asked)
-        others = _nearest_by_bags(view, vectors, question, asked) if nearest is None else nearest
-        first = _best(view, by_words, BY_WORDS, 0)
-        rows = unique(np.concatenate([first, others]))
-        words, shares = by_words[rows], recall(view, query)[rows]
-        read = rows >= 0
+        nearest, estimates = _find_nearest(view, vectors, asked), None
         if nearest is None:
-            read = np.isin(rows, _affordable(view, vectors, _in_turn(first, others)))
-        related = np.zeros(len(rows))
+            estimates, beginnings = bags.cosines(view, question), vectors.beginnings(asked.result())
+            near = estimates if beginnings is None else estimates + beginnings[view.layout.document_of]
+            nearest = _best(view, near, BY_BAGS, 0)
+        rows = unique(np.concatenate([_best(view, by_words, BY_WORDS, 0), nearest]))
+        words, shares = by_words[rows], recall(view, query)[rows]
+        related, read = np.zeros(len(rows)), np.ones(len(rows), bool)
+        evidence = {"encoder": related, "words": words}
+        if estimates is not None:
+            evidence["bags"] = estimates[rows]
+            related[:] = _scale(vectors, bags.as_encoder(estimates[rows]))
+            likely = rows[np.argsort(-related - shares, kind="stable")]
+            read = np.isin(rows, _affordable(view, vectors, likely[:READ], TOKENS))
         related[read] = _relate(vectors, rows[read], asked)
         if (spelled := repair(question.text, query)) != question.text:
             again = _relate(vectors, rows[read], vectors.question(spelled))
@@ -89,7 +97,7 @@ class Meaning:
             recall=shares[order],
             method="words and sentence encoder",
             query=query,
-            evidence={"encoder": related[order], "words": words[order]},
+            evidence={name: values[order] for name, values in evidence.items()},
         )
 
 
@@ -103,43 +111,26 @@ def _find_nearest(view: PassageView, vectors: PassageVectors, asked: Future[np.n
     """Return the :data:`NEAREST` passages of all, int64, or ``None`` if too many are not read."""
     rows = np.arange(len(view)) if view.allowed is None else np.flatnonzero(view.allowed)
     unread = vectors.lacking(rows)
-    if not len(rows) or len(unread) > FEW or len(_affordable(view, vectors, unread)) < len(unread):
+    if not len(rows) or len(unread) > FEW or len(_affordable(view, vectors, unread, BUDGET)) < len(unread):
         return None
     return rows[_ranks(rows, _relate(vectors, rows, asked)) < NEAREST]
 
 
-def _in_turn(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Return the rows of two lists in turn, each once, int64."""
-    place = np.concatenate([np.arange(len(one)), np.arange(len(other))])
-    rows = np.concatenate([one, other])[np.argsort(place, kind="stable")]
-    return rows[np.sort(np.unique(rows, return_index=True)[1])]
-
-
-def _affordable(view: PassageView, vectors: PassageVectors, rows: np.ndarray) -> np.ndarray:
-    """Return the passages whose tokens fit into :data:`BUDGET` together, int64; the first take precedence.
+def _affordable(view: PassageView, vectors: PassageVectors, rows: np.ndarray, budget: int) -> np.ndarray:
+    """Return the passages whose tokens fit into a budget together, int64; the first take precedence.
 
     A passage counts whether it was encoded before or not: the outcome depends on the passages alone. Where
     reading took the time, files may be read in part and the answer is not final: a quarter will do.
     """
     order = np.argsort(rows)
     texts = [*map(reading, read_rows(view, rows[order]))]
-    tokens, left, found = np.empty(len(rows), np.int64), BUDGET // (4 if vectors.hurried else 1), list[int]()
+    tokens, left, found = np.empty(len(rows), np.int64), budget // (4 if vectors.hurried else 1), list[int]()
     tokens[order] = e5.count_tokens(texts)
     for row, size in zip(rows.tolist(), tokens.tolist(), strict=True):
         if size <= left:
             found.append(row)
             left -= size
     return np.array(found, np.int64)
-
-
-def _nearest_by_bags(
-    view: PassageView, vectors: PassageVectors, question: Question, asked: Future[np.ndarray]
-) -> np.ndarray:
-    """Return the :data:`BY_BAGS` passages nearest by bags and by the beginnings of their documents, int64."""
-    near, documents = bags.cosines(view, question), vectors.beginnings(asked.result())
-    if documents is not None:
-        near = near + documents[view.layout.document_of]
-    return _best(view, near, BY_BAGS, 0)
 
 
 def _ranks(rows: np.ndarray, scores: np.ndarray) -> np.ndarray:
@@ -158,6 +149,11 @@ def _merge(one: np.ndarray, other: np.ndarray, top: int) -> np.ndarray:
 
 def _relate(vectors: PassageVectors, rows: np.ndarray, asked: Future[np.ndarray]) -> np.ndarray:
     """Return the relatedness of a question to passages, about 0 if unrelated and 1 for an answer, float64."""
+    return _scale(vectors, vectors.cosines(rows, asked.result()))
+
+
+def _scale(vectors: PassageVectors, cosines: np.ndarray) -> np.ndarray:
+    """Return the relatedness that cosines of the encoder stand for, float64."""
     low, high = vectors.embedder.unrelated, vectors.embedder.related
-    found: np.ndarray = vectors.cosines(rows, asked.result()).astype(np.float64)
-    return (found - low) / (high - low)
+    found: np.ndarray = (cosines.astype(np.float64) - low) / (high - low)
+    return found

@@ -1,0 +1,70 @@
+"""Large folders with questions: the documentation of Debian packages, which is fetched when it is needed.
+
+``data/manuals.json`` names the packages with the SHA-256 of the versions that the questions were written for;
+``data/manuals.questions.jsonl`` has the questions. Nothing of the documentation is committed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import click
+
+from lior_bench.sets import Question, folder
+from lior_bench.worlds import DATA
+
+
+def manuals(part: str) -> dict[str, list[Question]]:
+    """Return the manuals of a part (``learn``, ``choose``, ``last``) with their questions."""
+    found: dict[str, list[Question]] = {name: [] for name, each in _known().items() if each["part"] == part}
+    for line in (folder(DATA) / "manuals.questions.jsonl").read_text("utf-8").splitlines():
+        each = json.loads(line)
+        if each["manual"] in found:
+            words = (each["answer"], *each.get("also", ())) if each["answer"] else ()
+            kind, language = each["kind"] if words else "unanswerable", each["language"]
+            question = Question(
+                text=each["question"], kind=kind, words=words, language=language, of=each["manual"]
+            )
+            found[each["manual"]].append(question)
+    return found
+
+
+def fetch(name: str, out: Path) -> None:
+    """Write the HTML pages of a manual to ``out``; ``apt-get`` fetches its package.
+
+    Raises
+    ------
+    click.ClickException
+        When the package cannot be fetched.
+    """
+    about = _known()[name]
+    with tempfile.TemporaryDirectory() as temporary:
+        for command in (("apt-get", "download", about["package"]), ("dpkg-deb", "-x", "*.deb", "x")):
+            words = [str(next(Path(temporary).glob(each))) if "*" in each else each for each in command]
+            try:
+                subprocess.run(words, cwd=temporary, check=True, capture_output=True)
+            except (OSError, subprocess.CalledProcessError) as error:
+                raise click.ClickException(
+                    f"{about['package']} cannot be fetched ({error}); it needs Debian 12 and its package "
+                    "lists: run apt-get update"
+                ) from None
+        package = next(Path(temporary).glob("*.deb"))
+        if hashlib.sha256(package.read_bytes()).hexdigest() != about["sha256"]:
+            click.echo(
+                f"{package.name}: another version than {about['version']}; answers may differ", err=True
+            )
+        for page in sorted((Path(temporary) / "x" / about["folder"]).rglob("*.html")):
+            place = out / page.relative_to(Path(temporary) / "x" / about["folder"])
+            if place.relative_to(out).parts[0] in about.get("folders", [place.relative_to(out).parts[0]]):
+                place.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(page, place)
+
+
+def _known() -> dict[str, dict[str, str]]:
+    found: dict[str, dict[str, str]] = json.loads((folder(DATA) / "manuals.json").read_text("utf-8"))
+    return found
