@@ -11,7 +11,7 @@ from lior_ask.judging import chosen_judge
 from lior_ask.judging.features import NAMES
 from lior_ask.judging.linear import Linear, Weights, models
 
-LEVELS = ("words", "encoder", "read")
+LEVELS = ("words", "encoder", "read", "estimate", "estimate+read")
 
 
 def test_there_is_a_model_for_each_level_of_evidence():
