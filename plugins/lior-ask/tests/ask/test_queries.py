@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from datetime import date
 from decimal import Decimal
 
 import attrs
@@ -13,8 +14,12 @@ from hypothesis import strategies as st
 from lior.interfaces import Result
 from lior_ask import Index
 from lior_ask.question.filters import Filters, Known
+from lior_ask.question.question import understood
+from lior_ask.tables import calculating
 from lior_ask.tables.choosing import Chosen
+from lior_ask.tables.grammar import parse
 from lior_ask.tables.learned import learned
+from lior_ask.tables.plan import Unclear
 from lior_ask.tables.query import Aggregate, Compares, Filled, Is, Not, Query, Within
 from lior_ask.tables.sources import tables_of
 from lior_ask.tables.telling import NoResult, Teller, Told
@@ -36,10 +41,15 @@ def notes(*tables, **files):
     return index
 
 
-def table_of(index):
+def known_of(index):
     content = index.content
-    known = Known(content.inverted, content.records, content.passages, content.path, content.files)
-    return next(each for each in tables_of(known, Filters()) if each.heads[0].document == "trips.csv")
+    return Known(content.inverted, content.records, content.passages, content.path, content.files)
+
+
+def table_of(index):
+    return next(
+        each for each in tables_of(known_of(index), Filters()) if each.heads[0].document == "trips.csv"
+    )
 
 
 TABLE = table_of(notes(TRIPS))
@@ -131,3 +141,21 @@ def test_agreement_raises_the_confidence_of_the_grammar():
     assert agreed == sorted(agreed)
     assert agreed[3] > not_agreed[3]
     assert all(0 < each < 1 for each in (*agreed, *not_agreed))
+
+
+def test_a_sentence_is_told_where_words_of_a_calculation_name_nothing(tmp_path):
+    """A row of a table is not: it would be taken for the result."""
+    rows = "<tr><th>type</th><th>size</th></tr><tr><td>integer</td><td>5</td></tr>"
+    page = f"<p>Of a label, the first 64 letters count.</p><table>{rows}</table>"
+    (tmp_path / "a.html").write_text(page)
+    index = Index(tmp_path, embedder="", cache=False)
+    question, known = understood("How many letters of a label are stored?"), known_of(index)
+    request = parse(question, date(2026, 11, 28))
+    assert request is not None
+    planned = calculating.Planned(request, unclear=Unclear("'stored' names nothing", ["stored"]))
+    told = {}
+    for passage in map(index.passage, range(len(index))):
+        answer = attrs.evolve(index.ask("letters label"), found=True, confidence=0.7, answer=passage)
+        told[passage.text] = calculating._refused(planned, answer, known, question.filters).found
+    assert told["Of a label, the first 64 letters count."]
+    assert not told["integer | 5"]

@@ -62,7 +62,7 @@ def calculate(
         The reference day of "last week".
     quote
         Answers a question with a passage. If a calculation is refused because words name nothing, a passage
-        that has all words of the question is returned instead.
+        that is no row of a table, or has all words of the question, is returned instead.
     """
     filters = question.filters
     if len(question.text) > LONGEST_MESSAGE:
@@ -122,8 +122,9 @@ def _refused(planned: Planned, answer: Answer, known: Known, filters: Filters) -
     if planned.unclear is None:
         return _unless_doubtful(request, _of_table(request, _note(answer, filters), known, filters))
     words = [word.text for word in request.words]
-    speaks = planned.unclear.words and answer.found and answer.answer and _speaks(answer.answer, words)
-    if speaks or request.operation in grammar.DOUBTFUL:
+    said = answer.answer if planned.unclear.words and answer.found else None
+    told = said and (_speaks(said, words) or not _is_row(said, known, filters))
+    if told or request.operation in grammar.DOUBTFUL:
         return _of_table(request, answer, known, filters)
     refused = attrs.evolve(answer, found=False, confidence=0.0, answer=None, block=None, method=METHOD)
     note = "it is not clear what is to be calculated"
@@ -156,8 +157,17 @@ def _of_table(request: Request, answer: Answer, known: Known, filters: Filters) 
         return answer
     heads = TableSource(known, filters).kind("rows")
     named = any(names_it(word.text, head) for word in request.words for head in heads)
-    row = any(answer.answer.document == head.document for head in heads)
-    return attrs.evolve(answer, confidence=DOUBTFUL) if named or row else answer
+    doubtful = named or _is_row(answer.answer, known, filters)
+    return attrs.evolve(answer, confidence=DOUBTFUL) if doubtful else answer
+
+
+def _is_row(passage: Passage, known: Known, filters: Filters) -> bool:
+    """Return whether a passage is a row of a table, not a sentence beside tables."""
+    source = TableSource(known, filters)
+    rows = (
+        row for head in source.kind("rows") if head.document == passage.document for row in source.every(head)
+    )
+    return any(passage.line in (row.begin, row.line) and passage.text in row.text for row in rows)
 
 
 def _note(answer: Answer, filters: Filters) -> Answer:
