@@ -153,9 +153,13 @@ def test_a_sentence_is_told_where_words_of_a_calculation_name_nothing(tmp_path):
     request = parse(question, date(2026, 11, 28))
     assert request is not None
     planned = calculating.Planned(request, unclear=Unclear("'stored' names nothing", ["stored"]))
-    told = {}
-    for passage in map(index.passage, range(len(index))):
-        answer = attrs.evolve(index.ask("letters label"), found=True, confidence=0.7, answer=passage)
-        told[passage.text] = calculating._refused(planned, answer, known, question.filters).found
-    assert told["Of a label, the first 64 letters count."]
-    assert not told["integer | 5"]
+
+    def told(passage, confidence):
+        answer = attrs.evolve(index.ask("letters label"), found=True, confidence=confidence, answer=passage)
+        return calculating._refused(planned, answer, known, question.filters).found
+
+    passages = {each.text: each for each in map(index.passage, range(len(index)))}
+    sentence, row = passages["Of a label, the first 64 letters count."], passages["integer | 5"]
+    assert told(sentence, 0.85)
+    assert not told(sentence, 0.7), "too doubtful in place of a number"
+    assert not told(row, 0.85)

@@ -155,7 +155,7 @@ def large_cases(part: str) -> list[Case]:
     small ones to learn from.
     """
     found = manuals(part)
-    items = [((name,), asked) for name, asked in found.items()]
+    items: list[tuple[tuple[str, ...], list[Question]]] = [((name,), asked) for name, asked in found.items()]
     if part == "learn":
         every, small = [each for asked in found.values() for each in asked], worlds("learn") | worlds("more")
         items += [((*found,), every[half::2]) for half in (0, 1)]

@@ -25,7 +25,9 @@ from lior_ask.tables.reported import answer_from_sender
 from lior_ask.tables.words import has_word
 
 LEAST = 0.8
-"""Minimum probability of a ranked query that is told; chosen on folders that were not learned from."""
+"""Minimum probability of a ranked query that is told, or of a passage where a calculation is unclear.
+
+It was chosen on folders that were not learned from."""
 SURE = 0.9
 """Probability of a query from which on passages are not read for a better answer."""
 DOUBTFUL = 0.5
@@ -61,8 +63,8 @@ def calculate(
     today
         The reference day of "last week".
     quote
-        Answers a question with a passage. If a calculation is refused because words name nothing, a passage
-        that is no row of a table, or has all words of the question, is returned instead.
+        Answers a question with a passage. If a calculation is refused because words name nothing, a likely
+        passage that is no row of a table, or one that has all words of the question, is returned instead.
     """
     filters = question.filters
     if len(question.text) > LONGEST_MESSAGE:
@@ -123,7 +125,8 @@ def _refused(planned: Planned, answer: Answer, known: Known, filters: Filters) -
         return _unless_doubtful(request, _of_table(request, _note(answer, filters), known, filters))
     words = [word.text for word in request.words]
     said = answer.answer if planned.unclear.words and answer.found else None
-    told = said and (_speaks(said, words) or not _is_row(said, known, filters))
+    sure = answer.confidence >= LEAST
+    told = said and (_speaks(said, words) or (sure and not _is_row(said, known, filters)))
     if told or request.operation in grammar.DOUBTFUL:
         return _of_table(request, answer, known, filters)
     refused = attrs.evolve(answer, found=False, confidence=0.0, answer=None, block=None, method=METHOD)
