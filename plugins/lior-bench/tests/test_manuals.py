@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from lior_bench import judging, manuals
 from lior_bench.sets import Question
@@ -51,6 +52,20 @@ def test_a_package_that_cannot_be_fetched_is_named(tmp_path, monkeypatch):
     )
     with pytest.raises(click.ClickException, match=r"vim-doc cannot be fetched .*run apt-get update"):
         manuals.fetch("vim", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--levels", "estimate", "--on", "old"), "--on choose or --on last"),
+        (("--levels", "estimate", "--only", "names"), "no --only"),
+        (("--levels", "words,glance"), "no 'glance'; there are words, encoder, read, estimate"),
+    ],
+)
+def test_options_that_do_not_fit_large_folders_are_refused(words, said):
+    done = CliRunner().invoke(judging.judge, words)
+    assert done.exit_code == 2
+    assert said in done.output
 
 
 def write_page(name, out):

@@ -499,6 +499,10 @@ def _first(case: Case, model: Model) -> bool:
 )
 def judge(writes: bool, levels: str, on: str, only: str) -> None:
     """Learn the judge of `lior ask` from folders with questions, and report on others."""
+    if unknown := [level for level in levels.split(",") if level not in {*RETRIEVERS, *LARGE}]:
+        raise click.UsageError(f"--levels: no {unknown[0]!r}; there are {', '.join([*RETRIEVERS, *LARGE])}")
+    if {*levels.split(",")} & {*LARGE} and (only or on not in ("choose", "last")):
+        raise click.UsageError("the levels of large folders need --on choose or --on last, and no --only")
     models = dict[str, Model]()
     digest = hashlib.sha256((folder(DATA) / "worlds.zip").read_bytes()).hexdigest()
     learned, choosing = learned_sets(), worlds("choose")
@@ -543,7 +547,8 @@ def learn_large(level: str, kept: dict[str, list[Case]], models: dict[str, Model
     def see(part: str) -> list[Case]:
         if part not in kept:
             kept[part] = large_cases(part)
-        return read_cases(kept[part], models["estimate"]) if LARGE[level] else kept[part]
+        first = models.get("estimate") or shipped()["estimate"]
+        return read_cases(kept[part], first) if LARGE[level] else kept[part]
 
     found, chosen = see("learn"), see("choose")
     model = learn(found, chosen)

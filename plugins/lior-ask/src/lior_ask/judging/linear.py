@@ -97,7 +97,7 @@ def score(weights: Weights, candidates: Candidates) -> np.ndarray:
 def models() -> dict[str, Model]:
     """Return the learned models by the evidence (:data:`~lior_ask.judging.features.LEVELS`).
 
-    With a cross-encoder, they are "read" and "estimate+read".
+    The models that also use a cross-encoder are "read" and "estimate+read".
     """
     record = json.loads(files("lior_ask.judging").joinpath("weights.json").read_text("utf-8"))
     found = {}

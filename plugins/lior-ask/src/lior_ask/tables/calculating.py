@@ -25,9 +25,9 @@ from lior_ask.tables.reported import answer_from_sender
 from lior_ask.tables.words import has_word
 
 LEAST = 0.8
-"""Minimum probability of a ranked query that is told, or of a passage where a calculation is unclear.
+"""Minimum probability of a ranked query, and of a sentence that is quoted in place of an unclear calculation.
 
-It was chosen on folders that were not learned from."""
+For queries, it was chosen on folders that were not learned from."""
 SURE = 0.9
 """Probability of a query from which on passages are not read for a better answer."""
 DOUBTFUL = 0.5
