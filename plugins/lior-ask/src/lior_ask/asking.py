@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import date
 from functools import cached_property, partial
@@ -15,7 +16,7 @@ from lior_ask.judging import FOUND, chosen_judge
 from lior_ask.question.filters import Known, filtered
 from lior_ask.question.question import Question, understood
 from lior_ask.tables.calculating import calculate
-from lior_ask.tables.periods import period_in
+from lior_ask.tables.periods import Period, period_in
 from lior_ask.updates import with_gaps
 
 
@@ -77,17 +78,16 @@ class Asker:
             judged = partial(answering.answer, wanted, view=inverted, top=top, judge=self.judge)
             return filtered(known, wanted.filters, rank, max(FOUND, top), judged)
 
-        topic = topic_of(asked.text)
+        topic, period = _topic(asked)
         if topic:
-            answer = self._overview(asked, topic, known, top)
+            answer = self._overview(asked, topic, period, known, top)
         else:
             answer = calculate(asked, known, date.today(), top, quote)
         return with_gaps(answer, content.files.values(), content.skipped)
 
-    def _overview(self, asked: Question, topic: str, known: Known, top: int) -> Answer:
-        """Return quotations about a topic; a period in it restricts their dates."""
-        period, rest = period_in(topic, date.today())
-        wanted = topic_question(asked, rest.strip(" ,") if period else topic, known.inverted)
+    def _overview(self, asked: Question, topic: str, period: Period | None, known: Known, top: int) -> Answer:
+        """Return quotations about a topic; a period restricts their dates."""
+        wanted = topic_question(asked, topic, known.inverted)
         rank = partial(self.retriever.rank, known.inverted, wanted)
         quoted = partial(
             overview, wanted, view=known.inverted, top=top, judge=self.judge, dates_of=known.dates_of
@@ -112,3 +112,13 @@ class Asker:
         if content.database.chosen():  # else another process encodes for all
             content.vectors.read_ahead(content.read, go_on, briefly=briefly)
             content.safely(lambda: content.vectors.table.keep())
+
+
+def _topic(asked: Question) -> tuple[str, Period | None]:
+    """Return the topic of a question for an overview with its period; no topic if only a period is named."""
+    topic = topic_of(asked.text)
+    period, _ = period_in(topic.lower(), date.today())
+    if period is None:
+        return topic, None
+    rest = re.sub(re.escape(period.shown), "", topic, flags=re.IGNORECASE).strip(" ,")
+    return rest if asked.saying(rest).content else "", period

@@ -12,6 +12,7 @@ from lior.plugins.registry import registry
 from lior_ask import Index
 from lior_ask.languages.dates import count_dates, dates
 from lior_ask.languages.words import LANGUAGES, stem, tokens
+from lior_ask.tables.periods import period_in
 
 LAW = settings(max_examples=100, database=None)
 FORMS = (
@@ -112,3 +113,35 @@ def test_a_month_of_a_year_finds_its_rows_and_another_day_is_missing():
     answer = index.ask("What happened on 20 February?")
     assert not answer.found
     assert "02-20" in answer.missing
+
+
+@pytest.mark.parametrize(
+    ("words", "first", "last"),
+    [
+        ("yesterday|gestern|hier|ayer", "11-27", "11-27"),
+        ("the day before yesterday|vorgestern|avant-hier|anteayer", "11-26", "11-26"),
+        ("tomorrow|morgen|demain|mañana", "11-29", "11-29"),
+        ("the day after tomorrow|übermorgen|après-demain|pasado mañana", "11-30", "11-30"),
+        ("last week|letzte woche|la semaine dernière|la semana pasada", "11-16", "11-22"),
+        ("next week|nächste woche|la semaine prochaine|la próxima semana", "11-30", "12-06"),
+        ("next month|nächsten monat|le mois prochain|el mes que viene", "12-01", "12-31"),
+        ("next friday|kommenden freitag|vendredi prochain|el próximo viernes", "12-04", "12-04"),
+        ("next saturday|nächsten samstag|samedi prochain|el próximo sábado", "12-05", "12-05"),
+        ("last saturday|letzten samstag|samedi dernier|el sábado pasado", "11-21", "11-21"),
+        ("the next 14 days|die nächsten zwei wochen|les 14 prochains jours", "11-28", "12-12"),
+        ("the last two weeks|die letzten 14 tage|les 14 derniers jours", "11-14", "11-28"),
+    ],
+)
+def test_periods_before_and_after_a_saturday(words, first, last):
+    ends = tuple(datetime.date.fromisoformat(f"2026-{day}") for day in (first, last))
+    for each in words.split("|"):
+        found = period_in(each, datetime.date(2026, 11, 28))[0]
+        assert found is not None, each
+        assert (found.first, found.last) == ends, each
+
+
+@pytest.mark.parametrize(
+    "words", ["on friday", "am morgen", "por la mañana", "the next mail", "the last three mails"]
+)
+def test_words_like_periods_are_none(words):
+    assert period_in(words, datetime.date(2026, 11, 28))[0] is None

@@ -94,3 +94,14 @@ def test_a_follow_up_is_about_the_topic(notes):
     talk.ask("What do I know about the Petrel?")
     assert "mast painted" in talk.ask("Who painted it?").answer.answer.text
     assert talk.ask("Tell me about it").answer.dates
+
+
+def test_a_day_alone_is_no_topic():
+    events = "".join(
+        f"BEGIN:VEVENT\nUID:{name}\nSUMMARY:{name}\nDTSTART:202612{day}T190000\nEND:VEVENT\n"
+        for name, day in (("Dinner", "05"), ("Sauna", "05"), ("Choir", "09"))
+    )
+    index = Index(embedder="")
+    index.learn("c.ics", f"BEGIN:VCALENDAR\nVERSION:2.0\nPRODID:x\n{events}END:VCALENDAR\n")
+    answer = index.ask("What do I have on 5 December 2026?")
+    assert [row.text[:6] for row in answer.result.rows] == ["Dinner", "Sauna,"]

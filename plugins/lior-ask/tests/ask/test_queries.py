@@ -16,9 +16,11 @@ from lior_ask import Index
 from lior_ask.question.filters import Filters, Known
 from lior_ask.question.question import understood
 from lior_ask.tables import calculating
+from lior_ask.tables.asked import asked
 from lior_ask.tables.choosing import Chosen
 from lior_ask.tables.grammar import parse
 from lior_ask.tables.learned import learned
+from lior_ask.tables.mentions import Links
 from lior_ask.tables.plan import Unclear
 from lior_ask.tables.query import Aggregate, Compares, Filled, Is, Not, Query, Within
 from lior_ask.tables.sources import tables_of
@@ -163,3 +165,97 @@ def test_a_sentence_is_told_where_words_of_a_calculation_name_nothing(tmp_path):
     assert told(sentence, 0.85)
     assert not told(sentence, 0.7), "too doubtful in place of a number"
     assert not told(row, 0.85)
+
+
+def linked_to(text, question):
+    """The links of a question to a table given as text."""
+    table = table_of(notes(text))
+    return Links(asked(question, date(2026, 11, 28)), table)
+
+
+def test_a_compound_names_the_cells_with_its_parts():
+    text = "day,text,amount\n2026-01-02,Miete Werkstatt Januar,310\n2026-01-03,Miete Wohnung,800\n"
+    [piece] = linked_to(text, "Wie viel Werkstattmiete haben wir bezahlt?").pieces
+    assert piece.condition.values == ("Miete Werkstatt Januar",)
+
+
+def test_a_column_named_whole_is_not_the_one_beside_it():
+    links = linked_to("name,test 1,test 2\nIda,9,14\nMax,12,18\n", "who had over 15 in test 2?")
+    assert [*links.columns] == [2]
+
+
+@pytest.mark.parametrize(
+    "question", ["Which site is the deepest?", "Wie tief ist Berta?", "quelle profondeur a Berta ?"]
+)
+def test_adjectives_name_the_columns_of_measures(question):
+    assert [*linked_to("site,depth_m\nAnna,12\nBerta,31\n", question).columns][-1:] == [1]
+
+
+def test_days_without_a_year_have_no_difference():
+    table = table_of(notes("day,name\n5 March,Ada\n9 April,Bo\n"))
+    query = Query(table=0, aggregate=Aggregate.BETWEEN, measure=0)
+    with pytest.raises(NoResult, match="no whole date"):
+        Teller(table).tell(query, table.where(()))
+
+
+@pytest.mark.parametrize(
+    ("text", "question", "value"),
+    [
+        ("posten;betrag\nPumpe;10,00\nSchlauch;5,00\n", "Was ist die Summe von Betrag?", "15.00"),
+        (
+            "day,shop,note,amount\n2026-01-02,Lidl,LIDL 23,4\n2026-01-09,Lidl,LIDL 7,6\n",
+            "sum of amount at Lidl",
+            "10",
+        ),
+    ],
+)
+def test_what_only_seems_to_be_several_things_is_calculated(text, question, value):
+    assert notes(text).ask(question).result.value == value
+
+
+def test_a_query_is_told_in_spite_of_the_grammar_if_it_is_more_than_likely():
+    text = (
+        "item,supplier,quantity,unit price,total\nbeaker,Chemika,3,10.00,30.00\nflask,Chemika,2,20.00,40.00\n"
+    )
+    index = notes(text + "tube,Labo,1,5.00,5.00\n")
+    answer = index.ask("How much did we spend at Chemika in total?")
+    assert (answer.result.value, answer.confidence < 1) == ("70.00", True)
+    surely, hardly = (Chosen(learned(), probability=each).in_spite() for each in (0.99, 0.4))
+    assert surely > hardly
+
+
+PAID = "name,paid,hours\nAda,yes,10\nBo,no,20\nCleo,yes,5\n"
+SHIPPED = "order,shipped\n1,yes\n2,no\n3,no\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "question", "value"),
+    [
+        ("a.csv", PAID, "How many hours were paid?", "15"),
+        ("a.csv", PAID, "How many hours were not paid?", "20"),
+        ("shipped.csv", SHIPPED, "How many orders were shipped?", "1"),
+        ("shipped.csv", SHIPPED, "How many orders were not shipped?", "2"),
+        (
+            "a.md",
+            "# Costs\n\n| item | price |\n|---|---|\n| pump | 10 |\n| hose | 5 |\n",
+            "sum of price",
+            "15",
+        ),
+    ],
+)
+def test_what_is_so_of_numbers_and_of_a_table_of_that_name(name, text, question, value):
+    index = Index(embedder="")
+    index.learn(name, text)
+    assert index.ask(question).result.value == value
+
+
+def test_a_column_without_values_is_named_in_place_of_zero():
+    answer = notes("item,net,gross\npump,10,\nhose,100,\n").ask("sum of gross")
+    assert (answer.found, answer.said) == (False, "gross of trips.csv has no values")
+
+
+def test_the_likeliest_calculation_is_named_where_none_is_told():
+    marks = "Gruppe;Name;Protokoll 1;Protokoll 2\nA;Ida;20;14\nA;Max;12;18\nB;Lea;9;19\n"
+    answer = notes(marks).ask("Wie viele haben weniger als 15 Punkte in Protokoll 2?")
+    assert answer.result is not None or "likeliest calculation" in answer.said
+    assert "Protokoll 2 < 15" in answer.said

@@ -9,6 +9,7 @@ from decimal import Decimal
 from functools import cached_property
 
 import attrs
+import numpy as np
 
 from lior.reading import number_in
 from lior_ask.languages.lists import any_of, either, languages, of_question, words
@@ -73,6 +74,8 @@ class Asked:
     files: list[str]
     negated: set[int]
     """The positions of words such as "not" and "except"."""
+    vector: np.ndarray | None = attrs.field(default=None, repr=False)
+    """The vector ``(384,)`` of the question by the sentence encoder; ``None`` without it."""
 
     @cached_property
     def function(self) -> set[int]:

@@ -71,9 +71,11 @@ def calculate(
         return _note(quote(question), filters)
     planned = plan_calculation(question, known, today)
     quoted = cache(partial(answer_from_sender, question, known, today, quote))
-    if planned.unclear is not None:
-        return _refused(planned, quoted(), known, filters)
     ranked = choose(question, known, today, shows=planned.result is None)
+    if planned.unclear is not None:
+        if ranked.told is not None and planned.unclear.words and (sure := ranked.in_spite()) >= SURE:
+            return calculated(question, ranked.told.result, ranked.told.said, sure, top)
+        return _refused(planned, quoted(), known, filters)
     if planned.result is not None:
         sure = ranked.agreement(planned.result)
         return calculated(question, planned.result, planned.said, sure, top)
@@ -81,7 +83,11 @@ def calculate(
         passage = ranked.often_quoted and ranked.probability < SURE and quoted()
         if not passage or not passage.found or passage.confidence < ranked.probability:
             return calculated(question, ranked.told.result, ranked.told.said, ranked.probability, top)
-    return _refused(planned, quoted(), known, filters)
+    answer = _refused(planned, quoted(), known, filters)
+    if answer.found or ranked.told is None or ranked.probability < DOUBTFUL:
+        return answer
+    said = f"the likeliest calculation ({ranked.probability:.0%}) is {ranked.told.said}"
+    return attrs.evolve(answer, said=said, note=said)
 
 
 def plan_calculation(question: Question, known: Known, today: date) -> Planned:

@@ -14,13 +14,12 @@ from lior_ask.question.filters import Filters, Known
 from lior_ask.question.question import Question
 from lior_ask.tables.asked import Asked, asked
 from lior_ask.tables.learned import Learned, learned
-from lior_ask.tables.lexicon import OUTGOING
-from lior_ask.tables.plan import TableSource
+from lior_ask.tables.lexicon import NAMES, OUTGOING
 from lior_ask.tables.query import Aggregate, Query
 from lior_ask.tables.ranking import Ranker
-from lior_ask.tables.rows import tells_payments
 from lior_ask.tables.sources import Table, tables_of
 from lior_ask.tables.telling import NoResult, Teller, Told
+from lior_ask.tables.words import stems
 
 _DOCUMENTS = 16
 """Maximum number of documents whose tables are compared with a question; those with most of its words."""
@@ -51,11 +50,20 @@ class Chosen:
 
     def agreement(self, result: Result) -> float:
         """Return the probability that a calculation of the grammar is right."""
-        share = min(max(self.probability, 1e-3), 1 - 1e-3)
-        odds, same = float(np.log(share / (1 - share))), float(self.agrees(result))
+        odds, same = self._odds(), float(self.agrees(result))
         weights = self.weights.agreement
         logit = weights["constant"] + weights["agrees"] * same + weights["odds"] * odds
         return float(1 / (1 + np.exp(-logit - weights["both"] * same * odds)))
+
+    def in_spite(self) -> float:
+        """Return the probability that the query is right although words of the question name nothing."""
+        weights = self.weights.agreement
+        return float(1 / (1 + np.exp(-weights["refused"] - weights["refused odds"] * self._odds())))
+
+    def _odds(self) -> float:
+        """Return the logarithm of the odds that the query is right."""
+        share = min(max(self.probability, 1e-3), 1 - 1e-3)
+        return float(np.log(share / (1 - share)))
 
 
 def choose(question: Question, known: Known, today: date, *, shows: bool = True) -> Chosen:
@@ -68,24 +76,31 @@ def choose(question: Question, known: Known, today: date, *, shows: bool = True)
     if not tables:
         return Chosen(weights)
     people = frozenset[str]().union(*(table.people for table in tables))
-    ranker = Ranker(asked(question.text, today, people), weights, tables)
+    said = asked(question.text, today, people)
+    vectors = known.inverted.vectors
+    if vectors is not None and vectors.embedder.digest == weights.encoder:
+        said.vector = vectors.question(question.text).result()
+    ranker = Ranker(said, weights, tables)
     ranked = ranker.ranked()
     if not ranked.proposals:
         return Chosen(weights)
     best = ranked.proposals[0]
     told = None
-    if not _lacks_payments(ranker.asked, best.query, best.links.table, TableSource(known, filters)):
+    if not _asks_what_we_paid(said) or not _sells(best.links.table):
         with suppress(NoResult):
             told = tell(ranker, best.query, shows=shows)
     return Chosen(weights, best.query, told, ranked.probability)
 
 
-def _lacks_payments(said: Asked, query: Query, table: Table, source: TableSource) -> bool:
-    """Return whether a question is for what we paid, "how much did we spend", and the column is not."""
+def _asks_what_we_paid(said: Asked) -> bool:
     spoken = {token.word for token in said.tokens}
-    if query.measure is None or spoken.isdisjoint(OUTGOING) or spoken.isdisjoint(_WE):
-        return False
-    return not tells_payments(table.heads[0], query.measure, source)
+    return not (spoken.isdisjoint(OUTGOING) or spoken.isdisjoint(_WE))
+
+
+def _sells(table: Table) -> bool:
+    """Return whether amounts of a table are paid by others: it has customers, or its name is one of sales."""
+    named = any(stems(word) & table.names for word in NAMES[4])
+    return named or any(word & stems("customer") for heading in table.headings for word in heading)
 
 
 def tell(ranker: Ranker, query: Query, *, shows: bool = True) -> Told:

@@ -125,7 +125,8 @@ def _first(plan: Plan, request: Request, rows: np.ndarray, about: str) -> tuple[
     by_date = plan.operation in ("newest", "oldest")
     kind: Kind = "date" if by_date else "number"
     column = plan.dated if by_date else plan.measure
-    assert column is not None
+    if column is None:
+        raise Unclear(f"{about} have no {kind}", [kind])
     largest = plan.operation in ("newest", "highest" if plan.sign > 0 else "lowest")
     few = max(plan.few, 1)
     chosen = plan.table.first(kind, column, rows, few, largest=largest, distinct=True)

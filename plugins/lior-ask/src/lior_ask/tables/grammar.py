@@ -15,13 +15,13 @@ import attrs
 
 from lior_ask.index.table_schema import Column
 from lior_ask.languages.dates import MONTHS
-from lior_ask.languages.lists import any_of, either, languages, of_question
+from lior_ask.languages.lists import any_of, either, of_question
 from lior_ask.languages.lists import words as listed
 from lior_ask.languages.words import tokens
 from lior_ask.question.question import Question
 from lior_ask.tables import lexicon
 from lior_ask.tables.asked import Compared
-from lior_ask.tables.periods import NAME, UNIT_FORMS, Period, as_names, period_in
+from lior_ask.tables.periods import NAME, NUMBERS, UNIT_FORMS, Period, as_names, period_in
 from lior_ask.tables.query import Sign
 
 Role = Literal["", "from", "to", "about", "per", "unit", "except"]
@@ -53,8 +53,7 @@ _ASIDE = re.compile(rf"[,;]?\s+{either('periods.and')}\s+.*", re.I)
 _NAMED = re.compile(r"(?<=\w )([A-HJ-Z])(?![\w'.-])")
 """Pattern of a letter that is a name, "shed A", and not an article."""
 _TOKEN = re.compile(rf"{NAME}?[^\W_]+(?:[-'.@+&/][^\W_]+)*'?|[^\w\s]")
-_NUMBERS = {word: n for each in languages() for n, word in enumerate(each.lists["words.numbers"], 2)}
-_FEW = re.compile(rf"\b(\d{{1,3}}|{any_of(_NUMBERS)})\s*$|^\s*(\d{{1,3}})\b")
+_FEW = re.compile(rf"\b(\d{{1,3}}|{any_of(NUMBERS)})\s*$|^\s*(\d{{1,3}})\b")
 _ELIDED = re.compile(rf"\b({either('calculations.elided')})'", re.I)
 
 
@@ -218,7 +217,7 @@ def _few(before: str, after: str) -> tuple[int, str, str]:
     if not found:
         return 0, before, after
     count = next(each for each in found.groups() if each)
-    number = _NUMBERS.get(count) or int(count)
+    number = NUMBERS.get(count) or int(count)
     return (
         (number, before[: found.start()], after) if found.group(1) else (number, before, after[found.end() :])
     )

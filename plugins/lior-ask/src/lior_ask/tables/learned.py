@@ -1,10 +1,11 @@
 """What is learned from questions: the class of a question, the columns it means, and scores of queries.
 
 The class (sum, count, next …), the mode of groups and the direction of amounts are predicted by multinomial
-logistic regression from words and pairs of words. A column is matched by logistic regression over pairs of a
-word of the question and a word or property of the column. A query's score is a weighted sum of its features,
-and the probability that it is the one that is meant is the softmax of the scores (conditional logit: D.
-McFadden, 1974). ``lior bench queries`` learns all of it from tables with questions.
+logistic regression from words, pairs of words and the vector of the sentence encoder. A column is matched by
+logistic regression over pairs of a word of the question and a word or property of the column. A query's score
+is a weighted sum of its features, and the probability that it is the one that is meant is the softmax of the
+scores (conditional logit: D. McFadden, 1974). ``lior bench queries`` learns all of it from tables with
+questions.
 """
 
 from __future__ import annotations
@@ -172,20 +173,22 @@ class Linear:
     """``(F, K)``."""
     constants: np.ndarray
     """``(K,)``."""
+    dense: np.ndarray | None = None
+    """``(D, K)``, the weights of a vector."""
     places: dict[str, int] = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         object.__setattr__(self, "places", {name: n for n, name in enumerate(self.names)})
 
-    def __call__(self, features: Iterable[str]) -> np.ndarray:
-        """Return the values ``(K,)`` for the features that are there."""
+    def __call__(self, features: Iterable[str], vector: np.ndarray | None = None) -> np.ndarray:
+        """Return the values ``(K,)`` for the features that are there, and a vector ``(D,)``."""
         rows = [self.places[each] for each in features if each in self.places]
         found: np.ndarray = self.weights[rows].sum(0) + self.constants
-        return found
+        return found if vector is None or self.dense is None else found + vector @ self.dense
 
-    def logs(self, features: Iterable[str]) -> dict[str, float]:
+    def logs(self, features: Iterable[str], vector: np.ndarray | None = None) -> dict[str, float]:
         """Return the logarithm of the softmax of each output."""
-        found = self(features)
+        found = self(features, vector)
         found = found - found.max()
         found -= np.log(np.exp(found).sum())
         return {name: max(float(value), -8.0) for name, value in zip(self.outputs, found, strict=True)}
@@ -229,11 +232,13 @@ class Learned:
     """The logarithm of the odds that the best query is right."""
     agreement: Mapping[str, float]
     """Weights of the logarithm of the odds that a calculation of the grammar is right."""
+    encoder: str
+    """The digest of the encoder whose vectors of questions are used."""
 
     def scores(self, asked: Asked, links: Sequence[Links]) -> Scores:
         """Return the scores of the classes of a question."""
         features = {*grams(asked, self.values(asked, links))}
-        return Scores({head: self.heads[head].logs(features) for head in HEADS})
+        return Scores({head: self.heads[head].logs(features, asked.vector) for head in HEADS})
 
     def values(self, asked: Asked, links: Sequence[Links]) -> set[int]:
         """Return the positions of words that are values of tables, and not usual in questions."""
@@ -279,14 +284,16 @@ def read(text: str) -> Learned:
         np.array(ranker[name], np.float64) for name in ("scale", "hidden", "shift", "out", "direct")
     )
     network = Network((*ranker["names"],), scale, hidden, shift, out, direct, float(ranker["constant"]))
-    return Learned(heads, columns, record["common"], network, sure, record["agreement"])
+    return Learned(heads, columns, record["common"], network, sure, record["agreement"], record["encoder"])
 
 
 def _linear(record: Mapping[str, object]) -> Linear:
     scale = float(record["scale"])  # type: ignore[arg-type]
     weights = np.array(record["weights"], np.float64).reshape(len(record["names"]), -1) * scale  # type: ignore[arg-type]
-    constants = np.array(record["constants"], np.float64)
-    return Linear((*record["names"],), (*record["outputs"],), weights, constants)  # type: ignore[misc]
+    constants, dense = np.array(record["constants"], np.float64), None
+    if "dense" in record:
+        dense = np.array(record["dense"], np.float64).reshape(-1, len(constants)) * scale
+    return Linear((*record["names"],), (*record["outputs"],), weights, constants, dense)  # type: ignore[misc]
 
 
 def write(found: Learned) -> str:
@@ -301,6 +308,7 @@ def write(found: Learned) -> str:
         },
         "sure": _record(found.sure, 1e-4),
         "agreement": found.agreement,
+        "encoder": found.encoder,
     }
     return json.dumps(record, ensure_ascii=False, separators=(",", ":"))
 
@@ -308,10 +316,12 @@ def write(found: Learned) -> str:
 def _record(linear: Linear, scale: float = 0.02) -> dict[str, object]:
     weights = np.round(linear.weights / scale).astype(int)
     kept = np.flatnonzero(np.abs(weights).max(1) > 0)
+    dense = None if linear.dense is None else np.round(linear.dense / scale).astype(int)
     return {
         "names": [linear.names[n] for n in kept],
         "outputs": [*linear.outputs],
         "scale": scale,
         "weights": weights[kept].ravel().tolist(),
         "constants": [round(float(each), 4) for each in linear.constants],
+        **({} if dense is None else {"dense": dense.ravel().tolist()}),
     }

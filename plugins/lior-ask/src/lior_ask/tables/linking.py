@@ -18,6 +18,7 @@ from lior_ask.tables.columns import is_empty
 from lior_ask.tables.grammar import Request, Word
 from lior_ask.tables.plan import Condition, TableSource, Unclear, title
 from lior_ask.tables.query import Compares, Expr, Filled, Is, Meets, Not
+from lior_ask.tables.sources import Table
 from lior_ask.tables.words import CellWords, alike, parts
 
 _DIRECTED = lexicon.INCOMING | lexicon.OUTGOING
@@ -69,13 +70,13 @@ def link(request: Request, words: Sequence[Word], head: Head, source: TableSourc
         if done != word and not any(known.having(word.text) for known in cells.values()):
             left[at] = done if any(_exact(known, [done]) for known in cells.values()) else word
             negated |= {done} & {left[at]}
-    linked.group = _group(request, linked)
+    linked.group = _group(request, linked, head)
     each = [word for word in left if word.role == "per" and word.text in lexicon.PERSONS]
     if each:  # "each person", for a column "paid by"
         linked.group = column_of_people(head) if linked.group is None else linked.group
         left = [word for word in left if word not in each or linked.group is None]
     aside = [word for word in request.words if word not in words and word.text in _DIRECTED]
-    _link_values(linked, left, aside, head, cells)
+    _link_values(linked, left, aside, table, cells)
     if linked.unknown:
         return linked
     if request.negations and negated:
@@ -124,12 +125,13 @@ def _without_prefix(word: str) -> str:
     return next((word[len(each) :] for each in _PREFIXES if word.startswith(each)), "")
 
 
-def _group(request: Request, linked: Linked) -> int | None:
+def _group(request: Request, linked: Linked, head: Head) -> int | None:
     """Return the column of groups: "per customer", or "by customer" for sums, counts and means."""
     extreme = request.operation in ("highest", "lowest")  # "which month had the highest cost", a row each
     by = [word for word in linked.said if word.role == "per" or (word.role == "unit" and not extreme)]
     if not by and request.operation in ("sum", "count", "mean", "groups"):
-        by = [word for word in linked.said if word.role == "from"]
+        numbers = {*head.places("number")}  # "Summe von Betrag" has no groups
+        by = [w for w, found in linked.said.items() if w.role == "from" and not numbers.issuperset(found)]
     if not by:
         return None
     columns = set.intersection(*({*linked.said[word]} for word in by))
@@ -141,12 +143,13 @@ def _group(request: Request, linked: Linked) -> int | None:
 
 
 def _link_values(
-    linked: Linked, words: Sequence[Word], aside: list[Word], head: Head, cells: Mapping[int, CellWords]
+    linked: Linked, words: Sequence[Word], aside: list[Word], table: Table, cells: Mapping[int, CellWords]
 ) -> None:
     """Add the conditions of words that are values of columns; verbs may be ignored.
 
     ``aside`` are words of a direction, which may belong to a value: "card takings".
     """
+    head = table.heads[0]
     places = {word: [n for n, known in cells.items() if known.having(word.text)] for word in words}
     words = [word for word in words if places[word] or word.text not in lexicon.VERBS]
     linked.unknown = [word for word in words if not places[word]]
@@ -162,6 +165,11 @@ def _link_values(
                 n for n in fit if _exact(cells[n], [word])
             ]
             fit = near if len(near) == 1 else exact if len(exact) == 1 else fit
+        if (
+            len(fit) > 1
+            and len({table.where([Is(n, (*cells[n].having(word.text),))]).tobytes() for n in fit}) == 1
+        ):
+            fit = fit[:1]  # all of them select the same rows
         if len(fit) > 1:
             shown = " and ".join(head.columns[n].name for n in fit)
             raise Unclear(f"{word.text!r} is in several columns of {title(head)}: {shown}; say which")
@@ -181,7 +189,7 @@ def _not(condition: Condition) -> Condition:
 def _link_answers(linked: Linked, head: Head, negated: set[Word]) -> None:
     """Add the conditions of columns with yes and no: "who has paid", for a column "fee paid"."""
     for word, columns in linked.said.items():
-        fit = [n for n in columns if _answers(head.columns[n])]
+        fit = [n for n in columns if has_answers(head.columns[n])]
         if len(fit) != 1 or not {*columns}.isdisjoint(linked.used):
             continue
         so = negated.isdisjoint(each for each, named in linked.said.items() if fit[0] in named)
@@ -207,14 +215,17 @@ def _link_given(
         told = request.operation in ("sum", "mean") or 0 < request.auxiliary < word.number
         if not (head.columns[n].kind == "date" or (head.columns[n].kind == "text" and told)):
             continue
-        if any(map(is_empty, source.whole(head).coded("text", n).places)):
+        empty = [*map(is_empty, source.whole(head).coded("text", n).places)]
+        if all(empty):
+            raise Unclear(f"{head.columns[n].name} of {title(head)} has no values")
+        if any(empty):
             shown = f"{head.columns[n].name} is given"
             linked.where.append(Condition(test=Filled(n), shown=shown, place=word.number))
             linked.used.append(n)
             linked.answers = True
 
 
-def _answers(column: Column) -> bool:
+def has_answers(column: Column) -> bool:
     """Return whether the cells of a column are yes and no."""
     cells = {cell.strip().lower() for cell in column.values}
     return column.kind == "text" and column.whole and len(cells & (lexicon.YES | lexicon.NO)) > 1
@@ -223,7 +234,7 @@ def _answers(column: Column) -> bool:
 def _negate(linked: Linked, place: int, head: Head) -> None:
     """Apply a word such as "not" to the value or the column that is named after it."""
     if any(
-        each.place > place and head.columns[n].kind == "text" and _answers(head.columns[n])
+        each.place > place and head.columns[n].kind == "text" and has_answers(head.columns[n])
         for each, n in zip(linked.where, linked.used, strict=True)
     ):
         return

@@ -26,6 +26,8 @@ _APART = 3
 """Maximum distance between words of a question that are in one cell."""
 _PREFIXES = ("un", "in", "im", "non")
 """Prefixes of negated words: "unpaid", "unbezahlt", "impayé"."""
+_INNER = 4
+"""Minimum length of a part of a compound."""
 _ABBREVIATED = 3
 """Minimum length of an abbreviation in a column's name: "qty", "min"."""
 
@@ -78,6 +80,10 @@ class Links:
         self.columns, self.quality = {}, {}
         for column in range(len(self.table.columns)):
             self._name(column)
+        whole = [own for column, own in self.columns.items() if self.quality[column] == 1]
+        for column, own in [*self.columns.items()]:
+            if self.quality[column] < 1 and any(own < other for other in whole):
+                del self.columns[column], self.quality[column]  # "test 2" does not name "test 1"
         self.pieces = [*self._values(), *self._levels(), *self._answers(), *self._numbers()]
 
     @property
@@ -120,7 +126,7 @@ class Links:
             if token.kind:
                 continue
             own = {*token.stems, token.word}
-            known = {each for stem in own for each in vocabulary.get(stem, ())}
+            known = {each for stem in own for each in vocabulary.get(stem, ())} or self._compound(token.word)
             if not known and at not in self.asked.function:
                 near = self.table.similar(token.word)
                 known = {each for word in near for each in vocabulary.get(word, ())}
@@ -131,6 +137,17 @@ class Links:
         for column, cells in found.items():
             if column not in self.table.answers:
                 yield from self._segments(column, cells)
+
+    def _compound(self, word: str) -> set[tuple[int, str]]:
+        """Return the cells with both parts of a compound: "Miete Werkstatt" for "Werkstattmiete"."""
+        vocabulary = self.table.vocabulary
+        for cut in range(_INNER, len(word) - _INNER + 1):
+            first, last = word[:cut], word[cut:]
+            parts = (stems(first) | stems(first.rstrip("sn")), stems(last))
+            one, other = ({each for stem in part for each in vocabulary.get(stem, ())} for part in parts)
+            if both := one & other:
+                return both
+        return set()
 
     def _levels(self) -> Iterator[Piece]:
         """Yield the conditions that entries of a log have a level."""

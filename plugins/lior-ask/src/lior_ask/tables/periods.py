@@ -56,11 +56,18 @@ _IN = re.compile(
     rf"(?<!\w)(?P<a>{_DATE})(?!\w)"
 )
 _UNITS = "|".join(f"(?P<{unit}>{forms})" for unit, forms in UNIT_FORMS.items())
-_LAST = _any("few_last")
-_LAST_FEW = re.compile(
-    rf"\b(?:{_any('few_in')}\s+)?(?:{_any('few_the')}\s+)?(?P<before>{_LAST})?\s*(?P<n>\d{{1,3}})\s+"
-    rf"(?P<after>{_LAST}\s+)?(?:{_UNITS})\b"
+NUMBERS = {word: n for each in languages() for n, word in enumerate(each.lists["words.numbers"], 2)}
+_FEW = re.compile(
+    rf"\b(?:{_any('few_in')}\s+)?(?:{_any('few_the')}\s+)?(?:(?P<before>{_any('few_last')})|(?P<next>{_any('few_next')}))?"
+    rf"\s*(?P<n>\d{{1,3}}|{any_of(NUMBERS)})\s+(?:(?:(?P<after>{_any('few_last')})|(?P<coming>{_any('few_next')}))\s+)?"
+    rf"(?:{_UNITS})\b"
 )
+_WEEKDAYS = re.compile(
+    rf"\b(?:{_any('in')}\s+)?(?:{_any('few_the')}\s+)?(?:"
+    rf"(?:(?P<last>{_any('last_day')})|{_any('next_day')})\s+(?P<name>{_WEEKDAY})"
+    rf"|(?P<named>{_WEEKDAY})\s+(?:(?P<past>{_any('last_day')})|{_any('next_day')}))(?!\w)"
+)
+"""Pattern of "next Friday"; a weekday alone may be a cell of a timetable."""
 _PARTS = {
     "quarter_1": (1, 3),
     "quarter_2": (4, 6),
@@ -77,15 +84,21 @@ _PART = re.compile(
 )
 _RELATIVE = {
     "today": ("day", 0),
-    "yesterday": ("day", 1),
+    "before_yesterday": ("day", -2),
+    "yesterday": ("day", -1),
+    "after_tomorrow": ("day", 2),
+    "tomorrow": ("day", 1),
+    "last_week": ("week", -1),
     "this_week": ("week", 0),
-    "last_week": ("week", 1),
+    "next_week": ("week", 1),
+    "last_month": ("month", -1),
     "this_month": ("month", 0),
-    "last_month": ("month", 1),
+    "next_month": ("month", 1),
+    "last_year": ("year", -1),
     "this_year": ("year", 0),
-    "last_year": ("year", 1),
+    "next_year": ("year", 1),
 }
-"""Key of the forms -> unit of the period, and its distance in the past."""
+"""Key of the forms -> unit of the period, and its distance from today's."""
 
 
 @attrs.frozen(kw_only=True)
@@ -135,7 +148,8 @@ def period_in(text: str, today: date) -> tuple[Period | None, str]:
     """
     for pattern, made in (
         (_RELATIVES, lambda match: _relative(match, today)),
-        (_LAST_FEW, lambda match: _few(match, today)),
+        (_FEW, lambda match: _few(match, today)),
+        (_WEEKDAYS, lambda match: _weekday(match, today)),
         (_PART, _part),
         (_MONTHS, _months),
         (_BETWEEN, _between),
@@ -177,21 +191,34 @@ def as_names(text: str, names: Set[str]) -> str:
 
 
 def _relative(match: re.Match[str], today: date) -> Period:
-    unit, back = next(_RELATIVE[key] for key in _RELATIVE if match[key])
+    unit, distance = next(_RELATIVE[key] for key in _RELATIVE if match[key])
     day = _begin(today, unit)
-    if back:
-        day = _begin(day - timedelta(1), unit)
+    for _ in range(abs(distance)):
+        day = _begin(day - timedelta(1) if distance < 0 else _end(day, unit) + timedelta(1), unit)
     return Period(first=day, last=_end(day, unit), shown="")
 
 
+def _weekday(match: re.Match[str], today: date) -> Period:
+    """Return the next day of a name after today, or the last one before."""
+    name, weekdays = match["name"] or match["named"], [own.lists["dates.weekdays"] for own in languages()]
+    number = next(n for names in weekdays for n, forms in enumerate(names) if name in forms.split())
+    ahead = (number - today.weekday() - 1) % 7 + 1
+    before = (today.weekday() - number - 1) % 7 + 1
+    day = today + timedelta(-before if match["last"] or match["past"] else ahead)
+    return Period(first=day, last=day, shown="")
+
+
 def _few(match: re.Match[str], today: date) -> Period | None:
-    if not (match["before"] or match["after"]):
+    coming = match["next"] or match["coming"]
+    if not (match["before"] or match["after"] or coming):
         return None
-    number = int(match["n"])
+    number = (NUMBERS.get(match["n"]) or int(match["n"])) * (1 if coming else -1)
     if match["day"] or match["week"]:
-        return Period(first=today - timedelta(number * (7 if match["week"] else 1)), last=today, shown="")
-    year, month = divmod(today.year * 12 + today.month - 1 - number * (12 if match["year"] else 1), 12)
-    return Period(first=_safe(year, month + 1, today.day), last=today, shown="")
+        other = today + timedelta(number * (7 if match["week"] else 1))
+    else:
+        year, month = divmod(today.year * 12 + today.month - 1 + number * (12 if match["year"] else 1), 12)
+        other = _safe(year, month + 1, today.day)
+    return Period(first=min(today, other), last=max(today, other), shown="")
 
 
 def _part(match: re.Match[str]) -> Period:

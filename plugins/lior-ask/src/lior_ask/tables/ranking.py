@@ -3,20 +3,35 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 
 import attrs
 import numpy as np
 
 from lior_ask.tables.asked import Asked
+from lior_ask.tables.columns import Kind
 from lior_ask.tables.learned import Learned, Scores
 from lior_ask.tables.mentions import Links, Piece
 from lior_ask.tables.proposing import Proposal, linked, proposals
-from lior_ask.tables.query import ADDED, FIRST, Aggregate, Compares, Expr, Is, Not, Query, Within, atom
+from lior_ask.tables.query import (
+    ADDED,
+    FIRST,
+    LARGEST,
+    Aggregate,
+    Compares,
+    Expr,
+    Is,
+    Not,
+    Query,
+    Within,
+    atom,
+)
 from lior_ask.tables.sources import Table
 
 _MERGED = 60
 """Number of the best queries that are compared by their results."""
+_CELLS = 100
+"""Maximum number of rows whose cells are compared."""
 _COUNTED = 20_000
 """Maximum number of rows of a table whose conditions are executed for every query."""
 NOTHING = ("none", "passage")
@@ -90,7 +105,9 @@ class Ranker:
             return Ranked((), np.zeros(0), base + nothing, np.zeros((0, 0)), 0.0)
         matrix = self.matrix(found, scores, network.names)
         values = network(matrix)
-        order, merged = self.merged([p.query for p in found], values)
+        order, merged = merge(values, lambda n: self.meaning(found[n].query))
+        if not order:
+            return Ranked((), np.zeros(0), base + nothing, np.zeros((0, 0)), 0.0)
         best = [found[n] for n in order]
         ranked = Ranked(best, merged, base + nothing, matrix[order], 0.0)
         known = dict(sure_features(ranked, network.names))
@@ -100,27 +117,44 @@ class Ranker:
         )
         return attrs.evolve(ranked, probability=float(1 / (1 + np.exp(-logit))))
 
-    def merged(self, queries: Sequence[Query], scores: np.ndarray) -> tuple[list[int], np.ndarray]:
-        """Return the numbers of the best queries with different results, and their scores, descending.
+    def meaning(self, query: Query) -> Hashable:
+        """Return what answers a query: queries with the same answer have the same; ``None`` without one.
 
-        Queries with the same rows, columns and aggregate are one answer, whose score is the logarithm of the
-        sum of the exponentials: a period may fit two columns of dates, and a word two columns of text.
-        """
-        same = dict[Hashable, list[int]]()
-        for n in np.argsort(-scores, kind="stable")[:_MERGED]:
-            same.setdefault(self._meaning(queries[n]), []).append(int(n))
-        found = [(own[0], float(np.logaddexp.reduce(scores[own]))) for own in same.values()]
-        found.sort(key=lambda each: -each[1])
-        return [n for n, _ in found], np.array([score for _, score in found])
-
-    def _meaning(self, query: Query) -> Hashable:
-        """Return what a query calculates from which rows."""
-        table = self.tables[query.table]
+        A sum or a mean is known by its size, the first of an order by its rows and its value, a looked up
+        value by its cells, and anything else by its rows, columns and aggregate."""
+        table, rows = self.tables[query.table], self.selected(query)
+        measure, how = query.measure, query.aggregate
+        if measure is not None and query.group is None:
+            if how in FIRST:
+                return self._first(query, rows)
+            if how is Aggregate.VALUE:
+                cells = table.cells(measure)
+                return (
+                    (how, frozenset(cells[n] for n in rows.tolist()[:_CELLS] if cells[n].strip()))
+                    if len(rows)
+                    else None
+                )
+            if how in (Aggregate.SUM, Aggregate.MEAN) and (total := abs(table.total(measure, rows, 1))):
+                return (how, total, 0 if how is Aggregate.SUM else len(table.numbered(measure, rows)))
         part = attrs.evolve(query, where=(*query.where, *query.part))
         places = [self._placed(each)[1] for each in ((query, part) if query.part else (query,))]
-        measured = None if query.measure is None else table.columns[query.measure].name
+        measured = None if measure is None else table.columns[measure].name
         group = query.group and attrs.evolve(query.group, dated=None)
-        return (query.aggregate, measured, query.sign, group, query.few, query.other, *places)
+        return (how, measured, query.sign, group, query.few, query.other, *places)
+
+    def _first(self, query: Query, rows: np.ndarray) -> Hashable:
+        """Return the first rows in an order with their value, or ``None`` if there are none."""
+        table, measure = self.tables[query.table], query.measure
+        assert measure is not None
+        kind: Kind = "date" if table.columns[measure].kind == "date" else "number"
+        largest = (query.aggregate in LARGEST) != (kind == "number" and query.sign < 0)
+        chosen = table.first(kind, measure, rows, max(query.few, 1), largest=largest)
+        if not chosen:
+            return None
+        value = (
+            table.dates(measure)[chosen[0]] if kind == "date" else abs(table.numbers(measure)[chosen[0]] or 0)
+        )
+        return (query.aggregate in LARGEST, value, table.marks[chosen].tobytes())
 
     @staticmethod
     def nothing(scores: Scores) -> float:
@@ -317,6 +351,21 @@ class Ranker:
             )
         if not any(isinstance(c, Within) for c in query.where) and len(rows) == len(table.rows):
             yield "every row", 1
+
+
+def merge(scores: np.ndarray, meaning: Callable[[int], Hashable]) -> tuple[list[int], np.ndarray]:
+    """Return the numbers of the best queries with different answers, and their scores, descending.
+
+    Queries with the same answer count once, with the logarithm of the sum of the exponentials as the score: a
+    period may fit two columns of dates, and a word two columns of text. Those without an answer are left out.
+    """
+    same = dict[Hashable, list[int]]()
+    for n in np.argsort(-scores, kind="stable")[:_MERGED].tolist():
+        if (own := meaning(n)) is not None:
+            same.setdefault(own, []).append(n)
+    found = [(own[0], float(np.logaddexp.reduce(scores[own]))) for own in same.values()]
+    found.sort(key=lambda each: -each[1])
+    return [n for n, _ in found], np.array([score for _, score in found])
 
 
 def _role(condition: Expr, table: Table) -> str:

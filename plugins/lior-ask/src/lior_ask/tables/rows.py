@@ -14,7 +14,7 @@ from lior_ask.tables import accounts, lexicon
 from lior_ask.tables.accounts import Account
 from lior_ask.tables.grammar import DOUBTFUL, VIEWED, Request, Word
 from lior_ask.tables.groups import group_rows
-from lior_ask.tables.linking import Linked, column_of_people, columns_of, link
+from lior_ask.tables.linking import Linked, column_of_people, columns_of, has_answers, link
 from lior_ask.tables.plan import (
     Condition,
     Group,
@@ -50,7 +50,9 @@ def plan_of_rows(request: Request, source: TableSource) -> Plan | None:
         names = [w for w in request.words if names_it(w.text, head) or _is_expense(w.text, head)]
         try:
             asked, view = choose_view(request, head, source)
-            called = source.of_rows(head) or request.files or view != head or _is_called(request, head)
+            called = (
+                source.of_rows(head) or request.files or view != head or _is_called(request, head, source)
+            )
             plan = _of_table(asked, view, source, names) if called else None
             plans += [plan] if plan else []
         except Unclear as error:
@@ -70,18 +72,32 @@ def plan_of_rows(request: Request, source: TableSource) -> Plan | None:
     return _together([plan for plan in plans if plan.named == most], source)
 
 
-def _is_called(request: Request, head: Head) -> bool:
+def _is_called(request: Request, head: Head, source: TableSource) -> bool:
     """Return whether the name of a table in a note or a manual has what is counted, listed or compared.
 
-    Such text has many tables on many topics, so words that only resemble its headings are no evidence.
+    Such text has many tables on many topics, so words that only resemble its headings are no evidence. A word
+    to be added up is, if it names a column of numbers of this table alone.
     """
     words = [word.text for word in request.words]
+    others = (each for each in source.kind("rows") if each != head)
+    if (
+        request.operation in ("sum", "mean")
+        and _numbers(words, head)
+        and not any(_numbers(words, o) for o in others)
+    ):
+        return True
     if request.operation in ("count", "list", "which"):
         names = file_names(head) if request.weak else names_of(head)
         return any(one_and_many(word, name) for word in request.heads or words for name in names)
     synonyms = lexicon.NAMES
     same = {each for word in words for line in synonyms if word in line for each in line}
     return any(name in same or any(one_and_many(word, name) for word in words) for name in names_of(head))
+
+
+def _numbers(words: Sequence[str], head: Head) -> bool:
+    """Return whether a word is the name of a column of numbers."""
+    names = [head.columns[n].name.lower() for n in head.places("number")]
+    return any(one_and_many(word, name) for word in words for name in names)
 
 
 def _of_expenses(head: Head) -> bool:
@@ -92,12 +108,6 @@ def _of_expenses(head: Head) -> bool:
     by = by and lexicon.MEANS.isdisjoint(tokens(" ".join(own.values if own else ())))
     others = called & {*lexicon.NAMES[2], *lexicon.NAMES[4]}
     return not called.isdisjoint(lexicon.SPENT) or (by and bool(head.places("date")) and not others)
-
-
-def tells_payments(head: Head, column: int, source: TableSource) -> bool:
-    """Return whether a column of numbers tells what we paid: by its name, in an account, among expenses."""
-    named = column < len(head.columns) and accounts.tells_direction(head.columns[column].name)
-    return named or _of_expenses(head) or accounts.account_of(head, source) is not None
 
 
 def _is_expense(word: str, head: Head) -> bool:
@@ -233,7 +243,12 @@ def _words(
         for word in (request.words if account is None else accounts.without_direction(request.words))
         if word not in units
         and (word.role == "per" or not any(kind.fullmatch(word.text) for kind in kinds))
-        and (word not in names or _measures(request, word, head) or _groups(request, word, head))
+        and (
+            word not in names
+            or _measures(request, word, head)
+            or _groups(request, word, head)
+            or _says(word, head)
+        )
     ]
     return request, words
 
@@ -299,6 +314,11 @@ def _groups(request: Request, word: Word, head: Head) -> bool:
     """Return whether a word of a table's name also names the groups for "most": "tap" of "taps.csv"."""
     columns = columns_of(word.text, head.columns) if request.operation in ("most", "least") else []
     return any(head.columns[n].kind == "text" for n in columns)
+
+
+def _says(word: Word, head: Head) -> bool:
+    """Return whether a word of a table's name also names a column of yes and no: "shipped"."""
+    return any(has_answers(head.columns[n]) for n in columns_of(word.text, head.columns))
 
 
 def _counts(head: Head, column: int, text: str) -> bool:
@@ -400,6 +420,10 @@ def _subject(
         return request.operation, None
     operation = "list" if request.weak else request.operation
     days = request.compared and any(lexicon.DAYS.fullmatch(text) for text in request.heads[:1])
+    numbers = [n for w, own in linked.said.items() if w.text in request.heads[:1] for n in own]
+    added = operation == "count" and any(_counts(head, n, request.heads[0]) for n in numbers)
+    if linked.answers and added:  # "how many hours were paid?"
+        return "sum", None
     if linked.answers or days or _has_expired(request):  # "which dogs are not chipped?"
         return operation, None
     for text in request.heads:  # the first that names one: "customers returned"
@@ -449,6 +473,8 @@ def _measure(request: Request, head: Head, linked: Linked, *, named: bool) -> in
     ]
     if not request.measure and not told and (len(numbers) == 1 or request.operation in ("highest", "lowest")):
         fit = numbers  # "the largest order" may have the highest price, or the most pieces
+    if request.operation == "sum":  # unit prices are not added up
+        fit = [n for n in fit if lexicon.EACH.isdisjoint(tokens(columns[n].name))] or fit
     if len(fit) == 1:
         if not columns[fit[0]].decimal:
             raise Unclear(f"the numbers of {columns[fit[0]].name} in {title(head)} can be read in two ways")

@@ -251,7 +251,10 @@ class Teller:
             raise NoResult(f"there are no two values to compare: {self.about(query)}")
         (first, a), (last, b) = ends
         if self.table.columns[measure].kind == "date":
-            days = abs((date.fromisoformat(last[:10]) - date.fromisoformat(first[:10])).days)
+            try:
+                days = abs((date.fromisoformat(last[:10]) - date.fromisoformat(first[:10])).days)
+            except ValueError:  # months, and days without a year
+                raise NoResult(f"{first} or {last} is no whole date") from None
             shown, unit = f"{days:,}", f"day{'s' * (days != 1)}"
         else:
             shown, unit = show(abs(Decimal(last) - Decimal(first))), self._unit(measure)

@@ -13,7 +13,9 @@ from lior_ask.languages.words import bare, spellings, stem, tokens
 
 @cache
 def _others() -> dict[str, set[str]]:
-    """Return the names of everyday things in all languages, by each name: "rent", "Miete", "loyer"."""
+    """Return the names of everyday things in all languages, by each name: "rent", "Miete", "loyer".
+
+    A measure has its adjectives, too: "depth", "deepest", "tief"."""
     found = dict[str, set[str]]()
     for entries in zip(*(each.lists["columns.everyday"] for each in languages()), strict=True):
         names = {name for entry in entries for name in entry.split("/")}

@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 
 import lior_ask
+from lior_ask.embedders.e5 import E5
 from lior_ask.question.filters import Filters, Known
 from lior_ask.tables.asked import Asked as Said
 from lior_ask.tables.asked import asked as read_question
@@ -84,11 +85,13 @@ def examples(world: World, folder: Path) -> list[Example]:
     content = lior_ask.Index(folder / world.name, cache=False).content
     known = Known(content.inverted, content.records, content.passages, content.path, content.files)
     tables = tables_of(known, Filters())
+    vectors = E5().embed([asked["q"] for asked in world.questions], question=True)
     single = [(n, t.heads[0].document) for n, t in enumerate(tables) if len(t.heads) == 1]
     places = {name.split("#")[0]: n for n, name in single if name}  # the list of files has no name
     found = []
-    for asked in world.questions:
+    for asked, vector in zip(world.questions, vectors, strict=True):
         said, place = read_question(asked["q"], TODAY), places.get(asked.get("table", ""))
+        said.vector = vector
         if place is not None or asked["op"] in NO_QUERY:
             wanted = None if place is None else _wanted(world, asked, tables[place], place)
             found.append(Example(world, asked, said, tables, linked(said, tables), wanted, known))

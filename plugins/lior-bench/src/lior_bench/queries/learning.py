@@ -10,7 +10,7 @@ from __future__ import annotations
 import tempfile
 import warnings
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Hashable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,12 +24,13 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
 from lior.workers import Workers
+from lior_ask.embedders.e5 import E5
 from lior_ask.question.question import Question
 from lior_ask.tables.calculating import calculated, plan_calculation
 from lior_ask.tables.choosing import tell
 from lior_ask.tables.learned import Learned, Linear, Network, grams, pairs, table_pairs
 from lior_ask.tables.query import Query
-from lior_ask.tables.ranking import Ranked, Ranker, sure_features
+from lior_ask.tables.ranking import Ranked, Ranker, merge, sure_features
 from lior_ask.tables.telling import NoResult
 from lior_bench.queries.examples import (
     Example,
@@ -48,8 +49,8 @@ from lior_bench.queries.worlds import TODAY, World
 
 _HALF = 0.5
 """The share of folders of a language from which on a word is usual."""
-_RANKED = 40
-"""Maximum number of proposals that are ranked."""
+_VECTOR = 5.0
+"""Factor of vectors beside features that are 0 or 1; chosen on folders left out."""
 _FREQUENT = 150
 """Minimum number of proposals with a feature that the network uses."""
 
@@ -67,6 +68,8 @@ class Told:
     """Whether the calculation of the grammar is right; ``None`` without one."""
     same: bool = False
     """Whether the query has the value of that calculation."""
+    refused: bool = False
+    """Whether words of the question name nothing to the grammar."""
 
 
 @attrs.frozen(eq=False)
@@ -117,14 +120,16 @@ def learn_parts(asked: Sequence[Example]) -> Learned:
     """Return what is learned of questions and columns; the scores of queries are empty."""
     nothing = Linear((), ("",), np.zeros((0, 1)), np.zeros(1))
     network = Network((), np.zeros(0), np.zeros((0, 1)), np.zeros(1), np.zeros(1), np.zeros(0), 0.0)
-    blank = Learned({}, nothing, usual_words(asked), network, nothing, {})
+    blank = Learned({}, nothing, usual_words(asked), network, nothing, {}, E5().digest)
     said = [[*grams(each.said, blank.values(each.said, each.links))] for each in asked]
-    signs = [(features, sign) for features, each in zip(said, asked, strict=True) if (sign := sign_of(each))]
-    heads = {
-        "class": fit_linear(said, [label_of(each) for each in asked]),
-        "mode": fit_linear(said, [mode_of(each) for each in asked]),
-        "sign": fit_linear([features for features, _ in signs], [sign for _, sign in signs]),
-    }
+    vectors = np.array([each.said.vector for each in asked])
+    heads = {}
+    for head, label in (("class", label_of), ("mode", mode_of), ("sign", sign_of)):
+        labels = [label(each) for each in asked]
+        known = [n for n, each in enumerate(labels) if each is not None]
+        heads[head] = fit_linear(
+            [said[n] for n in known], [str(labels[n]) for n in known], vectors=vectors[known]
+        )
     rows = [row for each in asked for row in _column_rows(each)]
     columns = fit_linear([row for row, _ in rows], [is_it for _, is_it in rows], strength=0.3, least=5)
     kept = np.abs(columns.weights).max(1) >= 0.12  # most pairs of words tell little
@@ -170,9 +175,16 @@ def _column_rows(example: Example) -> Iterator[tuple[list[str], bool]]:
 
 
 def fit_linear(
-    rows: Sequence[Collection[str]], labels: Sequence[str | bool], *, strength: float = 1.0, least: int = 3
+    rows: Sequence[Collection[str]],
+    labels: Sequence[str | bool],
+    *,
+    vectors: np.ndarray | None = None,
+    strength: float = 1.0,
+    least: int = 3,
 ) -> Linear:
-    """Return the logistic regression of labels, with one output if they are true or false."""
+    """Return the logistic regression of labels, with one output if they are true or false.
+
+    With ``vectors`` ``(n, D)``, each row counts once with its vector and once without."""
     count = Counter(name for row in rows for name in {*row})
     names = sorted(name for name, number in count.items() if number >= least)
     places = {name: n for n, name in enumerate(names)}
@@ -180,6 +192,10 @@ def fit_linear(
     columns = np.array([n for row in own for n in row])
     shape, ends = (len(rows), len(names)), np.cumsum([0, *map(len, own)])
     matrix = sparse.csr_matrix((np.ones(len(columns)), columns, ends), shape)
+    if vectors is not None:
+        dense = sparse.csr_matrix(np.concatenate([vectors * _VECTOR, np.zeros_like(vectors)]))
+        matrix, labels = sparse.hstack([sparse.vstack([matrix, matrix]), dense]).tocsr(), [*labels, *labels]
+        strength /= 2
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # stopped early on purpose
         model = LogisticRegression(C=strength, max_iter=70).fit(matrix, labels)
@@ -188,7 +204,8 @@ def fit_linear(
         outputs = ("",)
     elif len(outputs) == 2:
         weights, constants = weights * [[-0.5, 0.5]], constants * [-0.5, 0.5]
-    return Linear((*names,), outputs, weights, constants)
+    dense = None if vectors is None else weights[len(names) :] * _VECTOR
+    return Linear((*names,), outputs, weights[: len(names)], constants, dense)
 
 
 # --- the best query ---
@@ -208,31 +225,42 @@ def _choice(example: Example, learned: Learned, places: dict[str, int]) -> Choic
     features = sparse.csr_matrix((values, (rows.astype(int), columns.astype(int))), (len(found), len(places)))
     strictly = np.array([right(example, each.query, ranker.selected) for each in found], bool)
     as_well = np.array([accepted(example, each.query, ranker.selected) for each in found], bool)
-    planned, same = _planned(example, ranker, [each.query for each in found])
+    planned, same, refused = _planned(example, ranker, [each.query for each in found])
     return Choice(
         how=example.asked["op"],
         planned=planned,
         same=same,
+        refused=refused,
         queries=[each.query for each in found],
         features=features,
         right=strictly if strictly.any() else as_well,
         accepted=as_well,
         nothing=ranker.nothing(scores),
         meant=example.wanted is not None,
+        meanings=_numbered([ranker.meaning(each.query) for each in found]),
     )
 
 
-def _planned(example: Example, ranker: Ranker, queries: Sequence[Query]) -> tuple[bool | None, np.ndarray]:
-    """Return whether the calculation of the grammar is right, and which queries have its value."""
+def _numbered(keys: Sequence[Hashable]) -> np.ndarray:
+    """Return a number for each different key, and -1 for ``None``."""
+    numbers = {key: n for n, key in enumerate(dict.fromkeys(keys))} | {None: -1}
+    return np.array([numbers[key] for key in keys], np.int64)
+
+
+def _planned(
+    example: Example, ranker: Ranker, queries: Sequence[Query]
+) -> tuple[bool | None, np.ndarray, bool]:
+    """Return whether the calculation of the grammar is right, which queries have its value, and whether words
+    name nothing to it."""
     question, same = Question(example.asked["q"]), np.zeros(len(queries), bool)
     planned = plan_calculation(question, example.known, TODAY)
     if planned.result is None:
-        return None, same
+        return None, same, bool(planned.unclear and planned.unclear.words)
     for n, query in enumerate(queries):
         with suppress(NoResult):
             same[n] = tell(ranker, query).result.value == planned.result.value
     answer = calculated(question, planned.result, planned.said, 1.0, top=1)
-    return verdict(example.asked, example.world.answer(example.asked), answer) == "right", same
+    return verdict(example.asked, example.world.answer(example.asked), answer) == "right", same, False
 
 
 def _agreement(left_out: Sequence[tuple[Told, float]]) -> dict[str, float]:
@@ -243,8 +271,16 @@ def _agreement(left_out: Sequence[tuple[Told, float]]) -> dict[str, float]:
     values = [[told.same, odds, told.same * odds] for told, odds in found]
     values += [[False, 0.0, 0.0]] * 2  # one right, one wrong: few folders may have only one of them
     model = LogisticRegression(C=1.0).fit(values, [*(told.planned for told, _ in found), True, False])
-    weights = zip(("constant", "agrees", "odds", "both"), (*model.intercept_, *model.coef_[0]), strict=True)
-    return {name: round(float(value), 3) for name, value in weights}
+    weights = dict(
+        zip(("constant", "agrees", "odds", "both"), (*model.intercept_, *model.coef_[0]), strict=True)
+    )
+    refused = [
+        ([float(logit(min(max(p, 1e-3), 1 - 1e-3)))], told.right) for told, p in left_out if told.refused
+    ]
+    refused += [([0.0], True), ([0.0], False)]
+    model = LogisticRegression(C=1.0).fit(*zip(*refused, strict=True))
+    weights |= {"refused": model.intercept_[0], "refused odds": model.coef_[0, 0]}
+    return {name: round(float(value), 3) for name, value in weights.items()}
 
 
 def _joined(parts: Sequence[Part], frequent: int) -> tuple[list[str], list[list[Choice]]]:
@@ -276,19 +312,22 @@ def _moved(features: sparse.csr_matrix, places: np.ndarray, number: int) -> spar
 
 def _told(choice: Choice, network: Network, names: Sequence[str]) -> Told:
     if not choice.queries:
-        return Told(choice.how, False, choice.meant, {}, choice.planned)
+        return Told(choice.how, False, choice.meant, {}, choice.planned, refused=choice.refused)
     features = choice.features.toarray().astype(np.float64)
-    scores = network(features)
-    order = np.argsort(-scores, kind="stable")[:_RANKED]
+    numbers = [None if n < 0 else n for n in choice.meanings.tolist()]
+    order, scores = merge(network(features), numbers.__getitem__)
+    if not order:
+        return Told(choice.how, False, choice.meant, {}, choice.planned, refused=choice.refused)
     shown: list[Any] = [SimpleNamespace(query=choice.queries[n]) for n in order]
-    ranked = Ranked(shown, scores[order], network.constant + choice.nothing, features[order], 0.0)
+    ranked = Ranked(shown, scores, network.constant + choice.nothing, features[order], 0.0)
     return Told(
         choice.how,
-        bool(choice.accepted[order[0]]),
+        bool(choice.accepted[choice.meanings == choice.meanings[order[0]]].any()),
         choice.meant,
         dict(sure_features(ranked, names)),
         choice.planned,
         bool(choice.same is not None and choice.same[order[0]]),
+        choice.refused,
     )
 
 

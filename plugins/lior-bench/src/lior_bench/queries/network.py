@@ -38,10 +38,14 @@ class Choice:
     """The score of the case that no query is meant, from the class."""
     meant: bool
     """Whether a query is meant."""
+    meanings: np.ndarray
+    """The number of each proposal's answer, the same for the same answer, -1 without one, int64 ``(P,)``."""
     planned: bool | None = None
     """Whether the calculation of the grammar is right; ``None`` without one."""
     same: np.ndarray | None = None
     """Whether each proposal has the value of that calculation, bool ``(P,)``."""
+    refused: bool = False
+    """Whether words of the question name nothing to the grammar."""
 
     @property
     def learnable(self) -> bool:
