@@ -15,16 +15,14 @@ from lior_ask.question.question import Question
 from lior_ask.tables.asked import Asked, asked
 from lior_ask.tables.learned import Learned, learned
 from lior_ask.tables.lexicon import NAMES, OUTGOING
-from lior_ask.tables.query import Aggregate, Query
-from lior_ask.tables.ranking import Ranker
+from lior_ask.tables.query import Query
+from lior_ask.tables.ranking import QUOTED, Ranker
 from lior_ask.tables.sources import Table, tables_of
 from lior_ask.tables.telling import NoResult, Teller, Told
 from lior_ask.tables.words import stems
 
 _DOCUMENTS = 16
 """Maximum number of documents whose tables are compared with a question; those with most of its words."""
-_OFTEN_QUOTED = (Aggregate.VALUE, Aggregate.LIST, Aggregate.OLDEST, Aggregate.NEWEST, Aggregate.EXISTS)
-"""Aggregates whose questions a sentence often answers, too."""
 _WE = words("words.we")
 
 
@@ -38,11 +36,13 @@ class Chosen:
     """Its result; ``None`` without a query, for one without a result, and if the table does not tell it."""
     probability: float = 0.0
     """The probability that it is right."""
+    calculation: float = 0.0
+    """The probability that the question asks for a calculation, and not for a sentence or a row."""
 
     @property
     def often_quoted(self) -> bool:
         """Whether a sentence often answers such a question, too."""
-        return self.query is not None and self.query.aggregate in _OFTEN_QUOTED
+        return self.query is not None and self.query.aggregate.value in QUOTED
 
     def agrees(self, result: Result) -> bool:
         """Return whether a calculation has the same value."""
@@ -83,13 +83,13 @@ def choose(question: Question, known: Known, today: date, *, shows: bool = True)
     ranker = Ranker(said, weights, tables)
     ranked = ranker.ranked()
     if not ranked.proposals:
-        return Chosen(weights)
+        return Chosen(weights, calculation=ranked.calculation)
     best = ranked.proposals[0]
     told = None
     if not _asks_what_we_paid(said) or not _sells(best.links.table):
         with suppress(NoResult):
             told = tell(ranker, best.query, shows=shows)
-    return Chosen(weights, best.query, told, ranked.probability)
+    return Chosen(weights, best.query, told, ranked.probability, ranked.calculation)
 
 
 def _asks_what_we_paid(said: Asked) -> bool:

@@ -36,6 +36,8 @@ _COUNTED = 20_000
 """Maximum number of rows of a table whose conditions are executed for every query."""
 NOTHING = ("none", "passage")
 """Classes of questions that are no queries."""
+QUOTED = ("value", "list", "exists", "oldest", "newest", "next", "last")
+"""Classes of queries whose questions a sentence often answers, too."""
 
 
 @attrs.frozen(eq=False)
@@ -49,8 +51,10 @@ class Ranked:
     """The score of the case that no query is meant."""
     features: np.ndarray
     """``(P, F)``."""
-    probability: float
+    probability: float = 0.0
     """The probability that the best proposal is right; 0 without one."""
+    calculation: float = 0.0
+    """The probability that the question asks for a calculation, and not for a sentence or a row."""
 
 
 @attrs.define(eq=False)
@@ -101,15 +105,18 @@ class Ranker:
         nothing = self.nothing(scores)
         network = self.learned.ranker
         base = network.constant
+        logs = scores.logs["class"]
+        calculation = float(sum(np.exp(own) for name, own in logs.items() if name not in (*NOTHING, *QUOTED)))
+        none = Ranked((), np.zeros(0), base + nothing, np.zeros((0, 0)), calculation=calculation)
         if not found:
-            return Ranked((), np.zeros(0), base + nothing, np.zeros((0, 0)), 0.0)
+            return none
         matrix = self.matrix(found, scores, network.names)
         values = network(matrix)
         order, merged = merge(values, lambda n: self.meaning(found[n].query))
         if not order:
-            return Ranked((), np.zeros(0), base + nothing, np.zeros((0, 0)), 0.0)
+            return none
         best = [found[n] for n in order]
-        ranked = Ranked(best, merged, base + nothing, matrix[order], 0.0)
+        ranked = Ranked(best, merged, base + nothing, matrix[order], calculation=calculation)
         known = dict(sure_features(ranked, network.names))
         sure = self.learned.sure
         logit = float(sure.constants[0]) + sum(

@@ -319,7 +319,7 @@ def _told(choice: Choice, network: Network, names: Sequence[str]) -> Told:
     if not order:
         return Told(choice.how, False, choice.meant, {}, choice.planned, refused=choice.refused)
     shown: list[Any] = [SimpleNamespace(query=choice.queries[n]) for n in order]
-    ranked = Ranked(shown, scores, network.constant + choice.nothing, features[order], 0.0)
+    ranked = Ranked(shown, scores, network.constant + choice.nothing, features[order])
     return Told(
         choice.how,
         bool(choice.accepted[choice.meanings == choice.meanings[order[0]]].any()),
