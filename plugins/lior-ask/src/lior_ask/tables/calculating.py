@@ -8,8 +8,9 @@ from functools import cache, partial
 
 import attrs
 
-from lior.interfaces import Passage, Result
+from lior.interfaces import Passage
 from lior_ask.answer.selection import Answer
+from lior_ask.languages.lists import of_question
 from lior_ask.question.filters import Filters, Known
 from lior_ask.question.question import LONGEST_MESSAGE, Question
 from lior_ask.tables import grammar
@@ -22,6 +23,7 @@ from lior_ask.tables.linking import named_months
 from lior_ask.tables.plan import TableSource, Unclear, names_it
 from lior_ask.tables.planning import make_plan
 from lior_ask.tables.reported import answer_from_sender
+from lior_ask.tables.sentences import Told
 from lior_ask.tables.words import has_word
 
 LEAST = 0.8
@@ -43,8 +45,8 @@ class Planned:
 
     request: Request | None
     """The calculation that its words ask for; ``None`` if there is none."""
-    result: Result | None = None
-    said: str = ""
+    told: Told | None = None
+    """Its result."""
     unclear: Unclear | None = None
     """The reason for which there is no result, if a table fits the question."""
 
@@ -73,14 +75,13 @@ def calculate(
     quoted = cache(partial(answer_from_sender, question, known, today, quote))
     if planned.unclear is not None:
         return _refused(planned, quoted(), known, filters)
-    ranked = choose(question, known, today, shows=planned.result is None)
-    if planned.result is not None:
-        sure = ranked.agreement(planned.result)
-        return calculated(question, planned.result, planned.said, sure, top)
+    ranked = choose(question, known, today, shows=planned.told is None)
+    if planned.told is not None:
+        return calculated(question, planned.told, ranked.agreement(planned.told.result), top)
     if ranked.told is not None and ranked.probability >= LEAST:
         passage = ranked.often_quoted and ranked.probability < SURE and quoted()
         if not passage or not passage.found or passage.confidence < ranked.probability:
-            return calculated(question, ranked.told.result, ranked.told.said, ranked.probability, top)
+            return calculated(question, ranked.told, ranked.probability, top)
     return _refused(planned, quoted(), known, filters)
 
 
@@ -94,14 +95,14 @@ def plan_calculation(question: Question, known: Known, today: date) -> Planned:
         if plan is None:
             return Planned(request)
         run = execute_groups if plan.group else execute_share if plan.part else execute
-        return Planned(request, *run(plan, request))
+        return Planned(request, run(plan, request))
     except Unclear as unclear:
         return Planned(request, unclear=unclear)
 
 
-def calculated(question: Question, result: Result, said: str, confidence: float, top: int) -> Answer:
-    """Return the answer with a result."""
-    confidence = round(confidence, 3)
+def calculated(question: Question, told: Told, confidence: float, top: int) -> Answer:
+    """Return the answer with a result, in the language of the question."""
+    confidence, result = round(confidence, 3), told.result
     single = result.rows[0] if len(result.rows) == 1 and result.operation != "count" else None
     return Answer(
         question=question.text,
@@ -111,7 +112,7 @@ def calculated(question: Question, result: Result, said: str, confidence: float,
         passages=tuple((row, confidence) for row in result.rows[:top]),
         evidence=({},) * min(len(result.rows), top),
         method=METHOD,
-        said=said,
+        said=told.said(of_question(question.tokens)),
         result=result,
     )
 

@@ -19,8 +19,9 @@ from lior_ask.tables.plan import TableSource
 from lior_ask.tables.query import Aggregate, Query
 from lior_ask.tables.ranking import Ranker
 from lior_ask.tables.rows import tells_payments
+from lior_ask.tables.sentences import Told
 from lior_ask.tables.sources import Table, tables_of
-from lior_ask.tables.telling import NoResult, Teller, Told
+from lior_ask.tables.telling import NoResult, Teller
 
 _DOCUMENTS = 16
 """Maximum number of documents whose tables are compared with a question; those with most of its words."""
