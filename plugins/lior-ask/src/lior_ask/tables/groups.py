@@ -187,8 +187,7 @@ def _lacking(plan: Plan, groups: dict[str, np.ndarray], of: str, told: Callable[
     ends = [unit_in(end, by) for span in spans for end in span if end]
     units = _units(ends or [*_groups(attrs.evolve(plan, where=()))], by)
     none = [unit.replace("0000-", "") for unit in units if unit not in groups]
-    about = f"{by}s without {of}"
-    return told("list", f"{len(none):,}", about, how="lacking", count=len(none), names=none)
+    return told("list", f"{len(none):,}", f"{by}s without {of}", how="lacking", count=len(none), names=none)
 
 
 def _groups(plan: Plan) -> dict[str, np.ndarray]:

@@ -27,9 +27,7 @@ from lior_ask.tables.sources import Table
 LISTED = 12
 """Maximum number of names that are listed."""
 _MONEY = lexicon.MEASURES["money"]
-_UNITS = {*map(str.lower, lexicon.CURRENCIES), *lexicon.QUANTITIES}.union(
-    *(names for measure, names in lexicon.MEASURES.items() if measure != "money")
-)
+_UNITS = {*map(str.lower, lexicon.CURRENCIES), *lexicon.QUANTITIES, *lexicon.MEASURES["temperature"]}
 _IN_NAME = re.compile(r"\s*[(\[]([^()\[\]]+)[)\]]\s*$")
 """Pattern of the unit at the end of a column's name: ``Betrag (€)``."""
 PAID = {"paid out": "paid_out", "paid in": "paid_in"}
@@ -177,14 +175,10 @@ def names_of_rows(table: Table, rows: Sequence[int], column: int | None = None) 
         return [*dict.fromkeys(each[-1] for each in cells)]
     if column is None:
         texts = [n for n in table.places("text") if any(table.cells(n)[row].strip() for row in rows)]
-        column = max(texts, key=lambda n: _different(table.columns[n]), default=None)
+        several = {n: (not table.columns[n].whole, len(table.columns[n].values)) for n in texts}
+        column = max(texts, key=several.__getitem__, default=None)
     found = [] if column is None else [table.cells(column)[n].strip() for n in rows]
     return [*dict.fromkeys(filter(None, found))]
-
-
-def _different(column: Column) -> float:
-    """Return the number of different values of a column, or infinity if not all are stored."""
-    return len(column.values) if column.whole else float("inf")
 
 
 def unit_of(column: Column) -> str:

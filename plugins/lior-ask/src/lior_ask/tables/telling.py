@@ -118,8 +118,7 @@ class Teller:
     ) -> Told:
         """Return a result, with ``parts`` of it and of its sentence."""
         own = {"column": query.measure, "where": self._conditions(query.where), "shows": self.shows}
-        name = query.aggregate.value
-        return tell(self.table, rows, name, value, about or self.about(query), **own | parts)
+        return tell(self.table, rows, query.aggregate.value, value, about or self.about(query), **own | parts)
 
     # --- results ---
 
