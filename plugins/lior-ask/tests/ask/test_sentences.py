@@ -117,6 +117,13 @@ def test_other_results_are_sentences_too(known):
     assert by_query(known, aggregate=Aggregate.COUNT).said("klingon") == "5 rows"
 
 
+def test_amounts_of_a_table_of_expenses_were_spent():
+    index = Index(embedder="")
+    index.learn("expenses.csv", "day,what,amount\n2026-01-03,tea,4\n2026-01-04,tea,5\n2026-01-09,oil,20\n")
+    assert index.ask("How much did we spend on tea?").said == "9 spent with what tea, 2 payments"
+    assert index.ask("How many expenses are there?").said == "3 rows"
+
+
 def test_the_exact_query_has_the_file_and_its_columns(known):
     told = by_grammar(known, "How much did we spend at Edeka?")
     assert told.result.about == "Betrag (€) in giro.csv paid out where Empfänger is Edeka"

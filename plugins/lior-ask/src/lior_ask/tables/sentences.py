@@ -17,7 +17,7 @@ import numpy as np
 
 from lior.interfaces import Result
 from lior_ask.index.table_schema import Column
-from lior_ask.languages.lists import languages
+from lior_ask.languages.lists import languages, words
 from lior_ask.languages.words import tokens
 from lior_ask.tables import lexicon
 from lior_ask.tables.plan import Condition
@@ -60,13 +60,14 @@ class Told:
         """Return the sentence in a language; it begins with the value and its unit."""
         say, how, result = partial(_word, language), self.how, self.result
         value, columns = f"{result.value} {result.unit}".strip(), self.table.columns
-        paid = next((PAID[each.shown] for each in self.where if each.shown in PAID), "")
+        measure = "" if self.column is None else _IN_NAME.sub("", columns[self.column].name)
+        money = _MONEY.issuperset(tokens(measure)) or result.unit in lexicon.CURRENCIES
+        spent = measure and money and not words("columns.expenses").isdisjoint(tokens(self.table.title))
+        paid = next((PAID[each.shown] for each in self.where if each.shown in PAID), "paid_out" * bool(spent))
         kind = "paid" if paid else self.table.kind
         noun, of = say(kind, self.count), say("of").format(f"{self.count:,} {say(kind, self.count, 2)}")
         counted, where = f"{self.count:,} {noun}", self._conditions(self.where, say)
         names = listed(self.names, say("others"))
-        measure = "" if self.column is None else _IN_NAME.sub("", columns[self.column].name)
-        money = _MONEY.issuperset(tokens(measure)) or result.unit in lexicon.CURRENCIES
         told, named = say(paid) if paid else measure, f": {names}" * bool(names)
         if self.part is not None:
             share = told if paid or not measure else say("of").format(measure)
