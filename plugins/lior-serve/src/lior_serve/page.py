@@ -50,10 +50,8 @@ _NEAR, _LETTERS = 4, 280
 """Maximum number of lines and of characters of a block before a quotation, and after it."""
 _SHORT = re.compile(r"(?:[\W\d_]){1,20}")
 """A pattern of a number or a date, which is never divided."""
-_WORD, _NAME = 18, 12
-"""Maximum number of characters of a word in a cell, and in a header, that is not divided."""
-_PHONE, _DESK = 42, 64
-"""Maximum widths of a table in characters: wider ones have a line for each cell, as in ``common.js``."""
+_PHONE, _DESK = 3, 6
+"""Numbers of columns above which a table has a line for each cell; the script measures words instead."""
 
 
 def routes(server: Server, api: Mapping[str, Any]) -> list[BaseRoute]:
@@ -243,35 +241,19 @@ def _table(result: Result) -> str:
     links = [_link(row, f"{row.document}:" * several) for row in result.rows]
     if result.columns == EVENT:
         told = ((event_time(*cells[:2]), " · ".join(filter(None, cells[2:]))) for cells in result.cells)
-        lines = (f"<time>{escape(time)}</time> {escape(text)}" for time, text in told)
+        lines = (f"<b>{escape(time)}</b> {escape(text)}" for time, text in told)
         rows = "".join(f"<li>{line} · {link}</li>" for line, link in zip(lines, links, strict=True))
         return f'<ul class="others events">{rows}</ul>'
-    names = *result.columns, "line"
-    head = "".join(f'<th scope="col" class="{_kind(name, _NAME)}">{escape(name)}</th>' for name in names)
+    head = "".join(f'<th scope="col" class="long">{escape(name)}</th>' for name in result.columns)
     rows = ""
     for row, link in zip(result.cells, links, strict=True):
-        for name, cell in zip(names, row, strict=False):
-            rows += f'<td data-name="{escape(name)}" class="{_kind(cell, _WORD)}">{escape(cell)}</td>'
+        for name, cell in zip(result.columns, row, strict=False):
+            kind = "none" if not cell else "short" if _SHORT.fullmatch(cell) else "long"
+            rows += f'<td data-name="{escape(name)}" class="{kind}">{escape(cell)}</td>'
         rows += f'<td data-name="line">{link}</td></tr><tr>'
-    widths = (
-        2.4 + max(min(_longest(name), _NAME), *(min(_longest(cell), _WORD) for cell in cells))
-        for name, *cells in zip(names, *result.cells, strict=False)
-    )
-    width = sum(widths)
-    size = "wide" if width > _DESK else "many" if width > _PHONE else ""
-    return f'<table class="cells rows {size}"><tr>{head}</tr><tr>{rows.removesuffix("<tr>")}</table>'
-
-
-def _longest(text: str) -> int:
-    """Return the number of characters that are not divided."""
-    return len(text) if _SHORT.fullmatch(text) else max(map(len, text.split()), default=0)
-
-
-def _kind(text: str, most: int) -> str:
-    """Return the class of a cell: empty, a number or date, or a text with a word that may be divided."""
-    if not text:
-        return "none"
-    return "short" if _SHORT.fullmatch(text) else "long" * (_longest(text) > most)
+    size = "wide" if len(result.columns) > _DESK else "many" if len(result.columns) > _PHONE else ""
+    head, rows = f'<tr>{head}<th scope="col">line</th></tr>', rows.removesuffix("<tr>")
+    return f'<table class="cells rows {size}">{head}<tr>{rows}</table>'
 
 
 def _chart(result: Result) -> str:

@@ -22,16 +22,11 @@ _EMPHASIS = re.compile(r"\*\*|__|`")
 
 
 def view(version: Version, passage: Passage, lines: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return the document around a passage, ready for JSON, or ``None`` if it is plain lines.
+    """Return the document around a passage and its ``lines``, or ``None`` if it is plain lines.
 
     ``kind`` is ``table`` or ``events``, with ``columns`` and ``rows``, each with its ``line`` and ``cells``;
     or ``mail``, with the names and values of its ``head``, or ``text``. The last two have ``parts``, each
     with its ``line``, a ``style``, and its ``text`` before, in and after the passage.
-
-    Parameters
-    ----------
-    lines
-        The lines around the passage, as :func:`~lior_serve.documents.passage_lines` returns them.
     """
     if re.search(r"\.(md|markdown)$", lines["name"], re.IGNORECASE):
         return {"kind": "text", "parts": [*_lines_set(lines)]}

@@ -32,7 +32,7 @@ export async function call(method, path, given, options = {}) {
 }
 
 // Rows below a header, each with what stands at its end. Wide ones are stacked: the numbers are letters that fit a screen.
-const SHORT = /^[^\p{L}]{1,20}$/u, WORD = 18, NAME = 12, PHONE = 42, DESK = 64;  // as in page.py
+const SHORT = /^[^\p{L}]{1,20}$/u, WORD = 18, NAME = 12, PHONE = 42, DESK = 64;
 const longest = (text) => SHORT.test(text) ? text.length : Math.max(...text.split(/\s+/).map((word) => word.length));
 const kindOf = (text, most) => SHORT.test(text) ? "short" : longest(text) > most ? "long" : "";
 export function table(columns, rows, ends = []) {
@@ -47,7 +47,7 @@ export function table(columns, rows, ends = []) {
 
 // Events as lines of day and time, title, and place.
 export const diary = (rows, ends = []) => make("ul", { class: "others events" }, ...rows.map(([time, title, place], n) =>
-  make("li", {}, make("time", {}, time), " ", title, ...(place ? [` · ${place}`] : []), ...(ends[n] ? [" · ", ends[n]] : []))));
+  make("li", {}, make("b", {}, time), " ", title, ...(place ? [` · ${place}`] : []), ...(ends[n] ? [" · ", ends[n]] : []))));
 
 export const notice = (text) => make("p", { class: "notice", role: "alert" }, text);
 
