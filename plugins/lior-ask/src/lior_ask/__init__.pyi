@@ -2,6 +2,7 @@
 
 from lior_ask.answer.figures import (
     bars as bars,
+    event_time as event_time,
     headline as headline,
 )
 from lior_ask.answer.selection import (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import attrs
@@ -20,6 +20,7 @@ from lior_ask.index import cache as caching
 from lior_ask.index.database import Database
 from lior_ask.index.embedding import default_embedder
 from lior_ask.index.inverted import InvertedIndex
+from lior_ask.index.table_store import Head, Row
 from lior_ask.question.filters import Filters
 from lior_ask.question.question import Question, understood
 from lior_ask.syncing import FolderSync
@@ -146,6 +147,16 @@ class Index:
         def work() -> list[Passage]:
             inverted = self.inverted
             return inverted.passages(inverted.rows(document)) if document in inverted else []
+
+        return self.content.read(work)
+
+    def tables(self, document: str) -> list[tuple[Head, Sequence[Row]]]:
+        """Return the tables of a document with their rows; its mails, messages and events are tables, too."""
+
+        def work() -> list[tuple[Head, Sequence[Row]]]:
+            known = self.asker.known
+            about = known.abouts.get(document)
+            return [(head, known.store.rows(head)) for head in about.heads] if about else []
 
         return self.content.read(work)
 

@@ -46,6 +46,12 @@ class Asker:
         """The judge, chosen at the first question."""
         return chosen_judge()
 
+    @property
+    def known(self) -> Known:
+        """The documents, with their tables."""
+        content = self._content
+        return Known(content.inverted, content.records, content.passages, content.path, content.files)
+
     def rank(self, question: str | Question, top: int) -> Ranking:
         """Return rows of the inverted index for a question, best first."""
         asked, content = understood(question).checked(), self._content
@@ -70,12 +76,11 @@ class Asker:
         return answer
 
     def _answer(self, asked: Question, top: int) -> Answer:
-        content, inverted = self._content, self._content.inverted
-        known = Known(inverted, content.records, content.passages, content.path, content.files)
+        content, known = self._content, self.known
 
         def quote(wanted: Question) -> Answer:
-            rank = partial(self.retriever.rank, inverted, wanted)
-            judged = partial(answering.answer, wanted, view=inverted, top=top, judge=self.judge)
+            rank = partial(self.retriever.rank, known.inverted, wanted)
+            judged = partial(answering.answer, wanted, view=known.inverted, top=top, judge=self.judge)
             return filtered(known, wanted.filters, rank, max(FOUND, top), judged)
 
         topic, period = _topic(asked)

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lior.interfaces import Result
 from lior_ask import Index
 from lior_ask.question.filters import Filters, Known
 from lior_ask.question.question import understood
@@ -23,8 +22,9 @@ from lior_ask.tables.learned import learned
 from lior_ask.tables.mentions import Links
 from lior_ask.tables.plan import Unclear
 from lior_ask.tables.query import Aggregate, Compares, Filled, Is, Not, Query, Within
+from lior_ask.tables.sentences import tell
 from lior_ask.tables.sources import tables_of
-from lior_ask.tables.telling import NoResult, Teller, Told
+from lior_ask.tables.telling import NoResult, Teller
 
 TRIPS = (
     "day,driver,place,km,note\n2026-01-03,Ada,Oslo,120.5,\n2026-02-04,Bo,Bergen,80,late\n"
@@ -133,12 +133,12 @@ def test_a_question_finds_its_table_among_many():
 
 
 def test_agreement_raises_the_confidence_of_the_grammar():
-    told = Told(Result(operation="count", value="4", about="trips"), "4 trips")
+    told = tell(TABLE, range(4), "count", "4", "trips")
     query = Query(table=0, aggregate=Aggregate.COUNT)
     shares = [0.0, 0.3, 0.6, 0.9, 1.0]
     agreed, not_agreed = (
         [Chosen(learned(), query, each, share).agreement(told.result) for share in shares]
-        for each in (told, Told(attrs.evolve(told.result, value="5"), "5 trips"))
+        for each in (told, tell(TABLE, range(4), "count", "5", "trips"))
     )
     assert agreed == sorted(agreed)
     assert agreed[3] > not_agreed[3]

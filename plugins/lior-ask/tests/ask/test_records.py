@@ -332,7 +332,7 @@ def test_the_next_event_is_from_today_on():
     events = "".join(begin.format(*each) for each in days)
     index = notes({"a.ics": f"BEGIN:VCALENDAR\r\nVERSION:2.0\r\n{events}END:VCALENDAR\r\n"})
     assert index.ask("next appointment").result.value == "2999-01-02 09:00"
-    assert ": next event " in index.ask("next appointment").said
+    assert ": Dentist, next of 2 events from " in index.ask("next appointment").said
     assert index.ask("how many appointments?").result.value == "3"
 
 
@@ -500,7 +500,7 @@ def test_totals_durations_and_events_of_several_days_count_as_they_should(tmp_pa
         "How many events on 31 October 2026?": "0",
     }
     assert {question: index.ask(question).result.value for question in wanted} == wanted
-    assert "(1 row of totals left out)" in index.ask("sum of price").said
+    assert "(1 row of totals left out)" in index.ask("sum of price").result.about
     later = [*lines[:2], "UID:3", "SUMMARY:Eve", "DTSTART:20261023T200000", *lines[-3:]]
     (tmp_path / "other.ics").write_bytes("\r\n".join(later).encode())
     events = Index(tmp_path, cache=False).ask("list all events in October 2026").result

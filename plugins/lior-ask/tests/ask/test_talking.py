@@ -67,7 +67,7 @@ def counted(**options):
 def test_by_words_alone():
     found, told = counted(retriever="settle", embedder="")
     assert found["sure and wrong"] == 0, told
-    assert found["right"] >= 78, told
+    assert found["right"] >= 77, told
 
 
 @pytest.mark.slow

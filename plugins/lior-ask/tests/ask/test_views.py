@@ -71,7 +71,7 @@ def test_what_rows_do_not_have_is_calculated(index):
 
 
 def test_the_readings_are_named(index):
-    said = index.ask("how much gas was used in February 2025?").said
+    said = index.ask("how much gas was used in February 2025?").result.about
     assert "cellar.md (Cellar, differences of readings, 2024-12-31 to 2025-03-31) in February 2025" in said
 
 

@@ -277,15 +277,17 @@ def test_a_calculation_shows_its_rows(lior):
     assert told.code == 0
     assert told.out.splitlines() == [
         "16.70",
-        "sum of amount in costs.csv in March (2025) where category is food  (very likely, 94%)",
+        "in total with category food in March (2025), 2 rows  (very likely, 94%)",
         "  12.50 + 4.20 = 16.70",
+        "  amount in costs.csv in March (2025) where category is food",
         "date        category  amount",
         "2025-03-01  food      12.50   notes/costs.csv:2",
         "2025-03-09  food      4.20    notes/costs.csv:3",
     ]
     told = lior("ask", "notes", "What did we spend per month?")
-    assert told.out.splitlines()[:2] == [
-        "sum of amount in costs.csv by month  (likely, 87%)",
+    assert told.out.splitlines()[:3] == [
+        "amount in total per month, 2 rows  (likely, 87%)",
+        "  sum of amount in costs.csv by month",
         f"  2025-03  16.70  {'█' * 30}",
     ]
     record = json.loads(lior("ask", "notes", "list the costs", "--json").out)
@@ -319,9 +321,10 @@ def test_a_calculation_is_a_number_a_chart_and_a_table(capsys, monkeypatch):
     table = {"unit": "€", "columns": ("item", "price"), "rows": rows, "cells": (("lamp\nred", "9.50"),) * 20}
     groups = ("2025-02", "-10.00"), ("2025-03", "200.00"), ("May", "0.10"), ("June", "0")
     shown = echoed(capsys, "190.10", "190.10 € for lamps.", groups=groups, **table)
-    assert shown[:8] == [
+    assert shown[:9] == [
         "190.10 €",
         "for lamps.  (very likely, 95%)",
+        "  costs",
         "  2025-02  -10.00 €   █",
         f"  2025-03  200.00 €    {'█' * 29}",
         "  May        0.10 €    █",
@@ -329,12 +332,13 @@ def test_a_calculation_is_a_number_a_chart_and_a_table(capsys, monkeypatch):
         "item      price",
         "lamp red  9.50   a.csv:2",
     ]
-    assert shown[14:] == ["lamp red  9.50   a.csv:9", "  and 12 more rows; --json has all"]
+    assert shown[15:] == ["lamp red  9.50   a.csv:9", "  and 12 more rows; --json has all"]
     listed = echoed(capsys, "May 3", "May 3: by month", groups=(("May", "3"),))
-    assert listed == ["costs  (very likely, 95%)", f"  May  3  {'█' * 30}"]
+    assert listed == ["by month  (very likely, 95%)", "  costs", f"  May  3  {'█' * 30}"]
     dated = (("a", "2025-03-04"), ("b", "2025-03-05"))
     assert echoed(capsys, "1", "1.5 of it", groups=dated)[1:] == [
         "1.5 of it  (very likely, 95%)",
+        "  costs",
         "  a  2025-03-04",
         "  b  2025-03-05",
     ]
@@ -349,6 +353,7 @@ def test_events_are_lines_of_a_diary(capsys):
     assert echoed(capsys, "2", "2 events", columns=columns, cells=cells, rows=rows) == [
         "2",
         "events  (very likely, 95%)",
+        "  costs",
         "  Sat 5 Dec 2026, 18:00–20:00  Choir  (hall)  a.ics:3",
         "  Thu 24 Dec 2026  Fair  a.ics:9",
     ]

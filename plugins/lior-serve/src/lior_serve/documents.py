@@ -13,6 +13,7 @@ from lior_ask import SEARCH_DEPTH, Dialogue, Filters, Turn, block_around, lines_
 from lior_ask import around as _around
 from lior_serve.schema import ListRequest, PassageRequest
 from lior_serve.sources import Version
+from lior_serve.views import view
 
 AROUND = 20
 """The number of lines before and after a passage that are shown with it."""
@@ -73,17 +74,14 @@ def passage_lines(version: Version, passage: Passage, around: int = AROUND) -> d
     """Return the lines of a document around a passage, and the passage's position in them.
 
     ``mark`` has the first and last line of the passage, and the columns of its begin and of the character
-    after its end. All count from 1. There are no columns if the text differs from the document.
+    after its end. All count from 1. There are no columns if the text differs from the document. ``view`` is
+    the document as :func:`~lior_serve.views.view` returns it.
     """
     name = version.file_of(passage.document)
     found = _around(version.text(name), passage, around)
     mark = {"line": found.line, "end_line": found.end_line}
     if found.column and found.end_column:
         mark |= {"column": found.column, "end_column": found.end_column}
-    return {
-        "name": name,
-        "first": found.first,
-        "lines": list(found.lines),
-        "total": found.total,
-        "mark": mark,
-    }
+    lines = {"name": name, "first": found.first, "lines": list(found.lines), "total": found.total}
+    lines["mark"] = mark
+    return lines | {"view": view(version, passage, lines)}

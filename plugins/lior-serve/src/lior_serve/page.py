@@ -22,11 +22,12 @@ from starlette.staticfiles import StaticFiles
 
 from lior.errors import LiorError
 from lior.interfaces import Passage, Result
-from lior_ask import LONGEST_QUESTION, SEARCH_DEPTH, Answer, bars, headline, in_words
+from lior_ask import LONGEST_QUESTION, SEARCH_DEPTH, Answer, bars, event_time, headline, in_words
 from lior_serve import documents
 from lior_serve.errors import HTTPError, http_error
 from lior_serve.schema import AskRequest, LinesRequest, ListRequest
 from lior_serve.server import Server
+from lior_serve.views import EVENT
 
 _OF_MODELS = re.compile(r"<!-- model -->.*?<!-- /model -->\n", re.DOTALL)
 """A pattern of the parts of the page that need a model."""
@@ -45,6 +46,12 @@ _FILTERS = "sender", "after", "before", "kind", "path"
 """Fields of the form and of the address that restrict the search for an answer."""
 _NEAREST = 3
 """The number of passages that are shown if none answers."""
+_NEAR, _LETTERS = 4, 280
+"""Maximum number of lines and of characters of a block before a quotation, and after it."""
+_SHORT = re.compile(r"(?:[\W\d_]){1,20}")
+"""A pattern of a number or a date, which is never divided."""
+_PHONE, _DESK = 3, 6
+"""Numbers of columns above which a table has a line for each cell; the script measures words instead."""
 
 
 def routes(server: Server, api: Mapping[str, Any]) -> list[BaseRoute]:
@@ -218,22 +225,35 @@ def _spoken(answer: Answer) -> str:
     if result is None:
         return f'<p class="saying">{escape(answer.said)}</p>'
     value, sentence = map(escape, headline(answer))
-    said = f'<p class="number">{value}</p>' * bool(value) + f'<p class="saying">{sentence}{_sure(answer)}</p>'
+    said = f'<p class="number">{value}</p>' * bool(value)
+    said += f'<div class="saying">{sentence}{_sure(answer)}</div>'
     if result.arithmetic:
         said += f'<p class="arithmetic">{escape(result.arithmetic)}</p>'
+    said += f'<p class="place">{escape(result.about)}</p>'
     count = len(result.rows)
     shown = _table(result) if result.cells else _list(result.rows)
     return said + _chart(result) + _details(f"{count} row{'s' * (count != 1)} used", shown, open=count <= 10)
 
 
 def _table(result: Result) -> str:
-    """Return HTML of the rows of a calculation with their header and places."""
-    head = "".join(f'<th scope="col">{escape(each)}</th>' for each in (*result.columns, "place"))
-    rows = "".join(
-        f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}<td>{_where(row)}</td></tr>"
-        for cells, row in zip(result.cells, result.rows, strict=True)
-    )
-    return f'<div class="scroll"><table class="cells"><tr>{head}</tr>{rows}</table></div>' * bool(rows)
+    """Return HTML of the rows of a calculation with their header and lines; events are lines of a diary."""
+    several = len({row.document for row in result.rows}) > 1
+    links = [_link(row, f"{row.document}:" * several) for row in result.rows]
+    if result.columns == EVENT:
+        told = ((event_time(*cells[:2]), " · ".join(filter(None, cells[2:]))) for cells in result.cells)
+        lines = (f"<b>{escape(time)}</b> {escape(text)}" for time, text in told)
+        rows = "".join(f"<li>{line} · {link}</li>" for line, link in zip(lines, links, strict=True))
+        return f'<ul class="others events">{rows}</ul>'
+    head = "".join(f'<th scope="col" class="long">{escape(name)}</th>' for name in result.columns)
+    rows = ""
+    for row, link in zip(result.cells, links, strict=True):
+        for name, cell in zip(result.columns, row, strict=False):
+            kind = "none" if not cell else "short" if _SHORT.fullmatch(cell) else "long"
+            rows += f'<td data-name="{escape(name)}" class="{kind}">{escape(cell)}</td>'
+        rows += f'<td data-name="line">{link}</td></tr><tr>'
+    size = "wide" if len(result.columns) > _DESK else "many" if len(result.columns) > _PHONE else ""
+    head, rows = f'<tr>{head}<th scope="col">line</th></tr>', rows.removesuffix("<tr>")
+    return f'<table class="cells rows {size}">{head}<tr>{rows}</table>'
 
 
 def _chart(result: Result) -> str:
@@ -250,13 +270,14 @@ def _chart(result: Result) -> str:
             bar = f'<rect x="{x:.4g}%" width="{width:.4g}%" height="100%"/>'
             row += f'<td class="bar"><svg role="img">{title}{bar}</svg></td>'
         rows += f"<tr>{row}</tr>"
-    return f'<div class="scroll"><table class="cells">{rows}</table></div>' * bool(rows)
+    return f'<table class="cells bars">{rows}</table>' * bool(rows)
 
 
 def _sure(answer: Answer) -> str:
-    """Return the confidence as a word and a number."""
+    """Return the confidence as a word, which shows its number when it is opened."""
     word = in_words(answer.confidence)
-    return f' <span class="sure" data-likely="{word}">{word}, {answer.confidence:.0%}</span>'
+    number = f"{answer.confidence:.0%}"
+    return f' <details class="sure" data-likely="{word}"><summary>{word}</summary>&nbsp;{number}</details>'
 
 
 def _list(passages: Sequence[Passage], dates: Sequence[str] = ()) -> str:
@@ -280,15 +301,26 @@ def _quote(answer: Answer) -> str:
     if block is None:
         return escape(answer.answer.text if answer.answer else "")
     parts = block.text[: block.begin], block.text[block.begin : block.end], block.text[block.end :]
-    before, said, after = map(escape, parts)
-    around = (f'<span class="around">{each}</span>' if each else "" for each in (before, after))
-    return f'<span class="said">{said}</span>'.join(around)
+    before, said, after = parts
+    around = (
+        "\n".join(before.split("\n")[-_NEAR:])[-_LETTERS:],
+        "\n".join(after.split("\n")[:_NEAR])[:_LETTERS],
+    )
+    ends = "…" * (around[0] != before) + around[0], around[1] + "…" * (around[1] != after)
+    shown = (f'<span class="around">{escape(each)}</span>' if each else "" for each in ends)
+    return f'<span class="said">{escape(said)}</span>'.join(shown)
 
 
 def _where(passage: Passage, more: str = "") -> str:
     place = f" · {escape(passage.place)}" if passage.place else ""
-    address, name = _address(passage.document, passage.line), escape(passage.document)
-    return f'<p class="place"><a href="{address}">{name}:{passage.line}</a>{place}{more}</p>'
+    return f'<div class="place">{_link(passage, f"{passage.document}:")}{place}{more}</div>'
+
+
+def _link(passage: Passage, name: str) -> str:
+    """Return a link to a passage in its document: a name before the number of its line."""
+    place = escape(f"{passage.document}:{passage.line}")
+    address = _address(passage.document, passage.line)
+    return f'<a href="{address}" title="{place}">{escape(name)}{passage.line}</a>'
 
 
 def _address(name: str, line: int = 1) -> str:

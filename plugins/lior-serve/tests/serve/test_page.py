@@ -44,19 +44,21 @@ def test_what_is_calculated_or_said_needs_no_script():
         question="<i>", found=True, confidence=0.99, answer=None, passages=(), method="", result=result
     )
     text = _turn(answer)
-    assert '<p class="number">4.20</p><p class="saying">amount <span' in text
+    assert '<p class="number">4.20</p><div class="saying">amount <details class="sure"' in text
+    assert "<summary>very likely</summary>&nbsp;99%</details></div>" in text
     assert "1 row used" in text
     assert "<p>milk,&lt;b&gt;4.20</p>" in text
-    assert 'line=2">costs.csv:2</a> · row 1' in text
+    assert 'line=2" title="costs.csv:2">costs.csv:2</a> · row 1' in text
     assert '<p class="saying">Hello</p></article>' in _turn(attrs.evolve(answer, result=None, said="Hello"))
     groups = ("<i>", "-1.00"), ("b", "3.00")
     more = attrs.evolve(
         result, unit="<€>", columns=("<b>item", "x"), cells=(("<b>milk", "4.20"),), groups=groups
     )
     text = _turn(attrs.evolve(answer, result=more, said="4.20 <€> for <b>milk."))
-    assert '<p class="number">4.20 &lt;€&gt;</p><p class="saying">for &lt;b&gt;milk. <span' in text
-    assert '<th scope="col">&lt;b&gt;item</th>' in text
-    assert "<td>&lt;b&gt;milk</td><td>4.20</td><td>" in text
+    assert '<p class="number">4.20 &lt;€&gt;</p><div class="saying">for &lt;b&gt;milk. <details' in text
+    assert '<th scope="col" class="long">&lt;b&gt;item</th>' in text
+    cells = '&lt;b&gt;milk</td><td data-name="x" class="short">4.20</td><td data-name="line"><a'
+    assert f'<td data-name="&lt;b&gt;item" class="long">{cells}' in text
     bars = [f'<rect x="{x}%" width="{width}%" height="100%"/>' for x, width in ((0, 25), (25, 75))]
     for (name, value), bar in zip(groups, bars, strict=True):
         shown = f"{escape(name)}: {value} &lt;€&gt;"
@@ -305,6 +307,6 @@ def test_an_overview_is_a_list_with_dates():
     )
     text = _turn(answer)
     assert '<p class="saying">2 places speak of it:</p><ol class="others"><li><p>&lt;b&gt;painted</p>' in text
-    assert 'line=2">log.txt:2</a> · 2025-06-02 10:00</p>' in text
-    assert 'line=1">a.md:1</a></p>' in text
+    assert 'line=2" title="log.txt:2">log.txt:2</a> · 2025-06-02 10:00</div>' in text
+    assert 'line=1" title="a.md:1">a.md:1</a></div>' in text
     assert "<details" not in text

@@ -17,8 +17,8 @@ _NUMBER = re.compile(r"([-−]?)(\d[\d,]*(?:\.\d+)?)\D*")
 def headline(answer: Answer) -> tuple[str, str]:
     """Return the value of a calculation with its unit, and the sentence to show below it.
 
-    The value is empty if there is none. It is also empty if it lists the groups, which are shown apart; the
-    sentence then only says what they are. Otherwise the sentence does not repeat the value at its beginning.
+    The value is empty if there is none, and if it lists the groups, which are shown apart. The sentence does
+    not repeat the value at its beginning.
 
     >>> from lior.interfaces import Result
     >>> spent = Result(operation="sum", value="199.19", unit="€", about="costs.csv")
@@ -30,11 +30,10 @@ def headline(answer: Answer) -> tuple[str, str]:
     if result is None:
         return "", answer.said
     said = answer.said or f"{result.value}: {result.about}"
-    if result.groups and result.value.startswith(" ".join(result.groups[0])):
-        return "", result.about
+    listed = result.groups and result.value.startswith(" ".join(result.groups[0]))
     value = f"{result.value} {result.unit}".strip()
-    rest = re.match(rf"{re.escape(value)}(?!\w|[.,]\d)[\s:,]*(?=\w)", said)
-    return value, said[rest.end() :] if rest else said
+    rest = re.match(rf"{re.escape(value)}(?!\w|[.,]\d)[\s:,]*(?=[\w'(])", said)
+    return "" if listed else value, said[rest.end() :] if rest else said
 
 
 def bars(groups: Sequence[tuple[str, str]]) -> tuple[float, list[float]] | None:

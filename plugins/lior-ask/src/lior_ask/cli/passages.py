@@ -117,6 +117,8 @@ def _echo_said(index: Searched, answer: Answer) -> None:
     click.echo((sentence if value else style(sentence, bold=True)) + sure, color=colored())
     if result.arithmetic:
         click.echo(f"  {printable_line(result.arithmetic)}")
+    if (exact := printable_line(result.about)) != sentence:
+        click.echo(style(f"  {exact}", dim=True), color=colored())
     _echo_groups(result)
     _echo_rows(index, result)
 

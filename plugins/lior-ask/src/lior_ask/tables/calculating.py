@@ -8,8 +8,9 @@ from functools import cache, partial
 
 import attrs
 
-from lior.interfaces import Passage, Result
+from lior.interfaces import Passage
 from lior_ask.answer.selection import Answer
+from lior_ask.languages.lists import of_question
 from lior_ask.question.filters import Filters, Known
 from lior_ask.question.question import LONGEST_MESSAGE, Question
 from lior_ask.tables import grammar
@@ -22,6 +23,7 @@ from lior_ask.tables.linking import named_months
 from lior_ask.tables.plan import TableSource, Unclear, names_it
 from lior_ask.tables.planning import make_plan
 from lior_ask.tables.reported import answer_from_sender
+from lior_ask.tables.sentences import Told
 from lior_ask.tables.words import has_word
 
 LEAST = 0.8
@@ -35,8 +37,8 @@ DOUBTFUL = 0.5
 _SENTENCES = ("who", "which", "paid", "next", "newest", "oldest", *grammar.VIEWED)
 """Operations whose words usually ask for a sentence."""
 _LIKELY = 0.6
-"""Minimum confidence of a passage as the answer to what asks for a calculation: of 94 below it on folders of
-``lior bench queries`` 5 % were right, of 10 above it 30 %."""
+"""Minimum confidence of a row that is quoted as the answer to what asks for a calculation. Of 94 passages below
+it on seven folders of ``lior bench queries`` 5 % were right, of 10 above it 30 %."""
 METHOD = "calculated from rows"
 
 
@@ -46,8 +48,8 @@ class Planned:
 
     request: Request | None
     """The calculation that its words ask for; ``None`` if there is none."""
-    result: Result | None = None
-    said: str = ""
+    told: Told | None = None
+    """Its result."""
     unclear: Unclear | None = None
     """The reason for which there is no result, if a table fits the question."""
 
@@ -74,25 +76,26 @@ def calculate(
         return _note(quote(question), filters)
     planned = plan_calculation(question, known, today)
     quoted = cache(partial(answer_from_sender, question, known, today, quote))
-    ranked = choose(question, known, today, shows=planned.result is None)
+    ranked = choose(question, known, today, shows=planned.told is None)
     if planned.unclear is not None:
         if ranked.told is not None and planned.unclear.words and (sure := ranked.in_spite()) >= SURE:
-            return calculated(question, ranked.told.result, ranked.told.said, sure, top)
+            return calculated(question, ranked.told, sure, top)
         return _refused(planned, quoted(), known, filters)
-    if planned.result is not None:
-        sure = ranked.agreement(planned.result)
-        return calculated(question, planned.result, planned.said, sure, top)
+    if planned.told is not None:
+        return calculated(question, planned.told, ranked.agreement(planned.told.result), top)
     if ranked.told is not None and ranked.probability >= LEAST:
         passage = ranked.often_quoted and ranked.probability < SURE and quoted()
         if not passage or not passage.found or passage.confidence < ranked.probability:
-            return calculated(question, ranked.told.result, ranked.told.said, ranked.probability, top)
+            return calculated(question, ranked.told, ranked.probability, top)
     answer = _refused(planned, quoted(), known, filters)
-    if answer.found and answer.confidence < _LIKELY and ranked.calculation >= SURE:
+    row = answer.answer if ranked.calculation >= SURE and answer.confidence < _LIKELY else None
+    if row and _is_row(row, known, filters):
         said = "that takes a calculation, and none is likely enough"
         answer = attrs.evolve(_not_found(answer), said=said, note=said)
     if answer.found or ranked.told is None or ranked.probability < DOUBTFUL:
         return answer
-    said = f"the likeliest calculation ({ranked.probability:.0%}) is {ranked.told.said}"
+    said = ranked.told.said(of_question(question.tokens))
+    said = f"the likeliest calculation ({ranked.probability:.0%}) is {said}"
     return attrs.evolve(answer, said=said, note=said)
 
 
@@ -106,14 +109,14 @@ def plan_calculation(question: Question, known: Known, today: date) -> Planned:
         if plan is None:
             return Planned(request)
         run = execute_groups if plan.group else execute_share if plan.part else execute
-        return Planned(request, *run(plan, request))
+        return Planned(request, run(plan, request))
     except Unclear as unclear:
         return Planned(request, unclear=unclear)
 
 
-def calculated(question: Question, result: Result, said: str, confidence: float, top: int) -> Answer:
-    """Return the answer with a result."""
-    confidence = round(confidence, 3)
+def calculated(question: Question, told: Told, confidence: float, top: int) -> Answer:
+    """Return the answer with a result, in the language of the question."""
+    confidence, result = round(confidence, 3), told.result
     single = result.rows[0] if len(result.rows) == 1 and result.operation != "count" else None
     return Answer(
         question=question.text,
@@ -123,7 +126,7 @@ def calculated(question: Question, result: Result, said: str, confidence: float,
         passages=tuple((row, confidence) for row in result.rows[:top]),
         evidence=({},) * min(len(result.rows), top),
         method=METHOD,
-        said=said,
+        said=told.said(of_question(question.tokens)),
         result=result,
     )
 

@@ -17,8 +17,9 @@ from lior_ask.tables.learned import Learned, learned
 from lior_ask.tables.lexicon import NAMES, OUTGOING
 from lior_ask.tables.query import Query
 from lior_ask.tables.ranking import QUOTED, Ranker
+from lior_ask.tables.sentences import Told
 from lior_ask.tables.sources import Table, tables_of
-from lior_ask.tables.telling import NoResult, Teller, Told
+from lior_ask.tables.telling import NoResult, Teller
 from lior_ask.tables.words import stems
 
 _DOCUMENTS = 16

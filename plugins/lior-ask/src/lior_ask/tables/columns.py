@@ -365,3 +365,14 @@ def added(
     exact = value * count == total
     value = value.to_integral() if exact and value == value.to_integral() else value
     return value, f"({arithmetic}) / {count} {'=' if exact else '≈'} {shown(value)}"
+
+
+def percentage(part: Decimal, whole: Decimal) -> tuple[str, str]:
+    """Return the share of a part as it is shown, and the arithmetic."""
+    share = (100 * part / whole).quantize(Decimal("0.01"), ROUND_HALF_EVEN)
+    return f"{show(share)} %", f"{show(part)} of {show(whole)}"
+
+
+def show(number: Decimal) -> str:
+    """Return a number with thousands separators and without an exponent."""
+    return f"{number:,f}"

@@ -1,28 +1,23 @@
-"""Execution of a plan on the rows of its table, and the result with its arithmetic."""
+"""Execution of a plan on the rows of its table: the result with its arithmetic."""
 
 from __future__ import annotations
 
-import math
-from collections import Counter
 from collections.abc import Sequence
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import attrs
 import numpy as np
 
-from lior.interfaces import Result
-from lior_ask.index.table_schema import Column
-from lior_ask.tables.columns import Kind
+from lior_ask.tables.columns import Kind, percentage
 from lior_ask.tables.grammar import Request
 from lior_ask.tables.plan import Condition, Plan, Unclear
-
-_LISTED = 12
-"""Maximum number of different values that are listed."""
+from lior_ask.tables.sentences import Told, counts_of, left_out, names_of_rows, tell, unit_of
 
 
-def execute(plan: Plan, request: Request) -> tuple[Result, str]:
-    """Return the result of a plan, and the result in words.
+def execute(plan: Plan, request: Request) -> Told:
+    """Return the result of a plan.
 
     Raises
     ------
@@ -40,8 +35,8 @@ def execute(plan: Plan, request: Request) -> tuple[Result, str]:
     return _first(plan, request, rows, about)
 
 
-def execute_share(plan: Plan, request: Request) -> tuple[Result, str]:
-    """Return the share of the rows, or of their sum, that fulfil the additional conditions, and its words.
+def execute_share(plan: Plan, request: Request) -> Told:
+    """Return the share of the rows, or of their sum, that fulfil the additional conditions.
 
     Raises ``Unclear`` if there is no row, or nothing to add up.
     """
@@ -51,17 +46,11 @@ def execute_share(plan: Plan, request: Request) -> tuple[Result, str]:
         whole, part = (plan.table.total(plan.measure, own, plan.sign) for own in (rows, some))
     if not whole:
         raise Unclear(f"there is no {describe(plan)}")
-    value = f"{show((100 * part / whole).quantize(Decimal('0.01'), ROUND_HALF_EVEN))} %"
+    value, arithmetic = percentage(part, whole)
     counted = attrs.evolve(plan, operation="count" if plan.measure is None else "sum")
-    of, having = describe(counted), ", ".join(each.shown for each in plan.part)
-    result = Result(
-        operation="share",
-        value=value,
-        about=f"{of}: those where {having}",
-        arithmetic=f"{show(part)} of {show(whole)}",
-        **plan.table.shown(some),
-    )
-    return result, f"{value}, {show(part)} of {show(whole)}: share of {result.about}"
+    about = f"{describe(counted)}: those where {', '.join(each.shown for each in plan.part)}"
+    told = partial(tell, plan.table, some, "share", value, about, arithmetic=arithmetic, where=plan.where)
+    return told(count=len(rows), part=(len(some), plan.part), column=plan.measure)
 
 
 def select(plan: Plan, part: Sequence[Condition] = ()) -> np.ndarray:
@@ -69,33 +58,28 @@ def select(plan: Plan, part: Sequence[Condition] = ()) -> np.ndarray:
     return plan.table.where(each.test for each in (*plan.where, *part) if each.test)
 
 
-def _count(plan: Plan, request: Request, rows: np.ndarray, about: str) -> tuple[Result, str]:
-    result = Result(operation=plan.operation, value=f"{len(rows):,}", about=about, **plan.table.shown(rows))
+def _count(plan: Plan, request: Request, rows: np.ndarray, about: str) -> Told:
+    told = partial(tell, plan.table, rows, plan.operation, where=plan.where)
     if plan.subject is None:
         apart = [each.apart for each in plan.where if each.apart is not None]
-        cells = Counter(map(plan.table.cells(apart[0]).__getitem__, rows.tolist())) if len(apart) == 1 else {}
-        told = request.operation == "count" and 1 < len(cells) <= _LISTED
-        each = ", ".join(f"{cell} {count:,}" for cell, count in cells.items()) * told
-        said = f"{len(rows):,} {about}" + f": {each}" * bool(each)
-        if request.exists:
-            said = f"{'yes' if len(rows) else 'no'}: {said}"
-        return attrs.evolve(result, arithmetic=each), said
+        several = request.operation == "count" and len(apart) == 1
+        each = counts_of(plan.table, apart[0], rows) if several else ""
+        how = "exists" if request.exists else plan.operation
+        return told(f"{len(rows):,}", about, arithmetic=each, how=how)
     name = plan.columns[plan.subject].name
     values = [*dict.fromkeys(map(plan.table.cells(plan.subject).__getitem__, rows.tolist()))]
-    if plan.operation == "count" and len(values) != len(rows):
-        if not request.different:
-            raise Unclear(
-                f"{len(rows)} {about} have {len(values)} different values of {name}; "
-                "ask for rows, or for different ones"
-            )
-        result = attrs.evolve(
-            result, value=f"{len(values):,}", about=f"different values of {name} in {about}"
+    if plan.operation == "list" or len(values) == len(rows):
+        return told(f"{len(rows):,}", about, names=values)
+    if not request.different:
+        raise Unclear(
+            f"{len(rows)} {about} have {len(values)} different values of {name}; "
+            "ask for rows, or for different ones"
         )
-    shown = ", ".join(values[:_LISTED]) + f" and {len(values) - _LISTED} others" * (len(values) > _LISTED)
-    return result, f"{result.value} {result.about}: {shown}" if values else f"0 {about}"
+    about = f"different values of {name} in {about}"
+    return told(f"{len(values):,}", about, names=values, how="distinct", column=plan.subject)
 
 
-def _added(plan: Plan, rows: np.ndarray, about: str) -> tuple[Result, str]:
+def _added(plan: Plan, rows: np.ndarray, about: str) -> Told:
     assert plan.measure is not None
     column, counted = plan.columns[plan.measure], plan.table.numbered(plan.measure, rows)
     none = plan.operation == "sum" and not len(rows) and all(each.covered is not False for each in plan.where)
@@ -104,23 +88,21 @@ def _added(plan: Plan, rows: np.ndarray, about: str) -> tuple[Result, str]:
     mean = plan.operation == "mean"
     value, arithmetic = plan.table.added(plan.measure, counted, plan.sign, column.show, mean=mean)
     totals = sum(len(head.totals) for head in plan.table.heads)
-    lacking = len(rows) - len(counted)
-    without = f" ({lacking} row{'s' * (lacking > 1)} without a number left out)" if lacking else ""
-    without += f" ({totals} row{'s' * (totals > 1)} of totals left out)" if totals else ""
-    shown = column.show(value)
-    result = Result(
-        operation=plan.operation,
-        value=shown,
-        about=about + without,
+    without = left_out(plan.table, len(rows) - len(counted)) + left_out(plan.table, totals, "of totals")
+    return tell(
+        plan.table,
+        counted,
+        plan.operation,
+        column.show(value),
+        about + without,
         arithmetic=arithmetic,
-        unit=column.unit,
-        **plan.table.shown(counted),
+        unit=unit_of(column),
+        column=plan.measure,
+        where=plan.where,
     )
-    said = f"{shown}{unit_of(column.unit)}: {plan.operation} of {result.about}"
-    return result, said + ", which has no such row" * none
 
 
-def _first(plan: Plan, request: Request, rows: np.ndarray, about: str) -> tuple[Result, str]:
+def _first(plan: Plan, request: Request, rows: np.ndarray, about: str) -> Told:
     """Return the rows with the highest or lowest number, or the newest or oldest date, with ties."""
     by_date = plan.operation in ("newest", "oldest")
     kind: Kind = "date" if by_date else "number"
@@ -143,35 +125,11 @@ def _first(plan: Plan, request: Request, rows: np.ndarray, about: str) -> tuple[
     if plan.few and sum(keys[n] == keys[chosen[-1]] for n in chosen) == 1:
         chosen = chosen[: plan.few]
     best, own = keys[chosen[0]], plan.columns[column]
-    value, unit = (best, "") if by_date else (own.show(plan.sign * best), own.unit)
-    result = Result(operation=plan.operation, value=value, about=about, unit=unit, **plan.table.shown(chosen))
-    label = " and ".join(dict.fromkeys(filter(None, (_name(plan, n) for n in chosen))))
-    which = "next" if request.operation == "next" else plan.operation
-    return result, f"{label}{', ' * bool(label)}{value}{unit_of(unit)}: {which} {about}"
-
-
-def _name(plan: Plan, number: int) -> str:
-    """Return the label of a row: the subject of a mail, otherwise its most distinctive text."""
-    head, row = plan.table.rows[number]
-    if head.kind == "mail":
-        return f"{row.cells[3]!r} from {row.cells[0]}"
-    if head.kind in ("chat", "log"):
-        return row.cells[-1]
-    texts = [n for n in head.places("text") if row.cells[n]]
-    if plan.subject in texts:
-        return row.cells[plan.subject]
-    telling = max(texts, key=lambda n: different(head.columns[n]), default=None)
-    return "" if telling is None else row.cells[telling]
-
-
-def different(column: Column) -> float:
-    """Return the number of different values of a column, or infinity if not all are stored."""
-    return len(column.values) if column.whole else math.inf
-
-
-def count_noun(plan: Plan) -> str:
-    """Return a description of the counted rows, with all conditions."""
-    return describe(attrs.evolve(plan, operation="count"))
+    value, unit = (best, "") if by_date else (own.show(plan.sign * best), unit_of(own))
+    names = names_of_rows(plan.table, chosen, plan.subject)
+    how = "next" if request.operation == "next" else plan.operation
+    told = partial(tell, plan.table, chosen, plan.operation, value, about, unit=unit, where=plan.where)
+    return told(how=how, count=len(rows), column=column, names=names)
 
 
 def describe(plan: Plan, count: int = 2) -> str:
@@ -184,12 +142,3 @@ def describe(plan: Plan, count: int = 2) -> str:
     return " ".join([of, *(each.shown for each in plan.where if not each.told)]) + f" where {told}" * bool(
         told
     )
-
-
-def unit_of(unit: str) -> str:
-    return f" {unit}" if unit else ""
-
-
-def show(number: Decimal) -> str:
-    """Return a number with thousands separators and without an exponent."""
-    return f"{number:,f}"

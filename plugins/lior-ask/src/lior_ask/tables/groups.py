@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from email.utils import parseaddr
@@ -14,19 +14,17 @@ from functools import partial
 import attrs
 import numpy as np
 
-from lior.interfaces import Result
 from lior_ask.index.table_store import Head
 from lior_ask.languages.words import tokens
 from lior_ask.tables import accounts, lexicon
-from lior_ask.tables.columns import unit_in
-from lior_ask.tables.execution import count_noun, describe, select, show, unit_of
+from lior_ask.tables.columns import show, unit_in
+from lior_ask.tables.execution import describe, select
 from lior_ask.tables.grammar import Request
 from lior_ask.tables.linking import Linked, column_of_people
 from lior_ask.tables.plan import Group, Plan, Unclear, list_columns, title
 from lior_ask.tables.query import Within
+from lior_ask.tables.sentences import Told, listed, tell, unit_of
 
-_LISTED = 12
-"""Maximum number of groups that are listed."""
 _OVER = {
     "lacking": "none",
     "most": "highest",
@@ -125,8 +123,8 @@ def group_messages(request: Request, head: Head) -> tuple[str, Group | None]:
     return "count", Group(by=key, over=_OVER.get(request.operation, ""))
 
 
-def execute_groups(plan: Plan, request: Request) -> tuple[Result, str]:
-    """Return the result of a plan with groups, and the result in words.
+def execute_groups(plan: Plan, request: Request) -> Told:
+    """Return the result of a plan with groups.
 
     Raises
     ------
@@ -136,73 +134,46 @@ def execute_groups(plan: Plan, request: Request) -> tuple[Result, str]:
     assert plan.group is not None
     groups = _groups(plan)
     values = {name: _value(plan, rows) for name, rows in groups.items()}
-    measured = "" if plan.measure is None else plan.columns[plan.measure].unit
-    unit = unit_of(measured)
+    unit = "" if plan.measure is None else unit_of(plan.columns[plan.measure])
     by = plan.group.by if isinstance(plan.group.by, str) else plan.columns[plan.group.by].name
-    of = describe(plan) if plan.operation != "count" else count_noun(plan)
+    of = describe(plan)
     about = f"{plan.operation} of {of} by {by}"
     every = np.concatenate([*groups.values()])
+    own = partial(tell, column=plan.measure, where=plan.where, by=plan.group.by, over=plan.group.over)
+    told: Callable[..., Told] = partial(own, plan.table, unit=unit)
     if plan.group.over == "mean":
-        return _mean_of(plan, values, of, every)
+        return _mean_of(plan, values, f"{of} by {by}", partial(told, every))
     if plan.group.over == "none":
-        return _lacking(plan, groups, of)
-    dated = isinstance(plan.group.by, str)
-    order = [*values] if dated else sorted(values, key=lambda name: -values[name])
+        return _lacking(plan, groups, of, partial(told, every))
+    order = [*values] if isinstance(plan.group.by, str) else sorted(values, key=lambda name: -values[name])
     if plan.group.by in ("week", "month", "year") and plan.operation != "mean" and not plan.group.over:
         order = _units(order, plan.group.by)
         values = {name: values.get(name, Decimal(0)) for name in order}
     if plan.group.over:
         order.sort(key=lambda name: values[name], reverse=plan.group.over == "highest")
         best = [name for name in order if values[name] == values[order[0]]]
-        chosen, called = np.concatenate([groups[name] for name in best]), " and ".join(best)
-        called = called.replace("0000-", "")
-        shown = f"{called}, {show(values[best[0]])}{unit}: {plan.group.over} {about}"
-        rest = _listed(order[len(best) :], values)
-        value = f"{called} {show(values[best[0]])}"
-        then = f"then {rest}" if rest else ""
-        result = Result(
-            operation=plan.operation,
-            value=value,
-            about=about,
-            arithmetic=then,
-            unit=measured,
-            **plan.table.shown(chosen),
+        value = f"{' and '.join(best).replace('0000-', '')} {show(values[best[0]])}"
+        then, chosen = _listed(order[len(best) :], values), np.concatenate([groups[name] for name in best])
+        return told(
+            chosen, plan.operation, value, about, arithmetic=then and f"then {then}", count=len(every)
         )
-        return result, shown
-    listed = _listed(order, values)
-    result = Result(
-        operation=plan.operation,
-        value=listed,
-        about=about,
-        unit=measured,
-        groups=tuple((name.removeprefix("0000-"), show(values[name])) for name in order),
-        **plan.table.shown(every),
-    )
-    return result, f"{listed}: {about}"
+    shown = tuple((name.removeprefix("0000-"), show(values[name])) for name in order)
+    return told(every, plan.operation, _listed(order, values), about, groups=shown)
 
 
-def _mean_of(plan: Plan, values: dict[str, Decimal], of: str, every: np.ndarray) -> tuple[Result, str]:
+def _mean_of(plan: Plan, values: dict[str, Decimal], of: str, told: Callable[..., Told]) -> Told:
     """Return the mean of the values of the groups; groups of time without a row count as 0."""
     assert plan.group is not None
-    dated = isinstance(plan.group.by, str)
-    by = plan.group.by if isinstance(plan.group.by, str) else plan.columns[plan.group.by].name
-    count = len(_units([*values], by) if dated else values)
+    by = plan.group.by
+    count = len(_units([*values], by) if isinstance(by, str) else values)
     total = sum(values.values(), Decimal(0))
     mean = (total / count).quantize(Decimal("0.01"), ROUND_HALF_EVEN)
-    span = f"over {count}" + (f" {by}s, {min(values)} to {max(values)}" if dated else "")
-    measured = "" if plan.measure is None else plan.columns[plan.measure].unit
-    result = Result(
-        operation="mean",
-        value=show(mean),
-        about=f"{of} by {by}, {span}",
-        arithmetic=f"{show(total)} / {count} {'=' if mean * count == total else '≈'} {show(mean)}",
-        unit=measured,
-        **plan.table.shown(every),
-    )
-    return result, f"{show(mean)}{unit_of(measured)}: mean of {result.about}"
+    span = f"over {count}" + (f" {by}s, {min(values)} to {max(values)}" if isinstance(by, str) else "")
+    arithmetic = f"{show(total)} / {count} {'=' if mean * count == total else '≈'} {show(mean)}"
+    return told("mean", show(mean), f"{of}, {span}", arithmetic=arithmetic, how=plan.operation)
 
 
-def _lacking(plan: Plan, groups: dict[str, np.ndarray], of: str) -> tuple[Result, str]:
+def _lacking(plan: Plan, groups: dict[str, np.ndarray], of: str, told: Callable[..., Told]) -> Told:
     """Return the units of time without a row, in the period or from the first to the last row of the table.
 
     Raises ``Unclear`` if the table does not cover the whole period.
@@ -214,12 +185,9 @@ def _lacking(plan: Plan, groups: dict[str, np.ndarray], of: str) -> tuple[Result
     if not all(each.covered for each in periods) or any(len(first) < 10 for first, _ in spans):
         raise Unclear(f"{plan.place} has no rows of all of the time {periods[0].shown}", ["lacking"])
     ends = [unit_in(end, by) for span in spans for end in span if end]
-    none = [
-        unit for unit in _units(ends or [*_groups(attrs.evolve(plan, where=()))], by) if unit not in groups
-    ]
-    about, used = f"{by}s without {of}", np.concatenate([*groups.values()])
-    result = Result(operation="list", value=f"{len(none):,}", about=about, **plan.table.shown(used))
-    return result, f"{', '.join(none[:_LISTED]).replace('0000-', '') or 'none'}: {about}"
+    units = _units(ends or [*_groups(attrs.evolve(plan, where=()))], by)
+    none = [unit.replace("0000-", "") for unit in units if unit not in groups]
+    return told("list", f"{len(none):,}", f"{by}s without {of}", how="lacking", count=len(none), names=none)
 
 
 def _groups(plan: Plan) -> dict[str, np.ndarray]:
@@ -269,5 +237,4 @@ def _units(names: Sequence[str], unit: str) -> list[str]:
 
 
 def _listed(names: Sequence[str], values: dict[str, Decimal]) -> str:
-    shown = ", ".join(f"{name.removeprefix('0000-')} {show(values[name])}" for name in names[:_LISTED])
-    return shown + (f" and {len(names) - _LISTED} others" if len(names) > _LISTED else "")
+    return listed([f"{name.removeprefix('0000-')} {show(values[name])}" for name in names])

@@ -1,26 +1,25 @@
-"""The result of a query: its value, arithmetic and rows, and a short sentence."""
+"""The result of a query: its value, arithmetic and rows, and the parts of a sentence about it."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
 from datetime import date
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import Decimal
 from functools import partial
 from statistics import median
+from typing import Any
 
 import attrs
 import numpy as np
 
-from lior.interfaces import Result
-from lior_ask.tables.columns import added, unit_in
-from lior_ask.tables.execution import different, show, unit_of
+from lior_ask.tables.columns import added, percentage, show, unit_in
+from lior_ask.tables.plan import Condition
 from lior_ask.tables.query import (
     ADDED,
     FIRST,
     LARGEST,
     Aggregate,
-    Compares,
     Expr,
     Filled,
     Group,
@@ -29,30 +28,16 @@ from lior_ask.tables.query import (
     Query,
     Within,
 )
+from lior_ask.tables.sentences import PAID, Told, counts_of, left_out, listed, names_of_rows, tell, unit_of
 from lior_ask.tables.sources import Table
 
 _MIDDLE = 8
 """Maximum number of numbers of a median that are shown."""
-_LISTED = 12
-"""Maximum number of different values or groups that are listed."""
 _BY_DATE = (Aggregate.NEWEST, Aggregate.OLDEST)
-_SAID = {
-    Aggregate.SUM: "in total",
-    Aggregate.MEAN: "on average",
-    Aggregate.MEDIAN: "is the median",
-}
 
 
 class NoResult(Exception):
     """A query that has no result, with the reason in one line."""
-
-
-@attrs.frozen
-class Told:
-    """A result and the sentence that tells it."""
-
-    result: Result
-    said: str
 
 
 @attrs.frozen
@@ -91,9 +76,12 @@ class Teller:
         """Return the object of a query with all conditions: ``amount in pets.csv where kind is food``."""
         of = self.table.noun(2) if query.measure is None else self._name(query.measure)
         place = f" in {self.table.title}" if self.table.kind in ("rows", "log", "events") else ""
-        conditions = (*query.where, *query.part)
-        told = ", ".join(c for each in conditions if (c := self.condition(each)) and not _timed(each))
-        timed = "".join(f" {c}" for each in conditions if (c := self.condition(each)) and _timed(each))
+        told, timed = "", ""
+        for each in self._conditions((*query.where, *query.part)):
+            if isinstance(each.test, Within) or each.shown in PAID:
+                timed += f" {each.shown}" * bool(each.shown)
+            else:
+                told += ", " * bool(told) + each.shown
         return f"{of}{place}{timed}" + f" where {told}" * bool(told)
 
     def condition(self, condition: Expr) -> str:
@@ -104,10 +92,9 @@ class Teller:
             return f"not {self.condition(condition.of)}"
         name = self._name(condition.column)
         if isinstance(condition, Is):
+            several = " or ".join if len(condition.values) < 4 else listed
             return (
-                f"{name} has {condition.part}"
-                if condition.part
-                else f"{name} is {_listed(condition.values, 'or')}"
+                f"{name} has {condition.part}" if condition.part else f"{name} is {several(condition.values)}"
             )
         if isinstance(condition, Within):
             return condition.shown
@@ -115,54 +102,34 @@ class Teller:
             return f"{name} is given"
         if condition.other is not None:
             return f"{name} {condition.sign} {self._name(condition.other)}"
-        if condition.value == 0:
+        if condition.value == 0 and self.table.signed(condition.column):
             return "paid out" if condition.sign == "<" else "paid in"
         return f"{name} {condition.sign} {condition.value}"
-
-    def _brief(self, query: Query) -> str:
-        """Return the conditions of a query in few words: their values."""
-        found = list[str]()
-        for each in query.where:
-            if isinstance(each, Is) and not each.part:
-                found.append(_listed(each.values, "or"))
-            elif not (isinstance(each, Compares) and each.value == 0):
-                found.append(self.condition(each))
-        return ", ".join(found)
 
     def _name(self, column: int) -> str:
         return self.table.columns[column].name
 
-    def _unit(self, column: int) -> str:
-        return self.table.columns[column].unit
+    def _conditions(self, conditions: Sequence[Expr]) -> list[Condition]:
+        """Return conditions with their words."""
+        return [Condition(test=each, shown=self.condition(each)) for each in conditions]
 
-    def _sentence(self, value: str, how: str, query: Query, count: int) -> str:
-        """Return value, what it is, conditions, and the number of rows."""
-        brief = self._brief(query)
-        what = " ".join(filter(None, (value, how)))
-        return f"{what}{': ' * bool(brief)}{brief} ({count:,} {self.table.noun(count)} of {self.table.title})"
+    def _told(
+        self, query: Query, rows: Sequence[int] | np.ndarray, value: str, about: str = "", **parts: Any
+    ) -> Told:
+        """Return a result, with ``parts`` of it and of its sentence."""
+        own = {"column": query.measure, "where": self._conditions(query.where), "shows": self.shows}
+        return tell(self.table, rows, query.aggregate.value, value, about or self.about(query), **own | parts)
 
     # --- results ---
 
     def _counted(self, query: Query, rows: np.ndarray) -> Told:
-        about, count = self.about(query), len(rows)
-        result = self._result(query, f"{count:,}", about, rows)
         several = [c.column for c in query.where if isinstance(c, Is) and c.several]
-        each = ""
-        if query.aggregate is Aggregate.COUNT and len(several) == 1:
-            cells = Counter(map(self.table.cells(several[0]).__getitem__, rows.tolist()))
-            each = ", ".join(f"{cell} {number:,}" for cell, number in cells.items()) * (
-                1 < len(cells) <= _LISTED
-            )
-        said = f"{count:,} {self.table.noun(count)}{': ' * bool(each)}{each}"
-        if query.aggregate is Aggregate.EXISTS:
-            said = f"{'yes' if len(rows) else 'no'}: {count:,} {self.table.noun(count)}"
-        if query.aggregate is Aggregate.LIST and len(rows):
-            names = self._labels(query, rows.tolist())
-            said = f"{_listed(names)} ({count:,} {self.table.noun(count)})"
-        brief = self._brief(query)
-        return Told(
-            attrs.evolve(result, arithmetic=each), f"{said}{', ' * bool(brief)}{brief} in {self.table.title}"
-        )
+        counts = query.aggregate is Aggregate.COUNT and len(several) == 1
+        each = counts_of(self.table, several[0], rows) if counts else ""
+        column = query.measure if query.show is None else query.show
+        named = query.aggregate is Aggregate.LIST
+        names = names_of_rows(self.table, rows.tolist(), column) if named else []
+        return self._told(query, rows, f"{len(rows):,}", arithmetic=each, names=names)
 
     def _added(self, query: Query, rows: np.ndarray) -> Told:
         measure = query.measure
@@ -171,16 +138,11 @@ class Teller:
         if not len(used) and (len(rows) or query.aggregate is not Aggregate.SUM):
             raise NoResult(f"there is no number to be added up: {self.about(query)}")
         value, arithmetic = self._value(query, used)
-        lacking = len(rows) - len(used)
-        without = f" ({lacking} {self.table.noun(lacking)} without a number left out)" if lacking else ""
-        shown = self.table.columns[measure].show(value)
-        how, unit = _SAID[query.aggregate], self._unit(measure)
-        result = self._result(query, shown, self.about(query) + without, used, arithmetic, unit)
-        directed = [c for c in query.where if isinstance(c, Compares) and c.value == 0]
-        if directed and query.aggregate is Aggregate.SUM:
-            how = "paid out" if directed[0].sign == "<" else "paid in"
-        of = f"{how}, {self._name(measure)}"
-        return Told(result, self._sentence(shown + unit_of(unit), of, query, len(used)) + without)
+        own, about = (
+            self.table.columns[measure],
+            self.about(query) + left_out(self.table, len(rows) - len(used)),
+        )
+        return self._told(query, used, own.show(value), about, arithmetic=arithmetic, unit=unit_of(own))
 
     def _value(self, query: Query, rows: np.ndarray) -> tuple[Decimal, str]:
         """Return the sum, the mean or the median of the numbers of rows, and the arithmetic."""
@@ -202,14 +164,9 @@ class Teller:
         if not chosen:
             raise NoResult(f"there is no {self.about(query)}")
         value = self._shown(measure, chosen[0], query.sign)
-        labels, brief = self._labels(query, chosen), self._brief(query)
-        unit = "" if self.table.columns[measure].kind == "date" else self._unit(measure)
-        result = self._result(query, value, self.about(query), chosen, unit=unit)
-        name = f"{query.aggregate.value} {self._name(measure)}"
-        of = f"{', ' * bool(brief)}{brief} in {self.table.title}"
-        return Told(
-            result, f"{value}{unit_of(unit)}: {_listed(labels, 'and')}{', ' * bool(labels)}{name}{of}"
-        )
+        names, own = names_of_rows(self.table, chosen, query.show), self.table.columns[measure]
+        unit = "" if own.kind == "date" else unit_of(own)
+        return self._told(query, chosen, value, unit=unit, count=len(rows), names=names)
 
     def _shown(self, column: int, row: int, sign: int = 1) -> str:
         """Return the date or the number of a cell as it is shown."""
@@ -225,11 +182,9 @@ class Teller:
             whole, some = (self.table.total(query.measure, own, 1) for own in (rows, part))
         if not whole:
             raise NoResult(f"there is no {self.about(query)}")
-        value = f"{show((100 * some / whole).quantize(Decimal('0.01'), ROUND_HALF_EVEN))} %"
-        arithmetic = f"{show(some)} of {show(whole)}"
-        result = self._result(query, value, self.about(query), part, arithmetic)
-        having = ", ".join(self.condition(each) for each in query.part)
-        return Told(result, f"{value}: {having}, {arithmetic} in {self.table.title}")
+        value, arithmetic = percentage(some, whole)
+        having = len(part), self._conditions(query.part)
+        return self._told(query, part, value, arithmetic=arithmetic, count=len(rows), part=having)
 
     def _between(self, query: Query, rows: np.ndarray) -> Told:
         measure = query.measure
@@ -257,36 +212,30 @@ class Teller:
                 raise NoResult(f"{first} or {last} is no whole date") from None
             shown, unit = f"{days:,}", f"day{'s' * (days != 1)}"
         else:
-            shown, unit = show(abs(Decimal(last) - Decimal(first))), self._unit(measure)
-        arithmetic = f"{first} to {last}"
-        result = self._result(query, shown, self.about(query), [*dict.fromkeys((a, b))], arithmetic, unit)
-        of = f"{self._name(measure)} in {self.table.title}"
-        return Told(result, f"{shown}{unit_of(unit)} from {arithmetic}, {of}")
+            shown, unit = show(abs(Decimal(last) - Decimal(first))), unit_of(self.table.columns[measure])
+        parts: dict[str, Any] = {
+            "arithmetic": f"{first} to {last}",
+            "unit": unit,
+            "names": [f"{first} – {last}"],
+        }
+        return self._told(query, [*dict.fromkeys((a, b))], shown, **parts)
 
     def _values(self, query: Query, rows: np.ndarray) -> Told:
         measure = query.measure
         assert measure is not None
-        cells, name = self.table.cells(measure), self._name(measure)
+        cells = self.table.cells(measure)
         counted = Counter(cells[n] for n in rows.tolist() if cells[n].strip())
         if query.aggregate is Aggregate.VALUE:
             if not counted:
                 raise NoResult(f"there is no {self.about(query)}")
-            shown = _listed([*counted])
-            result = self._result(query, shown, self.about(query), rows)
-            brief = self._brief(query)
-            return Told(result, f"{shown}: {name}{', ' * bool(brief)}{brief} in {self.table.title}")
+            return self._told(query, rows, listed([*counted]))
         if query.aggregate is Aggregate.DUPLICATES:
             counted = Counter({cell: number for cell, number in counted.items() if number > 1})
             rows = np.array([n for n in rows.tolist() if cells[n] in counted], int)
-        shown = f"{len(counted):,}"
-        several = ", ".join(f"{cell} ({number})" for cell, number in counted.most_common(_LISTED))
-        what = (
-            "different values"
-            if query.aggregate is Aggregate.DISTINCT
-            else "values that occur more than once"
-        )
-        result = self._result(query, shown, f"{what} of {self.about(query)}", rows)
-        return Told(result, f"{shown} {what} of {name}{': ' * bool(several)}{several} in {self.table.title}")
+        names = [f"{cell} ({number})" for cell, number in counted.most_common()]
+        distinct = query.aggregate is Aggregate.DISTINCT
+        what = "different values" if distinct else "values that occur more than once"
+        return self._told(query, rows, f"{len(counted):,}", f"{what} of {self.about(query)}", names=names)
 
     def _groups(self, query: Query, rows: np.ndarray) -> Told:
         assert query.group is not None
@@ -298,34 +247,25 @@ class Teller:
         timed, over = isinstance(query.group.by, str), query.group.over
         order = sorted(known) if timed else sorted(known, key=lambda key: -known[key])
         shown = ", ".join(f"{key} {show(known[key])}" for key in order[:40])
-        unit = (
-            ""
-            if query.measure is None or query.aggregate is Aggregate.DISTINCT
-            else self._unit(query.measure)
-        )
+        added_up = query.measure is not None and query.aggregate is not Aggregate.DISTINCT
+        unit = unit_of(self.table.columns[query.measure]) if query.measure is not None and added_up else ""
         by = query.group.by if isinstance(query.group.by, str) else self._name(query.group.by)
-        about = f"{self.about(query)} per {by}"
+        told = partial(
+            self._told, query, about=f"{self.about(query)} per {by}", unit=unit, by=query.group.by, over=over
+        )
         if over == "mean":
             total = sum(known.values(), Decimal(0))
             value, _ = added(total, (), len(known), show, mean=True)
-            arithmetic = f"{show(total)} / {len(known)} = {show(value)}"
-            result = self._result(query, show(value), about, rows, arithmetic, unit)
-            how = f"on average per {by}"
-            return Told(result, self._sentence(show(value) + unit_of(unit), how, query, len(rows)))
+            return told(rows, show(value), arithmetic=f"{show(total)} / {len(known)} = {show(value)}")
         if over:
             ranked = sorted(known, key=lambda key: known[key], reverse=over == "highest")
             bound = known[ranked[min(max(query.few, 1), len(ranked)) - 1]]
             best = [k for k in ranked if (known[k] >= bound if over == "highest" else known[k] <= bound)]
             value_ = ", ".join(f"{key} {show(known[key])}" for key in best)
-            result = self._result(
-                query, value_, about, np.concatenate([groups[key] for key in best]), shown, unit
-            )
-            return Told(result, f"{value_}{unit_of(unit)}: {over} {query.aggregate.value} of {about}")
+            used = np.concatenate([groups[key] for key in best])
+            return told(used, value_, arithmetic=shown, count=len(rows))
         rest = f" and {len(order) - 40} others" if len(order) > 40 else ""
-        result = self._result(query, shown + rest, about, rows, unit=unit)
-        result = attrs.evolve(result, groups=tuple((key, show(known[key])) for key in order))
-        measured = f"{query.aggregate.value} per {by}" + f" in {unit}" * bool(unit)
-        return Told(result, f"{measured}: {shown}{rest} in {self.table.title}")
+        return told(rows, shown + rest, groups=tuple((key, show(known[key])) for key in order))
 
     def _grouped(self, group: Group, rows: np.ndarray) -> dict[str, np.ndarray]:
         """Return the rows of each group; rows without one are left out."""
@@ -347,45 +287,3 @@ class Teller:
             return self._value(query, known)[0] if len(known) else None
         total = self.table.total(query.measure, known, query.sign)
         return added(total, (), len(known), show, mean=query.aggregate is Aggregate.MEAN)[0]
-
-    def _labels(self, query: Query, rows: Sequence[int]) -> list[str]:
-        """Return the texts that name rows: the column asked for, or the one that tells rows apart best."""
-        column = query.show
-        if column is None and query.aggregate is Aggregate.LIST:
-            column = query.measure
-        if column is None:
-            texts = [n for n in self.table.places("text") if any(self.table.cells(n)[row] for row in rows)]
-            column = max(texts, key=lambda n: different(self.table.columns[n]), default=None)
-        if column is None:
-            return []
-        return [*dict.fromkeys(cell for n in rows if (cell := self.table.cells(column)[n].strip()))]
-
-    def _result(
-        self,
-        query: Query,
-        value: str,
-        about: str,
-        rows: Sequence[int] | np.ndarray,
-        arithmetic: str = "",
-        unit: str = "",
-    ) -> Result:
-        return Result(
-            operation=query.aggregate.value,
-            value=value,
-            about=about,
-            arithmetic=arithmetic,
-            unit=unit,
-            **self.table.shown(rows if self.shows else ()),
-        )
-
-
-def _timed(condition: Expr) -> bool:
-    directed = isinstance(condition, Compares) and condition.value == 0
-    return directed or isinstance(condition, Within)
-
-
-def _listed(values: Sequence[str], word: str = "") -> str:
-    shown = [*values[:_LISTED]]
-    if word and 1 < len(shown) < 4 and len(values) == len(shown):
-        return f"{', '.join(shown[:-1])} {word} {shown[-1]}"
-    return ", ".join(shown) + (f" and {len(values) - _LISTED} others" if len(values) > _LISTED else "")

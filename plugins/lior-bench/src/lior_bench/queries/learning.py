@@ -254,12 +254,12 @@ def _planned(
     name nothing to it."""
     question, same = Question(example.asked["q"]), np.zeros(len(queries), bool)
     planned = plan_calculation(question, example.known, TODAY)
-    if planned.result is None:
+    if planned.told is None:
         return None, same, bool(planned.unclear and planned.unclear.words)
     for n, query in enumerate(queries):
         with suppress(NoResult):
-            same[n] = tell(ranker, query).result.value == planned.result.value
-    answer = calculated(question, planned.result, planned.said, 1.0, top=1)
+            same[n] = tell(ranker, query).result.value == planned.told.result.value
+    answer = calculated(question, planned.told, 1.0, top=1)
     return verdict(example.asked, example.world.answer(example.asked), answer) == "right", same, False
 
 

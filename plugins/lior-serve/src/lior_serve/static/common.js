@@ -31,6 +31,24 @@ export async function call(method, path, given, options = {}) {
   return options.stream ? reply : reply.json();
 }
 
+// Rows below a header, each with what stands at its end. Wide ones are stacked: the numbers are letters that fit a screen.
+const SHORT = /^[^\p{L}]{1,20}$/u, WORD = 18, NAME = 12, PHONE = 42, DESK = 64;
+const longest = (text) => SHORT.test(text) ? text.length : Math.max(...text.split(/\s+/).map((word) => word.length));
+const kindOf = (text, most) => SHORT.test(text) ? "short" : longest(text) > most ? "long" : "";
+export function table(columns, rows, ends = []) {
+  const names = [...columns, ...(ends.length ? ["line"] : [])], texts = rows.map((cells) => cells.map((cell) => cell.textContent ?? cell));
+  const widths = names.map((name, at) => 2.4 + Math.max(Math.min(longest(name), NAME), ...texts.map((cells) => Math.min(longest(cells[at] ?? ""), WORD))));
+  const width = widths.reduce((sum, each) => sum + each, 0), size = width > DESK ? " wide" : width > PHONE ? " many" : "";
+  const head = make("tr", {}, ...names.map((name) => make("th", { scope: "col", class: kindOf(name, NAME) }, name)));
+  const cell = (n, at, shown) => make("td", { "data-name": names[at] ?? "", class: texts[n][at] === "" ? "none" : kindOf(texts[n][at] ?? "", WORD) }, shown);
+  return make("table", { class: `cells rows${size}` }, head, ...rows.map((cells, n) =>
+    make("tr", {}, ...[...cells, ...ends.slice(n, n + 1)].map((shown, at) => cell(n, at, shown)))));
+}
+
+// Events as lines of day and time, title, and place.
+export const diary = (rows, ends = []) => make("ul", { class: "others events" }, ...rows.map(([time, title, place], n) =>
+  make("li", {}, make("b", {}, time), " ", title, ...(place ? [` · ${place}`] : []), ...(ends[n] ? [" · ", ends[n]] : []))));
+
 export const notice = (text) => make("p", { class: "notice", role: "alert" }, text);
 
 // The objects of a stream of events.

@@ -1,10 +1,10 @@
 // The conversation: questions and answers one below the other. It is kept in this tab, never on the server.
-import { $, call, icon, make, model, notice, root } from "./common.js";
-import { closeLines, isWide, linesOf, passageOf, place, shown, showLines } from "./beside.js";
+import { $, call, diary, icon, make, model, notice, root, table } from "./common.js";
+import { closeLines, isWide, link, linesOf, passageOf, place, shown, showLines } from "./beside.js";
 import { replied, stopWriting, streamed, write } from "./compose.js";
 import { explain, hideTip } from "./model.js";
 
-const KEPT = 30, BEFORE = 8, PASSAGES = 12, NEAREST = 3;  // turns that a reload shows, messages and passages at most
+const KEPT = 30, BEFORE = 8, PASSAGES = 12, NEAREST = 3, NEAR = 4, LETTERS = 280;  // turns that a reload shows, messages, passages, and lines and letters around a quotation at most
 let turns = kept();  // each { question, before, filters, record, reply, good }
 let waiting = Promise.resolve();
 const box = $("question"), composer = root.dataset.composer;
@@ -109,8 +109,11 @@ async function answer(turn, article) {
 // Show the document beside the answer, where there is room.
 async function besides({ answer, result, passages }, lines) {
   const first = answer ?? result?.rows[0] ?? passages[0];
-  if (first && isWide()) showLines(lines ?? await linesOf(first).catch(() => null));
+  if (first && isWide()) showLines(lines ?? await linesOf(first).catch(() => null), usedIn(result, first));
 }
+
+// The lines of a document that a calculation used.
+const usedIn = (result, { document }) => (result?.rows ?? []).filter((row) => row.document === document).map((row) => row.line);
 
 function focus(article) {
   if (document.activeElement === box && box.value) return;  // the next question is being written
@@ -145,8 +148,6 @@ function fill(article, turn, fault = null) {
   const reply = make("div", { class: "reply" }, ...(turn.reply ? replied(turn.reply, told) : []));
   const parts = fault ? [fault] : [...conditions(turn), ...body(turn, told), ...others(turn, told), reply, told];
   article.replaceChildren(article.firstElementChild, ...parts);
-  const quote = article.querySelector(".quote"), said = quote?.querySelector(".said");
-  if (said) quote.scrollTop = said.offsetTop - quote.clientHeight / 3;  // a long block: its sentence first
 }
 
 // What a question was asked with besides its own words.
@@ -162,8 +163,10 @@ function body(turn, told) {
   const said = make("span", { class: "said" }, record.answer.text);
   const { text = "", begin = 0, end = 0 } = record.block ?? {};
   const letters = [...text];  // the server counts characters, a string counts halves of some
-  const around = (from, to) => from < to ? [make("span", { class: "around" }, letters.slice(from, to).join(""))] : [];
-  const quote = make("blockquote", { class: "quote" }, ...around(0, begin), said, ...around(end, letters.length));
+  const before = letters.slice(0, begin).join(""), after = letters.slice(end).join("");
+  const last = [...before.split("\n").slice(-NEAR).join("\n")].slice(-LETTERS).join(""), next = [...after.split("\n").slice(0, NEAR).join("\n")].slice(0, LETTERS).join("");
+  const around = (text) => text ? [make("span", { class: "around" }, text)] : [];  // the rest is beside
+  const quote = make("blockquote", { class: "quote" }, ...around(last === before ? last : `…${last}`), said, ...around(next === after ? next : `${next}…`));
   const { document, line } = record.answer;
   const buttons = [copier(`“${record.answer.text}” (${document}:${line})`, told),
     tool("Open", "open", () => shown(record.answer, told)), ...thumbs(turn, record.answer, told),
@@ -177,14 +180,14 @@ function spoken({ record }, told) {
   if (!result) return [make("p", { class: "saying" }, said)];
   const text = said || `${result.value}: ${result.about}`, [value, sentence] = headline(text, result);
   const parts = value ? [make("p", { class: "number" }, value)] : [];
-  parts.push(make("p", { class: "saying" }, sentence, " ", sure(record)));
+  parts.push(make("div", { class: "saying" }, sentence, " ", sure(record)));
   if (result.arithmetic) parts.push(make("p", { class: "arithmetic" }, result.arithmetic));
-  parts.push(...chart(result));
+  parts.push(make("p", { class: "place" }, result.about), ...chart(result));
   const { rows, cells = [] } = result, list = () =>
     make("ol", { class: "others" }, ...rows.map((row) => make("li", {}, make("p", {}, row.text), place(row, told))));
   if (rows.length) {
     const summed = make("summary", {}, `${rows.length} row${rows.length === 1 ? "" : "s"} used`);
-    const used = make("details", { class: "also" }, summed, cells.length ? table(result, told) : list());
+    const used = make("details", { class: "also" }, summed, cells.length ? rowsOf(result, told) : list());
     used.open = rows.length <= 10;
     parts.push(used);
   }
@@ -193,19 +196,30 @@ function spoken({ record }, told) {
 }
 
 // The number with its unit, and the sentence that does not repeat it: as headline() in lior_ask, which has the reasons.
-function headline(said, { value, about, unit = "", groups = [] }) {
-  if (groups.length && value.startsWith(groups[0].join(" "))) return ["", about];
+function headline(said, { value, unit = "", groups = [] }) {
   const number = `${value} ${unit}`.trim(), rest = said.slice(number.length);
-  const again = said.startsWith(number) && rest.match(/^(?![\p{L}\p{N}_]|[.,]\d)[\s:,]*(?=[\p{L}\p{N}_])/u);
-  return [number, again ? rest.slice(again[0].length) : said];
+  const again = said.startsWith(number) && rest.match(/^(?![\p{L}\p{N}_]|[.,]\d)[\s:,]*(?=[\p{L}\p{N}_'(])/u);
+  const apart = groups.length && value.startsWith(groups[0].join(" "));
+  return [apart ? "" : number, again ? rest.slice(again[0].length) : said];
 }
 
-const scrolled = (...rows) => make("div", { class: "scroll" }, make("table", { class: "cells" }, ...rows));
+// The rows of a calculation: events as lines of a diary, others as a table, each with a link to its line.
+function rowsOf(result, told) {
+  const { columns, cells, rows } = result, several = new Set(rows.map((row) => row.document)).size > 1;
+  const links = rows.map((row) => link(row, told, `${several ? `${row.document}:` : ""}${row.line}`, usedIn(result, row)));
+  if (columns.join() !== "begin,end,summary,place") return table(columns, cells, links);
+  return diary(cells.map(([begin, end, title, where]) => [eventTime(begin, end), title, where]), links);
+}
 
-function table({ columns, cells, rows }, told) {
-  const head = [...columns, "place"].map((each) => make("th", { scope: "col" }, each));
-  return scrolled(make("tr", {}, ...head), ...rows.map((row, n) =>
-    make("tr", {}, ...cells[n].map((cell) => make("td", {}, cell)), make("td", {}, place(row, told)))));
+// The time of an event as in a diary: as event_time() in lior_ask.
+function eventTime(begin, end) {
+  const day = (text) => {
+    const found = new Date(`${text}T00:00`), shown = { weekday: "short", day: "numeric", month: "short", year: "numeric" };
+    return isNaN(found) ? text : found.toLocaleDateString("en-GB", shown).replace(",", "");
+  };
+  const [first, time = ""] = begin.split(" "), [last, until = ""] = end.split(" ");
+  if (!last || last === first) return `${day(first)}${time && `, ${time}`}${until && until !== time ? `–${until}` : ""}`;
+  return [[first, time], [last, until]].map(([each, at]) => day(each) + (at && `, ${at}`)).join(" – ");
 }
 
 // The groups with a bar for each, if all values are numbers: as bars() in lior_ask.
@@ -219,7 +233,7 @@ function chart({ groups = [], unit = "" }) {
     const bar = make("td", { class: "bar" }, make("svg", { role: "img" }, make("title", {}, `${name}: ${shown}`), rect));
     return make("tr", {}, make("th", { scope: "row" }, name), make("td", { class: "number" }, shown), ...(drawn ? [bar] : []));
   });
-  return rows.length ? [scrolled(...rows)] : [];
+  return rows.length ? [make("table", { class: "cells bars" }, ...rows)] : [];
 }
 
 function others(turn, told) {
@@ -239,7 +253,8 @@ function others(turn, told) {
 }
 
 function sure({ likely, confidence }) {
-  return make("span", { class: "sure", "data-likely": likely }, `${likely}, ${Math.round(confidence * 100)}%`);
+  const number = `\u00a0${Math.round(confidence * 100)}%`;
+  return make("details", { class: "sure", "data-likely": likely }, make("summary", {}, likely), number);
 }
 
 // --- what can be done with an answer ---
