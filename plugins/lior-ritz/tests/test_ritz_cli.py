@@ -278,7 +278,7 @@ def test_init_writes_a_configuration_that_can_be_run(tmp_path):
 FREE_OF_TORCH = [
     "--help",
     "run --out {folder}/dot",
-    "reference --levels 2 --set potential.type=gaussian",
+    "reference --levels 2 --set potential.type=biquadratic_dqd",
     "sweep --vary barrier_meV=1,2",
     "eval {folder}/dot",
     "compare {folder}/dot",
