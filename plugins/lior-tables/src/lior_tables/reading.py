@@ -182,10 +182,6 @@ def _are_numbers(column: Column, form: Form | None = None) -> bool:
     return bool(types.is_numeric_dtype(as_numbers(column, form)))
 
 
-def _form(column: Column) -> Form | None:
-    return None if types.is_numeric_dtype(column) else Form.of(column)
-
-
 # --- the task ---
 
 
@@ -242,7 +238,7 @@ class Task:
                 raise UsageError(
                     sentences(f"no column {name!r}.", did_you_mean(name, known), f"There are {listed}.")
                 )
-        forms = {name: form for name in targets if (form := _form(frame[name]))}
+        forms = {name: form for name in targets if (form := Form.of(frame[name]))}
         for name in targets:
             if types.is_datetime64_any_dtype(frame[name]) or (name in forms and forms[name].kind == "date"):
                 raise UsageError(

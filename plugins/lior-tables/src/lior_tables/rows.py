@@ -92,8 +92,6 @@ def _from_polars(column: Any) -> Column:
 
 def _form(column: Column, name: str, *, bare: bool) -> Form | None:
     """Return the form of a column of texts, if it has one; a note shows how its cells are read."""
-    if not (types.is_object_dtype(column.dtype) or types.is_string_dtype(column.dtype)):
-        return None
     form = Form.of(column, bare=bare)
     if form:
         note_numbers(column, name, form)

@@ -14,9 +14,9 @@ import click
 
 from lior.errors import UsageError
 from lior.plugins import hookimpl
-from lior_cli import Progress, RunPath, Stop, Texts, drive, json_option, quiet_option
+from lior_cli import Progress, RunPath, Stop, Texts, drive, import_torch, json_option, quiet_option
 from lior_ritz.cli.options import config_options
-from lior_ritz.cli.threads import import_torch, import_torch_for
+from lior_ritz.cli.threads import import_torch_for
 
 if TYPE_CHECKING:
     from lior.config import Resolved

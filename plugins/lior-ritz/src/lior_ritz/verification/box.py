@@ -24,6 +24,8 @@ NOTED = 1e-3
 """Relative move of a level above which a warning names the box."""
 _EQUAL = 1e-10
 """Relative gap of two levels that are equal to rounding."""
+_SMALL = 1e-9
+"""Relative shift below which nothing is said: the default tolerance of the reference."""
 _SHOWN = 4
 _NODES = {1: 1, 2: 240, 3: 40, 4: 12}  # a wall of one dimension is a point
 """Along each axis of a wall, by dimension of the box."""
@@ -101,7 +103,8 @@ def warning(problem: Problem, found: Reference, count: int) -> str:
     """Return a line about what the walls do to the lowest ``count`` levels; empty if they do nothing.
 
     It names levels that would move by more than :data:`NOTED`, relative to the level or to the lowest one of
-    an empty box if that is larger, and pairs that differ by no more than the walls explain.
+    an empty box if that is larger, and pairs that differ by no more than the walls explain; else the largest
+    shift by walls at which V does not rise.
     """
     by = moves(problem, found)
     if by is None:
@@ -121,4 +124,9 @@ def warning(problem: Problem, found: Reference, count: int) -> str:
         if k not in noted and k + 1 not in noted:
             pair = f"E{k} and E{k + 1} differ by {gaps[k]:.1e} E0, no more than the walls explain"
             said.append(f"{pair}: they may be one level twice")
-    return f"WARNING: {'; '.join(said)}; make it larger (domain.X, ...)" if said else ""
+    if said:
+        return f"WARNING: {'; '.join(said)}; make it larger (domain.X, ...)"
+    shift = CAUTION * np.abs(by[:count])
+    if not (shift > _SMALL * size[:count]).any() or not _open(problem):
+        return ""
+    return f"V does not rise at a wall, which may shift levels by {shift.max():.1e} E0; enlarge domain.X, ..."
