@@ -38,7 +38,7 @@ LEVELS = 60
 _SMOOTHING = 10.0
 """Weight, in rows, of the overall mean in the mean of a word."""
 _ID = re.compile(r"(?i:(?:.*[\W_])?(?:id|index|uuid)|unnamed: \d+)|.*[a-z]I[dD]")
-"""Pattern of the name of a column of IDs."""
+"""Pattern of the name of an ID column."""
 _LEAK, _FEWEST, _LOOKED_AT = 0.99, 50, 20_000
 """Share of the target that one column should not reach alone; fewest and most rows to judge that by."""
 _PARTS = 5
@@ -380,7 +380,7 @@ def _is_identifier(name: str, column: Column) -> bool:
 
 
 def _note_leak(name: str, column: Column, y: Floats) -> None:
-    """Warn if the target of a row is nearly that of its neighbours in the order of one column."""
+    """Warn if rows that are neighbours in one column have nearly the same target."""
     drawn = np.random.RandomState(0).permutation(len(y))[:_LOOKED_AT]
     values = (column.cat.codes if is_words(column) else column).to_numpy()[drawn]
     ordered = _free(y)[drawn][np.argsort(values, kind="stable")]

@@ -25,7 +25,7 @@ NOTED = 1e-3
 _EQUAL = 1e-10
 """Relative gap of two levels that are equal to rounding."""
 _SMALL = 1e-9
-"""Relative shift below which nothing is said: the default tolerance of the reference."""
+"""Relative shift below which there is no warning: the default tolerance of the reference."""
 _SHOWN = 4
 _NODES = {1: 1, 2: 240, 3: 40, 4: 12}  # a wall of one dimension is a point
 """Along each axis of a wall, by dimension of the box."""
@@ -100,11 +100,11 @@ def widened(problem: Problem, found: Reference, tolerance: float = math.inf) -> 
 
 
 def warning(problem: Problem, found: Reference, count: int) -> str:
-    """Return a line about what the walls do to the lowest ``count`` levels; empty if they do nothing.
+    """Return a line about the effect of the walls on the lowest ``count`` levels; empty if there is none.
 
-    It names levels that would move by more than :data:`NOTED`, relative to the level or to the lowest one of
-    an empty box if that is larger, and pairs that differ by no more than the walls explain; else the largest
-    shift by walls at which V does not rise.
+    It names levels that would move by more than :data:`NOTED`, relative to :func:`scale`, and pairs that
+    differ by no more than the walls explain. Otherwise it gives the largest shift, if V does not rise at
+    a wall.
     """
     by = moves(problem, found)
     if by is None:
@@ -114,9 +114,8 @@ def warning(problem: Problem, found: Reference, count: int) -> str:
     shown = [f"E{k} by about {float(by[k]) * problem.units.E0_meV:+.2g} meV" for k in noted]
     said = []
     if shown:
-        moved = ", ".join(shown[:_SHOWN]) + (
-            f" and {len(shown) - _SHOWN} more" if len(shown) > _SHOWN else ""
-        )
+        more = f" and {len(shown) - _SHOWN} more" * (len(shown) > _SHOWN)
+        moved = ", ".join(shown[:_SHOWN]) + more
         said.append(f"the box is part of the answer: a tenth larger, it would move {moved}")
     gaps = np.diff(found.energies)[: count - 1]
     split = (gaps > _EQUAL * size[1:count]) & (gaps <= CAUTION * np.abs(np.diff(by)[: count - 1]))
@@ -125,7 +124,7 @@ def warning(problem: Problem, found: Reference, count: int) -> str:
             pair = f"E{k} and E{k + 1} differ by {gaps[k]:.1e} E0, no more than the walls explain"
             said.append(f"{pair}: they may be one level twice")
     if said:
-        return f"WARNING: {'; '.join(said)}; make it larger (domain.X, ...)"
+        return f"WARNING: {'; '.join(said)}; make the box larger (domain.X, ...)"
     shift = CAUTION * np.abs(by[:count])
     if not (shift > _SMALL * size[:count]).any() or not _open(problem):
         return ""
