@@ -16,8 +16,6 @@ from lior.runs.files import PARTIAL
 
 _LETTER = 0.6
 """Width of a letter relative to its height, in most texts."""
-_ROUNDS, _AT_REST = (4, 20), 1e-3
-"""Minimum and maximum number of layout rounds, and the share of the figure that counts as a move."""
 _DPI = 110
 
 
@@ -87,7 +85,7 @@ def draw(picture: Picture) -> Any:
     for (width, height), (row, column) in zip(sizes, places, strict=True):
         widths[column], heights[row] = max(widths[column], width), max(heights[row], height)
     size = (sum(widths), sum(heights))
-    figure = import_module("matplotlib.figure").Figure(figsize=size, dpi=_DPI, layout="constrained")
+    figure = import_module("matplotlib.figure").Figure(figsize=size, dpi=_DPI, layout="compressed")
     import_module("matplotlib.backends.backend_agg").FigureCanvasAgg(figure)
     figure.suptitle(_wrap(picture.title, size[0], 12), fontsize=12)
     grid = figure.add_gridspec(len(heights), columns, height_ratios=heights, width_ratios=widths)
@@ -97,27 +95,11 @@ def draw(picture: Picture) -> Any:
         axis.set_title(_wrap(panel.title, sizes[i][0], 10), fontsize=10)
         if call := panel.draw(axis):
             finish.append(call)
-    equal = any(panel.equal_aspect for panel in panels)
-    if equal or finish:
-        _lay_out(figure, *(_ROUNDS if equal else (1, 1)))
+    if finish:
+        figure.get_layout_engine().execute(figure)
     for call in finish:
         call()
     return figure
-
-
-def _lay_out(figure: Any, fewest: int, most: int) -> None:
-    """Repeat the layout until the axes stay in place.
-
-    Axes of equal aspect shrink within the place that the layout gives them, and the layout then takes their
-    labels to be smaller too. So it needs several rounds, and may pause at the second one.
-    """
-    for done in range(1, most + 1):
-        before = [axis.get_position().bounds for axis in figure.axes]
-        figure.get_layout_engine().execute(figure)
-        after = [axis.get_position().bounds for axis in figure.axes]
-        moved = (abs(a - b) for pair in zip(before, after, strict=True) for a, b in zip(*pair, strict=True))
-        if done >= fewest and max(moved) < _AT_REST:
-            return
 
 
 def _wrap(title: str, inches: float, points: int) -> str:

@@ -55,8 +55,6 @@ class Panel(abc.ABC):
 
     kind: ClassVar[str]
     """Name of the kind in JSON."""
-    equal_aspect: ClassVar[bool] = False
-    """Whether a unit has the same length along both axes, which takes a longer layout."""
 
     title: str
 

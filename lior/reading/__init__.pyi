@@ -51,7 +51,12 @@ from lior.reading.limits import (
     open_account as open_account,
 )
 from lior.reading.numerals import (
+    CLOCK as CLOCK,
+    NOTHING as NOTHING,
     Numerals as Numerals,
+    SHORT_DATE as SHORT_DATE,
+    hours_in as hours_in,
+    months_first as months_first,
     number_in as number_in,
 )
 from lior.reading.parsing import (

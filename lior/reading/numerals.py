@@ -1,4 +1,4 @@
-"""Numbers as people write them in tables: currency, unit, separators of thousands, decimal comma."""
+"""Cells as people write them in tables: currency, unit, thousands, decimal comma, durations, dates."""
 
 from __future__ import annotations
 
@@ -22,6 +22,14 @@ _IN_BRACKETS = re.compile(r"\(([^()]*\d[^()]*)\)")
 """Pattern of a negative number, as accountants write it: ``(67.00)``."""
 _MARKER = re.compile(r"\(\d+\)")
 """Pattern of the mark of a footnote or a list item, if all cells are such."""
+NOTHING = ("-", "–", "—", "?", "n/a", "na", "k.a.", "none", "null", "nan")
+"""Cells without a value, in lower case."""
+CLOCK = re.compile(r"([-+−]?)(\d{1,5}):([0-5]\d)(?::([0-5]\d))?")
+"""Pattern of a duration in hours, minutes and seconds, or of a time of day."""
+SHORT_DATE = re.compile(
+    r"(?<![\d.,:])(\d{1,2})([./-])(\d{1,2})(?:\2(\d{4}|\d{2})(?!\d)|(?<=\.\d)\.|(?<=\.\d\d)\.)"
+)
+"""Pattern of a date of numbers whose year, if any, is last."""
 _CODE = re.compile(r"[-+]?0\d+$")
 """Pattern of a code: a number with leading zeros."""
 _SPACES = re.compile("[ \u00a0\u202f'’]")
@@ -118,3 +126,31 @@ def _decimal(numbers: Iterable[str]) -> str:
     if seen or "." in either:
         return ""
     return "."  # "1,234" without any decimals
+
+
+def hours_in(cell: str, *, seconds: bool) -> Decimal | None:
+    """Return the hours of a duration; with ``seconds``, two parts are minutes and seconds.
+
+    >>> hours_in("37:30", seconds=False), hours_in("-0:30", seconds=True)
+    (Decimal('37.5'), Decimal('-0.008333333333333333333333333333'))
+    """
+    match = CLOCK.fullmatch(cell.strip())
+    if match is None:
+        return None
+    parts = [int(part) for part in match.groups()[1:] if part]
+    if seconds and len(parts) == 2:
+        parts.insert(0, 0)
+    parts.append(0)
+    total = 3600 * parts[0] + 60 * parts[1] + parts[2]
+    return Decimal(total if match[1] in ("", "+") else -total) / 3600
+
+
+def months_first(cells: Iterable[str]) -> bool | None:
+    """Return whether months precede days in dates with slashes, or ``None`` if unknown.
+
+    >>> months_first(["3/4/25", "3/14/25"]), months_first(["3/4/25"]), months_first(["3.4.25"])
+    (True, None, False)
+    """
+    pairs = {(int(m[1]), int(m[3])) for cell in cells if (m := SHORT_DATE.search(cell)) and m[2] == "/"}
+    days, months = any(first > 12 for first, _ in pairs), any(second > 12 for _, second in pairs)
+    return None if days == months and pairs else months

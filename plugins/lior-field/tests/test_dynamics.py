@@ -136,10 +136,13 @@ SHEARED = Grid(
 )
 
 
+@pytest.mark.parametrize("real", [False, True])
 @pytest.mark.parametrize("grid", [curved_grid(), SHEARED], ids=["curved", "sheared spectral"])
-def test_time_runs_backwards(grid: Grid, generator: Generator) -> None:
+def test_time_runs_backwards(grid: Grid, real: bool, generator: Generator) -> None:
     system = Symplectic(grid=grid, dt=0.2, stiffness=0.3, tension=0.5, rest=0.1)
     t, force = noise(generator, *grid.shape, 2), noise(generator, *grid.shape, 2)
+    if real:
+        t, force = t.real.clone(), force.real.clone()
     state = system.start(t)
     for _ in range(100):
         state = system.step(state, drive=force)

@@ -180,3 +180,30 @@ def test_levels_of_the_box_are_noted_and_others_are_not():
     assert box.warning(wide, reference.solve(wide, 3), 3) == ""
     empty = well(shape="0", half_widths=(1.0, 1.0))
     assert box.warning(empty, reference.solve(empty, 3), 3) == ""
+
+
+def test_bars_include_open_walls_and_a_pair_that_they_split_is_named():
+    round_well = well(shape="where({X}**2+{Y}**2<1,-20,0)", half_widths=(4.0, 4.0))
+    found = reference.solve(round_well, 5, tolerance=1e-6)
+    wide = box.widened(round_well, found, 1e-6)
+    off = np.abs(wide.energies[3:] - -3.5498877515990332)  # J2 and K2 at r = 1
+    assert bool((off <= wide.errors[3:]).all())
+    assert not bool((off <= found.errors[3:]).all())
+    assert not wide.converged
+    said = box.warning(round_well, wide, 5)
+    assert "E3 and E4 differ by" in said
+    assert "they may be one level twice" in said
+    assert "E1" not in said
+    rising = well(shape="{X}**2+{Y}**2", half_widths=(4.0, 4.0))
+    assert box.widened(rising, found) is found
+
+
+def test_levels_of_crossed_channels_are_within_their_bars():
+    channels = well(shape="{X}**2*{Y}**2", half_widths=(8.0, 8.0))
+    found = box.widened(channels, reference.solve(channels, 6, tolerance=1e-6))
+    assert box.warning(channels, found, 6).startswith(
+        "V does not rise at a wall, which may shift levels by 7"
+    )
+    open_plane = [1.10822316, 2.37863783, 2.37863783, 3.05608115, 3.51494905, 4.09346928]  # Hermite functions
+    assert bool((np.abs(found.energies - open_plane) <= found.errors + 1e-8).all())
+    assert max(found.sizes) < 70  # along both axes as many

@@ -36,6 +36,19 @@ def test_colours_are_of_the_numbers_row_by_row():
     assert (mesh.norm.vmin, mesh.norm.vmax) == (0, 11)
 
 
+@pytest.mark.parametrize("shape", [(31, 31), (11, 31), (31, 11)])
+def test_labels_are_whole_at_every_drawing(shape):
+    values = 1e-4 * np.ones(shape)
+    panel = field(values, x=[*range(-30, 2 * shape[1] - 30, 2)], y=[*range(-90, 6 * shape[0] - 90, 6)])
+    figure = draw(Picture(name="p", title="p", panels=[panel]))
+    for _ in range(3):
+        figure.canvas.draw()
+        axis, bar = figure.axes
+        assert axis.yaxis.label.get_window_extent().x0 > 0
+        assert axis.xaxis.label.get_window_extent().y0 > 0
+        assert bar.yaxis.label.get_window_extent().x1 < figure.bbox.x1
+
+
 def test_limits_cut_and_are_symmetric_where_the_sign_matters():
     assert field([[0.0, 5.0], [1.0, 2.0]], high=3.0).limits() == (0.0, 3.0)
     assert field([[-1.0, 5.0], [1.0, 2.0]], diverging=True).limits() == (-5.0, 5.0)

@@ -205,6 +205,13 @@ ORIGINAL = """{
 """A file of the first solver."""
 
 
+@pytest.mark.parametrize("setting", ["physics.field_tesla=1", "domain.boundary=natural"])
+def test_electrons_are_not_the_next_step_where_they_are_refused(tmp_path, setting):
+    done = ritz("run", "--set", setting, "--out", tmp_path / "dot")
+    assert done.stdout.endswith(f"Next: lior ritz plot {tmp_path / 'dot'}\n")
+    assert ritz("ci", tmp_path / "dot").returncode
+
+
 def test_the_first_solvers_files_load_as_they_are(tmp_path):
     table = json.loads(ORIGINAL)
     file = tmp_path / "original.json"
@@ -218,9 +225,11 @@ def test_the_first_solvers_files_load_as_they_are(tmp_path):
     # Whatever it did not read changes nothing; what it did not know is a mistake.
     table["potential"] |= {"a": 2.0, "c4": 0.6, "barrier_meV": 3.0}
     table["physics"] |= {"material": "GaAs/AlGaAs, sample 7", "m_eff": 0.07}
+    table["training"]["loss_weights"]["boundary"] = 1.0
     file.write_text(json.dumps(table))
-    again = json.loads(ritz("config", "show", "--config", file, "--json").stdout)
-    assert again == shown | {"physics.m_eff": 0.07}
+    done = ritz("config", "show", "--config", file, "--json")
+    assert json.loads(done.stdout) == shown | {"physics.m_eff": 0.07}
+    assert done.stderr == "note: boundary in loss_weights does nothing: there is no such penalty\n"
     file.write_text(json.dumps(table | {"potential": {"type": "gaussian", "sigma": 0.8}}))
     assert "potential.sigma" in ritz("config", "show", "--config", file).stderr
     file.write_text(json.dumps(table | {"physics": {"material": "GaAs/AlGaAs"}}))
@@ -278,7 +287,7 @@ def test_init_writes_a_configuration_that_can_be_run(tmp_path):
 FREE_OF_TORCH = [
     "--help",
     "run --out {folder}/dot",
-    "reference --levels 2 --set potential.type=gaussian",
+    "reference --levels 2 --set potential.type=biquadratic_dqd",
     "sweep --vary barrier_meV=1,2",
     "eval {folder}/dot",
     "compare {folder}/dot",

@@ -154,15 +154,16 @@ def test_a_training_row_has_no_part_in_the_mean_of_its_word():
     np.testing.assert_allclose(before, after)
 
 
-def test_many_words_share_a_coordinate_and_names_are_refused():
+def test_many_words_share_a_coordinate_and_names_are_left_out():
     words = [f"w{i % 80}" for i in range(400)]
     with pytest.warns(ColumnNote, match="80 different words; the 60 most frequent"):
         columns, _ = fitted_one(words, categories="one-hot")
     assert len(columns.origins) == LEVELS + 1
     columns, _ = fitted_one(words)
     assert columns.origins.tolist() == [0, -1]  # a coordinate that only fills up
-    with pytest.raises(ValueError, match=r"column 'w' holds names: 400 different ones in 400 rows"):
-        fitted_one([f"name {i}" for i in range(400)])
+    with pytest.warns(ColumnNote, match="column 'w' identifies rows and predicts nothing for a new one"):
+        columns, _ = fitted_one([f"name {i}" for i in range(400)])
+    assert columns.origins.tolist() == [-1, -1]
 
 
 def fitted_one(words, **options):
@@ -171,10 +172,31 @@ def fitted_one(words, **options):
     return Columns.fit(rows, np.ones(len(words)), y, rng=np.random.RandomState(0), **options)
 
 
-def test_a_million_names_are_refused_in_a_moment():
-    names = table(pd.DataFrame({"id": np.arange(1_000_000).astype(str)}), ["id"])
-    with pytest.raises(ValueError, match="1,000,000 different ones"):
-        Columns.fit(names, np.ones(1_000_000), np.zeros((1_000_000, 1)), rng=np.random.RandomState(0))
+@pytest.mark.parametrize(
+    ("name", "column", "said"),
+    [
+        ("n", np.arange(100_000).astype(str), "identifies rows"),
+        ("PassengerId", range(100), "identifies rows"),
+        ("row_id", range(100), "identifies rows"),
+        ("paid", range(100), None),
+        ("id", [*range(50)] * 2, None),
+        ("leak", [np.exp(i) for i in range(100)], "alone explains 100.0 % of the target; leave it out if"),
+        ("group", [*"abcdefghij"] * 10, None),
+    ],
+)
+@pytest.mark.filterwarnings("error")
+def test_identifiers_are_left_out_and_leaks_are_named(name, column, said):
+    rows = table(pd.DataFrame({name: column}), [name])
+    y = np.random.RandomState(0).normal(size=(len(rows), 1))
+    if name == "leak":
+        y = np.sqrt(np.arange(100.0))[:, None]
+    rng = np.random.RandomState(0)
+    if said is None:
+        Columns.fit(rows, np.ones(len(rows)), y, rng=rng)
+        return
+    with pytest.warns(ColumnNote, match=f"column '{name}' {said}"):
+        columns, _ = Columns.fit(rows, np.ones(len(rows)), y, rng=rng)
+    assert columns.origins[0] == (0 if name == "leak" else -1)
 
 
 def test_a_wild_value_counts_no_more_than_a_large_one():

@@ -133,7 +133,8 @@ class Grid:
     def laplacian(self, t: Tensor) -> Tensor:
         """Return ``Δ T`` in ``F/L²``, in the shape of ``T (Nx, Ny, ...)``."""
         if self.spectral:
-            return -self.filter(self.symbol(), t)
+            found = -self.filter(self.symbol(), t)
+            return found if t.is_complex() else found.real
         if self.uniform:
             total = torch.zeros_like(t)
             self.add_laplacian(total, t, 1.0)

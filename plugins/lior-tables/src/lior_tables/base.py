@@ -29,6 +29,7 @@ from torch import Tensor
 
 from lior.workers import Where, Workers
 from lior_tables.blocks import Blocks
+from lior_tables.cells import Form
 from lior_tables.columns import Categories, Columns
 from lior_tables.explanation import Explanation, Slopes
 from lior_tables.intervals import Spread
@@ -37,7 +38,7 @@ from lior_tables.levels import LevelErrors, rare_words
 from lior_tables.model import Progress, TableModel
 from lior_tables.patches import Patches
 from lior_tables.plan import Options
-from lior_tables.rows import ColumnNote, Floats, as_numbers, is_frame, table
+from lior_tables.rows import ColumnNote, Floats, as_numbers, is_frame, is_words, table
 
 _DEFAULT = Options()
 _BLOCK_PARTS = 5
@@ -57,6 +58,8 @@ class Geometric(BaseEstimator, ABC):
     columns_: Columns | Patches
     model_: TableModel
     n_features_in_: int
+    _forms: dict[str, Form | None]
+    """The form of each column of texts; ``None`` for words."""
 
     def __init__(
         self,
@@ -157,7 +160,12 @@ class Geometric(BaseEstimator, ABC):
         validate_data(self, X, reset=reset, skip_check_array=True)
         if len(X) < 1 or not self.n_features_in_:
             X = check_array(np.empty(np.shape(X)))  # scikit-learn says what is missing
-        return table(X, self._names())
+        known = dict.fromkeys(self._named("categorical_features")) if reset else self._forms
+        found = table(X, self._names(), known)
+        if reset:
+            forms = found.attrs["forms"]
+            self._forms = {name: forms.get(name) for name in found if name in forms or is_words(found[name])}
+        return found
 
     def _coordinates(self, rows: pd.DataFrame) -> Tensor:
         columns = self.columns_
@@ -290,7 +298,10 @@ class Geometric(BaseEstimator, ABC):
             known = getattr(self.columns_, "days", ())
         days = [name for name in known if name not in (*words, *silent)]
         for name in days:
-            note = f"column {name!r} holds dates; they enter as days, time of year, weekday and time of day"
+            form = self._forms.get(name)
+            order = ", months before days" * bool(form and form.first)
+            enter = "they enter as days, time of year, weekday and time of day"
+            note = f"column {name!r} holds dates{order}; {enter}"
             warnings.warn(note, ColumnNote, stacklevel=4)
         return Columns.fit(
             rows,

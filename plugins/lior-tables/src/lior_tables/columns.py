@@ -15,6 +15,7 @@ coordinates matter, and how far apart two words are in the end.
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Collection, Sequence
 from typing import Any, Literal, TypeAlias
@@ -36,6 +37,10 @@ LEVELS = 60
 """Maximum number of one-hot coordinates of a column; rarer words share one."""
 _SMOOTHING = 10.0
 """Weight, in rows, of the overall mean in the mean of a word."""
+_ID = re.compile(r"(?i:(?:.*[\W_])?(?:id|index|uuid)|unnamed: \d+)|.*[a-z]I[dD]")
+"""Pattern of the name of an ID column."""
+_LEAK, _FEWEST, _LOOKED_AT = 0.99, 50, 20_000
+"""Share of the target that one column should not reach alone; fewest and most rows to judge that by."""
 _PARTS = 5
 """Number of parts of the training rows; a part gets the means of the other parts."""
 
@@ -155,24 +160,22 @@ class Columns:
 
         Raises
         ------
-        ValueError
-            For a column of names, which are nearly all different, so that they predict nothing for a new
-            row.
         MissingPackage
             For an embedder whose packages are not installed.
         """
         parts = rng.permutation(len(table)) % _PARTS
         fitted = []
         for name, column in table.items():
-            if name in silent:
+            if name in silent or _is_identifier(name, column):
                 fitted.append(_silent(name, column))
                 continue
+            if name not in dates:  # rows of one time may be alike
+                _note_leak(name, column, y)
             if not is_words(column) and name not in words:
                 fitted.append(_numbers(name, column, weights, name in dates))
                 continue
             counts = pd.Series(weights).groupby(as_words(column).array, observed=True).sum()
             if len(counts) > max(LEVELS, column.notna().sum() // 2):
-                _refuse_names(name, counts.index, int(column.notna().sum()))
                 fitted.append(_texts(name, column, weights, y, texts, parts, say))
                 continue
             means = len(counts) > (2 if categories == "distance" else LEVELS) and categories != "one-hot"
@@ -356,15 +359,37 @@ def _join(parts: list[Floats], rows: int) -> Floats:
     return np.concatenate([z, np.zeros((rows, max(2 - z.shape[1], 0)))], 1)
 
 
-# --- uninformative words ---
+# --- columns that predict nothing, or too much ---
 
 
-def _refuse_names(name: str, words: Sequence[str], there: int) -> None:
-    """Refuse a column in which nearly every row has another value, and the values share no words."""
-    if not words_recur(words):
-        raise ValueError(
-            f"column {name!r} holds names: {len(words):,} different ones in {there:,} rows, without words in"
-            " common, so they do not predict anything for a new row; leave the column out"
+def _is_identifier(name: str, column: Column) -> bool:
+    """Return whether a column identifies rows, so that it predicts nothing for a new one; a note says so.
+
+    Its values are different whole numbers with the name of an ID, or different words without words in common.
+    """
+    there = column.dropna()
+    if is_words(column):
+        different = there.unique().tolist()
+        found = len(different) > max(LEVELS, len(there) // 2) and not words_recur(different)
+    else:
+        found = bool(_ID.fullmatch(name)) and there.is_unique and bool((there % 1 == 0).all())
+    if found:
+        note = "identifies rows and predicts nothing for a new one; it is left out"
+        warnings.warn(f"column {name!r} {note}", ColumnNote, stacklevel=4)
+    return found
+
+
+def _note_leak(name: str, column: Column, y: Floats) -> None:
+    """Warn if rows that are neighbours in one column have nearly the same target."""
+    drawn = np.random.RandomState(0).permutation(len(y))[:_LOOKED_AT]
+    values = (column.cat.codes if is_words(column) else column).to_numpy()[drawn]
+    ordered = _free(y)[drawn][np.argsort(values, kind="stable")]
+    total = np.square(ordered - ordered.mean(0)).sum()
+    rest = np.square(ordered[1:-1] - (ordered[:-2] + ordered[2:]) / 2).sum()
+    if len(ordered) >= _FEWEST and rest < (1 - _LEAK) * total:
+        note = f"alone explains {100 * (1 - rest / total):.1f} % of the target"
+        warnings.warn(
+            f"column {name!r} {note}; leave it out if it is not known beforehand", ColumnNote, stacklevel=4
         )
 
 

@@ -18,7 +18,6 @@ import attrs
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pandas.api import types
 from scipy import stats
 from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.impute import SimpleImputer
@@ -29,7 +28,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
 from lior_tables.estimators import GeometricClassifier, GeometricRegressor
-from lior_tables.rows import Floats
+from lior_tables.rows import Floats, is_words, table
 
 _LEVELS = 60
 """Maximum number of one-hot coordinates of a column for systems that need numbers."""
@@ -147,16 +146,11 @@ def _ratio(errors: Floats, first: Floats, part: float) -> dict[str, float]:
 
 
 def _prepare(frame: pd.DataFrame) -> pd.DataFrame:
-    """Convert truth values and dates to numbers, words to objects without gaps; for systems of others."""
-    frame = frame.copy()
-    for name, column in frame.items():
-        if types.is_bool_dtype(column):
-            frame[name] = column.astype(float)
-        elif types.is_datetime64_any_dtype(column):
-            frame[name] = (column - pd.Timestamp(0, tz=column.dt.tz)) / pd.Timedelta(days=1)
-        elif not types.is_numeric_dtype(column):
-            frame[name] = column.astype(object).where(column.notna(), "").astype(str).astype(object)
-    return frame
+    """Convert truth values, dates and texts of numbers to numbers, words to objects without gaps."""
+    found = table(frame, list(frame)).set_axis(frame.index)
+    words = [name for name, column in found.items() if is_words(column)]
+    found[words] = found[words].astype(object).fillna("")
+    return found
 
 
 # --- the systems of others, with their defaults ---

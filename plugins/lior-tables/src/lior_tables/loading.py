@@ -11,6 +11,7 @@ import numpy as np
 from lior.interfaces import State
 from lior.runs import bundle
 from lior.runs import folder as runfolder
+from lior_tables.cells import restored
 from lior_tables.columns import Columns
 from lior_tables.estimators import GeometricClassifier, GeometricRegressor
 from lior_tables.intervals import Spread
@@ -61,6 +62,7 @@ def _restore(manifest: Mapping[str, Any], groups: Mapping[str, State]) -> Estima
     estimator.n_features_in_ = manifest["inputs"]
     if manifest["names"] is not None:
         estimator.feature_names_in_ = np.array(manifest["names"], dtype=object)
+    estimator._forms = restored(manifest.get("forms", {}))
     described = manifest["columns"]
     estimator.columns_ = (
         Patches.restore(groups["patches"]) if described is None else Columns.of_record(described)

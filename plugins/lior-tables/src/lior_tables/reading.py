@@ -15,15 +15,17 @@ import pandas as pd
 from pandas.api import types
 
 from lior.errors import DataError, MissingPackage, UsageError, did_you_mean, sentences
-from lior.reading import Numerals
 from lior_tables import images
-from lior_tables.rows import Column, all_match, with_dates
+from lior_tables.cells import Column, Form, restored
+from lior_tables.rows import note_numbers
 
 PARQUET = (".parquet", ".pq")
 _SEPARATORS = ",;\t|"
 _SAMPLE = 1 << 16
 """Number of characters from which the separator is guessed."""
-_DECIMAL_COMMA = r"[+-]?\d+(,\d+)?"
+_HEAD = 1000
+"""Number of rows in which codes with leading zeros are looked for."""
+_CODE = r"\s*[-+]?0\d+\s*"
 _NONE = "None"
 _FEW = 20
 """Maximum number of distinct whole numbers in a target that are taken for classes by default."""
@@ -74,8 +76,8 @@ def opened(
 def read(path: Path, none: Sequence[str] | None = None, targets: Sequence[str] = ()) -> pd.DataFrame:
     """Return the rows of a file; ``-`` is CSV from standard input.
 
-    The separator (comma, semicolon, tab or bar) is detected; with semicolons numbers may have decimal
-    commas. Dates such as ``2026-11-21`` become dates. In CSV the word ``None`` is a gap, except in the
+    The separator (comma, semicolon, tab or bar) is detected. Texts that are numbers or dates stay texts,
+    which the estimators read; so do codes such as ``007``. In CSV the word ``None`` is a gap, except in the
     columns in ``attrs["none"]``, where it is a value.
 
     Parameters
@@ -112,7 +114,7 @@ def read(path: Path, none: Sequence[str] | None = None, targets: Sequence[str] =
     repeated = names[names.duplicated()]
     if len(repeated):
         raise DataError(f"{path}: two columns are named {repeated[0]!r}; rename one")
-    return frame.rename(columns=str).apply(with_dates)
+    return frame.rename(columns=str)
 
 
 def _csv(
@@ -125,37 +127,34 @@ def _csv(
                 text: Any = opened.handle
                 separator = _separator(text.read(_SAMPLE))
                 text.seek(0)
-                head = pd.read_csv(text, sep=separator, header=None, nrows=1, dtype=str)
+                names = pd.read_csv(text, sep=separator, header=None, nrows=1, dtype=str).iloc[0]
                 text.seek(0)
-                words = dict.fromkeys(targets, str)
+                head = pd.read_csv(text, sep=separator, nrows=_HEAD, dtype=str)
+                codes = [name for name, cells in head.items() if cells.str.fullmatch(_CODE).any()]
+                text.seek(0)
+                words = dict.fromkeys([*targets, *codes], str)
                 frame = pd.read_csv(text, sep=separator, low_memory=False, dtype=words)
-                if separator == ";":
-                    others = frame.columns.difference(targets, sort=False)
-                    frame[others] = frame[others].apply(_with_point)
                 if none or (none is None and any(_has_gaps(column) for _, column in frame.items())):
                     text.seek(0)
                     spelled = pd.read_csv(text, sep=separator, dtype=str, keep_default_na=False)
-                    _keep_none(frame, spelled == _NONE, none, targets)
+                    _keep_none(frame, spelled == _NONE, none)
         except UnicodeDecodeError:
             continue
-        names = pd.Index(head.iloc[0].dropna())
-        return frame, names
+        return frame, pd.Index(names.dropna())
     raise AssertionError("every byte is a character of Latin-1")
 
 
 def _has_gaps(column: Column) -> bool:
     """Return whether a column has words and gaps."""
-    return column.hasnans and all_match(column, "(?s).*")
+    return column.hasnans and types.infer_dtype(column.dropna()) == "string"
 
 
-def _keep_none(
-    frame: pd.DataFrame, said: pd.DataFrame, none: Sequence[str] | None, targets: Sequence[str]
-) -> None:
+def _keep_none(frame: pd.DataFrame, said: pd.DataFrame, none: Sequence[str] | None) -> None:
     """Restore the word ``None`` where it is a value; ``said`` marks its cells."""
     kept = none
     if kept is None:
         words = [name for name, column in frame.items() if _has_gaps(column)]
-        words = [name for name in words if name not in targets or not _are_numbers(frame[name])]
+        words = [name for name in words if not _are_numbers(frame[name])]
         kept = [name for name in words if said[name].sum() >= frame[name].value_counts().iloc[0]]
     kept = [name for name in kept if name in frame]
     for name in kept:
@@ -171,33 +170,16 @@ def _separator(head: str) -> str:
         return max(_SEPARATORS, key=line.count)
 
 
-def _with_point(column: Column) -> Column:
-    """Return a column of decimal commas as numbers."""
-    return column.str.replace(",", ".").astype(float) if all_match(column, _DECIMAL_COMMA) else column
-
-
-def as_numbers(column: Column) -> Column:
-    """Return the numbers of a column of texts; the column, if one of them is no number or has leading zeros.
-
-    Numbers may have a currency or unit, separators of thousands and a decimal comma.
-    """
-    if types.is_numeric_dtype(column):
+def as_numbers(column: Column, form: Form | None = None) -> Column:
+    """Return the numbers or hours of texts; the column, if they have no form or one of them is no number."""
+    if types.is_numeric_dtype(column) or not (form := form or Form.of(column, 1)):
         return column
-    there = column.dropna()
-    different = there.unique()
-    if not all(isinstance(each, str) for each in different):
-        return column
-    written = Numerals.of([each.strip() for each in different], share=1)
-    values = {each: written.number(each) for each in different} if written else {}
-    if not values or None in values.values():
-        numbers = pd.to_numeric(there, errors="coerce")  # 1e-3, inf
-        codes = there.str.fullmatch(r"\s*[-+]?0\d+\s*").any()
-        return column if codes or numbers.isna().any() else pd.to_numeric(column)
-    return column.map(values, na_action="ignore").astype(float)
+    found = form.read(column)
+    return column if form.kind == "date" or form.lost(column, found) else found
 
 
-def _are_numbers(column: Column) -> bool:
-    return bool(types.is_numeric_dtype(as_numbers(column)))
+def _are_numbers(column: Column, form: Form | None = None) -> bool:
+    return bool(types.is_numeric_dtype(as_numbers(column, form)))
 
 
 # --- the task ---
@@ -222,6 +204,8 @@ class Task:
     """Columns in which the word ``None`` is a value."""
     spelled: bool = False
     """Whether the classes are texts as they are written in a file: ``2.10`` is not ``2.1``."""
+    forms: dict[str, Form] = attrs.field(factory=dict, converter=restored)
+    """The form of targets that are texts of numbers."""
 
     @classmethod
     def of(
@@ -254,8 +238,9 @@ class Task:
                 raise UsageError(
                     sentences(f"no column {name!r}.", did_you_mean(name, known), f"There are {listed}.")
                 )
+        forms = {name: form for name in targets if (form := Form.of(frame[name]))}
         for name in targets:
-            if types.is_datetime64_any_dtype(frame[name]):
+            if types.is_datetime64_any_dtype(frame[name]) or (name in forms and forms[name].kind == "date"):
                 raise UsageError(
                     f"the target {name!r} holds dates, which are neither numbers nor classes; "
                     "give days or seconds as numbers"
@@ -270,7 +255,7 @@ class Task:
         too_many = different > max(_FEW, len(frame) // 2)
         if classes is None:
             column = as_numbers(frame[targets[0]])
-            mostly = too_many and Numerals.of([str(cell).strip() for cell in column.dropna().unique()])
+            mostly = too_many and targets[0] in forms
             classes = len(targets) == 1 and are_classes(column) and not mostly
         if classes and len(targets) > 1:
             raise UsageError("--classify takes one target; fit a model for each")
@@ -279,6 +264,8 @@ class Task:
                 f"the target {targets[0]!r} has {different:,} different values in {len(frame):,} rows; "
                 "these are too many to learn as classes; choose another --target"
             )
+        for name in () if classes else forms:
+            note_numbers(frame[name], name, forms[name])
         return cls(
             targets=targets,
             inputs=inputs,
@@ -287,13 +274,14 @@ class Task:
             shape=shape,
             none=frame.attrs.get("none", ()),
             spelled=classes and not types.is_numeric_dtype(frame[targets[0]]),
+            forms={} if classes else forms,
         )
 
     def with_targets(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Return the rows of a file with the targets that it has as numbers, or as classes of this task."""
         for name in self.targets:
             if name in frame and not self.spelled:
-                frame[name] = as_numbers(frame[name])
+                frame[name] = as_numbers(frame[name], self.forms.get(name))
             elif name in frame and types.is_numeric_dtype(frame[name]):
                 frame[name] = frame[name].map(str, na_action="ignore")
         return frame
@@ -320,7 +308,9 @@ class Task:
                     f"in row {gone[0]}; leave these rows out, or give --skip-missing"
                 )
             if not self.classes and not types.is_numeric_dtype(column):
-                bad = (i for i in range(len(column)) if not _are_numbers(column.iloc[[i]]))
+                bad = (
+                    i for i in range(len(column)) if not _are_numbers(column.iloc[[i]], self.forms.get(name))
+                )
                 row = next(bad, 0)
                 raise DataError(
                     f"{path}: the target {name!r} holds {column.iloc[row]!r} in row {row}, which is not a "

@@ -7,10 +7,10 @@ word is a category, and the categories of a column are sorted. Nothing is learne
 
 from __future__ import annotations
 
-import contextlib
 import numbers
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -19,14 +19,17 @@ from numpy.typing import NDArray
 from pandas.api import types
 from pandas.api.types import union_categoricals
 
+from lior.reading import NOTHING
+from lior_tables.cells import Column, Form
+
 Floats: TypeAlias = NDArray[np.float64]
-Column: TypeAlias = "pd.Series[Any]"
 
 _NUMBERS = {"empty", "floating", "integer", "mixed-integer-float", "boolean", "decimal"}
 _DATES = {"datetime", "datetime64", "date"}
 DAYS = "days since 1970"
 """Name of the attribute of a column that was made from dates."""
-_ISO_DATE = r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d.*)?"
+_SHOWN = 3
+"""Maximum number of rows that a note names."""
 
 
 class ColumnNote(UserWarning):
@@ -43,10 +46,12 @@ def _is_polars(x: object) -> bool:
     return polars is not None and isinstance(x, polars.DataFrame)
 
 
-def table(x: Any, names: Sequence[str]) -> pd.DataFrame:
+def table(x: Any, names: Sequence[str], forms: Mapping[str, Form | None] | None = None) -> pd.DataFrame:
     """Convert a frame, or an array or list of rows with as many columns as ``names``, to one form.
 
-    Dates are days since 1970; ``attrs["dates"]`` names their columns.
+    Dates are days since 1970; ``attrs["dates"]`` names their columns. Texts that are numbers or dates
+    are read by the form in ``forms`` (``None``: they stay texts), or by one inferred from the cells.
+    ``attrs["forms"]`` has all forms.
 
     Raises
     ------
@@ -61,9 +66,12 @@ def table(x: Any, names: Sequence[str]) -> pd.DataFrame:
         given = [_from_polars(x[:, i]) for i in range(len(names))]
     else:
         given = [pd.Series(column) for column in np.asarray(x).T]
-    columns = [
-        _column(column, name, spelled=not is_frame(x)) for name, column in zip(names, given, strict=True)
-    ]
+    known, bare, columns = dict(forms or {}), not is_frame(x), []
+    for name, column in zip(names, given, strict=True):
+        cells = column.reset_index(drop=True)
+        form = known[name] if name in known else _form(cells, name, bare=bare)
+        known[name] = form
+        columns.append(_column(cells if form is None else _read(cells, name, form), name))
     for name, column in zip(names, columns, strict=True):
         if not is_words(column) and np.isinf(column).any():
             raise ValueError(
@@ -71,6 +79,7 @@ def table(x: Any, names: Sequence[str]) -> pd.DataFrame:
             )
     found = pd.DataFrame(dict(enumerate(columns)), index=range(len(x))).set_axis(list(names), axis=1)
     found.attrs["dates"] = [name for name, column in zip(names, columns, strict=True) if DAYS in column.attrs]
+    found.attrs["forms"] = {name: form for name, form in known.items() if form}
     return found
 
 
@@ -81,9 +90,37 @@ def _from_polars(column: Any) -> Column:
     return pd.Series(column.to_list(), dtype=object)
 
 
-def _column(values: Column, name: str, *, spelled: bool) -> Column:
-    """Return numbers, dates as numbers, or words; ``spelled`` reads words as numbers if all are."""
-    values = with_dates(values.reset_index(drop=True))
+def _form(column: Column, name: str, *, bare: bool) -> Form | None:
+    """Return the form of a column of texts, if it has one; a note shows how its cells are read."""
+    form = Form.of(column, bare=bare)
+    if form:
+        note_numbers(column, name, form)
+    return form
+
+
+def note_numbers(column: Column, name: str, form: Form) -> None:
+    """Show in a note how the first cell that is no bare number is read; dates have a note of their own."""
+    there = column.dropna().unique().astype(object)
+    unlike = [cell.strip() for cell in there[pd.isna(pd.to_numeric(there, errors="coerce"))]]
+    values = form.values([cell for cell in unlike if cell.lower() not in NOTHING][:1])
+    for cell, value in values.items() if form.kind != "date" else ():
+        note = f"column {name!r} holds numbers: {cell!r} is read as {value:.10g}"
+        warnings.warn(note + " hours" * (form.kind == "time"), ColumnNote, stacklevel=6)
+
+
+def _read(column: Column, name: str, form: Form) -> Column:
+    """Return the values of texts; a note names the cells without one, which count as missing."""
+    found = form.read(column)
+    lost = form.lost(column, found)
+    if lost:
+        rows = ", ".join(map(str, lost[:_SHOWN])) + ", …" * (len(lost) > _SHOWN)
+        note = f"{len(lost):,} cells that are no {form.kind}s count as missing (rows {rows})"
+        warnings.warn(f"column {name!r}: {note}", ColumnNote, stacklevel=5)
+    return found
+
+
+def _column(values: Column, name: str) -> Column:
+    """Return numbers, dates as numbers, or words."""
     kind = values.dtype
     if types.is_complex_dtype(kind):
         raise ValueError(f"Complex data not supported (column {name!r})")
@@ -99,9 +136,6 @@ def _column(values: Column, name: str, *, spelled: bool) -> Column:
     if what == "M" or what in _DATES:
         return _days(values)
     _check_words(values, name, what)
-    if spelled:  # NumPy turns numbers into words if both are in one array
-        with contextlib.suppress(ValueError):
-            return pd.to_numeric(values).astype(np.float64)
     return _words(values)
 
 
@@ -117,20 +151,6 @@ def _check_words(values: Column, name: str, what: str) -> None:
             if not isinstance(value, str | numbers.Real | bytes):
                 kind = type(value).__name__
                 raise TypeError(f"argument must be a string or a number, not {kind!r} (column {name!r})")
-
-
-def with_dates(column: Column) -> Column:
-    """Convert a column of ISO 8601 dates as texts, such as 2026-11-21; return any other unchanged."""
-    if all_match(column, _ISO_DATE):
-        return pd.to_datetime(column, format="ISO8601", utc=True, errors="coerce")
-    return column
-
-
-def all_match(column: Column, pattern: str) -> bool:
-    """Return whether a column holds texts that all match a pattern, missing ones aside."""
-    there = column.dropna()
-    text = len(there) and types.infer_dtype(there) == "string"
-    return bool(text and there.str.fullmatch(pattern).all())
 
 
 def _days(values: Column) -> Column:

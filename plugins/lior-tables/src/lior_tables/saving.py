@@ -94,6 +94,7 @@ def _record(estimator: Any) -> tuple[dict[str, Any], dict[str, State]]:
         "inputs": estimator.n_features_in_,
         "names": None if names is None else list(names),
         "columns": None if isinstance(estimator.columns_, Patches) else estimator.columns_.record(),
+        "forms": {name: form and attrs.asdict(form) for name, form in estimator._forms.items()},
         "ledger": ledger,
         "model": model,
     }

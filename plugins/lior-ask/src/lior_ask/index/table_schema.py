@@ -11,7 +11,7 @@ from typing import Literal
 
 import attrs
 
-from lior.reading import Numerals, number_in
+from lior.reading import CLOCK, NOTHING, SHORT_DATE, Numerals, hours_in, months_first, number_in
 from lior_ask.languages.dates import MARK, MONTHS, dates, is_day
 from lior_ask.languages.lists import any_of, either, languages, words
 from lior_ask.languages.words import tokens
@@ -26,18 +26,11 @@ _ENOUGH = 0.8
 _QUANTITIES = words("columns.quantities") - words("columns.no_measure")
 _MANY = {w for w in _QUANTITIES if not any(w != many and many.startswith(w) for many in _QUANTITIES)}
 """Words in names of columns that are never row numbers: "hours", not "hour"."""
-NOTHING = ("-", "–", "—", "?", "n/a", "na", "k.a.", "none", "null", "nan")
-"""Cells without a value, in lower case."""
 _ISO = re.compile(r"\d{4}-(\d\d)-(\d\d)(?:[T ]\d\d:\d\d(?::\d\d)?)?")
 """Pattern of ISO dates, which most files have and which are read fast."""
 _DAY = re.compile(r"(?<!\d)(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})(?!\d)")
-_SHORT = re.compile(
-    r"(?<![\d.,:])(\d{1,2})([./-])(\d{1,2})(?:\2(\d{4}|\d{2})(?!\d)|(?<=\.\d)\.|(?<=\.\d\d)\.)"
-)
 _YEAR_MONTH = re.compile(r"\s*(\d{4})[-/](\d{1,2})\s*")
 _TIME = re.compile(r"(?<![\d:])(\d{1,2}):(\d\d)(?::(\d\d))?(?:[.,]\d+)?(?![\d:])(?:\s?([AaPp])\.?[Mm]\b\.?)?")
-_SPAN = re.compile(r"([-+−]?)(\d{1,5}):([0-5]\d)(?::([0-5]\d))?")
-"""Pattern of a duration in hours, minutes and seconds, or of a time of day."""
 _HOURS = re.compile(either("tables.hours"), re.I)
 """Pattern of a word in the name of a column of durations in hours and minutes."""
 _SPANS = re.compile(either("tables.durations"), re.I)
@@ -89,7 +82,9 @@ class Column:
 
     def number(self, cell: str) -> Decimal | None:
         """Return :func:`~lior.reading.numerals.number_in` for a cell of this column, or its hours."""
-        return _hours(cell, self.duration) if self.duration else number_in(cell, self.decimal, self.minus)
+        if self.duration:
+            return hours_in(cell, seconds=self.duration == "h:mm:ss")
+        return number_in(cell, self.decimal, self.minus)
 
     def show(self, number: Decimal) -> str:
         """Return a number of this column as it is shown: ``1,234.50``, or ``37:05`` for a duration.
@@ -121,7 +116,7 @@ def column(name: str, cells: Sequence[str], kind: Kind | None = None) -> Column:
         found = attrs.evolve(found, kind="number", **attrs.asdict(known))
         return attrs.evolve(found, key=_is_key(found, sample, filled))
     if sample and kind in (None, "date") and (kind or _ENOUGH * len(sample) <= sum(map(_is_date, sample))):
-        order = _order(filled)
+        order = months_first(filled)
         days = [each for cell in filled if (each := date_of(cell, months_first=order))]
         first, last = min(days, default=""), max(days, default="")
         return attrs.evolve(found, kind="date", months_first=order, first=first, last=last)
@@ -134,7 +129,7 @@ def _duration(name: str, cells: Sequence[str]) -> Literal["", "h:mm", "h:mm:ss"]
 
     Durations have more than 24 hours or a sign, or the name of the column says what they are.
     """
-    found = [match for cell in cells if (match := _SPAN.fullmatch(cell))]
+    found = [match for cell in cells if (match := CLOCK.fullmatch(cell))]
     if not found or len(found) < _ENOUGH * len(cells) or not words("columns.scores").isdisjoint(_words(name)):
         return ""
     told = any(_HOURS.fullmatch(word) or _SPANS.fullmatch(word) for word in _words(name))
@@ -145,19 +140,6 @@ def _duration(name: str, cells: Sequence[str]) -> Literal["", "h:mm", "h:mm:ss"]
 
 def _words(name: str) -> list[str]:
     return re.findall(r"[^\W\d_]+", name.lower())
-
-
-def _hours(cell: str, form: str) -> Decimal | None:
-    """Return the hours of a duration; two parts among those of three are minutes and seconds."""
-    match = _SPAN.fullmatch(cell.strip())
-    if match is None:
-        return None
-    parts = [int(part) for part in match.groups()[1:] if part]
-    if form == "h:mm:ss" and len(parts) == 2:
-        parts.insert(0, 0)
-    parts.append(0)
-    seconds = 3600 * parts[0] + 60 * parts[1] + parts[2]
-    return Decimal(seconds if match[1] in ("", "+") else -seconds) / 3600
 
 
 def _is_key(column: Column, sample: Sequence[str], cells: Sequence[str]) -> bool:
@@ -196,7 +178,7 @@ def date_of(cell: str, *, months_first: bool | None = None) -> str:
         return cell.replace("T", " ")
     if match := _DAY.search(cell):
         return _show(int(match[1]), int(match[2]), int(match[3]), cell[match.end() :])
-    if match := _SHORT.search(cell):
+    if match := SHORT_DATE.search(cell):
         return _short(match, months_first)
     if match := _YEAR_MONTH.fullmatch(cell):
         return _show(int(match[1]), int(match[2]), 0)
@@ -276,15 +258,8 @@ def _is_date(cell: str) -> bool:
     """Return whether a cell is a date and nothing else."""
     if len(cell) > 50 or not any(date_of(cell, months_first=order) for order in (False, True)):
         return False
-    rest = _AROUND.sub("", _TIME.sub(" ", _SHORT.sub(" ", _DAY.sub(" ", _MARDI.sub("", cell)))))
+    rest = _AROUND.sub("", _TIME.sub(" ", SHORT_DATE.sub(" ", _DAY.sub(" ", _MARDI.sub("", cell)))))
     named = r"(\d{1,2}(st|nd|rd|th|er)?)?[^\W\d_]{3,9}(\d{1,2}(st|nd|rd|th)?)?(\d{4}|['’]?\d\d)?"
     return not rest or bool(
         re.fullmatch(rf"{named}|\d{{4}}-\d\d?", rest) or re.fullmatch(named, rest.replace("-", ""))
     )
-
-
-def _order(cells: Iterable[str]) -> bool | None:
-    """Return whether months precede days in dates with slashes, or ``None`` if unknown."""
-    pairs = {(int(m[1]), int(m[3])) for cell in cells if (m := _SHORT.search(cell)) and m[2] == "/"}
-    days, months = any(first > 12 for first, _ in pairs), any(second > 12 for _, second in pairs)
-    return None if days == months and pairs else months

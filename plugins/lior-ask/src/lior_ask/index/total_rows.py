@@ -9,7 +9,8 @@ from functools import lru_cache
 
 import attrs
 
-from lior_ask.index.table_schema import NOTHING, Column
+from lior.reading import NOTHING
+from lior_ask.index.table_schema import Column
 from lior_ask.languages.lists import either
 
 _LABEL = {

@@ -18,7 +18,7 @@ import attrs
 import numpy as np
 
 from lior.interfaces import Passage
-from lior_ask.index.table_schema import NOTHING
+from lior.reading import NOTHING
 from lior_ask.index.table_store import Head, Row
 from lior_ask.tables.query import Compares, Is, Meets, Not, Test, Within
 from lior_ask.tables.words import CellWords

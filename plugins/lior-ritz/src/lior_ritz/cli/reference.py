@@ -37,6 +37,7 @@ def reference(
     unit = problem.units.E0_meV
     both = spins(problem, found, levels or config.solver.K)
     moves, shell = box.moves(problem, found), shells.remark_for(problem, found)
+    found = box.widened(problem, found, tolerance)
     pairs = list(zip(found.energies.tolist(), found.errors.tolist(), strict=True))
     if as_json:
         report = {

@@ -14,9 +14,9 @@ import click
 
 from lior.errors import UsageError
 from lior.plugins import hookimpl
-from lior_cli import Progress, RunPath, Stop, Texts, drive, json_option, quiet_option
+from lior_cli import Progress, RunPath, Stop, Texts, drive, import_torch, json_option, quiet_option
 from lior_ritz.cli.options import config_options
-from lior_ritz.cli.threads import import_torch, import_torch_for
+from lior_ritz.cli.threads import import_torch_for
 
 if TYPE_CHECKING:
     from lior.config import Resolved
@@ -184,9 +184,14 @@ def _report(result: Solved, path: Path, *, plots: bool, quiet: bool, as_json: bo
     if plots:  # after what could not be had again
         _draw(result, path, quiet=quiet)
     if not quiet and not as_json:
-        place = shlex.quote(str(path))
-        shown = f"pictures: {place}/plots\nNext: " if plots else f"Next: lior ritz plot {place}\n      "
-        click.echo(f"{shown}lior ritz ci {place}")
+        place, problem = shlex.quote(str(path)), result.solution.problem
+        if plots:
+            click.echo(f"pictures: {place}/plots")
+        steps = [] if plots else [f"lior ritz plot {place}"]
+        if problem.terms.plain and problem.dim == 2 and problem.boundary == "dirichlet":
+            steps.append(f"lior ritz ci {place}")
+        for begin, step in zip(("Next: ", "      "), steps, strict=False):
+            click.echo(begin + step)
     if result.solution.doubtful:
         click.get_current_context().exit(1)
 

@@ -11,10 +11,9 @@ import click
 
 from lior.errors import Interrupted, RunError
 from lior.workers import check
-from lior_cli import Progress, Stop, Texts, echo_table, json_option, quiet_option
+from lior_cli import Progress, Stop, Texts, echo_table, import_torch, json_option, quiet_option
 from lior_ritz.cli import varied
 from lior_ritz.cli.options import config_options, out_option, vary_option, write_pictures
-from lior_ritz.cli.threads import import_torch
 
 if TYPE_CHECKING:
     from lior_ritz.sweeps.sweep import Answers

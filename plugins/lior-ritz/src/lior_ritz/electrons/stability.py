@@ -216,6 +216,7 @@ def picture(found: Stability) -> Picture:
             values=charge,
             low=0.0,
             high=2.0,
+            smooth=False,
         )
         for side, charge in zip(("left", "right"), found.charges, strict=True)
     ]

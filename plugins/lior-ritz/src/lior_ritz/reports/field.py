@@ -30,7 +30,6 @@ class Field(Panel):
     """
 
     kind: ClassVar[str] = "field"
-    equal_aspect: ClassVar[bool] = True
 
     x_label: str
     y_label: str
@@ -47,6 +46,9 @@ class Field(Panel):
     the greatest."""
     diverging: bool = False
     """Whether the sign matters: 0 is in the middle of the colours, and a line is drawn where it is."""
+
+    smooth: bool = True
+    """Whether colours change gradually between places."""
 
     def __attrs_post_init__(self) -> None:
         if not all(math.isfinite(value) for row in self.values for value in row):
@@ -74,7 +76,7 @@ class Field(Panel):
             self.x,
             self.y,
             self.values,
-            shading="nearest",
+            shading="gouraud" if self.smooth else "nearest",
             cmap="PuOr" if self.diverging else "viridis",
             vmin=low,
             vmax=high,

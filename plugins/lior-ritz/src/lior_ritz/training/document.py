@@ -7,6 +7,7 @@ out. Its options remain: the learning rate that falls on a plateau, the penalty 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from os import PathLike
 from typing import Any
@@ -54,6 +55,10 @@ _DOT = ("param_mode", "a", "delta", "c4", "c2y", "hbar_omega_x_meV", "hbar_omega
 """Options of the double dot, which it did not read for a gaussian."""
 
 
+class UnreadKey(UserWarning):
+    """A weight of an old file has no effect."""
+
+
 def adapt(layer: str | PathLike[str] | Mapping[str, Any] | Labelled) -> Any:
     """Return the layer without the keys of an old file that its program did not read.
 
@@ -71,6 +76,7 @@ def adapt(layer: str | PathLike[str] | Mapping[str, Any] | Labelled) -> Any:
         ("potential", _without_stale),
         ("physics", _without_label),
         ("model", _with_sines),
+        ("training", _without_penalties),
     ):
         if isinstance(section := table.get(name), dict):
             table[name] = read_by_it(section)
@@ -100,6 +106,19 @@ def _without_label(physics: dict[str, Any]) -> dict[str, Any]:
     """The name of a material was any text, and only the mass counted."""
     named = physics.get("m_eff") is not None and physics.get("material") not in MATERIALS
     return {key: value for key, value in physics.items() if key != "material" or not named}
+
+
+def _without_penalties(training: dict[str, Any]) -> dict[str, Any]:
+    """Its files may weigh two penalties that it never read; a note says that they do nothing."""
+    weights = training.get("loss_weights")
+    if not isinstance(weights, dict):
+        return training
+    unread = [name for name in ("boundary", "pde_polish") if weights.get(name)]
+    for name in unread:
+        warnings.warn(
+            f"{name} in loss_weights does nothing: there is no such penalty", UnreadKey, stacklevel=5
+        )
+    return training | {"loss_weights": {key: v for key, v in weights.items() if key not in unread}}
 
 
 def _with_sines(model: dict[str, Any]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from lior_ritz.problem import Problem
 from lior_ritz.problem.arrays import Array
 from lior_ritz.problem.extent import Extent, estimate
 from lior_ritz.training.spaces import Classical
-from lior_ritz.verification import reference
+from lior_ritz.verification import box, reference
 from lior_ritz.verification.intervals import Bounds, Splitting, splittings
 from lior_ritz.verification.reference import Reference
 
@@ -158,7 +158,7 @@ def judge(config: RitzConfig) -> Solution:
     """The solution of the reference alone; raises ``UsageError`` when the problem cannot be solved."""
     begin = time.process_time()
     problem, count = configuration.problem(config), config.solver.K
-    exact = reference.solve(problem, count + _MORE)
+    exact = box.widened(problem, reference.solve(problem, count + _MORE))
     energies, bars = exact.energies[:count], exact.errors[:count]
     known = Bounds(
         upper=energies + bars, lower=energies - bars, residuals=None, beyond=None, why=_NO_RESIDUALS

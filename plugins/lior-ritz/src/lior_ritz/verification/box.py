@@ -8,25 +8,34 @@ moves outwards by δ lowers it by ``δ ∮ |∂ψ/∂n|² dS``; for the natural 
 
 from __future__ import annotations
 
+import math
+
+import attrs
 import numpy as np
 
 from lior_ritz.problem import Problem
 from lior_ritz.problem.quadrature import legendre
 from lior_ritz.verification.reference.modes import Array
-from lior_ritz.verification.reference.result import Reference
+from lior_ritz.verification.reference.result import CAUTION, Reference, scale
 
 SHARE = 0.1
 """By how much of its half-widths the box is made larger."""
 NOTED = 1e-3
 """Relative move of a level above which a warning names the box."""
+_EQUAL = 1e-10
+"""Relative gap of two levels that are equal to rounding."""
+_SMALL = 1e-9
+"""Relative shift below which there is no warning: the default tolerance of the reference."""
 _SHOWN = 4
 _NODES = {1: 1, 2: 240, 3: 40, 4: 12}  # a wall of one dimension is a point
 """Along each axis of a wall, by dimension of the box."""
 
 
 def moves(problem: Problem, found: Reference) -> Array | None:
-    """How far each level moves, to first order, when all half-widths grow by :data:`SHARE`; float64 ``[k]``,
-    in ``E0``. ``None`` with a field or masses, and for a box that is empty."""
+    """Return how far each level moves, to first order, when all half-widths grow by :data:`SHARE`.
+
+    Float64 ``[k]``, in ``E0``. ``None`` with a field or masses, and for a box that is empty.
+    """
     if not problem.terms.plain or _empty(problem):
         return None
     total = np.zeros_like(found.energies)
@@ -41,6 +50,13 @@ def moves(problem: Problem, found: Reference) -> Array | None:
                 change = -slopes[axis]
             total += SHARE * half * (change @ weights)
     return total
+
+
+def _open(problem: Problem) -> bool:
+    """Return whether V does not rise at a wall: by less, over a tenth, than the lowest level of the box."""
+    walls = [_wall(problem, axis, sign)[0] for axis in range(problem.dim) for sign in (-1.0, 1.0)]
+    points = np.concatenate(walls)
+    return bool((problem.energy(points) - problem.energy(0.9 * points) < scale(np.zeros(1), problem)).any())
 
 
 def _empty(problem: Problem) -> bool:
@@ -63,21 +79,53 @@ def _wall(problem: Problem, axis: int, sign: float) -> tuple[Array, Array]:
     return points, weights
 
 
-def warning(problem: Problem, found: Reference, count: int) -> str:
-    """Return a line about those of the lowest ``count`` levels that the box moves by more than :data:`NOTED`;
-    empty if there are none.
+def widened(problem: Problem, found: Reference, tolerance: float = math.inf) -> Reference:
+    """Return the levels with error bars that include the walls where V does not rise at one.
 
-    The move is relative to the level, or to the lowest level of an empty box if that is larger.
+    The bar of a level grows by :data:`CAUTION` times its move, unless the level is one of the box.
+    ``tolerance``: relative bar above which the levels have not converged.
+    """
+    by = moves(problem, found)
+    if by is None or not _open(problem):
+        return found
+    size = scale(found.energies, problem)
+    by = np.where(np.abs(by) > NOTED * size, 0.0, CAUTION * by)
+    errors = found.errors + np.abs(by)
+    return attrs.evolve(
+        found,
+        errors=errors,
+        splitting_errors=found.splitting_errors + np.abs(np.diff(by)),
+        converged=found.converged and bool((np.abs(by) <= tolerance * size).all()),
+    )
+
+
+def warning(problem: Problem, found: Reference, count: int) -> str:
+    """Return a line about the effect of the walls on the lowest ``count`` levels; empty if there is none.
+
+    It names levels that would move by more than :data:`NOTED`, relative to :func:`scale`, and pairs that
+    differ by no more than the walls explain. Otherwise it gives the largest shift, if V does not rise at
+    a wall.
     """
     by = moves(problem, found)
     if by is None:
         return ""
-    least = sum((np.pi / (2 * half)) ** 2 for half in problem.half_widths)
-    limits = NOTED * np.maximum(np.abs(found.energies), least)
-    noted = np.flatnonzero((np.abs(by) > limits)[:count])
-    if not len(noted):
-        return ""
+    size = scale(found.energies, problem)
+    noted = np.flatnonzero((np.abs(by) > NOTED * size)[:count])
     shown = [f"E{k} by about {float(by[k]) * problem.units.E0_meV:+.2g} meV" for k in noted]
-    moved = ", ".join(shown[:_SHOWN]) + (f" and {len(shown) - _SHOWN} more" if len(shown) > _SHOWN else "")
-    said = f"WARNING: the box is part of the answer: a tenth larger, it would move {moved}"
-    return f"{said}; make it larger (domain.X, ...)"
+    said = []
+    if shown:
+        more = f" and {len(shown) - _SHOWN} more" * (len(shown) > _SHOWN)
+        moved = ", ".join(shown[:_SHOWN]) + more
+        said.append(f"the box is part of the answer: a tenth larger, it would move {moved}")
+    gaps = np.diff(found.energies)[: count - 1]
+    split = (gaps > _EQUAL * size[1:count]) & (gaps <= CAUTION * np.abs(np.diff(by)[: count - 1]))
+    for k in np.flatnonzero(split):
+        if k not in noted and k + 1 not in noted:
+            pair = f"E{k} and E{k + 1} differ by {gaps[k]:.1e} E0, no more than the walls explain"
+            said.append(f"{pair}: they may be one level twice")
+    if said:
+        return f"WARNING: {'; '.join(said)}; make the box larger (domain.X, ...)"
+    shift = CAUTION * np.abs(by[:count])
+    if not (shift > _SMALL * size[:count]).any() or not _open(problem):
+        return ""
+    return f"V does not rise at a wall, which may shift levels by {shift.max():.1e} E0; enlarge domain.X, ..."

@@ -192,11 +192,11 @@ def _needed(line: AxisLevels, half_width: float, span: float, least: float) -> i
 
 
 def _lowest_point(problem: Problem) -> Array:
-    """The point of a coarse grid where V is lowest."""
+    """Return the point of a coarse grid where V is lowest, the nearest to the centre of equal ones."""
     across = (65, 33, 17, 9)[problem.dim - 1]
     lines = [half * np.linspace(-1, 1, across + 2)[1:-1] for half in problem.half_widths]
     points = np.stack(np.meshgrid(*lines, indexing="ij"), -1).reshape(-1, problem.dim)
-    return points[sample(problem, points).argmin()]
+    return points[np.lexsort((np.square(points).sum(1), sample(problem, points)))[0]]
 
 
 def _rows(problem: Problem, counts: tuple[int, ...]) -> int:

@@ -1,0 +1,153 @@
+"""Columns of texts that are numbers, dates or times, as people write them: ``$2,329.46``, ``19.02.2021``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any, Literal, TypeAlias
+
+import attrs
+import numpy as np
+import pandas as pd
+
+from lior.reading import NOTHING, Numerals, hours_in, months_first, number_in
+
+Column: TypeAlias = "pd.Series[Any]"
+ENOUGH = 0.8
+"""Minimum share of the different cells that are numbers or dates; lior-ask has the same for tables."""
+_SAMPLE = 4000
+"""Maximum number of cells from which the form of a column is inferred."""
+_BARE = re.compile(r"[-+]?\d+(\.\d+)?")
+_CODE = re.compile(r"[-+]?0\d+")
+"""Pattern of a code, such as 007."""
+_TIME = r"\d\d?:\d\d(?::\d\d(?:[.,]\d+)?)?"
+_DATE = re.compile(
+    r"(?:[^\W\d]{2,9}\.?,? )?"  # a weekday
+    r"(?:\d{4}([-/.])\d\d?\1\d\d?|\d\d?([-/.])\d\d?\2(?:\d{4}|\d\d)"
+    r"|\d\d?\.?[ -]?[^\W\d]{3,9}\.?,?[ -](?:\d{4}|\d\d)|[^\W\d]{3,9}\.? \d\d?,? \d{4})"
+    rf"(?:(?:,? ?T?| at ){_TIME}.*)?",
+    re.I,
+)
+_NOON = re.compile(rf"({_TIME}|\d\d?)\s?([ap])\.?m\.?", re.I)
+_PARTS = re.compile(r"(\d+(?:[.,]\d+)?)\s?([a-z]+)\.?,?\s?")
+_UNITS = {"d": 24, "day": 24, "h": 1, "hr": 1, "hour": 1, "m": 1 / 60, "min": 1 / 60, "minute": 1 / 60}
+_UNITS |= {"s": 1 / 3600, "sec": 1 / 3600, "second": 1 / 3600}
+_UNITS |= {f"{unit}s": hours for unit, hours in _UNITS.items()}
+"""Hours of a unit of time."""
+
+
+@attrs.frozen
+class Form:
+    """The way in which the cells of a column are written."""
+
+    kind: Literal["number", "time", "date"]
+    decimal: str = "."
+    """The decimal mark of numbers; empty if only bare ones such as ``1e-3`` are read."""
+    minus: str = ""
+    """The mark of a side of an account whose amounts are negative: ``DR``."""
+    first: bool = False
+    """Whether months come first in dates with slashes; whether times have seconds."""
+
+    @classmethod
+    def of(cls, column: Column, share: float = ENOUGH, *, bare: bool = True) -> Form | None:
+        """Return the form of a column of texts, or ``None`` if they stay texts.
+
+        Parameters
+        ----------
+        share
+            Minimum share of the different cells that can be read.
+        bare
+            Whether cells that are all bare numbers are read; texts of a frame that are such are names.
+        """
+        cells = _different(column)
+        cells = cells[:: len(cells) // _SAMPLE + 1]
+        if not cells or any(map(_CODE.fullmatch, cells)) or (not bare and all(map(_BARE.fullmatch, cells))):
+            return None
+        for form in _forms(cells, share):
+            if len(form.values(cells)) >= share * len(cells):
+                return form
+        return None
+
+    def read(self, column: Column) -> Column:
+        """Return numbers, hours or dates, missing where a text has none; other columns unchanged."""
+        if pd.api.types.infer_dtype(column, skipna=True) != "string":
+            return column
+        values = self.values(_different(column))
+        found = column.map(lambda cell: values.get(str(cell).strip()), na_action="ignore")
+        return pd.to_datetime(found, utc=True) if self.kind == "date" else found.astype(np.float64)
+
+    def lost(self, column: Column, found: Column) -> list[int]:
+        """Return the rows of ``column`` whose cell has no value in ``found``, and is no mark of a gap."""
+        gone = np.flatnonzero(found.isna() & column.notna())
+        return [i for i in gone.tolist() if str(column.iloc[i]).strip().lower() not in ("", *NOTHING)]
+
+    def values(self, cells: Sequence[str]) -> dict[str, Any]:
+        """Return the values of the cells that have one."""
+        if self.kind == "date":
+            return _dates([cell for cell in cells if _DATE.fullmatch(cell)], months=self.first)
+        value = partial(_hours, seconds=self.first) if self.kind == "time" else self._number
+        return {cell: found for cell in cells if (found := value(cell)) is not None}
+
+    def _number(self, cell: str) -> float | None:
+        found = number_in(cell, self.decimal, self.minus)
+        try:
+            return float(cell if found is None and self.decimal in (".", "") else found)  # type: ignore[arg-type]
+        except (TypeError, ValueError):
+            return None
+
+
+def restored(given: Mapping[str, Any]) -> dict[str, Form | None]:
+    """Return the forms of a record by column, or the forms themselves."""
+    return {name: Form(**form) if isinstance(form, dict) else form for name, form in given.items()}
+
+
+def _different(column: Column) -> list[str]:
+    """Return the different cells of a column, without gaps; none if one of them is no text."""
+    there = column.dropna()
+    if pd.api.types.infer_dtype(there) != "string":
+        return []
+    return [
+        cell for cell in dict.fromkeys(map(str.strip, there.unique())) if cell.lower() not in ("", *NOTHING)
+    ]
+
+
+def _forms(cells: Sequence[str], share: float) -> list[Form]:
+    """Return the forms that the cells may have."""
+    known = Numerals.of(cells, share)
+    decimal = known.decimal if known else ""
+    if known and not decimal and not any("," in cell for cell in cells):
+        decimal = "."  # 1.234 kg: of two ways to read it, the one in which programs write numbers
+    seconds = any(cell.count(":") == 2 for cell in cells)
+    return [
+        Form("number", decimal, known.minus if known else ""),
+        Form("time", first=seconds),
+        Form("date", first=bool(months_first(cells))),
+    ]
+
+
+def _hours(cell: str, *, seconds: bool) -> float | None:
+    """Return the hours of a time of day or a duration: ``5:30 pm``, ``1h 30m``."""
+    if match := _NOON.fullmatch(cell):
+        clock = match[1] if ":" in match[1] else f"{match[1]}:00"
+        hours = _hours(clock, seconds=False)
+        return None if hours is None else hours % 12 + 12 * (match[2] in "pP")
+    found = hours_in(re.sub(r"(:\d\d:\d\d)[.,]\d+$", r"\1", cell), seconds=seconds)
+    if found is not None:
+        return float(found)
+    parts = _PARTS.findall(cell.lower())
+    if not parts or _PARTS.sub("", cell.lower()) or any(unit not in _UNITS for _, unit in parts):
+        return None
+    return sum(float(count.replace(",", ".")) * _UNITS[unit] for count, unit in parts)
+
+
+def _dates(cells: Sequence[str], *, months: bool) -> dict[str, pd.Timestamp]:
+    """Return the dates of cells; days come first unless ``months``, but after a year of four digits."""
+    given = pd.Series(list(cells), list(cells), dtype=object)
+    years = given.str.match(r"(?:\D* )?\d{4}")
+    found: dict[str, pd.Timestamp] = {}
+    for part, first in ((given[years], False), (given[~years], not months)):
+        if len(part):
+            dates = pd.to_datetime(part, format="mixed", dayfirst=first, utc=True, errors="coerce")
+            found |= dates.dropna().to_dict()
+    return found
