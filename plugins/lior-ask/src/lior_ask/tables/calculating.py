@@ -37,8 +37,9 @@ DOUBTFUL = 0.5
 _SENTENCES = ("who", "which", "paid", "next", "newest", "oldest", *grammar.VIEWED)
 """Operations whose words usually ask for a sentence."""
 _LIKELY = 0.6
-"""Minimum confidence of a row that is quoted as the answer to what asks for a calculation. On seven folders of
-``lior bench queries``, 5 % of 94 passages below it were right, and 30 % of 10 above it."""
+"""Minimum confidence of a row that is quoted where a calculation is asked for.
+
+On seven folders of ``lior bench queries``, 5 % of 94 passages below it were right, 30 % of 10 above it."""
 METHOD = "calculated from rows"
 
 
