@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from lior.plugins.registry import registry
 from lior_ask import Index
+from lior_ask.index.table_schema import column
 from lior_ask.languages.dates import count_dates, dates
 from lior_ask.languages.words import LANGUAGES, stem, tokens
 from lior_ask.tables.periods import period_in
@@ -145,3 +146,8 @@ def test_periods_before_and_after_a_saturday(words, first, last):
 )
 def test_words_like_periods_are_none(words):
     assert period_in(words, datetime.date(2026, 11, 28))[0] is None
+
+
+def test_days_of_one_month_are_no_numbers_with_a_unit():
+    assert column("day", ["5 March", "9 March"]).kind == "date"
+    assert column("load", ["5 t", "9 t"]).kind == "number"

@@ -112,7 +112,8 @@ def column(name: str, cells: Sequence[str], kind: Kind | None = None) -> Column:
     if kind in (None, "number") and (form := _duration(found.name, sample)):
         told = form == "h:mm:ss" or any(map(_HOURS.fullmatch, _words(found.name)))
         return attrs.evolve(found, kind="number", duration=form, unit="h" * told)
-    if kind in (None, "number") and (known := Numerals.of(sample)):
+    known = Numerals.of(sample) if kind in (None, "number") else None
+    if known and known.unit.lower().rstrip(".") not in MONTHS:  # "5 March" is a day
         found = attrs.evolve(found, kind="number", **attrs.asdict(known))
         return attrs.evolve(found, key=_is_key(found, sample, filled))
     if sample and kind in (None, "date") and (kind or _ENOUGH * len(sample) <= sum(map(_is_date, sample))):
