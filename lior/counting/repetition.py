@@ -19,31 +19,39 @@ from numpy.typing import NDArray
 from lior.counting.compiled import entry, inner
 
 Ints = NDArray[np.int64]
+Repeats = tuple[Ints, Ints]
 
 LONGEST = 1024
 """Maximum number of tokens of a unit: a paragraph."""
 _CAPACITY = 8 * LONGEST
-"""Maximum number of tokens of a growing text in memory."""
+"""Maximum number of tokens of a sample in memory."""
 
 
-class Repeats(NamedTuple):
-    """The longest run of each unit that a text repeats."""
+class Limits(NamedTuple):
+    """The longest run of each unit in a text, and a sample that must not exceed them."""
 
+    times: float
+    """Factor of all limits; 0 sets none."""
     units: Ints
-    """Hashes of the units, ascending, ``(K,)``."""
+    """Hashes of the units that the text repeats, ascending, ``(K,)``."""
     longest: Ints
     """Number of positions of the longest run of each, ``(K,)``."""
-
-
-class Growth(NamedTuple):
-    """The end of a growing text, as compiled functions see it."""
-
     tokens: Ints
-    """Last tokens, ``(_CAPACITY,)``."""
+    """Last tokens of the sample, ``(_CAPACITY,)``."""
     runs: Ints
     """Length of the run of each period that lasts to the end, ``(LONGEST + 1,)``."""
     used: Ints
     """Number of tokens, ``(1,)``."""
+    barred: Ints
+    """Scratch array for tokens, ``(LONGEST,)``."""
+
+    def feed(self, tokens: Sequence[int]) -> None:
+        """Append tokens to the sample."""
+        _feed(self, np.array(tokens, np.int64))
+
+    def next(self) -> Ints:
+        """Return the tokens that must not follow."""
+        return self.barred[: _barred(self) if self.times else 0]
 
 
 @inner
@@ -64,12 +72,11 @@ def _unit(tokens, end, period):
 
 
 @entry
-def _find(tokens, begin, end, units, longest):
-    """Write unit and length of the runs of ``tokens[begin:end]`` as far as there is room; returns their
-    count."""
-    count = 0
-    for period in range(1, min(LONGEST, end - begin - 1) + 1):
-        at = least = begin + period  # a run of ``period`` positions has one at a multiple of it
+def _find(tokens, units, longest):
+    """Write unit and length of the runs of ``tokens`` as far as there is room; returns their count."""
+    count, end = 0, len(tokens)
+    for period in range(1, min(LONGEST, end - 1) + 1):
+        at = least = period  # a run of ``period`` positions has one at a multiple of it
         while at < end:
             if tokens[at] != tokens[at - period]:
                 at += period
@@ -89,9 +96,9 @@ def _find(tokens, begin, end, units, longest):
 
 
 @inner
-def extend(growth, token):
-    """Append a token, and measure the runs that reach it."""
-    tokens, runs, used = growth.tokens, growth.runs, growth.used
+def extend(limits, token):
+    """Append a token to the sample, and measure the runs that reach it."""
+    tokens, runs, used = limits.tokens, limits.runs, limits.used
     if used[0] == len(tokens):
         for i in range(LONGEST):
             tokens[i] = tokens[len(tokens) - LONGEST + i]
@@ -104,44 +111,29 @@ def extend(growth, token):
 
 
 @inner
-def _index(ascending, value):
-    """Return the index of ``value``, -1 if it is not there."""
-    low, high = 0, len(ascending)
-    while low < high:
-        middle = (low + high) // 2
-        if ascending[middle] < value:
-            low = middle + 1
-        else:
-            high = middle
-    return low if low < len(ascending) and ascending[low] == value else -1
-
-
-@inner
 def bar(limits):
     """Write the tokens that would make a run longer than the longest of its unit; returns their count.
 
     A unit that the text never repeats in a row has no second full occurrence in a row.
     """
-    repeats, growth = limits.repeats, limits.growth
-    tokens, t, count = growth.tokens, growth.used[0], 0
+    tokens, t, count = limits.tokens, limits.used[0], 0
     for period in range(1, min(LONGEST, t) + 1):
-        size = growth.runs[period] + 1
-        if size < period:
+        if limits.runs[period] + 1 < period:
             continue
         unit, most = _unit(tokens, t, period), period - 1
-        place = _index(repeats.units, unit)
-        if place >= 0:
-            most = repeats.longest[place]
-        if size > limits.times * most:
+        place = np.searchsorted(limits.units, unit)
+        if place < len(limits.units) and limits.units[place] == unit:
+            most = limits.longest[place]
+        if limits.runs[period] + 1 > limits.times * most:
             limits.barred[count] = tokens[t - period]
             count += 1
     return count
 
 
 @entry
-def _feed(growth, tokens):
+def _feed(limits, tokens):
     for token in tokens:
-        extend(growth, token)
+        extend(limits, token)
 
 
 @entry
@@ -149,49 +141,28 @@ def _barred(limits):
     return bar(limits)
 
 
-class Limits(NamedTuple):
-    """The repetitions of a text, and a sample that must not exceed them."""
-
-    times: float
-    """Factor of all limits; 0 sets none."""
-    repeats: Repeats
-    growth: Growth
-    barred: Ints
-    """Scratch array for tokens, ``(LONGEST,)``."""
-
-    def feed(self, tokens: Sequence[int]) -> None:
-        """Append tokens to the sample."""
-        _feed(self.growth, np.array(tokens, np.int64))
-
-    def next(self) -> Ints:
-        """Return the tokens that must not follow."""
-        return self.barred[: _barred(self) if self.times else 0]
-
-
 _NONE = np.zeros(0, np.int64)
-UNLIMITED = Limits(0.0, Repeats(_NONE, _NONE), Growth(_NONE, _NONE, _NONE), _NONE)
+UNLIMITED = Limits(0.0, *[_NONE] * 6)
 """Limits that bar nothing."""
 
 
 def limits(repeats: Repeats, tokens: Sequence[int]) -> Limits:
-    """Return the limits of a sample that begins with ``tokens``."""
-    last, runs, used, barred = (np.zeros(size, np.int64) for size in (_CAPACITY, LONGEST + 1, 1, LONGEST))
-    found = Limits(1.0, repeats, Growth(last, runs, used), barred)
+    """Return the limits of a sample that begins with ``tokens``, from the result of :func:`find`."""
+    arrays = (np.zeros(size, np.int64) for size in (_CAPACITY, LONGEST + 1, 1, LONGEST))
+    found = Limits(1.0, *repeats, *arrays)
     found.feed(tokens)
     return found
 
 
 def find(documents: Iterable[Ints]) -> Repeats:
-    """Return the longest run of each unit in ``documents``."""
+    """Return the hash of each unit that ``documents`` repeat, ascending, and the length of its longest
+    run."""
     rows = [np.zeros((2, 0), np.int64)]
     for document in documents:
-        room = np.empty((2, len(document)), np.int64)
-        if (count := _find(document, 0, len(document), *room)) > len(document):
-            room = np.empty((2, count), np.int64)
-            _find(document, 0, len(document), *room)
-        rows.append(room[:, :count].copy())
+        count = _find(document, _NONE, _NONE)
+        rows.append(np.empty((2, count), np.int64))
+        _find(document, *rows[-1])
     units, longest = np.concatenate(rows, 1)
-    order = np.argsort(units, kind="stable")
-    units, longest = units[order], longest[order]
-    first = np.flatnonzero(np.diff(units, prepend=~units[:1]))
-    return Repeats(units[first], np.maximum.reduceat(longest, first) if len(first) else longest)
+    order = np.lexsort((-longest, units))
+    units, first = np.unique(units[order], return_index=True)
+    return units, longest[order][first]

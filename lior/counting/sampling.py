@@ -63,7 +63,7 @@ def _run(route, memory, learner, place, race, buffers, out):
     for t in range(len(out)):
         out[t] = _one(memory, learner, place, race, race.noise[t], buffers)
         if race.limits.times:
-            repetition.extend(race.limits.growth, out[t])
+            repetition.extend(race.limits, out[t])
         cursor.go_on(route, out[t])
         cursor.locate(route, place.block, 0)
         _fetch(memory.store, place.block)
@@ -101,22 +101,6 @@ def _weigh(place, weight_set, race):
 
 
 @inner
-def _bar(limits, alphabet, chances):
-    """Set the probabilities of barred tokens to 0, unless no other token of the alphabet has any."""
-    barred, left = limits.barred, 0.0
-    count = repetition.bar(limits)
-    for i in range(count):
-        s = alphabet.column[barred[i]]
-        if s >= 0:
-            chances[s] = -abs(chances[s])
-    for s in range(len(alphabet.tokens)):
-        left = max(left, chances[s])
-    for s in range(len(alphabet.tokens)):
-        if chances[s] < 0:
-            chances[s] = 0.0 if left > 0 else -chances[s]
-
-
-@inner
 def _one(memory, learner, place, race, noise, buffers):
     """Draw the token at the position of the block."""
     tokens, others, block = place.alphabet.tokens, race.others, place.block
@@ -127,7 +111,10 @@ def _one(memory, learner, place, race, noise, buffers):
     size = _weigh(place, buffers.weight_set[0], race)
     chances = place.chances
     if race.limits.times:
-        _bar(race.limits, place.alphabet, chances)
+        for i in range(repetition.bar(race.limits)):
+            column = place.alphabet.column[race.limits.barred[i]]
+            if column >= 0:
+                chances[column] = 0.0
     most, token = -1.0, 0
     rest = chances[len(tokens)] / len(others) if size > len(tokens) else 0.0
     likeliest = rest

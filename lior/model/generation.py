@@ -143,8 +143,7 @@ class Session:
         barred = self._limited(sampling.repetition).next() if sampling.repetition else ()
         if len(barred):
             rest = log_p.index_fill(0, torch.tensor(barred, device=log_p.device), -math.inf)
-            if rest[self.model.alphabet.to(rest.device)].isfinite().any():
-                log_p = torch.log_softmax(rest, 0)
+            log_p = torch.log_softmax(rest, 0) if rest.isfinite().any() else log_p
         if sampling.cooling:
             log_p = torch.log_softmax(log_p / max(1 - sampling.cooling * unsure, _COLDEST), 0)
         return log_p

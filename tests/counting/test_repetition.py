@@ -41,9 +41,9 @@ def test_units_are_those_of_brute_force(documents):
     for document in documents:
         for unit, size in units(document).items():
             expected[unit] = max(expected.get(unit, 0), size)
-    found = repetition.find(arrays(*documents))
-    assert (found.units[1:] > found.units[:-1]).all()
-    assert sorted(found.longest.tolist()) == sorted(expected.values())
+    units_found, longest = repetition.find(arrays(*documents))
+    assert (units_found[1:] > units_found[:-1]).all()
+    assert sorted(longest.tolist()) == sorted(expected.values())
 
 
 @given(texts, texts)
@@ -78,7 +78,7 @@ def test_no_part_of_the_text_is_barred(documents, data):
 def test_a_sample_longer_than_its_buffer_keeps_its_runs():
     text = [1, 2] * 5000
     limits = repetition.limits(repetition.find(arrays(text)), [3, *text[:-1]])
-    assert len(text) > len(limits.growth.tokens) > limits.growth.used[0]
+    assert len(text) > len(limits.tokens) > limits.used[0]
     assert set(limits.next().tolist()) == {1}, "the text has 2 here"
     limits.feed(text[-1:])
     assert set(limits.next().tolist()) == {1, 2}, "one token more than the text"
@@ -86,6 +86,6 @@ def test_a_sample_longer_than_its_buffer_keeps_its_runs():
 
 def test_a_long_run_takes_no_longer_than_a_short_one():
     """The work is counted: without skipping, each multiple of a period would measure the whole run."""
-    found = repetition.find([np.zeros(1 << 20, np.int64)])
-    assert len(found.units) == repetition.LONGEST
-    assert found.longest.max() == (1 << 20) - 1
+    found, longest = repetition.find([np.zeros(1 << 20, np.int64)])
+    assert len(found) == repetition.LONGEST
+    assert longest.max() == (1 << 20) - 1

@@ -335,12 +335,6 @@ def test_no_line_comes_three_times_that_the_text_never_repeats(memory):
         assert not any(a == b == c for a, b, c in zip(found, found[1:], found[2:], strict=False))
 
 
-def test_a_text_of_one_sign_may_go_on():
-    run = lior.train(documents={"a": "a" * 300}, memory="sdm")
-    assert run.complete("a" * 300, 20, temperature=0.5) == "a" * 20
-    assert run.complete("a" * 300, 20, temperature=0) == "a" * 20
-
-
 @pytest.mark.slow
 def test_nothing_loops_that_is_told_not_to(finished):
     model, prompt = _model(finished), [*b"The statement "]
