@@ -49,7 +49,7 @@ def estimate(config: TrainConfig, documents: Sequence[RawDocument]) -> float:
     spent: Mapping[str, float] = summary["seconds"]
     size, read = (sum(len(document.data) for document in each) for each in (documents, given))
     found = sum(spent[stage] for stage in ("memory", "mixer", "validate")) * size / read
-    if summary["components"]["encoder"] is not None:
+    if spent["geometry"]:
         found += spent["geometry"] + _updates(config, given)
     return min(found, config.time_limit or found)
 
