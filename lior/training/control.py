@@ -26,7 +26,7 @@ from lior.model.weighting import first_weights
 from lior.training.stages import Job, LearnGeometry, StageState, learn
 
 APART = 3
-"""Minimum gain of a geometry that is kept, in standard errors over the tokens."""
+"""Minimum gain of a geometry that is kept, in standard errors over blocks of tokens."""
 _BLOCK = 512
 """Number of tokens that are predicted before the mixtures learn them."""
 _TIME = 0.6
@@ -196,7 +196,9 @@ def compare(costs: Tensor, size: float) -> tuple[dict[str, float], bool]:
     found: dict[str, float] = {}
     earned = True
     for name, saved in zip(("geometry", "geometry_random"), costs[1:] - costs[0], strict=False):
-        gain, error = float(saved.sum()) / size, float(saved.std(correction=0)) * len(saved) ** 0.5 / size
+        # Neighbours are not independent: a repeated passage is one event, and blocks are its clusters.
+        blocks = torch.stack([block.sum() for block in saved.split(_BLOCK)]) / size
+        gain, error = float(blocks.sum()), float(blocks.std(correction=0)) * len(blocks) ** 0.5
         found |= {name: gain, f"{name}_error": error}
         earned &= gain > APART * error
     return found, earned
