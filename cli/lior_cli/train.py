@@ -57,7 +57,7 @@ class _Start(NamedTuple):
 @click.option(
     "--keep-geometry",
     is_flag=True,
-    help="Keep the learned metric even without a gain: --set geometry.keep=true.",
+    help="Keep the learned metric even without a gain: --set geometry.keep=always.",
 )
 @click.option("--quiet", is_flag=True, help="Print no progress.")
 @limits_option
@@ -89,7 +89,7 @@ def train(
 
     progress = Progress(quiet=quiet)
     if keep_geometry:
-        overrides = [*overrides, Override("geometry.keep", True, "--keep-geometry")]
+        overrides = [*overrides, Override("geometry.keep", "always", "--keep-geometry")]
     if resume is not None:
         if text or out or recipe or overrides:
             raise UsageError("--resume goes on as the run began: give no text, --out or settings with it")
@@ -200,7 +200,7 @@ def _times(seconds: Mapping[str, float], start: _Start) -> Iterator[str]:
     compiling = start.compiling + seconds["compiling"]
     parts = {
         "training": seconds["total"] - seconds["compiling"],
-        "waiting until loops were compiled, once": compiling,
+        "loading compiled loops, at first use compiling them": compiling,
         "reading the text and estimating the time": start.seconds - start.compiling,
     }
     if sum(parts.values()) - parts["training"] >= 1:

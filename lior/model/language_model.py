@@ -108,12 +108,6 @@ class Model:
         self.space = self.space.with_cells(contexts, count, generator=generator)
         self.cells = self.space.cells
 
-    def drop_geometry(self) -> None:
-        """Remove the geometry and the memories that need it."""
-        self.memories = {name: m for name, m in self.memories.items() if not m.needs_geometry}
-        self.geometry = self.cells = None
-        self.set_geometry({})
-
     # --- memory ---
 
     @property
@@ -131,11 +125,6 @@ class Model:
             z = self.space.coordinates(text, torch.arange(start, len(text.tokens), device=text.tokens.device))
         with threads((len(text.tokens) - start) * _PRODUCTS):
             return Items(text, start, z, self.space.nearest(z))
-
-    def fitted_items(self, text: Text, start: int) -> Items:
-        """Return :meth:`items`, without coordinates if no adaptive memory needs them."""
-        needed = any(memory.needs_geometry for memory in self.adaptive.values())
-        return self.items(text, start) if needed else Items(text, start, None)
 
     def _written(
         self, text: Text, start: int, memories: Iterable[MemoryBackend], z: Tensor | None = None

@@ -2,7 +2,7 @@
 
 The memories do not hold the calibration split yet. All mixtures read its beginning once, and predict each
 position before they learn it: a geometry that only remembers past text gains nothing. Memories that need
-the geometry are trials that hold a sample of the text. With ``geometry.keep = false`` the model loses a
+the geometry are trials that hold a sample of the text. With ``geometry.keep = "gain"`` the model loses a
 geometry that does not beat both others by :data:`APART` standard errors.
 """
 
@@ -125,7 +125,7 @@ class WeighGeometry:
         size = int(byte_lengths(job.text.tokens[begin:end], model.tokenizer).sum()) * math.log(2)
         found, earned = compare(costs, size)
         job.found.update(found)
-        if can_drop(model) and not job.config.geometry.keep:
+        if can_drop(model) and job.config.geometry.keep == "gain":
             job.found["geometry_kept"] = float(earned)
         self._done = True
         return True
@@ -172,7 +172,10 @@ class WeighGeometry:
     def end(self) -> None:
         """Continue without a geometry that gained nothing, as a training that never had one."""
         if self.job.found.get("geometry_kept") == 0:
-            self.job.model.drop_geometry()
+            model = self.job.model
+            model.memories = {name: m for name, m in model.memories.items() if not m.needs_geometry}
+            model.geometry = model.cells = None
+            model.set_geometry({})
             self.job.generator.manual_seed(self.job.config.seed)
 
     def state(self) -> StageState:

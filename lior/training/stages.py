@@ -21,7 +21,7 @@ from lior.data.corpus import Corpus
 from lior.errors import PluginError
 from lior.geometry import adam
 from lior.geometry.retrieval import Geometry
-from lior.interfaces import Evidence, Items, State, Updater, WholeMemory
+from lior.interfaces import Evidence, Items, State, Text, Updater, WholeMemory
 from lior.model import mixer
 from lior.model.evaluation import ProgressCallback
 from lior.model.language_model import Model
@@ -311,7 +311,7 @@ class FitMemories:
         job, model, train = self.job, self.job.model, self.job.parts.train
         end = min(self._at + rows_at_once(_FIT_BLOCK, len(job.alphabet)), self.hi)
         text, start = job.text.text(self._at, end, context=model.context)
-        items, metrics = model.fitted_items(text, start), {}
+        items, metrics = _fitted_items(model, text, start), {}
         if job.spent() < _TEXT_TIME:
             progress = (self.number + self._at / train) / self.count
             evidence = model.partial_fit(items, job.alphabet, progress=progress, write=True)
@@ -413,6 +413,12 @@ class WriteText:
         self._at = state.numbers["at"]
 
 
+def _fitted_items(model: Model, text: Text, start: int) -> Items:
+    """Return ``text[start:]`` for adaptive memories, without coordinates if none of them needs any."""
+    needed = any(memory.needs_geometry for memory in model.adaptive.values())
+    return model.items(text, start) if needed else Items(text, start, None)
+
+
 # --- the mixer --------------------------------------------------------------
 
 _MIXER_BLOCK = 8192
@@ -475,7 +481,7 @@ class FitMixer:
         end = min(self._at + rows_at_once(_MIXER_BLOCK, len(job.alphabet)), reading.end)
         done, share = ((at - first) / (reading.end - first) for at in (self._at, end))
         text, start = reading.corpus.text(self._at, end, context=model.context)
-        items = model.fitted_items(text, start)
+        items = _fitted_items(model, text, start)
         if reading.kept is not None:
             items = items._replace(kept=reading.kept[self._at - first : end - first])
         evidence = model.partial_fit(items, job.alphabet, progress=self._progress(done), write=False)

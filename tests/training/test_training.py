@@ -365,7 +365,7 @@ COUNTS = 'memory.sdm.gates=["always"]'
 def test_a_geometry_without_a_gain_leaves_the_model_that_never_had_one(configure, passes):
     """From there the training equals one without it, to the last bit."""
     fit = f"fit.passes={passes}"
-    tried = train(configure(COUNTS, fit, "memory.name=sdm,exact", "geometry.keep=false"))
+    tried = train(configure(COUNTS, fit, "memory.name=sdm,exact", "geometry.keep=gain"))
     alone = train(configure(COUNTS, fit, "memory.name=sdm"))
     assert tried.summary["geometry_dropped"]
     assert not alone.summary["geometry_dropped"]
@@ -380,7 +380,7 @@ def test_a_geometry_with_a_gain_is_kept(configure, monkeypatch):
     given = COUNTS, "memory.name=sdm,exact"
     kept = train(configure(*given))
     monkeypatch.setattr(control, "APART", -math.inf)
-    earned = train(configure(*given, "geometry.keep=false"))
+    earned = train(configure(*given, "geometry.keep=gain"))
     assert not earned.summary["geometry_dropped"]
     one, other = (checkpoint.tensors(run.model) for run in (kept, earned))
     assert one.keys() == other.keys()
