@@ -266,7 +266,8 @@ def test_each_part_of_the_geometry_that_is_named_changes_what_is_predicted(comma
     quick = ("geometry.updates=2", "fit.noise_passes=0", "mixer.positions=64")
     sets = [argument for each in quick for argument in ("--set", each)]
     parts = ((), ("--frame", "rotor"), ("--rsource", "curvature"), ("--product", "wedge"))
-    results = [command("train", short, *sets, "--json", "--keep-geometry", *given) for given in parts]
+    sets += ["--json", "--keep-geometry"]
+    results = [command("train", short, *sets, "--out", str(i), *given) for i, given in enumerate(parts)]
     assert all("recipe geometry, in which what was chosen acts: " in each.err for each in results)
     bits = [json.loads(each.out)["val_bits_per_byte"] for each in results]
     assert len({*bits}) == len(parts)
