@@ -24,6 +24,7 @@ from lior.errors import UsageError
 from lior.reading.documents import RawDocument, as_bytes
 from lior.reading.finding import as_paths
 from lior.runs.run import Run
+from lior.runs.telemetry import ProgressLine, is_watched
 from lior.training import preparation
 
 
@@ -35,6 +36,7 @@ def train(
     out: str | Path | None = None,
     recipe: str | None = None,
     callbacks: Iterable[object] = (),
+    quiet: bool = False,
     **settings: Any,
 ) -> Run:
     """Train a model.
@@ -52,6 +54,8 @@ def train(
         ``settings`` name a part of the geometry and no memory.
     callbacks
         Objects with hooks of :mod:`lior.events`.
+    quiet
+        Show no progress; otherwise terminals and notebooks show the stage and its share in one line.
     settings
         Keys of the configuration. A plugin is given by name, as ``package.module:Class``, as an instance,
         or as a table with its options; ``memory`` takes several. An instance is used itself:
@@ -77,7 +81,8 @@ def train(
     read = None
     if documents is not None:
         read = [RawDocument(name, as_bytes(value)) for name, value in documents.items()]
-    return preparation.train(config, Path(out) if out else None, documents=read, callbacks=callbacks)
+    heard = [*callbacks] if quiet or not is_watched() else [*callbacks, ProgressLine()]
+    return preparation.train(config, Path(out) if out else None, documents=read, callbacks=heard)
 
 
 def _refuse_used(*plugins: Any) -> None:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from lior.reading.documents import RawDocument
 
 SMALL = 100_000
-"""The size of a text, in bytes, up to which the default recipe is taken without a measurement."""
+"""The size of a text, in bytes, up to which nothing is measured: a sample takes too much of its time."""
 
 _PATIENCE = 80.0
 """The maximum time of a recipe that the user did not choose, in seconds: about a minute."""
@@ -75,7 +75,9 @@ def tell(resolved: Resolved[TrainConfig], documents: Sequence[RawDocument]) -> s
     from lior.training.estimate import estimate
 
     size = sum(len(document.data) for document in documents)
-    took = f"about {duration(estimate(resolved.config, documents))} for {_bytes(size)}"
+    took = f"{_bytes(size)} of text"
+    if size > SMALL:
+        took = f"about {duration(estimate(resolved.config, documents))} for {_bytes(size)}"
     if resolved.origins["memory.name"] == f"recipe {GEOMETRY}":
         return f"recipe {GEOMETRY}, in which what was chosen acts: {took}; --config default leaves it out"
     return took

@@ -35,6 +35,12 @@ class Sampling:
     loop_penalty: float = option(0.0, help=_LOOP_PENALTY, low=0)
     loop_length: int = option(16, help="tokens of a repetition that are not penalised", low=1)
 
+    repetition: float = option(
+        1.0,
+        help="longest row of the same sign, word or line, as a multiple of the longest in the text; 0 = any",
+        low=0,
+    )
+
     def __attrs_post_init__(self) -> None:
         for name, switch in (
             ("recall_at", "recall"),

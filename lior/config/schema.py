@@ -77,6 +77,11 @@ class GeometryConfig:
     smoothing: float = option(
         0.02, help="probability of a token that is not in the memory", low=1e-6, high=0.5
     )
+    keep: str = option(
+        "always",
+        help="gain: drop the geometry if it gains nothing, over a random and over none, in calibration",
+        choices=("always", "gain"),
+    )
     resilience_at: str = option(
         "query", help="point whose resilience scales a cost", choices=("query", "item", "both")
     )

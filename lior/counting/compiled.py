@@ -239,17 +239,17 @@ class _Cache(FunctionCache):
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """Return the compiled function if it is on disk or will be soon; None if it must be compiled here."""
-        found = self._load(sig, target_context)
-        if found is None and not _compiles_here:
-            child = begin_compiling(self._package)
-            _say()
-            running = child is not None
-            with _waiting:
+        with _waiting:
+            found = self._load(sig, target_context)
+            if found is None and not _compiles_here:
+                child = begin_compiling(self._package)
+                _say()
+                running = child is not None
                 while found is None and running:
                     time.sleep(_POLL)
                     running = child is not None and child.poll() is None
                     found = self._load(sig, target_context)  # also if the child has just ended
-        return found
+            return found
 
     def _load(self, sig: Any, target_context: Any) -> Any:
         try:
@@ -286,7 +286,7 @@ def begin_compiling(package: str = HOME) -> subprocess.Popen[bytes] | None:
 
 
 class _Waiting:
-    """The time that threads have waited for compiled functions; a context manager for each wait."""
+    """The time that threads have waited for compiled functions or loaded them (a context manager)."""
 
     def __init__(self) -> None:
         self._lock, self._count = threading.Lock(), 0
@@ -307,7 +307,7 @@ _waiting = _Waiting()
 
 
 def waited() -> float:
-    """Return the seconds that this process has waited for functions compiled by another one."""
+    """Return the seconds that this process has waited for compiled functions, or loaded them."""
     return _waiting.seconds
 
 

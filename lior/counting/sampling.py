@@ -2,7 +2,8 @@
 
 The distribution of the memory is weighed as the outer mixer does. A race draws the token: the largest
 ``p^β / e`` wins, where the ``e`` are exponentially distributed. Tokens that are much less likely than the
-likeliest do not take part (min-p: M. Nguyen et al., *Turning Up the Heat*, 2024).
+likeliest do not take part (min-p: M. Nguyen et al., *Turning Up the Heat*, 2024), and neither do those that
+would repeat a unit more often than the text does (:mod:`lior.counting.repetition`).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numpy as np
 from numba import float32, float64
 from numpy.typing import NDArray
 
-from lior.counting import cursor, locations, stream
+from lior.counting import cursor, locations, repetition, stream
 from lior.counting.compiled import entry, inner
 from lior.counting.cursor import Cursor
 from lior.counting.engine import FROZEN, Engine, WeightSets
@@ -52,6 +53,8 @@ class Race(NamedTuple):
     """Tokens outside of the alphabet, ascending; all are equally likely."""
     unseen: float
     """Total probability of the tokens outside of the alphabet."""
+    limits: repetition.Limits = repetition.UNLIMITED
+    """Limits of repetition; the tokens drawn are added to their sample."""
 
 
 @entry
@@ -59,6 +62,8 @@ def _run(route, memory, learner, place, race, buffers, out):
     """Draw tokens ``out (T,)``; the block is the position after the text, and moves with each."""
     for t in range(len(out)):
         out[t] = _one(memory, learner, place, race, race.noise[t], buffers)
+        if race.limits.times:
+            repetition.extend(race.limits, out[t])
         cursor.go_on(route, out[t])
         cursor.locate(route, place.block, 0)
         _fetch(memory.store, place.block)
@@ -105,6 +110,11 @@ def _one(memory, learner, place, race, noise, buffers):
     stream._spread(place.alphabet, buffers, 0, place.unigram, place.log_p)
     size = _weigh(place, buffers.weight_set[0], race)
     chances = place.chances
+    if race.limits.times:
+        for i in range(repetition.bar(race.limits)):
+            column = place.alphabet.column[race.limits.barred[i]]
+            if column >= 0:
+                chances[column] = 0.0
     most, token = -1.0, 0
     rest = chances[len(tokens)] / len(others) if size > len(tokens) else 0.0
     likeliest = rest

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from lior.counting import batch_counting, layout, locations, matching, sampling, tracing
+from lior.counting import batch_counting, layout, locations, matching, repetition, sampling, tracing
 from lior.counting.compiled import compiling
 from lior.counting.engine import Engine, Prediction, Segment
 from lior.counting.fields import FIELDS
@@ -114,5 +114,7 @@ def _drawing(engine: Engine) -> None:
     learned = layout.fresh(engine.plan, 256)
     cursor = engine.cursor()
     engine.read_at([cursor], _ALPHABET, (learned, learned), ahead=0)
+    limits = repetition.limits(repetition.find([_TOKENS]), [1, 2])
+    limits.next()
     race = sampling.Race(np.ones((1, 256)), 1.0, 0.0, np.ones(16, np.float32), np.array([3]), 0.1)
     sampling.draw(engine, cursor, _ALPHABET, (learned, learned), race, ahead=0, thread=0)

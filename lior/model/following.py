@@ -5,15 +5,19 @@ Other memories read its last tokens anew for each prediction.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
+from itertools import pairwise
 from typing import Any, cast
 
 import torch
 from torch import Generator, Tensor
 
 from lior.config.sampling import Sampling
+from lior.counting.repetition import Ints, Limits, find
 from lior.counting.sampling import Race
-from lior.interfaces import DrawingMemory, Evidence, FollowingMemory, StreamingEncoder, Text
+from lior.data.corpus import Corpus
+from lior.interfaces import DrawingMemory, Evidence, FollowingMemory, QuotingMemory, StreamingEncoder, Text
 from lior.model.language_model import Model
 from lior.tensors import sub
 
@@ -55,6 +59,22 @@ def follow(
     return {name: memories[name].read_at([each[name] for each in cursors], alphabet, cell) for name in names}
 
 
+def know_text(model: Model, corpus: Corpus, ranges: Iterable[tuple[int, int]]) -> None:
+    """Let the model find, at its first sample, how often the text in its memories repeats each unit.
+
+    The text of a memory that reads documents of its own is unknown, so there is no limit then.
+    """
+
+    def documents() -> Iterator[Ints]:
+        tokens, starts = corpus.tokens.cpu().long().numpy(), corpus.starts.cpu().numpy()
+        for lo, hi in ranges:
+            for begin, end in pairwise([lo, *starts[(starts > lo) & (starts < hi)].tolist(), hi]):
+                yield tokens[begin:end]
+
+    unknown = any(isinstance(memory, QuotingMemory) for memory in model.memories.values())
+    model.repeats = None if unknown else cache(lambda: find(documents()))
+
+
 def draw(
     model: Model,
     memory: DrawingMemory,
@@ -64,11 +84,12 @@ def draw(
     *,
     count: int,
     thread: int,
+    limits: Limits,
 ) -> list[int] | None:
     """Draw the next ``count`` tokens after ``cursor``, which moves on, in one compiled call.
 
-    ``memory`` is :func:`drawing`; only ``temperature`` and ``min_p`` of ``sampling`` are used. Returns
-    ``None`` while the memory is empty.
+    ``memory`` is :func:`drawing`; only ``temperature`` and ``min_p`` of ``sampling`` are used, and the tokens
+    are added to the sample of ``limits``. Returns ``None`` while the memory is empty.
     """
     known = model.known
     if not len(known.tokens):
@@ -77,7 +98,7 @@ def draw(
     drawn = fresh.exponential_(1, generator=generator), model.weights["gate0"][:, 0], known.others
     noise, mixing, others = (part.cpu().numpy() for part in drawn)
     least = float(sampling.min_p)  # compiled code is of one type
-    race = Race(noise, 1 / sampling.temperature, least, mixing, others, known.unseen)
+    race = Race(noise, 1 / sampling.temperature, least, mixing, others, known.unseen, limits)
     return memory.draw(cursor, known.tokens, race, thread)
 
 

@@ -4,6 +4,9 @@ The entropy gate depends on the uncertainty of the model, ``h = H(p) / ln A`` in
 ``A`` tokens. It mixes in the unweighted vote of the memories with the weight ``γ = recall · σ(12 (h −
 recall_at))``. It also lowers the temperature to ``T (1 − cooling · h)``. Probabilities always sum to 1, and
 the temperature stays above 0.
+
+A sample repeats no unit more often in a row than the text of the memories does
+(:mod:`lior.counting.repetition`); scores of texts are those without such a limit.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ import torch
 from torch import Generator, Tensor
 
 from lior.config.sampling import Sampling
+from lior.counting import repetition
 from lior.interfaces import Evidence, Text
 from lior.model import following
 from lior.model.following import DocumentCoordinates
@@ -50,6 +54,7 @@ class Session:
         self.recent: list[int] = []
         """The last tokens of the context, at least :data:`RECENT` if it has as many."""
         self._kept = max(model.context, RECENT)
+        self._limits: repetition.Limits | None = None
         self._length, self._coordinates = 0, DocumentCoordinates(model)
         self._cursors = following.cursors(model)
         self._reach = following.reach(model, self._cursors)
@@ -60,6 +65,8 @@ class Session:
     def feed(self, tokens: Sequence[int]) -> None:
         """Append ``tokens`` to the context."""
         self._grow(tokens)
+        if self._limits:
+            self._limits.feed(tokens)
         if self._coordinates.next is not None:
             self._coordinates.read(torch.tensor([*tokens], dtype=torch.int64, device=self.model.device))
         for cursor in self._cursors.values():
@@ -70,6 +77,15 @@ class Session:
         self.recent += tokens
         if len(self.recent) > 2 * self._kept:
             del self.recent[: -self._kept]
+
+    def _limited(self, times: float) -> repetition.Limits:
+        """Return the limits of repetition with factor ``times``, for the context as it grows from now on."""
+        if not times or self.model.repeats is None:
+            self._limits = None
+            return repetition.UNLIMITED
+        if self._limits is None:
+            self._limits = repetition.limits(self.model.repeats(), self.recent)
+        return self._limits._replace(times=times)
 
     def _text(self) -> tuple[Text, Tensor]:
         tail = self.recent[-self._reach :]
@@ -93,7 +109,14 @@ class Session:
             return None
         cursor = next(iter(self._cursors.values()))
         tokens = following.draw(
-            self.model, self._drawing, cursor, sampling, generator, count=count, thread=self._thread
+            self.model,
+            self._drawing,
+            cursor,
+            sampling,
+            generator,
+            count=count,
+            thread=self._thread,
+            limits=self._limited(sampling.repetition),
         )
         if tokens is not None:
             self._grow(tokens)
@@ -117,6 +140,10 @@ class Session:
             log_p = torch.logaddexp(log_p + math.log1p(-share), vote + math.log(share))
         if sampling.loop_penalty:
             log_p = torch.log_softmax(log_p - loop_costs(self.recent, sampling, len(log_p)).to(log_p), 0)
+        barred = self._limited(sampling.repetition).next() if sampling.repetition else ()
+        if len(barred):
+            rest = log_p.index_fill(0, torch.tensor(barred, device=log_p.device), -math.inf)
+            log_p = torch.log_softmax(rest, 0) if rest.isfinite().any() else log_p
         if sampling.cooling:
             log_p = torch.log_softmax(log_p / max(1 - sampling.cooling * unsure, _COLDEST), 0)
         return log_p
@@ -206,9 +233,9 @@ def draw(log_p: Tensor, sampling: Sampling, *, generator: Generator) -> int:
 
 
 def is_plain(sampling: Sampling) -> bool:
-    """Return whether only a temperature and ``min_p`` change how tokens are drawn."""
-    plain = Sampling(temperature=1.0)
-    return bool(sampling.temperature) and attrs.evolve(sampling, temperature=1.0, min_p=plain.min_p) == plain
+    """Return whether only a temperature, ``min_p`` and limits of repetition change how tokens are drawn."""
+    plain = Sampling(temperature=1.0, min_p=sampling.min_p, repetition=sampling.repetition)
+    return bool(sampling.temperature) and attrs.evolve(sampling, temperature=1.0) == plain
 
 
 def proceed(session: Session, sampling: Sampling, *, generator: Generator) -> Iterator[int]:

@@ -5,7 +5,7 @@ The parts are plugins; the model connects them. No method builds a graph for aut
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import NamedTuple
 
 import attrs
@@ -13,6 +13,7 @@ import torch
 from torch import Generator, Tensor
 
 from lior.counting.kneser_ney import unseen_share
+from lior.counting.repetition import Repeats
 from lior.errors import BrokenPlugin
 from lior.geometry.retrieval import Geometry
 from lior.interfaces import (
@@ -51,6 +52,8 @@ class Model:
     cells: Tensor | None = attrs.field(default=None, repr=False)
     token_counts: Tensor = attrs.field(repr=False)
     """Number of occurrences of each token in the memories, int64 ``(V,)``."""
+    repeats: Callable[[], Repeats] | None = attrs.field(default=None, eq=False, repr=False)
+    """Function that returns how often the text in the memories repeats each unit; ``None`` if unknown."""
     space: Space = attrs.field(init=False, repr=False)
     """The coordinates of contexts under ``state``, and the nearest of ``cells``."""
     _counted: Known | None = attrs.field(default=None, init=False, repr=False)

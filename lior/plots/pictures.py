@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +11,17 @@ import attrs
 import torch
 from torch import Tensor
 
-from lior.errors import RunError
+from lior.errors import RunError, UsageError
 from lior.files import printable
 from lior.geometry import metric
 from lior.interfaces import CurvedRSource, MetricForm
 from lior.model.language_model import Model
 from lior.plots import learning, scoring
+from lior.plots.figures import write_picture
 from lior.plots.panels import Curve, HeatMap, Histogram, LeftOut, LineChart, Panel, Picture, ScatterPlot
 from lior.plots.scales import spans_decades
 from lior.plots.scoring import CLASSES, Progress, classes_of
+from lior.plots.subjects import PICTURES
 from lior.runs import directory as rundir
 from lior.runs import folder as runfolder
 from lior.runs.checkpoint import Checkpoint
@@ -92,6 +94,24 @@ def picture(name: str, run: PlottedRun) -> Picture:
     return Picture(
         name=name, title=f"{run.title}: {subject}", panels=panels, columns=1 if name == "weights" else 2
     )
+
+
+def write_pictures(
+    path: Path, loaded: Checkpoint, folder: Path, names: Sequence[str] = (), *, sample: int, form: str
+) -> Iterator[Path]:
+    """Write pictures of the run at ``path`` into ``folder``, and yield their paths.
+
+    Without ``names`` they are all that the run has numbers for; a name without any raises :class:`LeftOut`.
+    """
+    if unknown := [name for name in (*names, form) if name not in (*PICTURES, "png", "svg")]:
+        raise UsageError(f"{unknown[0]!r} is not one of {', '.join(PICTURES)}, in the formats png and svg")
+    run = PlottedRun(path=path, loaded=loaded, sample=sample, progress=lambda done, of: None)
+    for name in names or PICTURES:
+        try:
+            yield from write_picture(picture(name, run), folder, [form])
+        except LeftOut:
+            if names:
+                raise
 
 
 _Built = tuple[str, list[Panel]]

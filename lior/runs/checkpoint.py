@@ -23,6 +23,7 @@ from lior.errors import RunError, UnknownPlugin
 from lior.geometry.retrieval import PARTS, Geometry
 from lior.interfaces import State, Text
 from lior.model import validation
+from lior.model.following import know_text
 from lior.model.language_model import Model
 from lior.model.weighting import weights_before
 from lior.plugins.registry import registry
@@ -82,6 +83,9 @@ class Checkpoint:
     """Whether earlier checkpoints hold forgotten text and must be removed."""
     manifest: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
     """The manifest on disk; empty for a checkpoint that was not read from there."""
+
+    def __attrs_post_init__(self) -> None:
+        know_text(self.model, self.corpus, self.stored_ranges())
 
     @property
     def digest(self) -> str:

@@ -49,6 +49,7 @@ from lior.runs.directory import RunDirectory, is_changed, read_summary
 from lior.runs.documents import as_text
 from lior.runs.edits import Edit, Edited
 from lior.runs.indexes import indexes
+from lior.runs.measuring import Measured
 from lior.runs.syncing import Synced
 from lior.tensors import all_threads
 
@@ -56,7 +57,7 @@ T = TypeVar("T")
 
 
 @attrs.define(repr=False)
-class Run:
+class Run(Measured):
     """A model with its documents, as :func:`load`, ``lior.train`` and ``lior.resume`` return it.
 
     It wraps a :class:`~lior.runs.checkpoint.Checkpoint` in memory, either just trained or read from a
@@ -283,6 +284,9 @@ class Run:
         )
         return explain(self.model, self.checkpoint.corpus, before, tokens, most=most, words=words)
 
+    why = sources
+    """The name of the command."""
+
     @check_keywords()
     def learn(
         self,
@@ -366,14 +370,15 @@ class Run:
         RunError
             As :meth:`save`.
         """
-        if self.path is None:
-            raise RunError("the run has no directory: train with out=..., or keep it in memory")
+        self._directory()
         given = [paths] if isinstance(paths, str | Path) else paths or []
         names = [*map(str, given)]
         return self.edited.compare(names) if dry_run else self._save(lambda edited: edited.follow(names))
 
-    def save(self, *, warm_up: bool = True) -> None:
-        """Write the changes as the run's next checkpoint; the former stays until this one is complete.
+    def save(self, *, warm_up: bool = True) -> Path:
+        """Write the changes as the run's next checkpoint, and return the run's directory.
+
+        The former checkpoint stays until this one is complete.
 
         It waits for another process that writes to the run, ten seconds at most. Changes by others since the
         run was opened are preserved: this run's changes are then repeated on the state on the disk. With
@@ -390,6 +395,7 @@ class Run:
             earlier checkpoints.
         """
         self._save(lambda edited: (None, nullcontext()), warm_up=warm_up)
+        return self._directory()
 
     def _save(self, last: Edit[tuple[T, AbstractContextManager[None] | None]], *, warm_up: bool = True) -> T:
         """Do a ``last`` change to this run or a newer state of it, and write it; returns its result.
@@ -398,8 +404,9 @@ class Run:
         without one nothing is written.
         """
         edited = self.edited
-        if edited.path is None or edited.base is None:
-            raise RunError("the run has no directory: train with out=..., or keep it in memory")
+        self._directory()
+        assert edited.path is not None
+        assert edited.base is not None
         if edited.interrupted:
             raise RunError(f"{edited.path}: a change was interrupted; nothing was written; open the run anew")
         journal = tuple(edited.journal)

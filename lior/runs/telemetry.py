@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -117,6 +118,28 @@ class Telemetry:
         if said is None and (summary := getattr(result, "summary", None)) is not None:
             said = _json(summary)
         self._say("end" if said is None else f"end: {said}")
+
+
+def is_watched() -> bool:
+    """Return whether a person sees standard error: on a terminal, or in a notebook."""
+    return sys.stderr.isatty() or "ipykernel" in sys.modules
+
+
+class ProgressLine:
+    """A callback that shows the stage of a training and its share in one line of standard error."""
+
+    def _show(self, text: str, end: str = "") -> None:
+        print(f"\r{text:<40}", end=end, file=sys.stderr, flush=True)
+
+    @hookimpl
+    def lior_train_step(self, stage: str, step: int, steps: int) -> None:
+        """Show the share of the stage."""
+        self._show(f"{stage}: {100 * step // max(steps, 1)} %")
+
+    @hookimpl
+    def lior_train_end(self) -> None:
+        """End the line."""
+        self._show("done", end="\n")
 
 
 def _json(value: Any) -> str:

@@ -103,9 +103,14 @@ class Training(Loop[Stage]):
             model=self.model,
             corpus=self.text,
             n_train=self.parts.train,
-            components=self.components,
+            components=self._components(),
             score=score,
         )
+
+    def _components(self) -> dict[str, Sequence[Component]]:
+        """Return the components of the model, which may have dropped memories with its geometry."""
+        memories = [part for part in self.components["memory"] if part.name in self.model.memories]
+        return {**self.components, "memory": memories}
 
     def finish(self) -> Run:
         """Score the model and keep it."""
@@ -172,7 +177,7 @@ class Training(Loop[Stage]):
     def _summary(self, score: evaluation.Score, reference: baseline.Baseline) -> dict[str, Any]:
         """Return the numbers of a run; the keys are documented in ``docs/interfaces.md``."""
         config, model = self.config, self.model
-        used: dict[str, Any] = {"tokenizer": config.tokenizer.name, "memory": config.memory.names}
+        used: dict[str, Any] = {"tokenizer": config.tokenizer.name, "memory": [*model.memories]}
         for kind in (*PARTS, "updater"):
             used[kind] = getattr(config, kind).name if model.geometry else None
         seconds = dict.fromkeys(_STAGES, 0.0) | self.clock.seconds
@@ -188,6 +193,9 @@ class Training(Loop[Stage]):
             "baseline": reference.bits(score.tokens / score.bytes) if score.bytes else None,
             "geometry_bits_per_byte": self.found.get("geometry"),
             "geometry_error": self.found.get("geometry_error"),
+            "geometry_random_bits_per_byte": self.found.get("geometry_random"),
+            "geometry_random_error": self.found.get("geometry_random_error"),
+            "geometry_dropped": self.found.get("geometry_kept") == 0,
             "seconds": seconds,
             "peak_rss_bytes": peak_bytes(),
             "device": str(model.device),
@@ -198,7 +206,8 @@ class Training(Loop[Stage]):
 def plan(job: Job) -> list[Stage]:
     """Return the stages of ``job``: metric, text, mixer on the calibration split, then that split as text.
 
-    The gain from the geometry is measured before the mixer is fitted, while no memory knows that split.
+    The gain from the geometry is measured before the mixer is fitted, while no memory knows that split, and
+    before memories that may leave with the geometry hold the text.
 
     Adaptive memories read the text ``fit.passes`` times, the last time without the calibration split, which
     they read after the mixer has been fitted on it.
@@ -206,14 +215,19 @@ def plan(job: Job) -> list[Stage]:
     model, parts, config = job.model, job.parts, job.config
     passes = config.fit.passes if model.adaptive else 0
     stages: list[Stage] = []
+    weigh: list[Stage] = []
     if model.geometry:
-        stages.append(LearnGeometry(job, model.geometry, build("updater", config.updater)))
+        metric = LearnGeometry(job, model.geometry, build("updater", config.updater))
+        stages.append(metric)
+        weigh += [WeighGeometry(job, metric)] if can_weigh(model) else []
+    elif "geometry_kept" in job.found:  # these two are done and the geometry is gone: hold their places
+        stages.append(WriteText(job, 0, 0, fitted=True))
+        weigh.append(WriteText(job, 0, 0, fitted=True))
     for number in range(passes):
         end = parts.train if number + 1 < passes else parts.memory
         stages.append(FitMemories(job, 0, end, number, passes))
-    stages.append(WriteText(job, 0, parts.memory, passes > 0))
-    if can_weigh(model):
-        stages.append(WeighGeometry(job))
+    written = WriteText(job, 0, parts.memory, passes > 0)
+    stages += [*weigh, written] if passes else [written, *weigh]
     stages.append(FitMixer(job))
     if passes:
         stages.append(FitMemories(job, parts.memory, parts.train, passes - 1, passes))

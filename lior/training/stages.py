@@ -21,11 +21,12 @@ from lior.data.corpus import Corpus
 from lior.errors import PluginError
 from lior.geometry import adam
 from lior.geometry.retrieval import Geometry
-from lior.interfaces import Evidence, Items, State, Updater, WholeMemory
+from lior.interfaces import Evidence, Items, State, Text, Updater, WholeMemory
 from lior.model import mixer
 from lior.model.evaluation import ProgressCallback
 from lior.model.language_model import Model
 from lior.model.mixer import columns, rows_at_once
+from lior.model.space import Space
 from lior.model.weighting import fresh_weights
 from lior.runs.loop import LoopStage
 from lior.tensors import add_prefix, sub, threads
@@ -216,9 +217,23 @@ class LearnGeometry:
         job, count = self.job, self.job.config.mixer.cells
         job.model.set_geometry(self._best)
         if count:
-            sampler, memory = self._batches.sampler, job.parts.memory
-            sample = sampler.positions(0, memory, min(_CELL_SAMPLE, memory), job.generator)
-            job.model.set_cells(sampler.contexts(sample), count, generator=job.generator)
+            job.model.set_cells(self._contexts(), count, generator=job.generator)
+
+    def _contexts(self) -> Tensor:
+        """Return contexts of the memory, among which the cells of the gate are chosen."""
+        sampler, memory = self._batches.sampler, self.job.parts.memory
+        return sampler.contexts(sampler.positions(0, memory, min(_CELL_SAMPLE, memory), self.job.generator))
+
+    def random_space(self) -> Space:
+        """Return the space of the geometry before its first update; the stage and the job do not change."""
+        job, count = self.job, self.job.config.mixer.cells
+        generator = Generator(job.model.device).manual_seed(job.config.seed)
+        other = attrs.evolve(self, job=attrs.evolve(job, generator=generator))
+        state = self.geometry.init(generator=generator)
+        other._batches = other._stream()
+        state = other._observed(other._prepared(state))
+        space = Space.of(self.geometry, state, self.geometry.vocab, None)
+        return space.with_cells(other._contexts(), count, generator=generator) if count else space
 
     def state(self) -> StageState:
         """Return geometry (now and best), optimiser, batches drawn ahead, generator before its first draw."""
@@ -296,7 +311,7 @@ class FitMemories:
         job, model, train = self.job, self.job.model, self.job.parts.train
         end = min(self._at + rows_at_once(_FIT_BLOCK, len(job.alphabet)), self.hi)
         text, start = job.text.text(self._at, end, context=model.context)
-        items, metrics = model.items(text, start), {}
+        items, metrics = _fitted_items(model, text, start), {}
         if job.spent() < _TEXT_TIME:
             progress = (self.number + self._at / train) / self.count
             evidence = model.partial_fit(items, job.alphabet, progress=progress, write=True)
@@ -398,6 +413,12 @@ class WriteText:
         self._at = state.numbers["at"]
 
 
+def _fitted_items(model: Model, text: Text, start: int) -> Items:
+    """Return ``text[start:]`` for adaptive memories, without coordinates if none of them needs any."""
+    needed = any(memory.needs_geometry for memory in model.adaptive.values())
+    return model.items(text, start) if needed else Items(text, start, None)
+
+
 # --- the mixer --------------------------------------------------------------
 
 _MIXER_BLOCK = 8192
@@ -460,7 +481,7 @@ class FitMixer:
         end = min(self._at + rows_at_once(_MIXER_BLOCK, len(job.alphabet)), reading.end)
         done, share = ((at - first) / (reading.end - first) for at in (self._at, end))
         text, start = reading.corpus.text(self._at, end, context=model.context)
-        items = model.items(text, start)
+        items = _fitted_items(model, text, start)
         if reading.kept is not None:
             items = items._replace(kept=reading.kept[self._at - first : end - first])
         evidence = model.partial_fit(items, job.alphabet, progress=self._progress(done), write=False)

@@ -67,12 +67,14 @@ def killed(monkeypatch):
 
 
 PATIENT = ("geometry.updates=20", "updater.learning_rate=3")
+UNGATED = ('memory.sdm.gates=["always"]',)
 CASES = {
     "all parts": (),
     "frames and sources made of statistics": ("frame.name=derived", "rsource.name=curvature"),
     "rotor and spsa": ("frame.name=rotor", "updater.name=spsa", "product.name=spinor"),
     "batches drawn ahead, errors in queries": ("geometry.near=4", "geometry.refresh=3", "geometry.noise=0.1"),
     "patience that ends the metric": (*PATIENT, "geometry.patience=2", "memory.name=exact"),
+    "a geometry that is dropped": ("memory.name=sdm,exact", *UNGATED, "geometry.keep=gain"),
     "two readings": ("fit.passes=2", "memory.name=sdm"),
     "retrieval alone": ("memory.name=exact", "encoder.name=grams", 'encoder.patterns=["1-2"]'),
     "counts alone": ("memory.name=sdm", 'memory.sdm.gates=["longest"]', "fit.passes=0"),

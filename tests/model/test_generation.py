@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import re
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+import lior
 from lior.config.sampling import ChatSampling, Sampling
 from lior.data import corpus
 from lior.errors import UsageError
@@ -18,6 +20,7 @@ from lior.model.generation import Request, Session, draw, generate, generate_all
 from lior.reading.documents import RawDocument
 from lior.runs import directory as rundir
 from lior.training.preparation import train
+from lior_plugins import Sdm
 from tests.cases import cases
 
 DRAWS = 400
@@ -146,7 +149,7 @@ def test_generation_is_drawing_and_feeding(model):
     found = list(generate(model, [*b"The "], 10, sampling, generator=generator(3)))
     session, source = Session(model, [*b"The "]), generator(3)
     for token in found:
-        assert token == draw(session.log_probs(), sampling, generator=source)
+        assert token == draw(session.log_probs_with(sampling), sampling, generator=source)
         session.feed([token])
     assert len(found) == 10
 
@@ -165,7 +168,7 @@ def test_a_compiled_draw_is_a_draw_of_what_is_predicted(counting, sample, temper
     found = list(generate(counting, prompt, 300, sampling, generator=generator(3)))
     session, source = Session(counting, prompt), generator(3)
     for token in found:
-        assert token == draw(session.log_probs(), sampling, generator=source)
+        assert token == draw(session.log_probs_with(sampling), sampling, generator=source)
         session.feed([token])
     assert any(not counting.token_counts[token] for token in found) == (temperature == 3 and not least)
 
@@ -223,7 +226,7 @@ def _model(run):
 
 def test_without_gates_it_is_the_model(finished):
     session = Session(_model(finished), [*b"the "])
-    assert torch.equal(session.log_probs_with(Sampling()), session.log_probs())
+    assert torch.equal(session.log_probs_with(Sampling(repetition=0)), session.log_probs())
 
 
 @cases(
@@ -239,15 +242,16 @@ def test_the_gate_is_the_formula(finished):
     """``γ = recall · σ(12 (h − recall_at))`` of the vote, then the temperature ``1 − cooling · h``."""
     model, text = _model(finished), b"the very same statement; the very same stat"
     session = Session(model, [*text])
-    p, vote = session.log_probs().double().exp(), session.log_probs_with(Sampling(recall=1.0, recall_at=0.0))
+    free = functools.partial(Sampling, repetition=0)
+    p, vote = session.log_probs().double().exp(), session.log_probs_with(free(recall=1.0, recall_at=0.0))
     h = uncertainty(session.log_probs(), len(model.alphabet))
     assert 0.02 < h < 0.98, "the gate is neither open nor shut"
     all_of_it = 1 / (1 + math.exp(-12 * h))
     alone = (vote.double().exp() - (1 - all_of_it) * p) / all_of_it
     share = 0.8 / (1 + math.exp(-12 * (h - 0.6)))
-    mixed = session.log_probs_with(Sampling(recall=0.8, recall_at=0.6)).double().exp()
+    mixed = session.log_probs_with(free(recall=0.8, recall_at=0.6)).double().exp()
     assert torch.allclose(mixed, share * alone + (1 - share) * p, atol=1e-5)
-    cooled = session.log_probs_with(Sampling(cooling=0.5)).double()
+    cooled = session.log_probs_with(free(cooling=0.5)).double()
     assert torch.allclose(cooled, torch.log_softmax(p.log() / (1 - 0.5 * h), 0), atol=1e-3)
 
 
@@ -280,6 +284,55 @@ def test_costs_are_of_the_longest_repetition(said, length, penalty):
         cost = penalty * max(same + 1 - length, 0)
         expected[said[place]] = max(expected[said[place]], cost if same else 0.0)
     assert costs.tolist() == pytest.approx(expected)
+
+
+# --- repetition ------------------------------------------------------------------------
+
+
+def ruled(width: int) -> str:
+    """Return a table with rows of as many dashes."""
+    return "".join(f"{word}\n{'-' * width}\n{word} of {word}\n" for word in ("one", "two", "three") * 12)
+
+
+@pytest.fixture
+def rules(tmp_path):
+    memory = Sdm(patterns=(), joint=(), gates=("longest",))  # it does not know the column
+    return lior.train(documents={"rules": ruled(24)}, out=tmp_path / "run", memory=[memory])
+
+
+def dashes(run: lior.Run, **sampling: float) -> int:
+    """Return the longest row of dashes in samples of several kinds."""
+    kinds = [{"temperature": 0}, {"top_k": 2}, {"temperature": 0.7}, {"temperature": 1, "min_p": 0.2}]
+    found = [run.complete("two\n--------", 60, **kind, **sampling) for kind in kinds]
+    return max(len(row) for text in found for row in re.findall("-+", "--------" + text))
+
+
+def test_a_sample_repeats_nothing_longer_than_the_text(rules):
+    before = rules.score(ruled(40))
+    assert dashes(rules, repetition=0) > 40, "the model alone does not know where a row ends"
+    assert dashes(rules) == 24
+    assert 24 < dashes(rules, repetition=1.5) <= 36
+    assert rules.score(ruled(40)) == before
+
+
+def test_limits_follow_what_is_learned_and_forgotten(rules):
+    rules.learn({"wide": ruled(33)})
+    assert dashes(rules) == 33
+    rules.save()
+    assert dashes(lior.load(rules.path)) == 33
+    rules.forget("wide")
+    assert dashes(rules) == 24
+
+
+@cases("memory", ["sdm", "sdm,match", "match"])
+def test_no_line_comes_three_times_that_the_text_never_repeats(memory):
+    """Also at temperature 0, where a loop has no end of its own."""
+    lines = [f"{a} sees {b} near {c}\n" for a in "abcde" for b in "fghij" for c in "klm"]
+    run = lior.train(documents={"lines": "".join(lines)}, memory=memory, seed=1)
+    for seed in range(3):
+        text = run.complete("a sees f near k\n" * 2, 200, temperature=0.3 * seed, seed=seed)
+        found = ("a sees f near k\n" + text).split("\n")[:-1]
+        assert not any(a == b == c for a, b, c in zip(found, found[1:], found[2:], strict=False))
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ import pytest
 
 import lior
 from lior.errors import RunError, UsageError
+from lior.plots.panels import LeftOut
 from lior.reading.documents import RawDocument
 from lior.runs import files
 from lior.runs import folder as runfolder
@@ -115,3 +116,45 @@ def test_a_run_in_training_is_told_from_one_that_was_stopped(path):
 def test_a_finished_run_that_another_process_changes_can_be_read(path):
     with files.lock(path / "lock"):
         assert lior.load(path).documents()
+
+
+def test_what_a_researcher_asks_a_run(path, tmp_path):
+    run = lior.load(path)
+    text = b"A text with other words in it. "
+    score = run.evaluate(text)
+    assert (score.bytes, score.bits_per_byte) == (len(text), pytest.approx(run.score(text)))
+    assert run.evaluate().bits_per_byte == run.summary["val_bits_per_byte"]
+    found = run.inspect()
+    assert found.text.bytes == 1000
+    assert all(invariant.holds for invariant in found.invariants)
+    assert [each.name for each in run.plot(tmp_path / "pictures", "positions", form="svg")] == [
+        "positions.svg"
+    ]
+    with pytest.raises(LeftOut):
+        run.plot(tmp_path, "spectrum")
+    with pytest.raises(UsageError, match="'spectra' is not one of"):
+        run.plot(tmp_path, "spectra")
+    one, other = (call("A text", " with words") for call in (run.why, run.sources))
+    assert one == other
+    run.learn({"more": "words"})
+    assert lior.load(run.save()).documents()[-1].name == "more"
+
+
+def test_a_run_in_memory_has_no_files_to_inspect(configure, tmp_path):
+    run = train(
+        configure(*TINY, "data.after_validation=learn"), documents=[RawDocument("a", b"words " * 200)]
+    )
+    with pytest.raises(RunError, match="no validation text of its own"):
+        run.evaluate()
+    for call in (run.inspect, run.save, lambda: run.plot(tmp_path)):
+        with pytest.raises(RunError, match="the run has no directory"):
+            call()
+
+
+@cases(("terminal", "quiet"), [(True, False), (True, True), (False, False)])
+def test_progress_is_for_people(monkeypatch, capsys, terminal, quiet):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: terminal, raising=False)
+    lior.train(documents={"a": "words and words " * 40}, memory="match", fit={"passes": 0}, quiet=quiet)
+    shown = capsys.readouterr().err
+    assert ("memory: 100 %" in shown) == (terminal and not quiet)
+    assert shown.endswith("done" + " " * 36 + "\n") == (terminal and not quiet)

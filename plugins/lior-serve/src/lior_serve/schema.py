@@ -189,7 +189,7 @@ class CompletionRequest(OpenAIRequest):
 
 
 _DEFAULTS = {"temperature": 1.0, "min_p": 0.0}
-"""Defaults of OpenAI's protocol: the unmodified distribution of the model."""
+"""Defaults of OpenAI's protocol: the model's distribution, without repetitions that its text lacks."""
 
 
 def _sample() -> type[CompletionRequest]:
