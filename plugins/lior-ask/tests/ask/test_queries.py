@@ -16,7 +16,7 @@ from lior_ask.question.filters import Filters, Known
 from lior_ask.question.question import understood
 from lior_ask.tables import calculating
 from lior_ask.tables.asked import asked
-from lior_ask.tables.choosing import Chosen
+from lior_ask.tables.choosing import Chosen, choose
 from lior_ask.tables.grammar import parse
 from lior_ask.tables.learned import learned
 from lior_ask.tables.mentions import Links
@@ -259,3 +259,10 @@ def test_the_likeliest_calculation_is_named_where_none_is_told():
     answer = notes(marks).ask("Wie viele haben weniger als 15 Punkte in Protokoll 2?")
     assert answer.result is not None or "likeliest calculation" in answer.said
     assert "Protokoll 2 < 15" in answer.said
+
+
+def test_what_was_paid_is_a_positive_number():
+    text = "day,text,amount\n2025-01-03,Spotify,-10.99\n2025-02-03,Spotify,-10.99\n2025-02-05,Top-up,100\n"
+    known = known_of(notes(text))
+    for question in ("how much have we paid to spotify?", "what did I spend on spotify in all?"):
+        assert choose(understood(question), known, date(2026, 11, 28)).told.result.value == "21.98", question

@@ -12,10 +12,10 @@ from lior.interfaces import Result
 from lior_ask.languages.lists import words
 from lior_ask.question.filters import Filters, Known
 from lior_ask.question.question import Question
-from lior_ask.tables.asked import Asked, asked
+from lior_ask.tables.asked import asked
 from lior_ask.tables.learned import Learned, learned
 from lior_ask.tables.lexicon import NAMES, OUTGOING
-from lior_ask.tables.query import Query
+from lior_ask.tables.query import ADDED, Query
 from lior_ask.tables.ranking import QUOTED, Ranker
 from lior_ask.tables.sentences import Told
 from lior_ask.tables.sources import Table, tables_of
@@ -85,17 +85,16 @@ def choose(question: Question, known: Known, today: date, *, shows: bool = True)
     ranked = ranker.ranked()
     if not ranked.proposals:
         return Chosen(weights, calculation=ranked.calculation)
-    best = ranked.proposals[0]
-    told = None
-    if not _asks_what_we_paid(said) or not _sells(best.links.table):
-        with suppress(NoResult):
-            told = tell(ranker, best.query, shows=shows)
-    return Chosen(weights, best.query, told, ranked.probability, ranked.calculation)
-
-
-def _asks_what_we_paid(said: Asked) -> bool:
-    spoken = {token.word for token in said.tokens}
-    return not (spoken.isdisjoint(OUTGOING) or spoken.isdisjoint(_WE))
+    best, spoken = ranked.proposals[0], {token.word for token in said.tokens}
+    query, told, paid = best.query, None, not spoken.isdisjoint(OUTGOING)
+    with suppress(NoResult):
+        told = tell(ranker, query, shows=shows)
+        if paid and query.aggregate in ADDED and told.result.value.startswith("-"):
+            query = attrs.evolve(query, sign=-query.sign)  # what was paid is a positive number
+            told = tell(ranker, query, shows=shows)
+    if paid and not spoken.isdisjoint(_WE) and _sells(best.links.table):
+        told = None
+    return Chosen(weights, query, told, ranked.probability, ranked.calculation)
 
 
 def _sells(table: Table) -> bool:
