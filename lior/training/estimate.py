@@ -41,7 +41,7 @@ def estimate(config: TrainConfig, documents: Sequence[RawDocument]) -> float:
     config = attrs.evolve(without_instances(config), data=data)
     config = attrs.evolve(config, geometry=attrs.evolve(config.geometry, patience=0))
     size = sum(len(document.data) for document in documents)
-    given = sample(documents, min(SAMPLE, size // _PART))
+    given = sample(documents, min(SAMPLE, max(size // _PART, _PIECE)))
     updates = config.geometry.updates
     config = attrs.evolve(config, geometry=attrs.evolve(config.geometry, updates=min(updates, _UPDATES)))
     train(config, documents=sample(documents, _WARM))  # waits until the recipe's code is compiled

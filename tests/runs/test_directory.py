@@ -43,7 +43,7 @@ def test_the_log_tells_the_run_in_words(finished, sample):
     assert all(re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \S", line) for line in lines)
     words = [line.split(" ", 2)[2] for line in lines]
     assert words[0] == f"start, seed 0, text {sample}"
-    stages = ["geometry", "memory", "memory", "mixer", "mixer", "memory", "memory", "validate"]
+    stages = ["geometry", "memory", "mixer", "memory", "mixer", "memory", "memory", "validate"]
     begins = ["start", "checkpoint", *stages, "checkpoint", "end"]
     assert [re.split("[,:]", line)[0] for line in words] == begins
 

@@ -232,6 +232,7 @@ ALTERNATIVES: dict[str, object] = {
 """A value other than that of the small recipe; of an option, under kind and plugin."""
 
 NOT_LEARNING = {
+    "geometry.keep": "tests/training/test_training.py",
     "device": "where, not what, is computed",
     "data.text": "tested with the command line",
     "data.valid": "tests/training/test_training.py",

@@ -277,7 +277,7 @@ def test_a_calculation_shows_its_rows(lior):
     assert told.code == 0
     assert told.out.splitlines() == [
         "16.70",
-        "in total with category food in March (2025), 2 rows  (very likely, 94%)",
+        "in total with category food in March (2025), 2 rows  (very likely, 97%)",
         "  12.50 + 4.20 = 16.70",
         "  amount in costs.csv in March (2025) where category is food",
         "date        category  amount",
