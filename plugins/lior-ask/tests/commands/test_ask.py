@@ -286,7 +286,7 @@ def test_a_calculation_shows_its_rows(lior):
     ]
     told = lior("ask", "notes", "What did we spend per month?")
     assert told.out.splitlines()[:3] == [
-        "amount in total per month, 2 rows  (likely, 87%)",
+        "amount in total per month, 2 rows  (likely, 90%)",
         "  sum of amount in costs.csv by month",
         f"  2025-03  16.70  {'█' * 30}",
     ]
