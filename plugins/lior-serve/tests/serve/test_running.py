@@ -164,7 +164,7 @@ def test_sigterm_ends_a_reply_and_loses_nothing(copied, runtime):
         assert learn(client, "key.txt").status_code == 200
         asked = {"prompt": PLAN, "max_tokens": 4, "stream": True, "temperature": 3}
         whole = client.post("/v1/completions", json=asked)
-        with client.stream("POST", "/v1/completions", json=asked | {"max_tokens": 4096}) as reply:
+        with client.stream("POST", "/v1/completions", json=asked | {"max_tokens": 4096, "n": 16}) as reply:
             lines = reply.iter_lines()
             next(lines)
             process.send_signal(signal.SIGTERM)
