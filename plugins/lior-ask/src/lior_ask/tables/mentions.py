@@ -9,6 +9,7 @@ from itertools import combinations
 
 import attrs
 
+from lior_ask.tables import lexicon
 from lior_ask.tables.asked import Asked
 from lior_ask.tables.columns import Coded
 from lior_ask.tables.periods import Period
@@ -16,6 +17,14 @@ from lior_ask.tables.query import OPPOSITE, Compares, Expr, Filled, Is, Not, Wit
 from lior_ask.tables.sources import Table, cell_words
 from lior_ask.tables.words import stems
 
+_NOUNS = {
+    "mail": (lexicon.MAIL, lexicon.MESSAGES),
+    "chat": (lexicon.CHAT, lexicon.MESSAGES),
+    "events": (lexicon.EVENTS,),
+    "contacts": (lexicon.CONTACTS,),
+    "files": (lexicon.FILES,),
+}
+"""Kind of table -> patterns of words that name it."""
 _MOST_PIECES = 14
 """Maximum number of conditions that are combined."""
 _MOST_ASSIGNMENTS = 14
@@ -74,8 +83,12 @@ class Links:
 
     def __attrs_post_init__(self) -> None:
         tokens = self.asked.tokens
+        nouns = _NOUNS.get(self.table.kind, ())
         self.named = frozenset(
-            n for n, token in enumerate(tokens) if not token.kind and token.stems & self.table.names
+            n
+            for n, token in enumerate(tokens)
+            if not token.kind
+            and (token.stems & self.table.names or any(noun.fullmatch(token.word) for noun in nouns))
         )
         self.columns, self.quality = {}, {}
         for column in range(len(self.table.columns)):

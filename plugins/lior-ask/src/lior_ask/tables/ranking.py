@@ -30,6 +30,8 @@ from lior_ask.tables.sources import Table
 
 _MERGED = 60
 """Number of the best queries that are compared by their results."""
+_OF_ROWS = {Aggregate.LIST: "list", Aggregate.COUNT: "count", Aggregate.EXISTS: "count"}
+"""Aggregates whose answer depends on the rows alone."""
 _CELLS = 100
 """Maximum number of rows whose cells are compared."""
 _COUNTED = 20_000
@@ -128,7 +130,8 @@ class Ranker:
         """Return what answers a query: queries with the same answer have the same; ``None`` without one.
 
         A sum or a mean is known by its size, the first of an order by its rows and its value, a looked up
-        value by its cells, and anything else by its rows, columns and aggregate."""
+        value by its cells, a list or a count by its rows, and anything else by rows, columns and aggregate.
+        """
         table, rows = self.tables[query.table], self.selected(query)
         measure, how = query.measure, query.aggregate
         if measure is not None and query.group is None:
@@ -143,6 +146,8 @@ class Ranker:
                 )
             if how in (Aggregate.SUM, Aggregate.MEAN) and (total := abs(table.total(measure, rows, 1))):
                 return (how, total, 0 if how is Aggregate.SUM else len(table.numbered(measure, rows)))
+        if query.group is None and how in _OF_ROWS:
+            return (_OF_ROWS[how], self._placed(query)[1])
         part = attrs.evolve(query, where=(*query.where, *query.part))
         places = [self._placed(each)[1] for each in ((query, part) if query.part else (query,))]
         measured = None if measure is None else table.columns[measure].name
