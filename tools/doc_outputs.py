@@ -26,6 +26,7 @@ BLOCK = re.compile(
 PROGRESS = re.compile(r"\w+: [\d,]+/[\d,]+ \(|.*\(\d+ %\)$")
 """Lines that commands print every few seconds: how many depends on the machine."""
 NUMBER = re.compile(r"\d[\d,.]*(?:e[-+]?\d+)?")
+CERTAINTY = re.compile(r"\((?:(?:very )?likely|unlikely|perhaps|doubtful), (?=\d+%\))")
 
 
 def run_page(
@@ -91,8 +92,11 @@ def rewritten(page: str, printed: list[tuple[re.Match[str], str]]) -> str:
 
 
 def without_numbers(page: str) -> list[str]:
-    """Return the lines of a page with every number as ``#`` and every run of spaces as one."""
-    return [" ".join(NUMBER.sub("#", line).split()) for line in page.splitlines()]
+    """Return the lines of a page with every number as ``#`` and every run of spaces as one.
+
+    The word for a probability stands for a number; it depends on how much the encoder has read until then.
+    """
+    return [" ".join(NUMBER.sub("#", CERTAINTY.sub("(", line)).split()) for line in page.splitlines()]
 
 
 def main(arguments: list[str]) -> int:
