@@ -35,7 +35,7 @@ class Limits(NamedTuple):
     units: Ints
     """Hashes of the units that the text repeats, ascending, ``(K,)``."""
     longest: Ints
-    """Number of positions of the longest run of each, ``(K,)``."""
+    """Length of each unit's longest run in positions, ``(K,)``."""
     tokens: Ints
     """Last tokens of the sample, ``(_CAPACITY,)``."""
     runs: Ints

@@ -9,7 +9,7 @@ from decimal import Decimal
 import attrs
 
 _ENOUGH = 0.8
-"""Minimum share of the non-empty cells of a column of numbers that are numbers."""
+"""Minimum share of numbers among the filled cells of a number column."""
 _CURRENCY = r"[A-Z]{0,3}\$|[€£¥₹₺₽₩]|EUR|USD|GBP|CHF|JPY|CAD|AUD|NZD|SEK|NOK|DKK|PLN|CZK|HUF|INR|BRL|Fr\.?"
 _NUMBER = re.compile(
     rf"(?P<sign>[-+−]?)\s?(?P<before>{_CURRENCY})?\s?(?P<minus>[-−]?)"

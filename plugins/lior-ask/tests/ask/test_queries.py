@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lior_ask import Index
-from lior_ask.question.filters import Filters, Known
+from lior_ask.question.filters import Filters
 from lior_ask.question.question import understood
 from lior_ask.tables import calculating
 from lior_ask.tables.asked import asked
@@ -44,8 +44,7 @@ def notes(*tables, **files):
 
 
 def known_of(index):
-    content = index.content
-    return Known(content.inverted, content.records, content.passages, content.path, content.files)
+    return index.asker.known
 
 
 def table_of(index):

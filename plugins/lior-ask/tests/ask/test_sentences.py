@@ -11,7 +11,7 @@ from lior_ask import Index
 from lior_ask.answer.figures import headline
 from lior_ask.index.table_schema import Column
 from lior_ask.languages.lists import languages
-from lior_ask.question.filters import Filters, Known
+from lior_ask.question.filters import Filters
 from lior_ask.question.question import Question
 from lior_ask.tables.calculating import calculated, plan_calculation
 from lior_ask.tables.query import Aggregate, Compares, Group, Is, Not, Query
@@ -33,8 +33,7 @@ OUT, EDEKA, OTHERS = Compares(3, "<", Decimal(0)), Is(1, ("Edeka",)), Not(Is(1, 
 def known():
     index = Index(embedder="")
     index.learn("giro.csv", ACCOUNT)
-    content = index.content
-    return Known(content.inverted, content.records, content.passages, content.path, content.files)
+    return index.asker.known
 
 
 def by_grammar(known, question):

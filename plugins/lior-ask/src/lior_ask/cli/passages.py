@@ -36,7 +36,7 @@ _CODE = re.compile(r"[(){}\[\]=;]")
 
 
 class Searched(Protocol):
-    """What is printed of an index, which another process may have."""
+    """The part of an index that is printed; another process may have it."""
 
     retriever: str
 

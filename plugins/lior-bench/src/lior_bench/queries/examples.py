@@ -82,8 +82,7 @@ class Example:
 def examples(world: World, folder: Path) -> list[Example]:
     """Return the questions of a folder, unpacked to ``folder``, whose tables the reader finds."""
     unpack(world.name, folder)
-    content = lior_ask.Index(folder / world.name, cache=False).content
-    known = Known(content.inverted, content.records, content.passages, content.path, content.files)
+    known = lior_ask.Index(folder / world.name, cache=False).asker.known
     tables = tables_of(known, Filters())
     vectors = E5().embed([asked["q"] for asked in world.questions], question=True)
     single = [(n, t.heads[0].document) for n, t in enumerate(tables) if len(t.heads) == 1]
