@@ -13,6 +13,7 @@ from lior_ask import Index
 from lior_ask.index.table_schema import column
 from lior_ask.languages.dates import count_dates, dates
 from lior_ask.languages.words import LANGUAGES, stem, tokens
+from lior_ask.tables.named_days import written_out
 from lior_ask.tables.periods import period_in
 
 LAW = settings(max_examples=100, database=None)
@@ -151,3 +152,33 @@ def test_words_like_periods_are_none(words):
 def test_days_of_one_month_are_no_numbers_with_a_unit():
     assert column("day", ["5 March", "9 March"]).kind == "date"
     assert column("load", ["5 t", "9 t"]).kind == "number"
+
+
+@pytest.mark.parametrize(
+    ("words", "first", "last"),
+    [
+        ("what came in since Wednesday?", "2026-11-25", ""),
+        ("was kam seit gestern", "2026-11-27", ""),
+        ("tout avant lundi", "", "2026-11-29"),
+        ("sales since the 14th", "2026-11-14", ""),
+        ("¿quién trabajó el lunes 16?", "2026-11-16", "2026-11-16"),
+        ("heures de la semaine du 16 au 22", "2026-11-16", "2026-11-22"),
+        ("Stunden der Woche vom 16. bis 22.", "2026-11-16", "2026-11-22"),
+        ("takings in the first half of November 2025", "2025-11-01", "2025-11-15"),
+        ("honoraires de la deuxième quinzaine de février 2024", "2024-02-16", "2024-02-29"),
+        ("what we bought in the 1990s", "1990-01-01", "1999-12-31"),
+        ("objets du XVIIIe siècle", "1700-01-01", "1799-12-31"),
+        ("Gläser aus dem 19. Jahrhundert", "1800-01-01", "1899-12-31"),
+    ],
+)
+def test_days_that_are_named_in_passing_are_written_out(words, first, last):
+    found, _ = period_in(written_out(words, datetime.date(2026, 11, 28)).lower(), datetime.date(2026, 11, 28))
+    assert (str(found.first or ""), str(found.last or "")) == (first, last)
+
+
+@pytest.mark.parametrize(
+    "words", ["between 3 and 7 euros", "the 3rd floor", "order S-2041", "from 10 to 20", "at 9:00 on Monday"]
+)
+def test_numbers_that_are_no_days_stay(words):
+    assert written_out(words, datetime.date(2026, 11, 28)) == words
+    assert period_in(words.lower(), datetime.date(2026, 11, 28))[0] is None

@@ -126,6 +126,79 @@ def test_questions_in_other_words_are_calculated_with_a_measured_confidence():
     assert huge.result is None or not huge.result.rows
 
 
+STOCK = (
+    "article,supplier,in stock,minimum,weight g,fee\npump,Ada,3,5,900,0\nhose,Bo,12,4,1500,2\n"
+    "valve,Ada,4,4,40,0\ncable,Cy,1,6,2200,3\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("condition", "rows"),
+    [
+        (Compares(2, "<", None, 3), [0, 3]),
+        (Compares(2, ">=", None, 3), [1, 2]),
+        (Compares(5, "=", Decimal(0)), [0, 2]),
+        (Compares(5, ">", Decimal(0)), [1, 3]),
+    ],
+)
+def test_two_columns_and_zero_may_be_what_a_question_implies(condition, rows):
+    table = table_of(notes(STOCK))
+    implied = {piece.condition for piece in Links(asked("which are too few?", date.today()), table).implied()}
+    assert condition in implied
+    assert table.where([condition]).tolist() == rows
+
+
+def test_columns_that_are_always_larger_are_not_compared():
+    table = table_of(notes("article,net,gross\npump,10,12\nhose,20,24\n"))
+    assert not table.comparable
+
+
+@pytest.mark.parametrize(
+    ("words", "sign", "number"),
+    [
+        ("heavier than a kilo", ">", 1000),
+        ("over 2 kg", ">", 2000),
+        ("1500 g or more", ">=", 1500),
+        ("mehr als hundert Gramm", ">", 100),
+        ("dépassent 2 kg", ">", 2000),
+        ("más de mil gramos", ">", 1000),
+    ],
+)
+def test_numbers_are_compared_in_the_unit_of_the_column(words, sign, number):
+    table = table_of(notes(STOCK))
+    [piece] = Links(asked(f"which articles are {words}?", date.today()), table).compared([4])
+    assert (piece.condition.sign, piece.condition.value) == (sign, number)
+    if "kilo" in words or "g" in words.split()[-2:]:
+        hours = table_of(notes("job,hours\npaint,2\nsand,3\n"))
+        assert not [*Links(asked(f"which jobs are {words}?", date.today()), hours).compared([1])]
+
+
+def test_weekdays_and_words_of_every_text_may_be_cells():
+    text = "day,weekday,vote\n2026-11-21,Sat,for\n2026-11-22,Sun,against\n2026-11-24,Tue,for\n"
+    links = Links(asked("who was for it on Saturday?", date(2026, 11, 26)), table_of(notes(text)))
+    found = {piece.kind: piece.condition for piece in links.pieces}
+    assert found["common"] == Is(2, ("for",))
+    assert found["exact"] == Is(1, ("Sat",))
+    assert found["weekday"] == Within(0, "2026-11-21", "2026-11-21", "2026-11-21")
+
+
+def test_an_end_without_a_begin_is_the_nearest_one():
+    table = table_of(notes("item,best before\njam,2026-12-03\nflour,2027-03-01\nrice,2026-11-30\n"))
+    links = Links(asked("what goes off before 5 December?", date(2026, 11, 28)), table)
+    [piece] = links.periods(1)
+    assert table.where([piece.condition]).tolist() == [0, 2]
+
+
+def test_a_closing_balance_in_place_of_a_day_is_no_row():
+    begin = (
+        "Datum;Zweck;Partner;Betrag\n02.01.2026;Vortrag;Kasse;612,30 €\n12.01.2026;Beiträge;Ada;240,00 €\n"
+    )
+    rows = "20.01.2026;Bücher;Laden;-86,40 €\nBestand;;;765,90 €\n"
+    assert len(table_of(notes(begin + rows)).rows) == 3
+    opened = begin.replace("Vortrag;Kasse", "Saldo anterior;") + rows
+    assert len(table_of(notes(opened)).rows) == 2
+
+
 def test_a_question_finds_its_table_among_many():
     others = {f"list{n}": f"day,tool\n2026-01-{n + 1:02},hammer {n}\n2026-02-03,saw\n" for n in range(20)}
     assert notes(TRIPS, **others).ask("how far did Ada drive altogether?").result.value == "153.5"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -36,6 +37,15 @@ def lior(command, tmp_path, monkeypatch):
     Path("notes/boiler.md").write_text(BOILER)
     Path("notes/garden.md").write_text(GARDEN)
     return command
+
+
+PAYMENTS = [
+    ("Baker", "food"),
+    ("Baker", "food"),
+    ("Rent Ltd", "home"),
+    ("Rent Ltd", "home"),
+    ("Dentist", "health"),
+]
 
 
 def test_answer_comes_first_with_file_and_line(lior):
@@ -95,6 +105,28 @@ def test_not_found_is_said_with_the_nearest(lior):
     )
     assert "The nearest:" in told.out
     assert "notes/garden.md:3" in told.out
+
+
+def test_a_folder_without_a_question_gets_some_that_it_answers(lior):
+    Path("home").mkdir()
+    rows = [f"2026-0{n}-03;{who};{kind};-{n}2,50" for n, (who, kind) in enumerate(PAYMENTS, 1)]
+    Path("home/bank.csv").write_text(
+        "\n".join(["Date;Payee;Kind;Amount", *rows, "2026-08-01;Work;in;900,00"])
+    )
+    Path("home/boat.md").write_text("# Boat\n\nThe boat lies in Kiel.\n\nThe boat was painted red in May.\n")
+    found = lior("ask", "home")
+    assert found.out.startswith("2 files with ")
+    command, *asked = [shlex.split(line) for line in found.out.splitlines()[2:]]
+    assert {tuple(each[:3]) for each in (command, *asked)} == {("lior", "ask", "home")}
+    questions = [each[3] for each in (command, *asked)]
+    assert "How much did we spend at Baker?" in questions
+    for question in questions:
+        answer = json.loads(lior("ask", "home", question, "--json").out)
+        assert answer["found"], question
+        assert answer["confidence"] >= 0.9, question
+    Path("home/bank.csv").unlink()
+    Path("home/boat.md").write_text("x\n")
+    assert 'Ask as: lior ask home "…?"' in lior("ask", "home").out
 
 
 def test_json_has_this_shape(lior):
@@ -160,7 +192,6 @@ def test_bad_input_is_one_line_and_code_2(lior):
     Path("run/config.toml").write_text("")
     for args, said in (
         ((), "no question"),
-        (("notes",), "put the question after it"),
         (("Where is it hidden?",), "no folder was asked before"),
         (("nowhere", RESET), "no such file or folder"),
         (("no\nwhere", RESET), "no where: no such file or folder"),

@@ -35,6 +35,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import (
     cross_entropy,
+    dropout,
     gelu,
     layer_norm,
     linear,
@@ -280,11 +281,18 @@ def dither(weights: Tensor, generator: torch.Generator) -> Tensor:
 
 
 class Encoder(nn.Module):
-    """multilingual-e5-small, in which all weights are learned except the vectors of the word pieces."""
+    """multilingual-e5-small, in which all weights are learned except the vectors of the word pieces.
 
-    def __init__(self, file: Model, generator: torch.Generator) -> None:
+    With ``lowest``, it has the layers from that number on, and :meth:`upper` computes them. A share
+    ``dropped`` of what a layer adds is left out while it learns.
+    """
+
+    def __init__(
+        self, file: Model, generator: torch.Generator, *, lowest: int = 0, dropped: float = 0.0
+    ) -> None:
         super().__init__()
-        self.file, layers = file, range(LAYERS)
+        self.file, self.lowest, self.dropped = file, lowest, dropped
+        layers = range(lowest, LAYERS)
         self.products, self.biases, self.norms = nn.ParameterDict(), nn.ParameterDict(), nn.ParameterDict()
         for part in PARTS:
             biases = np.stack([file.numbers(f"l{layer}.{part}.b") for layer in layers])
@@ -301,17 +309,22 @@ class Encoder(nn.Module):
     def forward(self, texts: Sequence[list[int]]) -> Tensor:
         """Return unit vectors ``(N, width)`` of texts in pieces."""
         x, mask = self._feed(texts)
-        x = self._norm(self.first, x)
+        return self.upper(self._norm(self.first, x), mask)
+
+    def upper(self, x: Tensor, mask: Tensor) -> Tensor:
+        """Return unit vectors ``(N, width)`` of states ``(N, n, width)`` below; ``mask`` has the pieces."""
         kept = {
             part: each + (rounded(each) - each).detach()  # its derivative equals that of the weights
             for part, each in self.products.items()
         }
-        for layer in range(LAYERS):
+        for layer in range(LAYERS - self.lowest):
             some = {part: (kept[part][layer], self.biases[part][layer]) for part in kept}
             q, k, v = (linear(x, *some[part]).unflatten(2, (HEADS, -1)).transpose(1, 2) for part in "qkv")
             seen = scaled_dot_product_attention(q, k, v, attn_mask=mask[:, None, None, :])
-            x = self._norm(self.norms["aln"][layer], x + linear(seen.transpose(1, 2).flatten(2), *some["ao"]))
-            x = self._norm(self.norms["oln"][layer], x + linear(gelu(linear(x, *some["fi"])), *some["fo"]))
+            added = linear(seen.transpose(1, 2).flatten(2), *some["ao"])
+            x = self._norm(self.norms["aln"][layer], x + dropout(added, self.dropped, self.training))
+            added = linear(gelu(linear(x, *some["fi"])), *some["fo"])
+            x = self._norm(self.norms["oln"][layer], x + dropout(added, self.dropped, self.training))
         return normalize((x.float() * mask[..., None]).sum(1), dim=1)
 
     def score(self, vectors: Tensor) -> Tensor:
@@ -344,16 +357,15 @@ class Encoder(nn.Module):
         """Return the weights in the form that :mod:`lior_ask.embedders.e5` reads."""
         found = dict[str, Any](head=_SCALE * self.head, constant=self.constant)
         found |= {f"emb.ln.{side}": self.first[at] for at, side in enumerate("wb")}
-        for layer in range(LAYERS):
+        for at in range(LAYERS - self.lowest):
+            own = f"l{self.lowest + at}"
             for name in _NORMS:
-                found |= {
-                    f"l{layer}.{name}.{side}": self.norms[name][layer][at] for at, side in enumerate("wb")
-                }
+                found |= {f"{own}.{name}.{side}": self.norms[name][at][n] for n, side in enumerate("wb")}
             for part in PARTS:
-                found[f"l{layer}.{part}.b"] = self.biases[part][layer]
+                found[f"{own}.{part}.b"] = self.biases[part][at]
         arrays = {name: each.detach().float().cpu().numpy() for name, each in found.items()}
         for part, each in self.products.items():
-            for layer, weights in enumerate(each.detach().cpu()):
+            for layer, weights in enumerate(each.detach().cpu(), self.lowest):
                 scale, numbers = quarters(weights.reshape(-1, _BLOCK))
                 pairs = numbers.to(torch.uint8).numpy().reshape(len(weights), -1, _BLOCK // 2, 2)
                 arrays[f"l{layer}.{part}.w"] = pairs[..., 0] | pairs[..., 1] << 4

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import attrs
@@ -41,6 +42,12 @@ def converse(
         return turn
     block = block_around(quoted, version.index.of_document(quoted.document))  # quoted by the dialogue
     return attrs.evolve(turn, answer=attrs.evolve(turn.answer, block=block))
+
+
+@lru_cache(maxsize=1)
+def suggested(version: Version) -> list[str]:
+    """Return questions that the documents of a version answer."""
+    return version.index.suggestions()
 
 
 def passage_of(turn: Turn, wanted: PassageRequest) -> Passage:

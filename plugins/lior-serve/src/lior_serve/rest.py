@@ -36,6 +36,12 @@ async def ask(server: Server, request: Request, form: AskRequest) -> Any:
     return record
 
 
+async def suggestions(server: Server, request: Request, form: None) -> Any:
+    """Questions that the documents answer with a confidence of at least 90 %; each was asked before."""
+    version = await server.latest()
+    return {"questions": await server.in_question_executor(found.suggested, version)}
+
+
 async def confirm(server: Server, request: Request, form: ConfirmRequest) -> Any:
     """Count that a passage answers a question, or no longer."""
     if not server.source.state()["confirms"]:
@@ -70,6 +76,7 @@ async def document(server: Server, request: Request, form: LinesRequest) -> Any:
 OPERATIONS = (
     Operation(method="GET", path="/api/state", run=state),
     Operation(method="POST", path="/api/ask", run=ask, form=AskRequest),
+    Operation(method="GET", path="/api/suggestions", run=suggestions),
     Operation(method="POST", path="/api/show", run=show, form=PassageRequest),
     Operation(method="POST", path="/api/confirm", run=confirm, form=ConfirmRequest),
     Operation(method="GET", path="/api/documents", run=documents, form=ListRequest),

@@ -82,6 +82,16 @@ def test_answer_and_box_fit_the_screen(page, width, scheme):
     assert len(colors) == 5
 
 
+def test_a_suggested_question_is_asked_by_a_click(page):
+    page.until("return document.querySelector('#suggested button') !== null")
+    question = page(
+        "const first = document.querySelector('#suggested button'); first.click(); return first.textContent"
+    )
+    page.until("return document.querySelector('.turn') !== null")
+    assert page("return document.querySelector('.turn h2').textContent") == question
+    assert page("return getComputedStyle(document.getElementById('suggested')).display") == "none"
+
+
 def test_all_of_a_conversation_by_the_keyboard(page):
     from selenium.webdriver.common.keys import Keys
 

@@ -53,6 +53,15 @@ def test_the_answer_and_its_lines(of_folder):
     assert "passages" in of_folder.get("/metrics").text
 
 
+def test_suggested_questions_are_answered(of_folder):
+    questions = of_folder.get("/api/suggestions").json()["questions"]
+    assert "What do I know about House?" in questions
+    for question in questions:
+        found = of_folder.post("/api/ask", json={"question": question}).json()
+        assert found["found"], question
+        assert found["confidence"] >= 0.9, question
+
+
 def test_filters_of_a_request(of_folder):
     def ask(**given):
         return of_folder.post("/api/ask", json={"question": QUESTION} | given)

@@ -135,6 +135,7 @@ def ask(
 
     WHERE is a run, or folders, files and patterns; without any, those of the last time. They are indexed
     when first asked, and later what changed is read. The quoted text stands in the file at the line named.
+    A folder without a question gets some that it answers.
     The exit code is 0 if the text speaks of it, 1 if it does not, and 2 on errors.
     """
     filters = {"sender": sender, "after": after, "before": before, "kind": kind, "path": path}
@@ -142,12 +143,14 @@ def ask(
     where, question = _divide(words, asks=not judged)
     model = _model(endpoint, alone=not any((as_json, opened, batch)))
     here = any((database, retriever, no_cache, batch, opened, context is not None, model))
-    served = None if here else _serve(where, question, top, filters)
+    served = None if here or not question else _serve(where, question, top, filters)
     show = functools.partial(_print, as_json=as_json, explain=explain, verbose=verbose)
     if served:
         return show(*served, listed(served[1]), None)
     index = _open(where, retriever, database, cache=not no_cache)
     _name_limited(() if verbose else index.opened.limited)
+    if not judged and not question:
+        return _suggest(index, where)
     if judged:
         return _batch(index, *judged)
     answer = index.ask(question, max(top, opened or 0, 8 if model else 0), _filters(filters))
@@ -161,6 +164,17 @@ def ask(
     lines = _around(index, where, answer.answer, context, shared=bool(database))
     reads_on = "" if no_cache or database else _read_on(index)
     return show(index, answer, passages, lines, reads_on=reads_on, context=context is not None)
+
+
+def _suggest(index: Index, where: Sequence[str]) -> int:
+    """Print what was read, and questions that it answers."""
+    click.echo(f"{quantity(index.files, 'file')} with {quantity(len(index), 'passage')} were read.")
+    found = index.suggestions()
+    command = shlex.join(["lior", "ask", *where])
+    click.echo("They answer, for example:" if found else f'Ask as: {command} "…?"')
+    for question in found:
+        click.echo(f"  {command} {shlex.quote(question)}")
+    return 0
 
 
 def _code_of(answer: Answer) -> int:
@@ -189,14 +203,14 @@ def _model(endpoint: tuple[str, str] | None, *, alone: bool) -> Endpoint | None:
 
 
 def _divide(words: Sequence[str], *, asks: bool) -> tuple[Sequence[str], str]:
-    """Split the arguments into folders and, if one ``asks``, the question behind them."""
+    """Split the arguments into folders and, if one ``asks``, the question behind them, if there is one."""
     if not asks:
         return words, ""
     if not words or not words[-1].strip():
         raise UsageError('no question; ask as: lior ask ~/notes "When is the boiler serviced?"')
     if len(words) > 1 or " " in words[-1] or not names_path(words[-1]):
         return words[:-1], words[-1]
-    raise UsageError(f'{words[-1]} is a file or folder; put the question after it: lior ask {words[-1]} "…?"')
+    return words, ""
 
 
 def _last() -> Path:

@@ -100,6 +100,28 @@ def open_file() -> four_bits.Model:
     return four_bits.read(Path(str(files("lior_ask.embedders").joinpath(WEIGHTS))))
 
 
+@lru_cache(maxsize=64)
+def read_as(text: str, file: Path, lowest: int) -> np.ndarray:
+    """Return the unit vector, float32 ``(384,)``, of a question with other layers from ``lowest`` on.
+
+    ``file`` has them, as :mod:`~lior_ask.embedders.four_bits` reads them.
+    """
+    found: np.ndarray = _other(file, lowest).means(_pieces([text], "query: "))[0]
+    return found
+
+
+@lru_cache(maxsize=1)
+def _other(file: Path, lowest: int) -> NumpyLayers | OnnxLayers:
+    model = four_bits.Model({**open_file().tensors, **four_bits.read(file).tensors})
+    base = _runner()
+    return NumpyLayers(model, base, lowest) if isinstance(base, NumpyLayers) else OnnxLayers(model)
+
+
+def question_pieces(texts: Sequence[str]) -> list[list[int]]:
+    """Return the word pieces that the encoder reads of questions."""
+    return _pieces(texts, "query: ")
+
+
 @lru_cache(maxsize=1)
 def _runner() -> NumpyLayers | OnnxLayers:
     return (OnnxLayers if find_spec("onnxruntime") else NumpyLayers)(open_file())

@@ -34,29 +34,47 @@ class _Layer:
 
 
 class NumpyLayers:
-    """The layers in NumPy; their weights are unpacked at the first use and take 85 MB."""
+    """The layers in NumPy; their weights are unpacked at the first use and take 85 MB.
 
-    def __init__(self, model: Model) -> None:
-        self._model = model
+    Parameters
+    ----------
+    model
+        The model in its file.
+    base, own
+        Layers from the number ``own`` on are the model's; those before are taken from ``base``.
+    """
+
+    def __init__(self, model: Model, base: NumpyLayers | None = None, own: int = 0) -> None:
+        self._model, self._base, self._own = model, base, own
 
     def means(self, texts: Sequence[Sequence[int]]) -> np.ndarray:
         """Return the mean of the last layer over each text's pieces, unit vectors, float32 ``(N, width)``."""
-        return np.concatenate([self._batch(some) for some in _batches(texts)])
+        found = []
+        for some in _batches(texts):
+            x, starts = self._states(some, LAYERS)
+            found.append(unit(np.add.reduceat(x, starts[:-1])))
+        return np.concatenate(found)
 
-    def _batch(self, texts: Sequence[Sequence[int]]) -> np.ndarray:
+    def states(self, texts: Sequence[Sequence[int]], layers: int) -> list[np.ndarray]:
+        """Return the states of each text's pieces after some layers, float32 ``(n, width)``."""
+        batches = (self._states(some, layers) for some in _batches(texts))
+        return [each for x, starts in batches for each in np.split(x, starts[1:-1])]
+
+    def _states(self, texts: Sequence[Sequence[int]], layers: int) -> tuple[np.ndarray, np.ndarray]:
         starts = np.cumsum([0, *map(len, texts)])
         x = np.concatenate([self._model.embedded(each) for each in texts])
         x = _norm(x, (self._model.numbers("emb.ln.w"), self._model.numbers("emb.ln.b")))
-        for layer in self._layers:
+        for layer in self._layers[:layers]:
             every = _multiply(x, layer.seen)
             mixed = [_attend(part) for part in np.split(every, starts[1:-1])]
             x = _norm(x + _multiply(np.concatenate(mixed), layer.out), layer.norms[0])
             x = _norm(x + _multiply(_gelu(_multiply(x, layer.wide)), layer.narrow), layer.norms[1])
-        return unit(np.add.reduceat(x, starts[:-1]))
+        return x, starts
 
     @cached_property
     def _layers(self) -> list[_Layer]:
-        return [self._unpacked(f"l{number}.") for number in range(LAYERS)]
+        below = self._base._layers[: self._own] if self._base else []
+        return [*below, *(self._unpacked(f"l{number}.") for number in range(len(below), LAYERS))]
 
     def _unpacked(self, name: str) -> _Layer:
         def product(*parts: str) -> tuple[np.ndarray, np.ndarray]:

@@ -79,30 +79,33 @@ def total_rows(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> tupl
     places = [n for n, each in enumerate(columns) if each.kind == "number" and each.decimal and not each.key]
     marks, width, found = _marks(columns, rows, places), len(places), list[int]()
     numbers = [[columns[n].number(row[n]) for n in places] for row in rows] if marks else []
-    above, since = _Sums.of(width), _Sums.of(width)
+    above, since, opened = (_Sums.of(width) for _ in range(3))  # the last with an opening balance
     for position, (mark, row) in enumerate(zip(marks, numbers, strict=True)):
-        groups = (since, above) if position else (_Sums.of(width, numbers[1:] if mark else ()),)
+        groups = (since, above, opened) if position else (_Sums.of(width, numbers[1:] if mark else ()),)
         if mark == "balance" or (mark and any(_sums_up(mark, row, each) for each in groups)):
-            found.append(position)
             since = _Sums.of(width)
+            if mark == "balance" and not found:
+                opened.add(row)
+            found.append(position)
         else:
-            above.add(row)
-            since.add(row)
+            for each in (above, since, opened):
+                each.add(row)
     return tuple(found) if len(found) < len(rows) else ()
 
 
 def _marks(columns: Sequence[Column], rows: Sequence[Sequence[str]], places: Sequence[int]) -> list[str]:
     """Return the mark of each row, or nothing for a large table without a label.
 
-    The mark of a last row without a date or another mark is "last", or "blank" if it alone
-    lacks a label.
+    The mark of a last row without a date ("Saldo" may stand there) or another mark is "last", or "blank" if
+    it alone lacks a label.
     """
     texts = [n for n in range(len(columns)) if n not in places]
     if len(rows) > _LARGE and not _has_label(rows, texts):
         return []
     filled = [n for n in texts if sum(1 for row in rows if row[n].strip()) >= _FILLED * len(rows)]
     marks = [_mark([row[n] for n in texts], [row[n] for n in filled]) for row in rows]
-    if marks and not marks[-1] and not any(rows[-1][n] for n in filled if columns[n].kind == "date"):
+    dates = [n for n in filled if columns[n].kind == "date"]
+    if marks and not marks[-1] and not any(columns[n].date(rows[-1][n]) for n in dates):
         lacks = (n for n in filled if not rows[-1][n].strip())
         marks[-1] = "blank" if any(all(row[n].strip() for row in rows[:-1]) for n in lacks) else "last"
     return marks

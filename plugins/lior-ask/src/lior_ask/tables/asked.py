@@ -16,8 +16,10 @@ from lior_ask.languages.lists import any_of, either, languages, of_question, wor
 from lior_ask.languages.words import asking_words
 from lior_ask.languages.words import tokens as words_of
 from lior_ask.tables.lexicon import COMPARISONS
+from lior_ask.tables.named_days import written_out
 from lior_ask.tables.periods import NAME, Period, as_names, period_in
 from lior_ask.tables.query import Sign
+from lior_ask.tables.units import UNITS
 from lior_ask.tables.words import stems
 
 _FILE = re.compile(r"(?<![\w@.])[\w+/-]+(?:\.[\w+-]+)*\.[a-z]\w{1,5}\b(?!@)", re.I)
@@ -25,11 +27,22 @@ _NUMERALS = {
     word: 2 + n for each in languages() for n, word in enumerate(each.lists["words.numbers"]) if n < 9
 }
 """Words for two to ten in all languages."""
-_AMOUNT = (
-    rf"(?:[€$£]|eur|chf|usd)?\s?(?P<number>\d[\d.,' ]*\d|\d|{any_of(_NUMERALS)}\b)"
-    r"\s?(?P<unit>[€$£%]|[^\W\d_]{1,3}\b|euros?|dollars?|francs?)?"
-)
-_COMPARED = [(sign, re.compile(rf"(?:\b{words_}\s+{_AMOUNT}(?![\w.,]*\d))")) for sign, words_ in COMPARISONS]
+_LARGE = {"hundred": 100, "hundert": 100, "cent": 100, "cien": 100}
+_LARGE |= {"thousand": 1000, "tausend": 1000, "mille": 1000, "mil": 1000}
+_ONE = rf"(?:an?|one|ein(?:e[nrms]?)?|une?|una?)(?=\s+{any_of(UNITS)}\b)"
+"""Pattern of an article before a unit: "more than a kilo"."""
+_AMOUNT = rf"(?:[€$£]|eur|chf|usd)?\s?(?P<number>\d[\d.,' ]*\d|\d|{any_of(_NUMERALS)}\b"
+_AMOUNT += rf"|(?:an? |one |eine? )?(?P<large>{any_of(_LARGE)})\b|{_ONE})"
+_UNIT = r"(?P<unit>[€$£%]|[^\W\d_]{1,3}\b|euros?|dollars?|francs?)"
+_SIGNS: tuple[tuple[Sign, str], ...] = ((">=", "or_more"), ("<=", "or_less"))
+_COMPARED = [
+    *(
+        (sign, re.compile(rf"\b{_AMOUNT}\s?{_UNIT}?\s+{either(f'calculations.{key}')}\b"))
+        for sign, key in _SIGNS
+    ),
+    *((sign, re.compile(rf"\b{words_}\s+{_AMOUNT}\s?{_UNIT}?(?![\w.,]*\d)")) for sign, words_ in COMPARISONS),
+]
+"""Sign and pattern of comparisons with numbers: "10 or more", "over 10"."""
 _TITLE = re.compile(rf"(?<=\s){either('calculations.title')}\b\.?\s", re.I)
 _ELIDED = re.compile(rf"\b{either('calculations.elided')}['’](?=\w)", re.I)
 _MARKS = {"period": "\x11", "number": "\x12", "file": "\x13"}
@@ -75,7 +88,7 @@ class Asked:
     negated: set[int]
     """The positions of words such as "not" and "except"."""
     vector: np.ndarray | None = attrs.field(default=None, repr=False)
-    """The vector ``(384,)`` of the question by the sentence encoder; ``None`` without it."""
+    """The vector ``(384,)`` by :func:`~lior_ask.tables.learned.read_question`, if there is an encoder."""
 
     @cached_property
     def function(self) -> set[int]:
@@ -105,7 +118,8 @@ def asked(text: str, today: date, names: Set[str] = frozenset()) -> Asked:
 
     ``names`` are months that are names of people in these documents.
     """
-    text = _TITLE.sub(" ", f" {text.strip().rstrip('?!. ')} ".replace("’", "'"))
+    text = written_out(text.strip(), today).rstrip("?!. ")
+    text = _TITLE.sub(" ", f" {text} ".replace("’", "'"))
     files = [match[0] for match in _FILE.finditer(text)]
     for name in files:
         text = text.replace(name, f" {_MARKS['file']} ", 1)
@@ -158,12 +172,13 @@ def _compared(text: str) -> tuple[list[Compared], str]:
     for sign, pattern in _COMPARED:
         while match := pattern.search(text):
             decimal = "." if re.search(r"\.\d{1,2}$|,\d{3}", match["number"]) else ","
-            told = _NUMERALS.get(match["number"])
+            told = None if match["number"][0].isdigit() else _NUMERALS.get(match["number"], 1)
+            told = _LARGE[match["large"]] if match["large"] else told
             value = number_in(match["number"], decimal) if told is None else Decimal(told)
             if value is None:
                 break
             found.append(Compared(sign, value, " ".join(match[0].split())))
             unit = match["unit"] or ""
-            kept = unit if unit.isalpha() and len(unit) > 1 else ""
+            kept = unit if unit in UNITS or (unit.isalpha() and len(unit) > 1) else ""
             text = f"{text[: match.start()]} {_MARKS['number']} {kept} {text[match.end() :]}"
     return found, text

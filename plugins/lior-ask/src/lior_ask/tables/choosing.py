@@ -13,7 +13,7 @@ from lior_ask.languages.lists import words
 from lior_ask.question.filters import Filters, Known
 from lior_ask.question.question import Question
 from lior_ask.tables.asked import asked
-from lior_ask.tables.learned import Learned, learned
+from lior_ask.tables.learned import Learned, learned, read_question
 from lior_ask.tables.lexicon import NAMES, OUTGOING
 from lior_ask.tables.query import ADDED, Query
 from lior_ask.tables.ranking import QUOTED, Ranker
@@ -80,7 +80,7 @@ def choose(question: Question, known: Known, today: date, *, shows: bool = True)
     said = asked(question.text, today, people)
     vectors = known.inverted.vectors
     if vectors is not None and vectors.embedder.digest == weights.encoder:
-        said.vector = vectors.question(question.text).result()
+        said.vector = read_question(question.text)
     ranker = Ranker(said, weights, tables)
     ranked = ranker.ranked()
     if not ranked.proposals:

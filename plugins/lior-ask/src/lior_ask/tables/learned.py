@@ -1,7 +1,8 @@
 """What is learned from questions: the class of a question, the columns it means, and scores of queries.
 
 The class (sum, count, next …), the mode of groups and the direction of amounts are predicted by multinomial
-logistic regression from words, pairs of words and the vector of the sentence encoder. A column is matched by
+logistic regression from words and pairs of words, and by the sentence encoder, whose last layers were learned
+further for this. A column is matched by
 logistic regression over pairs of a word of the question and a word or property of the column. A query's score
 is a weighted sum of its features, and the probability that it is the one that is meant is the softmax of the
 scores (conditional logit: D. McFadden, 1974). ``lior bench queries`` learns all of it from tables with
@@ -15,14 +16,16 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache, lru_cache
 from importlib.resources import files
+from pathlib import Path
 
 import attrs
 import numpy as np
 
+from lior_ask.embedders import e5
 from lior_ask.index.table_schema import Column
 from lior_ask.languages.lists import any_of, either, languages, words
 from lior_ask.tables.asked import Asked
-from lior_ask.tables.mentions import Links
+from lior_ask.tables.mentions import Links, Piece
 from lior_ask.tables.sources import Table, cell_words
 
 ROLES = ("measure", "show", "group")
@@ -38,6 +41,10 @@ _UNFIT = (
     "calculations.about",
     "calculations.not_paid",
 )
+_READ = 0.7
+"""Weight of what the encoder tells of a question beside its words; chosen on folders left out."""
+LAYERS, LOWEST = "encoder.safetensors", 8
+"""File with the layers of the encoder that were learned further for such questions, and the first of them."""
 _PREFIX = 5
 """Number of letters by which words of questions and of columns are paired."""
 
@@ -134,6 +141,12 @@ def pairs(asked: Asked, links: Links, column: int, role: str) -> Iterator[str]:
     yield f"{role}|dated {column == links.table.dated}"
 
 
+def implied_pairs(asked: Asked, links: Links, piece: Piece) -> Iterator[str]:
+    """Yield the features of a condition that a question may imply: those of its columns in its role."""
+    for place, column in enumerate(piece.columns):
+        yield from pairs(asked, links, column, f"{piece.role}{place or ''}")
+
+
 def table_pairs(asked: Asked, links: Links) -> Iterator[str]:
     """Yield the features of a table: words of the question beside words of its name and of its columns."""
     table = links.table
@@ -174,24 +187,30 @@ class Linear:
     constants: np.ndarray
     """``(K,)``."""
     dense: np.ndarray | None = None
-    """``(D, K)``, the weights of a vector."""
+    """``(1 + D, K)``, constants and weights of a second function, of a vector ``(D,)``."""
     places: dict[str, int] = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         object.__setattr__(self, "places", {name: n for n, name in enumerate(self.names)})
 
-    def __call__(self, features: Iterable[str], vector: np.ndarray | None = None) -> np.ndarray:
-        """Return the values ``(K,)`` for the features that are there, and a vector ``(D,)``."""
+    def __call__(self, features: Iterable[str]) -> np.ndarray:
+        """Return the values ``(K,)`` for the features that are there."""
         rows = [self.places[each] for each in features if each in self.places]
         found: np.ndarray = self.weights[rows].sum(0) + self.constants
-        return found if vector is None or self.dense is None else found + vector @ self.dense
+        return found
 
     def logs(self, features: Iterable[str], vector: np.ndarray | None = None) -> dict[str, float]:
-        """Return the logarithm of the softmax of each output."""
-        found = self(features, vector)
-        found = found - found.max()
-        found -= np.log(np.exp(found).sum())
+        """Return the logarithm of the softmax of each output, mixed with that of a vector."""
+        found = _log_softmax(self(features))
+        if vector is not None and self.dense is not None:
+            read = _log_softmax(self.dense[0] + vector @ self.dense[1:])
+            found = _log_softmax((1 - _READ) * found + _READ * read)
         return {name: max(float(value), -8.0) for name, value in zip(self.outputs, found, strict=True)}
+
+
+def _log_softmax(values: np.ndarray) -> np.ndarray:
+    found: np.ndarray = values - np.logaddexp.reduce(values)
+    return found
 
 
 @attrs.frozen(eq=False)
@@ -233,7 +252,9 @@ class Learned:
     agreement: Mapping[str, float]
     """Weights of the logarithm of the odds that a calculation of the grammar is right."""
     encoder: str
-    """The digest of the encoder whose vectors of questions are used."""
+    """The digest of the encoder below the layers that were learned further."""
+    layers: Mapping[str, np.ndarray] = attrs.field(factory=dict, repr=False)
+    """These layers, before they are stored in a file of their own."""
 
     def scores(self, asked: Asked, links: Sequence[Links]) -> Scores:
         """Return the scores of the classes of a question."""
@@ -259,13 +280,21 @@ class Learned:
             links.matched["table"] = {0: float(self.columns(table_pairs(asked, links))[0])}
         return links.matched["table"][0]
 
-    def implies(self, asked: Asked, links: Links, column: int, role: str) -> float:
-        """Return the logarithm of the odds that a question implies a condition on a column."""
-        return float(self.columns(pairs(asked, links, column, role))[0])
+    def implies(self, asked: Asked, links: Links, piece: Piece) -> float:
+        """Return the logarithm of the odds that a question implies a condition."""
+        key = repr(piece.condition)
+        if key not in links.implications:
+            links.implications[key] = float(self.columns(implied_pairs(asked, links, piece))[0])
+        return links.implications[key]
 
     def rarity(self, word: str) -> float:
         """Return how much a word tells that is unusual in questions."""
         return 1 - self.common.get(word, 0.0)
+
+
+def read_question(text: str) -> np.ndarray:
+    """Return the vector ``(384,)`` of a question by the encoder as it was learned further."""
+    return e5.read_as(text, Path(str(files("lior_ask.tables").joinpath(LAYERS))), LOWEST)
 
 
 @cache

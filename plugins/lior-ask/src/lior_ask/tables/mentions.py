@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
+from functools import cache
 from itertools import combinations
 
 import attrs
 
+from lior_ask.languages.lists import languages
 from lior_ask.tables import lexicon
 from lior_ask.tables.asked import Asked
 from lior_ask.tables.columns import Coded
-from lior_ask.tables.periods import Period
-from lior_ask.tables.query import OPPOSITE, Compares, Expr, Filled, Is, Not, Within, atom
+from lior_ask.tables.periods import Period, weekday_of
+from lior_ask.tables.query import OPPOSITE, Compares, Expr, Filled, Is, Not, Sign, Within, atom
 from lior_ask.tables.sources import Table, cell_words
+from lior_ask.tables.units import factor
 from lior_ask.tables.words import stems
 
 _NOUNS = {
@@ -33,6 +36,9 @@ _ANSWERS = ("answer", "filled")
 """Kinds of pieces whose condition is the negated one already."""
 _APART = 3
 """Maximum distance between words of a question that are in one cell."""
+_SIGNS: tuple[Sign, ...] = ("<", "<=", ">", ">=")
+_FEW_CELLS = 8
+"""Maximum number of different cells of a column for which words of every text are cells."""
 _PREFIXES = ("un", "in", "im", "non")
 """Prefixes of negated words: "unpaid", "unbezahlt", "impayé"."""
 _INNER = 4
@@ -48,16 +54,28 @@ class Piece:
     condition: Expr
     positions: frozenset[int]
     kind: str
-    """``exact``, ``part``, ``answer``, ``filled``, ``number``, ``period`` or ``compared``."""
+    """``exact``, ``common``, ``part``, ``similar``, ``answer``, ``filled``, ``number``, ``weekday``,
+    ``period``, ``compared`` or ``implied``; a ``common`` cell is a word of every text, such as "for"."""
     near: bool = False
     """Whether its column is named, too."""
     negated: bool = False
     """Whether a word such as "not" stands before it."""
 
+    role: str = ""
+    """What an implied condition says: ``filled``, ``empty``, ``yes``, ``no``, ``past``, ``future``, ``zero``,
+    ``some``, or the sign of a comparison of two columns."""
+
     @property
     def column(self) -> int:
         """The column of the condition."""
         return atom(self.condition).column
+
+    @property
+    def columns(self) -> tuple[int, ...]:
+        """The columns of the condition: one, or two that are compared."""
+        own = atom(self.condition)
+        other = own.other if isinstance(own, Compares) else None
+        return (own.column,) if other is None else (own.column, other)
 
 
 @attrs.define(eq=False)
@@ -76,6 +94,8 @@ class Links:
     """The conditions on values."""
     matched: dict[str, dict[int, float]] = attrs.field(init=False, factory=dict)
     """How well each column fits each role; filled by what is learned."""
+    implications: dict[str, float] = attrs.field(init=False, factory=dict)
+    """How likely each condition is implied; filled by what is learned."""
     _inverted: set[int] = attrs.field(init=False, factory=set)
     """The positions of words with a prefix that negates: "unpaid"."""
     _similar: set[int] = attrs.field(init=False, factory=set)
@@ -97,7 +117,13 @@ class Links:
         for column, own in [*self.columns.items()]:
             if self.quality[column] < 1 and any(own < other for other in whole):
                 del self.columns[column], self.quality[column]  # "test 2" does not name "test 1"
-        self.pieces = [*self._values(), *self._levels(), *self._answers(), *self._numbers()]
+        self.pieces = [
+            *self._values(),
+            *self._levels(),
+            *self._answers(),
+            *self._numbers(),
+            *self._weekdays(),
+        ]
 
     @property
     def linked(self) -> frozenset[int]:
@@ -138,7 +164,7 @@ class Links:
         for at, token in enumerate(self.asked.tokens):
             if token.kind:
                 continue
-            own = {*token.stems, token.word}
+            own = {*token.stems, token.word, *weekday_forms(token.word)}
             known = {each for stem in own for each in vocabulary.get(stem, ())} or self._compound(token.word)
             if not known and at not in self.asked.function:
                 near = self.table.similar(token.word)
@@ -172,10 +198,13 @@ class Links:
     def _segments(self, column: int, cells: dict[str, set[int]]) -> Iterator[Piece]:
         """Yield the longest runs of words that cells of a column have."""
         runs = dict[frozenset[int], set[str]]()
+        few = len(self.table.coded("text", column).places) <= _FEW_CELLS
         for cell, positions in cells.items():
             for run in _runs(sorted(positions)):
                 if not run <= self.asked.function:
                     runs.setdefault(run, set()).add(cell)
+                elif few and self._is_whole(cell, run):
+                    yield Piece(Is(column, (cell,)), run, "common", column in self.columns, False)
         for run, own in runs.items():
             content = run - self.asked.function
             if any(run < other and content < other - self.asked.function for other in runs):
@@ -198,7 +227,8 @@ class Links:
 
     def _is_whole(self, cell: str, run: frozenset[int]) -> bool:
         """Return whether a cell has no other words than those of a run."""
-        known = frozenset[str]().union(*(self.asked.tokens[n].stems for n in run))
+        words = [self.asked.tokens[n].word for n in run]
+        known = frozenset[str]().union(*map(stems, words), *map(weekday_forms, words))
         return all(word in known or stems(word) & known for word in cell_words(cell))
 
     def _answers(self) -> Iterator[Piece]:
@@ -231,13 +261,33 @@ class Links:
                         Compares(column, "=", Decimal(number)), frozenset({at}), "number", near, False
                     )
 
+    def _weekdays(self) -> Iterator[Piece]:
+        """Yield the conditions that a date is on the next day of a weekday, or on the last one."""
+        for at, token in enumerate(self.asked.tokens):
+            if not token.kind and weekday_forms(token.word):
+                ahead = self.table.kind == "events"
+                days = (weekday_of(token.word) - self.asked.today.weekday()) % 7
+                day = str(self.asked.today + timedelta(days - 7 * (days > 0 and not ahead)))
+                for column in self.table.places("date")[:2]:
+                    near = column == self.table.dated
+                    yield Piece(Within(column, day, day, day), frozenset({at}), "weekday", near)
+
     def assignments(self) -> list[tuple[Piece, ...]]:
         """Return the ways to read the values of the question, the likeliest first.
 
         The first one takes the longest runs of words. The others leave out one or two of its pieces, so that
         their words may mean something else.
         """
-        rank = {"exact": 4, "answer": 3, "part": 2, "number": 2, "filled": 1, "similar": 0}
+        rank = {
+            "exact": 4,
+            "answer": 3,
+            "part": 2,
+            "number": 2,
+            "filled": 1,
+            "weekday": 1,
+            "similar": 0,
+            "common": 0,
+        }
         order = sorted(
             self.pieces,
             key=lambda p: (len(p.positions), rank[p.kind], p.near, not p.negated),
@@ -291,19 +341,24 @@ class Links:
 
     # --- what no word names ---
 
-    def implied(self) -> Iterator[tuple[str, Piece]]:
-        """Yield the conditions that a question may imply, with their roles: "current tenants", "expired"."""
-        nothing = frozenset[int]()
-        today = self.asked.today.isoformat()
-        for n in self.table.lacking - {*self.table.answers}:
-            yield "filled", Piece(Filled(n), nothing, "implied")
-            yield "empty", Piece(Not(Filled(n)), nothing, "implied")
-        for n, (yes, no) in self.table.answers.items():
-            yield "yes", Piece(Is(n, yes), nothing, "implied")
-            yield "no", Piece(Is(n, no), nothing, "implied")
-        for n in self.table.places("date"):
-            yield "past", Piece(Within(n, "", today, f"until {today}"), nothing, "implied")
-            yield "future", Piece(Within(n, today, "", f"from {today} on"), nothing, "implied")
+    def implied(self) -> Iterator[Piece]:
+        """Yield the conditions that a question may imply: "current tenants", "expired", "free", "below their
+        minimum"."""
+        table, today = self.table, self.asked.today.isoformat()
+        found = list[tuple[str, Expr]]()
+        for n in table.lacking - {*table.answers}:
+            found += [("filled", Filled(n)), ("empty", Not(Filled(n)))]
+        for n, (yes, no) in table.answers.items():
+            found += [("yes", Is(n, yes)), ("no", Is(n, no))]
+        for n in table.places("date"):
+            found.append(("past", Within(n, "", today, f"until {today}")))
+            found.append(("future", Within(n, today, "", f"from {today} on")))
+        for n in table.with_zeros:
+            found.append(("zero", Compares(n, "=", Decimal(0))))
+            found.append(("some", Compares(n, ">", Decimal(0))))
+        for one, other in table.comparable:
+            found += [(sign, Compares(one, sign, None, other)) for sign in _SIGNS]
+        yield from (Piece(condition, frozenset(), "implied", role=role) for role, condition in found)
 
     # --- periods and comparisons ---
 
@@ -323,11 +378,15 @@ class Links:
         """
         places = [n for n, token in enumerate(self.asked.tokens) if token.kind == "number"]
         for place, each in zip(places, self.asked.compared, strict=False):
+            unit = self.asked.tokens[place + 1].word if place + 1 < len(self.asked.tokens) else ""
             for column in columns:
                 near = any(abs(place - n) < 4 for n in self.columns.get(column, ()))
                 out = outgoing and self.table.signed(column)
                 sign = OPPOSITE[each.sign] if out else each.sign
-                condition = Compares(column, sign, -each.number if out else each.number)
+                if (size := factor(unit, self.table.units(column))) is None:
+                    continue
+                number = each.number * size
+                condition = Compares(column, sign, -number if out else number)
                 yield Piece(condition, frozenset({place}), "compared", near, out)
 
 
@@ -361,6 +420,18 @@ def _skeleton(short: str, word: str) -> bool:
     )
 
 
+@cache
+def _weekday_forms() -> dict[str, frozenset[str]]:
+    """Return the names and abbreviations of a weekday by each name in full."""
+    every = [[forms.split() for forms in each.lists["dates.weekdays"]] for each in languages()]
+    return {own[n][0]: frozenset(own[n]) for own in every for n in range(7)}
+
+
+def weekday_forms(word: str) -> frozenset[str]:
+    """Return the names of a weekday by its name in full; none for another word."""
+    return _weekday_forms().get(word, frozenset())
+
+
 def _runs(positions: list[int]) -> Iterator[frozenset[int]]:
     """Yield the runs of positions without wide gaps."""
     run = [positions[0]]
@@ -375,7 +446,8 @@ def _runs(positions: list[int]) -> Iterator[frozenset[int]]:
 def _within(column: int, period: Period, dates: Coded[str], today: date, *, coming: bool) -> Within | None:
     """Return the condition that a date is in a period.
 
-    A month without a year is the last one that has begun, or if ``coming`` the next one that is not over.
+    A month without a year is the last one that has begun, or if ``coming`` the next one that is not over. An
+    end without a begin is the nearest one.
     """
     years = dates.years
     if not years:
@@ -388,11 +460,11 @@ def _within(column: int, period: Period, dates: Coded[str], today: date, *, comi
         fit = [year for year in years if any(period.within(year).has(when) for when in dates.days)]
         past = [year for year in fit if (ends := period.within(year)).first and ends.first <= today]
         next_ = [year for year in fit if (ends := period.within(year)).last and ends.last >= today]
-        year = (
-            next_[0]
-            if coming and next_
-            else (past or fit or [y for y in years if y <= today.year] or years)[-1]
-        )
+        if fit and period.first is None:  # "before 5 December" is the next one, or the last one
+            year = min(fit, key=lambda each: abs((period.within(each).last or today) - today))
+        else:
+            known = past or fit or [y for y in years if y <= today.year] or years
+            year = next_[0] if coming and next_ else known[-1]
         period, shown = period.within(year), f"{shown} {year}"
     first, last = (day.isoformat() if day else "" for day in (period.first, period.last))
     return Within(column, first, last, shown)

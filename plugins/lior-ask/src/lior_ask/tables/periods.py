@@ -21,7 +21,7 @@ NAME = "\x05"
 """Mark of a word that is a name, and not a month."""
 _MONTH = rf"(?<!{NAME})(?:{'|'.join(sorted(MONTHS, key=len, reverse=True))})"
 _ORDINAL = f"{either('dates.ordinal')}?"
-_YEAR = r"(?:19|20)\d\d"
+_YEAR = r"(?<!\w-)(?:19|20)\d\d"
 
 
 def _any(key: str) -> str:
@@ -45,9 +45,11 @@ _MONTHS = re.compile(
     rf"\b(?:{_any('in')}\s+)?(?P<a>(?:{_MONTH})\b)(?P<others>(?:,\s*(?:{_MONTH})\b)+),?\s+{_any('and')}\s+"
     rf"(?P<b>(?:{_MONTH})\b(?:\s+{_OF}{_YEAR})?)"
 )
-_SINCE = re.compile(rf"\b(?P<how>{_any('since')})\s+(?P<a>{_DATE})(?P<onwards>\s+{_any('onwards')})?(?!\w)")
+_SINCE = re.compile(
+    rf"\b(?P<how>{_any('since')})\s+(?P<end>{_any('end')}\s+)?(?P<a>{_DATE})(?P<onwards>\s+{_any('onwards')})?(?!\w)"
+)
 _SIDE = re.compile(
-    rf"\b(?:(?P<before>{_any('before')})|(?P<until>{_any('until')})|{_any('after')})\s+(?P<a>{_DATE})(?!\w)"
+    rf"\b(?:(?P<before>{_any('before')})|(?P<until>{_any('until')})|{_any('after')})\s+(?:{_any('end')}\s+)?(?P<a>{_DATE})(?!\w)"
 )
 UNIT_FORMS = {unit: _any(f"{unit}_units") for unit in ("day", "week", "month", "year")}
 _IN = re.compile(
@@ -147,7 +149,7 @@ def period_in(text: str, today: date) -> tuple[Period | None, str]:
     datetime.date(2025, 3, 31)
     """
     for pattern, made in (
-        (_RELATIVES, lambda match: _relative(match, today)),
+        (RELATIVES, lambda match: relative(match, today)),
         (_FEW, lambda match: _few(match, today)),
         (_WEEKDAYS, lambda match: _weekday(match, today)),
         (_PART, _part),
@@ -171,7 +173,7 @@ _TO = rf"\s*(?:,|-|–|{_any('to')}|{_any('and')})"
 _BEFORE = rf"(?:{_any('timed')}|\d{{1,2}}{_ORDINAL}(?:\s+{either('dates.of')})?|{any_of(MONTHS)}\b{_TO})"
 _BEHIND = rf"\.?,?\s+{either('dates.of')}?\s*\d|{_TO}\s*{any_of(MONTHS)}\b"
 """Patterns before or after a word that show that it is the name of a month."""
-_RELATIVES = re.compile(
+RELATIVES = re.compile(
     rf"\b(?:{_any('relative_in')}\s*)?(?:{_any('relative_the')} )?(?:"
     + "|".join(f"(?P<{key}>{_any(key)})" for key in _RELATIVE)
     + r")(?!\w)"
@@ -190,7 +192,8 @@ def as_names(text: str, names: Set[str]) -> str:
     return re.sub(pattern, marked, text, flags=re.I) if names else text
 
 
-def _relative(match: re.Match[str], today: date) -> Period:
+def relative(match: re.Match[str], today: date) -> Period:
+    """Return the period of a match of :data:`RELATIVES`."""
     unit, distance = next(_RELATIVE[key] for key in _RELATIVE if match[key])
     day = _begin(today, unit)
     for _ in range(abs(distance)):
@@ -200,12 +203,17 @@ def _relative(match: re.Match[str], today: date) -> Period:
 
 def _weekday(match: re.Match[str], today: date) -> Period:
     """Return the next day of a name after today, or the last one before."""
-    name, weekdays = match["name"] or match["named"], [own.lists["dates.weekdays"] for own in languages()]
-    number = next(n for names in weekdays for n, forms in enumerate(names) if name in forms.split())
+    number = weekday_of(match["name"] or match["named"])
     ahead = (number - today.weekday() - 1) % 7 + 1
     before = (today.weekday() - number - 1) % 7 + 1
     day = today + timedelta(-before if match["last"] or match["past"] else ahead)
     return Period(first=day, last=day, shown="")
+
+
+def weekday_of(name: str) -> int:
+    """Return the number of a weekday by its name in lower case; Monday is 0."""
+    weekdays = (own.lists["dates.weekdays"] for own in languages())
+    return next(n for names in weekdays for n, forms in enumerate(names) if name in forms.split())
 
 
 def _few(match: re.Match[str], today: date) -> Period | None:
@@ -265,7 +273,7 @@ def _since(match: re.Match[str]) -> Period | None:
     found = _day(match["a"])
     if match["how"] == "from" and not match["onwards"]:
         return None  # "from March" is "in March"
-    return found and attrs.evolve(found, last=None)
+    return found and attrs.evolve(found, first=found.last if match["end"] else found.first, last=None)
 
 
 def _side(match: re.Match[str]) -> Period | None:

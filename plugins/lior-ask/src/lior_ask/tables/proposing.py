@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from functools import cache
-from itertools import islice, product
+from itertools import combinations, islice, product
 
 import attrs
 
@@ -26,6 +26,9 @@ _COLUMNS = 4
 """Maximum number of columns that are tried as the measure."""
 _IMPLIED = -2.5
 """Minimum logarithm of the odds of a condition that a question implies."""
+_IMPLICATIONS = 6
+"""Maximum number of conditions that a question may imply."""
+_SIDES = ("past", "future")
 _UNGROUPED = -0.02
 """Logarithm of the probability of no groups from which on none are proposed."""
 UNITS = ("day", "week", "month", "year")
@@ -99,11 +102,9 @@ class _Maker:
         self.asked, self.links, self.number, self.scores = asked, links, number, scores
         table = self.table = links.table
         match = learned.matches(asked, links)
-        self.implied = [
-            piece
-            for role, piece in links.implied()
-            if learned.implies(asked, links, piece.column, role) > _IMPLIED
-        ]
+        odds = {piece: learned.implies(asked, links, piece) for piece in links.implied()}
+        likely = sorted(odds, key=lambda piece: odds[piece], reverse=True)[:_IMPLICATIONS]
+        self.implied = [piece for piece in likely if odds[piece] > _IMPLIED]
         self.wheres = [*self._wheres()]
 
         def ranked(columns: Sequence[int], role: str) -> list[int]:
@@ -145,12 +146,14 @@ class _Maker:
             if (out <= table.signed(n)) and (pairs := [*links.compared([n], outgoing=out)])
         ]
         implied: list[tuple[Piece, ...]] = [(), *((each,) for each in self.implied)]
-        if len(self.implied) == 2:
-            implied.append((*self.implied,))
+        implied += [two for two in combinations(self.implied[:3], 2) if two[0].column != two[1].column]
         for chosen in links.assignments():
             for when, than, other in product(timed or [()], compared or [()], implied):
-                used = {piece.column for piece in (*chosen, *when)}
-                if not any(piece.column in used for piece in other):
+                used = {piece.column for piece in chosen}
+                timed_by = {piece.column for piece in when}  # "still to come this year"
+                if not any(
+                    p.column in used or (p.column in timed_by and p.role not in _SIDES) for p in other
+                ):
                     yield (*chosen, *when, *than, *other)
 
     def _years(self) -> Iterator[tuple[Piece, ...]]:

@@ -19,12 +19,10 @@ from lior_ask.tables.query import (
     LARGEST,
     Aggregate,
     Compares,
-    Expr,
     Is,
     Not,
     Query,
     Within,
-    atom,
 )
 from lior_ask.tables.sources import Table
 
@@ -243,9 +241,8 @@ class Ranker:
             yield f"{piece.kind} rare", rare
         condition = piece.condition
         if piece.kind == "implied":
-            role = _role(condition, proposal.links.table)
-            yield f"implied {role}", 1
-            yield "implied match", self.learned.implies(self.asked, proposal.links, piece.column, role)
+            yield f"implied {piece.role}", 1
+            yield "implied match", self.learned.implies(self.asked, proposal.links, piece)
         yield "negated", float(isinstance(condition, Not))
         if piece.kind in ("answer", "filled"):
             yield f"{piece.kind} against", float(piece.negated)
@@ -378,16 +375,6 @@ def merge(scores: np.ndarray, meaning: Callable[[int], Hashable]) -> tuple[list[
     found = [(own[0], float(np.logaddexp.reduce(scores[own]))) for own in same.values()]
     found.sort(key=lambda each: -each[1])
     return [n for n, _ in found], np.array([score for _, score in found])
-
-
-def _role(condition: Expr, table: Table) -> str:
-    """Return the role of an implied condition."""
-    inner = atom(condition)
-    if isinstance(inner, Within):
-        return "past" if inner.last else "future"
-    if isinstance(inner, Is):
-        return "yes" if inner.values == table.answers[inner.column][0] else "no"
-    return "empty" if isinstance(condition, Not) else "filled"
 
 
 SURE = (

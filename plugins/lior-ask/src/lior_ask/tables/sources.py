@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from decimal import Decimal
 from functools import cache, cached_property
-from itertools import pairwise
+from itertools import combinations, islice, pairwise
 from pathlib import PurePath
 from typing import Any
 
@@ -35,6 +35,10 @@ _ANSWERS = 0.6
 """Minimum share of yes and no among the different cells of a column of answers."""
 _LIKE = 4
 """Number of letters that a word and a similar one have in common at their beginning."""
+_COMPARED = 5
+"""Maximum number of number columns that are compared with each other."""
+_COUNTED = 2_000
+"""Number of rows by which columns are compared."""
 _INDEXED = 20_000
 """Maximum number of different cells of a column whose words are indexed by their stems."""
 _LOG_LEVELS = ("error", "warning", "critical", "fatal", "info", "debug")
@@ -124,6 +128,28 @@ class Table(Columns):
         return {n for n, known in empty.items() if len(known) > 1}
 
     @cached_property
+    def with_zeros(self) -> list[int]:
+        """The stored number columns with zeros and larger numbers, and no others."""
+        orders = [(n, self.coded("number", n).order) for n in self._amounts()]
+        return [n for n, order in orders if len(order) > 1 and order[0] == 0]
+
+    @cached_property
+    def comparable(self) -> list[tuple[int, int]]:
+        """The pairs of stored number columns of the same unit, of which now one and now the other is larger
+        or equal: a stock and its minimum."""
+        found = list[tuple[int, int]]()
+        for one, other in combinations(self._amounts()[:_COMPARED], 2):
+            pairs = zip(self.numbers(one), self.numbers(other), strict=True)
+            known = [a < b for a, b in islice(pairs, _COUNTED) if a is not None and b is not None]
+            if self.columns[one].unit == self.columns[other].unit and 0 < sum(known) < len(known):
+                found.append((one, other))
+        return found
+
+    def _amounts(self) -> list[int]:
+        own = enumerate(self.heads[0].columns)
+        return [n for n, each in own if each.kind == "number" and each.decimal and not each.key]
+
+    @cached_property
     def names(self) -> set[str]:
         """The stems of words in the names of the files, sheets and headings, and of words for its rows."""
         found = set[str]()
@@ -148,6 +174,11 @@ class Table(Columns):
     def headings(self) -> list[list[frozenset[str]]]:
         """The stems of each word of each column's name."""
         return [[stems(word) for word in _name_words(each.name)] for each in self.columns]
+
+    def units(self, column: int) -> list[str]:
+        """Return the words that may tell the unit of a column: its unit and its name."""
+        own = self.columns[column]
+        return ["h"] if own.duration else [own.unit, *_name_words(own.name)]
 
     @cached_property
     def vocabulary(self) -> dict[str, set[tuple[int, str]]]:

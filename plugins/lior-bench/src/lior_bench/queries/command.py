@@ -13,6 +13,7 @@ from unittest import mock
 
 import attrs
 import click
+from safetensors.numpy import save_file
 
 import lior_ask
 from lior.errors import UsageError
@@ -139,11 +140,12 @@ def _learn(found: Sequence[World], seed: int, writes: bool) -> list[Reply]:
     except ImportError as error:
         raise click.ClickException(f"--learn needs lior-tables: {error}") from error
     from lior_ask.tables.calculating import LEAST
-    from lior_ask.tables.learned import write
+    from lior_ask.tables.learned import LAYERS, write
 
     learned, left_out = learn(found, seed=seed)
     if writes:
         (folder(WEIGHTS) / "learned.json").write_text(write(learned), "utf-8")
+        save_file({**learned.layers}, folder(WEIGHTS) / LAYERS)
     said = []
     for told, probability in left_out:
         if probability >= LEAST:

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import numpy as np
 
 import lior_ask
-from lior_ask.embedders.e5 import E5
 from lior_ask.question.filters import Filters, Known
 from lior_ask.tables.asked import Asked as Said
 from lior_ask.tables.asked import asked as read_question
@@ -19,7 +19,7 @@ from lior_ask.tables.mentions import Links
 from lior_ask.tables.proposing import UNITS, linked
 from lior_ask.tables.query import ADDED, FIRST, LARGEST, Aggregate, Query
 from lior_ask.tables.sources import Table, tables_of
-from lior_bench.queries.worlds import NO_QUERY, TODAY, Asked, World, unpack
+from lior_bench.queries.worlds import NO_QUERY, TODAY, Asked, Sheet, World, unpack
 
 Select = Callable[[Query], Iterable[int]]
 """Returns the rows of a query."""
@@ -28,12 +28,14 @@ MISSING = -1
 _SOME = ("highest", "lowest", "newest", "oldest", "share")
 """Operations that some of the rows with all conditions answer."""
 _NUMBERS = ("sum", "mean", "median", "value", "highest", "lowest")
+_ADDED = ("sum", "mean", "median")
 _DATES = ("newest", "oldest")
 _ALIKE = {("list", "value"), ("value", "list"), ("exists", "count"), ("count", "exists"), ("exists", "list")}
 """Gold operations, and those that answer as well from the same rows."""
 _ALIKE_MEASURED = {("list", "distinct"), *((each, "value") for each in _DATES)}
 _ALIKE_MEASURED |= {("value", each.value) for each in FIRST}
 """Those that answer as well with the same measure."""
+_TURNED = str.maketrans("<>", "><")
 _IMPLIED = ("filled", "empty", "past", "future")
 
 
@@ -84,13 +86,11 @@ def examples(world: World, folder: Path) -> list[Example]:
     unpack(world.name, folder)
     known = lior_ask.Index(folder / world.name, cache=False).asker.known
     tables = tables_of(known, Filters())
-    vectors = E5().embed([asked["q"] for asked in world.questions], question=True)
     single = [(n, t.heads[0].document) for n, t in enumerate(tables) if len(t.heads) == 1]
     places = {name.split("#")[0]: n for n, name in single if name}  # the list of files has no name
     found = []
-    for asked, vector in zip(world.questions, vectors, strict=True):
+    for asked in world.questions:
         said, place = read_question(asked["q"], TODAY), places.get(asked.get("table", ""))
-        said.vector = vector
         if place is not None or asked["op"] in NO_QUERY:
             wanted = None if place is None else _wanted(world, asked, tables[place], place)
             found.append(Example(world, asked, said, tables, linked(said, tables), wanted, known))
@@ -107,19 +107,48 @@ def _wanted(world: World, asked: Asked, table: Table, place: int) -> Wanted:
     by, rows, how = asked.get("group"), sheet.where(asked.get("where", ())), asked["op"]
     over = asked.get("over", "all")
     measures = () if how in ("count", "exists") else asked.get("cols", (asked.get("col"),))
+    read, measure = _aligned(sheet, table), column(asked.get("col"))
+
+    def places(some: Iterable[int]) -> frozenset[int]:
+        own = [read[n] for n in some if n in read]
+        if measure in (None, MISSING) or how not in _ADDED:
+            return frozenset(own)
+        return frozenset(table.numbered(measure, np.array(own, np.int64)).tolist())
+
     return Wanted(
         how=how,
         table=place,
-        rows=frozenset(rows),
-        found=frozenset(gold.rows if how in _SOME else rows),
+        rows=places(rows),
+        found=places(gold.rows if how in _SOME else rows),
         value=gold.value,
-        measure=column(asked.get("col")),
+        measure=measure,
         measured=frozenset(map(column, measures)) - {None},
         show=column(asked.get("show")),
         group=(by if by in UNITS else column(by), "" if over == "all" else over) if by else None,
         sign=asked.get("sign", 1),
         few=asked.get("n", 1),
     )
+
+
+def _aligned(sheet: Sheet, table: Table) -> dict[int, int]:
+    """Return the row of a table for each row of its gold sheet; the table lacks totals and balances."""
+    count = range(len(sheet.rows))
+    if len(sheet.rows) == len(table.rows):
+        return {n: n for n in count}
+    names = {plain_name(column.name): n for n, column in enumerate(table.columns)}
+    texts = [
+        n
+        for n, c in enumerate(sheet.columns)
+        if c.get("type", "text") == "text" and plain_name(c["name"]) in names
+    ]
+    cells = [table.cells(names[plain_name(sheet.columns[n]["name"])]) for n in texts]
+    found, at = dict[int, int](), 0
+    for n in count:
+        own = [str(sheet.rows[n][k] or "").strip() for k in texts]
+        fit = (m for m in range(at, len(table.rows)) if [each[m].strip() for each in cells] == own)
+        if (place := next(fit, None)) is not None:
+            found[n], at = place, place + 1
+    return found
 
 
 # --- which queries are right ---
@@ -178,6 +207,8 @@ def _found(query: Query, table: Table, select: Select) -> frozenset[int]:
     rows = frozenset(select(attrs.evolve(query, where=(*query.where, *query.part))))
     if query.measure is None:
         return rows
+    if query.aggregate in ADDED:
+        return frozenset(table.numbered(query.measure, np.array(sorted(rows), np.int64)).tolist())
     if query.aggregate in FIRST:
         return _first(query, table, rows)
     number = table.columns[query.measure].kind == "number"
@@ -258,18 +289,22 @@ def columns_of(wanted: Wanted) -> Iterator[tuple[str, int]]:
             yield role, column
 
 
-def implied_of(example: Example, links: Links) -> set[tuple[int, str]]:
+def implied_of(example: Example, links: Links) -> set[tuple[tuple[int, ...], str]]:
     """Return the columns and roles of the conditions that a question may only imply."""
-    table, found = links.table, set[tuple[int, str]]()
+    table, found = links.table, set[tuple[tuple[int, ...], str]]()
+    places = {plain_name(c.name): n for n, c in reversed([*enumerate(table.columns)])}
     for name, how, *values in example.asked.get("where", ()):
-        column = next(
-            (n for n, c in enumerate(table.columns) if plain_name(c.name) == plain_name(name)), None
-        )
-        if column is None:
+        if (column := places.get(plain_name(name))) is None:
             continue
-        found |= {(column, role) for role in (how, side_of((name, how, *values))) if role in _IMPLIED}
+        value, own = values[0] if values else None, (column,)
+        found |= {(own, role) for role in (how, side_of((name, how, *values))) if role in _IMPLIED}
+        if value == 0 and how in ("is", ">"):
+            found.add((own, "zero" if how == "is" else "some"))
+        if str(value).startswith("@"):
+            pair = (column, places.get(plain_name(str(value)[1:]), MISSING))
+            found.add((pair, how) if pair[0] < pair[1] else (pair[::-1], how.translate(_TURNED)))
         if column in table.answers and how in ("is", "is not"):
-            value = values[0][0] if isinstance(values[0], list) else values[0]
+            value = value[0] if isinstance(value, list) else value
             yes = str(value).lower() in {each.lower() for each in table.answers[column][0]}
-            found.add((column, "yes" if yes == (how == "is") else "no"))
+            found.add((own, "yes" if yes == (how == "is") else "no"))
     return found

@@ -28,7 +28,7 @@ from lior_ask.embedders.e5 import E5
 from lior_ask.question.question import Question
 from lior_ask.tables.calculating import calculated, plan_calculation
 from lior_ask.tables.choosing import tell
-from lior_ask.tables.learned import Learned, Linear, Network, grams, pairs, table_pairs
+from lior_ask.tables.learned import Learned, Linear, Network, grams, implied_pairs, pairs, table_pairs
 from lior_ask.tables.query import Query
 from lior_ask.tables.ranking import Ranked, Ranker, merge, sure_features
 from lior_ask.tables.telling import NoResult
@@ -44,13 +44,14 @@ from lior_bench.queries.examples import (
     sign_of,
 )
 from lior_bench.queries.network import Choice, fit_network
+from lior_bench.queries.tuning import Tuned
 from lior_bench.queries.verdicts import verdict
 from lior_bench.queries.worlds import TODAY, World
 
 _HALF = 0.5
 """The share of folders of a language from which on a word is usual."""
-_VECTOR = 5.0
-"""Factor of vectors beside features that are 0 or 1; chosen on folders left out."""
+_HEADS = {"class": label_of, "mode": mode_of, "sign": sign_of}
+"""What is told of a question, and the function that returns it."""
 _FREQUENT = 150
 """Minimum number of proposals with a feature that the network uses."""
 
@@ -87,7 +88,7 @@ def learn(
     """Return what is learned, and the best query for each folder when left out, with its probability."""
     without = [{world.name for world in found[n::folds]} for n in range(min(folds, len(found)))]
     with Workers(2) as workers:
-        done = dict(workers.map(part, [(found, names) for names in (set[str](), *without)]))
+        done = dict(workers.map(part, [(found, names, seed) for names in (set[str](), *without)]))
     whole, *parts = (done[n] for n in range(len(done)))
     names, choices = _joined(parts, frequent)
     told = list[list[Told]]()
@@ -103,11 +104,11 @@ def learn(
     return attrs.evolve(whole.learned, ranker=network, sure=_sure(told), agreement=agreement), left_out
 
 
-def part(found: Sequence[World], without: Collection[str]) -> Part:
+def part(found: Sequence[World], without: Collection[str], seed: int) -> Part:
     """Return what is learned without some folders, with the queries proposed for these."""
     with tempfile.TemporaryDirectory() as temporary:
         asked = [each for world in found for each in examples(world, Path(temporary))]
-    learned = learn_parts([each for each in asked if each.world.name not in without])
+    learned = learn_parts([each for each in asked if each.world.name not in without], asked, seed)
     places = dict[str, int]()
     choices = [_choice(each, learned, places) for each in asked if each.world.name in without]
     return Part(learned, [*places], choices)
@@ -116,26 +117,31 @@ def part(found: Sequence[World], without: Collection[str]) -> Part:
 # --- the class of a question, and its columns ---
 
 
-def learn_parts(asked: Sequence[Example]) -> Learned:
-    """Return what is learned of questions and columns; the scores of queries are empty."""
+def learn_parts(asked: Sequence[Example], every: Sequence[Example], seed: int) -> Learned:
+    """Return what is learned of questions and columns; the scores of queries are empty.
+
+    The questions of ``every`` example get their vectors by the encoder that is learned with it.
+    """
     nothing = Linear((), ("",), np.zeros((0, 1)), np.zeros(1))
     network = Network((), np.zeros(0), np.zeros((0, 1)), np.zeros(1), np.zeros(1), np.zeros(0), 0.0)
     blank = Learned({}, nothing, usual_words(asked), network, nothing, {}, E5().digest)
     said = [[*grams(each.said, blank.values(each.said, each.links))] for each in asked]
-    vectors = np.array([each.said.vector for each in asked])
-    heads = {}
-    for head, label in (("class", label_of), ("mode", mode_of), ("sign", sign_of)):
-        labels = [label(each) for each in asked]
-        known = [n for n, each in enumerate(labels) if each is not None]
-        heads[head] = fit_linear(
-            [said[n] for n in known], [str(labels[n]) for n in known], vectors=vectors[known]
-        )
+    labels = {head: [*map(of, asked)] for head, of in _HEADS.items()}
+    tuned, heads = Tuned([each.asked["q"] for each in asked], labels, seed=seed), {}
+    for each, vector in zip(every, tuned.vectors([each.asked["q"] for each in every]), strict=True):
+        each.said.vector = vector
+    for head, own in labels.items():
+        known = [n for n, each in enumerate(own) if each is not None]
+        linear = fit_linear([said[n] for n in known], [str(own[n]) for n in known])
+        outputs, dense = tuned.head(head)
+        order = [outputs.index(each) for each in linear.outputs]
+        heads[head] = attrs.evolve(linear, dense=dense[:, order])
     rows = [row for each in asked for row in _column_rows(each)]
     columns = fit_linear([row for row, _ in rows], [is_it for _, is_it in rows], strength=0.3, least=5)
     kept = np.abs(columns.weights).max(1) >= 0.12  # most pairs of words tell little
     names = tuple(name for name, keep in zip(columns.names, kept, strict=True) if keep)
     columns = Linear(names, columns.outputs, columns.weights[kept], columns.constants)
-    return attrs.evolve(blank, heads=heads, columns=columns)
+    return attrs.evolve(blank, heads=heads, columns=columns, layers=tuned.layers())
 
 
 def usual_words(asked: Sequence[Example]) -> dict[str, float]:
@@ -167,9 +173,8 @@ def _column_rows(example: Example) -> Iterator[tuple[list[str], bool]]:
             for n in (n for n, kind in enumerate(kinds) if kind in like):
                 yield [*pairs(example.said, links, n, role)], n == own
         implied = implied_of(example, links)
-        for role, piece in links.implied():
-            is_it = (piece.column, role) in implied
-            yield [*pairs(example.said, links, piece.column, role)], is_it
+        for piece in links.implied():
+            yield [*implied_pairs(example.said, links, piece)], (piece.columns, piece.role) in implied
     for each in example.links:
         yield [*table_pairs(example.said, each)], each is links
 
@@ -178,13 +183,10 @@ def fit_linear(
     rows: Sequence[Collection[str]],
     labels: Sequence[str | bool],
     *,
-    vectors: np.ndarray | None = None,
     strength: float = 1.0,
     least: int = 3,
 ) -> Linear:
-    """Return the logistic regression of labels, with one output if they are true or false.
-
-    With ``vectors`` ``(n, D)``, each row counts once with its vector and once without."""
+    """Return the logistic regression of labels, with one output if they are true or false."""
     count = Counter(name for row in rows for name in {*row})
     names = sorted(name for name, number in count.items() if number >= least)
     places = {name: n for n, name in enumerate(names)}
@@ -192,10 +194,6 @@ def fit_linear(
     columns = np.array([n for row in own for n in row])
     shape, ends = (len(rows), len(names)), np.cumsum([0, *map(len, own)])
     matrix = sparse.csr_matrix((np.ones(len(columns)), columns, ends), shape)
-    if vectors is not None:
-        dense = sparse.csr_matrix(np.concatenate([vectors * _VECTOR, np.zeros_like(vectors)]))
-        matrix, labels = sparse.hstack([sparse.vstack([matrix, matrix]), dense]).tocsr(), [*labels, *labels]
-        strength /= 2
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # stopped early on purpose
         model = LogisticRegression(C=strength, max_iter=70).fit(matrix, labels)
@@ -204,8 +202,7 @@ def fit_linear(
         outputs = ("",)
     elif len(outputs) == 2:
         weights, constants = weights * [[-0.5, 0.5]], constants * [-0.5, 0.5]
-    dense = None if vectors is None else weights[len(names) :] * _VECTOR
-    return Linear((*names,), outputs, weights[: len(names)], constants, dense)
+    return Linear((*names,), outputs, weights, constants)
 
 
 # --- the best query ---

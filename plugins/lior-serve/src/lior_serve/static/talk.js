@@ -143,6 +143,15 @@ function restore() {
 }
 addEventListener("pane", ({ detail }) => { if (detail === "ask") restore(); });
 
+// Questions that were tried on these documents, until a conversation begins.
+async function suggest() {
+  if (turns.length || $("talk").childElementCount) return;
+  const { questions } = await call("GET", "/api/suggestions").catch(() => ({ questions: [] }));
+  $("suggested").replaceChildren(...questions.map((question) =>
+    make("li", {}, make("button", { type: "button", class: "quiet", onclick: () => ask(question) }, question))));
+}
+suggest();
+
 function fill(article, turn, fault = null) {
   const { record } = turn, told = make("p", { class: "place told", role: "status" });
   const reply = make("div", { class: "reply" }, ...(turn.reply ? replied(turn.reply, told) : []));
