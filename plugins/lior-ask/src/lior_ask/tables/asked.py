@@ -27,12 +27,16 @@ _NUMERALS = {
     word: 2 + n for each in languages() for n, word in enumerate(each.lists["words.numbers"]) if n < 9
 }
 """Words for two to ten in all languages."""
-_LARGE = {"hundred": 100, "hundert": 100, "cent": 100, "cien": 100}
-_LARGE |= {"thousand": 1000, "tausend": 1000, "mille": 1000, "mil": 1000}
-_ONE = rf"(?:an?|one|ein(?:e[nrms]?)?|une?|una?)(?=\s+{any_of(UNITS)}\b)"
+_LARGE = {
+    word: number
+    for key, number in (("hundred", 100), ("thousand", 1000))
+    for each in languages()
+    for word in each.lists[f"units.{key}"]
+}
+_ONE = rf"{either('units.one')}(?=\s+{any_of(UNITS)}\b)"
 """Pattern of an article before a unit: "more than a kilo"."""
 _AMOUNT = rf"(?:[€$£]|eur|chf|usd)?\s?(?P<number>\d[\d.,' ]*\d|\d|{any_of(_NUMERALS)}\b"
-_AMOUNT += rf"|(?:an? |one |eine? )?(?P<large>{any_of(_LARGE)})\b|{_ONE})"
+_AMOUNT += rf"|(?:{either('units.one')}\s)?(?P<large>{any_of(_LARGE)})\b|{_ONE})"
 _UNIT = r"(?P<unit>[€$£%]|[^\W\d_]{1,3}\b|euros?|dollars?|francs?)"
 _SIGNS: tuple[tuple[Sign, str], ...] = ((">=", "or_more"), ("<=", "or_less"))
 _COMPARED = [

@@ -62,7 +62,7 @@ def calculate(
     """Return the calculation that a question asks for, or the answer that ``quote`` returns.
 
     Two parts calculate. A grammar of known words reads few questions, and these well. If it does not read a
-    question, the most likely query is the answer, unless it is improbable or a passage is more probable. If
+    question, the most likely query is the answer, unless it is improbable or a passage is probable, too. If
     both calculate, their agreement determines the confidence. A refusal names the likeliest calculation.
 
     Parameters
@@ -87,7 +87,7 @@ def calculate(
         return calculated(question, planned.told, ranked.agreement(planned.told.result), top)
     if ranked.told is not None and ranked.probability >= LEAST:
         passage = ranked.often_quoted and ranked.probability < SURE and quoted()
-        if not passage or not passage.found or passage.confidence < ranked.probability:
+        if not passage or not passage.found or passage.confidence < LEAST:
             return calculated(question, ranked.told, ranked.probability, top)
     answer = _refused(planned, quoted(), known, filters)
     row = answer.answer if ranked.calculation >= SURE and answer.confidence < _LIKELY else None

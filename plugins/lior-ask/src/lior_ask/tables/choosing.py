@@ -14,11 +14,11 @@ from lior_ask.question.filters import Filters, Known
 from lior_ask.question.question import Question
 from lior_ask.tables.asked import asked
 from lior_ask.tables.learned import Learned, learned, read_question
-from lior_ask.tables.lexicon import NAMES, OUTGOING
-from lior_ask.tables.query import ADDED, Query
+from lior_ask.tables.lexicon import BEYOND, NAMES, OUTGOING
+from lior_ask.tables.query import ADDED, Aggregate, Query
 from lior_ask.tables.ranking import QUOTED, Ranker
 from lior_ask.tables.sentences import Told
-from lior_ask.tables.sources import Table, tables_of
+from lior_ask.tables.sources import Table, cell_words, tables_of
 from lior_ask.tables.telling import NoResult, Teller
 from lior_ask.tables.words import stems
 
@@ -94,6 +94,10 @@ def choose(question: Question, known: Known, today: date, *, shows: bool = True)
             told = tell(ranker, query, shows=shows)
     if paid and not spoken.isdisjoint(_WE) and _sells(best.links.table):
         told = None
+    if BEYOND.search(" ".join(each.word for each in said.tokens)):
+        told = None
+    if told and query.aggregate is Aggregate.VALUE and {*cell_words(told.result.value)} <= spoken:
+        told = None  # "Damp corner", for "what did Monika write about the damp corner?"
     return Chosen(weights, query, told, ranked.probability, ranked.calculation)
 
 

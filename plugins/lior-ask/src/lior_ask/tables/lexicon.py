@@ -105,8 +105,10 @@ ACCOUNT = _things("account")
 SENT = words("words.sent")
 WE = re.compile(rf"(?i)\b{any_of(sorted(words('words.we')))}\b")
 ABOUT = re.compile(rf"\b{either('calculations.about')}(?:(?<=')|\b)")
-UNSUPPORTED = _words("unsupported")
-"""Pattern of unsupported calculations: differences, comparisons of groups."""
+UNSUPPORTED = _words("unsupported", "beyond")
+"""Pattern of calculations that the grammar does not support: differences, comparisons of groups."""
+BEYOND = _words("beyond")
+"""Pattern of what no query can say: "the second highest", "oars included"."""
 PER = _words("per")
 """Pattern of words before the criterion of groups."""
 UNITS = {

@@ -5,38 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable
 from decimal import Decimal
 
-_UNITS = {
-    "mass": {
-        "1": "g gr gram grams gramm gramme grammes gramo gramos",
-        "1000": "kg kgs kilo kilos kilogram kilograms kilogramm kilogramme kilogrammes kilogramo kilogramos",
-        "1000000": "t ton tons tonne tonnes tonnen tonelada toneladas",
-        "0.001": "mg milligram milligrams milligramm",
-    },
-    "length": {
-        "1": "mm millimetre millimetres millimeter millimeters millimètres milímetros",
-        "10": "cm centimetre centimetres centimeter centimeters zentimeter centimètres centímetros",
-        "1000": "m metre metres meter meters metern mètre mètres metro metros",
-        "1000000": "km kilometre kilometres kilometer kilometers kilometern kilomètre kilomètres kilómetros",
-    },
-    "time": {
-        "1": "min mins minute minutes minuten minuto minutos",
-        "60": "h hr hrs hour hours stunde stunden std heure heures hora horas",
-        "1440": "d day days tag tage tagen jour jours día días dia dias",
-    },
-    "volume": {
-        "1": "ml millilitre millilitres milliliter millilitres mililitros",
-        "10": "cl centilitre centilitres",
-        "1000": "l litre litres liter liters litern litro litros",
-    },
+from lior_ask.languages.lists import languages
+
+_SIZES = {
+    "mass": {"g": "1", "kg": "1000", "t": "1000000", "mg": "0.001"},
+    "length": {"mm": "1", "cm": "10", "m": "1000", "km": "1000000"},
+    "time": {"min": "1", "h": "60", "d": "1440"},
+    "volume": {"ml": "1", "cl": "10", "l": "1000"},
 }
-"""Dimension -> factor of a unit, and its names in all languages."""
+"""Dimension -> unit -> its size in the smallest unit."""
 UNITS = {
-    name: (dimension, Decimal(factor))
-    for dimension, factors in _UNITS.items()
-    for factor, names in factors.items()
-    for name in names.split()
+    name: (dimension, Decimal(size))
+    for dimension, sizes in _SIZES.items()
+    for unit, size in sizes.items()
+    for name in (unit, *(name for each in languages() for name in each.lists.get(f"units.{unit}", ())))
 }
-"""Name of a unit -> its dimension, and its size in the smallest unit there."""
+"""Name of a unit in any language -> its dimension, and its size in the smallest unit there."""
 
 
 def factor(unit: str, names: Iterable[str]) -> Decimal | None:
