@@ -60,6 +60,7 @@ def test_one_lens_for_one_camera(folder, tmp_path):
     assert group[0]["share"] < 1
     used = lines.strength_of(Lens.of(group[0]["lens"]))
     assert used == pytest.approx(group[0]["share"] * group[0]["strength"], abs=1e-3)
+    assert lines.strength_of(Lens.of(group[0]["estimate"])) == pytest.approx(group[0]["strength"], abs=1e-3)
     assert {found[name]["how"] for name in found if found[name] not in group} == {"lines"}
     photographs = [folder / f"group{number}.jpg" for number in range(3)]
     done = lens("correct", *photographs, tmp_path / "again", "--profile-out", tmp_path / "camera.xml")
