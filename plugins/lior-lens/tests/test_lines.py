@@ -158,9 +158,12 @@ def test_what_is_doubted_is_corrected_by_a_part():
 def test_evidence_that_contradicts_all_other_evidence_counts_little():
     """Misses of a wrong family, certain of another lens, do not outweigh the bows of both directions."""
     grid = lines._coarse()
-    peak = -0.5 * ((grid.strengths[:, None] + 0.2) / 0.03) ** 2 + np.zeros(len(grid.shapes))
-    wrong = -0.5 * ((grid.strengths[:, None] - 0.1) / 0.02) ** 2 + np.zeros(len(grid.shapes))
-    logs = np.array([[peak, np.maximum(wrong, -12)], [peak, 0 * peak]])[None, :, None]
+    flat = np.zeros(grid.allowed.shape)
+    bow, miss = (
+        np.maximum(-0.5 * ((grid.strengths[:, None] - at) / 0.03) ** 2, least) + flat
+        for at, least in ((-0.2, -10), (0.1, -40))
+    )
+    logs = np.array([[bow, miss], [bow, flat]])[None, :, None]
     found = lines._posterior(
         logs, lines._alone(logs, grid), np.full((1, 1, 1, 1, 1), 0.05), lines.Belief(), grid
     )

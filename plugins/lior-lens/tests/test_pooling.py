@@ -67,6 +67,23 @@ def test_one_lens_for_one_camera(folder, tmp_path):
     assert "from 3 photographs" in done.stderr
 
 
+def test_together_joins_what_has_no_exif_by_its_size(folder, tmp_path):
+    small = folder / "small.jpg"
+    if not small.exists():
+        Image.fromarray(view(10)[::2, ::2]).save(small)
+    found = told(folder, tmp_path, "--together")
+    small.unlink()
+    unknown = [found["unknown0"], found["unknown1"]]
+    assert all(each["photographs"] == 2 and each["how"] == "camera" for each in unknown)
+    assert unknown[0]["strength"] == unknown[1]["strength"]
+    assert "2 photographs of" in unknown[0]["words"]
+    assert {found[name]["how"] for name in ("small", "zoomed", "digital")} == {"lines"}
+    assert found["group0"]["photographs"] == 4
+    done = lens("correct", folder, tmp_path / "no", "--together", "--each")
+    assert done.returncode
+    assert "exclude one another" in done.stderr
+
+
 def test_each_for_itself(folder, tmp_path):
     found = told(folder, tmp_path, "--each", "--no-copy")
     assert {each["how"] for each in found.values()} == {"lines"}
