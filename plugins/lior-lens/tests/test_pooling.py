@@ -79,9 +79,6 @@ def test_together_joins_what_has_no_exif_by_its_size(folder, tmp_path):
     assert "2 photographs of" in unknown[0]["words"]
     assert {found[name]["how"] for name in ("small", "zoomed", "digital")} == {"lines"}
     assert found["group0"]["photographs"] == 4
-    done = lens("correct", folder, tmp_path / "no", "--together", "--each")
-    assert done.returncode
-    assert "exclude one another" in done.stderr
 
 
 def test_each_for_itself(folder, tmp_path):
