@@ -85,7 +85,7 @@ def score(pred: NDArray[np.generic], target: NDArray[np.generic], limits: Limits
 def _unit(picture: NDArray[np.generic]) -> Floats:
     """Floats in [0, 1]; the type says what a value means, never the values."""
     if picture.dtype in (np.uint8, np.uint16):
-        return picture.astype(np.float32) / np.float32(np.iinfo(picture.dtype).max)
+        return picture.astype(np.float32) / np.float32(255 if picture.dtype == np.uint8 else 65535)
     return np.clip(picture.astype(np.float32), 0, 1)
 
 

@@ -136,8 +136,8 @@ _PLUGINS = (
         "--time-limit", type=RealNumber(min=0, min_open=True), metavar="SECONDS", help="Time for fitting."
     ),
 )
-PARAMETERS = ("frame", "rsource", "product", "readout", "categories", "texts", "members", "rounds")
-PARAMETERS += ("time_limit",)
+PARAMETERS: tuple[str, ...] = ("frame", "rsource", "product", "readout", "categories", "texts", "members")
+PARAMETERS += ("rounds", "time_limit")
 """Options that are parameters of an estimator."""
 
 
