@@ -5,6 +5,8 @@ from __future__ import annotations
 import attrs
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lior.errors import RunError
 from lior_lens import estimating, evaluating, lines, scenes, trust
@@ -115,8 +117,8 @@ def test_two_networks_judge_as_one_whose_evidence_is_their_mean():
     first, second = trust.Trust(weights=shipped.weights), shipped.regrouped
     grid, experts = lines._coarse(), shipped.experts(found)
     assert [each.grouping is None for each, _ in experts] == [True, False]
-    one, other = (lines._by_direction([[each]], grid) for each in experts)
-    assert lines._by_direction([experts], grid) == pytest.approx((one + other) / 2)
+    one, other = (lines._by_group([[each]], grid) for each in experts)
+    assert lines._by_group([experts], grid) == pytest.approx(np.concatenate([one, other], 2))
     alone = [lines.judge(found, trust=first).strength, lines.judge(found.regrouped, trust=second).strength]
     assert min(alone) - 1e-3 <= lines.judge(found, trust=shipped).strength <= max(alone) + 1e-3
 
@@ -128,19 +130,44 @@ def test_short_lines_that_meet_are_as_good_as_long_ones():
     assert abs(verdict.strength + 0.12) < 2 * verdict.spread
 
 
-def test_what_is_doubted_is_corrected_by_a_part():
-    def of(spread):
-        return lines.Verdict(lens=lines.lens_of(-0.1), strength=-0.1, spread=spread, lines=9.0, arcs=9)
+def verdict(strength, spread):
+    return lines.Verdict(lens=lines.lens_of(strength), strength=strength, spread=spread, lines=9.0, arcs=9)
 
-    shares = [of(spread).share for spread in (0.001, 0.02, 0.035)]
+
+@given(st.floats(0.001, 0.4), st.floats(0.015, 0.2), st.floats(1, 3), st.sampled_from([-1, 1]))
+def test_more_is_corrected_of_stronger_and_surer_estimates(strength, spread, times, sign):
+    share = verdict(sign * strength, spread).expected
+    assert 0 <= share <= verdict(sign * strength * times, spread).expected <= 1
+    assert verdict(-sign * strength, spread).expected == share
+    if strength >= 2 * spread * times:
+        assert verdict(sign * strength, spread * times).expected <= share
+
+
+def test_what_is_doubted_is_corrected_by_a_part():
+    shares = [verdict(-0.1, spread).share for spread in (0.015, 0.035, 0.045)]
     assert shares == sorted(shares, reverse=True)
     assert shares[0] > 0.99
-    assert 0.7 < shares[2] < 0.8
-    assert "% of it is corrected" in of(0.02).words
-    assert not of(0.06).sure
-    assert of(0.06).share == 1  # what --always corrects
+    assert 0.4 < shares[2] < 0.6
+    assert "% of it is corrected" in verdict(-0.1, 0.035).words
+    assert not verdict(-0.1, 0.07).sure
+    assert verdict(-0.1, 0.07).share == 1  # what --always corrects
     said = estimating.Estimate(lens=lines.lens_of(-0.1), how="lines", words="", share=0.7)
     assert lines.strength_of(said.careful) == pytest.approx(-0.07, abs=6e-3)
+
+
+def test_evidence_that_contradicts_all_other_evidence_counts_little():
+    """Misses of a wrong family, certain of another lens, do not outweigh the bows of both directions."""
+    grid = lines._coarse()
+    flat = np.zeros(grid.allowed.shape)
+    bow, miss = (
+        np.maximum(-0.5 * ((grid.strengths[:, None] - at) / 0.03) ** 2, least) + flat
+        for at, least in ((-0.2, -10), (0.1, -40))
+    )
+    logs = np.array([[bow, miss], [bow, flat]])[None, :, None]
+    found = lines._posterior(
+        logs, lines._alone(logs, grid), np.full((1, 1, 1, 1, 1), 0.05), lines.Belief(), grid
+    )
+    assert found.strength == pytest.approx(-0.2, abs=0.02)
 
 
 def test_a_lens_at_the_end_of_the_range_is_said_to_be_there():
@@ -171,7 +198,7 @@ def test_training_sees_the_posterior_that_judges():
         mean = trust_training._loss(net, [trust_training.Case.of(found, -0.1)])[1]
     network = trust.Trust(weights={k: v.numpy().astype(float) for k, v in net.state_dict().items()})
     votes, grid = network.votes(found), lines._coarse()
-    logs = lines._by_direction([[(found, votes)]], grid)
+    logs = lines._by_group([[(found, votes)]], grid)
     judged = lines._posterior(logs, lines._alone(logs, grid), votes.bent, lines.Belief(), grid)
     assert float(mean[0]) == pytest.approx(judged.strength, abs=1e-4)
 

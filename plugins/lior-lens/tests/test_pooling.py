@@ -60,10 +60,25 @@ def test_one_lens_for_one_camera(folder, tmp_path):
     assert group[0]["share"] < 1
     used = lines.strength_of(Lens.of(group[0]["lens"]))
     assert used == pytest.approx(group[0]["share"] * group[0]["strength"], abs=1e-3)
+    assert lines.strength_of(Lens.of(group[0]["estimate"])) == pytest.approx(group[0]["strength"], abs=1e-3)
     assert {found[name]["how"] for name in found if found[name] not in group} == {"lines"}
     photographs = [folder / f"group{number}.jpg" for number in range(3)]
     done = lens("correct", *photographs, tmp_path / "again", "--profile-out", tmp_path / "camera.xml")
     assert "from 3 photographs" in done.stderr
+
+
+def test_together_joins_what_has_no_exif_by_its_size(folder, tmp_path):
+    small = folder / "small.jpg"
+    if not small.exists():
+        Image.fromarray(view(10)[::2, ::2]).save(small)
+    found = told(folder, tmp_path, "--together")
+    small.unlink()
+    unknown = [found["unknown0"], found["unknown1"]]
+    assert all(each["photographs"] == 2 and each["how"] == "camera" for each in unknown)
+    assert unknown[0]["strength"] == unknown[1]["strength"]
+    assert "2 photographs of" in unknown[0]["words"]
+    assert {found[name]["how"] for name in ("small", "zoomed", "digital")} == {"lines"}
+    assert found["group0"]["photographs"] == 4
 
 
 def test_each_for_itself(folder, tmp_path):

@@ -6,6 +6,7 @@ import math
 
 import attrs
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -84,3 +85,28 @@ def test_narrower_intervals_lie_in_wider_ones_and_targets_have_their_own():
     assert (high - low)[:, 1].mean() > 3 * (high - low)[:, 0].mean()
     with pytest.raises(ValueError, match=r"alpha=1\.5"):
         model.predict_interval(x, alpha=1.5)
+
+
+def test_a_level_of_large_errors_has_wide_intervals_though_its_metric_does_not_see_it():
+    rng = np.random.RandomState(0)
+    x, word = rng.uniform(-1, 1, (900, 2)), rng.choice(["common", "rare"], 900, p=[0.9, 0.1])
+    y = x[:, 0] + np.where(word == "rare", 1.0, 0.1) * rng.randn(900)
+    table = pd.DataFrame({"a": x[:, 0], "b": x[:, 1], "word": word})
+    model = GeometricRegressor(members=1, rounds=1, random_state=0).fit(table[:600], y[:600])
+    low, high = model.predict_interval(table[600:])
+    inside = (low <= y[600:]) & (y[600:] <= high)
+    for each in ("common", "rare"):
+        assert 0.8 < inside[word[600:] == each].mean() <= 1
+    half = (high - low) / 2
+    assert half[word[600:] == "rare"].mean() > 2 * half[word[600:] == "common"].mean()
+
+
+def test_levels_leave_rows_alone_whose_level_is_unknown_or_rare():
+    points, residuals = noisy(300, 0)
+    found = spread(points, residuals)
+    known = torch.zeros(300, 2, dtype=torch.float64)
+    known[:10, 0], known[:150, 1] = 1, torch.rand(150, generator=torch.Generator().manual_seed(1)).double()
+    assert (
+        len(found.levels(known, known)) == 1
+    )  # the other level has ten rows, the other coordinate no levels
+    assert attrs.evolve(found, count=torch.tensor(5)).levels(known, known) == []

@@ -257,6 +257,7 @@ def _outcome(
         "how": said.how,
         "size": [judged.size.width, judged.size.height],
         "lens": said.careful.table(),  # what the corrected picture was made with
+        "estimate": said.lens.table(),
     }
     if said.verdict is not None:
         numbers |= {

@@ -35,11 +35,11 @@ _OWN = 0.015
 """Spread that the lines of a picture have in common: photographs of the learning part were off by that."""
 _TERMS = 9
 """Powers of the squared radius that undo most lenses of the grid to 1e-5 within the photograph."""
-LEAST, SURE = 0.015, 2.3
-"""A strength is worth a correction if it exceeds the first by so many of its spreads."""
-_SHRUNK = 2.0
-"""Relative variances by which an uncertain strength is shrunk, after James and Stein (1961). Too much
-correction does harm; a partial one only helps less."""
+MISLED = 0.02
+"""Probability that all bows, or all misses, of a direction say nothing of the lens; chosen on photographs."""
+_DISTORTED, _WORTH = 0.3, 0.3
+"""Prior probability that a photograph is distorted, and the least share of a strength that is worth a
+correction; both chosen on photographs (docs/results.md)."""
 
 
 def lens_of(strength: float, shape: float = 0.0) -> Lens:
@@ -135,14 +135,26 @@ class Verdict:
     """Reasons for doubt other than the spread, in words."""
 
     @property
+    def expected(self) -> float:
+        """The expected true strength as a share of :attr:`strength`, from 0 to 1.
+
+        The prior is a spike and a slab (Mitchell and Beauchamp, 1988): a photograph is undistorted, or its
+        strength is normal with the spread of :class:`Belief`.
+        """
+        noise, wide = self.spread**2, self.spread**2 + Belief().spread ** 2
+        odds = np.log(_DISTORTED / (1 - _DISTORTED) * np.sqrt(noise / wide))
+        odds += self.strength**2 * (1 / noise - 1 / wide) / 2
+        return float((1 - noise / wide) / (1 + np.exp(-min(odds, 50.0))))
+
+    @property
     def sure(self) -> bool:
         """Whether correcting is better than leaving the photograph alone."""
-        return self.arcs > 0 and abs(self.strength) > LEAST + SURE * self.spread
+        return self.arcs > 0 and self.expected >= _WORTH
 
     @property
     def share(self) -> float:
         """The share of the lens that is corrected: all of it unless the verdict is sure."""
-        return 1 - _SHRUNK * (self.spread / self.strength) ** 2 if self.sure else 1.0
+        return self.expected if self.sure else 1.0
 
     @property
     def words(self) -> str:
@@ -178,14 +190,14 @@ def judge_all(found: Sequence[Arcs], belief: Belief | None = None, *, trust: Tru
             lens=lens_of(belief.strength), strength=belief.strength, spread=belief.spread, lines=0.0, arcs=0
         )
     given = [trust.experts(each) if trust else [(each, Votes.constant(len(each)))] for each in found]
-    doubt = np.mean([[votes.bent for _, votes in each] for each in given], 1)[:, None, None, None]
+    doubt = np.mean([[votes.bent for _, votes in each] for each in given], 1)[:, None, None, None, None]
     grid = _coarse()
-    logs = _by_direction(given, grid)
+    logs = _by_group(given, grid)
     alone = _alone(logs, grid)
     now = _posterior(logs, alone, doubt, belief, grid)
     if now.spread <= 2 * (grid.strengths[1] - grid.strengths[0]):
         grid = grid.around(now)
-        now = _posterior(_by_direction(given, grid), alone, doubt, belief, grid)
+        now = _posterior(_by_group(given, grid), alone, doubt, belief, grid)
     lens = lens_of(now.strength, now.shape).monotone(corner=max(1.0, 1 / (1 + now.strength)))
     agreeing = [straight(each, lens, votes) for (each, votes), *_ in given]
     directions = np.array(
@@ -221,10 +233,14 @@ def _coarse() -> Grid:
 
 
 def _posterior(logs: Floats, alone: Floats, doubt: Floats, belief: Belief, grid: Grid) -> _Posterior:
-    """Return the posterior; ``logs``: log likelihoods ``[pictures, directions, strengths, shapes]``."""
-    nothing = np.log(doubt) + alone
-    either = np.logaddexp(np.log(1 - doubt) + logs, nothing)
-    total = grid.log_prior(belief) + either.sum((0, 1))
+    """Return the posterior, given the log likelihoods of :func:`_by_group` and those of :func:`_alone`.
+
+    The experts' evidence counts by its mean: a product of experts (Hinton 2002), each with an equal share.
+    """
+    groups = np.logaddexp(np.log1p(-MISLED) + logs, np.log(MISLED) + alone[:, :, :, 1:]).sum(3)
+    nothing = np.log(doubt) + alone[:, :, :, 0]
+    either = np.logaddexp(np.log(1 - doubt) + groups, nothing)
+    total = grid.log_prior(belief) + either.mean(2).sum((0, 1))
     weight = np.exp(total - total.max())
     weight /= weight.sum()
     marginal, shapes = weight.sum(1), weight.sum(0)
@@ -234,27 +250,31 @@ def _posterior(logs: Floats, alone: Floats, doubt: Floats, belief: Belief, grid:
         float(np.sqrt(m @ (v - c) ** 2 + (v[1] - v[0]) ** 2 / 12))
         for m, v, c in ((marginal, grid.strengths, mean), (shapes, grid.shapes, shape))
     )
-    return _Posterior(mean, spread, shape, shape_spread, (np.exp(nothing - either) * weight).sum((2, 3)))
+    bent = (np.exp(nothing - either) * weight).sum((3, 4)).mean(2)
+    return _Posterior(mean, spread, shape, shape_spread, bent)
 
 
-def _by_direction(given: Sequence[Sequence[tuple[Arcs, Votes]]], grid: Grid) -> Floats:
-    """Logarithm of the likelihood of each direction's lines: ``[pictures, 2, strengths, shapes]``.
+def _by_group(given: Sequence[Sequence[tuple[Arcs, Votes]]], grid: Grid) -> Floats:
+    """Log likelihoods of the bows and of the misses of each direction, as each expert sees them.
 
-    The mean of those of a picture's experts: a product of experts (Hinton 2002), each with an equal share.
+    ``[pictures, 2 directions, experts, 2 measures, strengths, shapes]``.
     """
     found = []
     for experts in given:
-        logs = np.mean([evidence(each, grid, votes) for each, votes in experts], 0)
+        logs = np.array([evidence(each, grid, votes) for each, votes in experts])
         direction = experts[0][0].direction
         found.append((logs @ direction, logs @ ~direction))
     return np.array(found)
 
 
 def _alone(logs: Floats, grid: Grid) -> Floats:
-    """Return log likelihoods if a direction is bent by a lens of its own, ``[pictures, 2, 1, 1]``."""
-    total = logs + grid.log_prior(Belief(spread=BENT))
-    top = total.max((2, 3), keepdims=True)
-    alone: Floats = top + np.log(np.exp(total - top).sum((2, 3), keepdims=True))
+    """Return log likelihoods under a lens of their own: all of a direction, its bows, and its misses.
+
+    ``[pictures, 2 directions, experts, 3, 1, 1]``.
+    """
+    total = np.concatenate([logs.sum(3, keepdims=True), logs], 3) + grid.log_prior(Belief(spread=BENT))
+    top = total.max((4, 5), keepdims=True)
+    alone: Floats = top + np.log(np.exp(total - top).sum((4, 5), keepdims=True))
     return alone
 
 
@@ -270,12 +290,9 @@ def densities(measured: Any, length: Any, noise: Any, probable: Any) -> tuple[An
 
 
 def evidence(found: Arcs, grid: Grid, votes: Votes) -> Floats:
-    """Logarithm of the likelihood of each edge under each lens: ``[strengths, shapes, arcs]``.
-
-    The sum of those of its bow and its miss, each weighed by its votes.
-    """
+    """Log likelihoods of each edge's bow and miss, weighed by its votes: ``[2, strengths, shapes, arcs]``."""
     if not len(found):
-        return np.zeros((*grid.allowed.shape, 0))
+        return np.zeros((2, *grid.allowed.shape, 0))
     measured = found.measured_over(grid.undoing)
     straight, weight, noise = (
         each[:, None, None] for each in (votes.straight, votes.weight, found.noise * votes.noisier)
@@ -284,7 +301,7 @@ def evidence(found: Arcs, grid: Grid, votes: Votes) -> Floats:
     steps = np.gradient(measured, axis=(1, 2))
     noise = np.sqrt(noise**2 + (steps[0] ** 2 + steps[1] ** 2) / 12)
     yes, no = densities(measured, found.length, noise, straight)
-    logs: Floats = (weight * np.log(yes + no)).sum(0)
+    logs: Floats = weight * np.log(yes + no)
     return logs
 
 

@@ -27,10 +27,11 @@ SHARED = 0.3
 and a misfit of the lens model is the same in all of them."""
 
 
-def pool(judged: Sequence[Judged], trust: Trust | None = None) -> list[Judged]:
+def pool(judged: Sequence[Judged], trust: Trust | None = None, *, by_size: bool = False) -> list[Judged]:
     """Return the photographs in their order; those of one camera's group share one :class:`Estimate`.
 
-    Only photographs that their lines judged take part, and whose EXIF names camera and focal length.
+    Only photographs that their lines judged take part, and whose EXIF names camera and focal length. With
+    ``by_size`` others take part too: those with equal EXIF, or none, and as many pixels along each side.
     """
     groups: dict[tuple[Any, ...], list[int]] = {}
     names: dict[tuple[Any, ...], str] = {}
@@ -38,10 +39,12 @@ def pool(judged: Sequence[Judged], trust: Trust | None = None) -> list[Judged]:
         if each.estimate.arcs is None:
             continue
         exif = profiles.exif_of(each.found.path)
-        if "model" in exif and exif.get("focal"):  # a lens without contacts has 0
-            key = profiles.camera(exif, each.size)
+        known = "model" in exif and exif.get("focal")  # a lens without contacts has 0
+        if known or by_size:
+            sides = () if known else tuple(sorted((each.size.width, each.size.height)))
+            key = (*profiles.camera(exif, each.size), *sides)
             groups.setdefault(key, []).append(place)
-            names[key] = profiles.named(exif)
+            names[key] = profiles.named(exif) if exif else f"{sides[1]} x {sides[0]} pixels"
     out = list(judged)
     for key, places in groups.items():
         if len(places) > 1:

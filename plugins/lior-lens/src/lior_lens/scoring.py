@@ -84,10 +84,8 @@ def score(pred: NDArray[np.generic], target: NDArray[np.generic], limits: Limits
 
 def _unit(picture: NDArray[np.generic]) -> Floats:
     """Floats in [0, 1]; the type says what a value means, never the values."""
-    if picture.dtype == np.uint8:
-        return picture.astype(np.float32) / np.float32(255)
-    if picture.dtype == np.uint16:
-        return picture.astype(np.float32) / np.float32(65535)
+    if picture.dtype in (np.uint8, np.uint16):
+        return picture.astype(np.float32) / np.float32(255 if picture.dtype == np.uint8 else 65535)
     return np.clip(picture.astype(np.float32), 0, 1)
 
 
@@ -138,14 +136,8 @@ def _lines(a: Floats, b: Floats, scale: float) -> float:
 
 def _segments(grey: Floats, scale: float) -> Floats:
     edges = cv2.Canny(_bytes(grey), *_CANNY)
-    found = cv2.HoughLinesP(
-        edges,
-        1,
-        np.pi / 180,
-        24,
-        minLineLength=max(4, round(12 * scale)),
-        maxLineGap=max(1, round(6 * scale)),
-    )
+    least, gap = max(4, round(12 * scale)), max(1, round(6 * scale))
+    found = cv2.HoughLinesP(edges, 1, np.pi / 180, 24, minLineLength=least, maxLineGap=gap)
     if found is None or not len(found):
         return np.zeros(_BINS, np.float32)
     d = found.reshape(-1, 4)[:, 2:].astype(np.float32) - found.reshape(-1, 4)[:, :2]
@@ -210,7 +202,5 @@ def proxy(pred: Tensor, target: Tensor) -> dict[str, float]:
     """For ``proxy.module``: the mean score of a batch ``[B, 3, H, W]``."""
     pairs = zip(pred.permute(0, 2, 3, 1).numpy(), target.permute(0, 2, 3, 1).numpy(), strict=True)
     found = [score(a, b) for a, b in pairs]
-    names = {name: float(np.mean([each.parts[name] for each in found])) for name in WEIGHTS}
-    return {"score": float(np.mean([each.total for each in found]))} | {
-        f"score_{k}": v for k, v in names.items()
-    }
+    parts = {f"score_{name}": float(np.mean([each.parts[name] for each in found])) for name in WEIGHTS}
+    return {"score": float(np.mean([each.total for each in found]))} | parts

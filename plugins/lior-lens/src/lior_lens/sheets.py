@@ -40,23 +40,17 @@ def titled(picture: Picture, title: str, *, width: int = 560) -> Picture:
 
 def sheet(rows: Sequence[Sequence[Picture]]) -> Picture:
     """Pictures in rows, with white between them."""
-    gap = 10
-    made = []
+    gap, made = 10, []
     for row in rows:
-        height = max(each.shape[0] for each in row)
-        cells = []
-        for each in row:
-            cell = np.full((height, each.shape[1] + gap, 3), _PAPER, np.uint8)
-            cell[: each.shape[0], : each.shape[1]] = each
-            cells.append(cell)
-        made.append(np.hstack(cells))
+        height = max(len(each) for each in row)
+        made.append(np.hstack([_padded(each, height, each.shape[1] + gap) for each in row]))
     width = max(each.shape[1] for each in made)
-    out = np.full((sum(each.shape[0] + gap for each in made), width, 3), _PAPER, np.uint8)
-    top = 0
-    for each in made:
-        out[top : top + each.shape[0], : each.shape[1]] = each
-        top += each.shape[0] + gap
-    return out
+    return np.vstack([_padded(each, len(each) + gap, width) for each in made])
+
+
+def _padded(picture: Picture, height: int, width: int) -> Picture:
+    room = ((0, height - len(picture)), (0, width - picture.shape[1]), (0, 0))
+    return np.pad(picture, room, constant_values=_PAPER)
 
 
 def with_edges(picture: Picture, found: Arcs, lens: Lens) -> Picture:

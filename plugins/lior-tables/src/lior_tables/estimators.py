@@ -12,11 +12,7 @@ import torch
 from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin, MultiOutputMixin, RegressorMixin
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import (
-    check_array,
-    check_is_fitted,
-    column_or_1d,
-)
+from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d
 from torch import Tensor
 
 from lior_tables.base import Geometric
@@ -120,7 +116,8 @@ class GeometricRegressor(MultiOutputMixin, RegressorMixin, Geometric):
         rows = self.rows(X)
         z = self._coordinates(rows)
         values = self._answers(self.model_.predict(z))
-        squares = np.square(self.spread().half_widths(self._mapped(z), alpha))
+        levels = self.spread().levels(self.model_.coordinates, z)
+        squares = np.square(self.spread().half_widths(self._mapped(z), alpha, levels))
         for each in self._level_errors(rows):
             squares += np.square(each.half_widths(rows, alpha))
         half = np.sqrt(squares)

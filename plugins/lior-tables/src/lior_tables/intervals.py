@@ -6,11 +6,16 @@ is a resilience of the point, the expected size of the error there. An interval 
 scale times a quantile of ``|residual| / scale`` over the training rows. A row does not enter its own scale
 (J. Lei et al., *Distribution-free predictive inference for regression*, 2018, section 5.2, with
 leave-one-out in place of a split).
+
+The scale may miss that a level of an input, such as a word, has larger errors. So the intervals of levels
+that hold too seldom or too often are multiplied by a factor of their own (C. Jung et al., *Batch multivalid
+conformal prediction*, 2023).
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import attrs
 import torch
@@ -26,6 +31,13 @@ _MOST = 4_000
 _BLOCK = 1_000
 _FLOOR = 1e-3
 """Minimum scale, as a share of the mean residual."""
+_LEVELS, _LEAST = 10, 20
+"""Maximum number of values of a coordinate that has levels, and minimum number of rows of a level."""
+_ROUNDS = 20
+"""Maximum number of factors of levels, chosen by hand."""
+
+Level = tuple[Tensor, Tensor]
+"""Which rows ``(N,)``, and which new ones ``(B,)``, have one value of a coordinate."""
 
 
 @attrs.frozen(eq=False)
@@ -107,20 +119,65 @@ class Spread:
 
         It is infinite if there are too few rows or groups: the ``⌈(N + 1)(1 - alpha)⌉``-th of N.
         """
-        total = self.weights.sum()
-        level = (1 - alpha) * (1 + 1 / int(self.count)) * total
-        found = []
-        for column in self.ratios.T:
-            ordered, order = column.sort()
-            reached = torch.searchsorted(self.weights[order].cumsum(0), level - 1e-9 * total)
-            found.append(ordered[reached] if reached < len(ordered) else column.new_tensor(math.inf))
-        return torch.stack(found)
+        return torch.stack([_quantile(each, self.weights, alpha, int(self.count)) for each in self.ratios.T])
 
-    def half_widths(self, points: Tensor, alpha: float) -> Floats:
-        """Return half the width of the intervals at ``points (B, m)``, ``(B, targets)``."""
-        widths: Floats = (self.scale(points) * self.quantile(alpha)).numpy()
+    def half_widths(self, points: Tensor, alpha: float, levels: Sequence[Level] = ()) -> Floats:
+        """Return half the width of the intervals at ``points (B, m)``, ``(B, targets)``.
+
+        ``levels`` are those of :meth:`levels`.
+        """
+        large = [each for each in levels if each[0].sum() >= 2 / alpha]
+        factors = [self._factor(each, alpha, large, len(points)) for each in self.ratios.T]
+        widths: Floats = (self.scale(points) * torch.stack(factors, 1)).numpy()
         return widths
+
+    def levels(self, known: Tensor, asked: Tensor) -> list[Level]:
+        """Return the levels of coordinates with few values.
+
+        ``known`` are the coordinates of the rows of the model, ``asked (B, n)`` those of the new rows. There
+        are none if the errors of a group are correlated.
+        """
+        if int(self.count) < len(self.points):
+            return []
+        found = []
+        for own, new in zip(known[self.places].T, asked.T, strict=True):
+            values = own.unique()
+            if 1 < len(values) <= _LEVELS:
+                cuts = (values[1:] + values[:-1]) / 2
+                given, wanted = (torch.bucketize(each.to(cuts).contiguous(), cuts) for each in (own, new))
+                found += [(given == level, wanted == level) for level in range(len(values))]
+        return [each for each in found if each[0].sum() >= _LEAST]
+
+    def _factor(self, ratios: Tensor, alpha: float, levels: Sequence[Level], new: int) -> Tensor:
+        """Return the quantile of one target for each of the new rows, by their levels."""
+        ratios, factor = ratios.clone(), torch.ones(new, dtype=torch.float64)
+        whole = _quantile(ratios, self.weights, alpha, int(self.count))
+        for _ in range(_ROUNDS if levels and 0 < whole < math.inf else 0):
+
+            def off(own: Tensor, ratios: Tensor = ratios, whole: Tensor = whole) -> float:
+                part = self.weights[own] @ (ratios[own] > whole).double() / self.weights[own].sum()
+                return abs(float(part) - alpha) * math.sqrt(int(own.sum()))
+
+            own, asked = max(levels, key=lambda level: off(level[0]))
+            if off(own) < math.sqrt(alpha * (1 - alpha)):  # within one standard error
+                break
+            rows = int(own.sum())
+            times = _quantile(ratios[own], self.weights[own], alpha, rows) / whole
+            times **= rows / (rows + _LEAST)  # few rows say little
+            ratios[own] /= times
+            factor[asked] *= times
+            whole = _quantile(ratios, self.weights, alpha, int(self.count))
+        return factor * whole
 
     def snapshot(self) -> State:
         """Return all of it as tensors."""
         return attrs.asdict(self, recurse=False)
+
+
+def _quantile(values: Tensor, weights: Tensor, alpha: float, count: int) -> Tensor:
+    """Return the smallest of ``values (N,)`` that bounds a new one with probability ``1 - alpha``."""
+    total = weights.sum()
+    level = (1 - alpha) * (1 + 1 / count) * total
+    ordered, order = values.sort()
+    reached = torch.searchsorted(weights[order].cumsum(0), level - 1e-9 * total)
+    return ordered[reached] if reached < len(ordered) else values.new_tensor(math.inf)

@@ -35,12 +35,7 @@ NO_PARQUET = "Parquet needs the package pyarrow; install it: pip install 'lior-t
 
 
 def opened(
-    path: Path,
-    task: Task | None = None,
-    *,
-    pictures: str = "",
-    size: int = 32,
-    targets: Sequence[str] = (),
+    path: Path, task: Task | None = None, *, pictures: str = "", size: int = 32, targets: Sequence[str] = ()
 ) -> pd.DataFrame:
     """Read a table, a picture, the pictures of a folder, or a table that names pictures.
 

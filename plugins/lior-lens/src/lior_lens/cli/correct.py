@@ -44,7 +44,8 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="Write the estimate for each camera, lens and focal length: .xml for lensfun, .json for --lens.",
 )
-@click.option("--each", is_flag=True, help="Judge photographs of one camera each for itself, not together.")
+@click.option("--each", "group", flag_value="each", help="Judge photographs of one camera each for itself.")
+@click.option("--together", "group", flag_value="size", help="Without EXIF, one size stands for one camera.")
 @click.option("--no-copy", is_flag=True, help="Do not copy photographs that are left alone.")
 @click.option("--replace", is_flag=True, help="Write over results of an earlier run.")
 @click.option(
@@ -62,7 +63,7 @@ def correct(
     model_path: str,
     page: Path | None,
     profile_out: Path | None,
-    each: bool,
+    group: str | None,
     no_copy: bool,
     quiet: bool,
     as_json: bool,
@@ -73,9 +74,9 @@ def correct(
     OUT is a file name, whose suffix selects the file type, or a folder, in which results keep their names. A
     GIF becomes PNG, a raw file TIFF. The lens is the given one, the profile for the EXIF, or an estimate from
     lines. If EXIF names camera, lens and focal length, all photographs with these give one estimate (--each:
-    one for each photograph). A photograph without a sure estimate is copied byte by byte. Metadata
-    (orientation, EXIF, XMP, colour profile, ...) is kept. Originals are never overwritten. Every file gets a
-    line; if one fails, the others are still corrected, and the exit code is 1.
+    one for each photograph; --together: also without EXIF, by size). A photograph without a sure estimate is
+    copied byte by byte. Metadata (orientation, EXIF, XMP, colour profile, ...) is kept. Originals are never
+    overwritten. Every file gets a line; if one fails, the others are still corrected, and the exit code is 1.
     """
     from lior_lens import correcting, estimating, placing, pooling, trust
 
@@ -98,7 +99,8 @@ def correct(
 
     outcomes = []
     judge = correcting.judge(options, ask)
-    pool = list if each else functools.partial(pooling.pool, trust=trusted)
+    joined = functools.partial(pooling.pool, trust=trusted, by_size=group == "size")
+    pool = list if group == "each" else joined
     for outcome in correcting.correct(sources, places, options, judge, pool=pool, progress=progress):
         outcomes.append(outcome)
         _say(outcome, quiet=quiet, as_json=as_json)

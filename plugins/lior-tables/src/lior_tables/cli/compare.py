@@ -150,14 +150,8 @@ def _show(outcomes: list[ComparisonOutcome], classes: bool) -> None:
     for each in sorted(outcomes, key=lambda each: float(np.mean(each.errors))):
         mean = float(np.mean(each.errors))
         stands = [f"{each.ratio:.2f}", f"{each.low:.2f} to {each.high:.2f}", each.verdict]
-        table.append(
-            [
-                each.name,
-                f"{100 * mean:.1f} %" if classes else number(mean),
-                f"{np.mean(each.log_losses):.3f}" if classes else "",
-                *(stands if each is not outcomes[0] else ["", "", ""]),
-                f"{each.seconds:.2f}",
-            ]
-        )
+        row = [each.name, f"{100 * mean:.1f} %" if classes else number(mean)]
+        row.append(f"{np.mean(each.log_losses):.3f}" if classes else "")
+        table.append([*row, *(stands if each is not outcomes[0] else ["", "", ""]), f"{each.seconds:.2f}"])
     shown = [i for i in range(len(head)) if classes or head[i] != "log loss"]
     echo_table([head[i] for i in shown], [[row[i] for i in shown] for row in table])

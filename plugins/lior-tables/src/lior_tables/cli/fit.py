@@ -116,13 +116,8 @@ def fit(
     kept = path.with_name(path.name + PARTIAL)
     try:
         with bad_input(file), told(quiet or as_json) as progress:
-            estimator.fit(
-                task.rows(frame, file),
-                task.answers(frame, file),
-                on_progress=progress,
-                resume=kept,
-                workers=where,
-            )
+            x, y = task.rows(frame, file), task.answers(frame, file)
+            estimator.fit(x, y, on_progress=progress, resume=kept, workers=where)
     except KeyboardInterrupt:
         goes_on = f"the same command with --out {path} goes on" if kept.exists() else "nothing was written"
         raise Interrupted(f"interrupted; {goes_on}") from None

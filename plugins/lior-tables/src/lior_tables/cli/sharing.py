@@ -136,17 +136,8 @@ _PLUGINS = (
         "--time-limit", type=RealNumber(min=0, min_open=True), metavar="SECONDS", help="Time for fitting."
     ),
 )
-PARAMETERS = (
-    "frame",
-    "rsource",
-    "product",
-    "readout",
-    "categories",
-    "texts",
-    "members",
-    "rounds",
-    "time_limit",
-)
+PARAMETERS: tuple[str, ...] = ("frame", "rsource", "product", "readout", "categories", "texts", "members")
+PARAMETERS += ("rounds", "time_limit")
 """Options that are parameters of an estimator."""
 
 
@@ -213,12 +204,8 @@ def told(quiet: bool) -> Iterator[Callable[[str, float], None]]:
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
     live = not quiet and sys.stderr.isatty()
-    columns = (
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.description}", markup=False),
-    )
+    text = TextColumn("{task.description}", markup=False)
+    columns = (BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), text)
     printed = time.monotonic()
 
     def tell(what: str, share: float) -> None:

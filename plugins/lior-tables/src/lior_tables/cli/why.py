@@ -12,14 +12,7 @@ import click
 from lior.errors import UsageError
 from lior_cli import WholeNumber, check_page, echo_table, json_option, write_page
 from lior_tables.cli import page
-from lior_tables.cli.sharing import (
-    bad_input,
-    file_argument,
-    opened,
-    run_argument,
-    shorter,
-    shown,
-)
+from lior_tables.cli.sharing import bad_input, file_argument, opened, run_argument, shorter, shown
 
 if TYPE_CHECKING:
     from lior_tables.reasons import Reason
