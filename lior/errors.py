@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
+from lior.packages import PARTS, install_hint
+
 __all__ = [
-    "MODEL_PACKAGES",
+    "PARTS",
     "BrokenPlugin",
     "ConfigError",
     "DataError",
@@ -33,6 +35,7 @@ __all__ = [
     "UntrustedPlugin",
     "UsageError",
     "did_you_mean",
+    "install_hint",
     "needs_model",
     "quantity",
     "sentences",
@@ -116,21 +119,16 @@ class MissingPackage(LiorError):
     """An optional package that the work needs is not installed."""
 
 
-MODEL_PACKAGES = ("torch", "numba", "llvmlite", "rich")
-"""Packages of the extra ``model``, by the names that are imported."""
-
-
 @contextmanager
 def needs_model(who: str) -> Iterator[None]:
     """Raise ``MissingPackage`` when ``who`` imports a missing package of the extra ``model``."""
     try:
         yield
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in MODEL_PACKAGES:
+        if (error.name or "").partition(".")[0] not in PARTS["model"].modules:
             raise
-        raise MissingPackage(
-            f"{who} needs the language model's packages: pip install 'lior[model]'"
-        ) from error
+        hint = install_hint("model")
+        raise MissingPackage(f"{who} needs the language model's packages: {hint}") from error
 
 
 class EndpointError(LiorError):

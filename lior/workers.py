@@ -28,7 +28,7 @@ from multiprocessing.context import SpawnContext, SpawnProcess
 from types import TracebackType
 from typing import Any, Self
 
-from lior.errors import LiorError, UsageError
+from lior.errors import LiorError, UsageError, install_hint
 from lior.process import end_with_parent, shielded_children
 
 __all__ = [
@@ -277,9 +277,8 @@ def _connect(address: str) -> Any:
     try:
         from distributed import Client, Security
     except ImportError:
-        raise UsageError(
-            f"workers = {address}: a cluster needs Dask; install it: pip install 'lior[cluster]'"
-        ) from None
+        hint = install_hint("cluster")
+        raise UsageError(f"workers = {address}: a cluster needs Dask: {hint}") from None
     try:
         security = _secure(address, Security())
         client = Client(address, timeout=_CONNECT, security=security, set_as_default=False)

@@ -17,15 +17,18 @@ import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from lior.errors import LiorError, needs_model
+from lior.errors import LiorError, install_hint, needs_model
 from lior.plugins.trust import FLAG, Trust
 from lior.process import shield_children
 from lior_cli.lazy import LazyGroup
 from lior_cli.output import escape_controls, escaping
+
+if TYPE_CHECKING:
+    from importlib.metadata import Distribution
 
 COMMANDS = {
     "train": ("lior_cli.train:train", "Learn a model from text."),
@@ -44,6 +47,7 @@ COMMANDS = {
         "lior_cli.cache:cache",
         "List what is kept in the user's cache: indexes of folders, and compiled code.",
     ),
+    "install": ("lior_cli.install:install", "Install parts of lior, or other packages, with pip."),
     "completion": ("lior_cli.completion:completion", "Print a script for completion in a shell."),
 }
 """The location (``module:attribute``) and the help of each command, by name."""
@@ -51,7 +55,7 @@ _SECTIONS = {
     "Folders and files, without training": ("ask", "chat", "serve", "mcp", "sync"),
     "Models": ("train", "archive"),
     "Runs": ("generate", "why", "score", "eval", "learn", "forget", "docs", "plot", "inspect"),
-    "Further commands": ("plugins", "config", "cache", "completion"),
+    "Further commands": ("plugins", "config", "cache", "install", "completion"),
 }
 """The headings of the help, with the commands below each."""
 _OF_RUNS = "Runs"
@@ -116,7 +120,8 @@ class TopGroup(LazyGroup):
         """Resolve a command, or report what to install if its distribution is missing."""
         if (name := str(args[0])) in PRODUCTS and name not in self.list_commands(ctx):
             distribution = PRODUCTS[name][0]
-            ctx.fail(f"`lior {name}` comes with {distribution}: pip install {distribution}.")
+            hint = install_hint(distribution.removeprefix("lior-"))
+            ctx.fail(f"`lior {name}` comes with {distribution}: {hint}.")
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -144,9 +149,7 @@ class TopGroup(LazyGroup):
                 if rows:
                     formatter.write_dl(rows)
                 else:
-                    formatter.write_text(
-                        "None here. `pip install lior-ask` brings `lior ask`, `chat` and `sync`."
-                    )
+                    formatter.write_text("None here: `lior install ask` brings `ask`, `chat` and `sync`.")
         if foreign or fault:
             with formatter.section("Commands of plugins"):
                 if foreign:
@@ -196,8 +199,33 @@ def _set_trust(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     ctx.call_on_close(lambda: setattr(Trust, "every", False))  # later commands must not inherit it
 
 
+def _extends_lior(found: Distribution) -> bool:
+    """Return whether a distribution other than lior has plugins or commands of lior."""
+    return found.name != "lior" and any(each.group.startswith("lior.") for each in found.entry_points)
+
+
+def _print_versions(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    if not value or ctx.resilient_parsing:
+        return
+    from importlib.metadata import distributions
+
+    from lior import __version__
+
+    parts = {each.name: each.version for each in distributions() if _extends_lior(each)}
+    for name, version in ("lior, version", __version__), *sorted(parts.items()):
+        click.echo(f"{name} {version}")
+    ctx.exit()
+
+
 @click.group(cls=TopGroup, lazy=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="lior", prog_name="lior")
+@click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_print_versions,
+    help="Show the versions of lior and of its installed parts, and exit.",
+)
 @click.option(
     "--debug", is_flag=True, expose_value=False, callback=_set_debug, help="Show tracebacks of errors."
 )

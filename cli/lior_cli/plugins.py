@@ -50,8 +50,8 @@ def plugins(ctx: click.Context, kind: str | None, as_json: bool, check: bool) ->
     """List or check the installed plugins, or begin a new one.
 
     Without --check nothing is imported. With --check, the exit code is 1 if a plugin is broken. A plugin
-    whose packages are not installed is missing, not broken. --check needs the package hypothesis: pip
-    install 'lior[check]'.
+    whose packages are not installed is missing, not broken. --check needs the package hypothesis: lior
+    install check.
     """
     if ctx.invoked_subcommand is not None:
         _refuse_options_before(ctx)

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from lior.errors import MissingPackage, RunError
+from lior.errors import MissingPackage, RunError, install_hint
 from lior.plots.panels import Picture
 from lior.runs.files import PARTIAL
 
@@ -32,8 +32,8 @@ def drawing_library() -> ModuleType:
         return import_module("matplotlib")
     except ImportError as error:
         raise MissingPackage(
-            "pictures are drawn by the package matplotlib, which cannot be imported; install it: "
-            f"pip install 'lior[plots]', or use --text, which prints the numbers ({error})"
+            f"pictures need the package matplotlib, which cannot be imported ({error}): "
+            f"{install_hint('plots')}, or use --text, which prints the numbers"
         ) from error
 
 

@@ -10,7 +10,7 @@ from typing import BinaryIO, cast
 
 import attrs
 
-from lior.errors import MissingPackage
+from lior.errors import MissingPackage, install_hint
 from lior.reading import isolation
 from lior.reading.limits import Limits, current_limits
 from lior.reading.skipping import SkipReason, UnreadableFile
@@ -78,7 +78,7 @@ def _open(data: bytes, module: str, suffix: str) -> BinaryIO:
     try:
         return cast(BinaryIO, import_module(module).open(io.BytesIO(data)))
     except ImportError as error:
-        raise MissingPackage(f"{suffix} needs a package; install it: pip install 'lior[readers]'") from error
+        raise MissingPackage(f"{suffix} needs a package: {install_hint('readers')}") from error
 
 
 def read_all(stream: BinaryIO, limit: float, count: Callable[[bytes], object] = len) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lior.errors import MissingPackage
+from lior.errors import MissingPackage, install_hint
 from lior.interfaces import RunIndexes
 from lior.plugins.kinds import Kind
 from lior.plugins.registry import Registry
@@ -22,6 +22,6 @@ def indexes(who: str) -> RunIndexes:
     Raises ``MissingPackage`` when it is not installed.
     """
     if not installed():
-        raise MissingPackage(f"{who} needs lior-ask: pip install lior-ask")
+        raise MissingPackage(f"{who} needs lior-ask: {install_hint('ask')}")
     made: RunIndexes = _REGISTRY.get(_KIND, _REGISTRY.names(_KIND)[0])()
     return made

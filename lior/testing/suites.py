@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from lior.errors import LiorError, MissingPackage
+from lior.errors import LiorError, MissingPackage, install_hint
 from lior.plugins.kinds import KINDS, check_kind, import_target
 
 
@@ -40,9 +40,8 @@ def require_hypothesis() -> None:
     try:
         import hypothesis  # noqa: F401
     except ImportError as error:
-        raise MissingPackage(
-            "the contract suites need the package hypothesis; install it: pip install 'lior[check]'"
-        ) from error
+        hint = install_hint("check")
+        raise MissingPackage(f"the contract suites need the package hypothesis: {hint}") from error
 
 
 def run_suite(kind: str, make: Callable[[], Any]) -> list[Failure]:

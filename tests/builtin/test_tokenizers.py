@@ -171,8 +171,6 @@ def test_the_first_wrong_id_of_bpe_is_named():
 
 def test_without_the_extra_one_line_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "tokenizers", None)
-    with pytest.raises(
-        BrokenPlugin, match=r"needs the package tokenizers.*pip install 'lior\[bpe\]'"
-    ) as caught:
+    with pytest.raises(BrokenPlugin, match=r"needs the package tokenizers.*lior install bpe") as caught:
         Bpe()
     assert len(str(caught.value).splitlines()) == 1

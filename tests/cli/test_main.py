@@ -170,7 +170,7 @@ def test_a_group_without_a_command_prints_its_help(capsys, group):
 def test_a_command_of_a_distribution_that_is_not_there_says_what_to_install(capsys, monkeypatch):
     monkeypatch.setattr(entry, "_foreign", lambda: ({}, None))
     assert main(["bench", "notes.txt"]) == 2
-    said = "`lior bench` comes with lior-bench: pip install lior-bench."
+    said = "`lior bench` comes with lior-bench: lior install bench."
     assert capsys.readouterr().err == f"lior: error: {said} Try 'lior --help'.\n"
 
 

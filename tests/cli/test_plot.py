@@ -75,7 +75,7 @@ def test_text_alone_needs_no_matplotlib_and_writes_nothing(command, run, monkeyp
     assert not (run / "plots").exists()
     result = command("plot", run, "--sample", 200)
     assert result.code == 1
-    assert "pip install 'lior[plots]'" in result.err
+    assert "lior install plots" in result.err
     assert result.err.count("\n") == 1
     assert result.out == ""
 

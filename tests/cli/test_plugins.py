@@ -55,7 +55,7 @@ def test_check_without_hypothesis_names_the_extra(install, lior):
     site = install("lior-site", "", sitecustomize=WITHOUT_HYPOTHESIS)
     done = lior("plugins", "--check", path=site)
     assert (done.returncode, done.stdout) == (1, "")
-    fault = "the contract suites need the package hypothesis; install it: pip install 'lior[check]'"
+    fault = "the contract suites need the package hypothesis: lior install check"
     assert done.stderr == f"lior: error: {fault}\n"
 
 

@@ -43,6 +43,7 @@ LIGHT = {
     "plugins": [],
     "config": ["show", "tiny"],
     "cache": [],
+    "install": [],
     "completion": ["bash"],
 }
 ELSEWHERE = {"chat", "serve", "mcp"}
@@ -68,7 +69,7 @@ def said(tmp_path_factory):
 
 @cases("command", MODEL)
 def test_a_command_of_the_model_says_what_to_install(said, command):
-    line = f"lior: error: lior {command} needs the language model's packages: pip install 'lior[model]'\n"
+    line = f"lior: error: lior {command} needs the language model's packages: lior install model\n"
     assert said[command] == [1, "", line]
 
 
@@ -100,7 +101,7 @@ print(lior_ask.Index.__name__)
 
 def test_in_python_too():
     *names, plugin, light = blocked(IN_PYTHON).splitlines()
-    install = "needs the language model's packages: pip install 'lior[model]'"
+    install = "needs the language model's packages: lior install model"
     assert names == [f"lior.{name} {install}" for name in ("train", "resume", "load", "Run", "Model")]
     assert plugin.startswith("frame 'rotor' of lior")
     assert plugin.endswith(install)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from lior.packages import PARTS
 from tests.cases import cases
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -62,7 +63,19 @@ def test_what_a_page_tells_to_install_can_be_installed_from_the_checkout():
 
 
 def test_what_a_message_tells_to_install_exists():
-    assert not [f"{path}: {fault}" for path in CODE for fault in faults(path.read_text(), bare=True)]
+    """One table holds the parts; messages name them by `install_hint`."""
+    commands = [f"pip install {each.requirement}" for each in PARTS.values()]
+    assert not [fault for command in commands for fault in faults(command, bare=True)]
+    hints = [name for path in CODE for name in re.findall(r"install_hint\(['\"]([\w-]+)", path.read_text())]
+    assert len(hints) > 15
+    assert {*hints} - {*PARTS} == {"torchvision"}
+    of_folders = {ROOT / "cli/lior_cli/plugins.py", ROOT / "lior/plugins/trust.py"}
+    assert {path for path in CODE if "pip install" in path.read_text()} == of_folders
+
+
+def test_a_page_names_parts_that_lior_installs():
+    named = {name for page in PAGES for name in re.findall(r"lior install ([\w-]+)", page.read_text())}
+    assert named - {*PARTS, "NAME"} == set()
 
 
 @cases(

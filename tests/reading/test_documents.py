@@ -134,7 +134,7 @@ def test_a_file_that_was_named_must_be_readable(tmp_path, monkeypatch):
             read_documents([str(path)])
     (tmp_path / "a.zst").write_bytes(b"packed")
     monkeypatch.setitem(sys.modules, "zstandard", None)
-    with pytest.raises(MissingPackage, match=r"a\.zst: \.zst needs a package; install it: pip install"):
+    with pytest.raises(MissingPackage, match=r"a\.zst: \.zst needs a package: lior install readers"):
         read_documents([str(tmp_path / "a.zst")])
 
     def refuse(*_):

@@ -21,7 +21,7 @@ from string import Template
 
 import attrs
 
-from lior.errors import MissingPackage, UsageError
+from lior.errors import MissingPackage, UsageError, install_hint
 from lior.plugins.discovery import normalise
 from lior.plugins.kinds import KINDS, check_kind
 from lior.plugins.registry import interface_members, registry
@@ -202,9 +202,8 @@ def _plugin(kind: str) -> str:
         return _template(f"{kind}.py", *filter(None, [package]))
     except ModuleNotFoundError as error:
         needs = normalise(package.partition(".")[0])
-        raise MissingPackage(
-            f"the template of a {kind} is a part of {needs}; install it: pip install {needs}"
-        ) from error
+        hint = install_hint(needs.removeprefix("lior-"))
+        raise MissingPackage(f"the template of a {kind} is a part of {needs}: {hint}") from error
 
 
 def _fill(name: str, names: dict[str, str]) -> str:

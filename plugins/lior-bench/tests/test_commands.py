@@ -22,10 +22,10 @@ def test_a_command_says_what_it_does_as_the_list_does():
     [("serving", "serving"), ("sharing", "serving"), ("attack", "serving"), ("tables", "tables")],
 )
 def test_what_needs_the_extra_says_so(name, extra, monkeypatch):
-    monkeypatch.setattr("lior_bench.cli.find_spec", lambda package: None)
+    monkeypatch.setattr("lior.packages.find_spec", lambda package: None)
     told = CliRunner().invoke(bench, [name])
     assert isinstance(told.exception, MissingPackage)
-    assert str(told.exception).endswith(f"pip install 'lior-bench[{extra}]'")
+    assert str(told.exception).endswith(f"lior install {extra}")
 
 
 def test_the_list_imports_no_command():

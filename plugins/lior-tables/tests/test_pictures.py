@@ -207,5 +207,5 @@ def test_refusals_are_one_line(tmp_path, monkeypatch):
         Patches.fit(x, (10, 10, 1), "pixels", torch.Generator())
     Image.fromarray(bars(1)[0][0]).save(tmp_path / "a.png")
     monkeypatch.setitem(sys.modules, "PIL", None)
-    with pytest.raises(MissingPackage, match=r"pip install 'lior-tables\[images\]'"):
+    with pytest.raises(MissingPackage, match=r"lior install images"):
         images.read(tmp_path)

@@ -13,7 +13,7 @@ from typing import IO, Any, Self
 from xml.etree.ElementTree import Element, iterparse
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
-from lior.errors import DataError, LiorError, MissingPackage
+from lior.errors import DataError, LiorError, MissingPackage, install_hint
 from lior.reading.limits import current_limits
 from lior.reading.skipping import SkipReason, UnreadableFile
 
@@ -34,7 +34,7 @@ _BOMB = 1 << 12
 """
 
 
-def library(name: str, form: str, extra: str = "readers") -> Any:
+def library(name: str, form: str, part: str = "readers") -> Any:
     """Return the module ``name``, which reads a form of file.
 
     Raises ``MissingPackage`` when it is not installed.
@@ -42,7 +42,7 @@ def library(name: str, form: str, extra: str = "readers") -> Any:
     try:
         return import_module(name)
     except ImportError as error:
-        raise MissingPackage(f"{form} needs a package; install it: pip install 'lior[{extra}]'") from error
+        raise MissingPackage(f"{form} needs a package: {install_hint(part)}") from error
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import attrs
 
-from lior.errors import DataError, quantity
+from lior.errors import DataError, install_hint, quantity
 from lior.interfaces import ParsedDocument
 from lior.reading.limits import TAKES_ALL, current_limits
 from lior.reading.skipping import SkipReason, UnreadableFile
@@ -23,7 +23,7 @@ _ONE_AT_A_TIME = Lock()
 """A lock, since PDFium is not thread-safe."""
 _DIVIDED = re.compile(r"([^\W\d_]+)\x02([^\W\d_]+)([^\s\x02]*)[ \n]?")
 """A word that PDFium reports as divided at the end of a line, without the line break."""
-_HINT = "to have such pages recognised: pip install 'lior[ocr]'"
+_HINT = f"to have such pages recognised: {install_hint('ocr')}"
 _WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import attrs
 
-from lior.errors import DataError, MissingPackage
+from lior.errors import DataError, MissingPackage, install_hint
 from lior.interfaces import ParsedDocument
 from lior.reading.limits import TAKES_ALL, seconds_left
 from lior_plugins.readers.collecting import Collected
@@ -59,7 +59,7 @@ class Pictures:
     def read(self, data: bytes, name: str) -> list[ParsedDocument]:
         """Return one document of kind "prose" with a place for each page, without uncertain lines."""
         if not can_recognise():
-            raise MissingPackage("a picture; its text is recognised with: pip install 'lior[ocr]'")
+            raise MissingPackage(f"a picture; to have its text recognised: {install_hint('ocr')}")
         image, found = library("PIL.Image", "a picture", "ocr"), Collected()
         if data[4:8] == b"ftyp":  # HEIC, even under another suffix
             library("pillow_heif", "a photograph in HEIC", "heic").register_heif_opener()

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from lior.config.options import option
-from lior.errors import BrokenPlugin, UsageError
+from lior.errors import BrokenPlugin, UsageError, install_hint
 from lior.interfaces import State
 from lior.tensors import Expected, check
 
@@ -196,7 +196,7 @@ def _library() -> ModuleType:
         import tokenizers
     except ImportError as error:
         raise BrokenPlugin(
-            "tokenizer 'bpe' needs the package tokenizers, which cannot be imported; "
-            f"install it: pip install 'lior[bpe]' ({error})"
+            f"tokenizer 'bpe' needs the package tokenizers, which cannot be imported ({error}): "
+            f"{install_hint('bpe')}"
         ) from error
     return tokenizers

@@ -19,7 +19,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from lior.errors import DataError, MissingPackage, RunError, UsageError
+from lior.errors import DataError, MissingPackage, RunError, UsageError, install_hint
 from lior.files import replacing
 from lior.reading import (
     COMPRESSED,
@@ -258,7 +258,7 @@ def _remote(path: str) -> list[Any]:
     try:
         import fsspec
     except ImportError:
-        raise MissingPackage(f"{path}: pip install 'lior[cluster]' (fsspec) reads addresses") from None
+        raise MissingPackage(f"{path}: addresses need fsspec: {install_hint('cluster')}") from None
     try:
         found = list(fsspec.open_files(path, "rb"))
     except ImportError as error:  # of one kind of address
@@ -305,7 +305,7 @@ def _unpack(raw: IO[bytes], name: str) -> AbstractContextManager[IO[bytes]]:
     try:
         opened = import_module(COMPRESSED[suffix]).open(raw, "rb")
     except ImportError:
-        raise MissingPackage(f"{name}: install zstandard: pip install 'lior[readers]'") from None
+        raise MissingPackage(f"{name}: .zst needs zstandard: {install_hint('readers')}") from None
     return closing(opened)
 
 

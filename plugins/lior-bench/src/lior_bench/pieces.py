@@ -22,7 +22,6 @@ import click
 import numpy as np
 from safetensors.numpy import save_file
 
-from lior.errors import MissingPackage
 from lior_ask.embedders import e5
 from lior_ask.embedders.four_bits import BLOCK, LAYERS, PARTS, Model
 from lior_bench.sets import folder
@@ -175,11 +174,7 @@ def prune(model: Model, kept: np.ndarray) -> dict[str, np.ndarray]:
 @click.command("pieces")
 def write() -> None:
     """Choose the word pieces of `lior ask`; the layers stay, and `lior bench bags` has to follow."""
-    try:
-        import wordfreq
-    except ImportError as error:
-        needed = "lior bench pieces needs wordfreq: pip install 'lior-bench[encoder]'"
-        raise MissingPackage(needed) from error
+    import wordfreq
 
     model, languages = original(), list[dict[str, float]]()
     for language in LANGUAGES:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from lior.errors import DataError
+from lior.errors import DataError, install_hint
 from lior_lens import images, lenses, scenes
 from lior_lens.geometry import Lens, Size
 
@@ -221,5 +221,5 @@ def photo_source(found: Sequence[tuple[str, Picture]]) -> Photos:
     """A source of photographs of at least 64 pixels; raises ``DataError`` where there are none."""
     pictures = [each for each in found if min(each[1].shape[:2]) >= 64]
     if not pictures:
-        raise DataError("no photographs: name a folder of them, or `pip install 'lior-lens[photos]'`")
+        raise DataError(f"no photographs: name a folder of them, or: {install_hint('photos')}")
     return Photos(pictures=pictures)

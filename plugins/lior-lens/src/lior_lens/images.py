@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, JpegImagePlugin, UnidentifiedImageError
 
-from lior.errors import DataError, MissingPackage, UsageError
+from lior.errors import DataError, MissingPackage, UsageError, install_hint
 from lior.files import writing
 from lior_lens import metadata, tags
 from lior_lens.geometry import Size
@@ -318,7 +318,7 @@ def _raw(path: Path, *, half: bool) -> Photo:
     try:
         import rawpy
     except ImportError as error:
-        raise MissingPackage(f"{path}: raw files need rawpy: `pip install 'lior-lens[raw]'`") from error
+        raise MissingPackage(f"{path}: raw files need rawpy: {install_hint('raw')}") from error
     try:
         with rawpy.imread(str(path)) as file:
             pixels = file.postprocess(output_bps=16, use_camera_wb=True, half_size=half)

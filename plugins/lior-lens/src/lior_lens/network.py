@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lior.config import option
-from lior.errors import MissingPackage, UsageError
+from lior.errors import MissingPackage, UsageError, install_hint
 from lior_lens.geometry import MARGIN, PARAMETERS, Lens, Size, distort
 from lior_lens.losses import sobel
 from lior_lens.warp import LIPSCHITZ
@@ -274,9 +274,8 @@ def _weights(source: str, name: str) -> Mapping[str, Tensor]:
         try:
             from torchvision import models
         except ImportError as error:
-            raise MissingPackage(
-                "pretrained_backbone: torchvision is not installed: `pip install torchvision`, or name a file"
-            ) from error
+            hint = f"{install_hint('torchvision')}, or name a file"
+            raise MissingPackage(f"pretrained_backbone: torchvision is not installed: {hint}") from error
         found: Mapping[str, Tensor] = getattr(models, name)(weights="DEFAULT").state_dict()
         return found
     path = Path(source)

@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from lior.errors import DataError, MissingPackage, UsageError
+from lior.errors import DataError, MissingPackage, UsageError, install_hint
 from lior_lens import images
 from lior_lens.geometry import Floats, Lens, Size
 from lior_lens.lenses import centre
@@ -204,7 +204,7 @@ def by_exif(path: Path, size: Size) -> tuple[Lens, str] | None:
     try:
         import lensfunpy
     except ImportError as error:
-        raise MissingPackage("lens profiles need lensfunpy: `pip install 'lior-lens[profiles]'`") from error
+        raise MissingPackage(f"lens profiles need lensfunpy: {install_hint('profiles')}") from error
     if not exif.get("model") or not exif.get("focal"):
         return None
     database = lensfunpy.Database()

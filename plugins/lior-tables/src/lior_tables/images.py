@@ -22,12 +22,12 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from lior.errors import DataError, MissingPackage, UsageError
+from lior.errors import DataError, MissingPackage, UsageError, install_hint
 from lior_tables.rows import ColumnNote
 
 FILE, FOLDER = "file", "folder"
 """Columns of a folder of pictures: the file, and its folder, which is its class."""
-NO_PILLOW = "pictures need the package Pillow; install it: pip install 'lior-tables[images]'"
+NO_PILLOW = f"pictures need the package Pillow: {install_hint('images')}"
 _PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".pgm", ".ppm")
 _ARRAYS = (".npy", ".npz")
 _SHOWN = 5

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Generator, Tensor
 from torch.nn import functional
 
-from lior.errors import MissingPackage, UsageError
+from lior.errors import MissingPackage, UsageError, install_hint
 from lior.interfaces import State
 from lior_tables.rows import Floats
 
@@ -167,7 +167,7 @@ def _filters(kind: str, fields: Tensor, unit: Tensor, generator: Generator) -> t
         try:
             from lior_field.images import observables
         except ModuleNotFoundError as error:
-            raise MissingPackage("derivatives need lior-field: pip install ./plugins/lior-field") from error
+            raise MissingPackage(f"derivatives need lior-field: {install_hint('field')}") from error
         slopes = observables((_SIDE, _SIDE))[1:].float()
         slopes = slopes / slopes.norm(dim=1, keepdim=True)
         found = torch.block_diag(*[slopes.T] * fields.shape[1])

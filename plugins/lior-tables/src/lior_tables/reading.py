@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from pandas.api import types
 
-from lior.errors import DataError, MissingPackage, UsageError, did_you_mean, sentences
+from lior.errors import DataError, MissingPackage, UsageError, did_you_mean, install_hint, sentences
 from lior_tables import images
 from lior_tables.cells import Column, Form, restored
 from lior_tables.rows import note_numbers
@@ -31,7 +31,7 @@ _FEW = 20
 """Maximum number of distinct whole numbers in a target that are taken for classes by default."""
 
 
-NO_PARQUET = "Parquet needs the package pyarrow; install it: pip install 'lior-tables[parquet]'"
+NO_PARQUET = f"Parquet needs the package pyarrow: {install_hint('parquet')}"
 
 
 def opened(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import click
 
-from lior.errors import LiorError, MissingPackage, UsageError, quantity
+from lior.errors import LiorError, MissingPackage, UsageError, install_hint, quantity
 from lior_cli import (
     RunPath,
     TextPath,
@@ -69,7 +69,7 @@ def sync(
     if status and (watch or dry_run or is_run(where)):
         raise UsageError("--status is of folders, without --watch and --dry-run")
     if watch and find_spec("watchfiles") is None:
-        raise MissingPackage("--watch needs a package; install it: pip install 'lior[watch]'")
+        raise MissingPackage(f"--watch needs a package: {install_hint('watch')}")
     target: _Run | _Folders
     if is_run(where):
         target = _Run(where, folder, device)

@@ -13,7 +13,7 @@ import attrs
 import numpy as np
 
 from lior.config import option
-from lior.errors import DataError, MissingPackage
+from lior.errors import DataError, MissingPackage, install_hint
 
 Read = Callable[[str, bool], np.ndarray]
 """A function of a text, and of whether it is a question, that returns its vector."""
@@ -47,7 +47,7 @@ class _Library:
 
     def __attrs_post_init__(self) -> None:
         if find_spec(self.package.replace("-", "_")) is None:
-            raise MissingPackage(f"the embedder {self.package} needs it: pip install {self.package}")
+            raise MissingPackage(f"the embedder {self.package} needs it: {install_hint(self.package)}")
 
     @property
     def digest(self) -> str:

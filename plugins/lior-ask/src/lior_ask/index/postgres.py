@@ -21,7 +21,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import numpy as np
 
-from lior.errors import IndexUnavailable, MissingPackage, UsageError
+from lior.errors import IndexUnavailable, MissingPackage, UsageError, install_hint
 from lior_ask.index.database import KEEP, DamagedIndex, Database, Dialect, TermsOf, schema, version
 
 try:
@@ -81,7 +81,7 @@ class PostgreSQL(Database):
     def __init__(self, address: str) -> None:
         super().__init__()
         if psycopg is None:
-            raise MissingPackage("an index in PostgreSQL needs psycopg: pip install 'lior-ask[postgres]'")
+            raise MissingPackage(f"an index in PostgreSQL needs psycopg: {install_hint('postgres')}")
         self._settings, self.schema, self.name = _parse(address)
         self._cache = _Cache()
         self._touched = set[int]()

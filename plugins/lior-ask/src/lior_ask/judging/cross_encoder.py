@@ -14,7 +14,7 @@ import attrs
 import numpy as np
 
 from lior.config import option
-from lior.errors import DataError, MissingPackage
+from lior.errors import DataError, MissingPackage, install_hint
 from lior.interfaces import Candidates, Question
 from lior_ask.embedders import e5
 from lior_ask.judging.linear import Linear, models
@@ -70,8 +70,7 @@ class CrossEncoder(Linear):
         if not self.model:
             return
         if missing := [name for name in ("onnxruntime", "tokenizers") if find_spec(name) is None]:
-            names = " ".join(missing)
-            raise MissingPackage(f"{self.model} needs {names}: pip install {names}")
+            raise MissingPackage(f"{self.model} needs {' and '.join(missing)}: {install_hint(*missing)}")
         for path in (Path(self.model).expanduser(), Path(self.model).expanduser().with_name(_PIECES_OF)):
             if not path.is_file():
                 raise DataError(

@@ -19,7 +19,7 @@ import click
 import numpy as np
 import torch
 
-from lior.errors import MissingPackage
+from lior.errors import MissingPackage, install_hint
 from lior_bench.report import origin, provenance
 from lior_bench.results import Results, Run
 from lior_bench.tabular import controls, drawn, ours, pages, sets, speed
@@ -65,7 +65,9 @@ class Bench:
             try:
                 numbers, arrays = control(split) if control else ours.measure(method, split)
             except ImportError as error:
-                raise MissingPackage(f"{method} needs {error.name}: pip install {error.name}") from error
+                raise MissingPackage(
+                    f"{method} needs {error.name}: {install_hint(str(error.name))}"
+                ) from error
             run = Run(set=key[0], system=method, seed=split.seed, settings=settings, numbers=numbers)
             np.savez(path, **{name: each.astype(np.float32) for name, each in arrays.items()})  # type: ignore[arg-type]
             self._results.add(run)
