@@ -77,6 +77,11 @@ class Run(Measured):
             f"<Run {where}: {quantity(text.documents, 'document')}, {quantity(text.bytes, 'byte')}{changes}>"
         )
 
+    def _repr_html_(self) -> str:
+        from lior.runs.notebook import as_html
+
+        return as_html(repr(self), self.summary, self.path / "metrics.jsonl" if self.path else None)
+
     @property
     def checkpoint(self) -> Checkpoint:
         """The model and its documents, as :meth:`save` would write them now."""

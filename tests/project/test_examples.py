@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tools.doc_outputs import without_numbers
+
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 SAYS = {
     "ask_folder.py": "certificates.md:3",
@@ -49,3 +51,15 @@ def test_an_example_runs(name, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert SAYS[name] in done.stdout
+
+
+@pytest.mark.slow
+def test_the_notebook_runs_and_shows_what_it_holds(tmp_path):
+    """Up to numbers."""
+    pytest.importorskip("lior_tables")
+    (fresh := tmp_path / "notebook.ipynb").write_text((EXAMPLES / "notebook.ipynb").read_text())
+    environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path), "PYTHONPATH": str(EXAMPLES.parent)}
+    command = [sys.executable, "-m", "tools.notebook", str(fresh)]
+    subprocess.run(command, cwd=EXAMPLES, env=environment, check=True)
+    assert "certificates.md:3" in fresh.read_text()
+    assert without_numbers(fresh.read_text()) == without_numbers((EXAMPLES / "notebook.ipynb").read_text())

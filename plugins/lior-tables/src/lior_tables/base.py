@@ -392,6 +392,12 @@ class Geometric(BaseEstimator, ABC):
 
     # --- looking ---
 
+    def _repr_html_(self) -> str:
+        """Return HTML for notebooks; before a fit, that of scikit-learn."""
+        from lior_tables.notebook import estimator_html
+
+        return estimator_html(self) if hasattr(self, "model_") else str(self._repr_html_inner())
+
     @property
     def n_rows_(self) -> int:
         """Number of rows that the model stores."""

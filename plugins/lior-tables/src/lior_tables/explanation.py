@@ -66,6 +66,11 @@ class Explanation:
         found = {"weight": weights, "share": weights * (answers - self.base[target]), "answer": answers}
         return pd.DataFrame(found, index=self.rows.index[order])
 
+    def _repr_html_(self) -> str:
+        from lior_tables.notebook import explanation_html
+
+        return explanation_html(self)
+
     def needed(self, i: int, part: float = 0.9) -> int:
         """Return the number of rows that make up ``part`` of the total absolute weight."""
         sizes = np.sort(np.abs(self.weights[i]))[::-1].cumsum()

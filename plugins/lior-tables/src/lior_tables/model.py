@@ -182,6 +182,11 @@ class TableModel:
             found[asked] = self._mean([member.predict(z[asked]) for member in members]).to(found)
         return found
 
+    def _repr_html_(self) -> str:
+        from lior_tables.notebook import model_html
+
+        return model_html(self)
+
     # --- editing ---
 
     def learn(self, z: Tensor, y: Tensor, weights: Tensor | None = None) -> None:

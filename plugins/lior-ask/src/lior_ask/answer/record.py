@@ -44,3 +44,8 @@ class Answer:
     words, or the reason why it is refused. Empty if a passage is quoted or nothing was found."""
     result: Result | None = None
     """The calculation, if the question asks for one."""
+
+    def _repr_html_(self) -> str:
+        from lior_ask.answer.notebook import as_html
+
+        return as_html(self)
