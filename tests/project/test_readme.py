@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import doctest
+import os
 import re
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -48,3 +52,29 @@ def test_a_page_shows_what_happens(page, section):
     (block,) = re.findall(r"^```python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
     test = doctest.DocTestParser().get_doctest(block, {"__name__": "page"}, page, page, 0)
     assert not doctest.DocTestRunner().run(test).failed
+
+
+def test_it_is_short():
+    text = README.read_text()
+    assert len(text.splitlines()) <= 90
+    assert len(text.split("```sh")[0].split()) <= 300
+
+
+@pytest.mark.slow
+def test_its_answers_are_those_of_the_first_minute(tmp_path):
+    """Each line it shows is printed; `…` stands for others. Each answer is sure: 90 % and more."""
+    (console,) = re.findall(r"^```console\n(.*?)^```$", README.read_text(), re.DOTALL | re.MULTILINE)
+    for number, part in enumerate(console.split("$ lior ")[1:]):
+        command, *shown = part.splitlines()
+        done = subprocess.run(
+            [sys.executable, "-m", "lior_cli.main", *shlex.split(command)],
+            cwd=README.parent,
+            env=os.environ | {"XDG_CACHE_HOME": str(tmp_path / str(number))},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert [line for line in shown if line not in [*done.stdout.splitlines(), "…"]] == []
+        sure = re.findall(r"\(very likely, (\d+)%\)", part)
+        assert all(int(each) >= 90 for each in sure)
+        assert sure or shown[0].startswith("Nothing in the text"), part
