@@ -38,7 +38,7 @@ def test_commands_print_what_the_page_shows(tmp_path):
     ],
 )
 def test_all_commands_of_a_guide_run_and_print_what_it_shows(page, begin, tmp_path):
-    """Up to numbers, such as seconds. Guides of questions show answers with the encoder, as a user gets them."""
+    """Up to numbers. Guides of questions show answers with the encoder, as a user gets them."""
     if "tables" in page:
         pytest.importorskip("lior_tables")
     text = (ROOT / page).read_text("utf-8")
