@@ -38,7 +38,17 @@ BESIDE = ("built-in plugins", "testing")
 """Packages that the others reach by name, through the registry; drawn without arrows."""
 ROOTS = {
     "api": ("__init__", "api"),
-    "interfaces": ("interfaces", "errors", "events", "tensors", "files", "exports", "process", "workers"),
+    "interfaces": (
+        "interfaces",
+        "errors",
+        "events",
+        "tensors",
+        "files",
+        "exports",
+        "packages",
+        "process",
+        "workers",
+    ),
 }
 """Packages and modules of the first level that are drawn as one."""
 JOBS = {

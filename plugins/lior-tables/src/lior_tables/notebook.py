@@ -4,12 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from html import escape
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from lior_tables.base import Geometric
-    from lior_tables.explanation import Explanation
-    from lior_tables.model import TableModel
+from typing import Any
 
 _ROWS = 8
 """Maximum number of inputs, rows and predictions that are shown."""
@@ -19,8 +14,8 @@ _INTERVAL = 0.9
 """Share of the left-out rows inside the interval that is shown."""
 
 
-def model_html(model: TableModel) -> str:
-    """Return a model as HTML: its sizes, and for numbers the errors of rows left out."""
+def model_html(model: Any) -> str:
+    """Return a :class:`~lior_tables.model.TableModel` as HTML: sizes, and errors of rows left out."""
     facts = {
         "stored rows": f"{model.rows:,}",
         "coordinates": f"{model.coordinates.shape[1]:,}",
@@ -31,14 +26,14 @@ def model_html(model: TableModel) -> str:
     return f"<div>{_table((), facts.items())}</div>"
 
 
-def estimator_html(estimator: Geometric) -> str:
+def estimator_html(estimator: Any) -> str:
     """Return a fitted estimator as HTML: its model, and each input's share in the predictions."""
     shares = [(name, f"{share:.1%}") for name, share in estimator.slopes().by_name().items()]
     inputs = _table(("input", "share"), shares[:_ROWS])
     return f"<div><div>{escape(type(estimator).__name__)}</div>{model_html(estimator.model_)}{inputs}</div>"
 
 
-def explanation_html(explanation: Explanation) -> str:
+def explanation_html(explanation: Any) -> str:
     """Return the first predictions as HTML, each with the rows that determine it."""
     parts = []
     for i, values in enumerate(explanation.predictions[:_ROWS]):
@@ -54,7 +49,7 @@ def explanation_html(explanation: Explanation) -> str:
     return f"<div>{''.join(parts)}</div>"
 
 
-def _errors(model: TableModel) -> dict[str, str]:
+def _errors(model: Any) -> dict[str, str]:
     """Return the error and the interval of rows predicted without themselves; nothing for classes."""
     if model.classes or model.rows > _LEFT_OUT:
         return {}

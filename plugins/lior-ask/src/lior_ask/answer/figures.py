@@ -1,4 +1,5 @@
-"""Calculations as a terminal and a page show them: a number above a sentence, and bars for groups.
+"""Answers as a terminal, a page and a notebook show them: a number above a sentence, bars for groups, a
+probability in words.
 
 Nothing here imports numpy.
 """
@@ -8,19 +9,36 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import date
+from typing import Protocol
 
-from lior_ask.answer.record import Answer
+from lior.interfaces import Result
 
+_IN_WORDS = ((0.9, "very likely"), (0.7, "likely"), (0.5, "perhaps"), (0.2, "doubtful"), (0.0, "unlikely"))
 _NUMBER = re.compile(r"([-−]?)(\d[\d,]*(?:\.\d+)?)\D*")
 
 
-def headline(answer: Answer) -> tuple[str, str]:
+def in_words(confidence: float) -> str:
+    """Return a probability in words: ``perhaps`` at 0.51, ``very likely`` at 0.99."""
+    return next(words for least, words in _IN_WORDS if confidence >= least)
+
+
+class Calculated(Protocol):
+    """The part of an answer that has a calculation."""
+
+    @property
+    def result(self) -> Result | None: ...
+
+    @property
+    def said(self) -> str: ...
+
+
+def headline(answer: Calculated) -> tuple[str, str]:
     """Return the value of a calculation with its unit, and the sentence to show below it.
 
     The value is empty if there is none, and if it lists the groups, which are shown apart. The sentence does
     not repeat the value at its beginning.
 
-    >>> from lior.interfaces import Result
+    >>> from lior_ask.answer.record import Answer
     >>> spent = Result(operation="sum", value="199.19", unit="€", about="costs.csv")
     >>> told = {"found": True, "confidence": 1, "answer": None, "passages": (), "method": "", "result": spent}
     >>> headline(Answer(question="How much?", said="199.19 € for the car.", **told))

@@ -7,18 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from html import escape
+from typing import Any
 
 from lior.interfaces import Passage
-from lior_ask.answer.figures import bars, headline
-from lior_ask.answer.record import Answer
-from lior_ask.answer.serialise import in_words
+from lior_ask.answer.figures import bars, headline, in_words
 
 _ROWS = 8
 """Maximum number of rows and of further passages that are shown, as on a terminal."""
 
 
-def as_html(answer: Answer) -> str:
-    """Return an answer as one HTML element; every text in it is escaped."""
+def as_html(answer: Any) -> str:
+    """Return a :class:`~lior_ask.Answer`, which imports this module, as HTML; texts are escaped."""
     sure = f"{in_words(answer.confidence)}, {answer.confidence:.0%}"
     if answer.result:
         value, sentence = headline(answer)
@@ -45,9 +44,8 @@ def _line(text: str) -> str:
     return f"<div>{escape(text)}</div>"
 
 
-def _groups(answer: Answer) -> str:
+def _groups(answer: Any) -> str:
     """Return the groups of a calculation with bars, of which only the lengths are computed."""
-    assert answer.result
     groups, unit = answer.result.groups, answer.result.unit
     _, lengths = bars(groups) or (0, [0.0] * len(groups))
     bar = '<div style="background:currentColor;height:.7em;width:{:.1f}em"></div>'
@@ -59,10 +57,9 @@ def _groups(answer: Answer) -> str:
     return _table((), cells) if groups else ""
 
 
-def _rows(answer: Answer) -> str:
+def _rows(answer: Any) -> str:
     """Return the first rows of a calculation with their places."""
     result = answer.result
-    assert result
     cells = result.cells or [(row.text,) for row in result.rows]
     shown = [
         [*map(escape, row), escape(_place(at))] for row, at in zip(cells[:_ROWS], result.rows, strict=False)

@@ -8,18 +8,13 @@ from __future__ import annotations
 from typing import Any
 
 from lior.interfaces import Block, Passage, Result
+from lior_ask.answer.figures import in_words
 from lior_ask.answer.record import Answer
 
 _PLAIN = ("question", "found", "confidence", "method", "note", "said")
 _PASSAGE = ("document", "line", "column", "text", "context", "place")
 _RESULT = ("operation", "value", "about", "arithmetic", "unit", "columns", "cells", "groups")
-_IN_WORDS = ((0.9, "very likely"), (0.7, "likely"), (0.5, "perhaps"), (0.2, "doubtful"), (0.0, "unlikely"))
 _BLOCK = ("document", "line", "end_line", "text", "begin", "end")
-
-
-def in_words(confidence: float) -> str:
-    """Return a probability in words: ``perhaps`` at 0.51, ``very likely`` at 0.99."""
-    return next(words for least, words in _IN_WORDS if confidence >= least)
 
 
 def answer_record(answer: Answer) -> dict[str, Any]:

@@ -14,8 +14,7 @@ import click
 
 from lior.errors import quantity
 from lior.files import printable
-from lior_ask.answer.figures import bars, event_time, headline
-from lior_ask.answer.serialise import in_words
+from lior_ask.answer.figures import bars, event_time, headline, in_words
 from lior_cli import colored, echo_table, printable_line, terminal_columns, wrap_text
 
 if TYPE_CHECKING:
