@@ -37,13 +37,13 @@ def test_commands_print_what_the_page_shows(tmp_path):
         *((f"{DOCS}/howto-{name}.md", r"\A") for name in ("ask", "calculate", "chat", "search")),
     ],
 )
-def test_all_commands_of_a_guide_run_and_print_what_it_shows(page, begin, tmp_path):
+def test_all_commands_of_a_guide_run_and_print_what_it_shows(page, begin):
     """Up to numbers. Guides of questions show answers with the encoder, as a user gets them."""
     if "tables" in page:
         pytest.importorskip("lior_tables")
     text = (ROOT / page).read_text("utf-8")
     part = re.search(begin + ("(?s:.*)" if begin == r"\A" else ""), text, re.S | re.M)[0]
-    settings = {"OMP_NUM_THREADS": "1", "XDG_CACHE_HOME": str(tmp_path)}
+    settings = {"OMP_NUM_THREADS": "1"}
     if not page.startswith(DOCS):
         settings["LIOR_EMBEDDER"] = ""
     shown = doc_outputs.rewritten(part, doc_outputs.run_page(part, settings))
