@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import click
 
-from lior.config import PREFIX, keys, variable
+from lior.config import keys
 from lior.plugins.discovery import VARIABLES
 from lior_cli.main import COMMANDS, GroupOptions, cli
 from lior_cli.options import flag, has_flag
@@ -28,12 +28,13 @@ _KEYS = """\
 ## Keys of a configuration
 
 A value comes from the highest layer that sets it: the default, the recipe, the variable, the flag
-or `--set KEY=VALUE`. In a recipe the part before the dot is a table. Options of the chosen plugin
-stand beside its name: `--set frame.rank=8`, `LIOR_FRAME__RANK=8`; those of a memory backend in a
-table of its name: `--set memory.exact.capacity=1000`, `LIOR_MEMORY__EXACT__CAPACITY=1000`. In a
-variable the option of a plugin is in capitals if the plugin spells it in small letters, and
-otherwise as the plugin spells it. A layer that chooses another plugin drops the options that lower
-layers gave to the old one.
+or `--set KEY=VALUE`. In a recipe the part before the dot is a table. A variable is `LIOR_` and the
+key in capitals, with `__` for the dot: `LIOR_GEOMETRY__UPDATES=200`; `LIOR_FRAME` for
+`frame.name`. Options of the chosen plugin are keys beside its name: `--set frame.rank=8`,
+`LIOR_FRAME__RANK=8`; those of a memory backend in a table of its name: `--set
+memory.exact.capacity=1000`. In a variable the option of a plugin is in capitals if the plugin spells
+it in small letters, and otherwise as the plugin spells it. A layer that chooses another plugin drops
+the options that lower layers gave to the old one.
 """
 
 _CODES = """\
@@ -78,14 +79,13 @@ def _key_table() -> str:
         (
             f"`{key.dotted}`",
             f"`{flag(key)}`" if has_flag(key) else "",
-            f"`{variable((key.kind,) if key.kind else key.path, PREFIX)}`",
             f"`{key.default}`" if key.default not in ("", ()) else "none",
             key.allowed,
             key.help,
         )
         for key in keys()
     ]
-    return _table(("key", "flag", "variable", "default", "allowed", "meaning"), rows)
+    return _table(("key", "flag", "default", "allowed", "meaning"), rows)
 
 
 def _variables() -> str:
