@@ -39,7 +39,7 @@ def install(names: tuple[str, ...], yes: bool) -> None:
     if not names:
         _list()
         return
-    command = [*_pip(), "install", *_requirements(names, _checkout())]
+    command = [*_installer(), *_requirements(names, _checkout())]
     click.echo(shlex.join(command))
     if not yes and not _confirm():
         raise LiorError("nothing was installed")
@@ -60,12 +60,12 @@ def _confirm() -> bool:
         raise UsageError("nothing was installed: without a terminal, add --yes") from None
 
 
-def _pip() -> list[str]:
-    """Return the program that installs packages into this environment."""
+def _installer() -> list[str]:
+    """Return the command that installs packages into this environment."""
     if find_spec("pip"):
-        return [sys.executable, "-m", "pip"]
+        return [sys.executable, "-m", "pip", "install"]
     if uv := shutil.which("uv"):  # its environments have no pip
-        return [uv, "pip", "--python", sys.executable]
+        return [uv, "pip", "install", "--python", sys.executable]
     raise LiorError(f"{sys.prefix} has no pip: run `{sys.executable} -m ensurepip`")
 
 

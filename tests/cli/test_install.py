@@ -112,4 +112,4 @@ def test_without_a_name_the_parts_are_listed(capsys):
 def test_an_environment_of_uv_has_no_pip(monkeypatch):
     monkeypatch.setattr(install, "find_spec", lambda name: None)
     monkeypatch.setattr(install.shutil, "which", lambda name: "/bin/uv")
-    assert install._pip() == ["/bin/uv", "pip", "--python", sys.executable]
+    assert install._installer() == ["/bin/uv", "pip", "install", "--python", sys.executable]
