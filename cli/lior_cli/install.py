@@ -21,6 +21,7 @@ import click
 
 from lior.errors import LiorError, UsageError
 from lior.packages import PARTS
+from lior.process import environment_of_user, python
 
 _REQUIREMENT = re.compile(r"(lior[\w-]*)(?:\[([\w,-]+)\])?")
 """A requirement on a distribution of lior, and its extras."""
@@ -43,7 +44,7 @@ def install(names: tuple[str, ...], yes: bool) -> None:
     click.echo(shlex.join(command))
     if not yes and not _confirm():
         raise LiorError("nothing was installed")
-    if code := subprocess.run(command, check=False).returncode:
+    if code := subprocess.run(command, check=False, env=environment_of_user()).returncode:
         raise LiorError(f"pip failed with exit code {code}; its message is above")
 
 
@@ -63,7 +64,7 @@ def _confirm() -> bool:
 def _installer() -> list[str]:
     """Return the command that installs packages into this environment."""
     if find_spec("pip"):
-        return [sys.executable, "-m", "pip", "install"]
+        return python("-m", "pip", "install")
     if uv := shutil.which("uv"):  # its environments have no pip
         return [uv, "pip", "install", "--python", sys.executable]
     raise LiorError(f"{sys.prefix} has no pip: run `{sys.executable} -m ensurepip`")

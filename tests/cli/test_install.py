@@ -36,7 +36,7 @@ def ran(monkeypatch):
     """Commands that would have run."""
     commands = []
 
-    def run(command, check):
+    def run(command, **_):
         commands.append(command)
         return subprocess.CompletedProcess(command, 7 if "fails" in command else 0)
 
@@ -84,7 +84,7 @@ def test_what_is_installed_is_named(name):
 
 def test_the_command_is_printed_and_runs_after_yes(ran, capsys):
     assert main(["install", "fastembed", "--yes"]) == 0
-    assert ran == [[sys.executable, "-m", "pip", "install", "fastembed"]]
+    assert ran == [[sys.executable, "-P", "-m", "pip", "install", "fastembed"]]
     assert capsys.readouterr().out == shlex.join(ran[0]) + "\n"
 
 

@@ -21,6 +21,7 @@ ARGUMENTS: dict[str, list[str]] = {
     "plugins": [],
     "config": ["show", "tiny"],
     "cache": [],
+    "install": [],
     "completion": ["bash"],
 }
 """Command -> arguments."""
