@@ -73,3 +73,6 @@ from lior_ask.ranking.bm25 import (
     bm25_ranking as bm25_ranking,
     recall as recall,
 )
+from lior_ask.suggesting import (
+    suggestions as suggestions,
+)

@@ -12,7 +12,6 @@ import attrs
 from lior.errors import DataError, NoFiles, UsageError
 from lior.interfaces import Passage
 from lior.reading import SkippedFile, as_paths, no_text_message, parse_bytes
-from lior_ask import suggesting
 from lior_ask.answer import intents as talk
 from lior_ask.answer.selection import Answer
 from lior_ask.asking import Asker
@@ -228,10 +227,6 @@ class Index:
         asked = message.checked().saying(talk.question_in(message.text), message.follows).checked()
         answer = self.asker.answer(asked, top)
         return attrs.evolve(answer, question=message.text)
-
-    def suggestions(self, most: int = 6) -> list[str]:
-        """Return :func:`~lior_ask.suggesting.suggestions`: questions that are answered with at least 90 %."""
-        return suggesting.suggestions(self, most)
 
     def warm_up(self, *, encode: bool = True) -> None:
         """Compute what first questions, of a fact and a topic, need; only word arrays without ``encode``."""

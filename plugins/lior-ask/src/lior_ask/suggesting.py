@@ -6,17 +6,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from itertools import islice, zip_longest
-from typing import TYPE_CHECKING
 
 from lior.errors import UsageError
+from lior.interfaces import Passage
+from lior_ask.api import Index
 from lior_ask.languages.lists import Language, languages, of_question
 from lior_ask.languages.words import tokens
 from lior_ask.question.filters import Filters
 from lior_ask.tables.sources import Table, tables_of
-
-if TYPE_CHECKING:
-    from lior.interfaces import Passage
-    from lior_ask.api import Index
 
 LEAST = 0.9
 """Minimum confidence of the answer to a question that is suggested."""

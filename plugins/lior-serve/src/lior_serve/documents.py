@@ -10,7 +10,7 @@ import attrs
 
 from lior.errors import UsageError
 from lior.interfaces import Passage
-from lior_ask import SEARCH_DEPTH, Dialogue, Filters, Turn, block_around, lines_of
+from lior_ask import SEARCH_DEPTH, Dialogue, Filters, Turn, block_around, lines_of, suggestions
 from lior_ask import around as _around
 from lior_serve.schema import ListRequest, PassageRequest
 from lior_serve.sources import Version
@@ -47,7 +47,7 @@ def converse(
 @lru_cache(maxsize=1)
 def suggested(version: Version) -> list[str]:
     """Return questions that the documents of a version answer."""
-    return version.index.suggestions()
+    return suggestions(version.index)
 
 
 def passage_of(turn: Turn, wanted: PassageRequest) -> Passage:

@@ -168,8 +168,10 @@ def ask(
 
 def _suggest(index: Index, where: Sequence[str]) -> int:
     """Print what was read, and questions that it answers."""
+    from lior_ask.suggesting import suggestions
+
     click.echo(f"{quantity(index.files, 'file')} with {quantity(len(index), 'passage')} were read.")
-    found = index.suggestions()
+    found = suggestions(index)
     command = shlex.join(["lior", "ask", *where])
     click.echo("They answer, for example:" if found else f'Ask as: {command} "…?"')
     for question in found:

@@ -117,11 +117,6 @@ def _other(file: Path, lowest: int) -> NumpyLayers | OnnxLayers:
     return NumpyLayers(model, base, lowest) if isinstance(base, NumpyLayers) else OnnxLayers(model)
 
 
-def question_pieces(texts: Sequence[str]) -> list[list[int]]:
-    """Return the word pieces that the encoder reads of questions."""
-    return _pieces(texts, "query: ")
-
-
 @lru_cache(maxsize=1)
 def _runner() -> NumpyLayers | OnnxLayers:
     return (OnnxLayers if find_spec("onnxruntime") else NumpyLayers)(open_file())

@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy, dropout
 from lior_ask.embedders import e5
 from lior_ask.embedders.layers import NumpyLayers
 from lior_ask.tables.learned import LOWEST
-from lior_bench.encoder import Encoder
+from lior_bench.encoder import Encoder, frame
 
 Head = tuple[tuple[str, ...], np.ndarray]
 """The outputs of a linear function of the vector, and its constants and weights ``(1 + D, K)``."""
@@ -70,7 +70,8 @@ class Tuned:
         return {name: each for name, each in self.encoder.weights().items() if name.startswith("l")}
 
     def _states(self, texts: Sequence[str]) -> list[np.ndarray]:
-        return self._below.states(e5.question_pieces(texts), LOWEST)
+        pieces = self.encoder.file.pieces.divide([f"query: {each}" for each in texts])
+        return self._below.states([*map(frame, pieces)], LOWEST)
 
     def _of(self, states: Sequence[np.ndarray]) -> Tensor:
         length = max(map(len, states))
