@@ -20,6 +20,7 @@ from lior.counting.cursor import Cursor
 from lior.counting.engine import FROZEN, Engine, WeightSets
 from lior.counting.kernels import exp, log, prefetch
 from lior.counting.layout import DENSE, Alphabet, Block, Floats, Ints, Learner
+from lior.interfaces import Race
 
 SURE_BINS = 8
 """Number of bins of the largest probability, for the gate of the outer mixer."""
@@ -35,26 +36,6 @@ class Place(NamedTuple):
     unigram: NDArray[np.float64]
     chances: NDArray[np.float64]
     """Probabilities of the alphabet's tokens, then of all others together, ``(A + 1,)``."""
-
-
-class Race(NamedTuple):
-    """The parameters of a draw beside the memory and the position."""
-
-    noise: NDArray[np.float64]
-    """Exponentially distributed numbers, ``(T, V)`` for ``T`` tokens."""
-    beta: float
-    """Inverse temperature."""
-    least: float
-    """Minimum probability of a token, relative to the likeliest."""
-    mixing: Floats
-    """Exponents of the outer mixer, one for each value of its gate: bin of the largest probability, and
-    weight set."""
-    others: Ints
-    """Tokens outside of the alphabet, ascending; all are equally likely."""
-    unseen: float
-    """Total probability of the tokens outside of the alphabet."""
-    limits: repetition.Limits = repetition.UNLIMITED
-    """Limits of repetition; the tokens drawn are added to their sample."""
 
 
 @entry

@@ -16,6 +16,7 @@ from lior.counting import batch_counting, layout, locations, matching, repetitio
 from lior.counting.compiled import compiling
 from lior.counting.engine import Engine, Prediction, Segment
 from lior.counting.fields import FIELDS
+from lior.interfaces import Race
 
 _PATTERNS = ("", "1")
 _TOKENS, _DEPTH, _ALPHABET = np.array([1, 2, 1, 2]), np.arange(4), np.array([1, 2])
@@ -115,6 +116,7 @@ def _drawing(engine: Engine) -> None:
     cursor = engine.cursor()
     engine.read_at([cursor], _ALPHABET, (learned, learned), ahead=0)
     limits = repetition.limits(repetition.find([_TOKENS]), [1, 2])
-    limits.next()
-    race = sampling.Race(np.ones((1, 256)), 1.0, 0.0, np.ones(16, np.float32), np.array([3]), 0.1)
+    repetition.barred(limits)
+    given = np.ones((1, 256)), 1.0, 0.0, np.ones(16, np.float32), np.array([3]), 0.1
+    race = Race(*given, repetition.UNLIMITED)
     sampling.draw(engine, cursor, _ALPHABET, (learned, learned), race, ahead=0, thread=0)
