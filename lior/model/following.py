@@ -12,8 +12,8 @@ from itertools import pairwise
 import torch
 from torch import Generator, Tensor
 
+from lior.compiling.repetition import Ints, find
 from lior.config.sampling import Sampling
-from lior.counting.repetition import Ints, find
 from lior.data.corpus import Corpus
 from lior.interfaces import Evidence, Limits, Race, Session, StreamingEncoder, Text
 from lior.model import memories

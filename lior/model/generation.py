@@ -6,7 +6,7 @@ recall_at))``. It also lowers the temperature to ``T (1 − cooling · h)``. Pro
 the temperature stays above 0.
 
 A sample repeats no unit more often in a row than the text of the memories does
-(:mod:`lior.counting.repetition`); scores of texts are those without such a limit.
+(:mod:`lior.compiling.repetition`); scores of texts are those without such a limit.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
+from lior.compiling import repetition
 from lior.config.sampling import Sampling
-from lior.counting import repetition
 from lior.interfaces import Evidence, Limits, Text
 from lior.model import following
 from lior.model.following import DocumentCoordinates

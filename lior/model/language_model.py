@@ -12,12 +12,12 @@ import attrs
 import torch
 from torch import Generator, Tensor
 
-from lior.counting.kneser_ney import unseen_share
-from lior.counting.repetition import Repeats
+from lior.compiling.repetition import Repeats
 from lior.errors import BrokenPlugin
 from lior.geometry.retrieval import Geometry
 from lior.interfaces import Abilities, Evidence, FittedMemory, Items, Memory, Query, State, Text, Tokenizer
 from lior.model import memories, mixer
+from lior.model.kneser_ney import unseen_share
 from lior.model.space import Space
 from lior.tensors import threads
 

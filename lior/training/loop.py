@@ -10,8 +10,8 @@ from typing import Any
 import attrs
 from torch import Generator
 
+from lior.compiling import compiled
 from lior.config import Component, TrainConfig, build
-from lior.counting import compiled
 from lior.data.corpus import Corpus
 from lior.geometry.retrieval import PARTS
 from lior.model import baseline, evaluation
@@ -75,9 +75,8 @@ class Training(Loop[Stage]):
 
     def begin(self) -> None:
         """Send the start event, and let memories with a slow first use prepare it."""
-        for each in self.model.abilities:
-            if each.compiled:
-                compiled.begin_compiling(each.compiled)
+        for package in {compiled.HOME, *(each.compiled for each in self.model.abilities)} - {""}:
+            compiled.begin_compiling(package)
         path = self.directory.path if self.directory else None
         self.hook.lior_train_start(config=self.config, run=path)
 

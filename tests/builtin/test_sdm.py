@@ -6,14 +6,14 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from lior.counting import batch_counting, locations
-from lior.counting.locations import COUNTER
 from lior.errors import UsageError
 from lior.interfaces import Items, Query, Text
 from lior.model.space import Space
 from lior.reading.documents import RawDocument
 from lior.testing.tensors import assert_same
 from lior.training.preparation import train
+from lior_plugins.counting import batch_counting, locations
+from lior_plugins.counting.locations import COUNTER
 from lior_plugins.memories.sdm import Sdm
 from tests.builtin.test_memories import LETTERS, document, holding, read
 from tests.cases import cases

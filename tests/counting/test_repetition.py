@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lior.counting import repetition
+from lior.compiling import repetition
 
 texts = st.lists(st.integers(0, 2), max_size=40)
 

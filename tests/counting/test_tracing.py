@@ -11,13 +11,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
-from lior.counting import layout, tracing
-from lior.counting.addresses import addresses
-from lior.counting.layout import MOST, TINY
-from lior.counting.locations import COUNTER
-from lior.counting.stream import FLOOR
 from lior.interfaces import Items, Query
 from lior.testing.strategies import LAW
+from lior_plugins.counting import layout, tracing
+from lior_plugins.counting.addresses import addresses
+from lior_plugins.counting.layout import MOST, TINY
+from lior_plugins.counting.locations import COUNTER
+from lior_plugins.counting.stream import FLOOR
 from lior_plugins.memories.exact import Exact
 from lior_plugins.memories.match import Match
 from lior_plugins.memories.sdm import Sdm

@@ -17,11 +17,11 @@ import torch
 from torch import Tensor
 
 from lior.config.options import option
-from lior.counting.addresses import mix
-from lior.counting.locations import MAX_VOCAB
 from lior.errors import UsageError
 from lior.interfaces import Abilities, Evidence, Items, Query, Scorer, State, Trace
 from lior.tensors import Expected, check
+from lior_plugins.counting.addresses import mix
+from lior_plugins.counting.locations import MAX_VOCAB
 
 _CONFIDENCE_BINS = 8
 _LISTED = 256

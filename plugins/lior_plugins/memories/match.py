@@ -15,11 +15,11 @@ import torch
 from torch import Tensor
 
 from lior.config.options import option
-from lior.counting import matching
-from lior.counting.journal import JournalMemory, StoredSpan
-from lior.counting.matching import BREAK, HashChains, Matches
 from lior.errors import UsageError
 from lior.interfaces import Abilities, Evidence, Items, Query, Trace
+from lior_plugins.counting import matching
+from lior_plugins.counting.journal import JournalMemory, StoredSpan
+from lior_plugins.counting.matching import BREAK, HashChains, Matches
 
 _LENGTHS = (1, 8, 10, 12, 16, 20, 24, 32)
 """Lengths of a match at which the next value of the gate begins; 0 is no match."""

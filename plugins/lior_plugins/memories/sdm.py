@@ -3,8 +3,8 @@
 Every address pattern selects one hard location for a context; a location holds token counters (P. Kanerva,
 *Sparse Distributed Memory*, 1988; patterns after Jaeckel). A read looks at one location per pattern,
 ``O(S)`` for any size of the memory, and mixes them into one distribution. The mixture learns while the
-memory is written (:mod:`lior.counting.mixture`). It counts on the CPU; evidence is returned on the device
-of the model.
+memory is written (:mod:`lior_plugins.counting.mixture`). It counts on the CPU; evidence is returned on the
+device of the model.
 """
 
 from __future__ import annotations
@@ -20,18 +20,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lior.compiling import compiled
 from lior.config.options import option
-from lior.counting import addresses, batch_counting, compiled, layout, locations, sampling, tracing
-from lior.counting.cursor import NO_CELLS, Cells, Cursor
-from lior.counting.engine import AHEAD, FROZEN, PRUNE_TO, Engine, Prediction, Schedule, WeightSets
-from lior.counting.fields import REACH
-from lior.counting.journal import Journal, JournalMemory, StoredSpan, spans
-from lior.counting.layout import TRAIL, WIDEST, Weights
-from lior.counting.packed import Packed
-from lior.counting.sampling import SURE_BINS
 from lior.errors import UsageError
 from lior.interfaces import Abilities, CellTable, Evidence, Items, Query, Race, Session, State, Trace
 from lior.tensors import all_threads, check
+from lior_plugins.counting import addresses, batch_counting, layout, locations, sampling, tracing
+from lior_plugins.counting.cursor import NO_CELLS, Cells, Cursor
+from lior_plugins.counting.engine import AHEAD, FROZEN, PRUNE_TO, Engine, Prediction, Schedule, WeightSets
+from lior_plugins.counting.fields import REACH
+from lior_plugins.counting.journal import Journal, JournalMemory, StoredSpan, spans
+from lior_plugins.counting.layout import TRAIL, WIDEST, Weights
+from lior_plugins.counting.packed import Packed
+from lior_plugins.counting.sampling import SURE_BINS
 from lior_plugins.memories.sdm_options import (
     JOINTS,
     NOT_SETTLED,
@@ -129,7 +130,7 @@ class Sdm(JournalMemory):
             vocab=locations.MAX_VOCAB,
             geometry="cell" in self.gates,
             whole=self._totals,
-            compiled=compiled.HOME,
+            compiled=compiled.COUNTING,
         )
 
     @property
@@ -257,7 +258,7 @@ class Sdm(JournalMemory):
 
     def trace(self, query: Query, tokens: Tensor, alphabet: Tensor) -> Trace:
         """Return the places that wrote the counters in favour of the token; see
-        :mod:`lior.counting.tracing`."""
+        :mod:`lior_plugins.counting.tracing`."""
         self._widen(alphabet)
         sets = self._weight_sets(self._read_mode())
         text, depth, places, targets, known = (

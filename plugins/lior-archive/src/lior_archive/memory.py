@@ -17,13 +17,13 @@ import torch
 from torch import Tensor
 
 from lior.config import option
-from lior.counting import JournalMemory
 from lior.errors import UsageError
 from lior.interfaces import Abilities, Evidence, Items, OutsideDocument, Query, Trace
 from lior_archive import origins, shards, suffixes
 from lior_archive.infinigram import Reader
 from lior_archive.shards import Documents
 from lior_archive.suffixes import Shard
+from lior_plugins import JournalMemory
 
 _LONGEST = (1, 3, 5, 8, 12, 16, 24)
 """Lengths of the longest context at which the next value of the gate begins."""

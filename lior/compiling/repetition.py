@@ -15,7 +15,7 @@ import numpy as np
 from numba import int64
 from numpy.typing import NDArray
 
-from lior.counting.compiled import entry, inner
+from lior.compiling.compiled import entry, inner
 from lior.interfaces import Limits
 
 Ints = NDArray[np.int64]

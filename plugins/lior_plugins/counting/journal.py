@@ -16,12 +16,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lior.counting.engine import Segment
-from lior.counting.layout import Ints
-from lior.counting.locations import MAX_VOCAB
 from lior.errors import UsageError
 from lior.interfaces import Abilities, Items, State
 from lior.tensors import Expected, check
+from lior_plugins.counting.engine import Segment
+from lior_plugins.counting.layout import Ints
+from lior_plugins.counting.locations import MAX_VOCAB
 
 _MAX_PLACE = 1 << 40
 
