@@ -7,8 +7,7 @@ forgets by learning the rest again, and gives no sources.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from lior.interfaces import (
     Evidence,
@@ -20,6 +19,9 @@ from lior.interfaces import (
     Trace,
     TracingMemory,
 )
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def fitted(memories: Mapping[str, Memory]) -> dict[str, FittedMemory]:

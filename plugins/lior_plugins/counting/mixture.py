@@ -10,8 +10,8 @@ is a sum of
 - a bias.
 
 Secondary estimation corrects the logits (:mod:`lior_plugins.counting.estimation`). Every learned number
-follows the gradient of the log-probability, ``(1[token] - p(token)) · feature``; the features have no parameters, so
-that nothing is propagated backwards.
+follows the gradient of the log-probability, ``(1[token] - p(token)) · feature``; the features have no
+parameters, so that nothing is propagated backwards.
 """
 
 from __future__ import annotations
