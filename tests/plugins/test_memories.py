@@ -1,4 +1,4 @@
-"""A memory of few lines obeys the contract by what it stores; the message of a broken law names an ability."""
+"""A memory of few lines obeys the contract by what it stores; messages of broken laws name an ability."""
 
 from __future__ import annotations
 
