@@ -245,11 +245,11 @@ def test_places_in_an_archive_are_named_with_their_document_and_line(tmp_path):
         if within is None:
             assert (number, offset) == (0, len(context))
             continue
-        document = memory.document(number)
+        document = trace.outside(number)
         assert bytes(document.tokens[offset:].tolist()).startswith(within)
         assert document.line == line
     with pytest.raises(UsageError, match="no document"):
-        memory.document(-6)
+        trace.outside(-6)
     (tmp_path / "00001" / "documents.json").write_text("{}")
     with pytest.raises(DataError, match="damaged"):
         Suffix(archive=str(tmp_path)).document(-1)
