@@ -129,10 +129,11 @@ def _compiled() -> None:
     """Compile the counting loops before the first test, so that no test reports the compilation or waits for
     it.
     """
-    from lior.counting import compiled
+    from lior.compiling import compiled
 
-    if child := compiled.begin_compiling():
-        child.wait()
+    for package in compiled.PACKAGES:
+        if child := compiled.begin_compiling(package):
+            child.wait()
 
 
 @pytest.fixture(autouse=True)

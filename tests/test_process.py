@@ -37,7 +37,7 @@ time.sleep(100)
 """
 COMPILER = """
 import time
-from lior.counting import compiled
+from lior.compiling import compiled
 compiled._PROGRAM = compiled._PROGRAM.partition("from importlib")[0] + (
     "import os, time; os.fork(); os.write(1, bytes([*b'begun', 10])); time.sleep(100)"
 )

@@ -169,10 +169,9 @@ def make_memory(place: Place, device: str) -> tuple[Exact, Query, Tensor, Retrie
     z = torch.randn(count, 16, generator=random).to(device)
     depth = torch.arange(count, device=device)
     text, memory = Text(tokens, depth, torch.zeros_like(depth)), Exact(capacity=0)
-    memory.attach(scorer)
-    memory.write(Items(text, 0, z))
-    memory.commit()
-    query = Query(text, depth[:asked], torch.randn(asked, 16, generator=random).to(device))
+    memory.learn([Items(text, 0, z)])
+    asked_z = torch.randn(asked, 16, generator=random).to(device)
+    query = Query(text, depth[:asked], asked_z, scorer=scorer)
     return memory, query, tokens.unique(), scorer
 
 
@@ -182,7 +181,7 @@ def compare_retrieval(place: Place) -> list[Row]:
 
     def read(device: str) -> Tensor:
         memory, query, alphabet, _ = made[device]
-        return memory.read(query, alphabet).log_p.exp()
+        return memory.predict(query, alphabet).log_p.exp()
 
     return [compare("exact: whole-memory retrieval", place, 1e-3, read)]
 
@@ -254,7 +253,7 @@ def find_waits(place: Place) -> list[Row]:
         "adam.update": lambda: adam.update(params, inner, b1=0.9, b2=0.99, eps=1e-8),
         "Geometry.phases": lambda: geometry.phases(state, batch, float("inf")),
         "Retrieval.scores": lambda: scorer.scores(asked, items),
-        "exact: read": lambda: memory.read(query, alphabet),
+        "exact: read": lambda: memory.predict(query, alphabet),
     }
     return [_watch(what, place, window) for what, window in windows.items()]
 

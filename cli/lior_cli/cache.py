@@ -31,7 +31,7 @@ def cache(context: click.Context, every: bool) -> None:
     """
     if context.invoked_subcommand:
         return
-    from lior.counting import cache
+    from lior.compiling import cache
 
     indexes, versions = _indexes(), cache.versions()
     if indexes:
@@ -53,7 +53,7 @@ def clear(where: tuple[str, ...], gone: bool) -> None:
 
     The answers that were confirmed in an index go with it.
     """
-    from lior.counting import cache
+    from lior.compiling import cache
 
     indexes = _indexes()
     if where:

@@ -65,7 +65,7 @@ def import_torch(*, quiet: bool = False, verbose: bool = False, compiling: bool 
         signal.signal(signal.SIGINT, lambda number, _: pressed.append(number))
     try:
         if compiling:
-            from lior.counting import compiled
+            from lior.compiling import compiled
 
             compiled.begin_compiling()
         import torch  # noqa: F401

@@ -84,7 +84,7 @@ def train(
     """
     began = time.perf_counter()
     import_torch(quiet=quiet, verbose=verbose, compiling=True)
-    from lior.counting import compiled
+    from lior.compiling import compiled
     from lior_cli.progress import Progress
 
     progress = Progress(quiet=quiet)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lior.config import GEOMETRY_KEYS, Resolved
 from lior.config.recipes import list_shipped
-from lior.interfaces import AdaptiveMemory
+from lior.model import memories as dispatch
 from lior.reading.finding import is_run
 
 _RESILIENCE = ("rsource.", "geometry.resilience_at")
@@ -17,20 +17,21 @@ def notes(resolved: Resolved) -> Iterator[str]:
     """Yield a line for each reason for which given settings have no effect, or none on predictions."""
     config = resolved.config
     names = ", ".join(config.memory.names)
-    memories = [part.plugin for part in config.memory.components]
-    if not any(memory.needs_geometry for memory in memories):
+    memories = {part.name: part.plugin for part in config.memory.components}
+    able = [memory.abilities for memory in memories.values()]
+    if not any(each.geometry for each in able):
         yield from _note(resolved, f"memory {names} has no geometry", GEOMETRY_KEYS)
     else:
         if not config.geometry.near:
             yield from _note(resolved, "geometry.near is 0", ("geometry.group", "geometry.refresh"))
-        if sum(len(memory.experts) for memory in memories) == 1 and not any(
-            memory.needs_geometry and memory.stores_coordinates for memory in memories
+        if sum(len(each.experts) for each in able) == 1 and not any(
+            each.geometry and each.coordinates for each in able
         ):
             reason = f"memory {names} reads the nearest cell only, which resilience does not change"
             yield from _note(
                 resolved, reason, _RESILIENCE, "shape the metric and are not used in predictions"
             )
-    if not any(isinstance(memory, AdaptiveMemory) for memory in memories):
+    if not dispatch.fitted(memories):
         yield from _note(resolved, f"memory {names} does not learn while it reads", ("fit.",))
         return
     if not config.fit.noise_passes:

@@ -112,7 +112,7 @@ class MixerConfig:
 
 @attrs.frozen(kw_only=True)
 class FitConfig:
-    """Settings of adaptive memories that learn from the training text."""
+    """Settings of fitted memories that learn from the training text."""
 
     passes: int = option(
         1, help="readings of the training text, each from an empty memory; 0 only counts it", low=0

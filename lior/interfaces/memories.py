@@ -1,16 +1,20 @@
 """Interfaces of memories, and the records that pass between a memory and a model.
 
-:class:`MemoryBackend` is the interface of every memory. The other protocols are optional abilities.
+:class:`Memory` is the interface of every memory; :class:`Abilities` says as data what it needs and returns.
+Three optional protocols replace slow ways of the core: :class:`FittedMemory`, :class:`StreamingMemory` and
+:class:`TracingMemory`. :mod:`lior.model.memories` is the only module that asks which of them a memory has.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 from lior.interfaces.base import Plugin, State
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from torch import Tensor
 
 
@@ -30,12 +34,12 @@ class Text(NamedTuple):
 
 
 class Items(NamedTuple):
-    """The tokens of ``text[start:]``; before them, the last ``MemoryBackend.context`` tokens are needed."""
+    """The tokens of ``text[start:]``; before them, the last ``Abilities.context`` tokens are needed."""
 
     text: Text
     start: int
     z: Tensor | None
-    """Coordinate of the context of each item, ``(T - start, n)``; see ``stores_coordinates``."""
+    """Coordinate of the context of each item, ``(T - start, n)``; see :attr:`Abilities.coordinates`."""
     cell: Tensor | None = None
     """Cell of the geometric gate that holds each coordinate, int64 ``(T - start,)``."""
     kept: Tensor | None = None
@@ -52,6 +56,8 @@ class Query(NamedTuple):
     """Coordinates ``(B, n)``."""
     cell: Tensor | None = None
     """Cells of the geometric gate, int64 ``(B,)``."""
+    scorer: Scorer | None = None
+    """The learned geometry; one object as long as the geometry does not change."""
 
 
 class Evidence(NamedTuple):
@@ -62,8 +68,8 @@ class Evidence(NamedTuple):
 
     The exponentials of a row sum to 1; an empty memory gives uniform rows.
     """
-    gates: tuple[Tensor, ...]
-    """Integer gates ``(B,)`` for the mixer's weight tables, in the order of ``gate_sizes``."""
+    gates: tuple[Tensor, ...] = ()
+    """Integer gates ``(B,)`` for the mixer's weight tables, in the order of :attr:`Abilities.gates`."""
 
     def rows(self, index: slice | Tensor) -> Evidence:
         """Return the predictions at some of the contexts."""
@@ -86,6 +92,16 @@ class Features(NamedTuple):
         return Features(self.f[index], self.norm[index], here)
 
 
+class OutsideDocument(NamedTuple):
+    """A document, or a piece of one, that a memory reads and the run does not hold."""
+
+    name: str
+    tokens: Tensor
+    """Tokens, int64 ``(N,)``"""
+    line: int
+    """The line, from 1, of the whole document at which it begins."""
+
+
 class Trace(NamedTuple):
     """The ``K`` stored tokens behind the probabilities that a memory gave to ``B`` tokens."""
 
@@ -101,6 +117,8 @@ class Trace(NamedTuple):
     """Its share of the expert's probability, float64 ``(K,)``; the sum per row and expert is at most 1."""
     stored: Tensor
     """Total share of all stored tokens, listed or not, float64 ``(B, E)``."""
+    outside: Callable[[int], OutsideDocument] | None = None
+    """Function that returns a document by a negative number ``-1``, ``-2``, …; ``None`` if there are none."""
 
 
 class Scorer(Protocol):
@@ -113,66 +131,66 @@ class Scorer(Protocol):
         """Return ``-beta * R * cost`` between ``B`` queries and ``K`` items, ``(B, K)``, all ``<= 0``."""
 
 
+class Abilities(NamedTuple):
+    """What a memory stores, needs and returns. It does not change during the life of the memory."""
+
+    context: int = 0
+    """Number of tokens before a position that a prediction or an item depends on."""
+    experts: tuple[str, ...] = ("memory",)
+    """Names of the distributions that a prediction returns, all different."""
+    gates: tuple[int, ...] = ()
+    """Number of values of each gate."""
+    trust: tuple[Tensor, ...] = ()
+    """The mixer's initial weights of the experts by gate, ``(gate size, E)``; empty for the mixer's own."""
+    vocab: int = 1 << 16
+    """Number of token ids that it can hold."""
+    sums: bool = False
+    """Whether it stores sums of real numbers, whose last bits depend on the order of learning."""
+    geometry: bool = False
+    """Whether it uses coordinates, cells or ``Query.scorer``."""
+    coordinates: bool = False
+    """Whether :meth:`Memory.learn` needs ``Items.z``, which is ``None`` if no memory does."""
+    outside: bool = False
+    """Whether it reads documents that the run does not hold."""
+    whole: bool = False
+    """Whether training commits its text only at the end, by :meth:`FittedMemory.finish`."""
+    compiled: str = ""
+    """Package of compiled functions that training starts to compile before its first stage."""
+
+
 @runtime_checkable
-class MemoryBackend(Plugin, Protocol):
+class Memory(Plugin, Protocol):
     """A store of (context, next token) pairs that returns distributions.
 
-    The content after :meth:`commit` does not depend on the order of writing.
+    Its content does not depend on the order of learning, except as :attr:`Abilities.sums` says.
     """
 
     @property
-    def needs_geometry(self) -> bool:
-        """Whether it uses coordinates, cells or a :class:`Scorer`."""
+    def abilities(self) -> Abilities:
+        """What it stores, needs and returns."""
 
-    @property
-    def stores_coordinates(self) -> bool:
-        """Whether :meth:`write` and :meth:`rewrite` need ``Items.z``, which is ``None`` if no memory does.
+    def learn(self, batch: Sequence[Items]) -> None:
+        """Store the items of all pieces."""
 
-        :meth:`read` and :meth:`AdaptiveMemory.partial_fit` get coordinates and cells in any case.
-        """
-
-    @property
-    def context(self) -> int:
-        """Number of tokens before a position that a read or a write depends on."""
-
-    @property
-    def experts(self) -> tuple[str, ...]:
-        """Names of the distributions that a read returns."""
-
-    def gate_sizes(self, alphabet: int) -> tuple[int, ...]:
-        """Return each gate's number of values, for an alphabet of ``alphabet`` tokens."""
-
-    def write(self, items: Items) -> None:
-        """Add ``items`` as pending: reads do not see them until :meth:`commit`."""
-
-    def commit(self) -> None:
-        """Make the pending items readable."""
-
-    def rollback(self) -> None:
-        """Drop the pending items."""
-
-    def rewrite(self, items: Iterable[Items]) -> None:
-        """Replace all stored and pending items by ``items``, readable at once; learned parameters stay."""
-
-    def attach(self, scorer: Scorer | None) -> None:
-        """Set the geometry for the reads that follow; a memory without coordinates ignores it."""
-
-    def read(self, query: Query, alphabet: Tensor) -> Evidence:
-        """Return evidence over ``alphabet`` (sorted token ids, int64 ``(A,)``)."""
+    def predict(self, query: Query, alphabet: Tensor) -> Evidence:
+        """Return evidence over ``alphabet`` (sorted token ids, int64 ``(A,)``); nothing changes."""
 
     def snapshot(self) -> State:
-        """Return everything committed, in canonical order: equal memories give equal tensors."""
+        """Return everything stored, in canonical order: equal memories give equal tensors."""
 
     def restore(self, snapshot: State) -> None:
-        """Become the memory that ``snapshot`` describes; pending items are dropped."""
+        """Become the memory that ``snapshot`` describes; an empty one describes a new memory."""
 
 
 @runtime_checkable
-class AdaptiveMemory(MemoryBackend, Protocol):
-    """A memory with learned parameters of its own, which it fits while it reads a text."""
+class FittedMemory(Memory, Protocol):
+    """A memory with learned parameters of its own, which it fits while it reads a text.
 
-    def partial_fit(self, items: Items, alphabet: Tensor, *, progress: float, write: bool) -> Evidence:
-        """Read the items, each window before it is learned; the evidence has the form of :meth:`read`.
+    Other memories are read, and learn the text afterwards.
+    """
+
+    def fit(self, items: Items, alphabet: Tensor, *, progress: float, write: bool) -> Evidence:
+        """Read the items, each window before it is learned; the evidence has the form of :meth:`predict`.
 
         Parameters
         ----------
@@ -185,21 +203,25 @@ class AdaptiveMemory(MemoryBackend, Protocol):
             Finished share of the training, in [0, 1]; it sets the learning rates.
         write
             Whether to store the items as they are read. Without, the stored items do not change, and the
-            learned parameters are those that :meth:`read` uses.
+            learned parameters are those that :meth:`predict` uses.
         """
 
-
-@runtime_checkable
-class TrialMemory(AdaptiveMemory, Protocol):
-    """An adaptive memory that can be fitted on trial, to measure its gain."""
-
-    def trial(self, *, geometry: bool) -> TrialMemory:
+    def trial(self, *, geometry: bool) -> FittedMemory:
         """Return a memory of the same items with copies of the learned parameters, to read and fit, not to
         write.
 
         Without ``geometry`` it begins with the mean over all cells of the learned parameters; its items
         have no cells.
         """
+
+    def rewrite(self, batch: Sequence[Items]) -> None:
+        """Replace all items by those of ``batch``; learned parameters stay.
+
+        Other memories are emptied and learn ``batch``.
+        """
+
+    def finish(self, batch: Sequence[Items]) -> None:
+        """Learn the last items of a training's text, which may now be counted as a whole."""
 
 
 class CellTable(NamedTuple):
@@ -214,86 +236,82 @@ class CellTable(NamedTuple):
     """Constant term of each cell, ``(J,)``"""
 
 
-@runtime_checkable
-class FollowingMemory(MemoryBackend, Protocol):
-    """A memory that follows a text token by token, at less cost than a new read at each position."""
+class Limits(NamedTuple):
+    """The longest run of each unit in a text, and a sample that must not exceed them."""
 
-    def cursor(self, cells: CellTable | None) -> Any:
-        """Return a cursor at the start of a document, or ``None``; its method ``feed(tokens)`` moves it.
-
-        It depends on the tokens and on ``cells`` alone: the memory may learn between two reads. Its attribute
-        ``finds_cells`` says whether it knows the cells of the geometry.
-        """
-
-    def read_at(self, cursors: Sequence[Any], alphabet: Tensor, cell: Tensor | None) -> Evidence:
-        """Return the evidence after each of ``cursors``, as :meth:`read` does, bit for bit, on
-        ``alphabet``'s device.
-
-        ``cell (B,)`` is the cell of each, as in a :class:`Query`.
-        """
-
-
-@runtime_checkable
-class DrawingMemory(FollowingMemory, Protocol):
-    """A memory that draws tokens in a loop of its compiled functions."""
-
-    def draw(self, cursor: Any, alphabet: Tensor, race: Any, thread: int) -> list[int]:
-        """Draw the tokens after ``cursor`` from the memory without learning; the cursor moves on.
-
-        ``race``, a :class:`lior.counting.sampling.Race`, holds the random numbers, the temperature and the
-        mixer. Threads with different numbers may draw side by side.
-        """
+    times: float
+    """Factor of all limits; 0 sets none."""
+    units: NDArray[np.int64]
+    """Hashes of the units that the text repeats, ascending, ``(K,)``."""
+    longest: NDArray[np.int64]
+    """Length of each unit's longest run in positions, ``(K,)``."""
+    tokens: NDArray[np.int64]
+    """Last tokens of the sample."""
+    runs: NDArray[np.int64]
+    """Length of the run of each period that lasts to the end."""
+    used: NDArray[np.int64]
+    """Number of tokens, ``(1,)``."""
+    barred: NDArray[np.int64]
+    """Scratch array for tokens."""
 
 
-@runtime_checkable
-class TraceableMemory(MemoryBackend, Protocol):
-    """A memory that can name the stored tokens behind a probability."""
+class Race(NamedTuple):
+    """The parameters of a draw beside the memory and the position."""
 
-    def trace(self, query: Query, tokens: Tensor, alphabet: Tensor) -> Trace:
-        """Return the sources of the probabilities of ``tokens (B,)`` in :meth:`read`, one a position."""
-
-
-class OutsideDocument(NamedTuple):
-    """A document, or a piece of one, that a memory reads and the run does not hold."""
-
-    name: str
-    tokens: Tensor
-    """Tokens, int64 ``(N,)``"""
-    line: int
-    """The line, from 1, of the whole document at which it begins."""
-
-
-@runtime_checkable
-class QuotingMemory(TraceableMemory, Protocol):
-    """A memory that reads documents which the run does not hold; its traces name them ``-1``, ``-2``, …"""
-
-    def document(self, number: int) -> OutsideDocument:
-        """Return the document that a trace names by a negative number."""
+    noise: NDArray[np.float64]
+    """Exponentially distributed numbers, ``(T, V)`` for ``T`` tokens."""
+    beta: float
+    """Inverse temperature."""
+    least: float
+    """Minimum probability of a token, relative to the likeliest."""
+    mixing: NDArray[np.float32]
+    """Exponents of the outer mixer, one for each value of its gate."""
+    others: NDArray[np.int64]
+    """Tokens outside of the alphabet, ascending; all are equally likely."""
+    unseen: float
+    """Total probability of the tokens outside of the alphabet."""
+    limits: Limits
+    """Limits of repetition; the tokens drawn are added to their sample."""
 
 
-@runtime_checkable
-class PreparedMemory(MemoryBackend, Protocol):
-    """A memory whose first use in a process is slow, for instance because it compiles its functions."""
-
-    def prepare(self) -> None:
-        """Start that work in the background; training calls it before its first stage."""
-
-
-@runtime_checkable
-class WholeMemory(MemoryBackend, Protocol):
-    """A memory that may count a text as a whole, and would count it again at each commit of a part."""
+class Session(Protocol):
+    """A document that grows token by token; the memory may learn between two predictions."""
 
     @property
-    def whole(self) -> bool:
-        """Whether its options make it do so; training then commits its text when all of it is written."""
+    def finds_cells(self) -> bool:
+        """Whether it knows the cells of the geometry."""
 
-    def settle(self) -> None:
-        """Commit the text of a training: all items are counted as a whole, later ones as they come."""
+    def feed(self, tokens: Sequence[int]) -> None:
+        """Append tokens to the document."""
+
+    def next(self, alphabet: Tensor, cell: Tensor | None, beside: Sequence[Session] = ()) -> Evidence:
+        """Return the evidence after the document and those of ``beside``, of the same memory, one row each.
+
+        It equals :meth:`Memory.predict` bit for bit, on the device of ``alphabet``. ``cell (B,)`` is the cell
+        of each, as in a :class:`Query`.
+        """
+
+    def draw(self, alphabet: Tensor, race: Race, thread: int) -> list[int]:
+        """Draw the next tokens without learning, one for each row of ``race.noise``; they are fed.
+
+        Threads with different numbers may draw side by side.
+        """
 
 
 @runtime_checkable
-class SelfWeightedMemory(MemoryBackend, Protocol):
-    """A memory that sets the mixer's initial weights of its experts."""
+class StreamingMemory(Memory, Protocol):
+    """A memory that follows a text at less cost than a new prediction at each position.
 
-    def trust(self, alphabet: int) -> tuple[Tensor, ...]:
-        """Return for each gate the mixer's initial weights of the experts, ``(gate size, E)``."""
+    Other memories read the last ``Abilities.context`` tokens each time.
+    """
+
+    def session(self, cells: CellTable | None) -> Session:
+        """Return a session at the start of a document, which depends on its tokens and ``cells`` alone."""
+
+
+@runtime_checkable
+class TracingMemory(Memory, Protocol):
+    """A memory that can name the stored tokens behind a probability; others give no sources."""
+
+    def trace(self, query: Query, tokens: Tensor, alphabet: Tensor) -> Trace:
+        """Return the sources of the probabilities of ``tokens (B,)`` in :meth:`predict`, one a position."""

@@ -15,10 +15,10 @@ import attrs
 import torch
 from torch import Tensor
 
-from lior.counting import addresses, kneser_ney
-from lior.counting.kneser_ney import CountTable
-from lior.counting.locations import TOKEN_BITS
-from lior.data.corpus import Corpus
+from lior.data.corpus import Corpus, gather_contexts
+from lior.interfaces import Text
+from lior.model import kneser_ney
+from lior.model.kneser_ney import TOKEN_BITS, CountTable
 
 ORDER = 4
 
@@ -53,8 +53,7 @@ def nats_per_token(corpus: Corpus, train: int, end: int, *, vocab: int, order: i
     order
         Maximum context of the n-gram in tokens, at least 1.
     """
-    patterns = ("", *(f"1-{m}" for m in range(1, order + 1)))
-    tables = _tables(corpus, train, patterns)
+    tables = _tables(corpus, train, order)
     discounts = [kneser_ney.estimated_discounts(table.counts) for table in tables]
     seen = torch.bincount(corpus.tokens[:train].long(), minlength=vocab)
     alphabet = seen.nonzero()[:, 0]
@@ -65,9 +64,7 @@ def nats_per_token(corpus: Corpus, train: int, end: int, *, vocab: int, order: i
         text, start = corpus.text(begin, min(begin + _BLOCK, end), context=order)
         target = text.tokens[start:].long()
         p = torch.full((len(target),), 1.0 / len(alphabet), dtype=torch.float64, device=target.device)
-        for where, table, taken in zip(
-            addresses.addresses(text, patterns, start), tables, discounts, strict=True
-        ):
+        for where, table, taken in zip(_contexts(text, start, order), tables, discounts, strict=True):
             p = kneser_ney.smooth(table, taken, where, target, p)
         both = torch.stack([seen[target].double() / train, p])
         hit = torch.where(seen[target] > 0, (1 - share) * both, share / max(unseen, 1))
@@ -76,13 +73,23 @@ def nats_per_token(corpus: Corpus, train: int, end: int, *, vocab: int, order: i
     return unigram_nats, ngram_nats
 
 
-def _tables(corpus: Corpus, train: int, patterns: tuple[str, ...]) -> list[CountTable]:
-    """Return the counters of each pattern: counts of the last, continuation counts of the others."""
+def _contexts(text: Text, start: int, order: int) -> list[Tensor]:
+    """Return a 46-bit hash of the last ``0 .. order`` tokens before each position from ``start`` on."""
+    places = torch.arange(start, len(text.tokens), device=text.tokens.device)
+    lags = gather_contexts(text.tokens, places, text.depth[places], order, 1 << TOKEN_BITS)
+    found = [torch.zeros_like(places)]
+    for token in lags.unbind(1):
+        h = (found[-1] + token + 1) * -7046029254386353131  # 2^64 / the golden ratio, as a signed number
+        found.append((h ^ (h >> 29)) & ((1 << 46) - 1))
+    return found
+
+
+def _tables(corpus: Corpus, train: int, order: int) -> list[CountTable]:
+    """Return the counters of each length of context: counts of the longest, continuation counts of others."""
     keys: list[list[Tensor]] = []
     for begin in range(0, train, _BLOCK):
-        text, start = corpus.text(begin, min(begin + _BLOCK, train), context=len(patterns) - 1)
-        where = addresses.addresses(text, patterns, start)
-        keys.append(list(where << TOKEN_BITS | text.tokens[start:]))
+        text, start = corpus.text(begin, min(begin + _BLOCK, train), context=order)
+        keys.append([where << TOKEN_BITS | text.tokens[start:] for where in _contexts(text, start, order)])
     orders = [torch.cat(column) for column in zip(*keys, strict=True)]
     lower = [kneser_ney.continuations(a, b) for a, b in pairwise(orders)]
     return [*lower, kneser_ney.tally(orders[-1])]

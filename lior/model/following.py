@@ -1,4 +1,4 @@
-"""A text that grows token by token: its coordinates, and cursors of the memories that follow it.
+"""A text that grows token by token: its coordinates, and sessions of the memories that follow it.
 
 Other memories read its last tokens anew for each prediction.
 """
@@ -8,55 +8,47 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from itertools import pairwise
-from typing import Any, cast
 
 import torch
 from torch import Generator, Tensor
 
+from lior.compiling.repetition import Ints, find
 from lior.config.sampling import Sampling
-from lior.counting.repetition import Ints, Limits, find
-from lior.counting.sampling import Race
 from lior.data.corpus import Corpus
-from lior.interfaces import DrawingMemory, Evidence, FollowingMemory, QuotingMemory, StreamingEncoder, Text
+from lior.interfaces import Evidence, Limits, Race, Session, StreamingEncoder, Text
+from lior.model import memories
 from lior.model.language_model import Model
 from lior.tensors import sub
 
 
-def cursors(model: Model) -> dict[str, Any]:
-    """Return a cursor at the beginning of a text for each memory that can follow it, by name."""
-    memories = {name: m for name, m in model.memories.items() if isinstance(m, FollowingMemory)}
-    found = {name: m.cursor(model.space.table) for name, m in memories.items()}
-    return {name: cursor for name, cursor in found.items() if cursor is not None}
+def sessions(model: Model) -> dict[str, Session]:
+    """Return a session at the beginning of a text for each memory that can follow it, by name."""
+    able = memories.streaming(model.memories)
+    return {name: memory.session(model.space.table) for name, memory in able.items()}
 
 
-def drawing(model: Model) -> DrawingMemory | None:
-    """Return the memory that draws text in a loop of its own, if it alone forms the model."""
-    (memory, *others), experts = model.memories.values(), model.experts
-    return memory if isinstance(memory, DrawingMemory) and not others and len(experts) == 1 else None
-
-
-def reach(model: Model, cursors: Mapping[str, Any]) -> int:
-    """Return the number of tokens before a position that must be given if ``cursors`` follow the text."""
-    needed = [m.context for name, m in model.memories.items() if name not in cursors]
-    found = all(cursor.finds_cells for cursor in cursors.values())
+def reach(model: Model, sessions: Mapping[str, Session]) -> int:
+    """Return the number of tokens before a position that must be given if ``sessions`` follow the text."""
+    needed = [m.abilities.context for name, m in model.memories.items() if name not in sessions]
+    found = all(session.finds_cells for session in sessions.values())
     if model.geometry and (needed or "cells" in model.weights or (model.cells is not None and not found)):
         needed.append(model.geometry.encoder.reach)
     return max(needed, default=0)
 
 
 def follow(
-    model: Model, cursors: Sequence[Mapping[str, Any]], text: Text, positions: Tensor, z: Tensor | None
+    model: Model, sessions: Sequence[Mapping[str, Session]], text: Text, positions: Tensor, z: Tensor | None
 ) -> dict[str, Evidence]:
-    """Return the evidence at ``positions (B,)`` of the memories whose :func:`cursors` follow the text."""
+    """Return the evidence at ``positions (B,)`` of the memories whose :func:`sessions` follow the text."""
     alphabet = model.alphabet
-    names = cursors[0].keys() if len(alphabet) else ()
+    names = sessions[0].keys() if len(alphabet) else ()
     if not names:
         return {}
     cell = None
-    if model.cells is not None and not all(cursor.finds_cells for cursor in cursors[0].values()):
+    if model.cells is not None and not all(session.finds_cells for session in sessions[0].values()):
         cell = model.space.nearest(model.space.coordinates(text, positions) if z is None else z)
-    memories = cast("dict[str, FollowingMemory]", model.memories)
-    return {name: memories[name].read_at([each[name] for each in cursors], alphabet, cell) for name in names}
+    first, *beside = sessions
+    return {name: first[name].next(alphabet, cell, [each[name] for each in beside]) for name in names}
 
 
 def know_text(model: Model, corpus: Corpus, ranges: Iterable[tuple[int, int]]) -> None:
@@ -71,14 +63,13 @@ def know_text(model: Model, corpus: Corpus, ranges: Iterable[tuple[int, int]]) -
             for begin, end in pairwise([lo, *starts[(starts > lo) & (starts < hi)].tolist(), hi]):
                 yield tokens[begin:end]
 
-    unknown = any(isinstance(memory, QuotingMemory) for memory in model.memories.values())
+    unknown = any(each.outside for each in model.abilities)
     model.repeats = None if unknown else cache(lambda: find(documents()))
 
 
 def draw(
     model: Model,
-    memory: DrawingMemory,
-    cursor: Any,
+    session: Session,
     sampling: Sampling,
     generator: Generator,
     *,
@@ -86,10 +77,10 @@ def draw(
     thread: int,
     limits: Limits,
 ) -> list[int] | None:
-    """Draw the next ``count`` tokens after ``cursor``, which moves on, in one compiled call.
+    """Draw the next ``count`` tokens of the session of the model's only memory in one compiled call.
 
-    ``memory`` is :func:`drawing`; only ``temperature`` and ``min_p`` of ``sampling`` are used, and the tokens
-    are added to the sample of ``limits``. Returns ``None`` while the memory is empty.
+    Only ``temperature`` and ``min_p`` of ``sampling`` are used, and the tokens are added to the sample of
+    ``limits``. Returns ``None`` while the memory is empty.
     """
     known = model.known
     if not len(known.tokens):
@@ -99,7 +90,7 @@ def draw(
     noise, mixing, others = (part.cpu().numpy() for part in drawn)
     least = float(sampling.min_p)  # compiled code is of one type
     race = Race(noise, 1 / sampling.temperature, least, mixing, others, known.unseen, limits)
-    return memory.draw(cursor, known.tokens, race, thread)
+    return session.draw(known.tokens, race, thread)
 
 
 class DocumentCoordinates:

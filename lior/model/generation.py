@@ -6,7 +6,7 @@ recall_at))``. It also lowers the temperature to ``T (1 − cooling · h)``. Pro
 the temperature stays above 0.
 
 A sample repeats no unit more often in a row than the text of the memories does
-(:mod:`lior.counting.repetition`); scores of texts are those without such a limit.
+(:mod:`lior.compiling.repetition`); scores of texts are those without such a limit.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
+from lior.compiling import repetition
 from lior.config.sampling import Sampling
-from lior.counting import repetition
-from lior.interfaces import Evidence, Text
+from lior.interfaces import Evidence, Limits, Text
 from lior.model import following
 from lior.model.following import DocumentCoordinates
 from lior.model.language_model import Model
@@ -39,7 +39,7 @@ _COLDEST = 0.05
 
 _ZERO = torch.zeros(1, dtype=torch.int64)
 _NO_TEXT = Text(_ZERO[:0], _ZERO[:0], _ZERO[:0])
-"""A placeholder for the text if cursors follow it and nothing else reads it."""
+"""A placeholder for the text if sessions follow it and nothing else reads it."""
 
 
 class Session:
@@ -54,23 +54,23 @@ class Session:
         self.recent: list[int] = []
         """The last tokens of the context, at least :data:`RECENT` if it has as many."""
         self._kept = max(model.context, RECENT)
-        self._limits: repetition.Limits | None = None
+        self._limits: Limits | None = None
         self._length, self._coordinates = 0, DocumentCoordinates(model)
-        self._cursors = following.cursors(model)
-        self._reach = following.reach(model, self._cursors)
-        alone = self._cursors and not self._reach and self._coordinates.next is None
-        self._drawing = following.drawing(model) if alone else None
+        self._sessions = following.sessions(model)
+        self._reach = following.reach(model, self._sessions)
+        alone = len(model.experts) == 1 and not self._reach and self._coordinates.next is None
+        self._drawing = next(iter(self._sessions.values()), None) if alone else None
         self.feed(tokens)
 
     def feed(self, tokens: Sequence[int]) -> None:
         """Append ``tokens`` to the context."""
         self._grow(tokens)
         if self._limits:
-            self._limits.feed(tokens)
+            repetition.feed(self._limits, tokens)
         if self._coordinates.next is not None:
             self._coordinates.read(torch.tensor([*tokens], dtype=torch.int64, device=self.model.device))
-        for cursor in self._cursors.values():
-            cursor.feed([*tokens])
+        for session in self._sessions.values():
+            session.feed([*tokens])
 
     def _grow(self, tokens: Sequence[int]) -> None:
         self._length += len(tokens)
@@ -78,7 +78,7 @@ class Session:
         if len(self.recent) > 2 * self._kept:
             del self.recent[: -self._kept]
 
-    def _limited(self, times: float) -> repetition.Limits:
+    def _limited(self, times: float) -> Limits:
         """Return the limits of repetition with factor ``times``, for the context as it grows from now on."""
         if not times or self.model.repeats is None:
             self._limits = None
@@ -96,7 +96,7 @@ class Session:
 
     @property
     def compiled(self) -> bool:
-        """Whether one memory and its cursor suffice to draw, so that :meth:`draw` works."""
+        """Whether one memory and its session suffice to draw, so that :meth:`draw` works."""
         return self._drawing is not None
 
     def draw(self, sampling: Sampling, generator: Generator, count: int = 1) -> list[int] | None:
@@ -107,11 +107,9 @@ class Session:
         """
         if self._drawing is None or not is_plain(sampling):
             return None
-        cursor = next(iter(self._cursors.values()))
         tokens = following.draw(
             self.model,
             self._drawing,
-            cursor,
             sampling,
             generator,
             count=count,
@@ -140,7 +138,7 @@ class Session:
             log_p = torch.logaddexp(log_p + math.log1p(-share), vote + math.log(share))
         if sampling.loop_penalty:
             log_p = torch.log_softmax(log_p - loop_costs(self.recent, sampling, len(log_p)).to(log_p), 0)
-        barred = self._limited(sampling.repetition).next() if sampling.repetition else ()
+        barred = repetition.barred(self._limited(sampling.repetition)) if sampling.repetition else ()
         if len(barred):
             rest = log_p.index_fill(0, torch.tensor(barred, device=log_p.device), -math.inf)
             log_p = torch.log_softmax(rest, 0) if rest.isfinite().any() else log_p
@@ -160,11 +158,12 @@ class Session:
 
 
 def _read(sessions: Sequence[Session]) -> tuple[Text, Tensor, Tensor | None, dict[str, Evidence]]:
-    """Return text, positions and coordinates of the contexts, and the evidence of memories with cursors."""
-    model, cursors = sessions[0].model, [session._cursors for session in sessions]
+    """Return text, positions and coordinates of the contexts, and the evidence of memories that follow
+    them."""
+    model, inner = sessions[0].model, [session._sessions for session in sessions]
     if not sessions[0]._reach and sessions[0]._coordinates.next is None:
         places = _ZERO.expand(len(sessions))
-        return _NO_TEXT, places, None, following.follow(model, cursors, _NO_TEXT, places, None)
+        return _NO_TEXT, places, None, following.follow(model, inner, _NO_TEXT, places, None)
     parts: list[Text] = []
     at: list[Tensor] = []
     before = 0
@@ -176,7 +175,7 @@ def _read(sessions: Sequence[Session]) -> tuple[Text, Tensor, Tensor | None, dic
     found = [session._coordinates.next for session in sessions if session._coordinates.next is not None]
     text, positions = Text(*(torch.cat(column) for column in zip(*parts, strict=True))), torch.cat(at)
     z = torch.cat(found) if found else None
-    return text, positions, z, following.follow(model, cursors, text, positions, z)
+    return text, positions, z, following.follow(model, inner, text, positions, z)
 
 
 def uncertainty(log_p: Tensor, alphabet: int) -> float:

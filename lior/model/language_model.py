@@ -12,21 +12,12 @@ import attrs
 import torch
 from torch import Generator, Tensor
 
-from lior.counting.kneser_ney import unseen_share
-from lior.counting.repetition import Repeats
+from lior.compiling.repetition import Repeats
 from lior.errors import BrokenPlugin
 from lior.geometry.retrieval import Geometry
-from lior.interfaces import (
-    AdaptiveMemory,
-    Evidence,
-    Items,
-    MemoryBackend,
-    Query,
-    State,
-    Text,
-    Tokenizer,
-)
-from lior.model import mixer
+from lior.interfaces import Abilities, Evidence, FittedMemory, Items, Memory, Query, State, Text, Tokenizer
+from lior.model import memories, mixer
+from lior.model.kneser_ney import unseen_share
 from lior.model.space import Space
 from lior.tensors import threads
 
@@ -45,7 +36,7 @@ class Model:
     """
 
     tokenizer: Tokenizer
-    memories: dict[str, MemoryBackend]
+    memories: dict[str, Memory]
     geometry: Geometry | None
     state: State = attrs.field(repr=False)
     weights: State = attrs.field(factory=dict, repr=False)
@@ -57,10 +48,10 @@ class Model:
     space: Space = attrs.field(init=False, repr=False)
     """The coordinates of contexts under ``state``, and the nearest of ``cells``."""
     _counted: Known | None = attrs.field(default=None, init=False, repr=False)
-    _pending_counts: Tensor = attrs.field(init=False, repr=False)
+    _pending: list[tuple[Items, Collection[str]]] = attrs.field(factory=list, init=False, repr=False)
+    """Items that were written and not committed, and the memories that hold them already."""
 
     def __attrs_post_init__(self) -> None:
-        self._pending_counts = torch.zeros_like(self.token_counts)
         self.set_geometry(self.state)
 
     @property
@@ -87,20 +78,18 @@ class Model:
     def context(self) -> int:
         """Number of tokens before a position that a prediction depends on."""
         reach = self.geometry.encoder.reach if self.geometry else 1
-        return max(reach, *(m.context for m in self.memories.values()))
+        return max(reach, *(each.context for each in self.abilities))
 
     @property
     def experts(self) -> tuple[str, ...]:
         """Names of the mixer's experts."""
-        return tuple(f"{name}: {e}" for name, m in self.memories.items() for e in m.experts)
+        return tuple(f"{name}: {e}" for name, m in self.memories.items() for e in m.abilities.experts)
 
     @torch.no_grad()
     def set_geometry(self, state: State) -> None:
         """Use the geometry ``state`` from now on; the memories' stored coordinates are not recomputed."""
         self.state = state
         self.space = Space.of(self.geometry, state, self.tokenizer.vocab, self.cells)
-        for memory in self.memories.values():
-            memory.attach(self.space.scorer)
 
     @torch.no_grad()
     def set_cells(self, contexts: Tensor, count: int, *, generator: Generator) -> None:
@@ -111,9 +100,14 @@ class Model:
     # --- memory ---
 
     @property
-    def adaptive(self) -> dict[str, AdaptiveMemory]:
+    def abilities(self) -> list[Abilities]:
+        """The abilities of each memory."""
+        return [memory.abilities for memory in self.memories.values()]
+
+    @property
+    def fitted(self) -> dict[str, FittedMemory]:
         """The memories with learned parameters of their own, by name."""
-        return {name: m for name, m in self.memories.items() if isinstance(m, AdaptiveMemory)}
+        return memories.fitted(self.memories)
 
     # ``z`` are the coordinates of the positions, from :class:`DocumentCoordinates`; without them the encoder
     # computes coordinates from the last tokens before each position.
@@ -126,11 +120,9 @@ class Model:
         with threads((len(text.tokens) - start) * _PRODUCTS):
             return Items(text, start, z, self.space.nearest(z))
 
-    def _written(
-        self, text: Text, start: int, memories: Iterable[MemoryBackend], z: Tensor | None = None
-    ) -> Items:
-        """Return :meth:`items`, without coordinates, which take time, if none of ``memories`` stores any."""
-        if any(memory.stores_coordinates for memory in memories):
+    def _written(self, text: Text, start: int, skip: Collection[str] = (), z: Tensor | None = None) -> Items:
+        """Return :meth:`items`, without coordinates, which take time, if only ``skip`` stores any."""
+        if any(m.abilities.coordinates for name, m in self.memories.items() if name not in skip):
             return self.items(text, start, z)
         return Items(text, start, None)
 
@@ -140,7 +132,7 @@ class Model:
         with threads(len(positions) * _PRODUCTS):
             if z is None:
                 z = self.space.coordinates(text, positions)
-            return Query(text, positions, z, self.space.nearest(z))
+            return Query(text, positions, z, self.space.nearest(z), self.space.scorer)
 
     @torch.no_grad()
     def write(
@@ -151,31 +143,26 @@ class Model:
 
         They can be read after :meth:`commit`.
         """
-        waiting = [memory for name, memory in self.memories.items() if name not in skip]
-        if waiting:
-            items = self._written(text, start, waiting, z)
-            for memory in waiting:
-                memory.write(items)
-        self._pending_counts = self._pending_counts + self._count(text.tokens[start:])
+        self._pending.append((self._written(text, start, skip, z), frozenset(skip)))
 
     @torch.no_grad()
-    def partial_fit(
-        self, items: Items, alphabet: Tensor, *, progress: float, write: bool
-    ) -> dict[str, Evidence]:
-        """Let the adaptive memories read ``items`` and learn from them; returns their evidence by name."""
+    def fit(self, items: Items, alphabet: Tensor, *, progress: float, write: bool) -> dict[str, Evidence]:
+        """Let the fitted memories read ``items`` and learn from them; returns their evidence by name."""
         with threads((len(items.text.tokens) - items.start) * _PRODUCTS):
             return {
-                name: memory.partial_fit(items, alphabet, progress=progress, write=write)
-                for name, memory in self.adaptive.items()
+                name: memory.fit(items, alphabet, progress=progress, write=write)
+                for name, memory in self.fitted.items()
             }
 
     @torch.no_grad()
-    def commit(self) -> None:
-        """Make everything written readable."""
-        for memory in self.memories.values():
-            memory.commit()
-        self.token_counts = self.token_counts + self._pending_counts
-        self._pending_counts = torch.zeros_like(self.token_counts)
+    def commit(self, *, last: bool = False) -> None:
+        """Make everything written readable; ``last`` says that it completes the text of a training."""
+        pending, self._pending = self._pending, []
+        for name, memory in self.memories.items():
+            batch = [items for items, skip in pending if name not in skip]
+            if batch or last:
+                memories.finish(memory, batch) if last else memory.learn(batch)
+        self.token_counts = self.token_counts + self._count(items for items, _ in pending)
 
     @torch.no_grad()
     def rewrite(self, pieces: Iterable[tuple[Text, int]], since: Mapping[str, int] | None = None) -> None:
@@ -183,23 +170,21 @@ class Model:
 
         ``since`` is the first document that a memory holds, by its name; the other memories hold all.
         """
-        items = [self._written(text, start, self.memories.values()) for text, start in pieces]
+        items = [self._written(text, start) for text, start in pieces]
         for name, memory in self.memories.items():
             first = (since or {}).get(name, 0)
-            memory.rewrite([each for each in items if int(each.text.document[each.start]) >= first])
-        counts = (self._count(each.text.tokens[each.start :]) for each in items)
-        self.token_counts = sum(counts, torch.zeros_like(self.token_counts))
-        self._pending_counts = torch.zeros_like(self.token_counts)
+            held = [each for each in items if int(each.text.document[each.start]) >= first]
+            memories.rewrite(memory, held)
+        self.token_counts, self._pending = self._count(items), []
 
     @torch.no_grad()
     def rollback(self) -> None:
         """Drop everything written since the last :meth:`commit`."""
-        for memory in self.memories.values():
-            memory.rollback()
-        self._pending_counts = torch.zeros_like(self.token_counts)
+        self._pending = []
 
-    def _count(self, tokens: Tensor) -> Tensor:
-        return torch.bincount(tokens, minlength=self.tokenizer.vocab)
+    def _count(self, items: Iterable[Items]) -> Tensor:
+        counts = (torch.bincount(e.text.tokens[e.start :], minlength=self.tokenizer.vocab) for e in items)
+        return sum(counts, torch.zeros_like(self.token_counts))
 
     # --- prediction ---
 
@@ -228,7 +213,7 @@ class Model:
         needed = "cells" in self.weights or not given.keys() >= self.memories.keys()  # coordinates cost time
         query = self.query(text, positions, z) if needed else Query(text, positions, None)
         evidence = [
-            _check(name, m, given.get(name) or m.read(query, alphabet), len(positions), len(alphabet))
+            _check(name, m, given.get(name) or m.predict(query, alphabet), len(positions), len(alphabet))
             for name, m in self.memories.items()
         ]
         return evidence, self.space.gate(query.z) if "cells" in self.weights else None
@@ -300,9 +285,9 @@ class Known(NamedTuple):
     """Their total share."""
 
 
-def _check(name: str, memory: MemoryBackend, evidence: Evidence, rows: int, columns: int) -> Evidence:
+def _check(name: str, memory: Memory, evidence: Evidence, rows: int, columns: int) -> Evidence:
     """Return ``evidence``, or raise an error that names the memory if the mixer cannot use its shapes."""
-    wanted = rows, len(memory.experts), columns
+    wanted = rows, len(memory.abilities.experts), columns
     found = tuple(evidence.log_p.shape)
     if found != wanted or any(tuple(gate.shape) != (rows,) for gate in evidence.gates):
         gates = ", ".join(str(tuple(gate.shape)) for gate in evidence.gates) or "none"

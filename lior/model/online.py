@@ -1,7 +1,7 @@
 """Learning while reading, which shows that a model predicts what it has not learned yet.
 
 A text is read in chunks, in which the alphabet is constant: a token outside of it ends the chunk. Inside a
-chunk each adaptive memory reads, learns and writes in windows of its own, and the mixer is updated every
+chunk each fitted memory reads, learns and writes in windows of its own, and the mixer is updated every
 :data:`WINDOW` tokens. The end of the chunk commits all tokens read.
 """
 
@@ -45,10 +45,10 @@ class Online:
             model.weights = fresh_weights(model)
         self._adam = adam.init(model.weights)
         self._document = DocumentCoordinates(model)
-        self.adaptive = model.adaptive
+        self.fitted = model.fitted
         """The memories that learn while they read, by name."""
-        self.longest = _CHUNK if len(self.adaptive) == len(model.memories) else WINDOW
-        """Maximum tokens of a chunk: one window unless all memories are adaptive."""
+        self.longest = _CHUNK if len(self.fitted) == len(model.memories) else WINDOW
+        """Maximum tokens of a chunk: one window unless all memories are fitted."""
 
     @property
     def progress(self) -> float:
@@ -77,7 +77,7 @@ class Online:
             scored = [model.score(text, positions)]
         else:
             items = model.items(text, start, z)
-            given = model.partial_fit(items, alphabet, progress=self.progress, write=True)
+            given = model.fit(items, alphabet, progress=self.progress, write=True)
             inputs = model.inputs(text, positions, alphabet, given, z)
             targets = mixer.columns(alphabet, text.tokens[positions])
             scored = []
@@ -112,7 +112,7 @@ class Online:
     def close(self, text: Text, start: int, z: Tensor | None = None) -> None:
         """End the chunk ``text[start:]``: write it to the memories that do not hold it yet, and commit."""
         # Without an alphabet no memory has read anything.
-        held = self.adaptive if len(self.model.alphabet) else ()
+        held = self.fitted if len(self.model.alphabet) else ()
         self.model.write(text, start, skip=held, z=z)
         self.model.commit()
         self._read += len(text.tokens) - start

@@ -2,7 +2,7 @@
 
 Each expert has a share of a token's probability by how much it favours the token over others (the statistic
 by which the mixer learns, see :mod:`lior.model.mixer`). The memories divide the share of an expert among
-the stored tokens behind it (:class:`~lior.interfaces.TraceableMemory`). A part such as smoothing counts in
+the stored tokens behind it (:class:`~lior.interfaces.TracingMemory`). A part such as smoothing counts in
 the share and has no place. All parts sum to the probability.
 """
 
@@ -12,7 +12,7 @@ import codecs
 import itertools
 import math
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import attrs
@@ -23,8 +23,8 @@ from torch import Tensor
 
 from lior.data.corpus import Corpus, byte_lengths
 from lior.errors import RunError
-from lior.interfaces import QuotingMemory, Text, TraceableMemory
-from lior.model import mixer
+from lior.interfaces import OutsideDocument, Text
+from lior.model import memories, mixer
 from lior.model.following import DocumentCoordinates
 from lior.model.language_model import Model
 from lior.model.mixer import columns
@@ -114,9 +114,9 @@ def explain(
     coordinates = DocumentCoordinates(model)
     coordinates.read(torch.tensor([*context], dtype=torch.int64, device=model.device))
     z = coordinates.read(row[len(tail) :])
-    origins = _origins(model, text, torch.arange(len(tail), len(row), device=model.device), z)
-    pieces = [model.tokenizer.decode([token]) for token in tokens]
     library = _Library(model, corpus)
+    origins = _origins(model, text, torch.arange(len(tail), len(row), device=model.device), z, library)
+    pieces = [model.tokenizer.decode([token]) for token in tokens]
     groups = _words(pieces) if words else [range(i, i + 1) for i in range(len(pieces))]
     return [_explain(origins, library, tokens, pieces, group, most) for group in groups]
 
@@ -133,7 +133,9 @@ class _Origin:
     """Total share of all stored tokens."""
 
 
-def _origins(model: Model, text: Text, positions: Tensor, z: Tensor | None) -> list[_Origin]:
+def _origins(
+    model: Model, text: Text, positions: Tensor, z: Tensor | None, library: _Library
+) -> list[_Origin]:
     alphabet, tokens = model.alphabet, text.tokens[positions]
     known = columns(alphabet, tokens)
     origins = [_Origin(p, {UNSEEN: 1.0}) for p in model.score(text, positions, z).double().exp().tolist()]
@@ -148,11 +150,13 @@ def _origins(model: Model, text: Text, positions: Tensor, z: Tensor | None) -> l
         origin.experts = dict(zip(model.experts, row, strict=True))
     first = 0
     for number, memory in enumerate(model.memories.values()):
-        own = share[:, first : first + len(memory.experts)]
-        first += len(memory.experts)
-        if not isinstance(memory, TraceableMemory):
+        own = share[:, first : first + len(memory.abilities.experts)]
+        first += own.shape[1]
+        trace = memories.trace(memory, query, tokens[seen], alphabet)
+        if trace is None:
             continue
-        trace = memory.trace(query, tokens[seen], alphabet)
+        if trace.outside is not None:
+            library.outside[number] = trace.outside
         for origin, stored in zip(found, (own * trace.stored).sum(1).tolist(), strict=True):
             origin.stored += stored
         weight = own[trace.row, trace.expert] * trace.share
@@ -297,6 +301,8 @@ class _Library:
     def __init__(self, model: Model, corpus: Corpus) -> None:
         self._model, self._corpus = model, corpus
         self._open: dict[int, _Page] = {}
+        self.outside: dict[int, Callable[[int], OutsideDocument]] = {}
+        """Functions that return the documents of a memory, by the number of the memory."""
 
     def name(self, document: int) -> str:
         """Return the name of the document with that number; raises as :meth:`page`."""
@@ -325,12 +331,10 @@ class _Library:
         return self._paged(name, tokens, b"" if first is None else self.page(first).data, 1)
 
     def _outside(self, document: int) -> _Page:
-        memories = list(self._model.memories.values())
-        number, which = divmod(-1 - document, len(memories))
-        memory = memories[which]
-        if not isinstance(memory, QuotingMemory):
+        number, which = divmod(-1 - document, len(self._model.memories))
+        if which not in self.outside:
             raise RunError(_UNKNOWN)
-        found = memory.document(-1 - number)
+        found = self.outside[which](-1 - number)
         return self._paged(found.name, found.tokens, b"", found.line)
 
     def _paged(self, name: str, tokens: Tensor, before: bytes, line: int) -> _Page:

@@ -2,7 +2,7 @@
 
 A checksum shows that a file was not changed, not that lior wrote it. The shapes, types and ranges that the
 code relies on are checked here; the memories check their own content
-(:meth:`lior.interfaces.MemoryBackend.restore`).
+(:meth:`lior.interfaces.Memory.restore`).
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def check_parts(model: Model) -> None:
     """Check that the model has a memory, and the geometry that its memories need."""
     if not model.memories:
         raise UsageError("model: there is no memory")
-    if model.geometry is None and any(m.needs_geometry for m in model.memories.values()):
+    if model.geometry is None and any(each.geometry for each in model.abilities):
         raise UsageError("model: there is no geometry, and a memory needs one")
 
 

@@ -4,28 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lior.interfaces import MemoryBackend, SelfWeightedMemory, State
+from lior.interfaces import Memory, State
 from lior.model import mixer
 from lior.model.language_model import Model
 
 
-def first_weights(model: Model, memories: Mapping[str, MemoryBackend], cells: int) -> State:
-    """Return a mixer of ``memories`` that averages the adaptive ones, or else all experts."""
-    vocab = model.tokenizer.vocab
-    sizes = tuple(n for m in memories.values() for n in m.gate_sizes(vocab))
-    names = [name for name, m in memories.items() for _ in m.experts]
-    strong = [i for i, name in enumerate(names) if name in model.adaptive]
+def first_weights(model: Model, memories: Mapping[str, Memory], cells: int) -> State:
+    """Return a mixer of ``memories`` that averages the fitted ones, or else all experts."""
+    able = [memory.abilities for memory in memories.values()]
+    sizes = tuple(size for each in able for size in each.gates)
+    names = [name for name, each in zip(memories, able, strict=True) for _ in each.experts]
+    strong = [i for i, name in enumerate(names) if name in model.fitted]
     # A single expert needs no weights by place.
     cells = 0 if len(names) == 1 else cells
     weights = mixer.init(len(names), sizes, cells, device=model.device, strong=strong)
     gate = expert = 0
-    for memory in memories.values():
-        if isinstance(memory, SelfWeightedMemory):
-            own = slice(expert, expert + len(memory.experts))
-            for number, table in enumerate(memory.trust(vocab), gate):
-                weights[f"gate{number}"][:, own] += table.to(model.device)
-        gate += len(memory.gate_sizes(vocab))
-        expert += len(memory.experts)
+    for each in able:
+        own = slice(expert, expert + len(each.experts))
+        for number, table in enumerate(each.trust, gate):
+            weights[f"gate{number}"][:, own] += table.to(model.device)
+        gate += len(each.gates)
+        expert += len(each.experts)
     return weights
 
 
@@ -34,14 +33,13 @@ def fresh_weights(model: Model) -> State:
     return first_weights(model, model.memories, 0 if model.cells is None else len(model.cells))
 
 
-def add_memory(model: Model, name: str, memory: SelfWeightedMemory) -> None:
+def add_memory(model: Model, name: str, memory: Memory) -> None:
     """Add one more memory, which has one expert and one gate, with the weights that it sets itself.
 
     Fitted parameters do not change, and :func:`drop_memory` undoes it to the last bit.
     """
-    (table,) = memory.trust(model.tokenizer.vocab)
+    (table,) = memory.abilities.trust
     model.weights = mixer.widen(model.weights, _gates(model), table)
-    memory.attach(model.space.scorer)
     model.memories = {**model.memories, name: memory}
 
 
@@ -58,4 +56,4 @@ def weights_before(model: Model) -> State:
 
 def _gates(model: Model) -> int:
     """Return the number of hard gates of the memories."""
-    return sum(len(memory.gate_sizes(model.tokenizer.vocab)) for memory in model.memories.values())
+    return sum(len(each.gates) for each in model.abilities)

@@ -310,7 +310,7 @@ def _tables(model: Model) -> list[tuple[str, str, str]]:
     gates = [
         (name, number, len(sizes))
         for name, memory in model.memories.items()
-        for sizes in [memory.gate_sizes(model.tokenizer.vocab)]
+        for sizes in [memory.abilities.gates]
         for number in range(1, len(sizes) + 1)
     ]
     tables = [

@@ -4,9 +4,6 @@ from lior.events import (
     hookimpl as hookimpl,
     manager as manager,
 )
-from lior.plugins.discovery import (
-    ALLOW as ALLOW,
-)
 from lior.plugins.kinds import (
     KINDS as KINDS,
 )
@@ -14,5 +11,6 @@ from lior.plugins.listening import (
     tell as tell,
 )
 from lior.plugins.trust import (
+    ALLOW as ALLOW,
     opening as opening,
 )

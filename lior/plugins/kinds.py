@@ -61,12 +61,14 @@ class Kind:
         return found
 
 
-def _train(plural: str, kind: str, interface: str, help: str, flags: str, option: str) -> Kind:
+def _train(
+    plural: str, kind: str, interface: str, help: str, flags: str, option: str, version: int = 1
+) -> Kind:
     """Return a kind that the configuration of a training run chooses."""
     return Kind(
         group=f"lior.{plural}",
         interface=f"lior.interfaces:{interface}",
-        api_version=1,  # `interfaces.API_VERSION`, which no listing has the time to import
+        api_version=version,
         help=help,
         suite=f"lior.testing:{kind}_contract",
         use=f"lior train --{kind} {{}} {flags}",
@@ -82,7 +84,9 @@ KINDS = {
     "updater": _train(
         "updaters", "updater", "Updater", "learning rule of the geometry", _EXACT, "learning_rate=0.01"
     ),
-    "memory": _train("memories", "memory", "MemoryBackend", "memory backends", "--config tiny", "{}.order=1"),
+    "memory": _train(
+        "memories", "memory", "Memory", "memory backends", "--config tiny", "{}.order=1", version=2
+    ),
     "product": _train(
         "products", "product", "AttentionProduct", "cost of a query and a memory item", _EXACT, "scale=2"
     ),

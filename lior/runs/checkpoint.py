@@ -138,7 +138,7 @@ class Checkpoint:
             "tokenizer": bool(model.tokenizer.snapshot()),
             "geometry": model.geometry is not None,
             "mixer": True,
-            **{f"weights of memory {name}": True for name in model.adaptive},
+            **{f"weights of memory {name}": True for name in model.fitted},
         }
         return tuple(part for part, there in parts.items() if there)
 

@@ -2,7 +2,7 @@
 
 Learning writes to the memories. After forgetting, the memories hold exactly what they would hold if they
 had never seen the document. Contents that depend on the order of writing are computed again from the stored
-text. Parameters fitted in training (geometry, mixer, weights of adaptive memories) do not change; see
+text. Parameters fitted in training (geometry, mixer, weights of fitted memories) do not change; see
 ``docs/decisions/forgetting.md``.
 """
 
@@ -20,7 +20,7 @@ from lior.config import Component
 from lior.data import corpus
 from lior.errors import DataError, did_you_mean, sentences
 from lior.files import in_line, printable
-from lior.interfaces import SelfWeightedMemory
+from lior.interfaces import Memory
 from lior.model.weighting import add_memory, drop_memory
 from lior.plugins.registry import registry
 from lior.reading.documents import RawDocument
@@ -69,7 +69,7 @@ def _quoting(checkpoint: Checkpoint) -> Checkpoint:
     if _QUOTES in model.memories or not model.weights:
         return checkpoint
     kind: Any = registry.get("memory", _QUOTES)
-    memory: SelfWeightedMemory = kind(weight=_TRUST)
+    memory: Memory = kind(weight=_TRUST)
     add_memory(model, _QUOTES, memory)
     memories = [*checkpoint.components["memory"], Component(name=_QUOTES, plugin=memory)]
     return attrs.evolve(checkpoint, quoting=True, components={**checkpoint.components, "memory": memories})

@@ -18,7 +18,7 @@ from torch import Generator, Tensor
 from lior.data.corpus import gather_contexts
 from lior.geometry import metric
 from lior.geometry.retrieval import PARTS
-from lior.interfaces import MemoryBackend, MetricForm, State
+from lior.interfaces import Memory, MetricForm, State
 from lior.model.language_model import Model
 from lior.plugins.registry import registry
 from lior.plugins.trust import opening
@@ -188,7 +188,7 @@ def _numbers(model: Model, snapshots: Mapping[str, State]) -> Iterator[NumberCou
         moved = sum(count for name, count in entries.items() if name in learned)
         yield NumberCount(part, moved, sum(entries.values()) - moved)
     yield NumberCount("mixer", _count(model.weights), 0 if model.cells is None else model.cells.numel())
-    for name in model.adaptive:
+    for name in model.fitted:
         floats = {k: v for k, v in snapshots[name].items() if v.is_floating_point()}
         yield NumberCount(f"memory {name}", _count(floats), 0)
 
@@ -197,11 +197,11 @@ def _count(state: State) -> int:
     return sum(value.numel() for value in state.values())
 
 
-def _use(name: str, memory: MemoryBackend, snapshot: State) -> MemoryUse:
+def _use(name: str, memory: Memory, snapshot: State) -> MemoryUse:
     of, largest = max(snapshot.items(), key=lambda item: item[1].nbytes, default=("", torch.empty(0)))
     return MemoryUse(
         name=name,
-        experts=len(memory.experts),
+        experts=len(memory.abilities.experts),
         items=len(largest) if largest.ndim else 1,
         of=of,
         bytes=sum(value.nbytes for value in snapshot.values()),
@@ -210,7 +210,7 @@ def _use(name: str, memory: MemoryBackend, snapshot: State) -> MemoryUse:
     )
 
 
-def _limit(memory: MemoryBackend, option: str) -> int | None:
+def _limit(memory: Memory, option: str) -> int | None:
     value = getattr(memory, option, None)
     return value if isinstance(value, int) else None
 

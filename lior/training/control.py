@@ -18,8 +18,8 @@ from torch import Generator, Tensor
 from lior.config import build
 from lior.data.corpus import byte_lengths
 from lior.geometry import adam
-from lior.interfaces import Evidence, Items, MemoryBackend, Query, State, Text, TrialMemory
-from lior.model import mixer
+from lior.interfaces import Evidence, Items, Memory, Query, State, Text
+from lior.model import memories, mixer
 from lior.model.language_model import Model
 from lior.model.space import Space
 from lior.model.weighting import first_weights
@@ -43,7 +43,7 @@ class _Mixture:
 
     job: Job
     space: Space
-    memories: Mapping[str, MemoryBackend]
+    memories: Mapping[str, Memory]
     _generator: Generator = attrs.field(init=False)
     _weights: State = attrs.field(init=False)
     _moments: State = attrs.field(init=False)
@@ -64,13 +64,10 @@ class _Mixture:
         job, places = self.job, torch.arange(start, len(text.tokens), device=text.tokens.device)
         z = self.space.coordinates(text, places)
         items = Items(text, start, z, self.space.nearest(z))
+        query = Query(text, places, z, items.cell, self.space.scorer)
         for memory in self.memories.values():
             if id(memory) not in known:
-                known[id(memory)] = (
-                    memory.partial_fit(items, job.alphabet, progress=done, write=False)
-                    if isinstance(memory, TrialMemory)
-                    else memory.read(Query(text, places, z, items.cell), job.alphabet)
-                )
+                known[id(memory)] = memories.read(memory, items, query, job.alphabet, done)
         evidence = [known[id(memory)] for memory in self.memories.values()]
         inputs = mixer.beside(evidence, self.space.gate(z) if "cells" in self._weights else None)
         targets = mixer.columns(job.alphabet, text.tokens[start:])
@@ -113,9 +110,9 @@ class WeighGeometry:
             return False
         model = job.model
         shared = {
-            name: memory.trial(geometry=False) if isinstance(memory, TrialMemory) else memory
+            name: memories.trial(memory, geometry=False) or memory
             for name, memory in model.memories.items()
-            if not memory.needs_geometry
+            if not memory.abilities.geometry
         }
         spaces = [model.space, Space.of(None, {}, model.tokenizer.vocab, None)]
         if can_drop(model):
@@ -130,19 +127,18 @@ class WeighGeometry:
         self._done = True
         return True
 
-    def _trials(self, space: Space, shared: Mapping[str, MemoryBackend]) -> dict[str, MemoryBackend]:
+    def _trials(self, space: Space, shared: Mapping[str, Memory]) -> dict[str, Memory]:
         """Return trials of the model's memories in ``space``, in their order; ``shared`` need no geometry."""
-        found: dict[str, MemoryBackend] = {}
+        found: dict[str, Memory] = {}
         for part in self.job.config.memory.components:
             memory = self.job.model.memories[part.name]
             if part.name in shared:
                 found[part.name] = shared[part.name]
-            elif isinstance(memory, TrialMemory):
-                found[part.name] = memory.trial(geometry=space.geometry is not None)
+            elif trial := memories.trial(memory, geometry=space.geometry is not None):
+                found[part.name] = trial
             elif space.geometry is not None:
-                found[part.name] = trial = build("memory", attrs.evolve(part, plugin=None))
-                trial.attach(space.scorer)
-                trial.rewrite(self._sample(space))
+                found[part.name] = fresh = build("memory", attrs.evolve(part, plugin=None))
+                fresh.learn([*self._sample(space)])
         return found
 
     def _sample(self, space: Space) -> Iterator[Items]:
@@ -173,7 +169,7 @@ class WeighGeometry:
         """Continue without a geometry that gained nothing, as a training that never had one."""
         if self.job.found.get("geometry_kept") == 0:
             model = self.job.model
-            model.memories = {name: m for name, m in model.memories.items() if not m.needs_geometry}
+            model.memories = {name: m for name, m in model.memories.items() if not m.abilities.geometry}
             model.geometry = model.cells = None
             model.set_geometry({})
             self.job.generator.manual_seed(self.job.config.seed)
@@ -209,11 +205,10 @@ def compare(costs: Tensor, size: float) -> tuple[dict[str, float], bool]:
 
 def can_weigh(model: Model) -> bool:
     """Return whether ``model`` has a geometry and would be a model without it."""
-    tried = all(isinstance(memory, TrialMemory) for memory in model.adaptive.values())
-    rest = [memory for memory in model.memories.values() if not memory.needs_geometry]
-    return model.geometry is not None and tried and bool(rest or model.adaptive)
+    rest = [each for each in model.abilities if not each.geometry]
+    return model.geometry is not None and bool(rest or model.fitted)
 
 
 def can_drop(model: Model) -> bool:
     """Return whether memories that need the geometry can leave ``model``: none was fitted with it."""
-    return can_weigh(model) and not any(memory.needs_geometry for memory in model.adaptive.values())
+    return can_weigh(model) and not any(memory.abilities.geometry for memory in model.fitted.values())

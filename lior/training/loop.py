@@ -10,11 +10,10 @@ from typing import Any
 import attrs
 from torch import Generator
 
+from lior.compiling import compiled
 from lior.config import Component, TrainConfig, build
-from lior.counting import compiled
 from lior.data.corpus import Corpus
 from lior.geometry.retrieval import PARTS
-from lior.interfaces import PreparedMemory
 from lior.model import baseline, evaluation
 from lior.model.language_model import Model
 from lior.process import peak_bytes
@@ -76,9 +75,8 @@ class Training(Loop[Stage]):
 
     def begin(self) -> None:
         """Send the start event, and let memories with a slow first use prepare it."""
-        for memory in self.model.memories.values():
-            if isinstance(memory, PreparedMemory):
-                memory.prepare()
+        for package in {compiled.HOME, *(each.compiled for each in self.model.abilities)} - {""}:
+            compiled.begin_compiling(package)
         path = self.directory.path if self.directory else None
         self.hook.lior_train_start(config=self.config, run=path)
 
@@ -209,11 +207,11 @@ def plan(job: Job) -> list[Stage]:
     The gain from the geometry is measured before the mixer is fitted, while no memory knows that split, and
     before memories that may leave with the geometry hold the text.
 
-    Adaptive memories read the text ``fit.passes`` times, the last time without the calibration split, which
+    Fitted memories read the text ``fit.passes`` times, the last time without the calibration split, which
     they read after the mixer has been fitted on it.
     """
     model, parts, config = job.model, job.parts, job.config
-    passes = config.fit.passes if model.adaptive else 0
+    passes = config.fit.passes if model.fitted else 0
     stages: list[Stage] = []
     weigh: list[Stage] = []
     if model.geometry:

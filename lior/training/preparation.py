@@ -18,7 +18,6 @@ from torch import Generator
 
 from lior.config import Components, TrainConfig, with_instances
 from lior.config.options import check_keywords
-from lior.counting.locations import MAX_VOCAB
 from lior.data import corpus
 from lior.data.corpus import Corpus
 from lior.data.split import split
@@ -210,15 +209,16 @@ def build_model(config: TrainConfig, device: torch.device, generator: Generator)
         When the tokenizer has more token ids than a memory can hold.
     """
     tokenizer = config.tokenizer.plugin
-    if tokenizer.vocab > MAX_VOCAB:
-        raise UsageError(
-            f"tokenizer {config.tokenizer.name!r} has {tokenizer.vocab:,} token ids; memories hold at most"
-            f" {MAX_VOCAB:,}: choose a smaller vocabulary"
-        )
     memories = {part.name: part.plugin for part in config.memory.components}
+    for name, memory in memories.items():
+        if tokenizer.vocab > (most := memory.abilities.vocab):
+            raise UsageError(
+                f"tokenizer {config.tokenizer.name!r} has {tokenizer.vocab:,} token ids; memory {name!r}"
+                f" holds at most {most:,}: choose a smaller vocabulary"
+            )
     geometry: Geometry | None = None
     state: State = {}
-    if any(memory.needs_geometry for memory in memories.values()):
+    if any(memory.abilities.geometry for memory in memories.values()):
         geometry = Geometry(
             **{kind: getattr(config, kind).plugin for kind in PARTS},
             vocab=tokenizer.vocab,

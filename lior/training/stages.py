@@ -21,7 +21,7 @@ from lior.data.corpus import Corpus
 from lior.errors import PluginError
 from lior.geometry import adam
 from lior.geometry.retrieval import Geometry
-from lior.interfaces import Evidence, Items, State, Text, Updater, WholeMemory
+from lior.interfaces import Evidence, Items, State, Text, Updater
 from lior.model import mixer
 from lior.model.evaluation import ProgressCallback
 from lior.model.language_model import Model
@@ -280,7 +280,7 @@ _TEXT_TIME = 0.6
 
 @attrs.define
 class FitMemories:
-    """A stage that fits adaptive memories to tokens ``lo .. hi - 1`` and stores them; pass ``number`` of
+    """A stage that fits memories to tokens ``lo .. hi - 1`` and stores them; pass ``number`` of
     ``count``."""
 
     job: Job
@@ -301,7 +301,7 @@ class FitMemories:
         """Empty the memories if the pass starts at the beginning of the text; learned parameters stay."""
         self._at = self.lo
         if not self.lo:
-            for memory in self.job.model.adaptive.values():
+            for memory in self.job.model.fitted.values():
                 memory.rewrite(())
 
     def advance(self) -> bool:
@@ -314,15 +314,14 @@ class FitMemories:
         items, metrics = _fitted_items(model, text, start), {}
         if job.spent() < _TEXT_TIME:
             progress = (self.number + self._at / train) / self.count
-            evidence = model.partial_fit(items, job.alphabet, progress=progress, write=True)
+            evidence = model.fit(items, job.alphabet, progress=progress, write=True)
             first, target = next(iter(evidence.values())), columns(job.alphabet, text.tokens[start:])
             self._nats -= float(first.log_p[:, 0].gather(1, target[:, None]).double().sum())
             self._read += end - self._at
             metrics = {"nats_per_token": self._nats / self._read}
         else:
-            for memory in model.adaptive.values():
-                memory.write(items)
-                memory.commit()
+            for memory in model.fitted.values():
+                memory.learn([items])
         self._at = end
         job.progress("memory", self.number * train + end, self.count * train, metrics)
         return True
@@ -346,7 +345,7 @@ class WriteText:
     lo: int
     hi: int
     fitted: bool
-    """Whether adaptive memories hold the tokens."""
+    """Whether fitted memories hold the tokens."""
     name: str = attrs.field(default="memory", init=False)
     _at: int = attrs.field(init=False)
     _pending: int = attrs.field(default=0, init=False)
@@ -359,19 +358,12 @@ class WriteText:
     @property
     def _waiting(self) -> bool:
         model = self.job.model
-        return not self.fitted or len(model.adaptive) < len(model.memories)
+        return not self.fitted or len(model.fitted) < len(model.memories)
 
     @property
-    def _whole(self) -> bool:
-        """Whether a memory counts all of the text in one commit."""
-        return any(memory.whole for memory in self._settling)
-
-    @property
-    def _settling(self) -> list[WholeMemory]:
-        """Return memories that count the training text as a whole, and do not hold it yet."""
-        if self.lo or self.fitted:
-            return []
-        return [memory for memory in self.job.model.memories.values() if isinstance(memory, WholeMemory)]
+    def _first(self) -> bool:
+        """Whether the text is that of the training, and no memory holds it."""
+        return not self.lo and not self.fitted
 
     def begin(self) -> None:
         self._at = self.lo
@@ -383,25 +375,22 @@ class WriteText:
         model = self.job.model
         end = min(self._at + _WRITE_BLOCK, self.hi)
         text, start = self.job.text.text(self._at, end, context=model.context)
-        model.write(text, start, skip=model.adaptive if self.fitted else {})
+        model.write(text, start, skip=model.fitted if self.fitted else {})
         self._pending += end - self._at
         self._at = end
-        if not self._whole and (
-            len(model.adaptive) == len(model.memories) or self._pending > (end - self.lo) // 4
-        ):
+        whole = self._first and any(each.whole for each in model.abilities)
+        if not whole and (len(model.fitted) == len(model.memories) or self._pending > (end - self.lo) // 4):
             self._commit()
         if self._waiting:
             self.job.progress("memory", end - self.lo, self.hi - self.lo, {})
         return True
 
-    def _commit(self) -> None:
-        self.job.model.commit()
+    def _commit(self, *, last: bool = False) -> None:
+        self.job.model.commit(last=last)
         self._pending = 0
 
     def end(self) -> None:
-        for memory in self._settling:
-            memory.settle()
-        self._commit()
+        self._commit(last=self._first)
 
     def state(self) -> StageState:
         """Return the position in the text, after committing pending items, which leaves the memories
@@ -414,8 +403,8 @@ class WriteText:
 
 
 def _fitted_items(model: Model, text: Text, start: int) -> Items:
-    """Return ``text[start:]`` for adaptive memories, without coordinates if none of them needs any."""
-    needed = any(memory.needs_geometry for memory in model.adaptive.values())
+    """Return ``text[start:]`` for fitted memories, without coordinates if none of them needs any."""
+    needed = any(memory.abilities.geometry for memory in model.fitted.values())
     return model.items(text, start) if needed else Items(text, start, None)
 
 
@@ -429,7 +418,7 @@ _MIXER_TIME = 0.8
 class FitMixer:
     """A stage that fits the mixer on the calibration split, which the memories do not hold yet.
 
-    Adaptive memories read it first, ``fit.calibration_passes`` times unchanged and ``noise_passes`` times
+    Fitted memories read it first, ``fit.calibration_passes`` times unchanged and ``noise_passes`` times
     with errors. The mixer learns from their evidence in the last pass, which they give before they learn a
     block.
     """
@@ -453,7 +442,7 @@ class FitMixer:
     def _passes(self) -> tuple[int, int]:
         """Numbers of passes without and with errors."""
         fit = self.job.config.fit
-        return (fit.calibration_passes, fit.noise_passes) if self.job.model.adaptive else (1, 0)
+        return (fit.calibration_passes, fit.noise_passes) if self.job.model.fitted else (1, 0)
 
     def begin(self) -> None:
         self.job.model.weights = fresh_weights(self.job.model)
@@ -484,7 +473,7 @@ class FitMixer:
         items = _fitted_items(model, text, start)
         if reading.kept is not None:
             items = items._replace(kept=reading.kept[self._at - first : end - first])
-        evidence = model.partial_fit(items, job.alphabet, progress=self._progress(done), write=False)
+        evidence = model.fit(items, job.alphabet, progress=self._progress(done), write=False)
         last = self._number == count - 1
         metrics = {"calibration_loss": self._fit(items, evidence, done, share - done)} if last else {}
         self._at = end
@@ -529,7 +518,7 @@ class FitMixer:
 
     def _fault(self, log_p: Tensor) -> PluginError:
         """Return an error that names memories whose evidence is not a number; ``log_p`` is ``(B, E, A)``."""
-        names = [name for name, memory in self.job.model.memories.items() for _ in memory.experts]
+        names = [name for name, memory in self.job.model.memories.items() for _ in memory.abilities.experts]
         wrong = log_p.isnan().any(2).any(0).tolist()
         found = sorted({name for name, bad in zip(names, wrong, strict=True) if bad}) or ["none by itself"]
         return PluginError(

@@ -3,6 +3,13 @@
 from lior.geometry.conformal import (
     ricci_scalar as ricci_scalar,
 )
+from lior_plugins.counting.journal import (
+    JournalMemory as JournalMemory,
+)
+from lior_plugins.counting.kernels import (
+    array_at as array_at,
+    prefetch as prefetch,
+)
 from lior_plugins.encoders.lags import (
     Lags as Lags,
 )

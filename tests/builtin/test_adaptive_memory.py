@@ -38,9 +38,9 @@ def fit(memory, text, lo, hi, passes=(0, 1), *, write=True):
     """Let the memory fit a part of the text; the mean cost of its last chunk."""
     number, count = passes
     for begin in range(lo, hi, CHUNK):
-        part, start = text.text(begin, min(begin + CHUNK, hi), context=memory.context)
+        part, start = text.text(begin, min(begin + CHUNK, hi), context=memory.abilities.context)
         progress = min((number + begin / TRAIN) / count, 1.0)
-        said = memory.partial_fit(
+        said = memory.fit(
             Items(part, start, None), text.tokens.long().unique(), progress=progress, write=write
         )
     return cost(said.log_p, text, begin)
@@ -48,9 +48,9 @@ def fit(memory, text, lo, hi, passes=(0, 1), *, write=True):
 
 def read(memory, text):
     """Mean cost of the last tenth, with the memory as it stands."""
-    part, start = text.text(TRAIN, END, context=memory.context)
+    part, start = text.text(TRAIN, END, context=memory.abilities.context)
     query = Query(part, torch.arange(start, len(part.tokens)), None)
-    return cost(memory.read(query, text.tokens.long().unique()).log_p, text, TRAIN)
+    return cost(memory.predict(query, text.tokens.long().unique()).log_p, text, TRAIN)
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from lior.errors import UsageError
 from lior.interfaces import Items, Query, Text
+from lior.model import memories
 from lior.testing.strategies import LAW
 from lior_plugins.memories.match import Match
 
@@ -42,10 +43,9 @@ LETTERS = st.lists(st.sampled_from(b"ab"), min_size=1, max_size=40)
 @given(documents=st.lists(LETTERS, min_size=1, max_size=3), question=LETTERS, shortest=st.integers(1, 4))
 def test_the_longest_match_is_found(documents, question, shortest):
     memory = Match(shortest=shortest, longest=8, candidates=500, smoothing=0.01)
-    memory.write(Items(text_of(*documents), 0, None))
-    memory.commit()
+    memory.learn([Items(text_of(*documents), 0, None)])
     asked = text_of([*question, 0])
-    evidence = memory.read(Query(asked, torch.tensor([len(question)]), None), torch.tensor([*b"ab"]))
+    evidence = memory.predict(Query(asked, torch.tensor([len(question)]), None), torch.tensor([*b"ab"]))
     follow = [documents[number][place] for number, place in longest_matches(documents, question, shortest, 8)]
     share = follow.count(97) / len(follow) if follow else 0.5
     assert evidence.log_p[0, 0, 0].exp() == pytest.approx(0.99 * share + 0.01 / 2, abs=1e-6)
@@ -55,11 +55,10 @@ def test_the_longest_match_is_found(documents, question, shortest):
 def test_a_sentence_read_once_is_quoted():
     sentence = b"the key hangs behind the blue clock"
     memory = Match()
-    memory.write(Items(text_of(sentence), 0, None))
-    memory.commit()
+    memory.learn([Items(text_of(sentence), 0, None)])
     asked = text_of(sentence)
     positions = torch.arange(6, len(sentence))
-    evidence = memory.read(Query(asked, positions, None), torch.arange(256))
+    evidence = memory.predict(Query(asked, positions, None), torch.arange(256))
     assert (evidence.log_p[:, 0].argmax(1) == asked.tokens[positions]).float().mean() > 0.9
 
 
@@ -70,10 +69,9 @@ def test_an_index_that_grows_keeps_its_places():
     for each, parts in ((memory, [[sentence], [sentence, more]]), (whole, [[sentence, more]])):
         for documents in parts:
             stored = 0 if documents is parts[0] else len(sentence)
-            each.write(Items(text_of(*documents), stored, None))
-            each.commit()
-            each.read(asked, torch.arange(256))  # makes the index
-    one, other = (each.read(asked, torch.arange(256)).log_p for each in (memory, whole))
+            each.learn([Items(text_of(*documents), stored, None)])
+            each.predict(asked, torch.arange(256))  # makes the index
+    one, other = (each.predict(asked, torch.arange(256)).log_p for each in (memory, whole))
     assert torch.equal(one, other)
 
 
@@ -83,12 +81,11 @@ def test_context_is_no_place():
     items = Items(text_of(sentence), 0, None)
     asked = Query(text_of(sentence), torch.arange(6, 30), None)
     memory = Match()
-    memory.write(items._replace(start=36))
-    memory.commit()
-    only = memory.read(asked, torch.arange(256))
-    memory.rewrite([items])
-    memory.rewrite([items._replace(start=36)])
-    assert torch.equal(memory.read(asked, torch.arange(256)).log_p, only.log_p)
+    memory.learn([items._replace(start=36)])
+    only = memory.predict(asked, torch.arange(256))
+    memories.rewrite(memory, [items])
+    memories.rewrite(memory, [items._replace(start=36)])
+    assert torch.equal(memory.predict(asked, torch.arange(256)).log_p, only.log_p)
     trace = memory.trace(asked, asked.text.tokens[6:30], torch.arange(256))
     assert len(trace.offset)
     assert int(trace.offset.min()) >= 36

@@ -47,17 +47,17 @@ def document(seed, number=0, length=40, letters=LETTERS):
     return Items(text, 0, torch.randn(length, N, generator=generator))
 
 
-def holding(memory, *documents, scorer=None):
-    memory.attach(scorer or Scorer())
-    for items in documents:
-        memory.write(items)
-    memory.commit()
+def holding(memory, *documents):
+    memory.learn(documents)
     return memory
 
 
-def read(memory, items, alphabet=None):
-    query = Query(items.text, torch.arange(len(items.text.tokens)), items.z)
-    return memory.read(query, LETTERS.unique() if alphabet is None else alphabet)
+SCORER = Scorer()
+
+
+def read(memory, items, alphabet=None, scorer=SCORER):
+    query = Query(items.text, torch.arange(len(items.text.tokens)), items.z, scorer=scorer)
+    return memory.predict(query, LETTERS.unique() if alphabet is None else alphabet)
 
 
 # --- exact ---
@@ -94,18 +94,18 @@ def test_exact_is_one_softmax_in_blocks(monkeypatch, elements, both, powers):
     monkeypatch.setitem(exact._BLOCK_ELEMENTS, "cpu", elements)
     monkeypatch.setattr(exact, "_QUERY_ROWS", 16)
     documents, query, scorer = [document(0, d) for d in range(3)], document(1), Scorer(both=both)
-    memory = holding(Exact(inverse_temperatures=powers), *documents, scorer=scorer)
+    memory = holding(Exact(inverse_temperatures=powers), *documents)
     for alphabet in (LETTERS.unique(), torch.tensor([*b"ab"]), torch.tensor([1, *b"a"])):
         expected = dense(memory, documents, query, alphabet, scorer)
-        assert_close(read(memory, query, alphabet).log_p.exp(), expected, atol=1e-5, rtol=1e-4)
+        assert_close(read(memory, query, alphabet, scorer).log_p.exp(), expected, atol=1e-5, rtol=1e-4)
 
 
 def test_exact_finds_the_nearest_however_far_it_is():
     documents, scorer = [document(0)], Scorer(scale=1e4)
-    memory = holding(Exact(inverse_temperatures=(1.0,)), *documents, scorer=scorer)
+    memory = holding(Exact(inverse_temperatures=(1.0,)), *documents)
     query = document(1)._replace(z=document(1).z + 1e6)
     expected = dense(memory, documents, query, LETTERS.unique(), scorer)
-    assert_close(read(memory, query).log_p.exp(), expected)
+    assert_close(read(memory, query, scorer=scorer).log_p.exp(), expected)
 
 
 def test_exact_confidence_is_the_peak_of_the_first_expert():
@@ -126,12 +126,13 @@ def kept_places(memory):
 @LAW
 @given(order=st.permutations(range(5)), commits=st.sets(st.integers(0, 4)), seed=seeds())
 def test_exact_keeps_a_sample_that_does_not_depend_on_the_order(order, commits, seed):
-    memory = Exact(capacity=30)
+    memory, batch = Exact(capacity=30), []
     for index in order:
-        memory.write(document(seed, index))
+        batch.append(document(seed, index))
         if index in commits:
-            memory.commit()
-    memory.commit()
+            memory.learn(batch)
+            batch = []
+    memory.learn(batch)
     straight = holding(Exact(capacity=30), *(document(seed, d) for d in range(5)))
     assert_same(memory.snapshot(), straight.snapshot())
     assert len(memory.snapshot()["token"]) == 30
@@ -151,22 +152,21 @@ def test_exact_without_a_capacity_keeps_all():
     assert len(kept_places(holding(Exact(capacity=0), *(document(0, d) for d in range(5))))) == 200
 
 
-def test_exact_uses_the_geometry_attached_last():
+def test_exact_uses_the_geometry_of_the_query():
     memory = holding(Exact(), document(0))
     before = read(memory, document(1)).log_p
     other = Scorer(scale=5.0, both=False)
-    memory.attach(other)
-    after = read(memory, document(1)).log_p
-    assert torch.equal(after, read(holding(Exact(), document(0), scorer=other), document(1)).log_p)
+    after = read(memory, document(1), scorer=other).log_p
+    assert torch.equal(after, read(holding(Exact(), document(0)), document(1), scorer=other).log_p)
     assert (after != before).any()
 
 
 def test_exact_needs_coordinates_and_a_geometry():
     items = document(0)
     with pytest.raises(UsageError, match=r"give Items\.z"):
-        Exact().write(items._replace(z=None))
-    with pytest.raises(UsageError, match="attach a scorer"):
-        read(Exact(), items)
+        Exact().learn([items._replace(z=None)])
+    with pytest.raises(UsageError, match=r"give Query\.z and Query\.scorer"):
+        read(Exact(), items, scorer=None)
     with pytest.raises(UsageError, match=r"give Query\.z"):
         read(holding(Exact(), items), items._replace(z=None))
 

@@ -6,14 +6,14 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from lior.counting import batch_counting, locations
-from lior.counting.locations import COUNTER
 from lior.errors import UsageError
 from lior.interfaces import Items, Query, Text
 from lior.model.space import Space
 from lior.reading.documents import RawDocument
 from lior.testing.tensors import assert_same
 from lior.training.preparation import train
+from lior_plugins.counting import batch_counting, locations
+from lior_plugins.counting.locations import COUNTER
 from lior_plugins.memories.sdm import Sdm
 from tests.builtin.test_memories import LETTERS, document, holding, read
 from tests.cases import cases
@@ -26,8 +26,8 @@ SMALLEST = {"orders": (0, 2), "patterns": (), "joint": (), "base_order": 0, "gat
 def fitted(memory):
     """A memory that has learned for both uses and holds nothing."""
     alphabet = LETTERS.unique()
-    memory.partial_fit(document(5, 0, 100), alphabet, progress=0.5, write=True)
-    memory.partial_fit(document(5, 1, 100), alphabet, progress=0.5, write=False)
+    memory.fit(document(5, 0, 100), alphabet, progress=0.5, write=True)
+    memory.fit(document(5, 1, 100), alphabet, progress=0.5, write=False)
     memory.rewrite(())
     return memory
 
@@ -35,18 +35,17 @@ def fitted(memory):
 def fit(memory, *documents, write=True, progress=0.3, alphabet=None):
     """Distributions of documents that are fitted one after the other."""
     letters = LETTERS.unique() if alphabet is None else alphabet
-    said = [memory.partial_fit(d, letters, progress=progress, write=write).log_p for d in documents]
+    said = [memory.fit(d, letters, progress=progress, write=write).log_p for d in documents]
     return torch.cat(said)
 
 
 def test_sdm_learns_from_text_with_errors_without_touching_what_clean_text_taught():
     memory = fitted(Sdm(**FEW, unseen_contexts=2))
-    memory.write(document(0, 1))
-    memory.commit()
+    memory.learn([document(0, 1)])
     before = {k: v.clone() for k, v in memory.snapshot().items()}
     noisy = document(0, 2)
     noisy = noisy._replace(kept=torch.rand(len(noisy.text.tokens) - noisy.start) < 0.8)
-    memory.partial_fit(noisy, LETTERS.unique(), progress=0.5, write=False)
+    memory.fit(noisy, LETTERS.unique(), progress=0.5, write=False)
     after = memory.snapshot()
     assert all(torch.equal(after[k], v) for k, v in before.items())
     new = {k for k in after if k not in before}
@@ -56,13 +55,13 @@ def test_sdm_learns_from_text_with_errors_without_touching_what_clean_text_taugh
     again = Sdm(**FEW, unseen_contexts=2)
     again.restore(after)
     query = Query(noisy.text, torch.arange(1, len(noisy.text.tokens)), None)
-    said, same = (m.read(query, LETTERS.unique()) for m in (memory, again))
+    said, same = (m.predict(query, LETTERS.unique()) for m in (memory, again))
     assert torch.equal(said.log_p, same.log_p)
     assert {bool(gate >= 8) for gate in said.gates[0]} == {True, False}, (
         "both sets serve, each at its own positions"
     )
     with pytest.raises(UsageError, match="errors"):
-        memory.partial_fit(noisy, LETTERS.unique(), progress=0.5, write=True)
+        memory.fit(noisy, LETTERS.unique(), progress=0.5, write=True)
 
 
 def test_sdm_rewrites_what_comes_before_and_keeps_what_the_counters_learned():
@@ -71,8 +70,7 @@ def test_sdm_rewrites_what_comes_before_and_keeps_what_the_counters_learned():
     fit(memory, document(0, 1), document(0, 2))
     kept = logits(memory)
     assert any(kept.values())
-    memory.write(document(0, 0))
-    memory.commit()
+    memory.learn([document(0, 0)])
     after = logits(memory)
     assert kept.keys() <= after.keys()
     assert {key: after[key] for key in kept} == kept
@@ -136,9 +134,8 @@ def test_sdm_forgets_items_and_not_what_it_learned():
     memory = Sdm(**FEW)
     fit(memory, document(0, 0))
     learned = {k: v for k, v in memory.snapshot().items() if k.startswith("online.")}
-    memory.write(document(0, 1))
+    memory.learn([document(0, 1)])
     memory.rewrite(())
-    memory.commit()
     after = memory.snapshot()
     assert_same({k: v for k, v in after.items() if k.startswith("online.")}, learned)
     assert len(after["tokens"]) == len(after["addresses"]) == int(after["clock"]) == 0
@@ -158,10 +155,8 @@ def test_sdm_fits_documents_in_order_each_once():
 
 def test_sdm_takes_no_item_twice():
     memory = holding(Sdm(**FEW), document(0, 0))
-    memory.write(document(0, 1))
-    memory.write(document(0, 0))
     with pytest.raises(UsageError, match="already stored"):
-        memory.commit()
+        memory.learn([document(0, 1), document(0, 0)])
     assert_same(memory.snapshot(), holding(Sdm(**FEW), document(0, 0), document(0, 1)).snapshot())
 
 
@@ -216,7 +211,7 @@ def test_a_trial_learns_by_itself_and_without_the_geometry_all_cells_begin_alike
     memory, alphabet = Sdm(**FEW, gates=("longest", "cell"), cells=3), LETTERS.unique()
     items = document(5, 0, 100)
     items = items._replace(cell=torch.arange(len(items.text.tokens) - items.start) % 3)
-    memory.partial_fit(items, alphabet, progress=0.5, write=True)
+    memory.fit(items, alphabet, progress=0.5, write=True)
     before = {name: value.clone() for name, value in memory.snapshot().items()}
     trials = {geometry: memory.trial(geometry=geometry) for geometry in (True, False)}
     rows = {geometry: trial.snapshot()["online.gate_weight"][-3:] for geometry, trial in trials.items()}
@@ -224,7 +219,7 @@ def test_a_trial_learns_by_itself_and_without_the_geometry_all_cells_begin_alike
     assert not torch.equal(rows[True][0], rows[True][1])
     assert_close(rows[False], rows[True].mean(0).expand(3, -1))
     said = {
-        geometry: trial.partial_fit(
+        geometry: trial.fit(
             items if geometry else items._replace(cell=None), alphabet, progress=0.5, write=False
         )
         for geometry, trial in trials.items()
@@ -257,7 +252,8 @@ def test_what_is_only_written_needs_no_coordinates(configure, monkeypatch):
     monkeypatch.setattr(Space, "coordinates", lambda *_: asked.append(1))
     run.model.write(*run.checkpoint.corpus.text(0, 9))
     assert not asked
-    monkeypatch.setattr(Sdm, "stores_coordinates", True)
+    able = Sdm(**FEW).abilities._replace(coordinates=True)
+    monkeypatch.setattr(Sdm, "abilities", able)
     run.model.write(*run.checkpoint.corpus.text(0, 9))
     assert asked, "they are there for a memory that stores them"
 
@@ -275,8 +271,7 @@ def test_later_text_is_counted_in_sequence_until_a_step_is_full(monkeypatch):
     )
     memory, text = Sdm(counts="totals", **FEW), document(0, 0, 600).text
     for lo, hi in ((0, 512), (512, 520), (520, 543), (543, 544), (544, 560), (560, 600)):
-        memory.write(Items(Text(*(column[:hi] for column in text)), lo, None))
-        memory.commit()
+        memory.learn([Items(Text(*(column[:hi] for column in text)), lo, None)])
         assert memory.snapshot()["settled"].tolist() == [batch_counting.settle(hi), -1, -1]
     assert built == [512, 544, 576]
     assert_same(memory.snapshot(), holding(Sdm(counts="totals", **FEW), document(0, 0, 600)).snapshot())
@@ -301,8 +296,7 @@ def test_what_was_learned_in_sequence_keeps_its_logits_when_all_is_counted_again
     kept = logits(memory)
     assert memory.snapshot()["settled"][0] == 0
     assert any(kept.values())
-    memory.write(document(0, 1, 90))
-    memory.commit()
+    memory.learn([document(0, 1, 90)])
     assert memory.snapshot()["settled"][0] == 176
     after = logits(memory)
     assert {key: after.get(key) for key in kept} == kept
@@ -312,8 +306,7 @@ def test_what_was_learned_in_sequence_keeps_its_logits_when_all_is_counted_again
 def test_a_long_text_is_counted_in_sequence(settles, monkeypatch):
     monkeypatch.setattr(batch_counting, "MOST", 100)
     memory, sequence = Sdm(counts="totals", **FEW), holding(Sdm(**FEW), document(0, 0, 101))
-    memory.write(document(0, 0, 101))
-    (memory.settle if settles else memory.commit)()
+    (memory.finish if settles else memory.learn)([document(0, 0, 101)])
     found = memory.snapshot()
     assert found.pop("settled")[0] == 0
     assert_same(found, sequence.snapshot())
@@ -339,8 +332,7 @@ def test_a_snapshot_without_totals_is_read_and_a_wrong_one_refused():
     old = holding(Sdm(**FEW), document(0, 0, 90)).snapshot()
     assert "settled" not in old
     memory.restore(old)
-    memory.write(document(0, 1, 90))
-    memory.commit()
+    memory.learn([document(0, 1, 90)])
     assert_same(
         memory.snapshot(),
         holding(Sdm(counts="totals", **FEW), *(document(0, k, 90) for k in (0, 1))).snapshot(),
@@ -349,8 +341,7 @@ def test_a_snapshot_without_totals_is_read_and_a_wrong_one_refused():
 
 def settled_once(memory, tokens):
     """A memory that settled so many tokens in training, and holds nothing."""
-    memory.write(document(9, 0, tokens))
-    memory.settle()
+    memory.finish([document(9, 0, tokens)])
     memory.rewrite(())
     return memory
 
@@ -358,23 +349,19 @@ def settled_once(memory, tokens):
 def test_what_comes_after_the_text_of_the_training_is_counted_in_sequence():
     first, later = document(0, 0, 75), document(0, 1, 400)
     memory = Sdm(counts="totals", **FEW)
-    memory.write(first)
-    memory.settle()
+    memory.finish([first])
     for text, settled in ((None, 75), (later, 75)):
         if text:
-            memory.write(text)
-            memory.commit()
+            memory.learn([text])
         assert memory.snapshot()["settled"].tolist() == [settled, 0, 75]
     other = Sdm(counts="totals", **FEW)
     other.restore(memory.snapshot())
     other.rewrite([later])
     assert other.snapshot()["settled"].tolist() == [0, 0, 75]
-    other.write(first)
-    other.commit()
+    other.learn([first])
     assert_same(other.snapshot(), memory.snapshot())
     sequence = Sdm(**FEW)
-    sequence.write(first)
-    sequence.settle()
+    sequence.finish([first])
     assert_same(sequence.snapshot(), holding(Sdm(**FEW), first).snapshot())
 
 
@@ -385,11 +372,8 @@ def test_a_document_of_the_training_is_forgotten_as_if_it_had_never_been_there(g
     memories = []
     for trained in (texts, rest):
         memory = Sdm(counts="totals", **FEW)
-        for text in trained:
-            memory.write(text)
-        memory.settle()
-        memory.write(later)
-        memory.commit()
+        memory.finish(trained)
+        memory.learn([later])
         memories.append(memory)
     memories[0].rewrite([*rest, later])
     assert_same(memories[0].snapshot(), memories[1].snapshot())
@@ -398,12 +382,10 @@ def test_a_document_of_the_training_is_forgotten_as_if_it_had_never_been_there(g
 @cases("committed", [False, True])
 def test_what_was_committed_is_settled_too(committed):
     memory, text = Sdm(counts="totals", **FEW), document(0, 0, 75)
-    memory.write(text)
     if committed:
-        memory.commit()
+        memory.learn([text])
         assert memory.snapshot()["settled"].tolist() == [72, -1, -1]
-    memory.settle()
+    memory.finish([] if committed else [text])
     other = Sdm(counts="totals", **FEW)
-    other.write(text)
-    other.settle()
+    other.finish([text])
     assert_same(memory.snapshot(), other.snapshot())

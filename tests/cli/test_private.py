@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from lior.counting.cache import BELOW, root
+from lior.compiling.cache import BELOW, root
 
 NOTE = "The launch of the great balloon is on the fourth of May.\n"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lior.counting import layout
+from lior_plugins.counting import layout
 
 
 def small_plan(

@@ -10,13 +10,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lior.counting import fields
-from lior.counting.addresses import ADDRESS_BITS, addresses, locate, parse
-from lior.counting.fields import FIELDS, REACH
 from lior.data import corpus
 from lior.errors import UsageError
 from lior.reading.documents import RawDocument
 from lior.testing.strategies import LAW
+from lior_plugins.counting import fields
+from lior_plugins.counting.addresses import ADDRESS_BITS, addresses, locate, parse
+from lior_plugins.counting.fields import FIELDS, REACH
 from lior_plugins.memories.sdm import ORDERS, PATTERNS
 from lior_plugins.tokenizers.bytes import Bytes
 from tests.cases import cases

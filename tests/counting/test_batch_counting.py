@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lior.counting import addresses, batch_counting, locations
-from lior.counting.engine import Segment
-from lior.counting.locations import COUNTER
-from lior.counting.packed import Packed
 from lior.testing.strategies import LAW
+from lior_plugins.counting import addresses, batch_counting, locations
+from lior_plugins.counting.engine import Segment
+from lior_plugins.counting.locations import COUNTER
+from lior_plugins.counting.packed import Packed
 from tests.cases import cases
 from tests.counting.plans import small_plan
 

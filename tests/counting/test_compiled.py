@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from lior.counting import cache, compiled, stream
+from lior.compiling import cache, compiled
+from lior_plugins.counting import stream
 
 ROOT = Path(__file__).resolve().parents[2]
 DAY = 86400
@@ -51,7 +52,8 @@ def python(code: str, *args: str) -> subprocess.CompletedProcess[str]:
 HASH = """
 import logging, numpy as np
 logging.basicConfig(level=logging.INFO, format="%(message)s")
-from lior.counting import addresses, compiled
+from lior.compiling import compiled
+from lior_plugins.counting import addresses
 print(addresses.locate(np.array([1, 2]), np.array([0, 1]), 0, ("1",)).where.shape)
 print(compiled.folder())
 """
@@ -93,7 +95,7 @@ def test_every_function_that_python_calls_is_compiled_for_one_signature():
     kept = [path.name.split("-")[0] for path in compiled.folder().glob("*.nbc")]
     decorated = [
         f"{path.stem}.{after.split('(')[0]}"
-        for path in (ROOT / "lior/counting").glob("*.py")
+        for path in (ROOT / "plugins/lior_plugins/counting").glob("*.py")
         for after in path.read_text().split("\n@entry\ndef ")[1:]
     ]
     assert sorted(kept) == sorted(decorated)
@@ -118,7 +120,7 @@ run.sources("The launch", " is on the")
 run.forget("more")
 run.save()
 found = [each for each in gc.get_objects() if isinstance(each, Dispatcher)]
-kept = [each for each in found if type(each._cache).__module__ == "lior.counting.compiled"]
+kept = [each for each in found if type(each._cache).__module__ == "lior.compiling.compiled"]
 assert len(kept) > 10
 print(sorted(each.py_func.__name__ for each in kept if each.stats.cache_misses))
 """
@@ -243,7 +245,7 @@ def test_a_process_waits_for_the_one_that_compiles_and_says_so(copy):
 @pytest.mark.slow
 def test_of_two_processes_that_compile_one_waits(copy):
     (copy / "complete").unlink()
-    fill = [sys.executable, "-c", "from lior.counting import warmup; warmup.compile_all()"]
+    fill = [sys.executable, "-c", "from lior_plugins.counting import warmup; warmup.compile_all()"]
     both = [subprocess.Popen(fill) for _ in range(2)]
     assert [each.wait(300) for each in both] == [0, 0]
     assert (copy / "complete").exists()
@@ -253,7 +255,7 @@ def test_of_two_processes_that_compile_one_waits(copy):
 def test_whoever_compiles_ends_with_the_process_that_waits(root):
     code = """
 import subprocess, time
-from lior.counting import compiled
+from lior.compiling import compiled
 group = compiled.begin_compiling().pid
 for _ in range(600):  # until there are several
     found = subprocess.run(["pgrep", "-g", str(group)], capture_output=True, text=True).stdout.split()

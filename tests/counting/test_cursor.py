@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lior.counting import cursor, layout
-from lior.counting.engine import Engine, prepare
+from lior_plugins.counting import cursor, layout
+from lior_plugins.counting.engine import Engine, prepare
 
 PATTERNS = ("", "1", "1-2", "1-3", "word-1 word", "column 1", "after next next-2", "heading ~1-3", "above 1")
 NUMBERS = np.random.default_rng(0)

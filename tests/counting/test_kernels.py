@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from lior.counting import kernels
+from lior_plugins.counting import kernels
 
 
 @njit

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lior.counting.kneser_ney import estimated_discounts, unseen_share
+from lior.model.kneser_ney import estimated_discounts, unseen_share
 from lior.testing.strategies import LAW
 
 # --- discounting ---

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lior.counting import locations, stream
-from lior.counting.layout import TRAIL, Block, Memory
-from lior.counting.locations import COUNTER, SLOT, Store
-from lior.counting.packed import Packed
 from lior.testing.strategies import LAW
+from lior_plugins.counting import locations, stream
+from lior_plugins.counting.layout import TRAIL, Block, Memory
+from lior_plugins.counting.locations import COUNTER, SLOT, Store
+from lior_plugins.counting.packed import Packed
 from tests.cases import cases
 from tests.counting.plans import small_plan
 

@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
-from lior.counting import layout, locations, stream
-from lior.counting.engine import Engine, Prediction, Segment
-from lior.counting.fields import FIELDS
-from lior.counting.layout import Rates, Weights
-from lior.counting.locations import COUNTER
-from lior.counting.stream import FLOOR
 from lior.testing.strategies import LAW, seeds
+from lior_plugins.counting import layout, locations, stream
+from lior_plugins.counting.engine import Engine, Prediction, Segment
+from lior_plugins.counting.fields import FIELDS
+from lior_plugins.counting.layout import Rates, Weights
+from lior_plugins.counting.locations import COUNTER
+from lior_plugins.counting.stream import FLOOR
 from tests.cases import cases
 
 PATTERNS = ("", "1", "1-2", "1-3", "1-5", "word", "2-3", "word-1 word", "above 1")

@@ -7,10 +7,10 @@ import threading
 import numpy as np
 import pytest
 
-from lior.counting import layout, pipeline, stream
-from lior.counting.engine import AHEAD, Engine, Prediction, Segment
-from lior.counting.layout import Learner, Rates
-from lior.counting.pipeline import ONE, TWO, Halves
+from lior_plugins.counting import layout, pipeline, stream
+from lior_plugins.counting.engine import AHEAD, Engine, Prediction, Segment
+from lior_plugins.counting.layout import Learner, Rates
+from lior_plugins.counting.pipeline import ONE, TWO, Halves
 from tests.cases import cases
 from tests.counting.test_stream import ALPHABET, RATES, STILL, assert_same, both, engine, learned, text
 

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lior.counting import repetition
+from lior.compiling import repetition
 
 texts = st.lists(st.integers(0, 2), max_size=40)
 
@@ -58,9 +58,9 @@ def test_what_exceeds_the_text_is_barred(text, sample):
             unit = tuple(sorted(grown[-1 - period : -1]))
             if run(grown, period) > known.get(unit, period - 1):
                 barred.add(token)
-    assert set(limits.next().tolist()) == barred
-    assert set(limits._replace(times=2.0).next().tolist()) <= barred
-    assert not len(limits._replace(times=0.0).next())
+    assert set(repetition.barred(limits).tolist()) == barred
+    assert set(repetition.barred(limits._replace(times=2.0)).tolist()) <= barred
+    assert not len(repetition.barred(limits._replace(times=0.0)))
 
 
 @given(st.lists(texts, min_size=1, max_size=3), st.data())
@@ -71,17 +71,17 @@ def test_no_part_of_the_text_is_barred(documents, data):
     begin = data.draw(st.integers(0, len(document)))
     limits = repetition.limits(found, [])
     for token in document[begin:]:
-        assert token not in limits.next().tolist()
-        limits.feed([token])
+        assert token not in repetition.barred(limits).tolist()
+        repetition.feed(limits, [token])
 
 
 def test_a_sample_longer_than_its_buffer_keeps_its_runs():
     text = [1, 2] * 5000
     limits = repetition.limits(repetition.find(arrays(text)), [3, *text[:-1]])
     assert len(text) > len(limits.tokens) > limits.used[0]
-    assert set(limits.next().tolist()) == {1}, "the text has 2 here"
-    limits.feed(text[-1:])
-    assert set(limits.next().tolist()) == {1, 2}, "one token more than the text"
+    assert set(repetition.barred(limits).tolist()) == {1}, "the text has 2 here"
+    repetition.feed(limits, text[-1:])
+    assert set(repetition.barred(limits).tolist()) == {1, 2}, "one token more than the text"
 
 
 def test_a_long_run_takes_no_longer_than_a_short_one():

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lior.counting import layout, locations, stream
-from lior.counting.engine import Engine, Prediction, Schedule, Segment
-from lior.counting.layout import Rates
 from lior.testing.strategies import LAW, seeds
+from lior_plugins.counting import layout, locations, stream
+from lior_plugins.counting.engine import Engine, Prediction, Schedule, Segment
+from lior_plugins.counting.layout import Rates
 from tests.cases import cases
 
 PATTERNS = ("", "1", "1-2", "1-3", "1-4", "word", "2-3", "word-1 word", "above 1")

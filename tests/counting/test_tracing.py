@@ -11,13 +11,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
-from lior.counting import layout, tracing
-from lior.counting.addresses import addresses
-from lior.counting.layout import MOST, TINY
-from lior.counting.locations import COUNTER
-from lior.counting.stream import FLOOR
 from lior.interfaces import Items, Query
 from lior.testing.strategies import LAW
+from lior_plugins.counting import layout, tracing
+from lior_plugins.counting.addresses import addresses
+from lior_plugins.counting.layout import MOST, TINY
+from lior_plugins.counting.locations import COUNTER
+from lior_plugins.counting.stream import FLOOR
 from lior_plugins.memories.exact import Exact
 from lior_plugins.memories.match import Match
 from lior_plugins.memories.sdm import Sdm
@@ -42,8 +42,7 @@ def plain_sdm():
 
 
 def holding(memory, text):
-    memory.write(Items(text, 0, None))
-    memory.commit()
+    memory.learn([Items(text, 0, None)])
     return memory
 
 
@@ -186,7 +185,7 @@ def test_effects_add_up_to_the_log_odds(monkeypatch):
     query = Query(text_of(b"bacab"), torch.arange(5), None)
     for token in b"abc":
         memory.trace(query, torch.full((5,), token), ALPHABET[:3])
-        p = memory.read(query, ALPHABET[:3]).log_p[:, 0].double().exp()
+        p = memory.predict(query, ALPHABET[:3]).log_p[:, 0].double().exp()
         column = b"abc".index(token)
         others = p.clone()
         others[:, column] = 0
@@ -205,13 +204,13 @@ def test_a_trace_is_of_what_a_read_says(monkeypatch):
     )
     memory = Sdm(recent=0.4, unseen_contexts=2, table_rate=(0.3, 0.3), window=1)
     items = [document(0, number, 100, torch.tensor([*b"abc"])) for number in range(4)]
-    memory.partial_fit(items[0], ALPHABET, progress=0.5, write=True)
-    memory.partial_fit(items[1], ALPHABET, progress=0.5, write=False)
+    memory.fit(items[0], ALPHABET, progress=0.5, write=True)
+    memory.fit(items[1], ALPHABET, progress=0.5, write=False)
     noisy = items[2]._replace(kept=torch.arange(100) % 3 > 0)
-    memory.partial_fit(noisy, ALPHABET, progress=0.5, write=False)
+    memory.fit(noisy, ALPHABET, progress=0.5, write=False)
     query = Query(items[3].text, torch.arange(100), None, torch.arange(100) % 7)
     memory.trace(query, items[3].text.tokens, ALPHABET)
-    p = memory.read(query, ALPHABET).log_p[:, 0].exp().double()
+    p = memory.predict(query, ALPHABET).log_p[:, 0].exp().double()
     own = p[torch.arange(100), torch.searchsorted(ALPHABET, items[3].text.tokens)]
     assert mixed[0] * (1 - len(ALPHABET) * FLOOR) + FLOOR == pytest.approx(own.numpy(), rel=1e-5)
 
@@ -231,10 +230,10 @@ def test_items_have_their_part_of_the_softmax(probes, letters):
     """``share · p`` is the item's weight, and ``p`` less the smoothing what all items have."""
     alphabet = torch.tensor([*letters])
     scorer, asked = Scorer(), document(1, letters=alphabet)
-    memory = holding_items(Exact(smoothing=0.1, probes=probes), document(0), document(0, 1), scorer=scorer)
-    query = Query(asked.text, torch.arange(40), asked.z)
+    memory = holding_items(Exact(smoothing=0.1, probes=probes), document(0), document(0, 1))
+    query = Query(asked.text, torch.arange(40), asked.z, scorer=scorer)
     trace = memory.trace(query, asked.text.tokens, alphabet)
-    p = memory.read(query, alphabet).log_p.exp().double()
+    p = memory.predict(query, alphabet).log_p.exp().double()
     column = torch.searchsorted(alphabet, asked.text.tokens)
     own = p[torch.arange(40), :, column]
     stored = trace.stored * own
@@ -266,7 +265,7 @@ def test_match_traces_to_the_longest_matches(documents, question):
         trace = memory.trace(query, torch.tensor([token]), ALPHABET)
         places = list(zip(trace.document.tolist(), trace.offset.tolist(), strict=True))
         assert sorted(places) == same
-        p = float(memory.read(query, ALPHABET).log_p[0, 0, ALPHABET.tolist().index(token)].exp())
+        p = float(memory.predict(query, ALPHABET).log_p[0, 0, ALPHABET.tolist().index(token)].exp())
         stored = 1 - 0.01 / len(ALPHABET) / p if same else 0.0
         assert float(trace.stored) == pytest.approx(stored, abs=1e-5)
         assert trace.share.tolist() == pytest.approx([stored / len(same)] * len(same) if same else [])

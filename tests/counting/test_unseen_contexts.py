@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lior.counting import addresses, layout, locations
 from lior.testing.strategies import LAW, seeds
+from lior_plugins.counting import addresses, layout, locations
 from tests.counting.test_stream import (
     ALPHABET,
     LENGTH,

@@ -185,7 +185,7 @@ def test_names_that_are_no_utf8(tmp_path, sample):
 def test_a_tokenizer_with_too_many_tokens_for_the_memories(configure, monkeypatch):
     """More token ids than a counter's address has room for."""
     monkeypatch.setattr(Bytes, "vocab", 1 << 17)
-    with pytest.raises(UsageError, match=r"has 131,072 token ids; memories hold at most 65,536"):
+    with pytest.raises(UsageError, match=r"has 131,072 token ids; memory 'sdm' holds at most 65,536"):
         train(configure())
 
 

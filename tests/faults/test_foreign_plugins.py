@@ -26,7 +26,7 @@ BASES = {
 }
 BODIES = {
     "form": ("frame", "def form(self, state):\n    form = super().form(state)\n    return "),
-    "read": ("memory", "def read(self, *a, **k):\n    e = super().read(*a, **k)\n    return "),
+    "read": ("memory", "def predict(self, *a, **k):\n    e = super().predict(*a, **k)\n    return "),
     "step": ("updater", "def step(self, *a, **k):\n    p, *more = super().step(*a, **k)\n    return "),
     "version": ("frame", "api_version: ClassVar[int] = "),
 }

@@ -92,12 +92,13 @@ def items(seed, count):
     return Items(text, 0, points(count, seed))
 
 
+SCORER = Scorer()
+
+
 def answers(memory, alphabet):
-    memory.attach(Scorer())
-    memory.write(items(0, COUNT))
-    memory.commit()
+    memory.learn([items(0, COUNT)])
     asked = items(1, QUERIES)
-    return memory.read(Query(asked.text, torch.arange(QUERIES), asked.z), alphabet).log_p
+    return memory.predict(Query(asked.text, torch.arange(QUERIES), asked.z, scorer=SCORER), alphabet).log_p
 
 
 THREE = {"inverse_temperatures": (0.7, 1.0, 2.0)}
@@ -122,9 +123,8 @@ def test_near_items_carry_the_distribution():
 def test_items_written_later_are_found():
     later, memory = items(2, QUERIES), Exact(probes=1)
     answers(memory, ALPHABETS[0])
-    memory.write(later)
-    memory.commit()
-    query = Query(later.text, torch.arange(QUERIES), later.z)
-    log_p = memory.read(query, ALPHABETS[0]).log_p[:, -1]
+    memory.learn([later])
+    query = Query(later.text, torch.arange(QUERIES), later.z, scorer=SCORER)
+    log_p = memory.predict(query, ALPHABETS[0]).log_p[:, -1]
     column = torch.searchsorted(ALPHABETS[0], later.text.tokens)
     assert log_p.gather(1, column[:, None]).exp().mean() > 0.5

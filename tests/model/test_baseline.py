@@ -8,9 +8,9 @@ from collections import Counter, defaultdict
 import pytest
 import torch
 
-from lior.counting.kneser_ney import estimated_discounts
 from lior.data import corpus
 from lior.model.baseline import ORDER, Baseline, measure
+from lior.model.kneser_ney import estimated_discounts
 from lior.reading.documents import RawDocument, read_embedded
 from lior_plugins.tokenizers.bytes import Bytes
 from tests.cases import cases

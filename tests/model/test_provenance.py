@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import lior
 from lior.interfaces import Text
-from lior.model import mixer
+from lior.model import memories, mixer
 from lior.model.provenance import UNSEEN, account, explain
 from tests.cases import cases
 
@@ -177,7 +177,7 @@ def test_a_token_that_was_never_seen_comes_from_nowhere(run):
 def test_an_empty_memory_has_no_places(name):
     emptied = trained(**MEMORIES[name])
     for memory in emptied.model.memories.values():
-        memory.rewrite([])
+        memories.rewrite(memory, [])
     words = emptied.sources("Baa, ", "black")
     assert_accounted(words, RHYMES)
     assert all(word.sources == () and word.unplaced == pytest.approx(word.probability) for word in words)

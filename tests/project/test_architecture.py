@@ -102,9 +102,9 @@ def test_only_the_package_itself_imports_what_is_private():
 @cases(
     ("source", "found"),
     [
-        ("from lior.counting.fields import _MULTIPLIER", ["_MULTIPLIER"]),
-        ("from lior.counting._hidden import a", ["_hidden"]),
-        ("import lior.counting._hidden", ["_hidden"]),
+        ("from lior_plugins.counting.fields import _MULTIPLIER", ["_MULTIPLIER"]),
+        ("from lior_plugins.counting._hidden import a", ["_hidden"]),
+        ("import lior_plugins.counting._hidden", ["_hidden"]),
         ("from lior.geometry.gram import _root", []),
         ("from lior import __version__", []),
     ],

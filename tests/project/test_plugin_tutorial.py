@@ -18,6 +18,7 @@ BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", PAGE.read_text(), re.DOTALL | re.M
 TOOLS = {
     "lior": '-m lior_cli.main "$@"',
     "pytest": '-m pytest -p no:cacheprovider "$@"',
+    "mypy": '-m mypy --follow-imports=silent "$@"',  # as if lior were not installed in place
     "pip": '-m pip "$1" --no-index --no-deps --no-build-isolation --quiet "${@:2}"',
 }
 """The commands of the page, so that nothing is fetched."""
@@ -40,7 +41,10 @@ def environment(tmp_path: Path) -> dict[str, str]:
         tool.write_text(f"#!/usr/bin/env bash\nexec {binaries}/python {command}\n")
         tool.chmod(0o755)
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("LIOR_", "PYTEST_"))}
-    return kept | {"PATH": f"{binaries}:{os.environ['PATH']}", "OMP_NUM_THREADS": "1"}
+    kept |= {"PATH": f"{binaries}:{os.environ['PATH']}", "OMP_NUM_THREADS": "1"}
+    return kept | {
+        "MYPYPATH": os.pathsep.join(str(PAGE.parents[1] / each) for each in ("", "plugins", "cli"))
+    }
 
 
 def run(kind: str, text: str, folder: Path) -> list[str]:

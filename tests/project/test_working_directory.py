@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 LIOR = str(Path(sys.executable).with_name("lior"))
 CHILDREN = """
 import os, subprocess
-from lior.counting import compiled
+from lior.compiling import compiled
 from lior.reading import isolation
 from lior.process import python
 from lior.workers import Workers

@@ -377,7 +377,7 @@ def test_a_change_that_is_broken_off_is_not_written(run, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(type(run.model.memories["exact"]), "rewrite", interrupted)
+    monkeypatch.setattr(type(run.model.memories["exact"]), "learn", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run.forget("a.txt")
     with pytest.raises(RunError, match="a change was interrupted; nothing was written; open the run anew"):

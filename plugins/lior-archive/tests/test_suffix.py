@@ -151,10 +151,9 @@ def counted_in_long(text, question):
 def test_a_context_that_was_not_written_is_followed_but_not_counted():
     memory = Suffix(lengths=(2,))
     text = text_of(b"abab")
-    memory.write(Items(text, 2, None))  # "ab" is context only
-    memory.commit()
+    memory.learn([Items(text, 2, None)])  # "ab" is context only
     alphabet = torch.tensor([*b"abx"])
-    after = lambda word: memory.read(Query(text_of(word), torch.tensor([len(word) - 1]), None), alphabet)  # noqa: E731
+    after = lambda word: memory.predict(Query(text_of(word), torch.tensor([len(word) - 1]), None), alphabet)  # noqa: E731
     p = after(b"ab?").log_p[0, 0].exp()
     assert p.argmax() == 0  # a followed ab, in the text
     assert float(p[2]) > 0
@@ -204,13 +203,12 @@ DOCUMENTS = [b"the cat sat on the mat\n" * 3, b"the dog sat on the log\n", b"a c
 
 def read(memory, question=b"the cat sat on the ", begin=0):
     query = Query(text_of(question), torch.arange(begin, len(question)), None)
-    return memory.read(query, torch.tensor([*b"\n acdeghlmnost"]).sort().values)
+    return memory.predict(query, torch.tensor([*b"\n acdeghlmnost"]).sort().values)
 
 
 def test_an_archive_predicts_as_the_same_text_in_memory(tmp_path):
     own = Suffix()
-    own.write(Items(text_of(*DOCUMENTS), 0, None))
-    own.commit()
+    own.learn([Items(text_of(*DOCUMENTS), 0, None)])
     for number, sizes in enumerate(((3,), (1, 2), (1, 1, 1))):
         (folder := tmp_path / str(number)).mkdir()
         memory = Suffix(archive=archived(folder, DOCUMENTS, sizes))
@@ -233,8 +231,7 @@ def test_what_an_archive_predicts_needs_neither_its_text_nor_the_order(tmp_path,
 def test_places_in_an_archive_are_named_with_their_document_and_line(tmp_path):
     long = [b"one\ntwo\n", b"three\nfour\n"]  # two pieces of one document
     memory = Suffix(archive=archived(tmp_path, [*DOCUMENTS, *long], (2, 3), "abcdd"))
-    memory.write(Items(text_of(b"an own text"), 0, None))
-    memory.commit()
+    memory.learn([Items(text_of(b"an own text"), 0, None)])
     alphabet = torch.tensor(sorted({*b"".join([*DOCUMENTS, *long, b"an own text"])}))
     for context, token, within, line in (
         (b"\nthr", b"e", b"ee\nfour", 3),
@@ -248,11 +245,11 @@ def test_places_in_an_archive_are_named_with_their_document_and_line(tmp_path):
         if within is None:
             assert (number, offset) == (0, len(context))
             continue
-        document = memory.document(number)
+        document = trace.outside(number)
         assert bytes(document.tokens[offset:].tolist()).startswith(within)
         assert document.line == line
     with pytest.raises(UsageError, match="no document"):
-        memory.document(-6)
+        trace.outside(-6)
     (tmp_path / "00001" / "documents.json").write_text("{}")
     with pytest.raises(DataError, match="damaged"):
         Suffix(archive=str(tmp_path)).document(-1)
@@ -261,10 +258,9 @@ def test_places_in_an_archive_are_named_with_their_document_and_line(tmp_path):
 def test_text_that_is_learned_stands_beside_the_archive_and_is_forgotten_exactly(tmp_path):
     memory = Suffix(archive=archived(tmp_path, DOCUMENTS[:2], (2,)))
     before = read(memory)
-    memory.write(Items(text_of(DOCUMENTS[2]), 0, None))
-    memory.commit()
+    memory.learn([Items(text_of(DOCUMENTS[2]), 0, None)])
     assert not torch.equal(read(memory).log_p, before.log_p)
-    memory.rewrite([])
+    memory.restore({})
     assert torch.equal(read(memory).log_p, before.log_p)
 
 
@@ -314,17 +310,16 @@ def test_options_that_cannot_be_are_refused(options, said):
 def test_each_option_changes_what_is_read(option):
     found = []
     for memory in (Suffix(), Suffix(**option)):
-        memory.write(Items(text_of(DOCUMENTS[0]), 0, None))
-        memory.commit()
+        memory.learn([Items(text_of(DOCUMENTS[0]), 0, None)])
         found.append(read(memory).log_p)
     assert found[0].shape != found[1].shape or not torch.equal(*found)
 
 
 def test_tokens_that_are_no_bytes_are_refused():
     with pytest.raises(UsageError, match="tokenizer bytes"):
-        Suffix().write(Items(text_of([300, 2]), 0, None))
+        Suffix().learn([Items(text_of([300, 2]), 0, None)])
     with pytest.raises(UsageError, match="tokenizer bytes"):
-        Suffix().read(Query(text_of([1, 2]), torch.tensor([1]), None), torch.tensor([1, 300]))
+        Suffix().predict(Query(text_of([1, 2]), torch.tensor([1]), None), torch.tensor([1, 300]))
 
 
 TestDefaults = suite("memory", Suffix)  # the laws of every memory

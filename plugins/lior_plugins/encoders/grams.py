@@ -14,9 +14,9 @@ from torch import Generator, Tensor
 from torch.nn.functional import embedding_bag
 
 from lior.config.options import option
-from lior.counting import addresses
 from lior.errors import UsageError
 from lior.interfaces import State
+from lior_plugins.counting import addresses
 from lior_plugins.encoders.lags import Lags
 
 _WORDS = ("word", "word-1")

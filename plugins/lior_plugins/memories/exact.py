@@ -29,7 +29,7 @@ _TILE = 32
 class Exact(ItemMemory):
     """Dense store of coordinates with their next tokens."""
 
-    api_version: ClassVar[int] = 1
+    api_version: ClassVar[int] = 2
     name: ClassVar[str] = "exact"
 
     probes: int = option(0, help="cells of near items that a read visits; 0 = the whole memory", low=0)

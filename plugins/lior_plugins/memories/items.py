@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import abc
 import math
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import ClassVar, NamedTuple
 
 import attrs
@@ -17,11 +17,11 @@ import torch
 from torch import Tensor
 
 from lior.config.options import option
-from lior.counting.addresses import mix
-from lior.counting.locations import MAX_VOCAB
 from lior.errors import UsageError
-from lior.interfaces import Evidence, Items, Query, Scorer, State, Trace
+from lior.interfaces import Abilities, Evidence, Items, Query, Scorer, State, Trace
 from lior.tensors import Expected, check
+from lior_plugins.counting.addresses import mix
+from lior_plugins.counting.locations import MAX_VOCAB
 
 _CONFIDENCE_BINS = 8
 _LISTED = 256
@@ -48,14 +48,12 @@ class ItemStore(NamedTuple):
 
 @attrs.define(kw_only=True)
 class ItemMemory(abc.ABC):
-    """A :class:`~lior.interfaces.MemoryBackend` without the search for items.
+    """A :class:`~lior.interfaces.Memory` without the search for items.
 
     A subclass sets ``name`` and ``api_version`` and defines the three abstract methods.
     """
 
     name: ClassVar[str]
-    needs_geometry: ClassVar[bool] = True
-    stores_coordinates: ClassVar[bool] = True
 
     capacity: int = option(131072, help="items kept, a uniform sample beyond; 0 = all", low=0)
     inverse_temperatures: tuple[float, ...] = option((1.0, 2.0, 3.0), help="multiples of β, one expert each")
@@ -64,7 +62,6 @@ class ItemMemory(abc.ABC):
     )
 
     _store: ItemStore | None = attrs.field(default=None, init=False, repr=False, eq=False)
-    _pending: list[ItemStore] = attrs.field(factory=list, init=False, repr=False, eq=False)
     _scorer: Scorer | None = attrs.field(default=None, init=False, repr=False, eq=False)
 
     def __attrs_post_init__(self) -> None:
@@ -73,42 +70,34 @@ class ItemMemory(abc.ABC):
             raise UsageError(f"inverse_temperatures = {given}: allowed are finite numbers above 0")
 
     @property
-    def context(self) -> int:
-        """Number of tokens needed: none, since coordinates represent the context."""
-        return 0
+    def abilities(self) -> Abilities:
+        """An expert for each inverse temperature, and a gate: bins of the first one's largest probability.
 
-    @property
-    def experts(self) -> tuple[str, ...]:
-        """Names of the experts, one for each inverse temperature."""
-        return tuple(f"retrieval ×{s:g}" for s in self.inverse_temperatures)
-
-    def gate_sizes(self, alphabet: int) -> tuple[int, ...]:
-        """Return the number of bins of the first expert's largest probability."""
-        return (_CONFIDENCE_BINS,)
+        Coordinates represent the context.
+        """
+        experts = tuple(f"retrieval ×{s:g}" for s in self.inverse_temperatures)
+        return Abilities(experts=experts, gates=(_CONFIDENCE_BINS,), geometry=True, coordinates=True)
 
     # --- writing ---
 
-    def write(self, items: Items) -> None:
-        """Add ``items`` as pending.
+    def learn(self, batch: Sequence[Items]) -> None:
+        """Add the items, then drop items over the capacity.
 
         Raises
         ------
         UsageError
             When they have no coordinates.
         """
-        if items.z is None:
-            raise UsageError(
-                f"memory {self.name!r} stores coordinates, and these items have none: give Items.z"
-            )
-        text, at = items.text, slice(items.start, None)
-        self._pending.append(ItemStore(items.z, text.tokens[at], text.document[at], text.depth[at]))
-
-    def commit(self) -> None:
-        """Add the pending items, then drop items over the capacity."""
-        parts = [self._store, *self._pending] if self._store is not None else self._pending
-        if any(len(part.token) for part in self._pending):
+        parts = [] if self._store is None else [self._store]
+        for items in batch:
+            if items.z is None:
+                raise UsageError(
+                    f"memory {self.name!r} stores coordinates, and these items have none: give Items.z"
+                )
+            text, at = items.text, slice(items.start, None)
+            parts.append(ItemStore(items.z, text.tokens[at], text.document[at], text.depth[at]))
+        if any(items.start < len(items.text.tokens) for items in batch):
             self._keep(ItemStore(*(torch.cat(column) for column in zip(*parts, strict=True))))
-        self._pending = []
 
     def _keep(self, store: ItemStore) -> None:
         if self.capacity and len(store.token) > self.capacity:
@@ -118,52 +107,41 @@ class ItemMemory(abc.ABC):
         self._store = store.at(canonical[store.token[canonical].argsort(stable=True)])
         self._changed()
 
-    def rollback(self) -> None:
-        """Drop the pending items."""
-        self._pending = []
-
-    def rewrite(self, items: Iterable[Items]) -> None:
-        """Replace all items by ``items``, including items that were dropped for the capacity before."""
-        self._store, self._pending = None, []
-        self._changed()
-        for piece in items:
-            self.write(piece)
-        self.commit()
-
     # --- reading ---
 
-    def attach(self, scorer: Scorer | None) -> None:
-        """Use ``scorer`` from now on.
+    def _given(self, query: Query) -> tuple[Tensor, Scorer]:
+        """Return coordinates and geometry of a query.
 
         Raises
         ------
         UsageError
-            When the stored coordinates have another dimension.
+            When the query has none, or the stored coordinates have another dimension.
         """
-        if scorer is not None and self._store is not None:
-            try:
-                scorer.features(self._store.z[:1], query=False)
-            except RuntimeError as error:
-                raise UsageError(f"memory {self.name}: z does not fit the geometry ({error})") from error
-        self._scorer = scorer
-        self._changed()
+        if query.scorer is None or query.z is None:
+            raise UsageError(f"memory {self.name!r} needs a geometry: give Query.z and Query.scorer")
+        if query.scorer is not self._scorer:
+            self._scorer = query.scorer
+            self._changed()
+            if self._store is not None:
+                try:
+                    query.scorer.features(self._store.z[:1], query=False)
+                except RuntimeError as error:
+                    raise UsageError(f"memory {self.name}: z does not fit the geometry ({error})") from error
+        return query.z, query.scorer
 
-    def read(self, query: Query, alphabet: Tensor) -> Evidence:
+    def predict(self, query: Query, alphabet: Tensor) -> Evidence:
         """Return one distribution for each inverse temperature, and one gate.
 
         Raises
         ------
         UsageError
-            Without coordinates in the query, or before a geometry was attached.
+            When the query has no coordinates or no geometry.
         """
-        if self._scorer is None or query.z is None:
-            raise UsageError(f"memory {self.name!r} needs a geometry: attach a scorer and give Query.z")
+        z, scorer = self._given(query)
         if self._store is None or not len(self._store.token):
-            p = query.z.new_full(
-                (len(query.z), len(self.inverse_temperatures), len(alphabet)), 1.0 / len(alphabet)
-            )
+            p = z.new_full((len(z), len(self.inverse_temperatures), len(alphabet)), 1.0 / len(alphabet))
         else:
-            p = self._distributions(query.z, alphabet, self._store, self._scorer)
+            p = self._distributions(z, alphabet, self._store, scorer)
         top = p[:, 0].amax(1)
         gate = (top * _CONFIDENCE_BINS).long().clamp(max=_CONFIDENCE_BINS - 1)
         p = (1 - self.smoothing) * p + self.smoothing / len(alphabet)
@@ -175,17 +153,16 @@ class ItemMemory(abc.ABC):
         Raises
         ------
         UsageError
-            As :meth:`read`.
+            As :meth:`predict`.
         """
-        if self._scorer is None or query.z is None:
-            raise UsageError(f"memory {self.name!r} needs a geometry: attach a scorer and give Query.z")
+        z, scorer = self._given(query)
         store = self._store
         stored = torch.zeros(len(tokens), len(self.inverse_temperatures), dtype=torch.float64)
         nothing = torch.zeros(0, dtype=torch.int64)
         places, shares = [torch.stack([nothing] * 4)], [nothing.double()]
         for row, token in enumerate(tokens.tolist() if store is not None and len(store.token) else ()):
             assert store is not None
-            items, scores = self._weighed(query.z[row : row + 1], store, self._scorer)
+            items, scores = self._weighed(z[row : row + 1], store, scorer)
             known = torch.isin(store.token[items], alphabet)
             items, scores = items[known], scores[known].double()
             same = store.token[items] == token
@@ -236,7 +213,6 @@ class ItemMemory(abc.ABC):
             check(snapshot, {"z": Expected("float", (count, None)), **columns}, of=f"memory {self.name}")
             if count and not 0 <= int(snapshot["token"].min()) <= int(snapshot["token"].max()) < MAX_VOCAB:
                 raise UsageError(f"memory {self.name}: token has ids that no tokenizer has")
-        self._pending = []
         self._store = None
         self._changed()
         if snapshot:
@@ -244,9 +220,9 @@ class ItemMemory(abc.ABC):
 
 
 def normalise(hits: Tensor) -> Tensor:
-    """Scale ``hits (..., A)`` to sum 1 in each row; a row of zeros becomes uniform."""
-    total = hits.sum(-1, keepdim=True)
-    return torch.where(total > 0, hits / total.clamp(min=1e-30), 1.0 / hits.shape[-1])
+    """Scale ``hits (..., A)`` to sum 1 in each row; a row without a normal number becomes uniform."""
+    total, least = hits.sum(-1, keepdim=True), torch.finfo(hits.dtype).tiny
+    return torch.where(total > least, hits / total.clamp(min=least), 1.0 / hits.shape[-1])
 
 
 def raise_to(weights: Tensor, power: float) -> Tensor:

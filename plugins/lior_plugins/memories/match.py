@@ -6,6 +6,7 @@ this memory quotes: it continues a sentence that was written once, and names its
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 import attrs
@@ -14,11 +15,11 @@ import torch
 from torch import Tensor
 
 from lior.config.options import option
-from lior.counting import matching
-from lior.counting.journal import JournalMemory, StoredSpan
-from lior.counting.matching import BREAK, HashChains, Matches
 from lior.errors import UsageError
-from lior.interfaces import Evidence, Query, Trace
+from lior.interfaces import Abilities, Evidence, Items, Query, Trace
+from lior_plugins.counting import matching
+from lior_plugins.counting.journal import JournalMemory, StoredSpan
+from lior_plugins.counting.matching import BREAK, HashChains, Matches
 
 _LENGTHS = (1, 8, 10, 12, 16, 20, 24, 32)
 """Lengths of a match at which the next value of the gate begins; 0 is no match."""
@@ -58,29 +59,21 @@ class Match(JournalMemory):
             raise UsageError(f"shortest = {self.shortest}: at most longest, which is {self.longest}")
 
     @property
-    def context(self) -> int:
-        """Maximum number of tokens that are compared."""
-        return self.longest
+    def abilities(self) -> Abilities:
+        """One expert, and a gate of match lengths × agreements of places.
 
-    @property
-    def experts(self) -> tuple[str, ...]:
-        """Names of the experts: one."""
-        return ("longest match",)
-
-    def gate_sizes(self, alphabet: int) -> tuple[int, ...]:
-        """Return the number of gate values: match lengths × agreements of places."""
-        return (len(_LENGTHS) * _AGREE + 1,)
-
-    def trust(self, alphabet: int) -> tuple[Tensor, ...]:
-        """Return more weight for a longer match: most texts have none long enough to learn this from."""
-        return (torch.cat([torch.zeros(1), self.weight * torch.tensor(_TRUST).flatten()])[:, None],)
+        A longer match has more weight: most texts have none long enough to learn this from.
+        """
+        trust = torch.cat([torch.zeros(1), self.weight * torch.tensor(_TRUST).flatten()])[:, None]
+        return Abilities(
+            context=self.longest, experts=("longest match",), gates=(len(trust),), trust=(trust,)
+        )
 
     # --- writing ---
 
-    def commit(self) -> None:
-        """Add the pending items to the text; the index is rebuilt if they do not come last."""
-        pending, self._pending = self._pending, []
-        for span in pending:
+    def learn(self, batch: Sequence[Items]) -> None:
+        """Add the items to the text; the index is rebuilt if they do not come last."""
+        for span in self._spans(batch):
             continues = self._journal.continues(span)
             if not self._journal.add(span):
                 self._chains = None
@@ -111,7 +104,7 @@ class Match(JournalMemory):
 
     # --- reading ---
 
-    def read(self, query: Query, alphabet: Tensor) -> Evidence:
+    def predict(self, query: Query, alphabet: Tensor) -> Evidence:
         """Return the share of each token among the places with the longest match."""
         places, lengths = self._matches(query)
         tokens = torch.from_numpy(self._chained().tokens[places].astype(np.int64))

@@ -3,8 +3,8 @@
 Every address pattern selects one hard location for a context; a location holds token counters (P. Kanerva,
 *Sparse Distributed Memory*, 1988; patterns after Jaeckel). A read looks at one location per pattern,
 ``O(S)`` for any size of the memory, and mixes them into one distribution. The mixture learns while the
-memory is written (:mod:`lior.counting.mixture`). It counts on the CPU; evidence is returned on the device
-of the model.
+memory is written (:mod:`lior_plugins.counting.mixture`). It counts on the CPU; evidence is returned on the
+device of the model.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import copy
 import itertools
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import attrs
 import numpy as np
@@ -20,18 +20,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lior.compiling import compiled
 from lior.config.options import option
-from lior.counting import addresses, batch_counting, compiled, layout, locations, sampling, tracing
-from lior.counting.cursor import NO_CELLS, Cells, Cursor
-from lior.counting.engine import AHEAD, FROZEN, PRUNE_TO, Engine, Prediction, Schedule, WeightSets
-from lior.counting.fields import REACH
-from lior.counting.journal import Journal, JournalMemory, StoredSpan, spans
-from lior.counting.layout import TRAIL, WIDEST, Weights
-from lior.counting.packed import Packed
-from lior.counting.sampling import SURE_BINS, Race
 from lior.errors import UsageError
-from lior.interfaces import CellTable, Evidence, Items, Query, State, Trace
+from lior.interfaces import Abilities, CellTable, Evidence, Items, Query, Race, Session, State, Trace
 from lior.tensors import all_threads, check
+from lior_plugins.counting import addresses, batch_counting, layout, locations, sampling, tracing
+from lior_plugins.counting.cursor import NO_CELLS, Cells, Cursor
+from lior_plugins.counting.engine import AHEAD, FROZEN, PRUNE_TO, Engine, Prediction, Schedule, WeightSets
+from lior_plugins.counting.fields import REACH
+from lior_plugins.counting.journal import Journal, JournalMemory, StoredSpan, spans
+from lior_plugins.counting.layout import TRAIL, WIDEST, Weights
+from lior_plugins.counting.packed import Packed
+from lior_plugins.counting.sampling import SURE_BINS
 from lior_plugins.memories.sdm_options import (
     JOINTS,
     NOT_SETTLED,
@@ -120,45 +121,36 @@ class Sdm(JournalMemory):
             raise UsageError(f"joint: {pattern.strip()!r} is not among the address patterns") from None
 
     @property
-    def needs_geometry(self) -> bool:
-        """Whether one of the gates uses the geometry."""
-        return "cell" in self.gates
-
-    @property
-    def context(self) -> int:
-        """Number of tokens before a position that its addresses depend on."""
-        return REACH
-
-    @property
-    def experts(self) -> tuple[str, ...]:
-        """Names of the experts: one, the mixture of all patterns."""
-        return ("counts",)
+    def abilities(self) -> Abilities:
+        """One expert, the mixture of all patterns, and a gate: its confidence × its weight set."""
+        return Abilities(
+            context=REACH,
+            experts=("counts",),
+            gates=(2 * SURE_BINS,),
+            vocab=locations.MAX_VOCAB,
+            geometry="cell" in self.gates,
+            whole=self._totals,
+            compiled=compiled.COUNTING,
+        )
 
     @property
     def _address_patterns(self) -> tuple[str, ...]:
         return (*(f"1-{m}" if m else "" for m in self.orders), *self.patterns)
 
     @property
-    def whole(self) -> bool:
-        """Whether a commit of a whole text costs less than several of its parts."""
+    def _totals(self) -> bool:
         return self.counts == "totals"
-
-    def gate_sizes(self, alphabet: int) -> tuple[int, ...]:
-        """Return the number of gate values: confidence of the mixture × its weight set."""
-        return (2 * SURE_BINS,)
-
-    def prepare(self) -> None:
-        """Start to compile the functions of the engine, unless the cache has them."""
-        compiled.begin_compiling()
 
     # --- writing ---
 
-    def commit(self) -> None:
-        """Count the pending items."""
-        pending, self._pending = self._pending, []
+    def learn(self, batch: Sequence[Items]) -> None:
+        """Count the items."""
+        self._count(self._spans(batch))
+
+    def _count(self, spans: Sequence[StoredSpan]) -> None:
         rewrite = False
         try:
-            for span in pending:
+            for span in spans:
                 follows = self._journal.add(span)
                 rewrite = rewrite or not follows or self._settled != self._to_settle
                 if not rewrite:
@@ -170,21 +162,33 @@ class Sdm(JournalMemory):
     @property
     def _to_settle(self) -> int:
         """Number of the journal's tokens to count from totals; the rest are counted in sequence."""
-        if not self.whole:
+        if not self._totals:
             return 0
         if self._until is None:
             return batch_counting.settle(len(self._journal))
         tokens = self._journal.before(self._until)
         return tokens if tokens <= batch_counting.MOST else 0
 
-    def settle(self) -> None:
-        """Count the pending items; with ``counts = totals`` count all items from totals, and no later ones.
+    def rewrite(self, batch: Sequence[Items]) -> None:
+        """Replace all items; learned parameters stay.
+
+        Raises
+        ------
+        UsageError
+            When items overlap; the memory is then unchanged.
+        """
+        self._journal = Journal.of(self._spans(batch))
+        self._renew()
+
+    def finish(self, batch: Sequence[Items]) -> None:
+        """Count the items; with ``counts = totals`` count all items from totals, and no later ones.
 
         Later items come after them in the order of the documents.
         """
-        if self.whole:
-            self._until = max([self._journal.end, *((each.document, each.end) for each in self._pending)])
-        self.commit()
+        spans = self._spans(batch)
+        if self._totals:
+            self._until = max([self._journal.end, *((each.document, each.end) for each in spans)])
+        self._count(spans)
         if self._settled != self._to_settle:
             self._renew()
 
@@ -213,7 +217,7 @@ class Sdm(JournalMemory):
 
     # --- reading and learning ---
 
-    def read(self, query: Query, alphabet: Tensor) -> Evidence:
+    def predict(self, query: Query, alphabet: Tensor) -> Evidence:
         """Return the mixture's distribution."""
         self._widen(alphabet)
         sets = self._weight_sets(self._read_mode())
@@ -233,13 +237,12 @@ class Sdm(JournalMemory):
         """Return the mode whose weights a read uses."""
         return next(mode for mode in reversed(_MODES) if mode in self._learned)
 
-    def cursor(self, cells: CellTable | None) -> Cursor:
-        """Return a cursor at the beginning of a text, to follow it token by token."""
+    def session(self, cells: CellTable | None) -> Session:
+        """Return a session at the beginning of a text, to follow it token by token."""
         table = cells and Cells(*(part.cpu().double().numpy() for part in cells))
-        return self._engine.cursor(table or NO_CELLS, self.cells)
+        return _Session(self, self._engine.cursor(table or NO_CELLS, self.cells))
 
-    def read_at(self, cursors: Sequence[Cursor], alphabet: Tensor, cell: Tensor | None) -> Evidence:
-        """Return the evidence after each of ``cursors``, as :meth:`read`; ``cell (B,)`` as in a query."""
+    def _next(self, cursors: Sequence[Cursor], alphabet: Tensor, cell: Tensor | None) -> Evidence:
         self._widen(alphabet)
         sets = self._weight_sets(self._read_mode())
         found = self._engine.read_at(
@@ -247,8 +250,7 @@ class Sdm(JournalMemory):
         )
         return _evidence([found], alphabet)
 
-    def draw(self, cursor: Cursor, alphabet: Tensor, race: Race, thread: int) -> list[int]:
-        """Draw the tokens after ``cursor``, which moves on, one for each row of ``race.noise``."""
+    def _draw(self, cursor: Cursor, alphabet: Tensor, race: Race, thread: int) -> list[int]:
         self._widen(alphabet)
         sets = self._weight_sets(self._read_mode())
         known = alphabet.cpu().numpy()
@@ -256,7 +258,7 @@ class Sdm(JournalMemory):
 
     def trace(self, query: Query, tokens: Tensor, alphabet: Tensor) -> Trace:
         """Return the places that wrote the counters in favour of the token; see
-        :mod:`lior.counting.tracing`."""
+        :mod:`lior_plugins.counting.tracing`."""
         self._widen(alphabet)
         sets = self._weight_sets(self._read_mode())
         text, depth, places, targets, known = (
@@ -278,7 +280,7 @@ class Sdm(JournalMemory):
         document, offset = self._journal.locate(found.segment, found.at)
         return Trace(row, torch.zeros_like(row), document, offset, share, stored[:, None])
 
-    def partial_fit(self, items: Items, alphabet: Tensor, *, progress: float, write: bool) -> Evidence:
+    def fit(self, items: Items, alphabet: Tensor, *, progress: float, write: bool) -> Evidence:
         """Predict ``items``, each window before it is learned.
 
         With ``write`` the items are written and the parameters for online reading are learned. Without it
@@ -352,7 +354,7 @@ class Sdm(JournalMemory):
         """Return journal, counters in canonical order, and learned parameters."""
         packed = self._engine.packed()
         state = self._journal.snapshot() | {"clock": torch.tensor(self._engine.clock)}
-        if self.whole:
+        if self._totals:
             state["settled"] = torch.tensor([self._settled, *(self._until or NOT_SETTLED)])
         state |= {name: torch.from_numpy(value) for name, value in packed._asdict().items()}
         for mode, learned in self._learned.items():
@@ -360,13 +362,14 @@ class Sdm(JournalMemory):
         return state
 
     def restore(self, snapshot: State) -> None:
-        """Become the memory of ``snapshot``.
+        """Become the memory of ``snapshot``; an empty one is that of a new memory.
 
         Raises
         ------
         UsageError
             When it is no snapshot of a memory with these options; the memory is then unchanged.
         """
+        snapshot = snapshot or attrs.evolve(self).snapshot()
         check(snapshot, SNAPSHOT, of="memory sdm")
         learned = weights_in(snapshot, self._engine.plan)
         store = locations.unpack(Packed(*(snapshot[k].cpu().numpy() for k in Packed._fields)))
@@ -375,8 +378,30 @@ class Sdm(JournalMemory):
         if clock != len(journal):
             raise UsageError(f"memory sdm: clock is {clock}, and {len(journal)} tokens were written")
         self._settled, self._until = settle_in(snapshot)
-        self._pending, self._journal, self._learned = [], journal, learned
+        self._journal, self._learned = journal, learned
         self._engine.load(store, clock)
+
+
+@attrs.frozen
+class _Session:
+    """A document that grows, and the memory that predicts what follows."""
+
+    _memory: Sdm
+    _cursor: Cursor
+
+    @property
+    def finds_cells(self) -> bool:
+        return self._cursor.finds_cells
+
+    def feed(self, tokens: Sequence[int]) -> None:
+        self._cursor.feed(tokens)
+
+    def next(self, alphabet: Tensor, cell: Tensor | None, beside: Sequence[Any] = ()) -> Evidence:
+        cursors = [self._cursor, *(each._cursor for each in beside)]
+        return self._memory._next(cursors, alphabet, cell)
+
+    def draw(self, alphabet: Tensor, race: Race, thread: int) -> list[int]:
+        return self._memory._draw(self._cursor, alphabet, race, thread)
 
 
 _MODES = ("online", "static", "unseen")

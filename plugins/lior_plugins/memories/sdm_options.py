@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from lior.counting import addresses, journal, layout
-from lior.counting.layout import GATES, JOINT, Plan, Weights
 from lior.errors import UsageError
 from lior.interfaces import State
 from lior.tensors import Expected, check
+from lior_plugins.counting import addresses, journal, layout
+from lior_plugins.counting.layout import GATES, JOINT, Plan, Weights
 
 ORDERS = (0, 1, 2, 3, 4, 5, 6, 7, 10, 18)
 PATTERNS = (

@@ -6,7 +6,7 @@ uniform.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import ClassVar
 
 import attrs
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from lior.config import option
 from lior.errors import UsageError
-from lior.interfaces import Evidence, Items, Query, Scorer, State
+from lior.interfaces import Abilities, Evidence, Items, Query, State
 from lior.model import gather_contexts
 from lior.tensors import Expected, check
 
@@ -33,9 +33,7 @@ class Mine:
     written into, so that a snapshot is the tensors themselves.
     """
 
-    api_version: ClassVar[int] = 1
-    needs_geometry: ClassVar[bool] = False
-    stores_coordinates: ClassVar[bool] = False
+    api_version: ClassVar[int] = 2
 
     order: int = option(2, help="previous tokens that are the context", low=1, high=2)
     prior: float = option(0.05, help="α, added to every count", low=1e-6, high=1e3)
@@ -44,47 +42,20 @@ class Mine:
     """Keys in memory, ascending, ``(N,)``."""
     _count: Tensor = attrs.field(factory=lambda: torch.zeros(0, dtype=torch.int64), init=False, repr=False)
     """Number of times that each was written, ``(N,)``."""
-    _pending: list[Tensor] = attrs.field(factory=list, init=False, repr=False)
 
     @property
-    def context(self) -> int:
-        """How many tokens before a position a read or a write depends on."""
-        return self.order
+    def abilities(self) -> Abilities:
+        """One expert and one gate, of the last ``order`` tokens."""
+        return Abilities(context=self.order, experts=("counts",), gates=(_SURE,))
 
-    @property
-    def experts(self) -> tuple[str, ...]:
-        """One."""
-        return ("counts",)
+    # --- learning ---
 
-    def gate_sizes(self, alphabet: int) -> tuple[int, ...]:
-        """One gate."""
-        return (_SURE,)
-
-    # --- writing ---
-
-    def write(self, items: Items) -> None:
-        """Add ``items`` as pending."""
-        self._pending.append(self._keys(items))
-
-    def commit(self) -> None:
-        """Count the pending items."""
-        pending, self._pending = self._pending, []
-        if pending:
-            new = torch.cat(pending)
-            every, counts = torch.cat([new, self._key]), torch.cat([torch.ones_like(new), self._count])
-            self._key, place = torch.unique(every, return_inverse=True)
-            self._count = torch.zeros_like(self._key).index_add_(0, place, counts)
-
-    def rollback(self) -> None:
-        """Drop the pending items."""
-        self._pending = []
-
-    def rewrite(self, items: Iterable[Items]) -> None:
-        """Replace all items by ``items``."""
-        self.restore({})
-        for piece in items:
-            self.write(piece)
-        self.commit()
+    def learn(self, batch: Sequence[Items]) -> None:
+        """Count the items."""
+        new = torch.cat([self._key[:0], *(self._keys(items) for items in batch)])
+        every, counts = torch.cat([new, self._key]), torch.cat([torch.ones_like(new), self._count])
+        self._key, place = torch.unique(every, return_inverse=True)
+        self._count = torch.zeros_like(self._key).index_add_(0, place, counts)
 
     def _keys(self, items: Items) -> Tensor:
         text = items.text
@@ -99,12 +70,9 @@ class Mine:
             key = (key | token) << 17
         return key
 
-    # --- reading ---
+    # --- predicting ---
 
-    def attach(self, scorer: Scorer | None) -> None:
-        """Ignored: counts do not use coordinates."""
-
-    def read(self, query: Query, alphabet: Tensor) -> Evidence:
+    def predict(self, query: Query, alphabet: Tensor) -> Evidence:
         """The smoothed counts after each context, and how often it was seen."""
         text, at = query.text, query.positions
         context = gather_contexts(text.tokens, at, text.depth[at], self.order, _NONE)
@@ -125,7 +93,7 @@ class Mine:
         return {"key": self._key, "count": self._count} if len(self._key) else {}
 
     def restore(self, snapshot: State) -> None:
-        """Become the memory of ``snapshot``.
+        """Become the memory of ``snapshot``; an empty one is that of a new memory.
 
         Raises
         ------
@@ -138,4 +106,4 @@ class Mine:
         check(state, dict.fromkeys(("key", "count"), Expected("int64", (length,))), of="memory 'mine'")
         if bool((state["key"].diff() <= 0).any()) or bool((state["count"] <= 0).any()):
             raise UsageError("memory 'mine': keys do not ascend, or there are counts below 1")
-        self._key, self._count, self._pending = state["key"], state["count"], []
+        self._key, self._count = state["key"], state["count"]

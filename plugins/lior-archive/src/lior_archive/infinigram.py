@@ -16,7 +16,7 @@ import numpy as np
 from numba import float32, int64, uint32, uint64
 from numpy.typing import NDArray
 
-from lior.counting import entry, inner
+from lior.compiling import entry, inner
 from lior.tensors import all_threads
 from lior_archive import suffixes
 from lior_archive.suffixes import (

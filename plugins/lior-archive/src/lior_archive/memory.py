@@ -7,6 +7,7 @@ disk; beside it is the text written to this memory itself, which can be learned 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import ClassVar
 
@@ -16,13 +17,13 @@ import torch
 from torch import Tensor
 
 from lior.config import option
-from lior.counting import JournalMemory, begin_compiling
 from lior.errors import UsageError
-from lior.interfaces import Evidence, Items, OutsideDocument, Query, Trace
+from lior.interfaces import Abilities, Evidence, Items, OutsideDocument, Query, Trace
 from lior_archive import origins, shards, suffixes
 from lior_archive.infinigram import Reader
 from lior_archive.shards import Documents
 from lior_archive.suffixes import Shard
+from lior_plugins import JournalMemory
 
 _LONGEST = (1, 3, 5, 8, 12, 16, 24)
 """Lengths of the longest context at which the next value of the gate begins."""
@@ -55,44 +56,34 @@ class Suffix(JournalMemory):
             self._archived = shards.open_archive(self.archive)
 
     @property
-    def context(self) -> int:
-        """Length of the longest context."""
-        return self.lengths[-1]
-
-    @property
-    def experts(self) -> tuple[str, ...]:
-        """Names of the experts, one for each length."""
-        return tuple(f"contexts up to {length}" for length in self.lengths)
-
-    def gate_sizes(self, alphabet: int) -> tuple[int, ...]:
-        """Return the number of gate values: longest context that occurred × how many tokens followed it."""
-        return ((len(_LONGEST) + 1) * _SURE,)
+    def abilities(self) -> Abilities:
+        """An expert for each length, and a gate: longest context that occurred × tokens that followed it."""
+        return Abilities(
+            context=self.lengths[-1],
+            experts=tuple(f"contexts up to {length}" for length in self.lengths),
+            gates=((len(_LONGEST) + 1) * _SURE,),
+            vocab=suffixes.TOKENS,
+            outside=True,
+            compiled="lior_archive",
+        )
 
     # --- writing ---
 
-    def write(self, items: Items) -> None:
-        """Add ``items`` as pending until :meth:`commit`.
+    def learn(self, batch: Sequence[Items]) -> None:
+        """Add the items to the text, which is sorted again at the next read.
 
         Raises
         ------
         UsageError
             When a token is no byte.
         """
-        tokens = items.text.tokens[items.start :]
-        if len(tokens) and int(tokens.max()) >= suffixes.TOKENS:
-            raise UsageError(_BYTES)
-        super().write(items)
-
-    def commit(self) -> None:
-        """Add the pending items to the text, which is sorted again at the next read."""
-        pending, self._pending = self._pending, []
-        for span in pending:
+        for items in batch:
+            tokens = items.text.tokens[items.start :]
+            if len(tokens) and int(tokens.max()) >= suffixes.TOKENS:
+                raise UsageError(_BYTES)
+        for span in self._spans(batch):
             self._journal.add(span)
             self._reader = None
-
-    def prepare(self) -> None:
-        """Start to compile the functions that read a sorted text, unless the cache has them."""
-        begin_compiling("lior_archive")
 
     def _renew(self) -> None:
         """Sort the text again at the next read."""
@@ -115,7 +106,7 @@ class Suffix(JournalMemory):
 
     # --- reading ---
 
-    def read(self, query: Query, alphabet: Tensor) -> Evidence:
+    def predict(self, query: Query, alphabet: Tensor) -> Evidence:
         """Return the distribution after the last tokens, for each length."""
         known = alphabet.cpu().numpy()
         if len(known) and known[-1] >= suffixes.TOKENS:
@@ -148,16 +139,17 @@ class Suffix(JournalMemory):
             here = found.shard == s
             if s:
                 before = sum(len(each.ends) for each in self._documents()[: s - 1])
-                number, offset[here] = origins.locate(self._documents()[s - 1].ends, found.place[here])
-                document[here] = -1 - before - number
+                which, offset[here] = origins.locate(self._documents()[s - 1].ends, found.place[here])
+                document[here] = -1 - before - which
             else:
                 ends = np.cumsum([len(span.tokens) + 1 for span in self._journal.spans])
                 span, at = origins.locate(ends, found.place[here])
                 document[here], offset[here] = (part.numpy() for part in self._journal.locate(span, at))
         columns = found.row, found.expert, document, offset, found.share, found.stored
-        return Trace(*(torch.from_numpy(column) for column in columns))
+        row, expert, number, place, share, stored = (torch.from_numpy(column) for column in columns)
+        return Trace(row, expert, number, place, share, stored, self._document)
 
-    def document(self, number: int) -> OutsideDocument:
+    def _document(self, number: int) -> OutsideDocument:
         """Return the document of the archive that a trace names by a negative number."""
         number = -1 - number
         for documents in self._documents():

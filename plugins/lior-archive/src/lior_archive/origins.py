@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lior.counting import entry
+from lior.compiling import entry
 from lior_archive import suffixes
 from lior_archive.suffixes import BREAK, TOKENS, Shard, add_counts, search, shard_at
 

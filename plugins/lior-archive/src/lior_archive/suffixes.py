@@ -18,7 +18,8 @@ from numba import int64, uint8, uint32, uint64
 from numpy.typing import NDArray
 from pydivsufsort import divsufsort
 
-from lior.counting import array_at, entry, inner, prefetch
+from lior.compiling import entry, inner
+from lior_plugins import array_at, prefetch
 
 BREAK = 0
 """Separator between documents. It ends contexts, also inside a document, and is never predicted."""

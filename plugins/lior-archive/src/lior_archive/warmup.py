@@ -1,13 +1,13 @@
 """Warm-up: read a sorted text of a few tokens, so that numba compiles every function for its argument types.
 
-This is the program of the process that compiles; see :mod:`lior.counting.compiled`.
+This is the program of the process that compiles; see :mod:`lior.compiling.compiled`.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from lior.counting import compiling
+from lior.compiling import compiling
 from lior_archive import infinigram, origins, suffixes
 
 _TOKENS, _DEPTH, _ALPHABET = np.array([1, 2, 1, 2]), np.arange(4), np.array([1, 2])

@@ -29,7 +29,7 @@ LAST = 51_540
 
 _STORED = """
 import sys, lior
-from lior.counting import locations
+from lior_plugins.counting import locations
 engine = lior.load(sys.argv[1]).model.memories["sdm"]._engine
 print(locations.size(engine.store) / engine.clock)
 """

@@ -36,9 +36,10 @@ TRANSFORMER_SCALES = (1, 10)
 QUICK_SECONDS = 5.0
 """The training time of the transformer in a quick comparison, in seconds."""
 COMPILE = """
-from lior.counting import begin_compiling
-if child := begin_compiling():
-    child.wait()
+from lior.compiling import PACKAGES, begin_compiling
+for package in PACKAGES:
+    if child := begin_compiling(package):
+        child.wait()
 """
 """Code that runs in a process of its own, since numba's memory would count for the children."""
 

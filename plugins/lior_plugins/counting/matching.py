@@ -12,8 +12,8 @@ import numpy as np
 from numba import int64, njit
 from numpy.typing import NDArray
 
-from lior.counting.compiled import entry, inner
-from lior.counting.fields import mix
+from lior.compiling.compiled import entry, inner
+from lior_plugins.counting.fields import mix
 
 BREAK = -1
 """Separator before each span, so that no match continues into the span before."""

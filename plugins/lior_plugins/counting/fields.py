@@ -13,7 +13,7 @@ import numpy as np
 from numba import int64, njit
 from numpy.typing import NDArray
 
-from lior.counting.compiled import entry, inner
+from lior.compiling.compiled import entry, inner
 
 REACH = 1024
 """Maximum number of tokens before a position that a field may depend on."""

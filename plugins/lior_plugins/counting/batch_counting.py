@@ -21,14 +21,14 @@ import numpy as np
 from numba import int64, uint32, uint64
 from numpy.typing import NDArray
 
-from lior.counting import addresses, locations
-from lior.counting.addresses import ADDRESS_BITS
-from lior.counting.compiled import entry, inner
-from lior.counting.engine import Segment
-from lior.counting.fields import REACH
-from lior.counting.kernels import prefetch
-from lior.counting.layout import Ints, Plan
-from lior.counting.locations import (
+from lior.compiling.compiled import entry, inner
+from lior_plugins.counting import addresses, locations
+from lior_plugins.counting.addresses import ADDRESS_BITS
+from lior_plugins.counting.engine import Segment
+from lior_plugins.counting.fields import REACH
+from lior_plugins.counting.kernels import prefetch
+from lior_plugins.counting.layout import Ints, Plan
+from lior_plugins.counting.locations import (
     HASH_MULTIPLIER,
     MAX_COUNT,
     MAX_VOCAB,
@@ -38,7 +38,7 @@ from lior.counting.locations import (
     TOKEN_BITS,
     Store,
 )
-from lior.counting.packed import MAX_SIZE, Packed
+from lior_plugins.counting.packed import MAX_SIZE, Packed
 
 PART = 1 << 20
 """Maximum tokens of a part in one memory. Counting uses ten bytes a token and pattern."""

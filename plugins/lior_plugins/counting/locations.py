@@ -15,9 +15,9 @@ import numpy as np
 from numba import int64, njit, uint64
 from numpy.typing import NDArray
 
-from lior.counting.compiled import entry, inner
-from lior.counting.kernels import prefetch
-from lior.counting.packed import MAX_SIZE, Packed
+from lior.compiling.compiled import entry, inner
+from lior_plugins.counting.kernels import prefetch
+from lior_plugins.counting.packed import MAX_SIZE, Packed
 
 TOKEN_BITS = 16
 MAX_VOCAB = 1 << TOKEN_BITS

@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from lior.counting import stream
-from lior.counting.layout import Ints
+from lior_plugins.counting import stream
+from lior_plugins.counting.layout import Ints
 
 AGAIN = 16
 """Number of blocks after which the slower way is tried again."""

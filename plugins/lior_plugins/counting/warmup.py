@@ -1,6 +1,6 @@
 """Warm-up: call every compiled function on a few tokens, so that numba compiles it for its argument types.
 
-This is the program of the process that compiles; see :mod:`lior.counting.compiled`.
+This is the program of the process that compiles; see :mod:`lior.compiling.compiled`.
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from lior.counting import batch_counting, layout, locations, matching, repetition, sampling, tracing
-from lior.counting.compiled import compiling
-from lior.counting.engine import Engine, Prediction, Segment
-from lior.counting.fields import FIELDS
+from lior.compiling import repetition
+from lior.compiling.compiled import compiling
+from lior.interfaces import Race
+from lior_plugins.counting import batch_counting, layout, locations, matching, sampling, tracing
+from lior_plugins.counting.engine import Engine, Prediction, Segment
+from lior_plugins.counting.fields import FIELDS
 
 _PATTERNS = ("", "1")
 _TOKENS, _DEPTH, _ALPHABET = np.array([1, 2, 1, 2]), np.arange(4), np.array([1, 2])
@@ -114,7 +116,6 @@ def _drawing(engine: Engine) -> None:
     learned = layout.fresh(engine.plan, 256)
     cursor = engine.cursor()
     engine.read_at([cursor], _ALPHABET, (learned, learned), ahead=0)
-    limits = repetition.limits(repetition.find([_TOKENS]), [1, 2])
-    limits.next()
-    race = sampling.Race(np.ones((1, 256)), 1.0, 0.0, np.ones(16, np.float32), np.array([3]), 0.1)
+    given = np.ones((1, 256)), 1.0, 0.0, np.ones(16, np.float32), np.array([3]), 0.1
+    race = Race(*given, repetition.UNLIMITED)
     sampling.draw(engine, cursor, _ALPHABET, (learned, learned), race, ahead=0, thread=0)

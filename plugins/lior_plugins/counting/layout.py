@@ -10,8 +10,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import DTypeLike, NDArray
 
-from lior.counting import addresses
-from lior.counting.locations import COUNTER, MAX_VOCAB, Store
+from lior_plugins.counting import addresses
+from lior_plugins.counting.locations import COUNTER, MAX_VOCAB, Store
 
 Ints = NDArray[np.int64]
 Small = NDArray[np.int32]

@@ -16,9 +16,9 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from lior.counting import addresses, layout, locations, stream
-from lior.counting.cursor import NO_CELLS, Cells, Cursor
-from lior.counting.layout import (
+from lior_plugins.counting import addresses, layout, locations, stream
+from lior_plugins.counting.cursor import NO_CELLS, Cells, Cursor
+from lior_plugins.counting.layout import (
     DENSE,
     TRAIL,
     Alphabet,
@@ -31,9 +31,9 @@ from lior.counting.layout import (
     Rates,
     Weights,
 )
-from lior.counting.locations import MAX_VOCAB, Store
-from lior.counting.packed import Packed
-from lior.counting.pipeline import ONE, WORTH, Halves
+from lior_plugins.counting.locations import MAX_VOCAB, Store
+from lior_plugins.counting.packed import Packed
+from lior_plugins.counting.pipeline import ONE, WORTH, Halves
 
 AHEAD = 1 << 15
 """Assumed distance, in tokens, between the end of a memory that does not grow and the text that it reads.

@@ -9,7 +9,7 @@ parts separated by spaces:
 ``~1-4``
     the same with letters in lower case;
 ``word``, ``word-1``, ``column``, …
-    one of :data:`lior.counting.fields.FIELDS`.
+    one of :data:`lior_plugins.counting.fields.FIELDS`.
 
 The pattern of order ``m`` is ``1-m``, that of order 0 the empty string. All parts are functions of the last
 :data:`REACH` tokens of the document.
@@ -27,11 +27,11 @@ from numba import int64
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lior.counting import fields
-from lior.counting.compiled import entry, inner
-from lior.counting.fields import FIELDS, REACH
+from lior.compiling.compiled import entry, inner
 from lior.errors import UsageError
 from lior.interfaces import Text
+from lior_plugins.counting import fields
+from lior_plugins.counting.fields import FIELDS, REACH
 
 ADDRESS_BITS = 41
 MAX_PATTERNS = 64
@@ -185,6 +185,6 @@ def addresses(text: Text, patterns: tuple[str, ...], start: int) -> Tensor:
 
 
 def mix(h: Tensor, value: Tensor | int) -> Tensor:
-    """Return :func:`lior.counting.fields.mix` of tensors."""
+    """Return :func:`lior_plugins.counting.fields.mix` of tensors."""
     h = (h ^ value) * fields._MULTIPLIER + fields._INCREMENT
     return h ^ (h >> 29)

@@ -9,9 +9,9 @@ is a sum of
   together;
 - a bias.
 
-Secondary estimation corrects the logits (:mod:`lior.counting.estimation`). Every learned number follows the
-gradient of the log-probability, ``(1[token] - p(token)) · feature``; the features have no parameters, so
-that nothing is propagated backwards.
+Secondary estimation corrects the logits (:mod:`lior_plugins.counting.estimation`). Every learned number
+follows the gradient of the log-probability, ``(1[token] - p(token)) · feature``; the features have no
+parameters, so that nothing is propagated backwards.
 """
 
 from __future__ import annotations
@@ -19,14 +19,23 @@ from __future__ import annotations
 import numpy as np
 from numba import float32, int32, int64, njit
 
-from lior.counting import estimation, layout
-from lior.counting.compiled import inner
-from lior.counting.fields import COLUMN, LENGTH, mix
-from lior.counting.kernels import exp, log
-from lior.counting.locations import LOGIT_ONE, RECENCY_ONE, TOKEN_BITS, age, counter_of, find, gather, pooled
+from lior.compiling.compiled import inner
+from lior_plugins.counting import estimation, layout
+from lior_plugins.counting.fields import COLUMN, LENGTH, mix
+from lior_plugins.counting.kernels import exp, log
+from lior_plugins.counting.locations import (
+    LOGIT_ONE,
+    RECENCY_ONE,
+    TOKEN_BITS,
+    age,
+    counter_of,
+    find,
+    gather,
+    pooled,
+)
 
 # isort: off
-from lior.counting.layout import (
+from lior_plugins.counting.layout import (
     ABOVE,
     AGE_BINS,
     AGE_COUNTS,

@@ -16,12 +16,5 @@ tracing     attribution of a probability to the stored tokens behind it
 journal     all text written to a memory, in order
 matching    the longest matches of a context, for the plugin ``match``
 warmup      calls every compiled function once, in the process that compiles
-cache       the folder of compiled functions
-kneser_ney  count tables and discounts of the n-gram baseline
-compiled    compilation of the functions that Python calls, kept on disk
 kernels     fast float32 exp, log and prefetching for the compiled functions
 """
-
-from lior.exports import exports
-
-__all__, __getattr__, __dir__ = exports(__name__)

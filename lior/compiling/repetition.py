@@ -10,13 +10,13 @@ known by the sum of their hashes. Each part of the text itself stays within the 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 import numpy as np
 from numba import int64
 from numpy.typing import NDArray
 
-from lior.counting.compiled import entry, inner
+from lior.compiling.compiled import entry, inner
+from lior.interfaces import Limits
 
 Ints = NDArray[np.int64]
 Repeats = tuple[Ints, Ints]
@@ -25,33 +25,6 @@ LONGEST = 1024
 """Maximum number of tokens of a unit: a paragraph."""
 _CAPACITY = 8 * LONGEST
 """Maximum number of tokens of a sample in memory."""
-
-
-class Limits(NamedTuple):
-    """The longest run of each unit in a text, and a sample that must not exceed them."""
-
-    times: float
-    """Factor of all limits; 0 sets none."""
-    units: Ints
-    """Hashes of the units that the text repeats, ascending, ``(K,)``."""
-    longest: Ints
-    """Length of each unit's longest run in positions, ``(K,)``."""
-    tokens: Ints
-    """Last tokens of the sample, ``(_CAPACITY,)``."""
-    runs: Ints
-    """Length of the run of each period that lasts to the end, ``(LONGEST + 1,)``."""
-    used: Ints
-    """Number of tokens, ``(1,)``."""
-    barred: Ints
-    """Scratch array for tokens, ``(LONGEST,)``."""
-
-    def feed(self, tokens: Sequence[int]) -> None:
-        """Append tokens to the sample."""
-        _feed(self, np.array(tokens, np.int64))
-
-    def next(self) -> Ints:
-        """Return the tokens that must not follow."""
-        return self.barred[: _barred(self) if self.times else 0]
 
 
 @inner
@@ -150,8 +123,18 @@ def limits(repeats: Repeats, tokens: Sequence[int]) -> Limits:
     """Return the limits of a sample that begins with ``tokens``, from the result of :func:`find`."""
     arrays = (np.zeros(size, np.int64) for size in (_CAPACITY, LONGEST + 1, 1, LONGEST))
     found = Limits(1.0, *repeats, *arrays)
-    found.feed(tokens)
+    feed(found, tokens)
     return found
+
+
+def feed(limits: Limits, tokens: Sequence[int]) -> None:
+    """Append tokens to the sample."""
+    _feed(limits, np.array(tokens, np.int64))
+
+
+def barred(limits: Limits) -> Ints:
+    """Return the tokens that must not follow."""
+    return limits.barred[: _barred(limits) if limits.times else 0]
 
 
 def find(documents: Iterable[Ints]) -> Repeats:

@@ -16,7 +16,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from lior.counting.locations import TOKEN_BITS
+TOKEN_BITS = 16
+"""Bits of a token in a key."""
 
 
 class CountTable(NamedTuple):

@@ -17,10 +17,10 @@ import numpy as np
 from numba import float32, int64
 from torch import Tensor
 
-from lior.counting import estimation, locations, mixture
-from lior.counting.compiled import entry, inner
-from lior.counting.kernels import post, prefetch, wait_for
-from lior.counting.layout import (
+from lior.compiling.compiled import entry, inner
+from lior_plugins.counting import estimation, locations, mixture
+from lior_plugins.counting.kernels import post, prefetch, wait_for
+from lior_plugins.counting.layout import (
     CANDIDATES,
     COUNTERS,
     DENSE,

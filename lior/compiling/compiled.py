@@ -1,4 +1,4 @@
-"""Compilation of the counting loops by numba, once for each version of them.
+"""Compilation of loops by numba, once for each version of them.
 
 Functions that Python calls are cached on disk (:func:`entry`); the functions that they call are compiled
 into them (:func:`inner`). numba detects changes in the file of a cached function, but not in the functions
@@ -42,6 +42,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ import numba
 from numba import njit
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataCacheFile
 
-from lior.counting import cache
+from lior.compiling import cache
 from lior.plugins.trust import import_path_statement
 from lior.process import python
 
@@ -65,8 +66,9 @@ end_with_parent(0)
 from importlib import import_module
 import_module(sys.argv[1] + ".warmup").compile_all()
 """
-HOME = __name__.rpartition(".")[0]
-"""The default package of compiled functions."""
+HOME, COUNTING = __name__.rpartition(".")[0], "lior_plugins.counting"
+"""The package of the functions that every model needs, and that of the default memory."""
+PACKAGES = HOME, COUNTING
 
 
 def inner(function: Callable[..., Any] | None = None, **options: Any) -> Any:
@@ -94,7 +96,7 @@ def entry(function: Callable[..., Any]) -> Any:
 # --- the cache folder ---
 
 
-def folder(package: str = HOME) -> Path:
+def folder(package: str = COUNTING) -> Path:
     """Return the cache folder of ``package``; its name is a digest of the sources, numba, Python and the
     processor.
 
@@ -123,7 +125,7 @@ def _folder(package: str) -> Path:
 
 
 def _sources(package: str) -> list[Path]:
-    return sorted(Path(str(sys.modules[package].__file__)).parent.glob("*.py"))
+    return sorted(Path(str(import_module(package).__file__)).parent.glob("*.py"))
 
 
 _COMPLETE, _LOCK = "complete", "lock"
@@ -275,7 +277,7 @@ _compiles_here = _said = False
 """Whether this is the compiling process; whether the user was told the reason for the wait."""
 
 
-def begin_compiling(package: str = HOME) -> subprocess.Popen[bytes] | None:
+def begin_compiling(package: str = COUNTING) -> subprocess.Popen[bytes] | None:
     """Start a process that compiles ``package``, unless the cache has it; returns the process or ``None``."""
     with _lock:
         if _children.get(package) is None and not (
@@ -311,7 +313,7 @@ def waited() -> float:
     return _waiting.seconds
 
 
-def _start(package: str = HOME) -> subprocess.Popen[bytes] | None:
+def _start(package: str = COUNTING) -> subprocess.Popen[bytes] | None:
     command = python("-c", import_path_statement() + _PROGRAM, package)
     nothing = subprocess.DEVNULL
     try:
@@ -340,7 +342,7 @@ def _end(child: subprocess.Popen[bytes], owner: int) -> None:
 
 
 @contextlib.contextmanager
-def compiling(package: str = HOME) -> Iterator[bool]:
+def compiling(package: str = COUNTING) -> Iterator[bool]:
     """Let this process compile the functions of ``package`` that it calls; one process at a time does so.
 
     Yields whether anything is missing. A block that ends without an error marks everything as compiled.

@@ -12,9 +12,9 @@ from __future__ import annotations
 import numpy as np
 from numba import float32
 
-from lior.counting.compiled import inner
-from lior.counting.kernels import log
-from lior.counting.layout import (
+from lior.compiling.compiled import inner
+from lior_plugins.counting.kernels import log
+from lior_plugins.counting.layout import (
     CURVATURE_FIRST,
     CURVATURE_MOST,
     ESTIMATION_BINS,

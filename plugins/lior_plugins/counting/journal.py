@@ -7,7 +7,7 @@ earlier text, the whole journal is written again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import ClassVar
 
@@ -16,12 +16,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lior.counting.engine import Segment
-from lior.counting.layout import Ints
-from lior.counting.locations import MAX_VOCAB
 from lior.errors import UsageError
-from lior.interfaces import Items, Scorer, State
+from lior.interfaces import Abilities, Items, State
 from lior.tensors import Expected, check
+from lior_plugins.counting.engine import Segment
+from lior_plugins.counting.layout import Ints
+from lior_plugins.counting.locations import MAX_VOCAB
 
 _MAX_PLACE = 1 << 40
 
@@ -138,12 +138,11 @@ class Journal:
             self.spans.append(attrs.evolve(new))
 
     @classmethod
-    def of(cls, items: Iterable[Items], reach: int) -> Journal:
-        """Return the journal of ``items`` alone; raises as :meth:`add`."""
+    def of(cls, spans: Iterable[StoredSpan]) -> Journal:
+        """Return the journal of ``spans`` alone; raises as :meth:`add`."""
         fresh = cls()
-        for each in items:
-            for span in spans(each, reach):
-                fresh.add(span)
+        for span in spans:
+            fresh.add(span)
         return fresh
 
     def divided(self, tokens: int, reach: int) -> tuple[list[StoredSpan], list[StoredSpan]]:
@@ -206,65 +205,41 @@ class Journal:
 class JournalMemory:
     """Common base of memories that are computed from their text, in the order of its documents.
 
-    A subclass defines ``name`` and ``context``, and computes its state from the journal in :meth:`commit`
+    A subclass defines ``name`` and ``abilities``, and computes its state from the journal in :meth:`learn`
     and :meth:`_renew`.
     """
 
-    api_version: ClassVar[int] = 1
+    api_version: ClassVar[int] = 2
     name: ClassVar[str]
-    stores_coordinates: ClassVar[bool] = False
 
     _journal: Journal = attrs.field(factory=Journal, init=False, repr=False, eq=False)
-    _pending: list[StoredSpan] = attrs.field(factory=list, init=False, repr=False, eq=False)
 
     @property
-    def needs_geometry(self) -> bool:
-        """Whether it uses cells of the geometry."""
-        return False
-
-    @property
-    def context(self) -> int:
-        """Tokens before a position that a read or a write depends on."""
+    def abilities(self) -> Abilities:
+        """What it stores, needs and returns."""
         raise NotImplementedError
 
     def _renew(self) -> None:
         """Update the state after the journal was replaced."""
         raise NotImplementedError
 
-    def write(self, items: Items) -> None:
-        """Add ``items`` as pending until :meth:`commit`."""
-        self._pending += spans(items, self.context)
-
-    def rollback(self) -> None:
-        """Drop the pending items."""
-        self._pending = []
-
-    def rewrite(self, items: Iterable[Items]) -> None:
-        """Replace all items by ``items``; learned parameters stay.
-
-        Raises
-        ------
-        UsageError
-            When items overlap; the memory is then unchanged.
-        """
-        self._journal, self._pending = Journal.of(items, self.context), []
-        self._renew()
-
-    def attach(self, scorer: Scorer | None) -> None:
-        """Do nothing: the memory does not depend on the geometry."""
+    def _spans(self, batch: Sequence[Items]) -> list[StoredSpan]:
+        """Return the items as spans with the context that they need."""
+        return [span for items in batch for span in spans(items, self.abilities.context)]
 
     def snapshot(self) -> State:
         """Return the text as tensors."""
         return self._journal.snapshot()
 
     def restore(self, snapshot: State) -> None:
-        """Become the memory of ``snapshot``.
+        """Become the memory of ``snapshot``; an empty one is that of a new memory.
 
         Raises
         ------
         UsageError
             When it is not a valid snapshot; the memory is then unchanged.
         """
-        check(snapshot, SNAPSHOT, of=f"memory {self.name}")
-        self._journal, self._pending = Journal.restored(snapshot), []
+        if snapshot:
+            check(snapshot, SNAPSHOT, of=f"memory {self.name}")
+        self._journal = Journal.restored(snapshot) if snapshot else Journal()
         self._renew()

@@ -16,12 +16,12 @@ import numpy as np
 from numba import float32, int64, njit
 from numpy.typing import NDArray
 
-from lior.counting import addresses, stream
-from lior.counting.compiled import entry, inner
-from lior.counting.engine import AHEAD, Engine, Segment, WeightSets, select, split_blocks
-from lior.counting.fields import mix
-from lior.counting.layout import MOST, OCCURRED, PATTERNS, PLACE, TAKEN, Ints, Plan
-from lior.counting.locations import LOGIT_ONE, RECENCY_ONE
+from lior.compiling.compiled import entry, inner
+from lior_plugins.counting import addresses, stream
+from lior_plugins.counting.engine import AHEAD, Engine, Segment, WeightSets, select, split_blocks
+from lior_plugins.counting.fields import mix
+from lior_plugins.counting.layout import MOST, OCCURRED, PATTERNS, PLACE, TAKEN, Ints, Plan
+from lior_plugins.counting.locations import LOGIT_ONE, RECENCY_ONE
 
 LISTED = 256
 """Maximum occurrences of a counter that is traced; the context of a larger one is too common."""

@@ -3,7 +3,7 @@
 The distribution of the memory is weighed as the outer mixer does. A race draws the token: the largest
 ``p^β / e`` wins, where the ``e`` are exponentially distributed. Tokens that are much less likely than the
 likeliest do not take part (min-p: M. Nguyen et al., *Turning Up the Heat*, 2024), and neither do those that
-would repeat a unit more often than the text does (:mod:`lior.counting.repetition`).
+would repeat a unit more often than the text does (:mod:`lior.compiling.repetition`).
 """
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ import numpy as np
 from numba import float32, float64
 from numpy.typing import NDArray
 
-from lior.counting import cursor, locations, repetition, stream
-from lior.counting.compiled import entry, inner
-from lior.counting.cursor import Cursor
-from lior.counting.engine import FROZEN, Engine, WeightSets
-from lior.counting.kernels import exp, log, prefetch
-from lior.counting.layout import DENSE, Alphabet, Block, Floats, Ints, Learner
+from lior.compiling import repetition
+from lior.compiling.compiled import entry, inner
+from lior.interfaces import Race
+from lior_plugins.counting import cursor, locations, stream
+from lior_plugins.counting.cursor import Cursor
+from lior_plugins.counting.engine import FROZEN, Engine, WeightSets
+from lior_plugins.counting.kernels import exp, log, prefetch
+from lior_plugins.counting.layout import DENSE, Alphabet, Block, Floats, Ints, Learner
 
 SURE_BINS = 8
 """Number of bins of the largest probability, for the gate of the outer mixer."""
@@ -35,26 +37,6 @@ class Place(NamedTuple):
     unigram: NDArray[np.float64]
     chances: NDArray[np.float64]
     """Probabilities of the alphabet's tokens, then of all others together, ``(A + 1,)``."""
-
-
-class Race(NamedTuple):
-    """The parameters of a draw beside the memory and the position."""
-
-    noise: NDArray[np.float64]
-    """Exponentially distributed numbers, ``(T, V)`` for ``T`` tokens."""
-    beta: float
-    """Inverse temperature."""
-    least: float
-    """Minimum probability of a token, relative to the likeliest."""
-    mixing: Floats
-    """Exponents of the outer mixer, one for each value of its gate: bin of the largest probability, and
-    weight set."""
-    others: Ints
-    """Tokens outside of the alphabet, ascending; all are equally likely."""
-    unseen: float
-    """Total probability of the tokens outside of the alphabet."""
-    limits: repetition.Limits = repetition.UNLIMITED
-    """Limits of repetition; the tokens drawn are added to their sample."""
 
 
 @entry

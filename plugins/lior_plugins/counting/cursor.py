@@ -1,7 +1,7 @@
 """A position in a text that moves forward and updates its addresses.
 
 A token costs one step of the fields and one hash for each pattern, however long the text is. The addresses
-equal those that :func:`lior.counting.engine.prepare` finds for the same position of the whole text.
+equal those that :func:`lior_plugins.counting.engine.prepare` finds for the same position of the whole text.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lior.counting import addresses, fields
-from lior.counting.addresses import Program
-from lior.counting.compiled import entry, inner
-from lior.counting.fields import FIELDS, REACH, Carried
-from lior.counting.layout import TRAIL, Block, Ints
+from lior.compiling.compiled import entry, inner
+from lior_plugins.counting import addresses, fields
+from lior_plugins.counting.addresses import Program
+from lior_plugins.counting.fields import FIELDS, REACH, Carried
+from lior_plugins.counting.layout import TRAIL, Block, Ints
 
 _CAPACITY = 4096
 """Maximum tokens in memory; when they are full, the last :data:`_KEPT` start the text anew."""
