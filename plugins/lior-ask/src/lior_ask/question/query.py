@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +13,16 @@ import numpy as np
 from lior.interfaces import PassageView, Question, Term, TermQuery
 from lior_ask.arrays import idf_of
 from lior_ask.languages.dates import is_day
-from lior_ask.languages.words import ENGLISH, LANGUAGES, LONGEST, spellings, stem, stop_words, tokens
+from lior_ask.languages.words import (
+    ENGLISH,
+    LANGUAGES,
+    LONGEST,
+    identifiers,
+    spellings,
+    stem,
+    stop_words,
+    tokens,
+)
 from lior_ask.question.spelling import corrections
 
 MOST_WORDS = 128
@@ -102,7 +112,11 @@ def repair(question: str, query: TermQuery) -> str:
 
 
 def _words_of(view: PassageView, question: Question) -> list[str]:
-    """Return the words of a question; a day that the text has replaces its number, month and year."""
+    """Return the words of a question.
+
+    A day that the text has replaces its number, month and year. An identifier that the text has is added to
+    its parts.
+    """
     days, text = list[str](), question.text
     for date in sorted(question.dates, key=lambda date: -date.begin):
         known = [word for word in date.words if view.term(word) is not None]
@@ -110,7 +124,8 @@ def _words_of(view: PassageView, question: Question) -> list[str]:
         if any(map(is_day, known)):
             year = date.year if all(map(is_day, known)) else ""
             text = f"{text[: date.begin]} {year} {text[date.end :]}"
-    return [*(question.tokens if text == question.text else tokens(text)), *days]
+    names = [[each for each in name if view.term(each[:LONGEST])][:1] for name in identifiers(question.text)]
+    return [*(question.tokens if text == question.text else tokens(text)), *days, *chain(*names)]
 
 
 def languages_of(view: PassageView, least: float = 0.0) -> list[str]:
