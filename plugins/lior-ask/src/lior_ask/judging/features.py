@@ -16,7 +16,7 @@ import numpy as np
 from lior.interfaces import Candidates, Passage, PassageView, Question, Ranking, TermQuery
 from lior_ask.embedders import bags
 from lior_ask.index.inverted import CONTEXT
-from lior_ask.languages.dates import MARK, apart, counted_words
+from lior_ask.languages.dates import MARK, apart, counted_words, is_marked
 from lior_ask.languages.words import stem, stop_words
 from lior_ask.question.query import languages_of
 from lior_ask.question.question import LIGHT
@@ -163,8 +163,9 @@ def _terms(language: str, query: TermQuery, told: np.ndarray, passages: Sequence
 
     def share(name: str) -> float:
         has = {stem(word, language) for word in counted_words(name)}
-        met = [at for at, word in enumerate(asked) if word in has]
-        return float(told[met].sum()) * len({asked[at] for at in met}) / max(len(has), 1)
+        plain = {word for word in has if not is_marked(word)} or has
+        met = told[[at for at, word in enumerate(asked) if word in has]].sum()
+        return float(met) * len(plain & {*asked}) / max(len(plain), 1)
 
     lines = ["".join(passage.context.split("\n")[:-1][-1:]) for passage in passages]
     for line in dict.fromkeys(lines):

@@ -79,16 +79,18 @@ def tokens(text: str) -> list[str]:
 def identifiers(text: str) -> list[list[str]]:
     """Return the words of each name of a program's part in a text: the whole name, then its last parts.
 
-    Such a name has a dot, an underscore or two colons between letters, or hyphens before them.
+    Such a name has a dot, an underscore or two colons between letters, or hyphens before them. An
+    abbreviation of single letters is none.
 
-    >>> identifiers("os.cpu_count() and --soft")
+    >>> identifiers("os.cpu_count() and --soft, e.g. at 5 p.m.")
     [['i:os.cpu_count', 'i:cpu_count'], ['i:--soft']]
     """
     found = list[list[str]]()
     for name in _IDENTIFIER.findall(text.lower()):
         parts = name.split(".")
-        ends = [".".join(parts[at:]) for at in range(len(parts))]
-        found.append([IDENTIFIER + end for end in ends if not end.isalnum()])
+        if name[0] == "-" or max(map(len, parts)) > 1:
+            ends = [".".join(parts[at:]) for at in range(len(parts))]
+            found.append([IDENTIFIER + end for end in ends if not end.isalnum()])
     return found
 
 
