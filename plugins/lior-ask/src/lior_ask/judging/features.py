@@ -46,7 +46,8 @@ NAMES = (*OWN, *(f"{name}, below the best" for name in _COMPARED))
 FOLDER = ("missing", "missing names", "question", "kind asked", "passages", "retrieved")
 """Features of the question in this folder, the same for all passages."""
 
-_NAME, _ARGUMENTS = re.compile(r",\s+"), re.compile(r"\(.*|\[.*?\]+|<.*?>|=\S*|[`'\"]")
+_NAME = re.compile(r",\s+|\s\|\s")
+_ARGUMENTS = re.compile(r"[(\[<=].*|[`'\"]")
 """Patterns of what separates the terms of a heading, and of their arguments."""
 _TERM = 160
 """Maximum number of characters of a heading that may be a term."""
@@ -162,6 +163,8 @@ def _terms(language: str, query: TermQuery, told: np.ndarray, passages: Sequence
     asked, found = [stem(word, language) for word in query.asked], dict[str, float]()
 
     def share(name: str) -> float:
+        name = _ARGUMENTS.sub("", name)
+        name = name.split()[0] if name.startswith("-") else name
         has = {stem(word, language) for word in counted_words(name)}
         plain = {word for word in has if not is_marked(word)} or has
         met = told[[at for at, word in enumerate(asked) if word in has]].sum()
@@ -169,7 +172,7 @@ def _terms(language: str, query: TermQuery, told: np.ndarray, passages: Sequence
 
     lines = ["".join(passage.context.split("\n")[:-1][-1:]) for passage in passages]
     for line in dict.fromkeys(lines):
-        found[line] = max(map(share, _NAME.split(_ARGUMENTS.sub("", line[:_TERM]))))
+        found[line] = max(map(share, _NAME.split(line[:_TERM])))
     return np.array([found[line] for line in lines])
 
 

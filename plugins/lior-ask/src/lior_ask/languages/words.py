@@ -27,7 +27,7 @@ IDENTIFIER = "i:"
 _IDENTIFIER = re.compile(
     r"(?<![\w.-])--?[a-z][a-z0-9]*(?:-[a-z0-9]+)*(?!\w)"
     r"|(?<!\w)[a-z][a-z0-9]*(?:(?:_+|\.|::)[a-z][a-z0-9]*)+(?!\w)",
-    re.ASCII,
+    re.ASCII | re.IGNORECASE,
 )
 _MIXED = rf"[{_CJK}]+|(?:(?![{_CJK}])[^\W_])(?:(?![{_CJK}])[^\W_]|[\u0300-\u036f])+"
 """Pattern of a word in text with Chinese, Japanese or Korean; compiled on demand, since that takes 5 ms."""
@@ -80,14 +80,14 @@ def identifiers(text: str) -> list[list[str]]:
     """Return the words of each name of a program's part in a text: the whole name, then its last parts.
 
     Such a name has a dot, an underscore or two colons between letters, or hyphens before them. An
-    abbreviation of single letters is none.
+    abbreviation of single letters is none. Only options of one letter depend on its case.
 
-    >>> identifiers("os.cpu_count() and --soft, e.g. at 5 p.m.")
-    [['i:os.cpu_count', 'i:cpu_count'], ['i:--soft']]
+    >>> identifiers("os.cpu_count() and --Soft or -S, e.g. at 5 p.m.")
+    [['i:os.cpu_count', 'i:cpu_count'], ['i:--soft'], ['i:-S']]
     """
     found = list[list[str]]()
-    for name in _IDENTIFIER.findall(text.lower()):
-        parts = name.split(".")
+    for name in _IDENTIFIER.findall(text):
+        parts = (name if len(name) == 2 else name.lower()).split(".")
         if name[0] == "-" or max(map(len, parts)) > 1:
             ends = [".".join(parts[at:]) for at in range(len(parts))]
             found.append([IDENTIFIER + end for end in ends if not end.isalnum()])
