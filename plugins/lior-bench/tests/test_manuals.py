@@ -77,7 +77,6 @@ def test_a_package_that_cannot_be_fetched_is_named(tmp_path, monkeypatch):
     ("words", "said"),
     [
         (("--levels", "estimate", "--on", "old"), "--on choose or --on last"),
-        (("--levels", "estimate", "--only", "names"), "no --only"),
         (("--levels", "words,glance"), "no 'glance'; there are words, encoder, read, estimate"),
     ],
 )
