@@ -270,7 +270,7 @@ class PassageView(Protocol):
         ...
 
     def vocabulary(self) -> tuple[str, np.ndarray]:
-        """Return all words of the text, one a line, in alphabetical order, and their keys, int64 ``(V,)``."""
+        """Return all words but identifiers, one a line, alphabetically, and their keys, int64 ``(V,)``."""
         ...
 
     def words_by_id(self, ids: Sequence[int]) -> list[tuple[str, str, int]]:

@@ -17,12 +17,14 @@ PAGE = "<h1>Boiler</h1><p>The boiler is serviced in May.</p><p>Its key hangs in 
 
 
 def test_each_manual_has_questions_of_all_kinds():
-    for part, number in (("learn", 5), ("choose", 1), ("last", 2)):
+    plain = {"direct", "words", "unanswerable"}  # of those in plain text
+    for part, number in (("learn", 8), ("choose", 1), ("last", 2)):
         found = manuals.manuals(part)
         assert len(found) == number
-        for asked in found.values():
-            assert len(asked) == 75
-            assert {each.kind for each in asked} == {"direct", "words", "across", "unanswerable"}
+        for name, asked in found.items():
+            text = name in ("man", "mercurial", "sqlalchemy")
+            assert text or len(asked) == 75
+            assert {each.kind for each in asked} == plain if text else {*plain, "across"}
             assert all(bool(each.words) == (each.kind != "unanswerable") for each in asked)
 
 
@@ -46,6 +48,23 @@ def test_the_pages_of_a_package_are_written(tmp_path, monkeypatch, capsys):
     assert "another version than 4:7.4.7" in capsys.readouterr().err
 
 
+def test_pages_of_the_program_man_are_written_as_text(tmp_path, monkeypatch):
+    def run(command, cwd=None, **_):
+        if command[0] == "apt-get":
+            (Path(cwd) / f"{command[2]}_1.deb").write_bytes(b"")
+        elif command[0] == "man":
+            return subprocess.CompletedProcess(command, 0, stdout=b"OPTIONS\n       -f\n")
+        else:
+            (page := Path(cwd) / "x/usr/share/man/man1/curl.1.gz").parent.mkdir(parents=True)
+            page.write_bytes(b"")
+        return None
+
+    monkeypatch.setattr(subprocess, "run", run)
+    manuals.fetch("man", tmp_path)
+    [page] = (path for path in tmp_path.rglob("*") if path.is_file())
+    assert (page.name, page.read_text()) == ("curl.1.txt", "OPTIONS\n       -f\n")
+
+
 def test_a_package_that_cannot_be_fetched_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(
         subprocess, "run", lambda *_, **__: (_ for _ in ()).throw(FileNotFoundError("apt-get"))
@@ -58,7 +77,6 @@ def test_a_package_that_cannot_be_fetched_is_named(tmp_path, monkeypatch):
     ("words", "said"),
     [
         (("--levels", "estimate", "--on", "old"), "--on choose or --on last"),
-        (("--levels", "estimate", "--only", "names"), "no --only"),
         (("--levels", "words,glance"), "no 'glance'; there are words, encoder, read, estimate"),
     ],
 )

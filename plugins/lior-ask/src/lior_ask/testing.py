@@ -30,8 +30,8 @@ from lior_ask.index.passage_store import PassageStore
 from lior_ask.index.writing import starts_of
 from lior_ask.judging.features import gather
 from lior_ask.judging.linear import Linear
-from lior_ask.languages.dates import count_dates
-from lior_ask.languages.words import LANGUAGES, LONGEST, SAMPLE, language_of, stem, stop_words
+from lior_ask.languages.dates import counted_words
+from lior_ask.languages.words import IDENTIFIER, LANGUAGES, LONGEST, SAMPLE, language_of, stem, stop_words
 from lior_ask.question.question import Question
 from lior_ask.retrievers.bm25 import Bm25
 
@@ -132,13 +132,13 @@ class MemoryView:
 
     def _count(self, passages: Sequence[tuple[str, str]]) -> int:
         """Count the words of the next document, and return the number of its language."""
-        texts = [count_dates(text) for text, _ in passages]
+        texts = [counted_words(text) for text, _ in passages]
         language = language_of(islice(chain.from_iterable(texts), SAMPLE))
         contexts = dict.fromkeys(context for _, context in passages)
         place = {context: len(self._contexts) + n for n, context in enumerate(contexts)}
         self._context_of += [place[context] for _, context in passages]
         own = [_words(text, language) for text in texts]
-        above = [_words(count_dates(context), language) for context in contexts]
+        above = [_words(counted_words(context), language) for context in contexts]
         self._spelled.append({pair for pairs in own + above for pair in pairs})
         for units, found in ((self._texts, own), (self._contexts, above)):
             units += [Counter(each for _, each in pairs) for pairs in found]
@@ -214,7 +214,8 @@ class MemoryView:
         return [stem for each, stem in self._words if each == word]
 
     def vocabulary(self) -> tuple[str, np.ndarray]:
-        return "\n".join(word for word, _ in self._words), np.arange(len(self._words))
+        plain = [at for at, (word, _) in enumerate(self._words) if not word.startswith(IDENTIFIER)]
+        return "\n".join(self._words[at][0] for at in plain), np.array(plain, np.int64)
 
     def words_by_id(self, ids: Sequence[int]) -> list[tuple[str, str, int]]:
         counts = [

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from lior.plugins.registry import registry
 from lior_ask import Index
 from lior_ask.index.table_schema import column
-from lior_ask.languages.dates import count_dates, dates
+from lior_ask.languages.dates import counted_words, dates
 from lior_ask.languages.words import LANGUAGES, stem, tokens
 from lior_ask.tables.named_days import written_out
 from lior_ask.tables.periods import period_in
@@ -85,7 +85,7 @@ def test_dates_and_what_is_none():
         ("on 12 and 13 May; vom 11. bis 14. Mai", ["d:05-12", "d:05-13", "d:05-11", "d:05-14"]),
         ("at 10:30, version 3.11.7, 192.168.1.10, 29/13, 1.50, pages 2-18, ISBN 978-3-16-148410, May I?", []),
     ):
-        assert sorted(word for word in count_dates(text) if word.startswith("d:")) == sorted(words), text
+        assert sorted(word for word in counted_words(text) if word.startswith("d:")) == sorted(words), text
 
 
 @LAW

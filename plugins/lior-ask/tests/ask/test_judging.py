@@ -6,10 +6,12 @@ from importlib.resources import files
 import numpy as np
 import pytest
 
+from lior import registry
 from lior_ask import Index
 from lior_ask.judging import chosen_judge
-from lior_ask.judging.features import NAMES
+from lior_ask.judging.features import NAMES, gather
 from lior_ask.judging.linear import Linear, Weights, models
+from lior_ask.question.question import Question
 
 LEVELS = ("words", "encoder", "read", "estimate", "estimate+read")
 
@@ -41,6 +43,32 @@ def test_another_judge_is_chosen_by_its_name(monkeypatch):
     answer = index.ask("When is the boiler serviced?")
     assert (answer.found, answer.confidence) == (False, 0.25)
     assert answer.passages[0][0].text == "The boiler is serviced in October."
+
+
+@pytest.mark.parametrize(
+    ("term", "question"),
+    [
+        ("-f [PLACE], --fs[=PLACE]", "What does lsblk -f do?"),
+        ("--timeout=SECONDS", "What is --timeout?"),
+        ("function os.cpu_count(arg)", "What does os.cpu_count return?"),
+        ("KillUserProcesses=", "KillUserProcesses meaning"),
+    ],
+)
+def test_a_definition_is_told_by_its_term(term, question):
+    index = Index(retriever="settle")
+    index.learn(
+        "a.txt", f"OPTIONS\n\n{term}\n    First sentence of it. Another one.\n\nsome other\n    Text.\n"
+    )
+    index.learn("b.txt", f"See {term} as well, with words about it.")
+    asked = Question(question)
+    ranking = registry.get("retriever", "settle")().rank(index.inverted, asked, 40)
+    found = gather(asked, ranking, index.inverted)
+    term_of, defines = (found.features[:, NAMES.index(name)] for name in ("term", "defines"))
+    first = next(at for at, each in enumerate(found.passages) if each.text.startswith("First"))
+    assert defines.argmax() == first
+    assert defines[first] > 0.2
+    assert term_of[first + 1] == term_of[first] == defines[first]
+    assert not defines[first + 1]
 
 
 class Never:

@@ -16,7 +16,7 @@ import lior_ask
 from lior_ask import Index
 from lior_ask.conversation.dialogue import Dialogue
 from lior_ask.conversation.table_followups import whole_questions
-from lior_ask.languages.dates import count_dates
+from lior_ask.languages.dates import counted_words
 from lior_ask.languages.lists import language, languages, of_question, others
 from lior_ask.languages.words import LANGUAGES, language_of, stop_words, tokens
 from lior_ask.question.question import Question
@@ -98,7 +98,7 @@ def test_there_are_twelve_months_and_seven_days():
         assert len(own.lists["dates.months"]) == 12, own.code
         assert len(own.lists["dates.weekdays"]) == 7, own.code
         for number, month in enumerate(own.months, 1):
-            assert count_dates(f"18. {month} 2025")[-2:] == [f"d:{number:02}-18", f"d:2025-{number:02}"], (
+            assert counted_words(f"18. {month} 2025")[-2:] == [f"d:{number:02}-18", f"d:2025-{number:02}"], (
                 own.code
             )
 
@@ -274,7 +274,7 @@ def test_words_that_spanish_shares_count_in_spanish_alone():
         for q in ("how many bales of hay", "cuántas pacas hay")
     }
     assert words == {"how many bales of hay": ["bales", "hay"], "cuántas pacas hay": ["pacas"]}
-    assert [each for each in count_dates("two years ago 2015, set 3 2015") if each.startswith("d:")] == []
+    assert [each for each in counted_words("two years ago 2015, set 3 2015") if each.startswith("d:")] == []
 
 
 def test_a_follow_up_changes_the_phrase_of_its_kind():

@@ -10,10 +10,19 @@ import snowballstemmer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lior_ask import Index
 from lior_ask.arrays import best
 from lior_ask.index.inverted import InvertedIndex
 from lior_ask.languages import lists
-from lior_ask.languages.words import LANGUAGES, language_of, stem, stop_words, tokens
+from lior_ask.languages.dates import counted_words, show
+from lior_ask.languages.words import (
+    LANGUAGES,
+    identifiers,
+    language_of,
+    stem,
+    stop_words,
+    tokens,
+)
 from lior_ask.question.query import analyse
 from lior_ask.question.question import Question
 from lior_ask.question.spelling import differences
@@ -193,3 +202,53 @@ def test_stems_are_the_same_with_and_without_pystemmer():
         if language in own:
             words |= {word for name in own[language].lists for word in own[language].lists[name]}
         assert [word for word in sorted(words) if fast.stemWord(word) != plain.stemWord(word)] == [], language
+
+
+# --- identifiers ---
+
+PARTS = st.lists(st.from_regex(r"[a-z][a-z0-9]{1,5}", fullmatch=True), min_size=2, max_size=4)
+NAMES = st.builds(lambda parts, mark: mark.join(parts), PARTS, st.sampled_from([".", "_", "::"]))
+
+
+@LAW
+@given(
+    name=NAMES,
+    before=st.sampled_from(["", "see ", "(", "`"]),
+    after=st.sampled_from(["", " now", "()", ".", "`, and"]),
+)
+def test_an_identifier_is_counted_whole_beside_its_parts(name, before, after):
+    counted = counted_words(f"{before}{name}{after}")
+    assert f"i:{name}" in counted
+    assert {*tokens(name)} <= {*counted}
+    assert stem(f"i:{name}", "english") == f"i:{name}"
+    assert show(f"i:{name}") == name
+
+
+def test_options_are_identifiers_and_abbreviations_are_none():
+    assert identifiers("-x, --keep-going and well-known - or a-b") == [["i:-x"], ["i:--keep-going"]]
+    assert identifiers("-G is not -g") == [["i:-G"], ["i:-g"]]
+    assert identifiers("at 5 p.m., e.g. z.B. 3.14. Then") == []
+
+
+def test_an_identifier_finds_its_definition():
+    index = Index(retriever="settle")
+    index.learn("os.txt", "os.cpu_count\n    Return how many there are.\n")
+    for number in range(20):
+        index.learn(f"other{number}.txt", f"The cpu of this os has a count of {number}; count the cpu again.")
+    answer = index.ask("What does os.cpu_count return?")
+    assert answer.passages[0][0].document == "os.txt"
+    assert "os.cpu_count" in answer.words
+
+
+def test_an_unknown_identifier_is_missing():
+    index = Index(retriever="settle")
+    index.learn("a.txt", "The pool has a size. Passwords are kept encrypted: encrypt each of them.")
+    assert "pool_encrypt" in index.ask("What does pool_encrypt do?").missing
+    assert "pool.encrypt" not in index.ask("Does the pool encrypt?").missing
+
+
+def test_words_are_not_corrected_to_identifiers():
+    index = InvertedIndex()
+    index.add("a", [("max_connections is a number", "")])
+    words, _ = index.vocabulary()
+    assert words.split("\n") == ["connections", "max", "number"]

@@ -22,7 +22,7 @@ from safetensors.numpy import load
 from lior.interfaces import Forward, PassageView, Question
 from lior_ask.arrays import blocks
 from lior_ask.embedders import e5
-from lior_ask.languages.dates import MARK
+from lior_ask.languages.dates import is_marked
 
 WEIGHTS = "bags.safetensors"
 """Weights file: ``map`` (384, n), ``mean`` (384,), ``weight`` (384,), ``constant`` (1,), float16."""
@@ -57,8 +57,8 @@ def as_encoder(cosines: np.ndarray) -> np.ndarray:
 
 
 def pieces_of(words: Sequence[str]) -> list[list[int]]:
-    """Return the pieces of each word; a date has none."""
-    said = ["" if word.startswith(MARK) else word for word in words]
+    """Return the pieces of each word; a date or an identifier has none."""
+    said = ["" if is_marked(word) else word for word in words]
     found = e5.open_file().pieces.divide(said)
     return [pieces if word else [] for word, pieces in zip(said, found, strict=True)]
 

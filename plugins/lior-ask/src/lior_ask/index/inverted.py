@@ -32,7 +32,7 @@ from lior_ask.index.database import Database, intact
 from lior_ask.index.passage_store import PassageStore
 from lior_ask.index.sqlite import SQLite
 from lior_ask.index.writing import BLOCK, CONTEXT, MOST, TEXT, Batch, encode, starts_of
-from lior_ask.languages.words import LANGUAGES
+from lior_ask.languages.words import IDENTIFIER, LANGUAGES
 
 T = TypeVar("T")
 _RECENT = 32
@@ -182,9 +182,10 @@ class PassageCounts:
         return [found for (found,) in self.database.cached(select, word)]
 
     def vocabulary(self) -> tuple[str, np.ndarray]:
-        """Return all words, one per line, in alphabetical order, and their keys, int64 ``(V,)``."""
+        """Return all words but identifiers, one per line, alphabetically, and their keys, int64 ``(V,)``."""
         self._settle()
-        words, ids = self._columns("word", "id", ordered="words ORDER BY word, stem")
+        plain = f"words WHERE substr(word, 1, {len(IDENTIFIER)}) <> '{IDENTIFIER}'"
+        words, ids = self._columns("word", "id", ordered=f"{plain} ORDER BY word, stem")
         return words, _numbers(ids)
 
     def word_counts(self) -> list[tuple[str, int, int]]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from lior.errors import UsageError
 from lior_ask.index.database import Database
-from lior_ask.languages.dates import count_dates
+from lior_ask.languages.dates import counted_words
 from lior_ask.languages.words import LANGUAGES, LONGEST, SAMPLE, language_of, stem, stop_words
 
 TEXT, CONTEXT = 0, 1
@@ -144,13 +144,13 @@ class Batch:
     ) -> int:
         """Read the words of a document; return how many are not counted after ``most`` different ones."""
         contexts = {context: number for number, context in enumerate(dict.fromkeys(c for _, c in passages))}
-        texts = [count_dates(text) for text, _ in passages]
+        texts = [counted_words(text) for text, _ in passages]
         language = language_of(islice(chain.from_iterable(texts), SAMPLE))
         large = len(passages) >= _LARGE
         numbers = self._numbers.setdefault((language, document * large), _Numbers(most if large else inf))
         before = numbers.left_out
         block, title = np.array(blocks, np.int64).reshape(-1, 2).T
-        read, above = numbers.read(texts), numbers.read([count_dates(context) for context in contexts])
+        read, above = numbers.read(texts), numbers.read([counted_words(context) for context in contexts])
         self._documents[document] = _Document(
             id=key,
             language=language,

@@ -27,6 +27,9 @@ LOWEST = -8.0
 """Score of a passage that is not read, and minimum score of one that is read."""
 _CHARACTERS = 120
 """Maximum number of characters of the context above a passage; the nearest ones are kept."""
+_TERM = 60
+"""Number of these characters that headings take in large folders, where a term is often the only heading. The
+judge of small folders learned without it."""
 _PIECES_OF, _MOST = "tokenizer.json", 512
 """Name of the tokenizer's file next to a user's model, and maximum number of pieces of a pair."""
 _THREADS = 2
@@ -37,7 +40,10 @@ def above(candidates: Candidates, number: int) -> str:
     """Return the text above a candidate: its context, and the sentence before it in its block."""
     rows, blocks, context = candidates.rows, candidates.blocks, candidates.passages[number].context
     beside = number and rows[number - 1] + 1 == rows[number] and blocks[number - 1] == blocks[number]
-    return f"{context} {candidates.passages[number - 1].text if beside else ''}"[-_CHARACTERS:]
+    before = candidates.passages[number - 1].text if beside else ""
+    if candidates.level == "estimate":
+        return f"{context[-_TERM:]} {before[_TERM - _CHARACTERS :]}"
+    return f"{context} {before}"[-_CHARACTERS:]
 
 
 def likeliest(scores: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ import numpy as np
 from lior.interfaces import Candidates, Passage, PassageView, Question, Ranking, TermQuery
 from lior_ask.embedders import bags
 from lior_ask.index.inverted import CONTEXT
-from lior_ask.languages.dates import MARK, apart
+from lior_ask.languages.dates import MARK, apart, counted_words, is_marked
 from lior_ask.languages.words import stem, stop_words
 from lior_ask.question.query import languages_of
 from lior_ask.question.question import LIGHT
@@ -26,10 +26,12 @@ FOUND, AROUND = 40, 8
 _LIGHT_SHARE = 0.3
 """Factor of the idf of a light word, such as "get" and "take"."""
 WORDS = ("text", "before", "heading", "block", "all in block", "name", "date", "number", "lacking")
-PLACES = ("kind", "silent", "names", "confirms", "titled", "first", "length", "beside")
+PLACES = ("kind", "silent", "names", "confirms", "titled", "first", "length", "beside", "term", "defines")
 """``kind``: it is of the expected kind; ``silent``: it only asks or announces; ``names``: it repeats a
 question that asks for something; ``confirms``: it repeats one that yes can answer; ``titled``: its headings
-have all words of a question of who or what something is; ``beside``: it is only a neighbour of one found."""
+have all words of a question of who or what something is; ``beside``: it is only a neighbour of one found;
+``term``: the share of the question that its innermost heading has, times the share of this heading that the
+question has; ``defines``: the same of the first passage below a heading, else 0."""
 RETRIEVED = ("words", "encoder")
 """Evidence of retrievers, if the ranking has it."""
 NEAR = ("block's encoder", "bags")
@@ -44,6 +46,11 @@ NAMES = (*OWN, *(f"{name}, below the best" for name in _COMPARED))
 FOLDER = ("missing", "missing names", "question", "kind asked", "passages", "retrieved")
 """Features of the question in this folder, the same for all passages."""
 
+_NAME = re.compile(r",\s+|\s\|\s")
+_ARGUMENTS = re.compile(r"[(\[<=].*|[`'\"]")
+"""Patterns of what separates the terms of a heading, and of their arguments."""
+_TERM = 160
+"""Maximum number of characters of a heading that may be a term."""
 _DIGIT = re.compile(r"\b\d\b")
 """Pattern of a number of one digit, which is no token."""
 
@@ -62,12 +69,15 @@ def gather(question: Question, ranking: Ranking, view: PassageView) -> Candidate
     first = np.diff(view.layout.block_of[rows], prepend=-1) != 0
     kinds = [question.suits(passage.text) for passage in passages]
     lengths = [min(len(passage.text), 400) / 100 for passage in passages]
-    words, titled = _words(view, question, ranking.query, rows, announced)
+    words, titled, told = _words(view, question, ranking.query, rows, announced)
     titled &= question.identifies
+    term = _terms(question.among(languages_of(view)), ranking.query, told, passages)
+    above = view.layout.context_of
+    defines = term * ((above[rows] != above[rows - 1]) | np.isin(rows, view.layout.starts))
     read = "encoder" in ranking.evidence
     near = bags.cosines(view, question, rows) if read else np.zeros(len(rows))
     beside = ~np.isin(rows, ranking.passages)
-    places = kinds, silent, names, confirms, titled, first, lengths, beside
+    places = kinds, silent, names, confirms, titled, first, lengths, beside, term, defines
     found = np.column_stack([words, *places, _retrieved(ranking, view, rows), near])
     compared = found[:, _COMPARED_AT]
     found = np.concatenate([found, compared - compared.max(0, keepdims=True)], axis=1)
@@ -115,10 +125,11 @@ def read_rows(view: PassageView, rows: np.ndarray) -> list[Passage]:
 
 def _words(
     view: PassageView, question: Question, query: TermQuery, rows: np.ndarray, announced: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return :data:`WORDS`, the shares of the question that each candidate has, and which headings have all.
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return :data:`WORDS`, the shares of the question that each candidate has, and which headings have all,
+    and the weight of each word.
 
-    They are float64 ``(C, 9)`` and bool ``(C,)``.
+    They are float64 ``(C, 9)``, bool ``(C,)`` and float64 ``(W,)``.
 
     A candidate also has the words of the sentence before it if it is ``announced``, bool ``(C,)``, by that.
     """
@@ -141,7 +152,28 @@ def _words(
     lacking = (every[mask].mean(0) - 1 if mask.any() else 0 * told @ own for mask in (names, dates, numbers))
     most = -(told[:, None] * ~every).max(0, initial=0.0)
     shown = np.stack([*shares, every[heavy].all(0).astype(np.float64), *lacking, most], axis=1)
-    return shown, np.logical_and(heading.all(0), len(words) > 0)
+    return shown, np.logical_and(heading.all(0), len(words) > 0), told
+
+
+def _terms(language: str, query: TermQuery, told: np.ndarray, passages: Sequence[Passage]) -> np.ndarray:
+    """Return ``term`` of :data:`PLACES`, float64 ``(C,)``, by the weights ``told`` of the asked words.
+
+    A heading may name several terms, such as a long and a short option; the best one counts.
+    """
+    asked, found = [stem(word, language) for word in query.asked], dict[str, float]()
+
+    def share(name: str) -> float:
+        name = _ARGUMENTS.sub("", name)
+        name = name.split()[0] if name.startswith("-") else name
+        has = {stem(word, language) for word in counted_words(name)}
+        plain = {word for word in has if not is_marked(word)} or has
+        met = told[[at for at, word in enumerate(asked) if word in has]].sum()
+        return float(met) * len(plain & {*asked}) / max(len(plain), 1)
+
+    lines = ["".join(passage.context.split("\n")[:-1][-1:]) for passage in passages]
+    for line in dict.fromkeys(lines):
+        found[line] = max(map(share, _NAME.split(line[:_TERM])))
+    return np.array([found[line] for line in lines])
 
 
 _PLACES = ("text", "before", "heading", "block")

@@ -12,7 +12,7 @@ from itertools import chain
 
 from lior.interfaces import Date
 from lior_ask.languages.lists import either, languages
-from lior_ask.languages.words import tokens
+from lior_ask.languages.words import IDENTIFIER, identifiers, tokens
 
 MARK = "d:"
 """Prefix of the word of a date; no other word has it."""
@@ -51,19 +51,19 @@ def is_day(word: str) -> bool:
     return len(word) == len(MARK) + 5
 
 
-def count_dates(text: str) -> list[str]:
-    """Return the words of a text that are counted: its tokens, then its dates.
+def counted_words(text: str) -> list[str]:
+    """Return the words of a text that are counted: its tokens, its dates and its identifiers.
 
-    >>> count_dates("Rent from 18 Feb 2025")
-    ['rent', 'from', '18', 'feb', '2025', 'd:02-18', 'd:2025-02']
+    >>> counted_words("Rent from 18 Feb 2025 by pay_rent")
+    ['rent', 'from', '18', 'feb', '2025', 'by', 'pay', 'rent', 'd:02-18', 'd:2025-02', 'i:pay_rent']
     """
     words = tokens(text)
-    found = dates(text, words)
-    return [*words, *chain.from_iterable(date.words for date in found)] if found else words
+    found = [date.words for date in dates(text, words)], identifiers(text)
+    return [*words, *chain.from_iterable(chain(*found))] if any(found) else words
 
 
 def apart(text: str) -> list[str]:
-    """Return words as :func:`count_dates` does, without the numbers and months of days.
+    """Return words as :func:`counted_words` does, without the numbers and months of days.
 
     >>> apart("Rent from 18 Feb 2025")
     ['rent', 'from', 'd:02-18', 'd:2025-02']
@@ -75,9 +75,14 @@ def apart(text: str) -> list[str]:
     return [*tokens(text), *chain.from_iterable(date.words for date in found)]
 
 
+def is_marked(word: str) -> bool:
+    """Return whether a word is a date or an identifier."""
+    return word.startswith((MARK, IDENTIFIER))
+
+
 def show(word: str) -> str:
-    """Return a word for display, a date without its prefix."""
-    return word.removeprefix(MARK)
+    """Return a word for display, a date or an identifier without its prefix."""
+    return word.removeprefix(MARK).removeprefix(IDENTIFIER)
 
 
 def dates(text: str, words: Sequence[str]) -> list[Date]:

@@ -22,6 +22,13 @@ LONGEST = 32
 _CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
 _ASCII_WORD = re.compile(r"[a-z0-9]{2,}")
 _WORD = re.compile(r"[^\W_](?:[^\W_]|[\u0300-\u036f])+")
+IDENTIFIER = "i:"
+"""Prefix of the word of an identifier; no other word has it."""
+_IDENTIFIER = re.compile(
+    r"(?<![\w.-])--?[a-z][a-z0-9]*(?:-[a-z0-9]+)*(?!\w)"
+    r"|(?<!\w)[a-z][a-z0-9]*(?:(?:_+|\.|::)[a-z][a-z0-9]*)+(?!\w)",
+    re.ASCII | re.IGNORECASE,
+)
 _MIXED = rf"[{_CJK}]+|(?:(?![{_CJK}])[^\W_])(?:(?![{_CJK}])[^\W_]|[\u0300-\u036f])+"
 """Pattern of a word in text with Chinese, Japanese or Korean; compiled on demand, since that takes 5 ms."""
 _IS_CJK = rf"[{_CJK}]"
@@ -67,6 +74,24 @@ def tokens(text: str) -> list[str]:
     if not re.search(_IS_CJK, text):
         return found
     return list(chain.from_iterable(_pairs(word) if re.match(_IS_CJK, word) else (word,) for word in found))
+
+
+def identifiers(text: str) -> list[list[str]]:
+    """Return the words of each name of a program's part in a text: the whole name, then its last parts.
+
+    Such a name has a dot, an underscore or two colons between letters, or hyphens before them. An
+    abbreviation of single letters is none. Only options of one letter depend on its case.
+
+    >>> identifiers("os.cpu_count() and --Soft or -S, e.g. at 5 p.m.")
+    [['i:os.cpu_count', 'i:cpu_count'], ['i:--soft'], ['i:-S']]
+    """
+    found = list[list[str]]()
+    for name in _IDENTIFIER.findall(text):
+        parts = (name if len(name) == 2 else name.lower()).split(".")
+        if name[0] == "-" or max(map(len, parts)) > 1:
+            ends = [".".join(parts[at:]) for at in range(len(parts))]
+            found.append([IDENTIFIER + end for end in ends if not end.isalnum()])
+    return found
 
 
 def _pairs(run: str) -> list[str]:
@@ -127,7 +152,7 @@ _SPELLINGS = 16
 def stem(word: str, language: str) -> str:
     """Return the stem without accents, which is the term: ``running`` and ``runs`` have the same."""
     if word.isascii():
-        own = word.isdigit() or (language == ENGLISH and word[-1:] in _NO_ENDING)
+        own = word.isdigit() or word[1:2] == ":" or (language == ENGLISH and word[-1:] in _NO_ENDING)
         return word if own else str(_stemmer(language).stemWord(word))
     cjk = word[0] >= _CJK[0] and re.match(_IS_CJK, word)
     found = word if cjk else str(_stemmer(language).stemWord(word))

@@ -11,8 +11,17 @@ import numpy as np
 
 from lior.interfaces import PassageView, Question, Term, TermQuery
 from lior_ask.arrays import idf_of
-from lior_ask.languages.dates import is_day
-from lior_ask.languages.words import ENGLISH, LANGUAGES, LONGEST, spellings, stem, stop_words, tokens
+from lior_ask.languages.dates import is_day, is_marked
+from lior_ask.languages.words import (
+    ENGLISH,
+    LANGUAGES,
+    LONGEST,
+    identifiers,
+    spellings,
+    stem,
+    stop_words,
+    tokens,
+)
 from lior_ask.question.spelling import corrections
 
 MOST_WORDS = 128
@@ -31,7 +40,8 @@ def analyse(view: PassageView, question: Question) -> TermQuery:
     counted = Counter(word[:LONGEST] for word in found if word not in stop_words(own))
     matches, corrected = list[_Match](), 0
     for word in counted:
-        corrects = corrected < MOST_CORRECTIONS and len(word) > 2 and not any(map(str.isdigit, word))
+        corrects = corrected < MOST_CORRECTIONS and len(word) > 2 and not is_marked(word)
+        corrects = corrects and not any(map(str.isdigit, word))
         match, tried = _match(view, word, languages, corrects=corrects)
         matches.append(match)
         corrected += tried
@@ -102,7 +112,11 @@ def repair(question: str, query: TermQuery) -> str:
 
 
 def _words_of(view: PassageView, question: Question) -> list[str]:
-    """Return the words of a question; a day that the text has replaces its number, month and year."""
+    """Return the words of a question.
+
+    A day that the text has replaces its number, month and year. An identifier is added to its parts: the
+    whole name, or the last part that the text has.
+    """
     days, text = list[str](), question.text
     for date in sorted(question.dates, key=lambda date: -date.begin):
         known = [word for word in date.words if view.term(word) is not None]
@@ -110,7 +124,11 @@ def _words_of(view: PassageView, question: Question) -> list[str]:
         if any(map(is_day, known)):
             year = date.year if all(map(is_day, known)) else ""
             text = f"{text[: date.begin]} {year} {text[date.end :]}"
-    return [*(question.tokens if text == question.text else tokens(text)), *days]
+    names = [
+        next((each for each in name if view.term(each[:LONGEST])), name[0])
+        for name in identifiers(question.text)
+    ]
+    return [*(question.tokens if text == question.text else tokens(text)), *days, *names]
 
 
 def languages_of(view: PassageView, least: float = 0.0) -> list[str]:
