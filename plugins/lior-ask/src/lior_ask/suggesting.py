@@ -87,7 +87,7 @@ def _paid(index: Index, tables: Sequence[Table]) -> Iterator[tuple[str, str]]:
 
 
 def _is_name(cell: str) -> bool:
-    return len(cell) <= _LONGEST and sum(map(str.isalpha, cell)) > len(cell) / 2
+    return 2 < len(cell) <= _LONGEST and not any(map(str.isdigit, cell))
 
 
 def _events(index: Index, tables: Sequence[Table]) -> Iterator[tuple[str, str]]:
