@@ -2,14 +2,16 @@
 
 import json
 from importlib.resources import files
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from lior import registry
 from lior_ask import Index
+from lior_ask.index.vector_store import LARGE
 from lior_ask.judging import chosen_judge
-from lior_ask.judging.features import NAMES, gather
+from lior_ask.judging.features import FOLDER, NAMES, gather
 from lior_ask.judging.linear import Linear, Weights, models
 from lior_ask.question.question import Question
 
@@ -96,3 +98,13 @@ def test_of_two_machines_the_one_that_is_named_is_quoted_and_sure():
     assert answer.answer.text == "The oven reaches 280 degrees."
     assert answer.confidence > 0.5
     assert index.ask("How many degrees does the sauna reach?").confidence < answer.confidence
+
+
+def test_less_evidence_suffices_in_a_large_folder():
+    judge, model = Linear(), models()["estimate+read"]
+    least = [
+        judge.least(SimpleNamespace(level="estimate+read", folder=np.log1p(np.full(len(FOLDER), passages))))
+        for passages in (500, LARGE, LARGE + 1)
+    ]
+    assert least == [model.smaller, model.smaller, model.least]
+    assert model.least < model.smaller

@@ -412,6 +412,7 @@ def write_weights(models: dict[str, Model], source: str) -> None:
             "answers": record(each.answers, of_best_names(names)),
             "least": each.least,
             "most": each.most,
+            "smaller": each.smaller,
         }
         for level, each in models.items()
     }
@@ -562,7 +563,8 @@ def learn_large(
         given = shipped()[level]
         model = attrs.evolve(given, weights=learn_scores(found, given=given.weights, only=only))
         told, _ = probabilities([case for case in (*found, *chosen) if case.kind in _PLAIN], model)
-        model = attrs.evolve(model, least=round(float(np.quantile(told, WRONG_LARGE)), 3))
+        least = round(float(np.quantile(told, WRONG_LARGE)), 3)
+        model = attrs.evolve(model, least=least, smaller=max(given.least, given.smaller))
     else:
         model = learn(found, chosen, WRONG_LARGE)
     click.echo(f"{level}: {len(found):,} questions, least confidence {model.least}")

@@ -22,6 +22,7 @@ import attrs
 import numpy as np
 
 from lior.interfaces import Candidates, Question
+from lior_ask.index.vector_store import LARGE
 from lior_ask.judging.features import FOLDER, NAMES, RETRIEVED
 
 COLUMNS = (*NAMES, "read")
@@ -32,6 +33,7 @@ SILENT = 30.0
 """Penalty of the score of a candidate that only asks, announces, or names content elsewhere. It is not
 learned, since folders rarely contain the questions asked about them."""
 _SILENT_AT = NAMES.index("silent")
+_PASSAGES_AT = FOLDER.index("passages")
 
 
 def of_best_names(columns: Sequence[str]) -> tuple[str, ...]:
@@ -76,6 +78,8 @@ class Model:
     least: float
     most: float = 0.99
     """The maximum probability: the share of right answers of 90 % and more in folders not learned from."""
+    smaller: float = 0.0
+    """The threshold in folders of at most :data:`LARGE` passages, if it is higher."""
 
     def score(self, candidates: Candidates) -> np.ndarray:
         """Return how well each candidate answers, float64 ``(C,)``."""
@@ -104,7 +108,8 @@ def models() -> dict[str, Model]:
     for level, each in record["models"].items():
         names = COLUMNS if level.endswith("read") else NAMES
         weights = Weights.read(each["score"], names), Weights.read(each["answers"], of_best_names(names))
-        found[level] = Model(*weights, float(each["least"]), float(each["most"]))
+        numbers = (float(each.get(key, 0.0)) for key in ("least", "most", "smaller"))
+        found[level] = Model(*weights, *numbers)
     return found
 
 
@@ -139,7 +144,9 @@ class Linear:
 
     def least(self, candidates: Candidates) -> float:
         """Return the minimum confidence of an answer."""
-        return models()[self._level(candidates)].least
+        model = models()[self._level(candidates)]
+        large = candidates.folder[_PASSAGES_AT] > np.log1p(LARGE)
+        return model.least if large else max(model.least, model.smaller)
 
     def _level(self, candidates: Candidates) -> str:
         return candidates.level
