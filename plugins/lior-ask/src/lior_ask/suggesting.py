@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date
 from itertools import islice, zip_longest
 
@@ -23,7 +23,6 @@ _READ, _LONGEST = 400, 32
 """Maximum number of passages that are looked at, and of characters of a name in a question."""
 _REPEATED = 4
 """Maximum number of rows for each different name of a payee, on average."""
-_Kind = Callable[["Index", Sequence[Table]], Iterator[tuple[str, str]]]
 
 
 def suggestions(index: Index, most: int = 6) -> list[str]:

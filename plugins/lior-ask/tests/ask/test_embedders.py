@@ -19,6 +19,7 @@ from lior_ask.embedders.graph import OnnxLayers
 from lior_ask.embedders.layers import NumpyLayers
 from lior_ask.embedders.pieces import BEGIN, END, UNKNOWN
 from lior_ask.index.embedding import embedder
+from lior_ask.tables.learned import LAYERS, LOWEST, read_question
 
 REASON = "needs the extra lior-ask[meaning]"
 MODEL = e5.open_file()
@@ -137,3 +138,14 @@ def test_e5_finds_an_answer_in_other_words_and_languages():
         cosines = embedder("e5").embed([near, far]) @ embedder("e5").embed([asked], question=True)[0]
         assert cosines[0] > 0.35, asked
         assert cosines[1] < 0.2, asked
+
+
+def test_layers_for_tables_replace_the_last_ones():
+    file = files("lior_ask.tables").joinpath(LAYERS)
+    merged = four_bits.Model({**MODEL.tensors, **four_bits.read(file).tensors})
+    asked = "How many of the loans are overdue?"
+    pieces = [[BEGIN, *MODEL.pieces.divide([f"query: {asked}"])[0], END]]
+    shared = NumpyLayers(merged, NumpyLayers(MODEL), LOWEST).means(pieces)
+    np.testing.assert_array_equal(shared, NumpyLayers(merged).means(pieces))
+    np.testing.assert_allclose(read_question(asked), shared[0], atol=0.05)  # ONNX Runtime rounds otherwise
+    assert float(shared[0] @ NumpyLayers(MODEL).means(pieces)[0]) < 0.99

@@ -120,6 +120,7 @@ def test_a_folder_without_a_question_gets_some_that_it_answers(lior):
     assert {tuple(each[:3]) for each in (command, *asked)} == {("lior", "ask", "home")}
     questions = [each[3] for each in (command, *asked)]
     assert "How much did we spend at Baker?" in questions
+    assert json.loads(lior("ask", "home", "--json").out) == {"questions": questions}
     for question in questions:
         answer = json.loads(lior("ask", "home", question, "--json").out)
         assert answer["found"], question

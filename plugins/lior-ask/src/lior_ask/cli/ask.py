@@ -150,7 +150,7 @@ def ask(
     index = _open(where, retriever, database, cache=not no_cache)
     _name_limited(() if verbose else index.opened.limited)
     if not judged and not question:
-        return _suggest(index, where)
+        return _suggest(index, where, as_json=as_json)
     if judged:
         return _batch(index, *judged)
     answer = index.ask(question, max(top, opened or 0, 8 if model else 0), _filters(filters))
@@ -166,12 +166,15 @@ def ask(
     return show(index, answer, passages, lines, reads_on=reads_on, context=context is not None)
 
 
-def _suggest(index: Index, where: Sequence[str]) -> int:
+def _suggest(index: Index, where: Sequence[str], *, as_json: bool) -> int:
     """Print what was read, and questions that it answers."""
     from lior_ask.suggesting import suggestions
 
-    click.echo(f"{quantity(index.files, 'file')} with {quantity(len(index), 'passage')} were read.")
     found = suggestions(index)
+    if as_json:
+        click.echo(json.dumps({"questions": found}, ensure_ascii=False))
+        return 0
+    click.echo(f"{quantity(index.files, 'file')} with {quantity(len(index), 'passage')} were read.")
     command = shlex.join(["lior", "ask", *where])
     click.echo("They answer, for example:" if found else f'Ask as: {command} "…?"')
     for question in found:
