@@ -94,7 +94,8 @@ def choose(question: Question, known: Known, today: date, *, shows: bool = True)
             told = tell(ranker, query, shows=shows)
     if paid and not spoken.isdisjoint(_WE) and _sells(best.links.table):
         told = None
-    if BEYOND.search(" ".join(each.word for each in said.tokens)):
+    unexplained = (each.word for n, each in enumerate(said.tokens) if n not in best.explained)
+    if any(map(BEYOND.fullmatch, unexplained)):
         told = None
     if told and query.aggregate is Aggregate.VALUE and {*cell_words(told.result.value)} <= spoken:
         told = None  # "Damp corner", for "what did Monika write about the damp corner?"

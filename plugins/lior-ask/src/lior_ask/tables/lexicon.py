@@ -107,8 +107,8 @@ WE = re.compile(rf"(?i)\b{any_of(sorted(words('words.we')))}\b")
 ABOUT = re.compile(rf"\b{either('calculations.about')}(?:(?<=')|\b)")
 UNSUPPORTED = _words("unsupported", "beyond")
 """Pattern of calculations that the grammar does not support: differences, comparisons of groups."""
-BEYOND = _words("beyond")
-"""Pattern of what no query can say: "the second highest", "oars included"."""
+BEYOND = _words("beyond", "needed")
+"""Pattern of what no query can say: "the second highest", "oars included", what somebody needs."""
 PER = _words("per")
 """Pattern of words before the criterion of groups."""
 UNITS = {
