@@ -299,11 +299,8 @@ def generate_all(model: Model, requests: Sequence[Request], *, threads: int) -> 
     def draw_some(numbers: Sequence[int], thread: int) -> None:
         for number in numbers:
             each = requests[number]
-            found[number] = [
-                *generate(
-                    model, each.prompt, each.count, each.sampling, generator=each.generator, thread=thread
-                )
-            ]
+            asked = each.prompt, each.count, each.sampling
+            found[number] = [*generate(model, *asked, generator=each.generator, thread=thread)]
 
     probe = Session(model)
     apart = [number for number, each in enumerate(requests) if probe.compiled and is_plain(each.sampling)]

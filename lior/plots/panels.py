@@ -358,16 +358,9 @@ class ScatterPlot(Panel):
     def draw(self, axis: Any) -> Finish:
         """Draw a marker and a colour for each class."""
         for kind, x, y in self._by_class():
-            axis.scatter(
-                x,
-                y,
-                s=14,
-                alpha=0.75,
-                linewidths=0,
-                color=COLOURS[kind % len(COLOURS)],
-                marker=MARKERS[kind % len(MARKERS)],
-                label=f"{self.classes[kind]} ({len(x):,})",
-            )
+            look = {"color": COLOURS[kind % len(COLOURS)], "marker": MARKERS[kind % len(MARKERS)]}
+            label = f"{self.classes[kind]} ({len(x):,})"
+            axis.scatter(x, y, s=14, alpha=0.75, linewidths=0, label=label, **look)
         axis.set(xlabel=self.x_label, ylabel=self.y_label)
         axis.set_aspect("equal", adjustable="datalim")
         axis.grid(True, alpha=0.3)

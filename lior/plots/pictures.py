@@ -237,15 +237,8 @@ def _curvature(run: PlottedRun) -> _Built:
     medium = {name: t.double() if t.is_floating_point() else t for name, t in sub(state, "rsource").items()}
     r = geometry.rsource.resilience(medium, z.double(), form)
     fifth = (r.argsort().argsort() * len(_FIFTHS)) // len(r)
-    panels: list[Panel] = [
-        _scatter(
-            z.double() @ metric.root(form).T,
-            title=f"{len(z):,} stored contexts, by R",
-            classes=_FIFTHS,
-            of=fifth.tolist(),
-            subject="resilience",
-        )
-    ]
+    y, title = z.double() @ metric.root(form).T, f"{len(z):,} stored contexts, by R"
+    panels: list[Panel] = [_scatter(y, title=title, classes=_FIFTHS, of=fifth.tolist(), subject="resilience")]
     if isinstance(geometry.rsource, CurvedRSource):
         found = geometry.rsource.planes(medium, z[:_CURVED].double(), form).curvatures.flatten()
         counts, edges = _histogram(found.cpu())
@@ -292,17 +285,11 @@ def _weights(run: PlottedRun) -> _Built:
     model = run.finished.model
     if len(model.experts) == 1:
         raise LeftOut(f"the mixer has one expert ({model.experts[0]}), so there is nothing to weigh")
-    panels = [
-        HeatMap(
-            title=title,
-            x_label=label,
-            unit="weight",
-            rows=model.experts,
-            values=model.weights[table].T.tolist(),
-        )
-        for table, title, label in _tables(model)
-    ]
-    return "the mixer's weights, each the sum of one column a table", [*panels]
+    panels: list[Panel] = []
+    for table, title, label in _tables(model):
+        values = model.weights[table].T.tolist()
+        panels.append(HeatMap(title=title, x_label=label, unit="weight", rows=model.experts, values=values))
+    return "the mixer's weights, each the sum of one column a table", panels
 
 
 def _tables(model: Model) -> list[tuple[str, str, str]]:
@@ -316,7 +303,7 @@ def _tables(model: Model) -> list[tuple[str, str, str]]:
     tables = [
         (
             f"gate{i}",
-            f"gate {number} of {count} of memory {name}" if count > 1 else f"gate of memory {name}",
+            f"gate{f' {number} of {count}' if count > 1 else ''} of memory {name}",
             "value of the gate",
         )
         for i, (name, number, count) in enumerate(gates)

@@ -76,7 +76,20 @@ def _train(
     )
 
 
-_EXACT = "--memory exact --config tiny"
+def _other(kind: str, help: str, use: str, package: str = "lior", version: int = 1) -> Kind:
+    """Return a kind that no training run chooses; ``package`` has its contract suite and template."""
+    return Kind(
+        group=f"lior.{kind}s",
+        interface=f"lior.interfaces:{kind.title()}",
+        api_version=version,
+        help=help,
+        suite=f"{package}.testing:{kind}_contract",
+        templates="" if package == "lior" else f"{package}.templates",
+        use=use,
+    )
+
+
+_EXACT, _ASK = "--memory exact --config tiny", "lior ask FOLDER QUESTION"
 
 KINDS = {
     "frame": _train("frames", "frame", "FrameProvider", "metric of the coordinates", _EXACT, "scale=2"),
@@ -94,43 +107,20 @@ KINDS = {
     "tokenizer": _train(
         "tokenizers", "tokenizer", "Tokenizer", "text to tokens", "--config fast", 'pairs=["th", "he"]'
     ),
-    "reader": Kind(
-        group="lior.readers",
-        interface="lior.interfaces:Reader",
-        help="text of the files of a format",
-        suite="lior.testing:reader_contract",
-        use="lior ask FOLDER QUESTION  # {} reads the files that have its suffixes",
+    "reader": _other(
+        "reader", "text of the files of a format", f"{_ASK}  # {{}} reads the files that have its suffixes"
     ),
-    "embedder": Kind(
-        group="lior.embedders",
-        interface="lior.interfaces:Embedder",
-        help="vectors of texts by their meaning",
-        suite="lior.testing:embedder_contract",
-        use="LIOR_EMBEDDER={} lior ask FOLDER QUESTION",
+    "embedder": _other("embedder", "vectors of texts by their meaning", f"LIOR_EMBEDDER={{}} {_ASK}"),
+    "retriever": _other(
+        "retriever", "ranks the passages for a question", f"{_ASK} --retriever {{}}", "lior_ask", version=2
     ),
-    "retriever": Kind(
-        group="lior.retrievers",
-        interface="lior.interfaces:Retriever",
-        help="ranks the passages for a question",
-        suite="lior_ask.testing:retriever_contract",
-        templates="lior_ask.templates",
-        api_version=2,
-        use="lior ask FOLDER QUESTION --retriever {}",
+    "judge": _other(
+        "judge", "decides which passage answers, and how likely", f"LIOR_JUDGE={{}} {_ASK}", "lior_ask"
     ),
-    "judge": Kind(
-        group="lior.judges",
-        interface="lior.interfaces:Judge",
-        help="decides which passage answers, and how likely",
-        suite="lior_ask.testing:judge_contract",
-        templates="lior_ask.templates",
-        use="LIOR_JUDGE={} lior ask FOLDER QUESTION",
-    ),
-    "listener": Kind(
-        group="lior.listeners",
-        interface="lior.interfaces:Listener",
-        help="receives events of trainings and of changed documents",
-        suite="lior.testing:listener_contract",
-        use="lior train notes.txt --config tiny  # {} receives the events",
+    "listener": _other(
+        "listener",
+        "receives events of trainings and of changed documents",
+        "lior train notes.txt --config tiny  # {} receives the events",
     ),
     "command": Kind(
         group="lior.commands",

@@ -26,26 +26,17 @@ _SAMPLE = 1 << 16
 _NAME = re.compile(rb"(?:coding[:=]\s*|encoding=|charset=)[\"']?([a-zA-Z][\w.-]+)")
 _ESCAPES = ("punycode", "idna", "unicode-escape", "raw-unicode-escape")  # the first takes quadratic time
 _WIDE = ["utf_7", "utf_16", "utf_16_be", "utf_16_le", "utf_32", "utf_32_be", "utf_32_le"]
-_MULTIBYTE = [
-    "big5",
-    "big5hkscs",
+_JAPANESE = [
     "cp932",
-    "cp949",
-    "cp950",
     "euc_jis_2004",
     "euc_jisx0213",
     "euc_jp",
-    "euc_kr",
-    "gb18030",
-    "gb2312",
-    "gbk",
-    "hz",
-    "johab",
     "shift_jis",
     "shift_jis_2004",
     "shift_jisx0213",
 ]
-_JAPANESE = [name for name in _MULTIBYTE if name.startswith(("cp932", "euc_j", "shift_j"))]
+_CHINESE = ["big5", "big5hkscs", "cp950", "gb18030", "gb2312", "gbk", "hz"]
+_MULTIBYTE = [*_JAPANESE, *_CHINESE, "cp949", "euc_kr", "johab"]
 _KANA_SHARE = 0.25
 """The minimum share of kana among the characters that are not ASCII; a Japanese text has as many, unless it
 consists of names alone.

@@ -283,10 +283,7 @@ class Run(Measured):
             When ``prompt`` or ``text`` is not a text.
         """
         encode = self.model.tokenizer.encode
-        before, tokens = (
-            encode(as_text("prompt", prompt)).tolist(),
-            encode(as_text("text", text)).tolist(),
-        )
+        before, tokens = encode(as_text("prompt", prompt)).tolist(), encode(as_text("text", text)).tolist()
         return explain(self.model, self.checkpoint.corpus, before, tokens, most=most, words=words)
 
     why = sources

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.testing import assert_close
 
-from lior.interfaces import Evidence, Features, Items, Memory, Query, State, Text, Trace
+from lior.interfaces import Evidence, Features, Items, Memory, Query, Text, Trace
 from lior.model import memories
 from lior.plugins.kinds import KINDS
 from lior.plugins.registry import interface_members
@@ -385,19 +385,10 @@ def _assert_same_evidence(actual: Evidence, expected: Evidence, tolerance: float
     assert all(torch.equal(a, b) for a, b in zip(actual.gates, expected.gates, strict=True))
 
 
-def _assert_same_state(actual: State, expected: State, *, sums: bool) -> None:
-    if not sums:
-        assert_same(actual, expected)
-        return
-    assert actual.keys() == expected.keys()
-    for name in actual:
-        assert_close(actual[name], expected[name], atol=_SUMS, rtol=_SUMS)
-
-
 def _assert_same_memory(actual: Memory, expected: Memory, asked: Items) -> None:
-    sums = expected.abilities.sums
-    _assert_same_state(actual.snapshot(), expected.snapshot(), sums=sums)
-    _assert_same_evidence(_read(actual, asked), _read(expected, asked), _SUMS if sums else 0.0)
+    tolerance = _SUMS if expected.abilities.sums else 0.0
+    assert_same(actual.snapshot(), expected.snapshot(), tolerance)
+    _assert_same_evidence(_read(actual, asked), _read(expected, asked), tolerance)
 
 
 def _assert_trace(trace: Trace, tokens: Tensor, experts: int, documents: Sequence[Items]) -> None:

@@ -28,11 +28,7 @@ _MAGNITUDES = (0.0, 1e-40, 1e-38, 1e-20, 1e-3, 1.0, 1e4, 1e18, 1e20, 1e38, 3e38)
 
 
 @st.composite
-def _cases(
-    draw: st.DrawFn,
-    dtype: torch.dtype | None = None,
-    edges: tuple[str, ...] = ("normal",),
-) -> _Case:
+def _cases(draw: st.DrawFn, dtype: torch.dtype | None = None, edges: tuple[str, ...] = ("normal",)) -> _Case:
     """Draw four queries and five items with a fresh state."""
     edge = draw(st.sampled_from(edges))
     return _case(draw(made()), draw(dimensions()), edge, draw(seeds()), dtype or draw(dtypes()))
@@ -177,12 +173,8 @@ class ProductContract(InitialStateContract[AttentionProduct]):
         case = _case(product, m, "normal", seed, dtype)
         gram = _gram(product, case.params, case.q, case.k)
         partials = product.partials(*gram, case.params)
-        results = [
-            *gram,
-            *partials[:3],
-            *partials.params.values(),
-            *product.project(case.params).values(),
-        ]
+        states = partials.params, product.project(case.params)
+        results = [*gram, *partials[:3], *(value for state in states for value in state.values())]
         for query in (True, False):
             df = product.lift(case.params, case.q, query=query)
             dparams, dy = product.lift_pullback(case.params, case.q, df, query=query)

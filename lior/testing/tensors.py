@@ -63,11 +63,11 @@ def move_state(state: State, keys: Iterable[str], size: float, seed: int) -> Sta
     }
 
 
-def assert_same(actual: State, expected: State) -> None:
-    """Assert that entries are the same, bit for bit."""
+def assert_same(actual: State, expected: State, tolerance: float = 0.0) -> None:
+    """Assert that entries are the same, bit for bit or up to an absolute and relative ``tolerance``."""
     assert set(actual) == set(expected)
     for key, value in actual.items():
-        assert_close(value, expected[key], atol=0, rtol=0, equal_nan=True, msg=named(key))
+        assert_close(value, expected[key], atol=tolerance, rtol=tolerance, equal_nan=True, msg=named(key))
 
 
 @contextmanager

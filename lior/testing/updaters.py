@@ -106,14 +106,14 @@ class UpdaterContract(Contract[Updater]):
     @law(seed=seeds())
     def test_a_run_can_be_resumed(self, seed: int) -> None:
         updater, problem = self.make(), Parabola(seed, torch.float32)
-        params, state = problem.start, updater.init(problem.start)
+        params, state = straight, kept = problem.start, updater.init(problem.start)
         for k in range(4):
             # A file gives entries back in another order, and as other tensors.
-            params = {key: params[key].clone() for key in sorted(params, reverse=k % 2 == 0)}
-            state = {key: state[key].clone() for key in sorted(state, reverse=k % 2 == 0)}
+            params, state = (
+                {key: each[key].clone() for key in sorted(each, reverse=k % 2 == 0)}
+                for each in (params, state)
+            )
             params, state, _ = _step(updater, problem, params, state, seed + k)
-        straight, kept = problem.start, updater.init(problem.start)
-        for k in range(4):
             straight, kept, _ = _step(updater, problem, straight, kept, seed + k)
         assert_same(params, straight)
         assert_same(state, kept)
@@ -193,10 +193,9 @@ def _random_search(problem: Parabola, seed: int) -> float:
     generator = make_generator(seed + 2**20)
 
     def draw() -> State:
-        noise = {
-            k: torch.randn(p.shape, generator=generator, dtype=p.dtype) for k, p in problem.start.items()
+        return {
+            k: p + torch.randn(p.shape, generator=generator, dtype=p.dtype) for k, p in problem.start.items()
         }
-        return {k: p + noise[k] for k, p in problem.start.items()}
 
     return min(problem.loss(problem.start), *(problem.loss(draw()) for _ in range(_UPDATES)))
 
