@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import NamedTuple
 
-__all__ = ["PARTS", "Part", "install_hint"]
-
 
 class Part(NamedTuple):
     """A distribution of lior, or an extra of one."""

@@ -387,7 +387,7 @@ def _assert_same_evidence(actual: Evidence, expected: Evidence, tolerance: float
 
 def _assert_same_memory(actual: Memory, expected: Memory, asked: Items) -> None:
     tolerance = _SUMS if expected.abilities.sums else 0.0
-    assert_same(actual.snapshot(), expected.snapshot(), tolerance)
+    assert_same(actual.snapshot(), expected.snapshot(), tolerance=tolerance)
     _assert_same_evidence(_read(actual, asked), _read(expected, asked), tolerance)
 
 

@@ -63,7 +63,7 @@ def move_state(state: State, keys: Iterable[str], size: float, seed: int) -> Sta
     }
 
 
-def assert_same(actual: State, expected: State, tolerance: float = 0.0) -> None:
+def assert_same(actual: State, expected: State, *, tolerance: float = 0.0) -> None:
     """Assert that entries are the same, bit for bit or up to an absolute and relative ``tolerance``."""
     assert set(actual) == set(expected)
     for key, value in actual.items():
