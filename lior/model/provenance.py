@@ -12,6 +12,7 @@ import codecs
 import itertools
 import math
 import unicodedata
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -127,7 +128,7 @@ class _Origin:
 
     probability: float
     experts: dict[str, float]
-    places: dict[tuple[int, int], float] = attrs.field(factory=dict)
+    places: defaultdict[tuple[int, int], float] = attrs.field(factory=lambda: defaultdict(float))
     """Share of each stored token, by document and offset."""
     stored: float = 0.0
     """Total share of all stored tokens."""
@@ -166,15 +167,11 @@ def _origins(
         )
         traced = (trace.row, documents, trace.offset, weight)
         for at, document, offset, w in zip(*(column.tolist() for column in traced), strict=True):
-            _add(found[at].places, (document, offset), w)
+            found[at].places[document, offset] += w
     return origins
 
 
 T = TypeVar("T")
-
-
-def _add(shares: dict[T, float], key: T, share: float) -> None:
-    shares[key] = shares.get(key, 0.0) + share
 
 
 def _effects(weights: dict[str, Tensor], inputs: mixer.Inputs, known: Tensor) -> Tensor:
@@ -220,15 +217,14 @@ def _explain(
 ) -> Explained:
     probability = math.prod(origins[i].probability for i in group)
     part = probability / len(group)
-    experts: dict[str, float] = {}
-    documents: dict[str, float] = {}
-    places: dict[tuple[int, int], float] = {}
+    experts, documents = defaultdict[str, float](float), defaultdict[str, float](float)
+    places = defaultdict[tuple[int, int], float](float)
     for turn, i in enumerate(group):
         for expert, share in origins[i].experts.items():
-            _add(experts, expert, part * share)
+            experts[expert] += part * share
         for (document, offset), share in origins[i].places.items():
-            _add(documents, library.name(document), part * share)
-            _add(places, (document, offset - turn), part * share)
+            documents[library.name(document)] += part * share
+            places[document, offset - turn] += part * share
     stored = part * sum(origins[i].stored for i in group)
     ordered = sorted(places.items(), key=lambda item: (item[1], item[0]), reverse=True)
     word = np.array([tokens[i] for i in group])
@@ -241,7 +237,7 @@ def _explain(
     listed = sum(place.weight for place in sources)
     text = b"".join(pieces[i] for i in group)
     elsewhere, unplaced = max(stored - listed, 0.0), max(probability - stored, 0.0)
-    return Explained(text, probability, experts, sources, elsewhere, unplaced, documents)
+    return Explained(text, probability, dict(experts), sources, elsewhere, unplaced, dict(documents))
 
 
 @attrs.frozen
@@ -272,21 +268,18 @@ class Account:
 def account(words: Sequence[Explained]) -> Account:
     """Return the means of the shares in ``words``; blank words do not count unless all are blank."""
     counted = [word for word in words if not word.blank] or words
-    documents: dict[str, float] = {}
-    lines: dict[str, dict[int, float]] = {}
-    experts: dict[str, float] = {}
+    experts, documents = defaultdict[str, float](float), defaultdict[str, float](float)
+    lines = defaultdict[str, defaultdict[int, float]](lambda: defaultdict(float))
     for word in counted:
         part = word.share(1 / len(counted))
         for place in word.sources:
-            _add(lines.setdefault(place.document, {}), place.line, part * place.weight)
+            lines[place.document][place.line] += part * place.weight
         for into, weights in ((documents, word.documents), (experts, word.experts)):
             for name, weight in weights.items():
-                _add(into, name, part * weight)
+                into[name] += part * weight
     unplaced = sum(word.share(word.unplaced) / len(counted) for word in counted)
     common = max(1 - unplaced - sum(documents.values()), 0.0) if counted else 0.0
-    shares = (
-        DocumentShare(name, share, _descending(lines.get(name, {}))) for name, share in documents.items()
-    )
+    shares = (DocumentShare(name, share, _descending(lines[name])) for name, share in documents.items())
     ordered = sorted(shares, key=lambda each: (-each.share, each.document))
     return Account(tuple(ordered), common, unplaced, _descending(experts))
 
