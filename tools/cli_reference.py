@@ -83,7 +83,10 @@ def _key_table() -> str:
             f"`{key.dotted}`",
             f"`{flag(key)}`" if has_flag(key) else "",
             f"`{key.default}`" if key.default not in ("", ()) else "none",
-            key.allowed,
+            key.allowed.replace("a whole number of at least", "integer ≥")
+            .replace("a whole number from", "integer from")
+            .replace("a finite number of at least", "number ≥")
+            .replace("a number from", "from"),
             key.help,
         )
         for key in keys()
