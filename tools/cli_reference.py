@@ -29,7 +29,7 @@ _KEYS = """\
 ## Keys of a configuration
 
 A value comes from the highest layer that sets it: the default, the recipe, the variable, the flag
-or `--set KEY=VALUE`. In a recipe the part before the dot is a table. A variable is `LIOR_` and the
+or `--set KEY=VALUE`. The part before the dot is a table of a recipe. A variable is `LIOR_` and the
 key in capitals, with `__` for the dot: `LIOR_GEOMETRY__UPDATES=200`; `LIOR_FRAME` for
 `frame.name`. Options of the chosen plugin are keys beside its name: `--set frame.rank=8`,
 `LIOR_FRAME__RANK=8`; those of a memory in a table of its name: `--set
@@ -71,7 +71,11 @@ def _usages(command: click.Command | None, name: str, parent: click.Context) -> 
     usage = " ".join(command.collect_usage_pieces(context)).removeprefix("[OPTIONS]").replace("|", "\\|")
     options = [each.opts[0] for each in command.params if isinstance(each, click.Option)]
     shown = " ".join(f"`{each}`" for each in options)
-    yield f"`{context.command_path} {usage.strip()}`".replace(" `", "`"), command.get_short_help_str(200), shown
+    yield (
+        f"`{context.command_path} {usage.strip()}`".replace(" `", "`"),
+        command.get_short_help_str(200),
+        shown,
+    )
     if isinstance(command, click.Group):
         for inner in command.list_commands(context):
             yield from _usages(command.get_command(context, inner), inner, context)
