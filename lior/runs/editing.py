@@ -3,7 +3,7 @@
 Learning writes to the memories. After forgetting, the memories hold exactly what they would hold if they
 had never seen the document. Contents that depend on the order of writing are computed again from the stored
 text. Parameters fitted in training (geometry, mixer, weights of fitted memories) do not change; see
-``docs/decisions/forgetting.md``.
+``docs/decisions/language-model.md#forgetting``.
 """
 
 from __future__ import annotations

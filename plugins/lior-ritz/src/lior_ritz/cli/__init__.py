@@ -33,6 +33,6 @@ COMMANDS = {
 def ritz() -> None:
     """Solve the quantum mechanics of an electron in a dot, with a network and a reference."""
     # Threads that spin between small matrices take ten times as long on a busy machine, and threads that
-    # sleep twice as long (docs/decisions/ritz-network.md). Libraries read this when they are imported.
+    # sleep twice as long (docs/decisions/ritz.md#network). Libraries read this when they are imported.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     gc.set_threshold(100_000, 20, 20)  # imports make objects that stay: a tenth of the start is spent on them
