@@ -37,6 +37,7 @@ __all__ = [
     "did_you_mean",
     "install_hint",
     "needs_model",
+    "out_of_memory",
     "quantity",
     "sentences",
 ]
@@ -117,6 +118,17 @@ class SkippedCheckpoint(UserWarning):
 
 class MissingPackage(LiorError):
     """An optional package that the work needs is not installed."""
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Return whether an error is Python's ``MemoryError``, torch's on a device, or torch's on the CPU, which
+    has no class.
+    """
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or "can't allocate memory" in str(error)
+    )
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from pathlib import Path
 from threading import Lock, Thread
 
 __all__ = [
+    "available_bytes",
     "end_with_parent",
     "environment_of_user",
     "peak_bytes",
@@ -34,6 +35,15 @@ def peak_bytes() -> int:
         return 1024 * int(status.partition("VmHWM:")[2].split()[0])
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+def available_bytes() -> int:
+    """Return the bytes of memory that the system can provide, including its disk cache."""
+    try:
+        fields = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
+        return int(fields["MemAvailable"].split()[0]) << 10
+    except (OSError, KeyError, ValueError):  # not Linux
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def resident_bytes() -> int:

@@ -1,4 +1,4 @@
-"""Dictionaries of tensors: nested names, checks of tensors read from a file; their device, and its threads.
+"""Dictionaries of tensors: nested names, checks of tensors read from a file; threads of torch.
 
 The entries of a part are named ``part.name``.
 """
@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from lior.errors import DeviceError, UsageError
+from lior.errors import UsageError
 from lior.interfaces import State
 
 __all__ = [
@@ -23,27 +23,9 @@ __all__ = [
     "check",
     "like",
     "one_thread",
-    "pick_device",
     "sub",
     "threads",
 ]
-
-
-def pick_device(name: str) -> torch.device:
-    """Return the device called ``name``: ``cpu``, ``cuda``, or ``auto`` for CUDA if there is a GPU.
-
-    Raises
-    ------
-    UsageError
-        For any other name.
-    DeviceError
-        For ``cuda`` without a GPU.
-    """
-    if name not in ("auto", "cpu", "cuda"):
-        raise UsageError(f"device {name!r}: allowed is one of auto, cpu, cuda")
-    if name == "cuda" and not torch.cuda.is_available():
-        raise DeviceError("device 'cuda': no CUDA GPU is visible to PyTorch here; use --device cpu or auto")
-    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
 
 
 _LARGE = 1 << 24

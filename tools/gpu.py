@@ -30,6 +30,8 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 import lior
 from lior import registry
+from lior.devices import device_plugin, pick_device
+from lior.errors import DeviceError
 from lior.geometry import adam
 from lior.geometry.retrieval import Batch, Geometry, Part, Retrieval
 from lior.interfaces import Items, Query, Text
@@ -92,7 +94,7 @@ def difference(expected: object, found: object) -> float:
 
 def measure(work: Callable[[str], object], place: Place) -> tuple[object, float]:
     """Return the result and the seconds of a call, after one that warms up."""
-    wait = torch.cuda.synchronize if place.device == "cuda" else int
+    wait = device_plugin(torch.device(place.device)).synchronize
     work(place.device)
     wait()
     begun = time.perf_counter()
@@ -345,8 +347,10 @@ def main() -> int:
     parser.add_argument("--step", choices=[*STEPS], help=argparse.SUPPRESS)
     given = parser.parse_args()
     place = Place("cpu" if given.rehearse else "cuda", given.rehearse)
-    if not given.rehearse and not torch.cuda.is_available():
-        parser.error("no CUDA GPU is visible to PyTorch here; --rehearse tries the command on the CPU")
+    try:
+        pick_device(place.device)
+    except DeviceError as error:
+        parser.error(f"{error}; --rehearse tries the command on the CPU")
     if given.step:
         with torch.no_grad():
             print(json.dumps([attrs.asdict(row) for row in STEPS[given.step][0](place)]))

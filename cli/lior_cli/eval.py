@@ -70,11 +70,11 @@ def evaluate(
     import torch
 
     from lior.data.noise import corrupt
+    from lior.devices import pick_device
     from lior.model import evaluation
     from lior.reading.documents import read_documents
     from lior.runs import directory as rundir
     from lior.runs.documents import note_learned
-    from lior.tensors import pick_device
     from lior_cli.progress import Progress
 
     loaded = rundir.open_run(run, device=pick_device(device))

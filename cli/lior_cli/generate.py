@@ -60,9 +60,9 @@ def generate(
     import_torch()
     import torch
 
+    from lior.devices import pick_device
     from lior.model.generation import generate as draw_tokens
     from lior.runs import directory as rundir
-    from lior.tensors import pick_device
 
     how = Sampling(**sampling)
     if batch is not None:
@@ -95,10 +95,11 @@ def _print_batch(run: Path, batch: Path, given: dict[str, Any], device: str) -> 
     """Print an object for each line of ``batch``, in order: text, number of tokens, reason of the end."""
     import torch
 
+    from lior.devices import pick_device
     from lior.model.detokenizer import Detokenizer
     from lior.model.generation import Request, generate_all
     from lior.runs import directory as rundir
-    from lior.tensors import all_threads, pick_device
+    from lior.tensors import all_threads
 
     lines = [_line(number, line, given) for number, line in _lines(batch)]
     model = rundir.open_run(run, device=pick_device(device)).model

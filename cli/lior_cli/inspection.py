@@ -35,9 +35,9 @@ def inspect(ctx: click.Context, run: Path, as_json: bool, geometry: bool, device
     costs that are not negative. The exit code is 1 when an invariant does not hold.
     """
     import_torch()
+    from lior.devices import pick_device
     from lior.runs import directory as rundir
     from lior.runs import inspection
-    from lior.tensors import pick_device
 
     loaded = rundir.open_run(run, device=pick_device(device))
     found = inspection.inspect(run, loaded)

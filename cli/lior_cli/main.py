@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lior.errors import LiorError, install_hint, needs_model
+from lior.errors import LiorError, install_hint, needs_model, out_of_memory
 from lior.plugins.trust import FLAG, Trust
 from lior.process import shield_children
 from lior_cli.lazy import LazyGroup
@@ -357,7 +357,7 @@ def _report(error: Exception) -> int:
         case OSError(strerror=str()):
             told = ": ".join(str(part) for part in (error.filename, error.strerror) if part)
             return _fail(told, getattr(error, "exit_code", 1))
-    if _out_of_memory(error):
+    if out_of_memory(error):
         return _fail("out of memory. Use a smaller model, batch or text.")
     return _report_defect(error)
 
@@ -381,17 +381,6 @@ def _report_defect(error: Exception) -> int:
         return _fail(told, DEFECT)
     told = f"{cause}. This is a defect of lior or of a plugin; please report it at {REPORTED_AT}"
     return _fail(f"{told} with what `lior --debug ...` shows.", DEFECT)
-
-
-def _out_of_memory(error: Exception) -> bool:
-    """Return whether an error is Python's ``MemoryError``, torch's on CUDA, or torch's on the CPU, which has
-    no class.
-    """
-    return (
-        isinstance(error, MemoryError)
-        or type(error).__name__ == "OutOfMemoryError"
-        or "can't allocate memory" in str(error)
-    )
 
 
 def _fail(message: str, code: int = 1) -> int:

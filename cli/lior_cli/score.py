@@ -76,10 +76,10 @@ def score(
     if as_json and color == "always":
         raise UsageError("--color always colours text, and --json prints none; leave one of them out")
     import_torch(quiet=quiet)
+    from lior.devices import pick_device
     from lior.model import scoring
     from lior.reading.documents import read_documents
     from lior.runs import directory as rundir
-    from lior.tensors import pick_device
     from lior_cli.progress import Progress
 
     loaded = rundir.open_run(run, device=pick_device(device))

@@ -4,6 +4,7 @@ from lior.config.components import (
     Component as Component,
     Components as Components,
     Key as Key,
+    device_option as device_option,
     plugin_option as plugin_option,
     schema_keys as schema_keys,
     split_names as split_names,

@@ -10,11 +10,17 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import attrs
 
-from lior.config.options import TypedField, typed_fields
+from lior.config.options import TypedField, option, typed_fields
+from lior.plugins.registry import registry
 
 S = TypeVar("S")
 Path: TypeAlias = "tuple[str, ...]"
 """Keys from the outermost table inwards; not dotted, as a key may contain a dot."""
+
+
+def device_option(default: str, *, help: str) -> Any:
+    """Return an attrs field that chooses a device: ``auto``, or a plugin of the kind ``device``."""
+    return option(default, help=help, choices=lambda: ("auto", *registry.names("device")))
 
 
 @attrs.frozen(kw_only=True)
@@ -127,8 +133,7 @@ def _keys(defaults: Any, path: Path) -> Iterator[Key]:
         elif attrs.has(typed.hint):
             yield from _keys(value, here)
         else:
-            choices = tuple(metadata.get("choices") or ())
-            yield Key(here, metadata.get("help", ""), value, typed.allowed, choices)
+            yield Key(here, metadata.get("help", ""), value, typed.allowed, typed.choices)
 
 
 def plugin_key(table: Path, typed: TypedField, default: Component | Components) -> Key:

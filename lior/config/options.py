@@ -37,7 +37,7 @@ def option(
     help: str,
     low: float | None = None,
     high: float | None = None,
-    choices: Sequence[Any] | None = None,
+    choices: Sequence[Any] | Callable[[], Sequence[Any]] | None = None,
 ) -> Any:
     """Return an attrs field with a help text and a checked range.
 
@@ -51,19 +51,19 @@ def option(
         Inclusive bounds of a number. Without an upper bound a number must be finite, unless the default is
         infinite.
     choices
-        The allowed values.
+        The allowed values, or a function that returns them when a value is checked.
 
     Raises
     ------
     UsageError
         From the class's constructor, when a value is out of range.
     """
-    metadata = {"help": help, "low": low, "high": high, "choices": tuple(choices) if choices else None}
+    metadata = {"help": help, "low": low, "high": high, "choices": choices}
     return attrs.field(default=default, metadata=metadata, validator=_check_range)
 
 
 def _check_range(instance: object, field: attrs.Attribute[Any], value: Any) -> None:
-    low, high, choices = (field.metadata.get(k) for k in ("low", "high", "choices"))
+    low, high, choices = _range(field)
     wrong = choices is not None and value not in choices
     if (low is not None or high is not None) and value is not None:
         wrong |= not isinstance(value, int | float) or isinstance(value, bool) or math.isnan(value)
@@ -73,9 +73,15 @@ def _check_range(instance: object, field: attrs.Attribute[Any], value: Any) -> N
         raise UsageError(f"{field.name} = {value!r}: allowed is {_allowed(field)}")
 
 
+def _range(field: attrs.Attribute[Any]) -> tuple[Any, Any, tuple[Any, ...] | None]:
+    """Return the bounds and the allowed values of a field."""
+    low, high, choices = (field.metadata.get(k) for k in ("low", "high", "choices"))
+    return low, high, tuple(choices() if callable(choices) else choices) if choices else None
+
+
 def _allowed(field: attrs.Attribute[Any], number: str = "a number") -> str:
     """Return the values that ``field`` admits, in words."""
-    low, high, choices = (field.metadata.get(k) for k in ("low", "high", "choices"))
+    low, high, choices = _range(field)
     if choices is not None:
         return "one of " + ", ".join(map(str, choices))
     if low is not None and high is not None:
@@ -106,6 +112,11 @@ class TypedField(NamedTuple):
 
     field: attrs.Attribute[Any]
     hint: Any
+
+    @property
+    def choices(self) -> tuple[Any, ...]:
+        """The allowed values; empty without a list of them."""
+        return _range(self.field)[2] or ()
 
     @property
     def allowed(self) -> str:

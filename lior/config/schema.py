@@ -13,7 +13,7 @@ from typing import Any
 import attrs
 
 from lior.config import recipes, resolving
-from lior.config.components import Component, Components, Key, plugin_option, replace
+from lior.config.components import Component, Components, Key, device_option, plugin_option, replace
 from lior.config.components import schema_keys as keys_of
 from lior.config.options import option
 from lior.config.resolving import Labelled, Override, Resolved
@@ -141,9 +141,7 @@ class TrainConfig:
     """A training run. A field that chooses plugins has the name of their kind."""
 
     seed: int = option(0, help="seed of all randomness", low=0, high=2**63 - 1)
-    device: str = option(
-        "auto", help="device of the tensors; sdm counts on the CPU", choices=("auto", "cpu", "cuda")
-    )
+    device: str = device_option("auto", help="device of the tensors; sdm counts on the CPU")
     time_limit: float = option(0.0, help="seconds after which training ends; 0 is no limit", low=0)
     memory_budget: int = option(
         0,

@@ -91,6 +91,7 @@ __all__ = [
     "CostPartials",
     "CurvedRSource",
     "Date",
+    "Device",
     "Embedder",
     "Encoder",
     "Evidence",
@@ -432,6 +433,37 @@ class CurvedRSource(RSource, Protocol):
     def planes(self, state: State, z: Tensor, form: MetricForm) -> Any:
         """Return the curvature operator at ``z (N, n)``, a
         :class:`lior.geometry.conformal.PrincipalPlanes`."""
+
+
+class Device(Protocol):
+    """Hardware for tensors, created without arguments. Group ``lior.devices``."""
+
+    api_version: ClassVar[int]
+    kind: ClassVar[str]
+    """Type of its ``torch.device``, such as ``cuda``."""
+    automatic: ClassVar[bool]
+    """Whether ``auto`` takes it where it is present."""
+    doubles: ClassVar[bool]
+    """Whether it computes in float64, which the language model needs."""
+    precision: ClassVar[str]
+    """Precision of large float32 products, as ``torch.set_float32_matmul_precision`` takes it: ``highest``,
+    ``high`` (TF32) or ``medium`` (bfloat16)."""
+
+    def missing(self) -> str:
+        """Return why the device cannot be used here, without a full stop; empty if it can."""
+        ...
+
+    def free(self) -> int:
+        """Return the free memory in bytes."""
+        ...
+
+    def synchronize(self) -> None:
+        """Wait until all operations are done."""
+        ...
+
+    def block(self, entries: int) -> int:
+        """Return how many entries of a matrix to compute at a time, for ``entries`` on the CPU."""
+        ...
 
 
 class Listener(Protocol):

@@ -107,6 +107,11 @@ KINDS = {
     "tokenizer": _train(
         "tokenizers", "tokenizer", "Tokenizer", "text to tokens", "--config fast", 'pairs=["th", "he"]'
     ),
+    "device": _other(
+        "device",
+        "hardware that holds and multiplies the tensors",
+        "lior train notes.txt --config tiny --device {}",
+    ),
     "reader": _other(
         "reader", "text of the files of a format", f"{_ASK}  # {{}} reads the files that have its suffixes"
     ),

@@ -28,6 +28,7 @@ import attrs
 import torch
 
 from lior.config import TrainConfig, headline, load, to_toml, with_instances
+from lior.devices import pick_device
 from lior.errors import NewerFormat, RunError, TextRemains
 from lior.plugins.trust import opening
 from lior.reading.files import File
@@ -40,7 +41,6 @@ from lior.runs.folder import CONFIG, LOCK, RunFolder
 from lior.runs.format import FORMAT, TEXT, misfits_as_run_errors, read_manifest
 from lior.runs.manifest import FileManifest
 from lior.runs.telemetry import Telemetry
-from lior.tensors import pick_device
 
 PATIENCE = 10.0
 """Seconds that a change waits while another process writes to the run."""

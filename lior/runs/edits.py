@@ -9,6 +9,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import attrs
 
+from lior.devices import pick_device
 from lior.errors import DataError, RunError, did_you_mean, sentences
 from lior.reading.documents import RawDocument
 from lior.runs import documents as texts
@@ -18,7 +19,6 @@ from lior.runs.directory import open_checkpoint
 from lior.runs.format import read_manifest
 from lior.runs.questions import Questions, Stored
 from lior.runs.syncing import Synced
-from lior.tensors import pick_device
 
 T = TypeVar("T")
 Edit: TypeAlias = "Callable[[Edited], T]"

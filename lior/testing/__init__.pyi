@@ -1,5 +1,8 @@
 """The public names of lior.testing."""
 
+from lior.testing.devices import (
+    device_contract as device_contract,
+)
 from lior.testing.embedders import (
     embedder_contract as embedder_contract,
 )

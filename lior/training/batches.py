@@ -20,6 +20,7 @@ from torch import Generator, Tensor
 
 from lior.config import GeometryConfig
 from lior.data.corpus import Corpus, gather_contexts
+from lior.devices import block_entries
 from lior.geometry.neighbours import CellIndex
 from lior.geometry.retrieval import Batch, Geometry, Part
 from lior.interfaces import State
@@ -32,8 +33,8 @@ _LEAST_SAMPLE = 0.25
 """Minimum share of the uniform sample in the items of a batch."""
 _ENCODE_BLOCK = 65536
 _SAMPLE_BLOCK = 4096
-_PART_ELEMENTS = {"cpu": 1 << 24, "cuda": 1 << 28}
-"""Maximum number of scores in memory when queries are compared with the whole memory."""
+_PART_ENTRIES = 1 << 24
+"""Maximum number of scores in memory on the CPU when queries are compared with the whole memory."""
 
 
 @attrs.frozen
@@ -79,7 +80,7 @@ class BatchSampler:
         parts: tuple[Part, ...]
         if near is None:
             keys = sample.sort().values
-            size = max(_PART_ELEMENTS.get(keys.device.type, 1 << 24) // len(keys), 1)
+            size = max(block_entries(keys.device, _PART_ENTRIES) // len(keys), 1)
             parts = tuple(
                 Part(slice(begin, begin + len(some)), slice(0, len(keys)), self._excluded(some, keys))
                 for begin, some in zip(range(0, len(queries), size), queries.split(size), strict=True)

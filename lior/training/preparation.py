@@ -21,6 +21,7 @@ from lior.config.options import check_keywords
 from lior.data import corpus
 from lior.data.corpus import Corpus
 from lior.data.split import split
+from lior.devices import pick_device
 from lior.errors import BrokenPlugin, DataError, UsageError
 from lior.geometry.retrieval import PARTS, Geometry
 from lior.interfaces import State, Tokenizer
@@ -34,7 +35,7 @@ from lior.runs.directory import RunDirectory, unstarted
 from lior.runs.format import misfits_as_run_errors
 from lior.runs.loop import START, LoopState, Stopwatch, never_stop
 from lior.runs.run import Run
-from lior.tensors import pick_device, sub
+from lior.tensors import sub
 from lior.training.loop import Training
 from lior.training.stages import Split, Stage, StageState
 

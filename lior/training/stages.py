@@ -18,6 +18,7 @@ from torch import Generator, Tensor
 from lior.config import MixerConfig, TrainConfig
 from lior.data import noise
 from lior.data.corpus import Corpus
+from lior.devices import fit_blocks
 from lior.errors import PluginError
 from lior.geometry import adam
 from lior.geometry.retrieval import Geometry
@@ -170,15 +171,8 @@ class LearnGeometry:
         every = max(config.updates // _CHECKS, 1)
         if self._done and self._done % every == 0:
             self._current = self._observed(self._current)
-        batch = self._batches.draw(self._current, self._done)
-        left = max(1 - max(self._done / config.updates, self._used), _LEAST_SCALE)
-        params, self._optimiser, accepted = self.updater.step(
-            self.geometry.learned(self._current),
-            self._optimiser,
-            BatchProbe(self.geometry, self._current, batch),
-            scale=left * min((self._done + 1) / _WARM_UP, 1.0),
-            generator=job.generator,
-        )
+        origin = job.generator.get_state()
+        params, self._optimiser, accepted = fit_blocks(partial(self._step, origin), job.model.device)
         self._current = self.geometry.project(self._current | params)
         self._rejected += not accepted
         self._done += 1
@@ -186,9 +180,26 @@ class LearnGeometry:
         metrics = self._check() if self._over or self._done % every == 0 else {}
         job.progress("geometry", self._done, self._done if self._over else config.updates, metrics)
 
+    def _step(self, origin: Tensor) -> tuple[State, State, bool]:
+        """Return the updater's step on the batch that the generator draws from its state ``origin``."""
+        generator, updates = self.job.generator, self.job.config.geometry.updates
+        generator.set_state(origin)
+        left = max(1 - max(self._done / updates, self._used), _LEAST_SCALE)
+        batch = self._batches.draw(self._current, self._done)
+        return self.updater.step(
+            self.geometry.learned(self._current),
+            self._optimiser,
+            BatchProbe(self.geometry, self._current, batch),
+            scale=left * min((self._done + 1) / _WARM_UP, 1.0),
+            generator=generator,
+        )
+
+    def _loss(self) -> float:
+        return float(self.geometry.loss(self._current, self._batches.calibration()))
+
     def _check(self) -> dict[str, float]:
         """Measure the calibration loss and store the geometry if it is the best so far."""
-        loss = float(self.geometry.loss(self._current, self._batches.calibration()))
+        loss = fit_blocks(self._loss, self.job.model.device)
         if not math.isfinite(loss):
             raise PluginError(
                 f"the loss of the geometry is not finite after update {self._done}: the updater or a "

@@ -91,7 +91,7 @@ THREE, TWO = (1.0, 2.0, 3.0), (0.5, 2.5)
 )
 def test_exact_is_one_softmax_in_blocks(monkeypatch, elements, both, powers):
     """Blocks of one item, of some and of all, in pairs with the other choices."""
-    monkeypatch.setitem(exact._BLOCK_ELEMENTS, "cpu", elements)
+    monkeypatch.setattr(exact, "_BLOCK_ENTRIES", elements)
     monkeypatch.setattr(exact, "_QUERY_ROWS", 16)
     documents, query, scorer = [document(0, d) for d in range(3)], document(1), Scorer(both=both)
     memory = holding(Exact(inverse_temperatures=powers), *documents)

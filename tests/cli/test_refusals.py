@@ -16,7 +16,7 @@ REFUSED = [
     ("eval RUN --seed 1", 2, "--seed is of noise, and there is none; add --noise 0.1"),
     ("eval RUN --noise-kind edits", 2, "--noise-kind is of noise, and there is none; add --noise 0.1"),
     ("eval r --noise nan", 2, "--noise: 'nan' is not a number from 0 to 1. Try 'lior eval --help'.\n"),
-    ("eval r --device x", 2, "--device: 'x' is not one of 'auto', 'cpu', 'cuda'. Try"),
+    ("eval r --device x", 2, "--device: 'x' is not one of 'auto', 'cpu', 'cuda', 'mps', 'xpu'. Try"),
     ("generate RUN --batch RUN/config.toml --prompt The", 2, "leave out --prompt and --sources"),
     ("generate r --max-tokens abc", 2, "--max-tokens: 'abc' is not a whole number of at least 0."),
     ("generate r --max-tokens -1", 2, "--max-tokens: '-1' is not a whole number of at least 0."),

@@ -199,7 +199,7 @@ def test_a_device_that_is_not_there(refuse, sample, finished):
 
 def test_the_device_of_a_model_is_chosen_as_on_the_command_line(finished):
     assert lior.load(finished, device="auto").model.device == pick_device("auto")
-    with pytest.raises(UsageError, match="device 'gpu': allowed is one of auto, cpu, cuda"):
+    with pytest.raises(UsageError, match="device 'gpu': allowed is one of auto, cpu, cuda, mps, xpu"):
         lior.load(finished, device="gpu")
 
 

@@ -100,7 +100,7 @@ def test_no_number_of_keys_is_the_whole_memory(corpus, geometry, monkeypatch):
     sample, queries = sampler.sample(MEMORY, generator(3)), torch.arange(100, 180, 10)
     assert torch.equal(sample, torch.arange(MEMORY))
     whole = sampler.batch(queries, sample, MEMORY)
-    monkeypatch.setitem(batches_module._PART_ELEMENTS, "cpu", 3 * MEMORY)
+    monkeypatch.setattr(batches_module, "_PART_ENTRIES", 3 * MEMORY)
     parted = sampler.batch(queries, sample, MEMORY)
     assert [len(batch.parts) for batch in (whole, parted)] == [1, 3]
     found = [geometry.phases(state, batch, float("inf")) for batch in (whole, parted)]

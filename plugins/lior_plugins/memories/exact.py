@@ -7,6 +7,7 @@ every position of a text.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import ClassVar, NamedTuple
 
 import attrs
@@ -14,12 +15,14 @@ import torch
 from torch import Generator, Tensor
 
 from lior.config.options import option
+from lior.devices import block_entries, fit_blocks
 from lior.geometry.neighbours import CellIndex
 from lior.interfaces import Features, Scorer
 from lior.tensors import threads
 from lior_plugins.memories.items import ItemMemory, ItemStore, normalise, raise_to
 
-_BLOCK_ELEMENTS = {"cpu": 1 << 20, "cuda": 1 << 26}
+_BLOCK_ENTRIES = 1 << 20
+"""Scores in memory at a time on the CPU."""
 _QUERY_ROWS = 256
 _TILE = 32
 """Number of items of one token that are added up together."""
@@ -47,7 +50,8 @@ class Exact(ItemMemory):
             tiles = self._tiled(store, scorer)
             column = torch.searchsorted(alphabet, tiles.token).clamp(max=len(alphabet) - 1)
             column = torch.where(alphabet[column] == tiles.token, column, len(alphabet))
-            rows = [self._whole(part, tiles, column, len(alphabet), scorer) for part in z.split(_QUERY_ROWS)]
+            read = partial(self._whole, tiles=tiles, column=column, alphabet=len(alphabet), scorer=scorer)
+            rows = [fit_blocks(partial(read, part), z.device) for part in z.split(_QUERY_ROWS)]
         return torch.cat(rows) if rows else z.new_empty(0, len(self.inverse_temperatures), len(alphabet))
 
     def _tiled(self, store: ItemStore, scorer: Scorer) -> _Tiles:
@@ -79,7 +83,7 @@ class Exact(ItemMemory):
         queries = scorer.features(z, query=True)
         hits = z.new_zeros(len(self.inverse_temperatures), len(z), alphabet + 1)
         top = z.new_full((len(z), 1), -torch.inf)
-        size = _BLOCK_ELEMENTS.get(z.device.type, 1 << 20) // max(len(z), 1)
+        size = block_entries(z.device, _BLOCK_ENTRIES) // max(len(z), 1)
         for block in range(0, len(column), max(size // _TILE, 1)):
             here = slice(block, block + max(size // _TILE, 1))
             rows = slice(here.start * _TILE, here.stop * _TILE)

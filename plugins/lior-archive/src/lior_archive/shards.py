@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import json
 import mmap
-import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 
 from lior.errors import DataError, RunError
 from lior.files import PARTIAL, replacing, sync
+from lior.process import available_bytes
 from lior.runs import bundle
 from lior_archive import suffixes
 from lior_archive.suffixes import Shard
@@ -238,18 +238,9 @@ def open_archive(folder: str | Path) -> tuple[Shard, ...]:
     """
     folders = [Path(folder) / entry.name for entry in entries(Path(folder))]
     read = sum(_size(each / f"{name}.npy") for each in folders for name in suffixes.READ)
-    fits = read <= _SHARE * _available()
+    fits = read <= _SHARE * available_bytes()
     checked = sum(_size(file) for each in folders for file in each.glob("*")) <= CHECKED
     return tuple(_open(each, fits, checked) for each in folders)
-
-
-def _available() -> int:
-    """Return the bytes of memory that the system can provide, including its disk cache."""
-    try:
-        fields = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
-        return int(fields["MemAvailable"].split()[0]) << 10
-    except (OSError, KeyError, ValueError):  # not Linux
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def _size(path: Path) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 
 import attrs
 
-from lior.config import Labelled, Resolved, option, resolve
+from lior.config import Labelled, Resolved, device_option, option, resolve
 from lior.errors import UsageError
 from lior_lens.losses import REGULAR, LossConfig
 from lior_lens.network import ModelConfig
@@ -95,7 +95,7 @@ class TrainConfig:
     )
     max_val_steps: int = option(8, help="batches of a validation", low=1, high=10**6)
     freeze_lens_epochs: int = option(1, help="stage 2: epochs in which only the flow learns", low=0)
-    device: str = option("cpu", help="cuda falls back to cpu with a warning", choices=("auto", "cpu", "cuda"))
+    device: str = device_option("cpu", help="one that is absent falls back to cpu with a warning")
     grad_clip_norm: float = option(1.0, help="largest norm of a gradient; 0 = none", low=0)
     seed: int = option(0, help="of weights, samples and dropout", low=0, high=2**53)
     best_metric_name: str = option(

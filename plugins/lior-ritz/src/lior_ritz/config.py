@@ -12,7 +12,7 @@ from typing import Any
 
 import attrs
 
-from lior.config import Component, Resolved, build_plugin, option, plugin_option, resolve
+from lior.config import Component, Resolved, build_plugin, device_option, option, plugin_option, resolve
 from lior.errors import UsageError
 from lior_ritz.potentials import registry
 from lior_ritz.potentials.expression import Expression
@@ -313,7 +313,7 @@ class TrainingConfig:
         choices=("float32", "float64", "fp32", "fp64", "single", "double"),
     )
     seed: int = option(42, help="seed of all randomness", low=0, high=2**63 - 1)
-    device: str = option("cpu", help="cpu, cuda or auto", choices=("cpu", "cuda", "auto"))
+    device: str = device_option("cpu", help="device of training")
     sampling_mode: str = option(
         "auto", help="nodes; auto: gauss_legendre, in 4 dimensions sobol", choices=("auto", *quadrature.MODES)
     )

@@ -16,14 +16,13 @@ import attrs
 import torch
 from torch import Generator, Tensor
 
+from lior.devices import block_entries
 from lior.geometry import metric
 from lior.interfaces import AttentionProduct, FrameProvider, RSource, State, is_pairwise
 from lior.tensors import add_prefix, sub
 
 BLOCK = 1 << 18
 """Entries of a kernel matrix computed at a time; on a CPU they and their intermediates fit the cache."""
-_LARGE_BLOCK = 1 << 26
-"""The same on other devices, which are slow at many small matrices."""
 _WIDE = 1 << 13
 """Number of columns in a matrix product that holds all outputs at once."""
 
@@ -246,7 +245,7 @@ def accumulate(grads: State, part: str, more: State) -> None:
 
 def blocks(rows: int, columns: int, device: torch.device | None = None) -> list[slice]:
     """Return slices of ``rows`` whose matrices with ``columns`` columns have about :data:`BLOCK` entries."""
-    entries = BLOCK if device is None or device.type == "cpu" else _LARGE_BLOCK
+    entries = BLOCK if device is None else block_entries(device, BLOCK)
     size = max(16, entries // max(columns, 1))
     return [slice(at, min(at + size, rows)) for at in range(0, rows, size)]
 

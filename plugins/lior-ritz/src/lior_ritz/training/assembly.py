@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Generator
 
-from lior.errors import DeviceError, UsageError
-from lior.tensors import pick_device
+from lior.devices import pick_device
+from lior.errors import UsageError
 from lior_ritz.config import RitzConfig, mirror
 from lior_ritz.network.ansatz import Ansatz
 from lior_ritz.network.layers import Shape
@@ -39,14 +39,8 @@ def dtype(config: RitzConfig) -> torch.dtype:
 
 
 def device(config: RitzConfig) -> torch.device:
-    """Return the device of training; ``DeviceError`` when it is not there."""
-    try:
-        return pick_device(config.training.device)
-    except DeviceError:
-        raise DeviceError(
-            f"training.device = {config.training.device!r}: no CUDA GPU is visible to PyTorch here; allowed "
-            "are cpu and auto"
-        ) from None
+    """Return the device of training; ``DeviceError`` when it is absent or lacks the precision."""
+    return pick_device(config.training.device, dtype(config), key="training.device")
 
 
 def fault_limit(config: RitzConfig) -> float:
