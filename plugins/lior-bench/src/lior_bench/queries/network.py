@@ -114,9 +114,7 @@ def fit_network(
     )
 
 
-def _fit_one(
-    choices: Sequence[Choice], names: Sequence[str], hidden: int, epochs: int, seed: int
-) -> Network:
+def _fit_one(choices: Sequence[Choice], names: Sequence[str], hidden: int, epochs: int, seed: int) -> Network:
     """Learn one network by AdamW with a rate of one cycle."""
     rng, generator = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
     choices = [_sampled(each, rng) for each in choices]
