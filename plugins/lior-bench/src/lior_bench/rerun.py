@@ -117,7 +117,9 @@ def measurements() -> dict[str, Measurement]:
 
 @cache
 def _commit() -> str:
-    done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
+    )
     return done.stdout.strip() or "unknown"
 
 
@@ -134,7 +136,11 @@ def _run(each: Measurement, row: str, data: Path, runs: Path) -> Run:
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as errors:
         # a shell, since a measurement may be several commands; they are the checkout's own
         process = subprocess.Popen(
-            here, shell=True, stdout=out, stderr=errors, env=os.environ | {"PATH": path, "OMP_NUM_THREADS": "1"}
+            here,
+            shell=True,
+            stdout=out,
+            stderr=errors,
+            env=os.environ | {"PATH": path, "OMP_NUM_THREADS": "1"},
         )
         _, status, used = os.wait4(process.pid, 0)
         code = process.returncode = os.waitstatus_to_exitcode(status)
@@ -200,7 +206,10 @@ def run_all(only: str | None, *, continued: bool, listed: bool, write: bool, dat
     if unknown := [name for name in chosen if name not in known]:
         raise RunError(f"no measurement {unknown[0]!r}; there are {', '.join(known)}")
     if listed:
-        cells = [[name, f"{known[name].minutes:g}", known[name].missing(data), known[name].command] for name in chosen]
+        cells = [
+            [name, f"{known[name].minutes:g}", known[name].missing(data), known[name].command]
+            for name in chosen
+        ]
         echo_table(["name", "CPU min", "missing", "command"], cells)
         return
     if not only and not continued:

@@ -151,7 +151,12 @@ PARTS: dict[str, tuple[str, Callable[[Bench, Plan], str]]] = {
 @click.option("--part", "parts", multiple=True, type=click.Choice(list(PARTS)), default=list(PARTS))
 @click.option("--set", "chosen", multiple=True, help="Only these sets.")
 @click.option(
-    "--method", "methods", multiple=True, type=click.Choice(METHODS), default=METHODS, help="Only these controls."
+    "--method",
+    "methods",
+    multiple=True,
+    type=click.Choice(METHODS),
+    default=METHODS,
+    help="Only these controls.",
 )
 def main(
     *,
@@ -165,7 +170,9 @@ def main(
     warnings.filterwarnings("ignore", category=FutureWarning)
     warnings.filterwarnings("ignore", category=UserWarning)
     torch.set_num_threads(1)
-    plan = Plan(names=list(chosen) or sets.names(tables), chosen=chosen, methods=(AGAINST, *methods), **counts)
+    plan = Plan(
+        names=list(chosen) or sets.names(tables), chosen=chosen, methods=(AGAINST, *methods), **counts
+    )
     measured = origin()
     about = f"{measured['date']}, {len(plan.names)} sets, code {ours.code()}"
     click.echo(provenance(measured["command"], about, measured["machine"]))
