@@ -128,6 +128,7 @@ def _run(each: Measurement, row: str, data: Path, runs: Path) -> Run:
     command = each.command.replace("{}", each.rows[row])
     here = command.replace("DATA", str(data)).replace("RUNS", str(runs))
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    environment = os.environ | {"PATH": path, "OMP_NUM_THREADS": "1"}
     about = machine()
     numbers = {"commit": _commit(), "machine": f"{about['cores']} cores of {about['cpu']}"}
     run = Run(set=each.name, system=row, settings=f"{command} @ {numbers['commit']} {now()}", numbers=numbers)
@@ -155,10 +156,11 @@ def _run(each: Measurement, row: str, data: Path, runs: Path) -> Run:
 
 def _newest(results: Results, each: Measurement) -> list[Run]:
     """Return the newest successful run of each row whose command is still the listed one."""
-    rows = {row.system: row for row in results.rows(each.name)}
-    found = [[run for run in rows[name].runs if run.settings.startswith(each.command.replace("{}", text) + " @ ")]
-             for name, text in each.rows.items() if name in rows]  # fmt: skip
-    return [runs[-1] for runs in found if runs]
+    newest = {}
+    for row in results.rows(each.name):
+        command = f"{each.command.replace('{}', each.rows.get(row.system, ''))} @ "
+        newest |= {row.system: run for run in row.runs if run.settings.startswith(command)}
+    return [newest[name] for name in each.rows if name in newest]
 
 
 def _section(results: Results, each: Measurement) -> str:
