@@ -136,13 +136,7 @@ def _run(each: Measurement, row: str, data: Path, runs: Path) -> Run:
         return attrs.evolve(run, status="skipped", reason=f"needs {missing}")
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as errors:
         # a shell, since a measurement may be several commands; they are the checkout's own
-        process = subprocess.Popen(
-            here,
-            shell=True,
-            stdout=out,
-            stderr=errors,
-            env=os.environ | {"PATH": path, "OMP_NUM_THREADS": "1"},
-        )
+        process = subprocess.Popen(here, shell=True, stdout=out, stderr=errors, env=environment)
         _, status, used = os.wait4(process.pid, 0)
         code = process.returncode = os.waitstatus_to_exitcode(status)
         texts = [(file.seek(0), file.read())[1] for file in (out, errors)]
@@ -156,10 +150,12 @@ def _run(each: Measurement, row: str, data: Path, runs: Path) -> Run:
 
 def _newest(results: Results, each: Measurement) -> list[Run]:
     """Return the newest successful run of each row whose command is still the listed one."""
-    newest = {}
+    newest: dict[str, Run] = {}
     for row in results.rows(each.name):
         command = f"{each.command.replace('{}', each.rows.get(row.system, ''))} @ "
-        newest |= {row.system: run for run in row.runs if run.settings.startswith(command)}
+        for run in row.runs:
+            if run.settings.startswith(command):
+                newest[row.system] = run
     return [newest[name] for name in each.rows if name in newest]
 
 
