@@ -19,7 +19,7 @@ LISTED = """
 [good]
 page = "page.md"
 minutes = 1
-command = "echo '{\\"status\\": \\"ok\\", \\"list\\": [{\\"a\\": {}}, {\\"a\\": null}]}'"
+command = "echo '{\\"status\\": \\"ok\\", \\"list\\": [{\\"a\\": {}}, {\\"a\\": null, \\"status\\": \\"failed\\", \\"reason\\": \\"hot\\"}]}'"
 rows = { one = "1", two = "2.5" }
 each = "list"
 columns = { value = "a:.2f" }
@@ -65,7 +65,7 @@ def test_the_pages_get_what_was_measured_and_name_what_was_not(checkout):
     done = run("--write")
     assert done.exit_code == 1, done.output
     page = Path("page.md").read_text()
-    assert "| one | 1.00 |\n| one |  |\n| two | 2.50 |" in page
+    assert "| one | 1.00 |\n| one | failed: hot |\n| two | 2.50 |" in page
     assert "```text\nkept\n```" in page
     assert "*Not measured: exit code 3: broken.*" in page
     assert "*Not measured: needs DATA/nothing.txt.*" in page

@@ -69,8 +69,10 @@ class Measurement:
         for key in filter(None, self.each.split(".")):
             items = [each for item in items for each in item[key]]
         for item in items:
-            if item.get("status", "ok") == "ok":
-                yield [_formatted(item, spec) for spec in self.columns.values()]
+            cells = [_formatted(item, spec) for spec in self.columns.values()]
+            if item.get("status", "ok") != "ok":
+                cells[-1] = f"{item['status']}: {item['reason']}"
+            yield cells
 
     def table(self, runs: list[Run]) -> str:
         """Return the output of the runs in Markdown."""
