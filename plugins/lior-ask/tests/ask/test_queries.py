@@ -14,12 +14,14 @@ from hypothesis import strategies as st
 from lior_ask import Index
 from lior_ask.question.filters import Filters
 from lior_ask.question.question import understood
-from lior_ask.tables import calculating
+from lior_ask.tables import calculating, mentions
 from lior_ask.tables.asked import asked
 from lior_ask.tables.choosing import Chosen, choose
+from lior_ask.tables.columns import Coded
 from lior_ask.tables.grammar import parse
 from lior_ask.tables.learned import learned
 from lior_ask.tables.mentions import Links
+from lior_ask.tables.periods import Period
 from lior_ask.tables.plan import Unclear
 from lior_ask.tables.query import Aggregate, Compares, Filled, Is, Not, Query, Within
 from lior_ask.tables.sentences import tell
@@ -337,3 +339,10 @@ def test_what_was_paid_is_a_positive_number():
     known = known_of(notes(text))
     for question in ("how much have we paid to spotify?", "what did I spend on spotify in all?"):
         assert choose(understood(question), known, date(2026, 11, 28)).told.result.value == "21.98", question
+
+
+def test_a_month_is_found_where_some_days_have_no_year():
+    days = Coded.of(["0000-12-05", "2025-12-06"])
+    december = Period(first=date(2000, 12, 1), last=date(2000, 12, 31), shown="December", yearless=True)
+    found = mentions._within(0, december, days, date(2026, 3, 1), coming=False)
+    assert found == Within(0, "2025-12-01", "2025-12-31", "December 2025")

@@ -8,6 +8,7 @@ from lior.errors import PARTS, MissingPackage, install_hint
 from lior_cli import LazyGroup
 
 COMMANDS = {
+    "all": ("lior_bench.rerun:run_all", "Run every measurement of the results pages again."),
     "text": (
         "lior_bench.text:compare_text",
         "Compare recipes with other compressors and language models (the default).",

@@ -39,7 +39,7 @@ MISLED = 0.02
 """Probability that all bows, or all misses, of a direction say nothing of the lens; chosen on photographs."""
 _DISTORTED, _WORTH = 0.3, 0.3
 """Prior probability that a photograph is distorted, and the least share of a strength that is worth a
-correction; both chosen on photographs (docs/results.md)."""
+correction; both chosen on photographs."""
 
 
 def lens_of(strength: float, shape: float = 0.0) -> Lens:

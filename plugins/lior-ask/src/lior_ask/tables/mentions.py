@@ -455,6 +455,7 @@ def _within(column: int, period: Period, dates: Coded[str], today: date, *, comi
     if years == [0]:
         first, last = (day and f"0000-{day:%m-%d}" for day in (period.first, period.last))
         return Within(column, first or "", last or "", period.shown)
+    years = [year for year in years if year]  # days without a year beside others
     shown = period.shown
     if period.yearless:
         fit = [year for year in years if any(period.within(year).has(when) for when in dates.days)]

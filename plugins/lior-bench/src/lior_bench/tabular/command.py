@@ -31,6 +31,8 @@ OURS = "lior-tables"
 _CONFORMAL = "lightgbm split conformal"
 _UNTUNED = "catboost untuned"
 _OTHER_PARTS = (_CONFORMAL, _UNTUNED)
+METHODS = [name for name in controls.CONTROLS if name not in _OTHER_PARTS]
+"""The controls of the errors; ``catboost`` is always one of them."""
 _FEWER = {"xrfm": 1}
 """Maximum number of seeds of slow methods."""
 
@@ -82,6 +84,8 @@ class Plan:
     names: list[str]
     chosen: tuple[str, ...]
     """The sets that the user named; empty for all."""
+    methods: tuple[str, ...]
+    """The controls of the errors."""
     seeds: int
     ablation_seeds: int
     draws: int
@@ -91,9 +95,9 @@ class Plan:
 
 
 def _error(bench: Bench, plan: Plan) -> str:
-    methods = [name for name in controls.CONTROLS if name not in _OTHER_PARTS]
+    methods = [name for name in controls.CONTROLS if name in plan.methods]
     runs = {name: bench.run(name, plan.names, plan.seeds) for name in (OURS, *methods)}
-    heads = [pages.headline(runs[OURS], runs[name], name) for name in (AGAINST, "catboost long")]
+    heads = [pages.headline(runs[OURS], runs[name], name) for name in methods if AGAINST in name]
     listed = pages.by_set(runs[OURS], runs[AGAINST])
     return "\n".join([*heads, listed, "## Methods\n", pages.peers(runs, AGAINST)])
 
@@ -146,11 +150,29 @@ PARTS: dict[str, tuple[str, Callable[[Bench, Plan], str]]] = {
 @click.option("--draws", default=4, show_default=True, help="Draws of each drawn function.")
 @click.option("--part", "parts", multiple=True, type=click.Choice(list(PARTS)), default=list(PARTS))
 @click.option("--set", "chosen", multiple=True, help="Only these sets.")
-def main(tables: Path, cache: Path, parts: tuple[str, ...], chosen: tuple[str, ...], **counts: int) -> None:
+@click.option(
+    "--method",
+    "methods",
+    multiple=True,
+    type=click.Choice(METHODS),
+    default=METHODS,
+    help="Only these controls.",
+)
+def main(
+    *,
+    tables: Path,
+    cache: Path,
+    parts: tuple[str, ...],
+    chosen: tuple[str, ...],
+    methods: tuple[str, ...],
+    **counts: int,
+) -> None:
     warnings.filterwarnings("ignore", category=FutureWarning)
     warnings.filterwarnings("ignore", category=UserWarning)
     torch.set_num_threads(1)
-    plan = Plan(names=list(chosen) or sets.names(tables), chosen=chosen, **counts)
+    plan = Plan(
+        names=list(chosen) or sets.names(tables), chosen=chosen, methods=(AGAINST, *methods), **counts
+    )
     measured = origin()
     about = f"{measured['date']}, {len(plan.names)} sets, code {ours.code()}"
     click.echo(provenance(measured["command"], about, measured["machine"]))
