@@ -118,8 +118,23 @@ def plugin_names(tree: ast.AST) -> Iterator[tuple[int, str]]:
             yield node.lineno, node.value
 
 
-WORDS = {"bytes", "docx", "ics", "lines", "mail", "pptx", "rows", "static", "suffix", "text", "xlsx"}
-"""Names of plugins that are words of the field too: keys of a summary, kinds of text, encodings, endings."""
+WORDS = {
+    "bytes",
+    "cpu",
+    "cuda",
+    "docx",
+    "ics",
+    "lines",
+    "mail",
+    "pptx",
+    "rows",
+    "static",
+    "suffix",
+    "text",
+    "xlsx",
+}
+"""Names of plugins that are words of the field too: keys of a summary, kinds of text, encodings, endings,
+devices."""
 DEFAULTS = {"lior/config/schema.py", "lior/runs/editing.py", "lior/packages.py"}
 """The files that may name plugins: those that are used where the user names none, and extras of that name."""
 

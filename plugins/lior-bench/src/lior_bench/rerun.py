@@ -137,8 +137,8 @@ def _run(each: Measurement, row: str, data: Path, runs: Path) -> Run:
     if missing := each.missing(data):
         return attrs.evolve(run, status="skipped", reason=f"needs {missing}")
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as errors:
-        # a shell, since a measurement may be several commands; they are the checkout's own
-        process = subprocess.Popen(here, shell=True, stdout=out, stderr=errors, env=environment)
+        # a shell, since a measurement may be several commands; the list of them is part of this package
+        process = subprocess.Popen(["sh", "-c", here], stdout=out, stderr=errors, env=environment)
         _, status, used = os.wait4(process.pid, 0)
         code = process.returncode = os.waitstatus_to_exitcode(status)
         texts = [(file.seek(0), file.read())[1] for file in (out, errors)]
