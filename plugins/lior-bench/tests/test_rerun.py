@@ -19,7 +19,7 @@ LISTED = """
 [good]
 page = "page.md"
 minutes = 1
-command = '''echo '{"status": "ok", "list": [{"a": {}}, {"a": null, "status": "failed", "reason": "hot"}]}' '''
+command = '''echo '{"status": "ok", "list":[{"a": {}}, {"a": null, "status": "failed", "reason": "hot"}]}' '''
 rows = { one = "1", two = "2.5" }
 each = "list"
 columns = { value = "a:.2f" }
