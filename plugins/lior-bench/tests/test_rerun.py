@@ -31,7 +31,7 @@ keep = "kept"
 [bad]
 page = "page.md"
 minutes = 1
-command = """python -c 'raise SystemExit("broken")'"""
+command = """python -c 'raise SystemExit("broken")' && echo fine"""
 [away]
 page = "page.md"
 minutes = 1
@@ -89,6 +89,14 @@ def test_a_row_whose_command_has_changed_goes(checkout):
     LIST.write_text(LISTED.replace('two = "2.5"', 'two = "3"'))
     run("--only", "plain", "--write")
     assert "| two |" not in Path("page.md").read_text()
+
+
+def test_the_newest_of_two_results_counts():
+    each, results = Measurement(name="m", page="", command="c", minutes=1), Results()
+    for output in ("before", "now"):
+        numbers = {"output": output, "cpu_seconds": 1.0, "commit": "c", "machine": "m"}
+        results.add(Run(set="m", system="", settings=f"c @ {output}", numbers=numbers))
+    assert "now\n" in render("<!-- measured: m -->\n<!-- end -->", {"m": each}, results)
 
 
 @given(
