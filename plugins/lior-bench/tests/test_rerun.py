@@ -15,29 +15,29 @@ from lior_bench.rerun import KEPT, LIST, Measurement, measurements, render, run_
 from lior_bench.results import Results, Run
 
 ROOT = Path(__file__).parents[3]
-LISTED = """
+LISTED = r'''
 [good]
 page = "page.md"
 minutes = 1
-command = '''echo '{"status": "ok", "list":[{"a": {}}, {"a": null, "status": "failed", "reason": "hot"}]}' '''
+command = """echo '{"list": [{"a": {}}, {"status": "failed", "reason": "hot"}]}'"""
 rows = { one = "1", two = "2.5" }
 each = "list"
 columns = { value = "a:.2f" }
 [plain]
 page = "page.md"
 minutes = 1
-command = "echo kept; echo dropped"
+command = "echo first && printf 'kept\\ndropped'"
 keep = "kept"
 [bad]
 page = "page.md"
 minutes = 1
-command = "echo broken >&2; exit 3"
+command = """python -c 'raise SystemExit("broken")' && echo fine"""
 [away]
 page = "page.md"
 minutes = 1
 needs = ["DATA/nothing.txt"]
 command = "cat DATA/nothing.txt"
-"""
+'''
 PAGE = "".join(
     f"{name}\n<!-- measured: {name} -->\nold\n<!-- end -->\n" for name in ("good", "plain", "bad", "away")
 )
@@ -67,7 +67,7 @@ def test_the_pages_get_what_was_measured_and_name_what_was_not(checkout):
     page = Path("page.md").read_text()
     assert "| one | 1.00 |\n| one | failed: hot |\n| two | 2.50 |" in page
     assert "```text\nkept\n```" in page
-    assert "*Not measured: exit code 3: broken.*" in page
+    assert "*Not measured: exit code 1: broken.*" in page
     assert "*Not measured: needs DATA/nothing.txt.*" in page
     assert "old" not in page
     assert [run["status"] for run in kept()] == ["ok", "ok", "ok", "failed", "skipped"]
@@ -77,7 +77,7 @@ def test_an_interrupted_run_goes_on_and_a_failure_keeps_what_is_known(checkout):
     run("--only", "good")
     run("--continue")
     assert [each["set"] for each in kept()] == ["good", "good", "plain", "bad", "away"]
-    LIST.write_text(LISTED.replace("echo kept;", "exit 1;"))
+    LIST.write_text(LISTED.replace("printf", "false"))
     assert run("--only", "plain").exit_code == 1
     assert [each["set"] for each in kept()] == ["good", "good", "plain", "bad", "away", "plain"]
     run()
@@ -89,6 +89,14 @@ def test_a_row_whose_command_has_changed_goes(checkout):
     LIST.write_text(LISTED.replace('two = "2.5"', 'two = "3"'))
     run("--only", "plain", "--write")
     assert "| two |" not in Path("page.md").read_text()
+
+
+def test_the_newest_of_two_results_counts():
+    each, results = Measurement(name="m", page="", command="c", minutes=1), Results()
+    for output in ("before", "now"):
+        numbers = {"output": output, "cpu_seconds": 1.0, "commit": "c", "machine": "m"}
+        results.add(Run(set="m", system="", settings=f"c @ {output}", numbers=numbers))
+    assert "now\n" in render("<!-- measured: m -->\n<!-- end -->", {"m": each}, results)
 
 
 @given(

@@ -10,7 +10,8 @@ expected CPU ``minutes``, and optionally
 * ``keep``: a regular expression of the printed lines to show, where there are no ``columns``;
 * ``exits``: further exit codes of a successful run.
 
-In commands, ``DATA`` is the folder of ``--data``, and ``RUNS`` an empty folder for their output.
+A command may be several, joined by ``&&``; no shell runs them. A word that ends in ``/*`` is all files of a
+folder, ``DATA`` the folder of ``--data``, and ``RUNS`` an empty folder for their output.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import importlib.util
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -125,6 +127,10 @@ def _commit() -> str:
     return done.stdout.strip() or "unknown"
 
 
+def _paths(word: str) -> list[str]:
+    return sorted(map(str, Path(word[:-1]).iterdir())) if word.endswith("/*") else [word]
+
+
 def _run(each: Measurement, row: str, data: Path, runs: Path) -> Run:
     """Run a command, and return its output and CPU seconds, or why it failed."""
     command = each.command.replace("{}", each.rows[row])
@@ -136,16 +142,20 @@ def _run(each: Measurement, row: str, data: Path, runs: Path) -> Run:
     run = Run(set=each.name, system=row, settings=f"{command} @ {numbers['commit']} {now()}", numbers=numbers)
     if missing := each.missing(data):
         return attrs.evolve(run, status="skipped", reason=f"needs {missing}")
-    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as errors:
-        # a shell, since a measurement may be several commands; the list of them is part of this package
-        process = subprocess.Popen(["sh", "-c", here], stdout=out, stderr=errors, env=environment)
-        _, status, used = os.wait4(process.pid, 0)
+    code, seconds, texts = 0, 0.0, ["", ""]
+    for words in map(shlex.split, here.split(" && ")):
+        found = [path for word in words for path in _paths(word)]
+        with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as errors:
+            process = subprocess.Popen(found, stdout=out, stderr=errors, env=environment)
+            _, status, used = os.wait4(process.pid, 0)
+            texts = [(file.seek(0), file.read())[1] for file in (out, errors)]
         code = process.returncode = os.waitstatus_to_exitcode(status)
-        texts = [(file.seek(0), file.read())[1] for file in (out, errors)]
+        seconds += used.ru_utime + used.ru_stime
+        if code:
+            break
     if code not in (0, *each.exits):
         last = (texts[1] or texts[0]).strip().splitlines() or [""]
         return attrs.evolve(run, status="failed", reason=f"exit code {code}: {last[-1]}")
-    seconds = used.ru_utime + used.ru_stime
     output = texts[0].replace(str(runs), "RUNS").replace(str(data), "DATA")
     return attrs.evolve(run, numbers={**numbers, "cpu_seconds": round(seconds, 1), "output": output})
 
