@@ -9,8 +9,9 @@ import pytest
 import torch
 
 import lior
-from lior import devices, registry
+from lior import registry
 from lior.errors import DeviceError
+from lior.plugins import devices
 from lior_cli.scaffold.templates.device import Mine
 from lior_plugins.devices import Mps
 from tests.cases import cases

@@ -55,7 +55,6 @@ JOBS = {
     "api": "the public API: train, resume, load",
     "interfaces": "what a plugin provides; errors, events, states",
     "cli": "the commands, one file each",
-    "devices": "a device by its name, its blocks and precision",
     "built-in plugins": "frames, memories, tokenizers, readers and others",
 }
 NO_CODE = (

@@ -30,12 +30,12 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 import lior
 from lior import registry
-from lior.devices import device_plugin, pick_device
 from lior.errors import DeviceError
 from lior.geometry import adam
 from lior.geometry.retrieval import Batch, Geometry, Part, Retrieval
 from lior.interfaces import Items, Query, Text
 from lior.model.generation import Session
+from lior.plugins import device_plugin, pick_device
 from lior_plugins.encoders.lags import Lags
 from lior_plugins.memories.exact import Exact
 

@@ -70,8 +70,8 @@ def evaluate(
     import torch
 
     from lior.data.noise import corrupt
-    from lior.devices import pick_device
     from lior.model import evaluation
+    from lior.plugins.devices import pick_device
     from lior.reading.documents import read_documents
     from lior.runs import directory as rundir
     from lior.runs.documents import note_learned

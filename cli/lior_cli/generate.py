@@ -60,8 +60,8 @@ def generate(
     import_torch()
     import torch
 
-    from lior.devices import pick_device
     from lior.model.generation import generate as draw_tokens
+    from lior.plugins.devices import pick_device
     from lior.runs import directory as rundir
 
     how = Sampling(**sampling)
@@ -95,9 +95,9 @@ def _print_batch(run: Path, batch: Path, given: dict[str, Any], device: str) -> 
     """Print an object for each line of ``batch``, in order: text, number of tokens, reason of the end."""
     import torch
 
-    from lior.devices import pick_device
     from lior.model.detokenizer import Detokenizer
     from lior.model.generation import Request, generate_all
+    from lior.plugins.devices import pick_device
     from lior.runs import directory as rundir
     from lior.tensors import all_threads
 

@@ -35,7 +35,7 @@ def inspect(ctx: click.Context, run: Path, as_json: bool, geometry: bool, device
     costs that are not negative. The exit code is 1 when an invariant does not hold.
     """
     import_torch()
-    from lior.devices import pick_device
+    from lior.plugins.devices import pick_device
     from lior.runs import directory as rundir
     from lior.runs import inspection
 

@@ -69,8 +69,8 @@ def _pictures(
     run: Path, names: Sequence[str], sample: int, *, quiet: bool, device: str
 ) -> tuple[dict[str, Picture], dict[str, str]]:
     """Return the pictures, and the reasons why others were left out."""
-    from lior.devices import pick_device
     from lior.plots.pictures import open_run, picture
+    from lior.plugins.devices import pick_device
     from lior_cli.progress import Progress
 
     with Progress(quiet=quiet) as progress:

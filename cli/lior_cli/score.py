@@ -76,8 +76,8 @@ def score(
     if as_json and color == "always":
         raise UsageError("--color always colours text, and --json prints none; leave one of them out")
     import_torch(quiet=quiet)
-    from lior.devices import pick_device
     from lior.model import scoring
+    from lior.plugins.devices import pick_device
     from lior.reading.documents import read_documents
     from lior.runs import directory as rundir
     from lior_cli.progress import Progress

@@ -28,8 +28,8 @@ import attrs
 import torch
 
 from lior.config import TrainConfig, headline, load, to_toml, with_instances
-from lior.devices import pick_device
 from lior.errors import NewerFormat, RunError, TextRemains
+from lior.plugins.devices import pick_device
 from lior.plugins.trust import opening
 from lior.reading.files import File
 from lior.reading.finding import STDIN, absolute

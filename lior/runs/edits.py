@@ -9,8 +9,8 @@ from typing import Any, TypeAlias, TypeVar
 
 import attrs
 
-from lior.devices import pick_device
 from lior.errors import DataError, RunError, did_you_mean, sentences
+from lior.plugins.devices import pick_device
 from lior.reading.documents import RawDocument
 from lior.runs import documents as texts
 from lior.runs import editing, syncing

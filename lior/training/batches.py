@@ -20,10 +20,10 @@ from torch import Generator, Tensor
 
 from lior.config import GeometryConfig
 from lior.data.corpus import Corpus, gather_contexts
-from lior.devices import block_entries
 from lior.geometry.neighbours import CellIndex
 from lior.geometry.retrieval import Batch, Geometry, Part
 from lior.interfaces import State
+from lior.plugins.devices import block_entries
 from lior.tensors import sub
 
 _PROBES = 4

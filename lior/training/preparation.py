@@ -21,12 +21,12 @@ from lior.config.options import check_keywords
 from lior.data import corpus
 from lior.data.corpus import Corpus
 from lior.data.split import split
-from lior.devices import pick_device
 from lior.errors import BrokenPlugin, DataError, UsageError
 from lior.geometry.retrieval import PARTS, Geometry
 from lior.interfaces import State, Tokenizer
 from lior.model import validation
 from lior.model.language_model import Model
+from lior.plugins.devices import pick_device
 from lior.plugins.registry import registry
 from lior.plugins.trust import opening
 from lior.reading.documents import RawDocument, documents_of, read_documents, read_files

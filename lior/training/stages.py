@@ -18,7 +18,6 @@ from torch import Generator, Tensor
 from lior.config import MixerConfig, TrainConfig
 from lior.data import noise
 from lior.data.corpus import Corpus
-from lior.devices import fit_blocks
 from lior.errors import PluginError
 from lior.geometry import adam
 from lior.geometry.retrieval import Geometry
@@ -29,6 +28,7 @@ from lior.model.language_model import Model
 from lior.model.mixer import columns, rows_at_once
 from lior.model.space import Space
 from lior.model.weighting import fresh_weights
+from lior.plugins.devices import fit_blocks
 from lior.runs.loop import LoopStage
 from lior.tensors import add_prefix, sub, threads
 from lior.training.batches import BatchProbe, BatchSampler, BatchStream

@@ -83,7 +83,7 @@ class Mps(Xpu):
 
     @property
     def module(self) -> Any:
-        """The module of torch; whether there is a GPU is told by another one."""
+        """The module of torch; ``torch.backends.mps`` tells whether there is a GPU."""
         return torch.mps
 
     def missing(self) -> str:

@@ -15,9 +15,9 @@ import torch
 from torch import Generator, Tensor
 
 from lior.config.options import option
-from lior.devices import block_entries, fit_blocks
 from lior.geometry.neighbours import CellIndex
 from lior.interfaces import Features, Scorer
+from lior.plugins.devices import block_entries, fit_blocks
 from lior.tensors import threads
 from lior_plugins.memories.items import ItemMemory, ItemStore, normalise, raise_to
 

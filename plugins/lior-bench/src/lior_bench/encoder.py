@@ -44,8 +44,8 @@ from torch.nn.functional import (
 )
 
 import lior_ask
-from lior.devices import pick_device
 from lior.interfaces import Candidates
+from lior.plugins import pick_device
 from lior_ask.embedders import e5
 from lior_ask.embedders.four_bits import EPSILON, HEADS, LAYERS, PARTS, Model, unpack
 from lior_ask.embedders.pieces import BEGIN, END

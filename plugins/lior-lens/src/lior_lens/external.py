@@ -11,7 +11,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from lior import devices
+from lior import plugins
 from lior.errors import DeviceError, RunError, UsageError
 from lior_lens.geometry import Size
 
@@ -53,7 +53,7 @@ class Batches(Protocol):
 def pick_device(name: str) -> torch.device:
     """Return the device of that name, or the CPU with a warning if it is not available."""
     try:
-        return devices.pick_device(name, torch.float32, key="train.device")
+        return plugins.pick_device(name, torch.float32, key="train.device")
     except DeviceError as error:
         _LOG.warning("%s; the processor is used", error)
         return torch.device("cpu")

@@ -16,9 +16,9 @@ import attrs
 import torch
 from torch import Generator, Tensor
 
-from lior.devices import block_entries
 from lior.geometry import metric
 from lior.interfaces import AttentionProduct, FrameProvider, RSource, State, is_pairwise
+from lior.plugins import block_entries
 from lior.tensors import add_prefix, sub
 
 BLOCK = 1 << 18

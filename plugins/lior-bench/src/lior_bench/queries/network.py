@@ -17,7 +17,7 @@ _MOST = 120
 """Maximum number of proposals of a question to learn from, besides those that are right."""
 _BATCH = 32
 _RATE, _DECAY, _DROPPED = 4e-3, 0.1, 0.05
-"""Highest rate, decay of weights, and share of features left out of a step."""
+"""Maximum learning rate, weight decay, and the share of features that a step leaves out."""
 _MEMBERS = 3
 """Number of networks whose scores are averaged: one network, since their hidden layers stand side by side."""
 _LEAST_SCALE = 0.05
@@ -39,7 +39,7 @@ class Choice:
     accepted: np.ndarray
     """Whether each proposal is right or answers as well, bool ``(P,)``."""
     nothing: float
-    """The score of the case that no query is meant, from the class."""
+    """The score for no query: the logarithm of the probability of the classes without one."""
     meant: bool
     """Whether a query is meant."""
     meanings: np.ndarray

@@ -59,8 +59,8 @@ def action(
     """
     refuse_without_effect(text=text, as_json=as_json)
     import_torch(quiet=as_json)
-    from lior.devices import pick_device
     from lior.model import score_documents
+    from lior.plugins import pick_device
     from lior.reading import read_documents
     from lior.runs import open_run
     from lior_field import actions

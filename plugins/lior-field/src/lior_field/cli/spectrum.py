@@ -41,8 +41,8 @@ def spectrum(run: Path, rank: int | None, text: tuple[str, ...], as_json: bool, 
             "--rank and --on belong together: the cost of fewer ranks is measured on a text; give both"
         )
     import_torch(quiet=as_json)
-    from lior.devices import pick_device
     from lior.model import evaluate
+    from lior.plugins import pick_device
     from lior.reading import read_documents
     from lior.runs import open_run
     from lior_field import compression

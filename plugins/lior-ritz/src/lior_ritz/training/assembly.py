@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Generator
 
-from lior.devices import pick_device
 from lior.errors import UsageError
+from lior.plugins import pick_device
 from lior_ritz.config import RitzConfig, mirror
 from lior_ritz.network.ansatz import Ansatz
 from lior_ritz.network.layers import Shape

@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 _LOG = logging.getLogger("lior")
 _LEAST = 1 << 10
-"""Entries of the smallest block; chosen by hand."""
+"""Entries of the smallest block."""
 _plugins: dict[str, Device] = {}
 """The plugin chosen last, by the type of its ``torch.device``."""
 _halved: Counter[str] = Counter()
@@ -61,7 +61,10 @@ def pick_device(name: str, dtype: torch.dtype = torch.float64, *, key: str = "de
 
 
 def device_plugin(device: torch.device) -> Device:
-    """Return the plugin chosen last for a type of device; without one that of its name, or of the CPU."""
+    """Return the plugin that was chosen last for a type of device.
+
+    If none was chosen, it is the plugin with the name of the type, or that of the CPU.
+    """
     kind = device.type
     if kind not in _plugins:
         _plugins[kind] = registry.get("device", kind if kind in registry.names("device") else "cpu")()
