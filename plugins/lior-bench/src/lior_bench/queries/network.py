@@ -16,10 +16,8 @@ from lior_ask.tables.query import Query
 _MOST = 120
 """Maximum number of proposals of a question to learn from, besides those that are right."""
 _BATCH = 32
-_RATE, _DECAY, _DROPPED = 4e-3, 0.1, 0.05
+_RATE, _DECAY, _DROPPED = 6e-3, 0.01, 0.1
 """Maximum learning rate, weight decay, and the share of features that a step leaves out."""
-_MEMBERS = 3
-"""Number of networks whose scores are averaged: one network, since their hidden layers stand side by side."""
 _LEAST_SCALE = 0.05
 _PRIOR = {"class": 1.5, "mode": 1.0, "sign": 1.0}
 """Weights to begin with: these features are logarithms of probabilities. Chosen on folders left out."""
@@ -95,27 +93,9 @@ class _Batch:
 
 
 def fit_network(
-    choices: Sequence[Choice], names: Sequence[str], *, hidden: int = 48, epochs: int = 12, seed: int = 0
+    choices: Sequence[Choice], names: Sequence[str], *, hidden: int = 32, epochs: int = 6, seed: int = 0
 ) -> Network:
-    """Learn the scores of queries, the mean of ``_MEMBERS`` networks; all choices must be learnable.
-
-    Width, epochs, rate, decay and members were chosen on a third of the folders left out.
-    """
-    found = [_fit_one(choices, names, hidden, epochs, _MEMBERS * seed + n) for n in range(_MEMBERS)]
-    scale = found[0].scale
-    return Network(
-        names=(*names,),
-        scale=scale,
-        hidden=np.hstack([(scale / one.scale)[:, None] * one.hidden for one in found]),
-        shift=np.concatenate([one.shift for one in found]),
-        out=np.concatenate([one.out for one in found]) / _MEMBERS,
-        direct=np.mean([one.direct * (scale / one.scale) for one in found], 0),
-        constant=float(np.mean([one.constant for one in found])),
-    )
-
-
-def _fit_one(choices: Sequence[Choice], names: Sequence[str], hidden: int, epochs: int, seed: int) -> Network:
-    """Learn one network by AdamW with a rate of one cycle."""
+    """Learn the scores of queries by AdamW with a rate of one cycle; all choices must be learnable."""
     rng, generator = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
     choices = [_sampled(each, rng) for each in choices]
     features = sparse.vstack([each.features for each in choices])
