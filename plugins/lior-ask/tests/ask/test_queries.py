@@ -14,10 +14,9 @@ from hypothesis import strategies as st
 from lior_ask import Index
 from lior_ask.question.filters import Filters
 from lior_ask.question.question import understood
-from lior_ask.tables import calculating, mentions
+from lior_ask.tables import calculating
 from lior_ask.tables.asked import asked
 from lior_ask.tables.choosing import Chosen, choose
-from lior_ask.tables.columns import Coded
 from lior_ask.tables.grammar import parse
 from lior_ask.tables.learned import learned
 from lior_ask.tables.mentions import Links
@@ -341,8 +340,21 @@ def test_what_was_paid_is_a_positive_number():
         assert choose(understood(question), known, date(2026, 11, 28)).told.result.value == "21.98", question
 
 
-def test_a_month_is_found_where_some_days_have_no_year():
-    days = Coded.of(["0000-12-05", "2025-12-06"])
+@pytest.mark.parametrize(
+    ("days", "question", "value"),
+    [
+        (("--1003", "19831012", "--0402"), "How many birthdays are in October?", "2"),
+        (("19701003", "19831012", "19900402"), "How many birthdays are in October?", "2"),
+        (("--1224", "19840103", "--0402"), "How many birthdays are between 20 and 31 December?", "1"),
+    ],
+)
+def test_birthdays_recur_every_year(tmp_path, days, question, value):
+    cards = (f"BEGIN:VCARD\nVERSION:4.0\nFN:A {n}\nBDAY:{day}\nEND:VCARD\n" for n, day in enumerate(days))
+    (tmp_path / "people.vcf").write_text("".join(cards))
+    assert Index(tmp_path, cache=False).ask(question).result.value == value
+
+
+def test_a_day_without_a_year_is_in_a_period_without_one():
     december = Period(first=date(2000, 12, 1), last=date(2000, 12, 31), shown="December", yearless=True)
-    found = mentions._within(0, december, days, date(2026, 3, 1), coming=False)
-    assert found == Within(0, "2025-12-01", "2025-12-31", "December 2025")
+    assert december.covers("0000-12-05")
+    assert not december.covers("0000-11-05")

@@ -29,6 +29,8 @@ _MANY = {w for w in _QUANTITIES if not any(w != many and many.startswith(w) for 
 _ISO = re.compile(r"\d{4}-(\d\d)-(\d\d)(?:[T ]\d\d:\d\d(?::\d\d)?)?")
 """Pattern of ISO dates, which most files have and which are read fast."""
 _DAY = re.compile(r"(?<!\d)(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})(?!\d)")
+_YEARLESS = re.compile(r"\s*--(\d\d)-?(\d\d)\s*")
+"""Pattern of a day without a year in contacts (RFC 6350, section 4.3.1)."""
 _YEAR_MONTH = re.compile(r"\s*(\d{4})[-/](\d{1,2})\s*")
 _TIME = re.compile(r"(?<![\d:])(\d{1,2}):(\d\d)(?::(\d\d))?(?:[.,]\d+)?(?![\d:])(?:\s?([AaPp])\.?[Mm]\b\.?)?")
 _HOURS = re.compile(either("tables.hours"), re.I)
@@ -174,9 +176,13 @@ def date_of(cell: str, *, months_first: bool | None = None) -> str:
 
     >>> date_of("Thu, 24 Jul 2025 21:14:00 +0200"), date_of("3 May"), date_of("March 2025"), date_of("3/4/25")
     ('2025-07-24 21:14:00', '0000-05-03', '2025-03', '')
+    >>> date_of("--0503")
+    '0000-05-03'
     """
     if (match := _ISO.fullmatch(cell)) and "01" <= match[1] <= "12" and "01" <= match[2] <= "31":
         return cell.replace("T", " ")
+    if match := _YEARLESS.fullmatch(cell):
+        return _show(0, int(match[1]), int(match[2]))
     if match := _DAY.search(cell):
         return _show(int(match[1]), int(match[2]), int(match[3]), cell[match.end() :])
     if match := SHORT_DATE.search(cell):

@@ -367,8 +367,12 @@ class Links:
         dates = self.table.coded("date", column)
         places = [n for n, token in enumerate(self.asked.tokens) if token.kind == "period"]
         for place, period in zip(places, self.asked.periods, strict=False):
-            coming = self.table.kind == "events"
-            if (within := _within(column, period, dates, self.asked.today, coming=coming)) is not None:
+            if period.recurs(dates.years, self.table.kind):
+                within: Within | None = recurring(column, period)
+            else:
+                coming = self.table.kind == "events"
+                within = _within(column, period, dates, self.asked.today, coming=coming)
+            if within is not None:
                 yield Piece(within, frozenset({place}), "period", column in self.columns)
 
     def compared(self, columns: Sequence[int], *, outgoing: bool = False) -> Iterator[Piece]:
@@ -455,7 +459,7 @@ def _within(column: int, period: Period, dates: Coded[str], today: date, *, comi
     if years == [0]:
         first, last = (day and f"0000-{day:%m-%d}" for day in (period.first, period.last))
         return Within(column, first or "", last or "", period.shown)
-    years = [year for year in years if year]  # days without a year beside others
+    years = [year for year in years if year]  # days without a year are in no year
     shown = period.shown
     if period.yearless:
         fit = [year for year in years if any(period.within(year).has(when) for when in dates.days)]
@@ -469,6 +473,12 @@ def _within(column: int, period: Period, dates: Coded[str], today: date, *, comi
         period, shown = period.within(year), f"{shown} {year}"
     first, last = (day.isoformat() if day else "" for day in (period.first, period.last))
     return Within(column, first, last, shown)
+
+
+def recurring(column: int, period: Period) -> Within:
+    """Return the condition that a date is in a period with two ends, in any year."""
+    first, last = (day and f"{day:%m-%d}" for day in (period.first, period.last))
+    return Within(column, first or "", last or "", period.shown, yearless=True)
 
 
 def next_days(column: int, today: date, *, before: bool = False) -> Within:

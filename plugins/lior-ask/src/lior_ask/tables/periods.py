@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import calendar
 import re
-from collections.abc import Callable, Set
+from collections.abc import Callable, Collection, Set
 from datetime import date, timedelta
 
 import attrs
@@ -138,8 +138,17 @@ class Period:
 
     def covers(self, when: str) -> bool:
         """Return whether a date is in it: a day, a month or a year, ISO 8601; an empty string is not."""
+        if when.startswith("0000"):
+            when = f"2000{when[4:]}"
         own = self.within(int(when[:4])) if when and self.yearless else self
         return bool(when) and own.has(f"{when}-01-01"[:10])
+
+    def recurs(self, years: Collection[int], kind: str) -> bool:
+        """Return whether it means days of any year in a column of dates, whose ``years`` have 0 for none.
+
+        Such are days beside others without a year, and the birthdays of contacts.
+        """
+        return self.yearless and bool(self.first and self.last) and (0 in years or kind == "contacts")
 
 
 def period_in(text: str, today: date) -> tuple[Period | None, str]:

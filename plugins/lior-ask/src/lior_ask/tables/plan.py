@@ -16,6 +16,7 @@ from lior_ask.question.filters import Filters, Known, composed, fitting
 from lior_ask.tables import lexicon
 from lior_ask.tables.columns import Coded
 from lior_ask.tables.grammar import Request, Word
+from lior_ask.tables.mentions import recurring
 from lior_ask.tables.periods import Period
 from lior_ask.tables.query import Meets, Test, Within
 from lior_ask.tables.sources import Table, stored_table, title
@@ -189,11 +190,14 @@ def in_period(
             raise Unclear(f"{column.name} in {title(head)} has no years")
         first, last = (day and f"0000-{day:%m-%d}" for day in (period.first, period.last))
     else:
+        if period.recurs(years, head.kind):
+            return [_in_any_year(period, days, dated)]
         if period.yearless:
             some = {year for year in years if any(period.within(year).has(when) for when in days)}
             years = some if some and period.first and period.last else years
             if len(years) > 1 and not some and period.first and period.last:
-                return [_in_no_year(period, days, dated)]
+                nowhere = attrs.evolve(period, shown=f"{period.shown} (of any year)")
+                return [_in_any_year(nowhere, days, dated)]
             if len(years) != 1:
                 listed = " or ".join(map(str, sorted(years)[:5]))
                 raise Unclear(f"{shown}: of which year{', ' * bool(years)}{listed}?")
@@ -204,11 +208,10 @@ def in_period(
     return [Condition(test=test, shown=shown, told=False, covered=not lacking and _covers(days, period))]
 
 
-def _in_no_year(period: Period, days: Sequence[str], dated: int) -> Condition:
-    """Return the condition of a period without a year that contains no date in any year."""
-    first, last = (day and f"{day:%m-%d}" for day in (period.first, period.last))
-    covered = any(_covers(days, period.within(year)) for year in {int(when[:4]) for when in days})
-    test = Within(dated, first or "", last or "", f"{period.shown} (of any year)", yearless=True)
+def _in_any_year(period: Period, days: Sequence[str], dated: int) -> Condition:
+    """Return the condition of a period without a year, of any year."""
+    covered = any(_covers(days, period.within(year)) for year in {int(when[:4]) for when in days} - {0})
+    test = recurring(dated, period)
     return Condition(test=test, shown=test.shown, told=False, covered=covered)
 
 
