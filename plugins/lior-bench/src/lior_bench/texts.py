@@ -1,7 +1,7 @@
 """Texts that are not prose, made from the standard library: source code, scripts, a log, records.
 
 ``lior bench texts FOLDER`` writes ``source.py``, ``scripts.txt``, ``server.log`` and
-``records.txt`` of 500,000 bytes each, the same on every machine with the same Python.
+``records.txt`` of up to 500,000 bytes each, the same on every machine with the same Python.
 """
 
 from __future__ import annotations
@@ -98,9 +98,10 @@ def _enough(lines: Iterator[str]) -> str:
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
 def write_texts(folder: Path) -> None:
-    """Write four texts of 500,000 bytes each to FOLDER: source code, scripts, a log, records."""
+    """Write four texts of up to 500,000 bytes each to FOLDER: source code, scripts, a log, records."""
     folder.mkdir(parents=True, exist_ok=True)
     texts = {"source.py": source(), "scripts.txt": scripts()}
     texts |= {"server.log": _enough(_log_lines()), "records.txt": _enough(_record_lines())}
     for name, text in texts.items():
-        (folder / name).write_bytes(text.encode()[:BYTES])
+        whole = text.encode()[:BYTES].decode(errors="ignore")  # no part of a character at the end
+        (folder / name).write_text(whole, encoding="utf-8", newline="")
