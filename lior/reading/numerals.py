@@ -26,6 +26,12 @@ NOTHING = ("-", "–", "—", "?", "n/a", "na", "k.a.", "none", "null", "nan")
 """Cells without a value, in lower case."""
 CLOCK = re.compile(r"([-+−]?)(\d{1,5}):([0-5]\d)(?::([0-5]\d))?")
 """Pattern of a duration in hours, minutes and seconds, or of a time of day."""
+_PARTS = re.compile(
+    r"(\d+(?:[.,]\d+)?)\s?(d(?:ays?)?|h(?:(?:ou)?rs?)?|m(?:in(?:ute)?s?)?|s(?:ec(?:ond)?s?)?)\b\.?,?\s?"
+)
+"""Pattern of a part of a duration: ``2h`` of ``2h 15min``."""
+_SECONDS = {"d": 86_400, "h": 3600, "m": 60, "s": 1}
+"""Seconds of a unit by its first letter."""
 SHORT_DATE = re.compile(
     r"(?<![\d.,:])(\d{1,2})([./-])(\d{1,2})(?:\2(\d{4}|\d{2})(?!\d)|(?<=\.\d)\.|(?<=\.\d\d)\.)"
 )
@@ -131,18 +137,29 @@ def _decimal(numbers: Iterable[str]) -> str:
 def hours_in(cell: str, *, seconds: bool) -> Decimal | None:
     """Return the hours of a duration; with ``seconds``, two parts are minutes and seconds.
 
-    >>> hours_in("37:30", seconds=False), hours_in("-0:30", seconds=True)
-    (Decimal('37.5'), Decimal('-0.008333333333333333333333333333'))
+    >>> hours_in("37:30", seconds=False), hours_in("-0:30", seconds=True), hours_in("1h 15min", seconds=False)
+    (Decimal('37.5'), Decimal('-0.008333333333333333333333333333'), Decimal('1.25'))
     """
     match = CLOCK.fullmatch(cell.strip())
     if match is None:
-        return None
+        return _in_parts(re.sub(r"(?<=\dh)(\d\d?)$", r"\1m", cell.strip().lower()))  # 1h15
     parts = [int(part) for part in match.groups()[1:] if part]
     if seconds and len(parts) == 2:
         parts.insert(0, 0)
     parts.append(0)
     total = 3600 * parts[0] + 60 * parts[1] + parts[2]
     return Decimal(total if match[1] in ("", "+") else -total) / 3600
+
+
+def _in_parts(text: str) -> Decimal | None:
+    """Return the hours of a duration with units: ``2 h 15 min``."""
+    if not text[:1].isdigit() or _PARTS.sub("", text):
+        return None
+    parts = _PARTS.findall(text)
+    return (
+        sum((Decimal(count.replace(",", ".")) * _SECONDS[unit[0]] for count, unit in parts), Decimal(0))
+        / 3600
+    )
 
 
 def months_first(cells: Iterable[str]) -> bool | None:

@@ -176,6 +176,7 @@ def test_signs_units_and_durations_of_numbers():
         (["₹ 12,34,567.00"], "1234567.00"),
         (["37:30", "-1:15"], "37.5 -1.25"),
         (["30:00:36", "0:36"], "30.01 0.01"),
+        (["3h 30min", "2 h", "1h15", "45 min"], "3.5 2 1.25 0.75"),
     ):
         found = column("x", cells)
         assert found.kind == "number", cells
@@ -191,6 +192,10 @@ def test_durations_are_told_from_times_of_day_by_their_name_or_their_hours():
         ("heures", ["7:30:05"], "h", "h:mm:ss"),
         ("start", ["17:30", "24:00"], "", ""),
         ("score", ["30:28", "27:25"], "", ""),
+        ("asleep", ["7:40", "5:55"], "", "h:mm"),
+        ("course", ["1:58:30", "0:23:05"], "h", "h:mm:ss"),
+        ("first bus", ["05:40", "6:10"], "", ""),
+        ("shift", ["11:00", "18:30"], "", ""),
     ):
         found = column(name, cells)
         assert (found.unit, found.duration) == (unit, form), name

@@ -30,11 +30,6 @@ _DATE = re.compile(
     re.I,
 )
 _NOON = re.compile(rf"({_TIME}|\d\d?)\s?([ap])\.?m\.?", re.I)
-_PARTS = re.compile(r"(\d+(?:[.,]\d+)?)\s?([a-z]+)\.?,?\s?")
-_UNITS = {"d": 24, "day": 24, "h": 1, "hr": 1, "hour": 1, "m": 1 / 60, "min": 1 / 60, "minute": 1 / 60}
-_UNITS |= {"s": 1 / 3600, "sec": 1 / 3600, "second": 1 / 3600}
-_UNITS |= {f"{unit}s": hours for unit, hours in _UNITS.items()}
-"""Hours of a unit of time."""
 
 
 @attrs.frozen
@@ -133,12 +128,7 @@ def _hours(cell: str, *, seconds: bool) -> float | None:
         hours = _hours(clock, seconds=False)
         return None if hours is None else hours % 12 + 12 * (match[2] in "pP")
     found = hours_in(re.sub(r"(:\d\d:\d\d)[.,]\d+$", r"\1", cell), seconds=seconds)
-    if found is not None:
-        return float(found)
-    parts = _PARTS.findall(cell.lower())
-    if not parts or _PARTS.sub("", cell.lower()) or any(unit not in _UNITS for _, unit in parts):
-        return None
-    return sum(float(count.replace(",", ".")) * _UNITS[unit] for count, unit in parts)
+    return None if found is None else float(found)
 
 
 def _dates(cells: Sequence[str], *, months: bool) -> dict[str, pd.Timestamp]:

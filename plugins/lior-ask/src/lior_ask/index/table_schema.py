@@ -35,6 +35,10 @@ _YEAR_MONTH = re.compile(r"\s*(\d{4})[-/](\d{1,2})\s*")
 _TIME = re.compile(r"(?<![\d:])(\d{1,2}):(\d\d)(?::(\d\d))?(?:[.,]\d+)?(?![\d:])(?:\s?([AaPp])\.?[Mm]\b\.?)?")
 _HOURS = re.compile(either("tables.hours"), re.I)
 """Pattern of a word in the name of a column of durations in hours and minutes."""
+_PARTS = re.compile(r"\d+ ?h\S* ?\d+", re.I)
+"""Pattern of a duration in hours and minutes, with their units."""
+_EARLY = 6
+"""The hour before which few times of day are."""
 _SPANS = re.compile(either("tables.durations"), re.I)
 """Pattern of a word in the name of a column of durations, of hours and minutes or minutes and seconds."""
 _NAMES = {name for each in languages() for name in " ".join(each.lists["dates.weekdays"]).split()}
@@ -112,7 +116,11 @@ def column(name: str, cells: Sequence[str], kind: Kind | None = None) -> Column:
     sample = filled[:: len(filled) // _SAMPLE + 1]
     found = Column(name=" ".join(name.split()))
     if kind in (None, "number") and (form := _duration(found.name, sample)):
-        told = form == "h:mm:ss" or any(map(_HOURS.fullmatch, _words(found.name)))
+        told = (
+            form == "h:mm:ss"
+            or any(map(_PARTS.match, sample))
+            or any(map(_HOURS.fullmatch, _words(found.name)))
+        )
         return attrs.evolve(found, kind="number", duration=form, unit="h" * told)
     known = Numerals.of(sample) if kind in (None, "number") else None
     if known and known.unit.lower().rstrip(".") not in MONTHS:  # "5 March" is a day
@@ -130,13 +138,18 @@ def column(name: str, cells: Sequence[str], kind: Kind | None = None) -> Column:
 def _duration(name: str, cells: Sequence[str]) -> Literal["", "h:mm", "h:mm:ss"]:
     """Return the form of durations, or nothing if the cells may be times of day.
 
-    Durations have more than 24 hours or a sign, or the name of the column says what they are.
+    Durations have units, as in "2h 15min", more than 24 hours or a sign; or the name of the column says what
+    they are; or some are below six hours and none has a leading zero, as most times of day have.
     """
     found = [match for cell in cells if (match := CLOCK.fullmatch(cell))]
-    if not found or len(found) < _ENOUGH * len(cells) or not words("columns.scores").isdisjoint(_words(name)):
+    parts = any(map(_PARTS.match, cells))
+    whole = sum(hours_in(cell, seconds=False) is not None for cell in cells) if parts else len(found)
+    if not whole or whole < _ENOUGH * len(cells) or not words("columns.scores").isdisjoint(_words(name)):
         return ""
     told = any(_HOURS.fullmatch(word) or _SPANS.fullmatch(word) for word in _words(name))
-    if not told and not any(match[1] or int(match[2]) > 24 for match in found):
+    short = any(int(match[2]) < _EARLY for match in found)
+    bare = short and not any(match[2][0] == "0" < match[2][1:] for match in found)
+    if not (parts or told or bare or any(match[1] or int(match[2]) > 24 for match in found)):
         return ""
     return "h:mm:ss" if any(match[4] for match in found) else "h:mm"
 

@@ -122,7 +122,7 @@ def properties(table: Table, column: int) -> Iterator[str]:
     yield f"={own.kind}"
     if own.kind == "number":
         money = own.unit in _MONEY
-        yield "=money" if money else f"={own.unit or 'plain'}"
+        yield "=duration" if own.duration else "=money" if money else f"={own.unit or 'plain'}"
         if not made and table.signed(column):
             yield "=signed"
     if own.key:
