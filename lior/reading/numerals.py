@@ -27,7 +27,7 @@ NOTHING = ("-", "–", "—", "?", "n/a", "na", "k.a.", "none", "null", "nan")
 CLOCK = re.compile(r"([-+−]?)(\d{1,5}):([0-5]\d)(?::([0-5]\d))?")
 """Pattern of a duration in hours, minutes and seconds, or of a time of day."""
 _PARTS = re.compile(
-    r"(\d+(?:[.,]\d+)?)\s?(d(?:ays?)?|h(?:(?:ou)?rs?)?|m(?:in(?:ute)?s?)?|s(?:ec(?:ond)?s?)?)\b\.?,?\s?"
+    r"(\d+(?:[.,]\d+)?)\s?(d(?:ays?)?|h(?:(?:ou)?rs?)?|m(?:in(?:ute)?s?)?|s(?:ec(?:ond)?s?)?)(?![a-z])\.?,?\s?"
 )
 """Pattern of a part of a duration: ``2h`` of ``2h 15min``."""
 _SECONDS = {"d": 86_400, "h": 3600, "m": 60, "s": 1}
@@ -155,11 +155,8 @@ def _in_parts(text: str) -> Decimal | None:
     """Return the hours of a duration with units: ``2 h 15 min``."""
     if not text[:1].isdigit() or _PARTS.sub("", text):
         return None
-    parts = _PARTS.findall(text)
-    return (
-        sum((Decimal(count.replace(",", ".")) * _SECONDS[unit[0]] for count, unit in parts), Decimal(0))
-        / 3600
-    )
+    parts = [Decimal(count.replace(",", ".")) * _SECONDS[unit[0]] for count, unit in _PARTS.findall(text)]
+    return sum(parts, Decimal(0)) / 3600
 
 
 def months_first(cells: Iterable[str]) -> bool | None:
