@@ -158,6 +158,10 @@ def test_days_of_one_month_are_no_numbers_with_a_unit():
     ("words", "first", "last"),
     [
         ("what came in since Wednesday?", "2026-11-25", ""),
+        ("payouts since the start of the month", "2026-11-01", ""),
+        ("due before the end of the year", "", "2026-12-31"),
+        ("bis Ende nächster Woche", "", "2026-12-06"),
+        ("desde principios de año", "2026-01-01", ""),
         ("was kam seit gestern", "2026-11-27", ""),
         ("tout avant lundi", "", "2026-11-29"),
         ("sales since the 14th", "2026-11-14", ""),

@@ -149,6 +149,17 @@ def test_two_columns_and_zero_may_be_what_a_question_implies(condition, rows):
     assert table.where([condition]).tolist() == rows
 
 
+def test_two_days_of_a_row_may_be_compared():
+    table = table_of(
+        notes("who,due,paid\nAda,2026-05-01,2026-05-03\nBo,2026-05-01,2026-05-01\nCy,2026-05-01,\n")
+    )
+    implied = {piece.condition for piece in Links(asked("who paid late?", date.today()), table).implied()}
+    for sign, rows in (("<", [0]), ("=", [1]), (">=", [1])):
+        condition = Compares(1, sign, None, 2)
+        assert condition in implied
+        assert table.where([condition]).tolist() == rows
+
+
 def test_columns_that_are_always_larger_are_not_compared():
     table = table_of(notes("article,net,gross\npump,10,12\nhose,20,24\n"))
     assert not table.comparable

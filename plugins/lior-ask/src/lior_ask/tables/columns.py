@@ -248,11 +248,20 @@ class Columns:
             begin, end = bisect_left(coded.order, condition.value), bisect_right(coded.order, condition.value)
             side, known = (coded.ranks >= end) * 1 - (coded.ranks < begin), coded.ranks >= 0
         else:
-            both = Coded.of([*self.numbers(condition.column), *self.numbers(condition.other)]).ranks
-            one, other = both.reshape(2, -1)
-            side, known = np.sign(one - other), (one >= 0) & (other >= 0)
+            side, known = self.sides(condition.column, condition.other)
         found: np.ndarray = _SIGNS[condition.sign](side, 0) & known
         return found
+
+    def sides(self, one: int, other: int, most: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Return whether a number or day is less (-1), equal (0) or more than that of another column, and
+        whether both are known, for each of the ``most`` first rows."""
+        dated = self.heads[0].columns[one].kind == "date"
+        values = [
+            [when[:10] for when in self.dates(n)[:most]] if dated else self.numbers(n)[:most]
+            for n in (one, other)
+        ]
+        ranks = Coded.of([*values[0], *values[1]]).ranks.reshape(2, -1)
+        return np.sign(ranks[0] - ranks[1]), (ranks >= 0).all(0)
 
     def grouped(
         self, kind: Kind, column: int, rows: np.ndarray, name: Callable[[str], str]

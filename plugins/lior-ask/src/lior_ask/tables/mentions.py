@@ -15,7 +15,7 @@ from lior_ask.tables import lexicon
 from lior_ask.tables.asked import Asked
 from lior_ask.tables.columns import Coded
 from lior_ask.tables.periods import Period, weekday_of
-from lior_ask.tables.query import OPPOSITE, Compares, Expr, Filled, Is, Not, Sign, Within, atom
+from lior_ask.tables.query import OPPOSITE, Compares, Expr, Filled, Is, Not, Within, atom
 from lior_ask.tables.sources import Table, cell_words
 from lior_ask.tables.units import factor
 from lior_ask.tables.words import stems
@@ -36,7 +36,6 @@ _ANSWERS = ("answer", "filled")
 """Kinds of pieces whose condition is the negated one already."""
 _APART = 3
 """Maximum distance between words of a question that are in one cell."""
-_SIGNS: tuple[Sign, ...] = ("<", "<=", ">", ">=")
 _FEW_CELLS = 8
 """Maximum number of different cells of a column for which words of every text are cells."""
 _PREFIXES = ("un", "in", "im", "non")
@@ -356,8 +355,8 @@ class Links:
         for n in table.with_zeros:
             found.append(("zero", Compares(n, "=", Decimal(0))))
             found.append(("some", Compares(n, ">", Decimal(0))))
-        for one, other in table.comparable:
-            found += [(sign, Compares(one, sign, None, other)) for sign in _SIGNS]
+        for (one, other), signs in table.comparable.items():
+            found += [(sign, Compares(one, sign, None, other)) for sign in signs]
         yield from (Piece(condition, frozenset(), "implied", role=role) for role, condition in found)
 
     # --- periods and comparisons ---

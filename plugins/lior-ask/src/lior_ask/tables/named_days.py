@@ -13,7 +13,7 @@ from datetime import date, timedelta
 
 from lior_ask.languages.dates import MONTHS
 from lior_ask.languages.lists import any_of, either, languages
-from lior_ask.tables.periods import RELATIVES, UNIT_FORMS, relative, weekday_of
+from lior_ask.tables.periods import RELATIVES, UNIT_FORMS, around, relative, weekday_of
 
 _MONTH = any_of(sorted(MONTHS, key=len, reverse=True))
 _WEEKDAY = any_of(" ".join(name for each in languages() for name in each.lists["dates.weekdays"]).split())
@@ -31,6 +31,12 @@ _SIDE = rf"\b(?P<side>{'|'.join(f'(?P<{side}>{_any(side)})' for side in _SIDES)}
 _THE = rf"(?:{_any('before_date', 'few_the')}\s+)"
 _SINCE_WEEKDAY = re.compile(rf"{_SIDE}{_THE}?(?:{_any('last_day')}\s+)?(?P<name>{_WEEKDAY})(?!\w)", re.I)
 _SINCE_RELATIVE = re.compile(rf"{_SIDE}{RELATIVES.pattern}", re.I)
+_SINCE_EDGE = re.compile(
+    rf"{_SIDE}(?:(?P<end>{_any('end')})|{_any('begin')})\s*(?:{RELATIVES.pattern}|(?:{_any('of_unit')}\s*)?"
+    rf"(?:(?P<week>{UNIT_FORMS['week']})|(?P<month>{UNIT_FORMS['month']})|(?P<year>{UNIT_FORMS['year']}))s?)(?!\w)(?!\s+\d)",
+    re.I,
+)
+_SINCE_BEGIN = re.compile(rf"{_SIDE}{_any('begin')}\s+{_OF}(?={_MONTH}\b)", re.I)
 _WEEKDAY_AND_DAY = re.compile(
     rf"\b(?P<name>{_WEEKDAY}),?\s+{_THE}?(?P<day>\d{{1,2}}){_NTH}?(?![\w:.,/]\w)(?!\s+{_OF}{_MONTH}\b)", re.I
 )
@@ -65,12 +71,16 @@ def written_out(text: str, today: date) -> str:
 
     >>> written_out("What came in since Monday?", date(2026, 11, 28))
     'What came in since 2026-11-23?'
+    >>> written_out("bis Ende des Jahres, depuis le début du mois", date(2026, 11, 28))
+    'bis 2026-12-31, depuis 2026-11-01'
     """
     rules: tuple[tuple[re.Pattern[str], Callable[[re.Match[str], date], str | None]], ...] = (
         (_HALF, _half),
         (_WEEKDAY_AND_DAY, _weekday_and_day),
         (_SINCE_WEEKDAY, _since_weekday),
         (_SINCE_RELATIVE, _since_relative),
+        (_SINCE_EDGE, _since_edge),
+        (_SINCE_BEGIN, lambda match, today: f"{match['side']} "),
         (_SINCE_DAY, _since_day),
         (_ON_DAY, _on_day),
         (_DAYS, _days),
@@ -118,6 +128,15 @@ def _since_weekday(match: re.Match[str], today: date) -> str:
 def _since_relative(match: re.Match[str], today: date) -> str:
     found = relative(match, today)
     return f"{match['side']} {found.first if match['since'] or match['before'] else found.last}"
+
+
+def _since_edge(match: re.Match[str], today: date) -> str:
+    """Return the first or the last day of today's period; "before the end of the year" has its last day."""
+    unit = next((unit for unit in ("week", "month", "year") if match[unit]), None)
+    found = relative(match, today) if unit is None else around(today, unit)
+    day = found.last if match["end"] else found.first
+    assert day is not None
+    return f"{match['side']} {day + timedelta(bool(match['end'] and match['before']))}"
 
 
 def _since_day(match: re.Match[str], today: date) -> str | None:

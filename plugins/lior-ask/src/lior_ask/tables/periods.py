@@ -207,7 +207,12 @@ def relative(match: re.Match[str], today: date) -> Period:
     day = _begin(today, unit)
     for _ in range(abs(distance)):
         day = _begin(day - timedelta(1) if distance < 0 else _end(day, unit) + timedelta(1), unit)
-    return Period(first=day, last=_end(day, unit), shown="")
+    return around(day, unit)
+
+
+def around(day: date, unit: str) -> Period:
+    """Return the day, week, month or year that a day is in."""
+    return Period(first=_begin(day, unit), last=_end(_begin(day, unit), unit), shown="")
 
 
 def _weekday(match: re.Match[str], today: date) -> Period:

@@ -24,7 +24,7 @@ _CLASSES = 6
 """Maximum number of aggregates that are tried."""
 _COLUMNS = 4
 """Maximum number of columns that are tried as the measure."""
-_IMPLIED = -2.5
+_IMPLIED = -3.3
 """Minimum logarithm of the odds of a condition that a question implies."""
 _IMPLICATIONS = 6
 """Maximum number of conditions that a question may imply."""

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from decimal import Decimal
 from functools import cache, cached_property
-from itertools import combinations, islice, pairwise
+from itertools import combinations, pairwise
 from pathlib import PurePath
 from typing import Any
 
@@ -25,6 +25,7 @@ from lior_ask.languages.lists import either, words
 from lior_ask.languages.words import tokens
 from lior_ask.question.filters import Filters, Known, fitting
 from lior_ask.tables.columns import Columns, Kind, is_empty
+from lior_ask.tables.query import Sign
 from lior_ask.tables.words import stems
 
 YES, NO = words("words.yes"), words("words.none")
@@ -36,7 +37,7 @@ _ANSWERS = 0.6
 _LIKE = 4
 """Number of letters that a word and a similar one have in common at their beginning."""
 _COMPARED = 5
-"""Maximum number of number columns that are compared with each other."""
+"""Maximum number of columns of a type that are compared with each other."""
 _COUNTED = 2_000
 """Number of rows by which columns are compared."""
 _INDEXED = 20_000
@@ -134,15 +135,16 @@ class Table(Columns):
         return [n for n, order in orders if len(order) > 1 and order[0] == 0]
 
     @cached_property
-    def comparable(self) -> list[tuple[int, int]]:
-        """The pairs of stored number columns of the same unit, of which now one and now the other is larger
-        or equal: a stock and its minimum."""
-        found = list[tuple[int, int]]()
-        for one, other in combinations(self._amounts()[:_COMPARED], 2):
-            pairs = zip(self.numbers(one), self.numbers(other), strict=True)
-            known = [a < b for a, b in islice(pairs, _COUNTED) if a is not None and b is not None]
-            if self.columns[one].unit == self.columns[other].unit and 0 < sum(known) < len(known):
-                found.append((one, other))
+    def comparable(self) -> dict[tuple[int, int], tuple[Sign, ...]]:
+        """The pairs of stored columns of numbers of the same unit, or of days, of which now one is larger and
+        now the other, or both are equal: a stock and its minimum; with the signs that tell rows apart."""
+        found = dict[tuple[int, int], tuple[Sign, ...]]()
+        for own in (self._amounts()[:_COMPARED], self.places("date")[:_COMPARED]):
+            for one, other in combinations(own, 2):
+                side, known = self.sides(one, other, _COUNTED)
+                sides = {*side[known].tolist()}
+                if len(sides) > 1 and self.columns[one].unit == self.columns[other].unit:
+                    found[one, other] = ("<", "<=", ">", ">=", "=", "!=") if 0 in sides else ("<", ">")
         return found
 
     def _amounts(self) -> list[int]:

@@ -302,6 +302,7 @@ def implied_of(example: Example, links: Links) -> set[tuple[tuple[int, ...], str
             found.add((own, "zero" if how == "is" else "some"))
         if str(value).startswith("@"):
             pair = (column, places.get(plain_name(str(value)[1:]), MISSING))
+            how = {"is": "=", "is not": "!="}.get(how, how)
             found.add((pair, how) if pair[0] < pair[1] else (pair[::-1], how.translate(_TURNED)))
         if column in table.answers and how in ("is", "is not"):
             value = value[0] if isinstance(value, list) else value
