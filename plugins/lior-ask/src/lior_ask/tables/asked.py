@@ -23,10 +23,13 @@ from lior_ask.tables.units import UNITS
 from lior_ask.tables.words import stems
 
 _FILE = re.compile(r"(?<![\w@.])[\w+/-]+(?:\.[\w+-]+)*\.[a-z]\w{1,5}\b(?!@)", re.I)
-_NUMERALS = {
-    word: 2 + n for each in languages() for n, word in enumerate(each.lists["words.numbers"]) if n < 9
+_NUMERALS = {word: 2 + n for each in languages() for n, word in enumerate(each.lists["words.numbers"])}
+"""Words for numbers from two on in all languages."""
+_ORDINALS = {
+    word.rstrip("ea"): 1 + n for each in languages() for n, word in enumerate(each.lists["words.ordinals"])
 }
-"""Words for two to ten in all languages."""
+"""Words for "first" to "tenth" without their endings."""
+_ENDINGS = re.compile(r"(?:e[rnsm]?|[ao]s?|s)$")
 _LARGE = {
     word: number
     for key, number in (("hundred", 100), ("thousand", 1000))
@@ -110,6 +113,12 @@ class Asked:
             elif token.word in _NUMERALS:
                 found[n] = _NUMERALS[token.word]
         return found
+
+    @cached_property
+    def ordinals(self) -> dict[int, int]:
+        """The numbers of words such as "third", by position."""
+        found = {n: _ORDINALS.get(_ENDINGS.sub("", token.word)) for n, token in enumerate(self.tokens)}
+        return {n: number for n, number in found.items() if number}
 
     def negates(self, positions: Set[int]) -> bool:
         """Return whether a word such as "not" or "without" stands shortly before these positions."""

@@ -247,15 +247,15 @@ class Links:
 
     def _numbers(self) -> Iterator[Piece]:
         """Yield the conditions that a number column has a number of the question."""
-        for at, number in self.asked.numbers.items():
-            if not self.asked.tokens[at].word.isdecimal():
-                continue
+        for at, number in (self.asked.ordinals | self.asked.numbers).items():
             for column in self.table.places("number"):
                 if (
                     column not in self.table.derived
                     and Decimal(number) in self.table.coded("number", column).places
                 ):
                     near = any(abs(at - n) < 3 for n in self.columns.get(column, ()))
+                    if number == 1 and at in self.asked.ordinals and not near:
+                        continue  # "the first payment"
                     yield Piece(
                         Compares(column, "=", Decimal(number)), frozenset({at}), "number", near, False
                     )

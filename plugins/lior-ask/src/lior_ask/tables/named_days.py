@@ -42,6 +42,18 @@ _WEEKDAY_AND_DAY = re.compile(
 )
 _SINCE_DAY = re.compile(rf"{_SIDE}(?:{_THE}(?P<day>\d{{1,2}}){_NTH}?){_ENDS}", re.I)
 _ON_DAY = re.compile(rf"\b{_any('in')}\s+{_THE}?(?P<day>\d{{1,2}}){_NTH}{_ENDS}", re.I)
+_OF_MONTH = re.compile(rf"\b{_any('on_day')}\s+(?P<day>\d{{1,2}}){_ENDS}", re.I)
+_FEASTS = {
+    "christmas_eve": (12, 24),
+    "christmas": (12, 25),
+    "new_years_eve": (12, 31),
+    "new_year": (1, 1),
+    "halloween": (10, 31),
+}
+"""Key of the forms -> month and day."""
+_FEAST = re.compile(
+    rf"{_SIDE}(?:" + "|".join(f"(?P<{key}>{_any(key)})" for key in _FEASTS) + r")(?!\w)(?!\s+\d)", re.I
+)
 _DAYS = re.compile(
     rf"(?P<unit>(?:{UNIT_FORMS['day']}|{UNIT_FORMS['week']})\s+)?(?:\b{_any('start')}\s+)?{_THE}?(?<![\w.,-])(?P<a>\d{{1,2}})(?P<nth>{_NTH})?"
     rf"\s*(?:{_any('to')}|-|–)\s*{_THE}?(?P<b>\d{{1,2}}){_NTH}?{_ENDS}",
@@ -83,6 +95,8 @@ def written_out(text: str, today: date) -> str:
         (_SINCE_BEGIN, lambda match, today: f"{match['side']} "),
         (_SINCE_DAY, _since_day),
         (_ON_DAY, _on_day),
+        (_OF_MONTH, _on_day),
+        (_FEAST, _feast),
         (_DAYS, _days),
         (_DECADE, _decade),
         (_CENTURY, _century),
@@ -144,6 +158,15 @@ def _since_day(match: re.Match[str], today: date) -> str | None:
     near = sorted(_near(today, int(match["day"])))
     fit = [each for each in near if each > today] if ahead else [each for each in near if each <= today][::-1]
     return f"{match['side']} {fit[0]}" if fit else None
+
+
+def _feast(match: re.Match[str], today: date) -> str:
+    """Return the next day of a feast after "until" and "before", and the last one after "since"."""
+    month, number = next(_FEASTS[key] for key in _FEASTS if match[key])
+    day = date(today.year, month, number)
+    ahead = bool(match["until"] or match["before"])
+    years = (day < today) if ahead else -(day > today)
+    return f"{match['side']} {day.replace(year=day.year + years)}"
 
 
 def _on_day(match: re.Match[str], today: date) -> str | None:

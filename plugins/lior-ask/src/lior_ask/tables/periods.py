@@ -96,6 +96,9 @@ _RELATIVE = {
     "last_month": ("month", -1),
     "this_month": ("month", 0),
     "next_month": ("month", 1),
+    "last_quarter": ("quarter", -1),
+    "this_quarter": ("quarter", 0),
+    "next_quarter": ("quarter", 1),
     "last_year": ("year", -1),
     "this_year": ("year", 0),
     "next_year": ("year", 1),
@@ -339,6 +342,7 @@ def _begin(day: date, unit: str) -> date:
         "day": lambda: day,
         "week": lambda: day - timedelta(day.weekday()),
         "month": lambda: day.replace(day=1),
+        "quarter": lambda: day.replace(month=day.month - (day.month - 1) % 3, day=1),
         "year": lambda: day.replace(month=1, day=1),
     }
     return begins[unit]()
@@ -347,6 +351,8 @@ def _begin(day: date, unit: str) -> date:
 def _end(day: date, unit: str) -> date:
     if unit == "week":
         return day + timedelta(6)
+    if unit == "quarter":
+        day, unit = day.replace(day=1, month=day.month + 2 - (day.month - 1) % 3), "month"
     if unit == "month":
         return day.replace(day=calendar.monthrange(day.year, day.month)[1])
     return day.replace(month=12, day=31) if unit == "year" else day
