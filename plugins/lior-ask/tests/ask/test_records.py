@@ -204,6 +204,11 @@ def test_durations_are_told_from_times_of_day_by_their_name_or_their_hours():
     assert found.show(Decimal("1234.5")) == "1,234.5"
 
 
+def test_other_columns_tell_the_decimal_mark(tmp_path):
+    (tmp_path / "fuel.csv").write_text("litres,price\n38.2,1.459\n40.15,1.479\n")
+    assert Index(tmp_path, cache=False).ask("average price").result.value == "1.469"
+
+
 def test_types_of_columns():
     for cells, kind in (
         (["1.234", "2"], "number"),

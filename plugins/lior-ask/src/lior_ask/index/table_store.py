@@ -324,9 +324,18 @@ def _head(table: Table, count: int) -> dict[str, object]:
 
 
 def _columns(table: Table, rows: Sequence[tuple[str, ...]]) -> list[Column]:
+    """Return the columns of some rows; "1.234" in one of them is read as other columns are written."""
     types = _TYPES.get(table.kind, {})
     cells = [*zip(*rows, strict=True)] if rows else [()] * len(table.columns)
-    return [column(name, each, types.get(name)) for name, each in zip(table.columns, cells, strict=True)]
+    found = [column(name, each, types.get(name)) for name, each in zip(table.columns, cells, strict=True)]
+    numbers = [(each, own) for each, own in zip(found, cells, strict=True) if each.kind == "number"]
+    marks = {
+        each.decimal for each, own in numbers if each.decimal and any(each.decimal in cell for cell in own)
+    }
+    if len(marks) != 1 or all(each.decimal for each, _ in numbers):
+        return found
+    [mark] = marks
+    return [each if each.decimal else attrs.evolve(each, decimal=mark) for each in found]
 
 
 def _unpacked(data: bytes) -> list[Row]:
