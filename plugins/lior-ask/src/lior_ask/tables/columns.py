@@ -261,7 +261,8 @@ class Columns:
             for n in (one, other)
         ]
         ranks = Coded.of([*values[0], *values[1]]).ranks.reshape(2, -1)
-        return np.sign(ranks[0] - ranks[1]), (ranks >= 0).all(0)
+        known = (ranks[0] >= 0) & (ranks[1] >= 0)
+        return np.sign(ranks[0] - ranks[1]), known
 
     def grouped(
         self, kind: Kind, column: int, rows: np.ndarray, name: Callable[[str], str]

@@ -394,8 +394,12 @@ class Links:
 
 
 def _polarities(chosen: tuple[Piece, ...]) -> Iterator[tuple[Piece, ...]]:
-    """Yield the pieces as they are and, if some are negated, without negation: "who eats no nuts"."""
+    """Yield the pieces as they are and, if some are negated, all of their columns, and without negation: "who
+    eats no nuts"."""
     yield chosen
+    against = {p.column for p in chosen if p.negated and p.kind not in _ANSWERS}
+    if spread := {p for p in chosen if p.column in against and not p.negated and p.kind not in _ANSWERS}:
+        yield tuple(attrs.evolve(p, negated=True) if p in spread else p for p in chosen)  # "neither A nor B"
     if any(piece.negated for piece in chosen if piece.kind not in _ANSWERS):
         yield tuple(attrs.evolve(p, negated=False) if p.kind not in _ANSWERS else p for p in chosen)
 
