@@ -33,9 +33,8 @@ or `--set KEY=VALUE`. The part before the dot is a table of a recipe. A variable
 key in capitals, with `__` for the dot: `LIOR_GEOMETRY__UPDATES=200`; `LIOR_FRAME` for
 `frame.name`. Options of the chosen plugin are keys beside its name: `--set frame.rank=8`,
 `LIOR_FRAME__RANK=8`; those of a memory in a table of its name: `--set
-memory.exact.capacity=1000`. A variable has the option of a plugin in capitals if the plugin spells
-it in small letters, and otherwise as the plugin spells it. A layer that chooses another plugin drops
-the options that lower layers gave to the old one.
+memory.exact.capacity=1000`. A variable spells an option that has capitals as the plugin does.
+A layer that chooses another plugin drops the options that lower layers gave to the old one.
 """
 
 _CODES = """\
@@ -48,7 +47,7 @@ An error is one line on standard error.
 | 0 | success |
 | 1 | failure: unreadable data, a broken plugin, no memory or disk left |
 | 2 | wrong use: an unknown command, flag, key, plugin or recipe, a value out of range |
-| 70 | a defect of lior or of a plugin: an error that nobody expected |
+| 70 | a defect of lior or of a plugin |
 | 130, 143 | interrupted by Ctrl-C; terminated |
 """
 
@@ -84,8 +83,7 @@ def _usages(command: click.Command | None, name: str, parent: click.Context) -> 
 def _key_table() -> str:
     rows = [
         (
-            f"`{key.dotted}`",
-            f"`{flag(key)}`" if has_flag(key) else "",
+            f"`{key.dotted}`" + (f" `{flag(key)}`" if has_flag(key) else ""),
             f"`{key.default}`" if key.default not in ("", ()) else "none",
             key.allowed.replace("a whole number of at least", "integer ≥")
             .replace("a whole number from", "integer from")
@@ -95,7 +93,7 @@ def _key_table() -> str:
         )
         for key in keys()
     ]
-    return _table(("key", "flag", "default", "allowed", "meaning"), rows)
+    return _table(("key, flag", "default", "allowed", "meaning"), rows)
 
 
 def _variables() -> str:
@@ -104,8 +102,8 @@ def _variables() -> str:
 
 
 def _table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [headers, ["---"] * len(headers), *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    head, *lines = (f"| {' | '.join(line)} |\n" for line in (headers, *rows))
+    return "".join([head, "|---" * len(headers) + "|\n", *lines])
 
 
 if __name__ == "__main__":

@@ -320,10 +320,9 @@ def run_step(name: str, place: Place) -> list[Row]:
 
 
 _LEGEND = """Geometry, retrieval, the mixer and lior-lens
-compute on the GPU; counting stays on the CPU. Each row compares the GPU with the CPU of the same machine,
-or states a fact. A difference is given as a share of the largest number that the CPU computed; `equal` means
-that the difference is at most the allowed one. `does not wait` means that the program goes on while the GPU
-computes."""
+compute on the GPU; counting stays on the CPU. Rows compare the GPU with the CPU of the same machine, or state
+a fact. A difference is a share of the CPU's largest number, and at most the allowed one where `equal`. `does
+not wait`: the program goes on while the GPU computes."""
 
 
 def write_page(rows: list[Row], place: Place) -> str:
