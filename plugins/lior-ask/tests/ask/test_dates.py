@@ -168,6 +168,8 @@ def test_days_of_one_month_are_no_numbers_with_a_unit():
         ("what is on tonight", "2026-11-28", "2026-11-28"),
         ("desde principios de año", "2026-01-01", ""),
         ("was kam seit gestern", "2026-11-27", ""),
+        ("Mails vor dem 15. März 2025", "", "2025-03-14"),
+        ("Mails vor dem 15.", "", "2026-12-14"),
         ("tout avant lundi", "", "2026-11-29"),
         ("sales since the 14th", "2026-11-14", ""),
         ("¿quién trabajó el lunes 16?", "2026-11-16", "2026-11-16"),

@@ -25,7 +25,7 @@ def _any(*keys: str) -> str:
     return either(*(f"periods.{key}" for key in keys))
 
 
-_ENDS = r"(?=\s*(?:$|[?!.,;)]))"
+_ENDS = r"(?=\s*(?:$|[?!,;)]|\.\s*$))"
 _SIDES = ("since", "until", "before", "after")
 _SIDE = rf"\b(?P<side>{'|'.join(f'(?P<{side}>{_any(side)})' for side in _SIDES)})\s+"
 _THE = rf"(?:{_any('before_date', 'few_the')}\s+)"
