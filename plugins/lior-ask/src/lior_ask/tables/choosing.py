@@ -57,7 +57,7 @@ class Chosen:
         return float(1 / (1 + np.exp(-logit - weights["both"] * same * odds)))
 
     def in_spite(self) -> float:
-        """Return the probability that the query is right although words of the question name nothing."""
+        """Return the probability that the query is right although the grammar refuses to calculate."""
         weights = self.weights.agreement
         return float(1 / (1 + np.exp(-weights["refused"] - weights["refused odds"] * self._odds())))
 

@@ -70,7 +70,7 @@ class Told:
     same: bool = False
     """Whether the query has the value of that calculation."""
     refused: bool = False
-    """Whether words of the question name nothing to the grammar."""
+    """Whether the grammar refuses to calculate."""
 
 
 @attrs.frozen(eq=False)
@@ -247,12 +247,12 @@ def _numbered(keys: Sequence[Hashable]) -> np.ndarray:
 def _planned(
     example: Example, ranker: Ranker, queries: Sequence[Query]
 ) -> tuple[bool | None, np.ndarray, bool]:
-    """Return whether the calculation of the grammar is right, which queries have its value, and whether words
-    name nothing to it."""
+    """Return whether the calculation of the grammar is right, which queries have its value, and whether it
+    refuses one."""
     question, same = Question(example.asked["q"]), np.zeros(len(queries), bool)
     planned = plan_calculation(question, example.known, TODAY)
     if planned.told is None:
-        return None, same, bool(planned.unclear and planned.unclear.words)
+        return None, same, planned.unclear is not None
     for n, query in enumerate(queries):
         with suppress(NoResult):
             same[n] = tell(ranker, query).result.value == planned.told.result.value
@@ -261,7 +261,8 @@ def _planned(
 
 
 def _agreement(left_out: Sequence[tuple[Told, float]]) -> dict[str, float]:
-    """Return the weights of the probability that a calculation of the grammar is right."""
+    """Return the weights of the probability that a calculation of the grammar is right, and of that that a
+    query is right where the grammar refuses to calculate."""
     found = [
         (told, float(logit(min(max(p, 1e-3), 1 - 1e-3)))) for told, p in left_out if told.planned is not None
     ]

@@ -47,7 +47,7 @@ class Choice:
     same: np.ndarray | None = None
     """Whether each proposal has the value of that calculation, bool ``(P,)``."""
     refused: bool = False
-    """Whether words of the question name nothing to the grammar."""
+    """Whether the grammar refuses to calculate."""
 
     @property
     def learnable(self) -> bool:
