@@ -7,8 +7,7 @@ import pytest
 from lior.interfaces import Passage
 from lior_ask.judging.features import NAMES
 from lior_ask.judging.linear import models
-from lior_bench import judge_cases, judge_fitting
-from lior_bench.judging import report
+from lior_bench import judge_cases, judge_fitting, judging
 from lior_bench.sets import Question
 from lior_bench.worlds import holds, remove, worlds
 
@@ -71,13 +70,13 @@ def test_some_weights_are_learned_and_the_others_kept():
     assert model.weights.weights[place] > 0
     assert np.array_equal(np.delete(model.weights.weights, place), np.delete(given.weights.weights, place))
     assert model.answers.constant == given.answers.constant
-    assert report(found, model)["direct"]["sentence"] == 1
+    assert judging.report(found, model)["direct"]["sentence"] == 1
 
 
 @pytest.mark.slow
 def test_what_is_learned_beats_the_order_of_the_passages_and_needs_its_features(found):
     model = judge_fitting.learn(found, found)
-    told = report(found, model)
+    told = judging.report(found, model)
     assert told["direct"]["first"] > 0.7
     size = told["direct"]["questions"]
     assert told["direct"]["refused"] <= np.ceil(judge_fitting.WRONG * size) / size
@@ -87,4 +86,4 @@ def test_what_is_learned_beats_the_order_of_the_passages_and_needs_its_features(
         attrs.evolve(case, candidates=attrs.evolve(case.candidates, features=zeros))
         for case, zeros in zip(found, nothing, strict=True)
     ]
-    assert report(blind, model)["direct"]["first"] < told["direct"]["first"]
+    assert judging.report(blind, model)["direct"]["first"] < told["direct"]["first"]
