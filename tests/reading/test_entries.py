@@ -16,7 +16,7 @@ from lior.interfaces import ParsedDocument
 from lior.reading.entries import read_entries
 from lior.reading.parsing import parse_bytes
 from lior.reading.skipping import LIMITED, SkipReason, UnreadableFile
-from lior_plugins.readers import agenda, chats, mail, sheets
+from lior_plugins.readers import agenda, chats, mail, ods, sheet_rows
 from lior_plugins.readers import json as json_reader
 from tests.cases import cases
 from tests.reading.samples import EPUB, SAMPLES, attached, one, zipped
@@ -125,8 +125,8 @@ MAILBOX = 2 * (b"From a@x Mon Jan  2 10:00:00 2023\n" + bytes(mail_of("A")) + b"
         (mail, "_text", "a.eml", attached(), "text 1 of 'Invoice' "),
         (chats, "_message", "a.json", json.dumps(SLACK).encode(), "message 1 "),
         (json_reader, "_cell", "a.ipynb", SAMPLES["a.ipynb"], "cell 1 "),
-        (sheets, "_ods_row", "a.ods", SAMPLES["a.ods"], ", row "),
-        (sheets._Sheet, "add", "a.xlsx", SAMPLES["a.xlsx"], "sheet Expenses "),
+        (ods, "_row", "a.ods", SAMPLES["a.ods"], ", row "),
+        (sheet_rows.Sheet, "add", "a.xlsx", SAMPLES["a.xlsx"], "sheet Expenses "),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

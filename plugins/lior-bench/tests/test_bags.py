@@ -9,14 +9,15 @@ from click.testing import CliRunner
 from safetensors.numpy import load_file
 
 from lior_ask.embedders import bags as shipped
-from lior_bench import bags, judging
+from lior_bench import bags
+from lior_bench.worlds import worlds
 
-NAME = next(iter(judging.worlds("choose")))
+NAME = next(iter(worlds("choose")))
 
 
 @pytest.fixture(scope="module")
 def read():
-    return bags.take_in(NAME, judging.worlds("choose")[NAME])
+    return bags.take_in(NAME, worlds("choose")[NAME])
 
 
 def test_a_folder_is_taken_in(read):
@@ -47,7 +48,7 @@ def test_it_learns_what_answers(read):
 def test_the_command_writes_what_ships(tmp_path, monkeypatch):
     (tmp_path / bags.WEIGHTS).parent.mkdir(parents=True)
     monkeypatch.setattr(bags, "folder", lambda name: tmp_path)
-    monkeypatch.setattr(bags, "worlds", lambda part: {NAME: judging.worlds("choose")[NAME]})
+    monkeypatch.setattr(bags, "worlds", lambda part: {NAME: worlds("choose")[NAME]})
     run = CliRunner().invoke(bags.learn, [], catch_exceptions=False)
     assert run.output.startswith("1 folders, loss ")
     found, now = load_file(tmp_path / bags.WEIGHTS), shipped._learned()[1]

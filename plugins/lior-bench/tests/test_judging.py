@@ -5,8 +5,11 @@ import numpy as np
 import pytest
 
 from lior.interfaces import Passage
-from lior_bench import judging
+from lior_ask.judging.features import NAMES
+from lior_ask.judging.linear import models
+from lior_bench import judge_cases, judge_fitting, judging
 from lior_bench.sets import Question
+from lior_bench.worlds import holds, remove, worlds
 
 
 def question(answer, document="a.html"):
@@ -24,26 +27,26 @@ def question(answer, document="a.html"):
     ],
 )
 def test_an_answer_is_known_whatever_its_markup(answer, shown, right):
-    assert judging.holds(question(answer), Passage(document="a.html", line=1, text=shown)) == right
-    assert not judging.holds(question(answer), Passage(document="b.html", line=1, text=shown))
+    assert holds(question(answer), Passage(document="a.html", line=1, text=shown)) == right
+    assert not holds(question(answer), Passage(document="b.html", line=1, text=shown))
 
 
 def test_answers_are_taken_out_of_a_folder(tmp_path):
     (tmp_path / "a.txt").write_text("The boiler is red.\nIt is  old\nand loud. The shed is green.\n")
-    judging.remove(tmp_path, ["It is old and loud."])
+    remove(tmp_path, ["It is old and loud."])
     assert (tmp_path / "a.txt").read_text() == "The boiler is red.\n The shed is green.\n"
 
 
 @pytest.fixture(scope="module")
 def found():
     """Two folders, asked in all ways by words alone."""
-    asked = dict([*judging.worlds("learn").items()][:2])
+    asked = dict([*worlds("learn").items()][:2])
     names = [*asked]
     return [
         case
         for at, name in enumerate(names)
-        for case in judging.cases(
-            name, asked[name], "settle", judging.foreign(asked, at), names[1 - at :][:1]
+        for case in judge_cases.cases(
+            name, asked[name], judge_cases.foreign(asked, at), names[1 - at :][:1], retriever="settle"
         )
     ]
 
@@ -58,12 +61,12 @@ def test_a_question_without_its_answer_has_no_right_passage(found):
 
 
 def test_some_weights_are_learned_and_the_others_kept():
-    asked = judging.worlds("closed")["u-boatclub"]
-    found, given = judging.cases("u-boatclub", asked, "settle", whole=True), judging.shipped()["words"]
-    place = judging.NAMES.index("confirms")
-    forgotten = np.where(np.arange(len(judging.NAMES)) == place, 0.0, given.weights.weights)
+    asked = worlds("closed")["u-boatclub"]
+    found, given = judge_cases.cases("u-boatclub", asked, retriever="settle", whole=True), models()["words"]
+    place = NAMES.index("confirms")
+    forgotten = np.where(np.arange(len(NAMES)) == place, 0.0, given.weights.weights)
     without = attrs.evolve(given, weights=attrs.evolve(given.weights, weights=forgotten))
-    model = judging.learn_some(found, without, ["confirms"])
+    model = judge_fitting.learn_some(found, without, ["confirms"])
     assert model.weights.weights[place] > 0
     assert np.array_equal(np.delete(model.weights.weights, place), np.delete(given.weights.weights, place))
     assert model.answers.constant == given.answers.constant
@@ -72,11 +75,11 @@ def test_some_weights_are_learned_and_the_others_kept():
 
 @pytest.mark.slow
 def test_what_is_learned_beats_the_order_of_the_passages_and_needs_its_features(found):
-    model = judging.learn(found, found)
+    model = judge_fitting.learn(found, found)
     told = judging.report(found, model)
     assert told["direct"]["first"] > 0.7
     size = told["direct"]["questions"]
-    assert told["direct"]["refused"] <= np.ceil(judging.WRONG * size) / size
+    assert told["direct"]["refused"] <= np.ceil(judge_fitting.WRONG * size) / size
     assert told["unanswerable"]["refused"] > told["direct"]["refused"]
     nothing = [np.zeros_like(case.candidates.features) for case in found]
     blind = [

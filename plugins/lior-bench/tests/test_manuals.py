@@ -9,7 +9,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from lior_bench import judging, manuals
+from lior_bench import judge_cases, judging, manuals
 from lior_bench.sets import Question
 from lior_bench.worlds import worlds
 
@@ -102,13 +102,13 @@ def test_large_folders_are_asked_again_without_what_answers(monkeypatch):
         Question(text="Who sold the piano?", kind="unanswerable", of="boiler"),
     ]
     some = dict([*worlds("choose").items()][:1])
-    monkeypatch.setattr(judging, "manuals", lambda part: {"boiler": asked})
-    monkeypatch.setattr(judging, "worlds", lambda part: some)
-    monkeypatch.setattr(judging, "fetch", write_page)
-    monkeypatch.setattr(judging, "ProcessPoolExecutor", Here)
-    monkeypatch.setattr(judging, "_CROWDS", 1)
+    monkeypatch.setattr(judge_cases, "manuals", lambda part: {"boiler": asked})
+    monkeypatch.setattr(judge_cases, "worlds", lambda part: some)
+    monkeypatch.setattr(judge_cases, "fetch", write_page)
+    monkeypatch.setattr(judge_cases, "ProcessPoolExecutor", Here)
+    monkeypatch.setattr(judge_cases, "_CROWDS", 1)
     monkeypatch.setattr("lior_ask.retrievers.meaning.FEW", 0)
-    found = judging.large_cases("learn")
+    found = judge_cases.large_cases("learn")
     assert found[0].candidates.level == "estimate"
     mine = {case.kind: case for case in found if case.world == "boiler"}
     assert mine["direct"].right.sum() == 1

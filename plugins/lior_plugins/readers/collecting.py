@@ -12,6 +12,11 @@ _TITLE = 1000
 """The maximum length of a title or place, in characters; each passage carries both."""
 
 
+def too_much_text() -> UnreadableFile:
+    """Return the error of a file with more characters than its limit."""
+    return UnreadableFile(SkipReason.TOO_MUCH_TEXT, f"{current_limits().characters:,} characters")
+
+
 @attrs.define
 class Collected:
     """A collector of text lines with their line numbers in the file, of places and of notes."""
@@ -36,7 +41,7 @@ class Collected:
         """
         self.left -= len(text) + 1
         if self.left < 0:
-            raise UnreadableFile(SkipReason.TOO_MUCH_TEXT, f"{current_limits().characters:,} characters")
+            raise too_much_text()
         more = text.split("\n")
         self.text += more
         self.lines += [at] * len(more)

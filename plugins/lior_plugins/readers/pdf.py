@@ -13,9 +13,8 @@ import attrs
 from lior.errors import DataError, install_hint, quantity
 from lior.interfaces import ParsedDocument
 from lior.reading.limits import TAKES_ALL, current_limits
-from lior.reading.skipping import SkipReason, UnreadableFile
 from lior_plugins.readers import pictures
-from lior_plugins.readers.collecting import Collected
+from lior_plugins.readers.collecting import Collected, too_much_text
 from lior_plugins.readers.columns import BEGINS, Box, may_have_columns, read_page
 from lior_plugins.readers.opening import damage, library
 
@@ -93,7 +92,7 @@ def _pages(document: Any, failed: type[Exception]) -> tuple[dict[int, str], list
             drawn.append(number)
         left -= len(text)
         if left < 0:
-            raise UnreadableFile(SkipReason.TOO_MUCH_TEXT, f"{current_limits().characters:,} characters")
+            raise too_much_text()
     return pages, unread, drawn
 
 

@@ -15,7 +15,7 @@ _MARKS = re.compile(r"\*\*|__|`|\[\[|\]\]|\[([^\]]{0,500})\]\([^)]{0,2000}\)")
 SPARSE = 100
 """The maximum ratio of a table's cells to its filled cells."""
 _NUMBER = re.compile(r"[-+\d.,\s]*\d[\d.,\s]*")
-_YEAR = re.compile(r"(19|20)\d\d")
+YEAR = re.compile(r"(19|20)\d\d")
 _FOOT = re.compile(
     r"[*†‡¹²³©]|\W*(page|seite|página|source|quelle|fuente|notes?|printed|exported|generated|created|stand"
     r"|as of|erstellt|gedruckt|exportiert|généré|imprimé|hinweis|anmerkung|nota)\b",
@@ -79,8 +79,8 @@ def _is_header(rows: Sequence[tuple[str, ...]]) -> bool:
     if not any(re.search(r"\d", cell) for cell in first):
         return any(first)
     words = [bool(re.search(r"[^\W\d_]", cell)) or not cell for cell in first]
-    years = any(words) and not any(map(_YEAR.fullmatch, below))
-    named = all(word or (years and _YEAR.fullmatch(cell)) for word, cell in zip(words, first, strict=True))
+    years = any(words) and not any(map(YEAR.fullmatch, below))
+    named = all(word or (years and YEAR.fullmatch(cell)) for word, cell in zip(words, first, strict=True))
     return named and (len(set(first)) == len(first) or years) and any(map(_NUMBER.fullmatch, below))
 
 
