@@ -123,12 +123,13 @@ class Large:
             found.append(y[block] - off / (1 - leverage)[:, None].clamp(min=1e-6))
         return torch.cat(found)
 
-    def solved_on(self, known: Tensor) -> Large:
-        """Return the same functions with weights from the rows ``known``."""
+    def solved_on(self, known: Tensor, z: Tensor | None = None) -> Large:
+        """Return the same functions with weights from the rows ``known``; ``z (N, n)`` replaces the
+        coordinates of all rows."""
         out = torch.ones(len(self.rows.z), dtype=torch.bool, device=known.device)
         out[known] = False
-        rows = self.rows.take(known)
-        if 2 * len(known) < len(out):
+        rows = (self.rows if z is None else self.rows._replace(z=z)).take(known)
+        if z is not None or 2 * len(known) < len(out):
             sums = add_up(self.functions, rows)
         else:
             sums = self.sums.plus(add_up(self.functions, self.rows.take(out)), -1.0)

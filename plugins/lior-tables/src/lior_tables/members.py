@@ -236,9 +236,10 @@ class Member:
         fit = _solve(candidate, kernel, kernel.side(rows.z), rows, ridge)
         return cls(candidate, state, setting, rows, fit)
 
-    def solved_on(self, known: Tensor) -> Member:
-        """Return the same metric and setting, with values from the rows ``known``."""
-        rows = self.rows.take(known)
+    def solved_on(self, known: Tensor, z: Tensor | None = None) -> Member:
+        """Return the same metric and setting, with values from the rows ``known``; ``z (N, n)`` replaces
+        the coordinates of all rows."""
+        rows = (self.rows if z is None else self.rows._replace(z=z)).take(known)
         fit = _solve(self.candidate, self.kernel, self.kernel.side(rows.z), rows, self.setting.ridge)
         return Member(self.candidate, self.state, self.setting, rows, fit)
 
@@ -301,11 +302,6 @@ class Member:
         """
         weighed = self.weigh(z)
         return self.inverse().times(weighed.mT).mT if self.readout.solves else weighed
-
-    def slopes(self, chosen: Tensor) -> Tensor:
-        """Return gradients ``(G, C, n)`` at stored rows, without the share of the row itself."""
-        weights, values = self.rows.weights, self.fit.values
-        return gradients(self.readout, self.kernel, self.items, weights, values, chosen)
 
     def leave_one_out(self) -> Tensor:
         """Return predictions for each stored row without it, metric fixed, ``(N, C)``."""

@@ -164,7 +164,9 @@ class TableModel:
         """Return the model's prediction for each stored row without it, metric fixed, ``(N, C)``."""
         return self._mean([member.leave_one_out() for member in self._editable()])
 
-    def predict_without(self, parts: Sequence[tuple[Tensor, Tensor]], z: Tensor) -> Tensor:
+    def predict_without(
+        self, parts: Sequence[tuple[Tensor, Tensor]], z: Tensor, *, learned: bool = False
+    ) -> Tensor:
         """Return the model's predictions at ``z`` from some of its rows only, metric fixed, ``(N, C)``.
 
         Parameters
@@ -174,11 +176,13 @@ class TableModel:
             part predicts are NaN.
         z
             Coordinates ``(N, n)``, one for each stored row: its own, or changed ones.
+        learned
+            Whether the known rows have changed coordinates too.
         """
         z, rows = self._coordinates(z), self.members[0].rows
         found = torch.full_like(rows.y, torch.nan)
         for known, asked in parts:
-            members = [member.solved_on(known) for member in self.members]
+            members = [member.solved_on(known, z if learned else None) for member in self.members]
             found[asked] = self._mean([member.predict(z[asked]) for member in members]).to(found)
         return found
 
@@ -308,24 +312,6 @@ class TableModel:
             here = z[block].to(members[0].rows.z)
             parts = [w * m.influence(here) for w, m in zip(self.member_weights, members, strict=True)]
             yield block, torch.stack(parts).sum(0)
-
-    def slopes(self, count: int) -> Tensor:
-        """Return gradients at some of the stored rows, ``(G, C, n)`` float64, without the share of the row
-        itself.
-
-        Outputs are in units of their deviations, inputs in coordinates. Metrics are learned from the
-        gradients of single members. These belong to the mean of all members, so they describe the
-        predictions, whatever the frames are.
-
-        Parameters
-        ----------
-        count
-            Maximum number of rows.
-        """
-        chosen = torch.randperm(self.rows, generator=torch.Generator().manual_seed(0))[:count]
-        members = zip(self.member_weights, self.members, strict=True)
-        parts = [w * m.slopes(chosen.to(m.rows.z.device)).cpu().double() for w, m in members]
-        return torch.stack(parts).sum(0)
 
     def directions(self) -> tuple[Tensor, Tensor]:
         """Return eigenvalues ``(n,)`` of the mean metric, largest first, and eigenvectors ``(n, n)`` in
