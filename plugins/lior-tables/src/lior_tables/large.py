@@ -126,14 +126,23 @@ class Large:
     def solved_on(self, known: Tensor, z: Tensor | None = None) -> Large:
         """Return the same functions with weights from the rows ``known``; ``z (N, n)`` replaces the
         coordinates of all rows."""
+        rows = (self.rows if z is None else self.rows._replace(z=z)).take(known)
+        if z is not None or 2 * len(known) < len(self.rows.z):
+            return Large(self.candidate, self.setting, self.functions, None, rows, self._fitted(rows))
         out = torch.ones(len(self.rows.z), dtype=torch.bool, device=known.device)
         out[known] = False
-        rows = (self.rows if z is None else self.rows._replace(z=z)).take(known)
-        if z is not None or 2 * len(known) < len(out):
-            sums = add_up(self.functions, rows)
-        else:
-            sums = self.sums.plus(add_up(self.functions, self.rows.take(out)), -1.0)
+        sums = self.sums.plus(add_up(self.functions, self.rows.take(out)), -1.0)
         return Large(self.candidate, self.setting, self.functions, sums, rows)
+
+    def _fitted(self, rows: Rows) -> Fit | None:
+        """Return the fit to rows that are fewer than the functions, by a system of the rows; else ``None``."""
+        if len(rows.z) >= sum(self.functions.sizes):
+            return None
+        phi, y = self.functions(rows.z).double(), rows.y.double()
+        system = phi @ phi.mT
+        system.diagonal().add_(1 / rows.weights)
+        solution = phi.mT @ solve.factor(system).solve(readouts.with_ones(y))
+        return readouts.centred_at(solution, readouts.mean(y, rows.weights.double()))
 
     def slopes(self, chosen: Tensor) -> Tensor:
         """Return gradients ``(G, C, n)`` at stored rows; one row of many contributes little to its own."""

@@ -21,9 +21,9 @@ from lior_tables.calibration import Calibration
 from lior_tables.model import TableModel
 from lior_tables.rows import Floats
 
-_ROWS, _COLUMNS = 1_000, 20
+_ROWS, _COLUMNS = 1_000, 10
 """Maximum number of rows, and of columns with so many; with more columns, fewer rows take as long."""
-_PARTS = 5
+_PARTS = 3
 """Number of parts of the rows; each is predicted from the others."""
 _DRAWS = 200
 """Number of bootstrap samples."""
@@ -115,7 +115,7 @@ def _parts(rows: int, blocks: Blocks | None, columns: int) -> list[tuple[Tensor,
     """Return places of rows to learn and of rows to predict, of some of the rows."""
     generator = torch.Generator().manual_seed(0)
     blocks = Blocks(torch.arange(rows), ordered=False) if blocks is None else blocks
-    most = int(_ROWS * min(1.0, _COLUMNS / max(columns, 1)) ** (1 / 3))
+    most = int(_ROWS * min(1.0, _COLUMNS / max(columns, 1)) ** 0.5)
     some = torch.zeros(rows, dtype=torch.bool)
     some[torch.randperm(rows, generator=generator)[:most]] = True
     parts = [(known[some[known]], asked[some[asked]]) for known, asked in blocks.parts(_PARTS, generator)]
