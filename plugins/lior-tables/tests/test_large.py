@@ -125,30 +125,6 @@ def test_rows_that_are_all_the_same_are_fitted() -> None:
     assert_close(_large(rows).predict(rows.z), rows.y, atol=1e-6, rtol=0)
 
 
-def test_slopes_are_those_of_predictions() -> None:
-    large = _large(_rows())
-    assert len(large.functions.pairs)
-    chosen, step = torch.arange(40), 1e-7
-    z = large.rows.z[chosen]
-    inside = torch.stack([(z - step - k).sign() == (z + step - k).sign() for k in z.new_zeros(1)]).all(0)
-    expected = torch.stack(
-        [
-            (large.predict(z + direction) - large.predict(z - direction)) / (2 * step)
-            for direction in step * torch.eye(5, dtype=z.dtype)
-        ],
-        2,
-    )
-    found = large.slopes(chosen)
-    # At a knot the slope of either side is right; rows are knots where they are a quantile.
-    knots = torch.zeros_like(z, dtype=torch.bool)
-    for column, (fine, coarse) in enumerate(zip(large.functions.knots, large.functions.coarse, strict=True)):
-        all_knots = torch.cat([fine, coarse])
-        knots[:, column] = ((z[:, column, None] - all_knots).abs() < 2 * step).any(1)
-    smooth = (~knots & inside)[:, None].expand_as(found)
-    assert smooth.sum() > 100
-    assert_close(found[smooth], expected[smooth], atol=1e-5, rtol=0)
-
-
 def test_predictions_are_those_of_the_formula() -> None:
     rows = _rows()
     large = _large(rows)

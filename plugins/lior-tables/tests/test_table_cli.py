@@ -85,7 +85,7 @@ def test_fit_says_what_was_learned_and_how_well(home):
     _, done, other = home
     assert "90 rows, 4 inputs as 8 coordinates; price: numbers" in done.stdout
     assert "root mean squared error" in done.stdout
-    assert "what counts (increase of the error without it): size" in done.stdout
+    assert "what counts (more error without it): size" in done.stdout
     assert "lior table predict runs/price" in done.stdout
     assert "note: column 'day' holds dates" in done.stderr
     assert other["classes"] == ["no", "yes"]

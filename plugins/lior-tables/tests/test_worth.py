@@ -44,7 +44,7 @@ def test_the_worth_of_an_input_is_the_loss_without_it(classes, seed):
     assert next(iter(found)) == "own"
     for name in ("own", "kind", "noise"):
         true = error([other for other in names if other != name]) / error(names) - 1
-        assert np.log1p(found[name]) == pytest.approx(np.log1p(true), abs=0.4)
+        assert np.log1p(found[name]) == pytest.approx(np.log1p(true), abs=0.6 if classes else 0.3)
     assert max(abs(found["one"]), abs(found["same"])) < 0.05, "each replaces the other"
     assert found["kind"] > max(0.03, found["noise"])
     low, high = model.worth().spread()

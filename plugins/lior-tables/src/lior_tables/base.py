@@ -414,10 +414,8 @@ class Geometric(BaseEstimator, ABC):
         """
         check_is_fitted(self)
         if self._worth is None:
-            first = self.ledger_.representatives()
-            blocks = self._blocks(self.ledger_.table.iloc[first])
-            origins = self.columns_.origins
-            self._worth = worth(self.model_, blocks, origins, self._names())
+            blocks = self._blocks(self.ledger_.table.iloc[self.ledger_.representatives()])
+            self._worth = worth(self.model_, blocks, self.columns_.origins, self._names())
         return self._worth
 
     def explain(self, X: Any) -> Explanation:

@@ -39,8 +39,6 @@ _STEP, _BEGIN, _FAR = 3.0, (1, 0, 2), 4
 """Base of the scales, their initial exponents, and the largest exponent."""
 _QUICK = 8000
 """Maximum rows whose sums are not saved: they take seconds to add up, and would be most of the file."""
-_SLOPES = 1000
-"""Number of rows whose slopes are averaged for a metric."""
 
 
 class Large:
@@ -57,6 +55,7 @@ class Large:
     ) -> None:
         self.candidate, self.setting = candidate, setting
         self.functions, self._sums, self.rows = functions, sums, rows
+        self.kernel = functions.kernel
         self._factor: Factor | None = None
         self.fit = self._settled() if fit is None else fit
 
@@ -65,7 +64,15 @@ class Large:
         return readouts.centred_at(self._solved(), readouts.mean(self.rows.y, self.rows.weights))
 
     def _solved(self) -> Tensor:
-        """Return the solution ``(P, C + 1)`` for the outputs and for ones."""
+        """Return the solution ``(P, C + 1)`` for the outputs and for ones.
+
+        For fewer rows than functions it is ``Φᵀ (ΦΦᵀ + W⁻¹)⁻¹ (y, 1)``, which needs no sums.
+        """
+        if self._sums is None and len(self.rows.z) < sum(self.functions.sizes):
+            y, weights = self.rows.y.double(), self.rows.weights.double()
+            phi = self.functions(self.rows.z).double()
+            system = torch.diag(1 / weights).addmm_(phi, phi.mT)
+            return phi.mT @ solve.factor(system).solve(readouts.with_ones(y))
         return self.factor.solve(self.sums.right)
 
     @property
@@ -88,14 +95,6 @@ class Large:
     def centre(self) -> Tensor:
         """The weighted mean of the stored outputs, ``(C,)``."""
         return self.fit.centre
-
-    @property
-    def metric(self) -> Tensor:
-        """Return the mean outer product of slopes at some of the rows, float64 ``(n, n)``, with trace 1."""
-        found = self.slopes(torch.arange(0, len(self.rows.z), max(1, len(self.rows.z) // _SLOPES)))
-        flat = found.flatten(0, 1).double()
-        moment = flat.mT @ flat
-        return moment / moment.trace().clamp(min=torch.finfo(moment.dtype).tiny)
 
     def predict(self, z: Tensor) -> Tensor:
         """Return ``f(z) (B, C)``."""
@@ -128,26 +127,11 @@ class Large:
         coordinates of all rows."""
         rows = (self.rows if z is None else self.rows._replace(z=z)).take(known)
         if z is not None or 2 * len(known) < len(self.rows.z):
-            return Large(self.candidate, self.setting, self.functions, None, rows, self._fitted(rows))
+            return Large(self.candidate, self.setting, self.functions, None, rows)
         out = torch.ones(len(self.rows.z), dtype=torch.bool, device=known.device)
         out[known] = False
         sums = self.sums.plus(add_up(self.functions, self.rows.take(out)), -1.0)
         return Large(self.candidate, self.setting, self.functions, sums, rows)
-
-    def _fitted(self, rows: Rows) -> Fit | None:
-        """Return the fit to rows that are fewer than the functions, by a system of the rows; else ``None``."""
-        if len(rows.z) >= sum(self.functions.sizes):
-            return None
-        phi, y = self.functions(rows.z).double(), rows.y.double()
-        system = phi @ phi.mT
-        system.diagonal().add_(1 / rows.weights)
-        solution = phi.mT @ solve.factor(system).solve(readouts.with_ones(y))
-        return readouts.centred_at(solution, readouts.mean(y, rows.weights.double()))
-
-    def slopes(self, chosen: Tensor) -> Tensor:
-        """Return gradients ``(G, C, n)`` at stored rows; one row of many contributes little to its own."""
-        values, z = self.fit.values.to(self.rows.z), self.rows.z[chosen]
-        return torch.cat([self.functions.slopes(z[block], values) for block in self._blocks(z)])
 
     def influence(self, z: Tensor) -> Tensor:
         """Return weights ``(B, N)`` of the stored outputs: ``f(z) = centre + Σ_i w_i (y_i − centre)``."""

@@ -320,7 +320,7 @@ class TableModel:
         Each metric counts with trace 1; float64.
         """
         members = zip(self.member_weights, self.members, strict=True)
-        blended = torch.stack([share * member.metric.cpu() for share, member in members]).sum(0)
+        blended = torch.stack([share * member.kernel.metric.cpu() for share, member in members]).sum(0)
         values, vectors = torch.linalg.eigh(blended)
         return values.flip(0), vectors.flip(1)
 

@@ -25,6 +25,8 @@ _ROWS, _COLUMNS = 1_000, 10
 """Maximum number of rows, and of columns with so many; with more columns, fewer rows take as long."""
 _PARTS = 3
 """Number of parts of the rows; each is predicted from the others."""
+_NONE = 1e-300
+"""Addend to losses: without any, nothing is lost."""
 _DRAWS = 200
 """Number of bootstrap samples."""
 _SHRINK = 1e-3
@@ -52,10 +54,8 @@ class Worth:
 
     def values(self, rows: NDArray[np.int64] | slice = slice(None)) -> Floats:
         """Return the relative increase of the error without each input, ``(inputs,)``: .1 is 10 %."""
-        ratio = self.without[:, rows].sum(1) / max(float(self.base[rows].sum()), 1e-300)
-        ratio[(self.without == self.base).all(1)] = 1.0
-        found: Floats = (ratio if self.classes else np.sqrt(ratio)) - 1
-        return found
+        ratio = (self.without[:, rows].sum(1) + _NONE) / (self.base[rows].sum() + _NONE)
+        return np.asarray(ratio if self.classes else np.sqrt(ratio)) - 1
 
     def by_name(self) -> dict[str, float]:
         """Return :meth:`values` by input, the largest first."""
@@ -71,10 +71,7 @@ class Worth:
 
 
 def worth(
-    model: TableModel,
-    blocks: Blocks | None,
-    origins: NDArray[np.int64],
-    names: Sequence[str],
+    model: TableModel, blocks: Blocks | None, origins: NDArray[np.int64], names: Sequence[str]
 ) -> Worth:
     """Return the worth of each input of a model.
 
@@ -97,8 +94,7 @@ def worth(
             loss = -(said * y).sum(1).clamp(min=_FLOOR).log()
         else:
             loss = (said / model.units.output.cpu() - y).square().mean(1)
-        found: Floats = (loss * weights).numpy()
-        return found
+        return np.asarray(loss * weights)
 
     stored = model.coordinates
     base = losses(stored)

@@ -197,9 +197,7 @@ def _report(summary: dict[str, Any], task: Task) -> None:
         click.echo(f"\ndrift: rows {who} have {summary['drift']:.2f} times the error of rows among them")
     first = list(summary["importances"].items())[:_COUNT]
     named = ", ".join(f"{name} {percent(more)}" for name, more in first if more >= 0.005)
-    counts = (
-        "" if task.pictures else f"what counts (increase of the error without it): {named or 'nothing'}\n"
-    )
+    counts = "" if task.pictures else f"what counts (more error without it): {named or 'nothing'}\n"
     place, new = shlex.quote(summary["run"]), "NEW.png" if task.pictures else "NEW.csv"
     click.echo(
         f"\n{counts}"
