@@ -9,6 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lior_tables import GeometricClassifier, GeometricRegressor
+from lior_tables.model import TableModel
+from lior_tables.worth import worth
 
 
 def drawn(seed: int, rows: int) -> tuple[pd.DataFrame, np.ndarray]:
@@ -49,3 +51,7 @@ def test_the_worth_of_an_input_is_the_loss_without_it(classes, seed):
     assert found["kind"] > max(0.03, found["noise"])
     low, high = model.worth().spread()
     assert ((low <= model.feature_importances_) & (model.feature_importances_ <= high)).all()
+    assert {"own", "kind"} <= set(model.worth().beyond_chance()) <= {"own", "kind", "noise"}
+    tensors, meta = model.model_.snapshot()
+    again = worth(TableModel.restore(tensors, meta), None, model.columns_.origins, names)
+    np.testing.assert_array_equal(again.values(), model.feature_importances_)

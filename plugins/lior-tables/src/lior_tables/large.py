@@ -23,7 +23,7 @@ from lior_tables.blocks import Blocks
 from lior_tables.choice import BLOCK_FOLDS, Explored, descend
 from lior_tables.functions import CENTRES, Functions
 from lior_tables.kernel import Kernel, blocks
-from lior_tables.members import METRIC_ROWS, Candidate, Member, Setting
+from lior_tables.members import METRIC_ROWS, Candidate, Member, Metrics, Setting
 from lior_tables.readouts import Fit
 from lior_tables.row_store import Rows, draw
 from lior_tables.solve import Factor
@@ -122,11 +122,20 @@ class Large:
             found.append(y[block] - off / (1 - leverage)[:, None].clamp(min=1e-6))
         return torch.cat(found)
 
-    def solved_on(self, known: Tensor, z: Tensor | None = None) -> Large:
-        """Return the same functions with weights from the rows ``known``; ``z (N, n)`` replaces the
-        coordinates of all rows."""
-        rows = (self.rows if z is None else self.rows._replace(z=z)).take(known)
-        if z is not None or 2 * len(known) < len(self.rows.z):
+    def learned_on(self, known: Tensor, generator: Generator, metrics: Metrics) -> Large:
+        """Return functions of the rows ``known``, with the same scales."""
+        rows = self.rows.take(known)
+        functions = build_functions(self.candidate, self.setting, rows, CENTRES, generator, metrics)
+        return Large(self.candidate, self.setting, functions.scaled(self.functions.scales), None, rows)
+
+    def solved_at(self, z: Tensor) -> Large:
+        """Return the same functions with other coordinates ``z (N, n)`` of the rows."""
+        return Large(self.candidate, self.setting, self.functions, None, self.rows._replace(z=z))
+
+    def solved_on(self, known: Tensor) -> Large:
+        """Return the same functions with weights from the rows ``known``."""
+        rows = self.rows.take(known)
+        if 2 * len(known) < len(self.rows.z):
             return Large(self.candidate, self.setting, self.functions, None, rows)
         out = torch.ones(len(self.rows.z), dtype=torch.bool, device=known.device)
         out[known] = False
@@ -203,20 +212,29 @@ def choose_functions(explored: Sequence[Explored], learned: Rows, held: Rows, ge
     best = None
     first = learned.take(torch.arange(min(_FIRST, len(learned.z)), device=learned.z.device))
     for each in explored[:_KERNELS]:
-        trial = _Trial(build_functions(each, first, _FEW, generator), first, held, _BEGIN)
+        trial = _Trial(
+            build_functions(each.candidate, each.setting, first, _FEW, generator), first, held, _BEGIN
+        )
         if best is None or trial.error(trial.at) < best[1].error(best[1].at):
             best = each, trial
     assert best is not None
     kernel, trial = best
-    functions = build_functions(kernel, learned, CENTRES, generator)
+    functions = build_functions(kernel.candidate, kernel.setting, learned, CENTRES, generator)
     trial = _Trial(functions, learned, held, trial.at)
     return Chosen(kernel, _STEP ** torch.tensor(trial.at, dtype=torch.float64), trial.said)
 
 
-def build_functions(explored: Explored, rows: Rows, centres: int, generator: Generator) -> Functions:
+def build_functions(
+    candidate: Candidate,
+    setting: Setting,
+    rows: Rows,
+    centres: int,
+    generator: Generator,
+    metrics: Metrics | None = None,
+) -> Functions:
     """Build the functions of a table, with a candidate's kernel in a metric of these rows."""
     some = draw(rows, METRIC_ROWS, generator)
-    teacher = Member.learn_all(explored.candidate, explored.setting, some, generator)
+    teacher = Member.learn_all(candidate, setting, some, generator, known=metrics)
     functions = Functions.of(teacher.kernel, rows.z, centres, generator)
     return functions.with_pairs(rows.z, _left_over(functions, rows), rows.weights)
 

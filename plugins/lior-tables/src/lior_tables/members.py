@@ -225,10 +225,19 @@ class Member:
         fit = _solve(candidate, kernel, kernel.side(rows.z), rows, ridge)
         return cls(candidate, state, setting, rows, fit)
 
-    def solved_on(self, known: Tensor, z: Tensor | None = None) -> Member:
-        """Return the same metric and setting, with values from the rows ``known``; ``z (N, n)`` replaces
-        the coordinates of all rows."""
-        rows = (self.rows if z is None else self.rows._replace(z=z)).take(known)
+    def learned_on(self, known: Tensor, generator: Generator, metrics: Metrics) -> Member:
+        """Return the same setting, with metric and values from the rows ``known``."""
+        return Member.learn_all(self.candidate, self.setting, self.rows.take(known), generator, known=metrics)
+
+    def solved_on(self, known: Tensor) -> Member:
+        """Return the same metric and setting, with values from the rows ``known``."""
+        return self._solved(self.rows.take(known))
+
+    def solved_at(self, z: Tensor) -> Member:
+        """Return the same metric and setting, with other coordinates ``z (N, n)`` of the rows."""
+        return self._solved(self.rows._replace(z=z))
+
+    def _solved(self, rows: Rows) -> Member:
         fit = _solve(self.candidate, self.kernel, self.kernel.side(rows.z), rows, self.setting.ridge)
         return Member(self.candidate, self.state, self.setting, rows, fit)
 

@@ -22,7 +22,7 @@ from lior_tables.choice import choose
 from lior_tables.fitting import Progress, fit_members
 from lior_tables.kernel import blocks
 from lior_tables.large import Large
-from lior_tables.members import Member
+from lior_tables.members import Member, Metrics
 from lior_tables.plan import Options, plan
 from lior_tables.row_store import Rows
 
@@ -164,9 +164,7 @@ class TableModel:
         """Return the model's prediction for each stored row without it, metric fixed, ``(N, C)``."""
         return self._mean([member.leave_one_out() for member in self._editable()])
 
-    def predict_without(
-        self, parts: Sequence[tuple[Tensor, Tensor]], z: Tensor, *, learned: bool = False
-    ) -> Tensor:
+    def predict_without(self, parts: Sequence[tuple[Tensor, Tensor]], z: Tensor) -> Tensor:
         """Return the model's predictions at ``z`` from some of its rows only, metric fixed, ``(N, C)``.
 
         Parameters
@@ -176,15 +174,24 @@ class TableModel:
             part predicts are NaN.
         z
             Coordinates ``(N, n)``, one for each stored row: its own, or changed ones.
-        learned
-            Whether the known rows have changed coordinates too.
         """
         z, rows = self._coordinates(z), self.members[0].rows
         found = torch.full_like(rows.y, torch.nan)
         for known, asked in parts:
-            members = [member.solved_on(known, z if learned else None) for member in self.members]
+            members = [member.solved_on(known) for member in self.members]
             found[asked] = self._mean([member.predict(z[asked]) for member in members]).to(found)
         return found
+
+    def learned_on(self, known: Tensor) -> TableModel:
+        """Return a model of some of the rows, with metrics of these rows and the same settings."""
+        generator, metrics = torch.Generator().manual_seed(0), Metrics()
+        return attrs.evolve(
+            self, members=[member.learned_on(known, generator, metrics) for member in self.members]
+        )
+
+    def solved_at(self, z: Tensor) -> TableModel:
+        """Return the model with other coordinates ``z (N, n)`` of its rows, metric fixed."""
+        return attrs.evolve(self, members=[member.solved_at(z) for member in self.members])
 
     def _repr_html_(self) -> str:
         from lior_tables.notebook import model_html

@@ -1,7 +1,8 @@
 """The worth of an input: how much larger the error of left-out rows is without it.
 
-Each column in turn is replaced by its linear regression on the other columns, in all rows; the model is
-solved for these coordinates with its metric, and predicts rows that it has not learned. Shuffling a column
+The model is learned on some rows, and predicts others. Each column in turn is replaced by its linear
+regression on the other columns, in all rows, and the model is solved for these coordinates with its metric.
+The metric is one of the learned rows: one of all rows knows the others by their noise. Shuffling a column
 instead asks for predictions of rows that cannot occur, and counts an input that others can replace (G.
 Hooker, L. Mentch and S. Zhou, *Statistics and Computing* 31, 2021).
 """
@@ -62,6 +63,11 @@ class Worth:
         values = self.values()
         return {self.names[i]: float(values[i]) for i in np.argsort(-values, kind="stable")}
 
+    def beyond_chance(self) -> dict[str, float]:
+        """Return :meth:`by_name` of the inputs whose 95 % interval is above 0."""
+        low = dict(zip(self.names, self.spread()[0], strict=True))
+        return {name: value for name, value in self.by_name().items() if low[name] > 0}
+
     def spread(self) -> tuple[Floats, Floats]:
         """Return ends of 95 % intervals of :meth:`values`, from a bootstrap over the rows."""
         rng, count = np.random.RandomState(0), len(self.base)
@@ -83,12 +89,16 @@ def worth(
         Index of the input of each coordinate, -1 for none, ``(n,)``.
     """
     parts = _parts(model.rows, blocks, len(np.unique(origins)))
-    asked = torch.cat([torch.empty(0, dtype=torch.int64), *(asked for _, asked in parts)])
+    asked = torch.cat([torch.empty(0, dtype=torch.int64), *(held for _, held in parts)])
     rows = model.members[0].rows.take(asked)
     y, weights = rows.y.cpu().double(), rows.weights.cpu().double()
 
+    learned = [model.learned_on(known) for known, _ in parts]
+
     def losses(z: Tensor) -> Floats:
-        said = model.predict_without(parts, z, learned=True)[asked].cpu().double()
+        pairs = zip(learned, parts, strict=True)
+        found = [part.solved_at(z[known]).predict(z[held]) for part, (known, held) in pairs]
+        said = torch.cat([rows.y[:0], *found]).cpu().double()
         if model.classes:  # a model without the input would be less sure
             said = Calibration.fit(said, y, weights).probabilities(said)
             loss = -(said * y).sum(1).clamp(min=_FLOOR).log()
