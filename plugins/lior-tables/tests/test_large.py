@@ -54,7 +54,7 @@ def _rows(count: int = 600, seed: int = 0, noise: float = 0.1) -> Rows:
 def _functions(rows: Rows) -> Functions:
     known, asked = hold_out(len(rows.z), None, make_generator(1))
     found = choose_functions([EXPLORED], rows.take(known), rows.take(asked), make_generator(1))
-    return build_functions(EXPLORED, rows, 60, make_generator(1)).scaled(found.scales)
+    return build_functions(*EXPLORED[:2], rows, 60, make_generator(1)).scaled(found.scales)
 
 
 def _large(rows: Rows) -> Large:
