@@ -159,8 +159,7 @@ def test_shares_and_leave_one_out_are_exact(kind):
     values = model.model_.predict(model._coordinates(model.rows(frame[:7]))).numpy()
     np.testing.assert_allclose(found.predictions, values, atol=1e-10)
     np.testing.assert_allclose(found.base + found.shares.sum(1), values, atol=1e-10)
-    assert sum(found.importances.values()) == pytest.approx(1)
-    assert max(found.importances, key=lambda name: found.importances[name]) in ("a", "w")
+    assert next(iter(model.worth().by_name())) in ("a", "w")
     weights = found.top(0, 60)["weight"].abs().tolist()
     assert weights == sorted(weights, reverse=True)
     assert 1 <= found.needed(0, 0.5) <= found.needed(0, 0.9) <= 60
@@ -254,7 +253,8 @@ def test_odd_tables_are_fitted(spoilt):
     frame, y = rows()
     model = GeometricRegressor(**QUICK).fit(spoilt(frame), y)
     assert np.isfinite(model.predict(spoilt(frame))).all()
-    assert model.feature_importances_.sum() == pytest.approx(1)
+    assert np.isfinite(model.feature_importances_).all()
+    assert model.feature_importances_.max() > 0.1
 
 
 def test_a_table_where_nothing_varies_predicts_the_mean():

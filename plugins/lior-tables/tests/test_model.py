@@ -42,11 +42,9 @@ def test_the_default_learns_a_smooth_function() -> None:
     assert 0.6 < left_out / error < 1.4
 
 
-def test_slopes_and_directions_find_the_inputs_that_matter() -> None:
+def test_directions_find_the_inputs_that_matter() -> None:
     z, y = _table(400)
     model = _fit(z, y)
-    slopes = model.slopes(100).square().sum((0, 1))
-    assert slopes[:2].sum() > 0.9 * slopes.sum()
     values, vectors = model.directions()
     assert (values[:-1] >= values[1:]).all()
     assert vectors[:2, 0].square().sum() > 0.9

@@ -85,7 +85,7 @@ def test_fit_says_what_was_learned_and_how_well(home):
     _, done, other = home
     assert "90 rows, 4 inputs as 8 coordinates; price: numbers" in done.stdout
     assert "root mean squared error" in done.stdout
-    assert "what counts: size" in done.stdout
+    assert "what counts (more error without it): size" in done.stdout
     assert "lior table predict runs/price" in done.stdout
     assert "note: column 'day' holds dates" in done.stderr
     assert other["classes"] == ["no", "yes"]
@@ -386,13 +386,12 @@ def test_pictures_as_text_numbers_and_files(home, name, tmp_path):
     assert {file.stem for file in tmp_path.iterdir()} == kinds
     numbers = json.loads(table("plot", f"runs/{name}", "--json", "--only", "importances", cwd=path).stdout)
     panel = numbers["pictures"]["importances"]["panels"][0]
-    assert sum(panel["values"]) == pytest.approx(1)
     assert all(
         low <= value <= high
         for low, value, high in zip(panel["low"], panel["values"], panel["high"], strict=True)
     )
     done = table("plot", f"runs/{name}", "--text", "--only", "importances", cwd=path)
-    assert re.search(r"^size +0\.\d+ +0\.\d+ to ", done.stdout, re.MULTILINE)
+    assert re.search(r"^size +[\d.]+ +[\d.]+ to ", done.stdout, re.MULTILINE)
     other = "residuals" if name == "big" else "calibration"
     done = table("plot", f"runs/{name}", "--text", "--only", f"importances,{other}", cwd=path)
     assert f"left out: {other}" in done.stderr

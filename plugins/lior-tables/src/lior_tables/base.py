@@ -31,7 +31,7 @@ from lior.workers import Where, Workers
 from lior_tables.blocks import Blocks
 from lior_tables.cells import Form
 from lior_tables.columns import Categories, Columns
-from lior_tables.explanation import Explanation, Slopes
+from lior_tables.explanation import Explanation
 from lior_tables.intervals import Spread
 from lior_tables.ledger import Ledger
 from lior_tables.levels import LevelErrors, rare_words
@@ -39,12 +39,11 @@ from lior_tables.model import Progress, TableModel
 from lior_tables.patches import Patches
 from lior_tables.plan import Options
 from lior_tables.rows import ColumnNote, Floats, as_numbers, is_frame, is_words, table
+from lior_tables.worth import Worth, worth
 
 _DEFAULT = Options()
 _BLOCK_PARTS = 5
 """Number of parts of rows in blocks; each part is predicted from others."""
-_SLOPES = 1_000
-"""Number of rows at which slopes are computed."""
 _FEW = 500
 """Maximum number of rows with all numbers in float64: it costs nothing there."""
 Places = NDArray[np.int64]
@@ -320,7 +319,7 @@ class Geometric(BaseEstimator, ABC):
         """Drop what was computed from other rows."""
         self._spread: Spread | None = None
         self._levels: dict[str, LevelErrors] = {}
-        self._slopes: Slopes | None = None
+        self._worth: Worth | None = None
         self._without: Tensor | None = None
 
     def _learn_places(self, ledger: Ledger, places: NDArray[np.int64]) -> None:
@@ -405,19 +404,22 @@ class Geometric(BaseEstimator, ABC):
 
     @property
     def feature_importances_(self) -> Floats:
-        """Share of each input in the squared slope of the predictions, ``(n_features_in_,)``, with sum 1."""
-        return self.slopes().importances()
+        """Worth of each input, ``(n_features_in_,)``; see :meth:`worth`."""
+        return self.worth().values()
 
-    def slopes(self) -> Slopes:
-        """Return how predictions change with each input, at up to 1,000 training rows; computed once."""
+    def worth(self) -> Worth:
+        """Return how much larger the error of left-out rows is without each input; computed once.
+
+        At most 1,000 rows are used. A picture's pixels are no inputs of their own.
+        """
         check_is_fitted(self)
-        if self._slopes is None:
-            gradients = self.model_.slopes(_SLOPES).numpy()
-            self._slopes = Slopes(gradients, self.columns_.origins, tuple(self._names()))
-        return self._slopes
+        if self._worth is None:
+            blocks = self._blocks(self.ledger_.table.iloc[self.ledger_.representatives()])
+            self._worth = worth(self.model_, blocks, self.columns_.origins, self._names())
+        return self._worth
 
     def explain(self, X: Any) -> Explanation:
-        """Return the exact shares of the training rows in predictions, and the inputs that count.
+        """Return the exact shares of the training rows in predictions.
 
         The weights take ``len(X) · n_rows_`` numbers.
 
@@ -433,7 +435,6 @@ class Geometric(BaseEstimator, ABC):
             answers=ledger.y[first],
             base=self.model_.centre.double().numpy(),
             targets=self._targets(),
-            slopes=self.slopes(),
         )
 
     def _leave_one_out(self) -> Tensor:

@@ -385,7 +385,8 @@ def _note_leak(name: str, column: Column, y: Floats) -> None:
     values = (column.cat.codes if is_words(column) else column).to_numpy()[drawn]
     ordered = _free(y)[drawn][np.argsort(values, kind="stable")]
     total = np.square(ordered - ordered.mean(0)).sum()
-    rest = np.square(ordered[1:-1] - (ordered[:-2] + ordered[2:]) / 2).sum()
+    # Noise of variance 1 makes differences of variance 1 + 1/2.
+    rest = np.square(ordered[1:-1] - (ordered[:-2] + ordered[2:]) / 2).sum() / 1.5
     if len(ordered) >= _FEWEST and rest < (1 - _LEAK) * total:
         note = f"alone explains {100 * (1 - rest / total):.1f} % of the target"
         warnings.warn(

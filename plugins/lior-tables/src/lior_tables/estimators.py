@@ -62,7 +62,7 @@ class GeometricRegressor(MultiOutputMixin, RegressorMixin, Geometric):
     Attributes
     ----------
     feature_importances_ : ndarray of shape (n_features_in_,)
-        Share of each input in the squared slope of the predictions.
+        Relative increase of the error of left-out rows without each input; see :meth:`worth`.
     n_rows_ : int
         Number of rows that the model stores.
 

@@ -1,11 +1,10 @@
-"""Reasons: the shares of training rows in a prediction, and the inputs that count."""
+"""Reasons: the shares of training rows in a prediction."""
 
 from __future__ import annotations
 
 import attrs
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from lior_tables.rows import Floats
 
@@ -32,14 +31,6 @@ class Explanation:
     """Common base of all predictions, the mean of the targets, ``(targets,)``."""
     targets: tuple[str, ...]
     """Name of each target, or the classes."""
-    slopes: Slopes
-    """How predictions change with the inputs."""
-
-    @property
-    def importances(self) -> dict[str, float]:
-        """Return each input's share in the squared slope of the predictions, the largest first, with sum
-        1."""
-        return self.slopes.by_name()
 
     @property
     def shares(self) -> Floats:
@@ -75,36 +66,3 @@ class Explanation:
         """Return the number of rows that make up ``part`` of the total absolute weight."""
         sizes = np.sort(np.abs(self.weights[i]))[::-1].cumsum()
         return int(np.searchsorted(sizes, part * sizes[-1])) + 1 if sizes[-1] else 0
-
-
-@attrs.frozen(eq=False)
-class Slopes:
-    """The change of predictions with each coordinate, at some of the rows."""
-
-    gradients: Floats
-    """Gradients ``(rows, targets, n)`` in standard deviations, without the share of the row itself."""
-    origins: NDArray[np.int64]
-    """Index of the input of each coordinate, -1 for none, ``(n,)``."""
-    names: tuple[str, ...]
-    """Names of the inputs."""
-
-    def importances(self, rows: NDArray[np.int64] | slice = slice(None)) -> Floats:
-        """Return each input's share in the mean squared slope at these rows, ``(inputs,)``, with sum 1, or
-        0."""
-        squares = (self.gradients[rows] ** 2).sum(1).mean(0)
-        there = self.origins >= 0
-        total = np.bincount(self.origins[there], squares[there], len(self.names))
-        parts: Floats = total / (total.sum() or 1.0)
-        return parts
-
-    def by_name(self) -> dict[str, float]:
-        """Return :meth:`importances` by input, the largest first."""
-        parts = self.importances()
-        return {self.names[i]: float(parts[i]) for i in np.argsort(-parts, kind="stable")}
-
-    def spread(self, draws: int = 200) -> tuple[Floats, Floats]:
-        """Return ends of 95 % intervals of :meth:`importances`, from a bootstrap over the rows."""
-        rng, count = np.random.RandomState(0), len(self.gradients)
-        drawn = [self.importances(rng.randint(count, size=count)) for _ in range(draws)]
-        low, high = np.quantile(drawn, (0.025, 0.975), axis=0)
-        return low, high

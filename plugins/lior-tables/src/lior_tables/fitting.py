@@ -123,7 +123,7 @@ def _fit_large(
     found = choose_functions(explored, learned, held, generator)
     if calibration is not None:
         calibration = Calibration.fit(found.said, held.y, held.weights)
-    functions = build_functions(found.explored, draw(rows, KNOWN, generator), CENTRES, generator)
+    functions = build_functions(*found.explored[:2], draw(rows, KNOWN, generator), CENTRES, generator)
     functions = functions.scaled(found.scales)
 
     def tell(done: int, count: int) -> None:
@@ -145,7 +145,7 @@ def _mix(
     best = min(said, key=lambda share: judge.error(said[share]))
     if best == 0:
         return fitted
-    functions = build_functions(found.explored, rows, CENTRES, generator).scaled(found.scales)
+    functions = build_functions(*found.explored[:2], rows, CENTRES, generator).scaled(found.scales)
     large = Large(found.explored.candidate, found.explored.setting, functions, add_up(functions, rows), rows)
     calibration = chosen.calibration and Calibration.fit(said[best], held.y, held.weights)
     if best == 1:

@@ -116,35 +116,13 @@ class Functions:
         scale = self.scales[1]
         return [(scale * parts[i][:, :, None] * parts[j][:, None]).flatten(1) for i, j in self.pairs.tolist()]
 
-    def _half(self, z: Tensor, i: int, *, slope: bool = False) -> Tensor:
+    def _half(self, z: Tensor, i: int) -> Tensor:
         knots = self.coarse[i]
-        return _hats(z[:, i], knots, slope=slope) @ _laplace(len(knots)).to(z)
+        return _hats(z[:, i], knots) @ _laplace(len(knots)).to(z)
 
     def _distances(self, z: Tensor) -> Tensor:
         near = self.kernel.scores(self.kernel.side(z), self.kernel.side(self.centres)).exp_()
         return near @ (self.scales[2] * self.root)
-
-    def slopes(self, z: Tensor, values: Tensor) -> Tensor:
-        """Return ``∂(φ w)/∂z``, ``(B, C, n)``, for weights ``values (P, C)``."""
-        single, double, _ = self.sizes
-        found = z.new_zeros(len(z), values.shape[1], z.shape[1])
-        at = 0
-        for i, knots in enumerate(self.knots):
-            if len(knots) > 1:
-                turned = _hats(z[:, i], knots, slope=True) @ _laplace(len(knots)).to(z)
-                found[:, :, i] += self.scales[0] * turned @ values[at : at + len(knots)]
-                at += len(knots)
-        for i, j in self.pairs.tolist():
-            one, two = self._half(z, i), self._half(z, j)
-            part = self.scales[1] * values[at : at + one.shape[1] * two.shape[1]]
-            part = part.unflatten(0, (one.shape[1], two.shape[1]))
-            at += one.shape[1] * two.shape[1]
-            found[:, :, i] += torch.einsum("ba,bd,adc->bc", self._half(z, i, slope=True), two, part)
-            found[:, :, j] += torch.einsum("ba,bd,adc->bc", one, self._half(z, j, slope=True), part)
-        query, centres = self.kernel.side(z), self.kernel.side(self.centres)
-        near = self.kernel.scores(query, centres).exp_()
-        own = self.scales[2] * self.root @ values[single + double :]
-        return found + self.kernel.gradient(query, centres, near, own)
 
     def with_pairs(self, z: Tensor, left: Tensor, weights: Tensor) -> Functions:
         """Add functions of the pairs that explain the residuals ``left (N, C)`` better than chance."""
@@ -207,19 +185,13 @@ def _quantiles(column: Tensor, count: int) -> Tensor:
     return column.quantile(torch.linspace(0, 1, count).to(column)).unique()
 
 
-def _hats(column: Tensor, knots: Tensor, *, slope: bool = False) -> Tensor:
-    """Return weights ``(B, k)`` of the two knots beside each value, or slopes; outside, one knot has all."""
+def _hats(column: Tensor, knots: Tensor) -> Tensor:
+    """Return weights ``(B, k)`` of the two knots beside each value; outside, one knot has all."""
     right = torch.searchsorted(knots, column.contiguous()).clamp(1, len(knots) - 1)
     width = knots[right] - knots[right - 1]
-    share = (column - knots[right - 1]) / width
-    if slope:
-        inside = ((share > 0) & (share < 1)).to(column) / width
-        low, high = -inside, inside
-    else:
-        high = share.clamp(0, 1)
-        low = 1 - high
+    high = ((column - knots[right - 1]) / width).clamp(0, 1)
     found = column.new_zeros(len(column), len(knots))
-    found.scatter_(1, (right - 1)[:, None], low[:, None])
+    found.scatter_(1, (right - 1)[:, None], 1 - high[:, None])
     return found.scatter_(1, right[:, None], high[:, None])
 
 

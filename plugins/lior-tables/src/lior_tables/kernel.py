@@ -119,6 +119,12 @@ class Kernel:
         probe = self.root.mT
         self._two_sided = not torch.equal(*(self._lift(probe, query=query) for query in (True, False)))
 
+    @property
+    def metric(self) -> Tensor:
+        """The metric ``g (n, n)`` in float64, of trace 1."""
+        g = metric.dense(metric.cast(self.form, torch.float64))
+        return g / g.trace()
+
     def side(self, z: Tensor) -> Side:
         """Return rows ``z (N, n)`` with everything that their scores depend on."""
         y = z @ self.root.mT

@@ -23,7 +23,7 @@ from lior_tables.blocks import Blocks
 from lior_tables.choice import BLOCK_FOLDS, Explored, descend
 from lior_tables.functions import CENTRES, Functions
 from lior_tables.kernel import Kernel, blocks
-from lior_tables.members import METRIC_ROWS, Candidate, Member, Setting
+from lior_tables.members import METRIC_ROWS, Candidate, Member, Metrics, Setting
 from lior_tables.readouts import Fit
 from lior_tables.row_store import Rows, draw
 from lior_tables.solve import Factor
@@ -39,8 +39,6 @@ _STEP, _BEGIN, _FAR = 3.0, (1, 0, 2), 4
 """Base of the scales, their initial exponents, and the largest exponent."""
 _QUICK = 8000
 """Maximum rows whose sums are not saved: they take seconds to add up, and would be most of the file."""
-_SLOPES = 1000
-"""Number of rows whose slopes are averaged for a metric."""
 
 
 class Large:
@@ -57,6 +55,7 @@ class Large:
     ) -> None:
         self.candidate, self.setting = candidate, setting
         self.functions, self._sums, self.rows = functions, sums, rows
+        self.kernel = functions.kernel
         self._factor: Factor | None = None
         self.fit = self._settled() if fit is None else fit
 
@@ -65,7 +64,15 @@ class Large:
         return readouts.centred_at(self._solved(), readouts.mean(self.rows.y, self.rows.weights))
 
     def _solved(self) -> Tensor:
-        """Return the solution ``(P, C + 1)`` for the outputs and for ones."""
+        """Return the solution ``(P, C + 1)`` for the outputs and for ones.
+
+        For fewer rows than functions it is ``Φᵀ (ΦΦᵀ + W⁻¹)⁻¹ (y, 1)``, which needs no sums.
+        """
+        if self._sums is None and len(self.rows.z) < sum(self.functions.sizes):
+            y, weights = self.rows.y.double(), self.rows.weights.double()
+            phi = self.functions(self.rows.z).double()
+            system = torch.diag(1 / weights).addmm_(phi, phi.mT)
+            return phi.mT @ solve.factor(system).solve(readouts.with_ones(y))
         return self.factor.solve(self.sums.right)
 
     @property
@@ -88,14 +95,6 @@ class Large:
     def centre(self) -> Tensor:
         """The weighted mean of the stored outputs, ``(C,)``."""
         return self.fit.centre
-
-    @property
-    def metric(self) -> Tensor:
-        """Return the mean outer product of slopes at some of the rows, float64 ``(n, n)``, with trace 1."""
-        found = self.slopes(torch.arange(0, len(self.rows.z), max(1, len(self.rows.z) // _SLOPES)))
-        flat = found.flatten(0, 1).double()
-        moment = flat.mT @ flat
-        return moment / moment.trace().clamp(min=torch.finfo(moment.dtype).tiny)
 
     def predict(self, z: Tensor) -> Tensor:
         """Return ``f(z) (B, C)``."""
@@ -123,21 +122,25 @@ class Large:
             found.append(y[block] - off / (1 - leverage)[:, None].clamp(min=1e-6))
         return torch.cat(found)
 
+    def learned_on(self, known: Tensor, generator: Generator, metrics: Metrics) -> Large:
+        """Return functions of the rows ``known``, with the same scales."""
+        rows = self.rows.take(known)
+        functions = build_functions(self.candidate, self.setting, rows, CENTRES, generator, metrics)
+        return Large(self.candidate, self.setting, functions.scaled(self.functions.scales), None, rows)
+
+    def solved_at(self, z: Tensor) -> Large:
+        """Return the same functions with other coordinates ``z (N, n)`` of the rows."""
+        return Large(self.candidate, self.setting, self.functions, None, self.rows._replace(z=z))
+
     def solved_on(self, known: Tensor) -> Large:
         """Return the same functions with weights from the rows ``known``."""
+        rows = self.rows.take(known)
+        if 2 * len(known) < len(self.rows.z):
+            return Large(self.candidate, self.setting, self.functions, None, rows)
         out = torch.ones(len(self.rows.z), dtype=torch.bool, device=known.device)
         out[known] = False
-        rows = self.rows.take(known)
-        if 2 * len(known) < len(out):
-            sums = add_up(self.functions, rows)
-        else:
-            sums = self.sums.plus(add_up(self.functions, self.rows.take(out)), -1.0)
+        sums = self.sums.plus(add_up(self.functions, self.rows.take(out)), -1.0)
         return Large(self.candidate, self.setting, self.functions, sums, rows)
-
-    def slopes(self, chosen: Tensor) -> Tensor:
-        """Return gradients ``(G, C, n)`` at stored rows; one row of many contributes little to its own."""
-        values, z = self.fit.values.to(self.rows.z), self.rows.z[chosen]
-        return torch.cat([self.functions.slopes(z[block], values) for block in self._blocks(z)])
 
     def influence(self, z: Tensor) -> Tensor:
         """Return weights ``(B, N)`` of the stored outputs: ``f(z) = centre + Σ_i w_i (y_i − centre)``."""
@@ -209,20 +212,29 @@ def choose_functions(explored: Sequence[Explored], learned: Rows, held: Rows, ge
     best = None
     first = learned.take(torch.arange(min(_FIRST, len(learned.z)), device=learned.z.device))
     for each in explored[:_KERNELS]:
-        trial = _Trial(build_functions(each, first, _FEW, generator), first, held, _BEGIN)
+        trial = _Trial(
+            build_functions(each.candidate, each.setting, first, _FEW, generator), first, held, _BEGIN
+        )
         if best is None or trial.error(trial.at) < best[1].error(best[1].at):
             best = each, trial
     assert best is not None
     kernel, trial = best
-    functions = build_functions(kernel, learned, CENTRES, generator)
+    functions = build_functions(kernel.candidate, kernel.setting, learned, CENTRES, generator)
     trial = _Trial(functions, learned, held, trial.at)
     return Chosen(kernel, _STEP ** torch.tensor(trial.at, dtype=torch.float64), trial.said)
 
 
-def build_functions(explored: Explored, rows: Rows, centres: int, generator: Generator) -> Functions:
+def build_functions(
+    candidate: Candidate,
+    setting: Setting,
+    rows: Rows,
+    centres: int,
+    generator: Generator,
+    metrics: Metrics | None = None,
+) -> Functions:
     """Build the functions of a table, with a candidate's kernel in a metric of these rows."""
     some = draw(rows, METRIC_ROWS, generator)
-    teacher = Member.learn_all(explored.candidate, explored.setting, some, generator)
+    teacher = Member.learn_all(candidate, setting, some, generator, known=metrics)
     functions = Functions.of(teacher.kernel, rows.z, centres, generator)
     return functions.with_pairs(rows.z, _left_over(functions, rows), rows.weights)
 

@@ -14,7 +14,6 @@ import torch
 from torch import Generator, Tensor
 
 from lior.errors import UsageError
-from lior.geometry import metric
 from lior.interfaces import GradientFrame, State
 from lior.tensors import add_prefix, sub
 from lior_tables import likelihood, readouts
@@ -25,8 +24,6 @@ from lior_tables.row_store import Rows, draw
 
 METRIC_ROWS = 2000
 """Maximum number of rows on which a metric is learned."""
-OWN_ROUNDS = 2
-"""Number of rounds of a member that begins with the metric of more rows."""
 GRADIENT_ROWS = 1000
 """Number of rows at which gradients are computed."""
 REFINE_EVERY = 500
@@ -212,33 +209,35 @@ class Member:
         rows: Rows,
         generator: Generator,
         *,
-        begin: State | None = None,
         known: Metrics | None = None,
     ) -> Member:
         """Fit all rows with the chosen setting; the metric is learned on :data:`METRIC_ROWS` of them.
 
         Parameters
         ----------
-        begin
-            The state of a member of more rows, after all rounds but the last :data:`OWN_ROUNDS`.
         known
             Metrics that other members of these rows have learned and handed on; they are not learned twice.
         """
         some = draw(rows, METRIC_ROWS, generator)
         steps, (bandwidth, ridge) = setting.steps[:-1], setting.steps[-1]
-        if begin is None:
-            state = learned(candidate, steps, some, generator, {} if known is None else known)
-        else:
-            state = candidate.parts.observe_medium(begin, some.z)
-            done = max(0, len(steps) - OWN_ROUNDS)
-            state = _rounds(candidate, state, steps[done:], done, some, generator)
+        state = learned(candidate, steps, some, generator, {} if known is None else known)
         state, kernel = _solvable(candidate, state, bandwidth, some.z)
         fit = _solve(candidate, kernel, kernel.side(rows.z), rows, ridge)
         return cls(candidate, state, setting, rows, fit)
 
+    def learned_on(self, known: Tensor, generator: Generator, metrics: Metrics) -> Member:
+        """Return the same setting, with metric and values from the rows ``known``."""
+        return Member.learn_all(self.candidate, self.setting, self.rows.take(known), generator, known=metrics)
+
     def solved_on(self, known: Tensor) -> Member:
         """Return the same metric and setting, with values from the rows ``known``."""
-        rows = self.rows.take(known)
+        return self._solved(self.rows.take(known))
+
+    def solved_at(self, z: Tensor) -> Member:
+        """Return the same metric and setting, with other coordinates ``z (N, n)`` of the rows."""
+        return self._solved(self.rows._replace(z=z))
+
+    def _solved(self, rows: Rows) -> Member:
         fit = _solve(self.candidate, self.kernel, self.kernel.side(rows.z), rows, self.setting.ridge)
         return Member(self.candidate, self.state, self.setting, rows, fit)
 
@@ -259,12 +258,6 @@ class Member:
         if len(values) != len(rows.z) or centre.shape != rows.y.shape[1:]:
             raise UsageError(f"a saved member has values of {len(values)} rows and not of {len(rows.z)}")
         return cls(candidate, sub(tensors, "state"), setting, rows.to(values), Fit(values, centre))
-
-    @property
-    def metric(self) -> Tensor:
-        """The metric ``g (n, n)`` in float64, of trace 1."""
-        g = metric.dense(metric.cast(self.kernel.form, torch.float64))
-        return g / g.trace()
 
     @property
     def centre(self) -> Tensor:
@@ -301,11 +294,6 @@ class Member:
         """
         weighed = self.weigh(z)
         return self.inverse().times(weighed.mT).mT if self.readout.solves else weighed
-
-    def slopes(self, chosen: Tensor) -> Tensor:
-        """Return gradients ``(G, C, n)`` at stored rows, without the share of the row itself."""
-        weights, values = self.rows.weights, self.fit.values
-        return gradients(self.readout, self.kernel, self.items, weights, values, chosen)
 
     def leave_one_out(self) -> Tensor:
         """Return predictions for each stored row without it, metric fixed, ``(N, C)``."""

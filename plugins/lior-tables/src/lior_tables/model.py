@@ -22,7 +22,7 @@ from lior_tables.choice import choose
 from lior_tables.fitting import Progress, fit_members
 from lior_tables.kernel import blocks
 from lior_tables.large import Large
-from lior_tables.members import Member
+from lior_tables.members import Member, Metrics
 from lior_tables.plan import Options, plan
 from lior_tables.row_store import Rows
 
@@ -182,6 +182,17 @@ class TableModel:
             found[asked] = self._mean([member.predict(z[asked]) for member in members]).to(found)
         return found
 
+    def learned_on(self, known: Tensor) -> TableModel:
+        """Return a model of some of the rows, with metrics of these rows and the same settings."""
+        generator, metrics = torch.Generator().manual_seed(0), Metrics()
+        return attrs.evolve(
+            self, members=[member.learned_on(known, generator, metrics) for member in self.members]
+        )
+
+    def solved_at(self, z: Tensor) -> TableModel:
+        """Return the model with other coordinates ``z (N, n)`` of its rows, metric fixed."""
+        return attrs.evolve(self, members=[member.solved_at(z) for member in self.members])
+
     def _repr_html_(self) -> str:
         from lior_tables.notebook import model_html
 
@@ -309,24 +320,6 @@ class TableModel:
             parts = [w * m.influence(here) for w, m in zip(self.member_weights, members, strict=True)]
             yield block, torch.stack(parts).sum(0)
 
-    def slopes(self, count: int) -> Tensor:
-        """Return gradients at some of the stored rows, ``(G, C, n)`` float64, without the share of the row
-        itself.
-
-        Outputs are in units of their deviations, inputs in coordinates. Metrics are learned from the
-        gradients of single members. These belong to the mean of all members, so they describe the
-        predictions, whatever the frames are.
-
-        Parameters
-        ----------
-        count
-            Maximum number of rows.
-        """
-        chosen = torch.randperm(self.rows, generator=torch.Generator().manual_seed(0))[:count]
-        members = zip(self.member_weights, self.members, strict=True)
-        parts = [w * m.slopes(chosen.to(m.rows.z.device)).cpu().double() for w, m in members]
-        return torch.stack(parts).sum(0)
-
     def directions(self) -> tuple[Tensor, Tensor]:
         """Return eigenvalues ``(n,)`` of the mean metric, largest first, and eigenvectors ``(n, n)`` in
         columns.
@@ -334,7 +327,7 @@ class TableModel:
         Each metric counts with trace 1; float64.
         """
         members = zip(self.member_weights, self.members, strict=True)
-        blended = torch.stack([share * member.metric.cpu() for share, member in members]).sum(0)
+        blended = torch.stack([share * member.kernel.metric.cpu() for share, member in members]).sum(0)
         values, vectors = torch.linalg.eigh(blended)
         return values.flip(0), vectors.flip(1)
 

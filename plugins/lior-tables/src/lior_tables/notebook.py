@@ -27,9 +27,9 @@ def model_html(model: Any) -> str:
 
 
 def estimator_html(estimator: Any) -> str:
-    """Return a fitted estimator as HTML: its model, and each input's share in the predictions."""
-    shares = [(name, f"{share:.1%}") for name, share in estimator.slopes().by_name().items()]
-    inputs = _table(("input", "share"), shares[:_ROWS])
+    """Return a fitted estimator as HTML: its model, and the worth of each input."""
+    worth = [(name, f"{more:.1%}") for name, more in estimator.worth().by_name().items()]
+    inputs = _table(("input", "increase of the error without it"), worth[:_ROWS])
     return f"<div><div>{escape(type(estimator).__name__)}</div>{model_html(estimator.model_)}{inputs}</div>"
 
 

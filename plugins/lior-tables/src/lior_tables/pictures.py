@@ -61,22 +61,22 @@ def picture(name: str, source: FigureSource) -> Picture:
     return Picture(name=name, title=f"{source.label}: {what}", panels=panels, columns=columns)
 
 
-# --- the metric ---
+# --- the inputs ---
 
 
 def _importances(source: FigureSource) -> Built:
-    """Draw each input's share in the slope of the predictions, with its interval."""
+    """Draw how much larger the error is without each input, with its interval."""
     if source.task.pictures:
         raise LeftOut("pictures have no inputs one by one; `lior table why --html` shows the important ones")
-    slopes = source.estimator.slopes()
-    parts = slopes.importances()
-    low, high = slopes.spread()
+    worth = source.estimator.worth()
+    parts = worth.values()
+    low, high = worth.spread()
     order = np.argsort(-parts, kind="stable")[:_INPUTS]
     few = f", the first {_INPUTS} of {len(parts)}" if len(parts) > _INPUTS else ""
     panel = RangeChart(
-        title=f"mean over {len(slopes.gradients):,} rows, with 95 % intervals",
-        x_label="part of the squared slope of the prediction",
-        names=[_short(slopes.names[i]) for i in order],
+        title=f"{len(worth.base):,} rows predicted without them, with 95 % intervals",
+        x_label="increase of the error without the input",
+        names=[_short(worth.names[i]) for i in order],
         values=parts[order].tolist(),
         low=low[order].tolist(),
         high=high[order].tolist(),
@@ -223,8 +223,8 @@ def _calibration(source: FigureSource) -> Built:
 
 def _dependence(source: FigureSource) -> Built:
     """Draw the mean prediction when one input is set for all rows."""
-    parts = source.estimator.slopes().by_name()
-    panels = [_effect(source, name, part) for name, part in list(parts.items())[:_CURVES] if part > 0]
+    parts = source.estimator.worth().by_name()
+    panels = [_effect(source, name, part) for name, part in list(parts.items())[:_CURVES] if part]
     if not panels:
         raise LeftOut("no input counts")
     return f"what each input does to {source.target}, the others as they are", panels

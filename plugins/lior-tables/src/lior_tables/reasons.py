@@ -52,7 +52,7 @@ class Reason:
     needed: int
     """Number of rows that make up 90 % of the total absolute weight."""
     importances: dict[str, float]
-    """Share of each input, the largest first."""
+    """Worth of each input, the largest first: the relative increase of the error without it."""
 
     def headline(self) -> str:
         """Return the prediction in words."""
@@ -102,11 +102,8 @@ def reason(
     if isinstance(estimator, GeometricRegressor):
         low, high = (float(each.reshape(-1)[at]) for each in estimator.predict_interval(row, 1 - _INTERVAL))
         interval = (low, high) if np.isfinite(high - low) else None
-    importances = found.importances
+    importances = {task.pictures: 1.0} if task.pictures else estimator.worth().by_name()
     inputs = list(importances)
-    if task.pictures:
-        inputs = [task.pictures]
-        importances = {task.pictures: 1.0}
     rows = found.top(0, top, at)
     places = ledger.places(rows.index.to_numpy())
     if task.classes:

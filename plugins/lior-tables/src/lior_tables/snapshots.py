@@ -47,27 +47,37 @@ def options_from_meta(meta: dict[str, Any]) -> Options:
 
 def member_as_snapshot(member: Member | Large) -> tuple[State, dict[str, Any]]:
     """Return values, centre and state of a member, without the rows, and its parts."""
-    candidate, parts = member.candidate, member.candidate.parts
-    made_of = {"frame": parts.frame, "rsource": parts.rsource, "product": parts.product}
-    return member.tensors(), {
+    return member.tensors(), {**_candidate_as_meta(member.candidate), "steps": member.setting.steps}
+
+
+def _candidate_as_meta(candidate: Candidate) -> dict[str, Any]:
+    made_of = attrs.asdict(candidate.parts, recurse=False)
+    return {
         "name": candidate.name,
         "parts": {name: _describe(value) for name, value in made_of.items()},
         "readout": _describe(candidate.readout),
-        "steps": member.setting.steps,
+        "handed": [_candidate_as_meta(each) for each in candidate.handed],
     }
+
+
+def _candidate_of_meta(meta: dict[str, Any]) -> Candidate:
+    """Return a candidate without the settings to try: nothing is chosen for an existing member."""
+    return Candidate(
+        name=meta["name"],
+        parts=Parts(**{name: _rebuild(name, value) for name, value in meta["parts"].items()}),
+        readout=_rebuild("readout", meta["readout"]),
+        bandwidths=(),
+        ridges=(),
+        rounds=0,
+        handed=tuple(_candidate_of_meta(each) for each in meta.get("handed", ())),
+    )
 
 
 def member_from_snapshot(tensors: State, meta: dict[str, Any], rows: Rows) -> Member | Large:
     """Return the inverse of :func:`member_as_snapshot`."""
-    parts = {name: _rebuild(name, value) for name, value in meta["parts"].items()}
-    readout = _rebuild("readout", meta["readout"])
-    # The tried settings are not needed any more: nothing is chosen for an existing member.
-    candidate = Candidate(
-        name=meta["name"], parts=Parts(**parts), readout=readout, bandwidths=(), ridges=(), rounds=0
-    )
     setting = Setting(steps=tuple((float(bandwidth), float(ridge)) for bandwidth, ridge in meta["steps"]))
     kind = Large if sub(tensors, "functions") else Member
-    return kind.restored(tensors, candidate, setting, rows)
+    return kind.restored(tensors, _candidate_of_meta(meta), setting, rows)
 
 
 def contiguous(state: State) -> State:

@@ -13,6 +13,7 @@ COMMANDS = {
     "growth": (f"{_HERE}.growth:main", "Measure seconds, memory and error by the number of rows."),
     "pictures": (f"{_HERE}.pictures:main", "Compare classes of pictures and videos."),
     "reasons": (f"{_HERE}.reasons:main", "Compare two divisions of a prediction among rows."),
+    "worth": (f"{_HERE}.worth:main", "Compare the stated worth of inputs with fits without them."),
     "vega": (f"{_HERE}.vega:main", "Predict later rows and unseen groups of real tables."),
 }
 """The location and help of each command."""

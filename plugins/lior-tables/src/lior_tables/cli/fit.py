@@ -168,7 +168,8 @@ def _summary(estimator: Estimator, task: Task) -> dict[str, Any]:
         "baseline": scores(y, baseline + 0 * answers, classes=task.classes),
         "new": "time" if estimator.time else "group" if estimator.group else None,
         "drift": None if np.isnan(drift) else drift,
-        "importances": {} if task.pictures else estimator.slopes().by_name(),
+        "importances": {} if task.pictures else estimator.worth().by_name(),
+        "beyond_chance": [] if task.pictures else list(estimator.worth().beyond_chance()),
         "members": [
             {"kernel": member.candidate.name, "share": share, "steps": member.setting.steps}
             for member, share in zip(model.members, model.member_weights, strict=True)
@@ -195,9 +196,9 @@ def _report(summary: dict[str, Any], task: Task) -> None:
     if summary["drift"] is not None:
         who = "later than those learned" if summary["new"] == "time" else "of groups that were not learned"
         click.echo(f"\ndrift: rows {who} have {summary['drift']:.2f} times the error of rows among them")
-    first = list(summary["importances"].items())[:_COUNT]
-    named = ", ".join(f"{name} {percent(share)}" for name, share in first if share >= 0.005)
-    counts = "" if task.pictures else f"what counts: {named or 'nothing'}\n"
+    first, more = summary["beyond_chance"][:_COUNT], summary["importances"]
+    named = ", ".join(f"{name} {percent(more[name])}" for name in first if more[name] >= 0.005)
+    counts = "" if task.pictures else f"what counts (more error without it): {named or 'nothing'}\n"
     place, new = shlex.quote(summary["run"]), "NEW.png" if task.pictures else "NEW.csv"
     click.echo(
         f"\n{counts}"
