@@ -13,6 +13,15 @@ not divided by ``b``: it is the exact gradient of ``-log p(y)`` (contrastive Heb
 The likelihood is smoothed, ``p = (1 - ε) Σ w_i 1[y_i = y] + ε/V``: with probability ``ε`` a token comes
 from the uniform distribution instead of the memory. The clamped phase then weights each query by the
 posterior probability that its token comes from the memory. ``ε`` has no effect on finite nudges.
+
+The items of a query come in blocks, so no matrix of queries and items has to exist. A first pass over the
+blocks adds up ``exp(S)`` below a running maximum (M. Milakov and N. Gimelshein, 2018); a second pass
+computes the scores again and needs two numbers for each query:
+
+    (w - w_b)_i / b = w_i · (h r, or -(1 - h) r for an item of the token y),
+
+with the hit rate ``h = Σ_i w_i 1[y_i = y]``. For a finite nudge, ``r = (e^b - 1) / (1 + h (e^b - 1)) / b``;
+for clamped outputs it is ``1 / (h + c)`` with ``c = ε / (V (1 - ε))``.
 """
 
 from __future__ import annotations
@@ -24,18 +33,82 @@ import torch
 from torch import Tensor
 
 
-class Phases(NamedTuple):
-    """Derivatives of the mean loss with respect to the scores, and that loss."""
+class FreePhase(NamedTuple):
+    """Running sums of queries over the items that they were compared with, ``(B, 1)`` each."""
 
-    d_scores: Tensor
-    """Derivatives with respect to the scores, ``(B, K)``."""
-    loss: Tensor
-    """The mean loss, a scalar, in nats."""
+    top: Tensor
+    """The maximum score."""
+    same: Tensor
+    """``Σ_i exp(S_i - top)`` over the items of the observed token."""
+    other: Tensor
+    """The same sum over all other items."""
+
+    @classmethod
+    def start(cls, queries: int, like: Tensor) -> FreePhase:
+        """Return the sums before the first item, in the dtype of ``like`` and on its device."""
+        none = like.new_zeros(queries, 1)
+        return cls(torch.full_like(none, torch.finfo(like.dtype).min), none, none)
+
+    def add(self, scores: Tensor, same: Tensor) -> FreePhase:
+        """Return the sums with further items.
+
+        Parameters
+        ----------
+        scores
+            ``S (B, K)``; ``-inf`` excludes an item from a query.
+        same
+            ``1[y_i = y] (B, K)``, boolean.
+        """
+        top = torch.maximum(self.top, scores.amax(1, keepdim=True))
+        weights, fallen = (scores - top).exp_(), (self.top - top).exp_()
+        hits = weights * same
+        sums = (each.sum(1, keepdim=True) for each in (hits, weights.sub_(hits)))
+        return FreePhase(top, *(before * fallen + more for before, more in zip(self[1:], sums, strict=True)))
+
+    @property
+    def hits(self) -> Tensor:
+        """The hit rate ``h (B, 1)``; 0 without any item."""
+        return self.same / _positive(self.same + self.other)
+
+    def difference(self, nudge: float, *, queries: int, smoothing: float, vocab: int) -> Difference:
+        """Return the difference of the nudged and the free phase per unit of nudge.
+
+        Parameters
+        ----------
+        nudge
+            ``b``, not 0; ``inf`` clamps, a negative value nudges away.
+        queries
+            Number of queries that the loss is the mean of.
+        smoothing
+            ``ε`` of the module docstring, in (0, 1).
+        vocab
+            ``V``.
+        """
+        total = _positive(self.same + self.other)
+        hits, misses = self.same / total, self.other / total
+        if math.isinf(nudge):
+            rate = 1 / (hits + smoothing / (vocab * (1 - smoothing)))
+        elif nudge > 0:
+            rate = -math.expm1(-nudge) / nudge / _positive(hits + misses * math.exp(-nudge))
+        else:
+            rate = math.expm1(nudge) / nudge / _positive(hits * math.exp(nudge) + misses)
+        total = total * queries
+        return Difference(self.top, hits * rate / total, -misses * rate / total)
 
 
-def hit_rate(weights: Tensor, same: Tensor) -> Tensor:
-    """Return ``Σ_i w_i 1[y_i = y]``, ``(B,)``."""
-    return (weights * same).sum(1)
+class Difference(NamedTuple):
+    """The difference of two phases, by query, ``(B, 1)`` each."""
+
+    top: Tensor
+    """The maximum score."""
+    other: Tensor
+    """Factor of ``exp(S_i - top)`` for items of other tokens than the observed one."""
+    same: Tensor
+    """Factor for the items of the observed token."""
+
+    def of(self, scores: Tensor, same: Tensor) -> Tensor:
+        """Return derivatives of the mean loss with respect to ``scores (B, K)``."""
+        return (scores - self.top).exp_().mul_(torch.where(same, self.same, self.other))
 
 
 def loss_of(hits: Tensor, *, smoothing: float, vocab: int) -> Tensor:
@@ -43,41 +116,5 @@ def loss_of(hits: Tensor, *, smoothing: float, vocab: int) -> Tensor:
     return -((1 - smoothing) * hits + smoothing / vocab).log().mean()
 
 
-def free_weights(scores: Tensor) -> Tensor:
-    """Return ``softmax(S)`` over items; a row without any item (all ``-inf``) has weights 0."""
-    top = scores.amax(1, keepdim=True).clamp(min=torch.finfo(scores.dtype).min)
-    weights = (scores - top).exp_()
-    return weights.div_(weights.sum(1, keepdim=True).clamp(min=torch.finfo(scores.dtype).tiny))
-
-
-def phases(scores: Tensor, same: Tensor, nudge: float, *, smoothing: float, vocab: int) -> Phases:
-    """Return the difference of the nudged and the free phase per unit of nudge.
-
-    Parameters
-    ----------
-    scores
-        ``S (B, K)``; ``-inf`` excludes an item from a query.
-    same
-        ``1[y_i = y] (B, K)``, boolean.
-    nudge
-        ``b``; ``inf`` clamps, 0 gives zeros exactly, a negative value nudges away.
-    smoothing
-        ``ε`` of the module docstring, in (0, 1).
-    vocab
-        ``V``.
-    """
-    free = free_weights(scores)
-    hits = hit_rate(free, same)
-    loss = loss_of(hits, smoothing=smoothing, vocab=vocab)
-    if nudge == 0:
-        return Phases(torch.zeros_like(scores), loss)
-    if math.isinf(nudge):
-        memory = (1 - smoothing) * hits
-        posterior = memory / (memory + smoothing / vocab)
-        # posterior * (free·same/hits - free) without a division by hits, which may be 0
-        scale = (1 - smoothing) / (memory + smoothing / vocab)
-        d_scores = free * posterior[:, None]
-        d_scores.sub_(free.mul_(scale[:, None]).mul_(same))
-        return Phases(d_scores.div_(len(scores)), loss)
-    nudged = free_weights(scores + nudge * same)
-    return Phases((free - nudged).div_(nudge * len(scores)), loss)
+def _positive(x: Tensor) -> Tensor:
+    return x.clamp(min=torch.finfo(x.dtype).tiny)

@@ -12,15 +12,18 @@ derivative with respect to every parameter, from its derivative with respect to 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any, NamedTuple, TypeAlias
 
 import attrs
 import torch
 from torch import Generator, Tensor
 
-from lior.geometry import metric, phases
+from lior.geometry import metric
 from lior.geometry.gram import tree_sum
+from lior.geometry.phases import FreePhase, loss_of
 from lior.interfaces import (
     AdditiveEncoder,
     AttentionProduct,
@@ -35,6 +38,8 @@ from lior.interfaces import (
 )
 from lior.tensors import add_prefix, sub
 
+Gram: TypeAlias = tuple[Tensor, Tensor, Tensor]
+"""Gram products ``qq (B, 1)``, ``qk (B, K)`` and ``kk (1, K)`` of queries and items."""
 _LARGEST_TABLE = 1 << 23
 """Maximum number of values in a table of cells."""
 
@@ -148,36 +153,32 @@ class Geometry:
 
     def loss(self, state: State, batch: Batch) -> Tensor:
         """Return the mean retrieval loss of ``batch`` in nats, a scalar tensor."""
-        scorer, queries, items = self._sides(state, batch)
-        losses = []
-        for part in batch.parts:
-            scores = _weigh(_scores(scorer, *_rows(part, queries, items), part), part)
-            hits = phases.hit_rate(phases.free_weights(scores), batch.same_token(part))
-            loss = phases.loss_of(hits, smoothing=self.smoothing, vocab=self.vocab)
-            losses.append(loss * (len(hits) / len(batch.query_tokens)))
-        return torch.stack(losses).sum()
+        return self.phases(state, batch, 0)[1]
 
     def phases(self, state: State, batch: Batch, nudge: float) -> tuple[State, Tensor]:
-        """Return the two-phase statistic of every learned entry, and the free phase's loss."""
+        """Return the two-phase statistic of every learned entry, and the free phase's loss.
+
+        The scores of a part are computed twice where queries have several parts, and kept where one part has
+        all their items.
+        """
         scorer, queries, items = self._sides(state, batch)
-        flow = _Flow(self, sub(state, "product"), scorer, queries, items)
-        losses = []
-        for part in batch.parts:
-            fq, fk = _rows(part, queries, items)
-            scores = _scores(scorer, fq, fk, part)
-            share = len(scores) / len(batch.query_tokens)
-            result = phases.phases(
-                _weigh(scores, part),
-                batch.same_token(part),
-                nudge,
-                smoothing=self.smoothing,
-                vocab=self.vocab,
-            )
-            losses.append(result.loss * share)
+        flow, hits = _Flow(self, sub(state, "product"), scorer, queries, items), []
+        law: dict[str, Any] = {"smoothing": self.smoothing, "vocab": self.vocab}
+        count = len(batch.query_tokens)
+        compare = partial(_Block.of, batch, scorer, queries.features, items.features)
+        for rows, group in itertools.groupby(batch.parts, lambda part: part.queries):
+            parts = [*group]
+            kept = [compare(parts[0])] if len(parts) == 1 else None
+            free = FreePhase.start(len(batch.query_tokens[rows]), scorer.root)
+            for block in kept or map(compare, parts):
+                free = free.add(block.weighed, block.same)
+            hits.append(free.hits)
             if nudge:
-                flow.add(part, fq, fk, scores, result.d_scores.mul_(share))
-        loss = torch.stack(losses).sum()
-        if nudge == 0:
+                difference = free.difference(nudge, queries=count, **law)
+                for block in kept or map(compare, parts):
+                    flow.add(block, difference.of(block.weighed, block.same))
+        loss = loss_of(torch.cat(hits), **law)
+        if not nudge:
             return {k: torch.zeros_like(v) for k, v in self.learned(state).items()}, loss
         return self._pullback(state, batch, flow), loss
 
@@ -195,6 +196,7 @@ class Geometry:
         scorer, product, grads = flow.scorer, sub(state, "product"), flow.grads
         d_root = torch.zeros_like(scorer.root)
         d_z = []
+        grads["log_beta"] = tree_sum(flow.ends[0][2])
         for side, d_f, d_log, query in flow.ends:
             lifted, d_y = self.product.lift_pullback(product, side.y, d_f, query=query)
             for name, value in lifted.items():
@@ -229,28 +231,46 @@ class _Flow:
             for side, query in ((queries, True), (items, False))
         )
 
-    def add(self, part: Part, fq: Features, fk: Features, scores: Tensor, d_scores: Tensor) -> None:
-        """Add the derivatives of ``sum(d_scores * scores)`` of one part; ``scores`` is overwritten."""
-        (_, d_fq, d_log_q, _), (_, d_fk, d_log_k, _) = self.ends
+    def add(self, block: _Block, d_scores: Tensor) -> None:
+        """Add the derivatives of ``sum(d_scores * scores)`` of one block; both are overwritten."""
+        (queries, d_fq, d_log_q, _), (items, d_fk, d_log_k, _) = self.ends
+        part, scores = block.part, block.scores
+        fq, fk = queries.features.rows(part.queries), items.features.rows(part.items)
         _fill(scores, part.excluded, 0.0)  # their weight is 0, and -inf · 0 would be NaN
         flow = scores.mul_(d_scores)  # = d(.)/d(log of any factor of S), elementwise
-        _accumulate(self.grads, "log_beta", tree_sum(flow))
         d_log_q[part.queries] += flow.sum(1)
-        d_log_k[part.items] += flow.sum(0)
+        if fk.resilience is not None:
+            d_log_k[part.items] += flow.sum(0)
         d_cost = self.scorer.scale(d_scores, fq.resilience, fk.resilience)
-        d_q, d_k, scalars = _cost_pullback(self._geometry.product, self._product, fq, fk, d_cost)
+        d_q, d_k, scalars = _cost_pullback(self._geometry.product, self._product, fq, fk, block.gram, d_cost)
         d_fq[part.queries] += d_q
         d_fk[part.items] += d_k
         for name, value in scalars.items():
             _accumulate(self.grads, f"product.{name}", value)
 
 
-def _rows(part: Part, queries: _Side, items: _Side) -> tuple[Features, Features]:
-    return queries.features.rows(part.queries), items.features.rows(part.items)
+class _Block(NamedTuple):
+    """A part of a batch with its scores."""
 
+    part: Part
+    gram: Gram | None
+    scores: Tensor
+    """``S (B, K)``, ``-inf`` for excluded pairs."""
+    same: Tensor
+    """``1[y_i = y] (B, K)``, boolean."""
 
-def _scores(scorer: Retrieval, queries: Features, items: Features, part: Part) -> Tensor:
-    return _fill(scorer.scores(queries, items), part.excluded, -torch.inf)
+    @classmethod
+    def of(cls, batch: Batch, scorer: Retrieval, queries: Features, items: Features, part: Part) -> _Block:
+        fq, fk = queries.rows(part.queries), items.rows(part.items)
+        gram = None if is_pairwise(scorer.geometry.product) else _gram(fq, fk)
+        scores = _fill(scorer.scores(fq, fk, gram), part.excluded, -torch.inf)
+        return cls(part, gram, scores, batch.same_token(part))
+
+    @property
+    def weighed(self) -> Tensor:
+        """Return scores with the weights of items that represent several."""
+        weight = self.part.log_weight
+        return self.scores if weight is None else self.scores + weight
 
 
 def _fill(scores: Tensor, at: tuple[Tensor, Tensor], value: float) -> Tensor:
@@ -319,25 +339,33 @@ class Retrieval:
         """Return features of coordinates ``z (N, n)``."""
         return self.side(z, query=query).features
 
-    def scores(self, queries: Features, items: Features) -> Tensor:
-        """Return ``S = -β R cost``, ``(B, K)``, all ``<= 0``."""
+    def scores(self, queries: Features, items: Features, gram: Gram | None = None) -> Tensor:
+        """Return ``S = -β R cost``, ``(B, K)``, all ``<= 0``; ``gram`` are the Gram products, if known."""
         product = self.geometry.product
         if is_pairwise(product):
             cost = product.pair_cost(queries.f, items.f, self._product)
         else:
-            gram = (queries.norm[:, None], queries.f @ items.f.T, items.norm[None])
-            cost = product.cost(*gram, self._product)
+            cost = product.cost(*(gram or _gram(queries, items)), self._product)
         return self.scale(cost, queries.resilience, items.resilience)
 
     def scale(self, values: Tensor, rq: Tensor | None, rk: Tensor | None) -> Tensor:
-        """Return ``-β R · values``; with resilience on both sides ``R`` is the geometric mean."""
+        """Return ``-β R · values``, in place; with resilience on both sides ``R`` is the geometric mean."""
         row = -self.beta if rq is None else -self.beta * rq[:, None] ** self.exponent
-        values = values * row
+        values.mul_(row)
         return values if rk is None else values.mul_(rk[None] ** self.exponent)
 
 
+def _gram(queries: Features, items: Features) -> Gram:
+    return queries.norm[:, None], queries.f @ items.f.T, items.norm[None]
+
+
 def _cost_pullback(
-    product: AttentionProduct, params: State, fq: Features, fk: Features, d_cost: Tensor
+    product: AttentionProduct,
+    params: State,
+    fq: Features,
+    fk: Features,
+    gram: Gram | None,
+    d_cost: Tensor,
 ) -> tuple[Tensor, Tensor, State]:
     """Return derivatives of ``sum(d_cost * cost)`` with respect to both features and the cost's scalars."""
     if is_pairwise(product):
@@ -347,17 +375,12 @@ def _cost_pullback(
             for a, b, flow in ends
         )
         return d_q, d_k, {}
-    gram = (fq.norm[:, None], fq.f @ fk.f.T, fk.norm[None])
-    partials = product.partials(*gram, params)
-    d_qk = d_cost * partials.qk
-    d_fq = d_qk @ fk.f + 2 * (d_cost * partials.qq).sum(1)[:, None] * fq.f
-    d_fk = d_qk.T @ fq.f + 2 * (d_cost * partials.kk).sum(0)[:, None] * fk.f
+    partials = product.partials(*(gram or _gram(fq, fk)), params)
+    d_qk, d_qq = d_cost * partials.qk, d_cost * partials.qq
+    d_kk = d_qq if partials.kk is partials.qq else d_cost * partials.kk
+    d_fq = torch.addmm(2 * d_qq.sum(1)[:, None] * fq.f, d_qk, fk.f)
+    d_fk = torch.addmm(2 * d_kk.sum(0)[:, None] * fk.f, d_qk.T, fq.f)
     return d_fq, d_fk, {name: tree_sum(d_cost * value) for name, value in partials.params.items()}
-
-
-def _weigh(scores: Tensor, part: Part) -> Tensor:
-    """Return scores with the weights of items that represent several."""
-    return scores if part.log_weight is None else scores + part.log_weight
 
 
 def _accumulate(grads: State, name: str, value: Tensor) -> None:

@@ -33,7 +33,7 @@ _LEAST_SAMPLE = 0.25
 """Minimum share of the uniform sample in the items of a batch."""
 _ENCODE_BLOCK = 65536
 _SAMPLE_BLOCK = 4096
-_PART_ENTRIES = 1 << 24
+_PART_ENTRIES = 1 << 19
 """Maximum number of scores in memory on the CPU when queries are compared with the whole memory."""
 
 
@@ -80,11 +80,7 @@ class BatchSampler:
         parts: tuple[Part, ...]
         if near is None:
             keys = sample.sort().values
-            size = max(block_entries(keys.device, _PART_ENTRIES) // len(keys), 1)
-            parts = tuple(
-                Part(slice(begin, begin + len(some)), slice(0, len(keys)), self._excluded(some, keys))
-                for begin, some in zip(range(0, len(queries), size), queries.split(size), strict=True)
-            )
+            parts = tuple(self._blocks(queries, keys))
         else:
             keys = torch.cat([near[near >= 0], sample]).unique()
             parts = tuple(self._parts(queries, keys, sample.unique(), near, items))
@@ -95,6 +91,18 @@ class BatchSampler:
             tokens[keys].long(),
             parts,
         )
+
+    def _blocks(self, queries: Tensor, keys: Tensor) -> Iterator[Part]:
+        """Yield all queries against blocks of the items ``keys``, which are sorted."""
+        size = max(block_entries(keys.device, _PART_ENTRIES) // len(queries), 1)
+        rows, columns = self._excluded(queries, keys)
+        order = columns.argsort()
+        rows, columns = rows[order], columns[order]
+        begins = range(0, len(keys), size)
+        ends = torch.searchsorted(columns, torch.tensor(begins, device=keys.device)[1:]).tolist()
+        for begin, some, at in zip(begins, rows.tensor_split(ends), columns.tensor_split(ends), strict=True):
+            items = slice(begin, min(begin + size, len(keys)))
+            yield Part(slice(0, len(queries)), items, (some, at - begin))
 
     def _parts(
         self, queries: Tensor, keys: Tensor, sample: Tensor, near: Tensor, items: int

@@ -94,15 +94,18 @@ def test_a_batch_estimates_the_sum_over_the_memory(corpus, geometry):
 
 
 def test_no_number_of_keys_is_the_whole_memory(corpus, geometry, monkeypatch):
-    """Every item once, whatever is drawn, and in parts of the queries the derivatives are those of one."""
+    """Every item once, whatever is drawn, and in blocks of the items the derivatives are those of one."""
     sampler, state = sampler_of(corpus, keys=0, near=0), geometry.init(generator=generator(1))
     state = {name: each.double() for name, each in state.items()}
     sample, queries = sampler.sample(MEMORY, generator(3)), torch.arange(100, 180, 10)
     assert torch.equal(sample, torch.arange(MEMORY))
     whole = sampler.batch(queries, sample, MEMORY)
-    monkeypatch.setattr(batches_module, "_PART_ENTRIES", 3 * MEMORY)
+    monkeypatch.setattr(batches_module, "_PART_ENTRIES", 400 * len(queries))
     parted = sampler.batch(queries, sample, MEMORY)
     assert [len(batch.parts) for batch in (whole, parted)] == [1, 3]
+    pairs = torch.cat([torch.stack([p.excluded[0], p.excluded[1] + p.items.start]) for p in parted.parts], 1)
+    expected = torch.stack(whole.parts[0].excluded)
+    assert sorted(pairs.T.tolist()) == sorted(expected.T.tolist())
     found = [geometry.phases(state, batch, float("inf")) for batch in (whole, parted)]
     assert_close(found[0], found[1], rtol=1e-12, atol=1e-14)
     with pytest.raises(UsageError, match="near = 5 with keys = 0"):
