@@ -86,13 +86,13 @@ class FreePhase(NamedTuple):
         """
         total = _positive(self.same + self.other)
         hits, misses = self.same / total, self.other / total
+        near, far = (hits, misses) if nudge > 0 else (misses, hits)
+        nudged = near + far * math.exp(-abs(nudge))
         if math.isinf(nudge):
-            rate = 1 / (hits + smoothing / (vocab * (1 - smoothing)))
-        elif nudge > 0:
-            rate = -math.expm1(-nudge) / nudge / _positive(hits + misses * math.exp(-nudge))
+            rate = 1 / (nudged + smoothing / (vocab * (1 - smoothing)))
         else:
-            rate = math.expm1(nudge) / nudge / _positive(hits * math.exp(nudge) + misses)
-        total = total * queries
+            rate = -math.expm1(-abs(nudge)) / abs(nudge) / _positive(nudged)
+        rate = rate / queries
         return Difference(self.top, hits * rate / total, -misses * rate / total)
 
 

@@ -71,7 +71,7 @@ def test_clamped_is_the_gradient_of_the_loss(seed, blocks):
 @given(seed=seeds(), nudge=st.sampled_from((-20.0, -0.5, 1e-3, 0.5, 20.0)), blocks=st.integers(1, 13))
 def test_a_finite_nudge_is_the_difference_of_two_softmaxes(seed, nudge, blocks):
     scores, same = case(seed)
-    expected = torch.softmax(scores, 1) - torch.softmax(scores + nudge * same, 1)
+    expected = torch.softmax(scores, 1) - torch.softmax(scores + nudge * same.double(), 1)
     expected = expected.nan_to_num(0) / (nudge * len(scores))
     assert_close(statistic(scores, same, nudge, blocks)[0], expected, atol=1e-12, rtol=0)
 
