@@ -10,21 +10,5 @@ neighbours  k-means centres, inverted lists
 parametrise unconstrained numbers for the factors of a metric
 phases      the two-phase statistic that learning follows
 retrieval   from contexts to scores, and the derivatives of a loss of the scores
-rotor       rotations as layers of Givens rotations
-spsa        simultaneous perturbation
 =========== ======================================================================
 """
-
-__all__ = [
-    "adam",
-    "conformal",
-    "gram",
-    "kernel",
-    "metric",
-    "neighbours",
-    "parametrise",
-    "phases",
-    "retrieval",
-    "rotor",
-    "spsa",
-]

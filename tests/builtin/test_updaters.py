@@ -9,8 +9,8 @@ import torch
 from torch.nn.functional import cross_entropy
 from torch.testing import assert_close
 
-from lior.geometry import spsa
 from lior.testing.updaters import Broken, Parabola
+from lior_plugins.updaters import spsa
 from lior_plugins.updaters.contrastive import Contrastive
 from lior_plugins.updaters.spsa import Spsa
 from tests.cases import cases

@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 from torch.testing import assert_close
 
 from lior.errors import UsageError
-from lior.geometry import kernel, rotor
+from lior.geometry import kernel
 from lior_field.algebra import (
     conjugate,
     multiply,
@@ -21,6 +21,7 @@ from lior_field.algebra import (
     turned,
     wedge,
 )
+from lior_plugins import rotations
 
 
 def numbers(generator: Generator, size: int, count: int = 3, *, complex: bool = False) -> list[Tensor]:
@@ -142,7 +143,7 @@ def test_a_rotor_whose_angle_grows_with_every_token_is_a_pole(damping: float, ge
     """``S ← e^{−γ} G(θ) S + x`` in two planes, beside the poles ``e^{−γ + iθ}``."""
     angles, planes = torch.tensor([[0.3, -1.2]], dtype=torch.float64), torch.tensor([[[0, 1], [2, 3]]])
     inputs = torch.randn(300, 2, generator=generator, dtype=torch.float64)
-    step = math.exp(-damping) * rotor.matrix(angles, planes, 4)
+    step = math.exp(-damping) * rotations.matrix(angles, planes, 4)
     turned_on = torch.zeros(4, dtype=torch.float64)
     for first, second in inputs:
         turned_on = step @ turned_on + torch.stack([first, first * 0, second, second * 0])

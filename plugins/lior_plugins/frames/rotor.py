@@ -10,8 +10,9 @@ import torch
 from torch import Generator, Tensor
 
 from lior.config.options import option
-from lior.geometry import parametrise, rotor
+from lior.geometry import parametrise
 from lior.interfaces import MetricForm, State
+from lior_plugins import rotations
 
 _SPREAD = 0.1
 """Initial spread of ``log λ``. With equal ``λ`` the metric is isotropic: no angle matters."""
@@ -24,7 +25,7 @@ class Rotor:
     """Learned angles, a learned scale along each rotated axis, and optionally learned directions.
 
     State: ``theta (layers, n // 2)``, angles in radians for the planes of
-    :func:`lior.geometry.rotor.schedule`, and the entries of
+    :func:`lior_plugins.rotations.schedule`, and the entries of
     :mod:`lior.geometry.parametrise`. There are no statistics.
     """
 
@@ -43,7 +44,7 @@ class Rotor:
             When ``n < 2``.
         """
         scales = parametrise.init(n, rank=self.rank, spread=_SPREAD, generator=generator)
-        layers = self.layers or rotor.cycle(n)
+        layers = self.layers or rotations.cycle(n)
         theta = torch.randn(layers, n // 2, generator=generator, device=generator.device)
         return {"theta": theta * (_TURN / math.sqrt(layers)), **scales}
 
@@ -54,19 +55,19 @@ class Rotor:
     def form(self, state: State) -> MetricForm:
         """Return the metric; ``q`` is built in ``O(layers n²)``."""
         theta, n = state["theta"], state["log_lam"].shape[0]
-        return parametrise.form(state, rotor.matrix(theta, _planes(state), n))
+        return parametrise.form(state, rotations.matrix(theta, _planes(state), n))
 
     def pullback(self, state: State, dform: MetricForm) -> State:
         """Return derivatives with respect to the learned entries, given those with respect to the form."""
         assert dform.q is not None, "the form of this frame has a rotation, so its derivative has one"
-        dtheta = rotor.pullback(state["theta"], _planes(state), dform.q)
+        dtheta = rotations.pullback(state["theta"], _planes(state), dform.q)
         return {"theta": dtheta, **parametrise.pullback(state, dform)}
 
     def project(self, state: State) -> State:
         """Wrap the angles to [−π, π), clamp the scales and weights, normalise the directions."""
-        return {**parametrise.project(state), "theta": rotor.wrap(state["theta"])}
+        return {**parametrise.project(state), "theta": rotations.wrap(state["theta"])}
 
 
 def _planes(state: State) -> Tensor:
     theta = state["theta"]
-    return rotor.schedule(state["log_lam"].shape[0], theta.shape[0], device=theta.device)
+    return rotations.schedule(state["log_lam"].shape[0], theta.shape[0], device=theta.device)

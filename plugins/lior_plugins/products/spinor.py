@@ -30,8 +30,9 @@ from torch import Generator, Tensor
 
 from lior.config.options import option
 from lior.errors import UsageError
-from lior.geometry import gram, rotor
+from lior.geometry import gram
 from lior.interfaces import CostPartials, State
+from lior_plugins import rotations
 
 
 @attrs.frozen(kw_only=True)
@@ -100,7 +101,7 @@ class Spinor:
 
     def project(self, state: State) -> State:
         """Wrap ``theta`` modulo 4π into ``[−2π, 2π)``: a turn by 2π changes the sign of a spinor."""
-        return {**state, "theta": 2 * rotor.wrap(state["theta"] / 2)}
+        return {**state, "theta": 2 * rotations.wrap(state["theta"] / 2)}
 
     def _rotor(self, params: State) -> tuple[Tensor, Tensor]:
         """Return the real and imaginary part of the diagonal of ``S``, ``(d,)`` each."""

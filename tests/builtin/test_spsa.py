@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
-from lior.geometry import spsa
-from lior.geometry.spsa import Gains, Slope
 from lior.testing.strategies import LAW, dtypes, fill, seeds
+from lior_plugins.updaters import spsa
+from lior_plugins.updaters.spsa import Gains, Slope
 from tests.cases import cases
 
 PARAMS = {

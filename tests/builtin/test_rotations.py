@@ -9,19 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
-from lior.geometry import rotor
 from lior.testing.strategies import LAW, dimensions, dtypes, fill, seeds
+from lior_plugins import rotations
 from tests.cases import cases
 
 SIZES = [2, 3, 4, 5, 8, 9, 64]
 
 
 def angles(n, seed, dtype=torch.float64, layers=None):
-    layers = rotor.cycle(n) if layers is None else layers
+    layers = rotations.cycle(n) if layers is None else layers
     theta = math.pi * (
         2 * torch.rand(layers, n // 2, generator=torch.Generator().manual_seed(seed)).double() - 1
     )
-    return theta.to(dtype), rotor.schedule(n, layers)
+    return theta.to(dtype), rotations.schedule(n, layers)
 
 
 def givens(n, i, j, angle):
@@ -50,9 +50,9 @@ def orthogonality_error(q):
 
 @cases("n", SIZES)
 def test_schedule_turns_every_plane_once(n):
-    planes = rotor.schedule(n, rotor.cycle(n))
+    planes = rotations.schedule(n, rotations.cycle(n))
     assert planes.dtype == torch.int64
-    assert planes.shape == (rotor.cycle(n), n // 2, 2)
+    assert planes.shape == (rotations.cycle(n), n // 2, 2)
     pairs = [tuple(pair) for pair in planes.reshape(-1, 2).tolist()]
     assert sorted(pairs) == [(i, j) for i in range(n) for j in range(i + 1, n)]
 
@@ -60,11 +60,11 @@ def test_schedule_turns_every_plane_once(n):
 @cases("n", SIZES)
 @cases("layers", [0, 1, 200])
 def test_layers_are_of_disjoint_planes_and_repeat(n, layers):
-    planes = rotor.schedule(n, layers)
+    planes = rotations.schedule(n, layers)
     assert planes.shape == (layers, n // 2, 2)
     for layer in planes.flatten(1).tolist():
         assert len(set(layer)) == len(layer)
-    period = rotor.cycle(n)
+    period = rotations.cycle(n)
     assert torch.equal(planes[period:], planes[: max(0, layers - period)])
 
 
@@ -73,7 +73,7 @@ def distance(target, theta, planes):
     n, damping, eye = len(target), 1.0, torch.eye(theta.numel(), dtype=torch.float64)
 
     def off(angles):
-        return (rotor.matrix(angles, planes, n) - target).flatten()
+        return (rotations.matrix(angles, planes, n) - target).flatten()
 
     least = off(theta)
     for _ in range(60):
@@ -109,7 +109,7 @@ def test_one_cycle_of_layers_reaches_rotations_drawn_at_random_and_those_of_bloc
 @given(n=st.sampled_from((2, 3, 5, 8)), seed=seeds(), layers=st.sampled_from((0, 1, 3, None)))
 def test_matrix_is_the_product_of_givens_rotations(n, seed, layers):
     theta, planes = angles(n, seed, layers=layers)
-    assert_close(rotor.matrix(theta, planes, n), product(theta, planes, n), rtol=0, atol=1e-13)
+    assert_close(rotations.matrix(theta, planes, n), product(theta, planes, n), rtol=0, atol=1e-13)
 
 
 @LAW
@@ -117,9 +117,12 @@ def test_matrix_is_the_product_of_givens_rotations(n, seed, layers):
 def test_full_turns_change_nothing(n, seed, turns):
     theta, planes = angles(n, seed)
     turned = theta + 2 * math.pi * turns
-    assert_close(rotor.matrix(turned, planes, n), rotor.matrix(theta, planes, n), rtol=0, atol=1e-12)
+    assert_close(rotations.matrix(turned, planes, n), rotations.matrix(theta, planes, n), rtol=0, atol=1e-12)
     assert_close(
-        rotor.matrix(rotor.wrap(turned), planes, n), rotor.matrix(theta, planes, n), rtol=0, atol=1e-12
+        rotations.matrix(rotations.wrap(turned), planes, n),
+        rotations.matrix(theta, planes, n),
+        rtol=0,
+        atol=1e-12,
     )
 
 
@@ -128,8 +131,8 @@ def test_q_stays_orthogonal_after_updates():
     generator = torch.Generator().manual_seed(0)
     theta, planes = angles(64, 0, torch.float32)
     for _ in range(2_000):
-        theta = rotor.wrap(theta + 0.1 * torch.randn(theta.shape, generator=generator))
-    assert orthogonality_error(rotor.matrix(theta, planes, 64)) < 1e-6
+        theta = rotations.wrap(theta + 0.1 * torch.randn(theta.shape, generator=generator))
+    assert orthogonality_error(rotations.matrix(theta, planes, 64)) < 1e-6
 
 
 # --- derivative and wrapping ------------------------------------------------
@@ -141,27 +144,27 @@ def test_pullback_is_the_derivative(n, seed, layers):
     theta, planes = angles(n, seed, layers=layers)
     dq = fill((n, n), "normal", seed + 1, torch.float64)
     leaf = theta.clone().requires_grad_()
-    (expected,) = torch.autograd.grad((dq * rotor.matrix(leaf, planes, n)).sum(), leaf)
-    assert_close(rotor.pullback(theta, planes, dq), expected, rtol=1e-10, atol=1e-10)
+    (expected,) = torch.autograd.grad((dq * rotations.matrix(leaf, planes, n)).sum(), leaf)
+    assert_close(rotations.pullback(theta, planes, dq), expected, rtol=1e-10, atol=1e-10)
 
 
 @LAW
 @given(seed=seeds(), dtype=dtypes(), size=st.sampled_from((1.0, 1e3, 1e38)))
 def test_wrap_is_idempotent_and_in_range(seed, dtype, size):
     theta = size * fill((50,), "normal", seed, torch.float64).clamp(-3, 3).to(dtype)
-    wrapped = rotor.wrap(theta)
+    wrapped = rotations.wrap(theta)
     assert wrapped.dtype == dtype
     assert ((wrapped >= -math.pi) & (wrapped < math.pi)).all()
-    assert torch.equal(rotor.wrap(wrapped), wrapped)
+    assert torch.equal(rotations.wrap(wrapped), wrapped)
 
 
 @cases("dtype", [torch.float32, torch.float64])
 def test_wrap_at_the_edges(dtype):
     pi = torch.tensor(math.pi, dtype=dtype)
     inside = torch.stack([-pi, torch.zeros_like(pi), pi.nextafter(torch.zeros_like(pi))])
-    assert torch.equal(rotor.wrap(inside), inside)
+    assert torch.equal(rotations.wrap(inside), inside)
     outside = torch.stack([pi, -3 * pi, (-pi).nextafter(-2 * pi), pi + 1])
-    wrapped = rotor.wrap(outside)
+    wrapped = rotations.wrap(outside)
     assert ((wrapped >= -math.pi) & (wrapped < math.pi)).all()
     assert_close(wrapped.cos(), outside.cos(), rtol=0, atol=1e-6)
     assert_close(wrapped.sin(), outside.sin(), rtol=0, atol=1e-6)
