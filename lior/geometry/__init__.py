@@ -2,7 +2,6 @@
 
 =========== ======================================================================
 adam        first and second moments of gradients
-conformal   curvature of a conformal metric, and its derivatives
 gram        distances and areas from Gram products
 kernel      the memory kernel as a sum of poles
 metric      the metric in factors, its matrix and its root

@@ -19,6 +19,7 @@ from lior.interfaces.geometry import (
     MetricForm as MetricForm,
     ObservingEncoder as ObservingEncoder,
     PairwiseProduct as PairwiseProduct,
+    PrincipalPlanes as PrincipalPlanes,
     Probe as Probe,
     RSource as RSource,
     ResiliencePullback as ResiliencePullback,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, TypeGuard, runtime_checkable
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol, TypeGuard, runtime_checkable
 
 from lior.interfaces.base import Plugin, State
 
@@ -293,10 +293,20 @@ class Updater(Plugin, Protocol):
         """
 
 
+class PrincipalPlanes(NamedTuple):
+    """The curvature operator at ``N`` points by its eigenvectors, each of which is a plane of two axes."""
+
+    curvatures: Tensor
+    """Sectional curvatures of the planes ``a < b``, the eigenvalues ``(N, n(n−1)/2)``, in 1/length²."""
+    axes: Tensor
+    """Unit vectors under ``ĝ`` as columns, in coordinates ``x``, ``(N, n, n)``."""
+    pairs: Tensor
+    """``a`` and ``b`` of each plane, int64 ``(2, n(n−1)/2)``."""
+
+
 @runtime_checkable
 class CurvedRSource(RSource, Protocol):
     """A source whose metric varies from place to place: ``lior inspect --geometry`` shows its curvature."""
 
-    def planes(self, state: State, z: Tensor, form: MetricForm) -> Any:
-        """Return the curvature operator at ``z (N, n)``, a
-        :class:`lior.geometry.conformal.PrincipalPlanes`."""
+    def planes(self, state: State, z: Tensor, form: MetricForm) -> PrincipalPlanes:
+        """Return the curvature operator at ``z (N, n)``."""

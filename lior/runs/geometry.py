@@ -11,8 +11,7 @@ from torch import Tensor
 
 from lior.errors import RunError
 from lior.geometry import metric
-from lior.geometry.conformal import PrincipalPlanes
-from lior.interfaces import CurvedRSource
+from lior.interfaces import CurvedRSource, PrincipalPlanes
 from lior.runs.checkpoint import Checkpoint
 from lior.runs.inspection import metric_form, sample_positions, sample_stored
 from lior.tensors import sub

@@ -1,6 +1,6 @@
 """The public names of lior_plugins."""
 
-from lior.geometry.conformal import (
+from lior_plugins.conformal import (
     ricci_scalar as ricci_scalar,
 )
 from lior_plugins.counting.journal import (

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from torch.testing import assert_close
 
 from lior.errors import UsageError
-from lior.geometry import conformal
-from lior.geometry.conformal import Mixture
 from lior.geometry.metric import root
 from lior.testing.strategies import LAW, fill, seeds
 from lior.testing.tensors import cast
+from lior_plugins import conformal
+from lior_plugins.conformal import Mixture
 from lior_plugins.rsources import constitutive as constitutive_module
 from lior_plugins.rsources.constitutive import Constitutive
 from lior_plugins.rsources.curvature import Curvature

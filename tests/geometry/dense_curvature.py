@@ -10,7 +10,7 @@ With ``∂`` the partial derivatives and ``Γ`` the Levi-Civita connection::
 (C. W. Misner, K. S. Thorne, J. A. Wheeler, *Gravitation*, box 8.6 and exercise
 11.3; a sphere of radius ``a`` has ``R = n(n−1)/a²``.) The tensors have ``n⁴`` entries
 and the metric is evaluated ``(6n)²`` times, so this is for inspection and for
-checking closed forms such as :mod:`lior.geometry.conformal`.
+checking closed forms such as :mod:`lior_plugins.conformal`.
 
 Work in float64: second differences lose about ``2·log10(1/step)`` digits, and
 float32 has none left.

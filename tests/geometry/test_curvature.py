@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
-from lior.geometry import conformal, metric
-from lior.geometry.conformal import Mixture
+from lior.geometry import metric
 from lior.interfaces import MetricForm
 from lior.testing.strategies import LAW, fill, seeds
 from lior.testing.tensors import assert_derivatives, gradients
+from lior_plugins import conformal
+from lior_plugins.conformal import Mixture
 from tests.cases import cases
 from tests.geometry import dense_curvature as curvature
 from tests.strategies import metric_forms

@@ -9,9 +9,9 @@ import torch
 from torch import Generator, Tensor
 
 from lior.config.options import option
-from lior.geometry import conformal
 from lior.geometry.gram import square_distances, tree_sum
-from lior.interfaces import MetricForm, ResiliencePullback, State
+from lior.interfaces import MetricForm, PrincipalPlanes, ResiliencePullback, State
+from lior_plugins import conformal
 from lior_plugins.rsources.coordinates import Mapped, mapped
 
 MAX_LOG_FACTOR = 3.0
@@ -77,7 +77,7 @@ class Curvature:
         r = conformal.resilience(mapped(z, form).y, field, z.shape[-1], self.eps)
         return r.reshape(z.shape[:-1])
 
-    def planes(self, state: State, z: Tensor, form: MetricForm) -> conformal.PrincipalPlanes:
+    def planes(self, state: State, z: Tensor, form: MetricForm) -> PrincipalPlanes:
         """Return the curvature operator at ``z (N, n)``, by its principal planes."""
         points, centres = mapped(z, form), mapped(state["centres"], form)
         return conformal.principal_planes(points.y, _field(state, centres), points.root)

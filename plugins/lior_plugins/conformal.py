@@ -28,6 +28,7 @@ import torch
 from torch import Tensor
 
 from lior.geometry.gram import square_distances, tree_sum
+from lior.interfaces import PrincipalPlanes
 
 _FAR = 1e4
 """Maximum ``u/s²``: ``exp(−½ u/s²)`` is exactly 0 in float64 there, and larger values could overflow."""
@@ -66,17 +67,6 @@ def ricci_scalar(
     """
     bracket = 2 * (n - 1) * laplacian + (n - 2) * (n - 1) * squared_gradient
     return -(-2 * phi).exp() / unit**2 * bracket
-
-
-class PrincipalPlanes(NamedTuple):
-    """The curvature operator at ``N`` points by its eigenvectors, each of which is a plane of two axes."""
-
-    curvatures: Tensor
-    """Sectional curvatures of the planes ``a < b``, the eigenvalues ``(N, n(n−1)/2)``, in 1/length²."""
-    axes: Tensor
-    """Unit vectors under ``ĝ`` as columns, in coordinates ``x``, ``(N, n, n)``."""
-    pairs: Tensor
-    """``a`` and ``b`` of each plane, int64 ``(2, n(n−1)/2)``."""
 
 
 def principal_planes(y: Tensor, field: Mixture, root: Tensor) -> PrincipalPlanes:
