@@ -47,11 +47,7 @@ PARTS: Mapping[str, Part] = {
     "watch": Part("lior[watch]", ("watchfiles",), "changes of a folder, read as they happen"),
     "cluster": Part("lior[cluster]", ("distributed", "fsspec"), "work on a Dask cluster; s3:// addresses"),
     "check": Part("lior[check]", ("hypothesis",), "contract suites: lior plugins --check"),
-    "meaning": Part(
-        "lior-ask[meaning]",
-        ("onnxruntime", "Stemmer"),
-        "faster sentence vectors and stems",
-    ),
+    "meaning": Part("lior-ask[meaning]", ("onnxruntime", "Stemmer"), "faster sentence vectors and stems"),
     "postgres": Part("lior-ask[postgres]", ("psycopg",), "an index that servers share in PostgreSQL"),
     "parquet": Part("lior-tables[parquet]", ("pyarrow",), "tables in Parquet"),
     "images": Part("lior-tables[images]", ("PIL",), "predictions from pictures"),

@@ -16,16 +16,7 @@ from torch import Tensor
 from lior.errors import UsageError
 from lior.interfaces import State
 
-__all__ = [
-    "Expected",
-    "add_prefix",
-    "all_threads",
-    "check",
-    "like",
-    "one_thread",
-    "sub",
-    "threads",
-]
+__all__ = ["Expected", "add_prefix", "all_threads", "check", "like", "one_thread", "sub", "threads"]
 
 
 _LARGE = 1 << 24

@@ -13,12 +13,7 @@ from torch import Tensor
 from lior.errors import LiorError
 from lior.interfaces import State
 
-__all__ = [
-    "counter",
-    "finite",
-    "init",
-    "update",
-]
+__all__ = ["counter", "finite", "init", "update"]
 
 
 def init(params: State) -> State:

@@ -12,16 +12,7 @@ from torch import Tensor
 
 from lior.interfaces import MetricForm
 
-__all__ = [
-    "SCALE_MAX",
-    "SCALE_MIN",
-    "WEIGHT_MAX",
-    "WEIGHT_MIN",
-    "cast",
-    "dense",
-    "root",
-    "root_pullback",
-]
+__all__ = ["SCALE_MAX", "SCALE_MIN", "WEIGHT_MAX", "WEIGHT_MIN", "cast", "dense", "root", "root_pullback"]
 
 
 SCALE_MIN, SCALE_MAX = 1e-2, 1e2

@@ -24,13 +24,7 @@ from lior.errors import UsageError
 from lior.geometry.metric import SCALE_MAX, SCALE_MIN, WEIGHT_MAX, WEIGHT_MIN
 from lior.interfaces import MetricForm, State
 
-__all__ = [
-    "form",
-    "init",
-    "project",
-    "pullback",
-    "unit_columns",
-]
+__all__ = ["form", "init", "project", "pullback", "unit_columns"]
 
 
 _INITIAL_WEIGHT = 0.1

@@ -360,12 +360,7 @@ def _gram(queries: Features, items: Features) -> Gram:
 
 
 def _cost_pullback(
-    product: AttentionProduct,
-    params: State,
-    fq: Features,
-    fk: Features,
-    gram: Gram | None,
-    d_cost: Tensor,
+    product: AttentionProduct, params: State, fq: Features, fk: Features, gram: Gram | None, d_cost: Tensor
 ) -> tuple[Tensor, Tensor, State]:
     """Return derivatives of ``sum(d_cost * cost)`` with respect to both features and the cost's scalars."""
     if is_pairwise(product):
