@@ -133,15 +133,11 @@ def typed_fields(cls: type) -> dict[str, TypedField]:
         hints = get_type_hints(cls)
     except Exception:  # a foreign class may have hints that do not resolve; the defaults determine the types
         hints = {}
-    return {
-        field.name: TypedField(field, hints.get(field.name, _type_of(field.default)))
-        for field in attrs.fields(cls)
-        if field.init
-    }
-
-
-def _type_of(default: Any) -> Any:
-    return type(default) if type(default) in _WORDS else Any
+    fields = [field for field in attrs.fields(cls) if field.init]
+    known = {
+        each.name: type(each.default) if type(each.default) in _WORDS else Any for each in fields
+    } | hints
+    return {field.name: TypedField(field, known[field.name]) for field in fields}
 
 
 def in_words(hint: Any) -> str:

@@ -52,12 +52,14 @@ def read_recipe(recipe: str | PathLike[str], package: str = PACKAGE) -> dict[str
     ConfigError
         If there is no such recipe or it is not TOML or JSON of at most :data:`MAX_BYTES` bytes.
     """
+    import tomllib  # costs start-up time
+
     data, is_json = _bytes(recipe, package)
     if len(data) > MAX_BYTES:
         raise ConfigError([f"{recipe}: larger than {MAX_BYTES} bytes, so it cannot be a recipe."])
     try:
         text = data.decode().removeprefix("\ufeff")
-        return _from_json(text) if is_json else _from_toml(text)
+        return _from_json(text) if is_json else tomllib.loads(text)
     except UnicodeDecodeError as error:
         raise ConfigError([f"{recipe}: byte {error.start} is not UTF-8. Save the file as UTF-8."]) from error
     except RecursionError as error:
@@ -92,12 +94,6 @@ def _bytes(recipe: str | PathLike[str], package: str) -> _File:
     except (OSError, ValueError) as error:
         cause = getattr(error, "strerror", None) or error
         raise ConfigError([f"{name}: cannot be read: {cause}."]) from error
-
-
-def _from_toml(text: str) -> dict[str, Any]:
-    import tomllib
-
-    return tomllib.loads(text)
 
 
 def _from_json(text: str) -> dict[str, Any]:

@@ -339,14 +339,16 @@ class Retrieval:
         """Return features of coordinates ``z (N, n)``."""
         return self.side(z, query=query).features
 
-    def scores(self, queries: Features, items: Features, gram: Gram | None = None) -> Tensor:
-        """Return ``S = -β R cost``, ``(B, K)``, all ``<= 0``; ``gram`` are the Gram products, if known."""
+    def cost(self, queries: Features, items: Features, gram: Gram | None = None) -> Tensor:
+        """Return the costs of all pairs, ``(B, K)``; ``gram`` are the Gram products, if known."""
         product = self.geometry.product
         if is_pairwise(product):
-            cost = product.pair_cost(queries.f, items.f, self._product)
-        else:
-            cost = product.cost(*(gram or _gram(queries, items)), self._product)
-        return self.scale(cost, queries.resilience, items.resilience)
+            return product.pair_cost(queries.f, items.f, self._product)
+        return product.cost(*(gram or _gram(queries, items)), self._product)
+
+    def scores(self, queries: Features, items: Features, gram: Gram | None = None) -> Tensor:
+        """Return ``S = -β R cost``, ``(B, K)``, all ``<= 0``."""
+        return self.scale(self.cost(queries, items, gram), queries.resilience, items.resilience)
 
     def scale(self, values: Tensor, rq: Tensor | None, rk: Tensor | None) -> Tensor:
         """Return ``-β R · values``, in place; with resilience on both sides ``R`` is the geometric mean."""

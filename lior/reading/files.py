@@ -26,10 +26,6 @@ _YOUNG = 2_000_000_000
 _TRIES = 3
 
 
-def _tuple(values: Iterable[str]) -> tuple[str, ...]:
-    return tuple(values)
-
-
 @attrs.define
 class File:
     """The record of a file that was read or left out."""
@@ -43,7 +39,7 @@ class File:
     """
     sha256: str = ""
     """The SHA-256 of its bytes, as hexadecimal digits."""
-    documents: tuple[str, ...] = attrs.field(default=(), converter=_tuple)
+    documents: tuple[str, ...] = attrs.field(default=(), converter=tuple[str, ...])
     """The names of its documents."""
     reason: SkipReason | None = attrs.field(default=None, converter=attrs.converters.optional(SkipReason))
     """The reason why it has no documents, or ``None``."""
@@ -51,7 +47,7 @@ class File:
     """The detail of the reason."""
     reader: str = ""
     """The version of its reader, from :func:`~lior.reading.parsing.reader_version`."""
-    notes: tuple[str, ...] = attrs.field(default=(), converter=_tuple)
+    notes: tuple[str, ...] = attrs.field(default=(), converter=tuple[str, ...])
     """Remarks for the user on how it was read."""
     cut: bool = False
     """Whether a limit left out a part of it."""

@@ -153,7 +153,7 @@ def inspect(run: Path, checkpoint: Checkpoint) -> Inspection:
         text=_text(checkpoint),
         files={str(p.relative_to(run)): p.stat().st_size for p in sorted(run.rglob("*")) if p.is_file()},
         verified=tuple(checkpoint.manifest["files"]),
-        invariants=(*_of_the_files(run), *_invariants(checkpoint, snapshots)),
+        invariants=tuple(_invariants(run, checkpoint, snapshots)),
     )
 
 
@@ -278,14 +278,10 @@ def metric_of(model: Model) -> MetricNumbers | None:
 # --- invariants ---
 
 
-def _of_the_files(run: Path) -> Iterator[Invariant]:
-    """Those of the files beside the checkpoint."""
+def _invariants(run: Path, checkpoint: Checkpoint, snapshots: Mapping[str, State]) -> Iterator[Invariant]:
+    """Yield the invariants of any run; costs and probabilities on a sample, which is always the same."""
     for name, damaged in rundir.damage(run).items():
         yield Invariant(f"{name}: damage", damaged, "<=", 0)
-
-
-def _invariants(checkpoint: Checkpoint, snapshots: Mapping[str, State]) -> Iterator[Invariant]:
-    """Yield the invariants of any run; costs and probabilities on a sample, which is always the same."""
     model = checkpoint.model
     state = {**model.state, **model.weights, **({} if model.cells is None else {"cells": model.cells})}
     tensors = [*state.values(), *(v for snapshot in snapshots.values() for v in snapshot.values())]
@@ -314,8 +310,7 @@ def _of_the_costs(checkpoint: Checkpoint) -> Iterator[Invariant]:
         return
     scorer = geometry.scorer(state)
     queries, items = scorer.features(z[::2], query=True), scorer.features(z[1::2], query=False)
-    gram = (queries.norm[:, None], queries.f @ items.f.T, items.norm[None])
-    cost = geometry.product.cost(*gram, sub(state, "product"))
+    cost = scorer.cost(queries, items)
     r = geometry.rsource.resilience(sub(state, "rsource"), z, scorer.form)
     yield Invariant(f"least cost of {cost.numel():,} pairs", float(cost.min()), ">=", 0)
     yield Invariant(f"least resilience R at {len(r):,} contexts", float(r.min()), ">", 0)

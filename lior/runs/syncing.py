@@ -311,8 +311,9 @@ def _join(documents: Sequence[RawDocument]) -> RawDocument:
 def _unseen(own: Iterable[str], found: Scan) -> set[str]:
     """Return names of documents of files that cannot be read now, or are in folders that cannot be opened."""
     files = [name for name, each in found.entries.items() if each.size < 0]
-    folders = tuple(f"{each.name}/" for each in found.skipped if each.reason in _UNSEEN)
-    return {name for name in own if name.startswith(folders) or any(_part_of(name, file) for file in files)}
+    folders = (f"{each.name}/" for each in found.skipped if each.reason in _UNSEEN)
+    inside = (*folders, *(f"{name}#" for name in files))
+    return {name for name in own if name in files or name.startswith(inside)}
 
 
 def _from_files(checkpoint: Checkpoint, found: Scan) -> set[str]:
@@ -337,10 +338,6 @@ def _made_from(run: Path) -> tuple[tuple[str, ...], str]:
 def _mark(name: str, old: File | None, documents: Sequence[str] = ()) -> File:
     """Return an entry that makes the next scan read the file again; it lists the names of its documents."""
     return File(name, documents=tuple(dict.fromkeys((*(old.documents if old else ()), *documents))))
-
-
-def _part_of(document: str, file: str) -> bool:
-    return document == file or document.startswith(f"{file}#")
 
 
 def _names(entries: Iterable[File]) -> set[str]:

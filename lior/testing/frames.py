@@ -38,10 +38,6 @@ class FrameContract(InitialStateContract[FrameProvider]):
 
     interface = FrameProvider
 
-    def test_a_fresh_state_is_float32(self) -> None:
-        state = self.make().init(8, generator=make_generator(0))
-        assert {value.dtype for value in state.values()} == {torch.float32}
-
     @law(state=_states())
     def test_form_is_positive_definite_and_in_range(self, state: State) -> None:
         form, least = self.make().form(state), _least(self.make())

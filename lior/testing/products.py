@@ -40,10 +40,6 @@ class ProductContract(InitialStateContract[AttentionProduct]):
 
     interface = AttentionProduct
 
-    def test_a_fresh_state_is_float32(self) -> None:
-        state = self.make().init(8, generator=make_generator(0))
-        assert {value.dtype for value in state.values()} <= {torch.float32}
-
     @law(case=_cases(), query=st.booleans())
     def test_lift_treats_points_one_by_one(self, case: _Case, query: bool) -> None:
         product, y = self.make(), case.q

@@ -105,7 +105,8 @@ def test_damage_beside_the_checkpoint_is_noticed(finished, tmp_path, name):
     for damaged in damages[: 3 if name == "summary.json" else 4]:  # it has no checksum of its own
         (run / name).write_bytes(damaged)
         assert rundir.damage(run)[name]
-    assert {each.value for each in inspection._of_the_files(run) if name in each.name} == {True}
+    found = inspection.inspect(run, rundir.open_run(run)).invariants
+    assert {each.value for each in found if name in each.name} == {True}
 
 
 def test_metrics_without_a_checksum_are_read(finished, tmp_path):
