@@ -363,7 +363,7 @@ def _join(parts: list[Floats], rows: int) -> Floats:
 
 
 def _is_identifier(name: str, column: Column) -> bool:
-    """Return whether a column identifies rows, so that it predicts nothing for a new one; a note says so.
+    """Return whether a column identifies rows, so that it is left out; a note says so.
 
     Its values are different whole numbers with the name of an ID, or different words without words in common.
     """
@@ -374,7 +374,8 @@ def _is_identifier(name: str, column: Column) -> bool:
     else:
         found = bool(_ID.fullmatch(name)) and there.is_unique and bool((there % 1 == 0).all())
     if found:
-        note = "identifies rows and predicts nothing for a new one; it is left out"
+        note = "identifies rows and is left out"
+        note += "" if is_words(column) else "; rename it if its order tells something"
         warnings.warn(f"column {name!r} {note}", ColumnNote, stacklevel=4)
     return found
 

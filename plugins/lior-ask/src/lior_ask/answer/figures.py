@@ -18,8 +18,8 @@ _NUMBER = re.compile(r"([-−]?)(\d[\d,]*(?:\.\d+)?)\D*")
 
 
 def in_words(confidence: float) -> str:
-    """Return a probability in words: ``perhaps`` at 0.51, ``very likely`` at 0.99."""
-    return next(words for least, words in _IN_WORDS if confidence >= least)
+    """Return a probability in words: ``perhaps`` at 0.51, ``very likely`` at 0.899, shown as 90 %."""
+    return next(words for least, words in _IN_WORDS if round(confidence, 2) >= least)
 
 
 class Calculated(Protocol):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Set
 from contextlib import suppress
 from datetime import date
 
@@ -14,7 +16,8 @@ from lior_ask.question.filters import Filters, Known
 from lior_ask.question.question import Question
 from lior_ask.tables.asked import asked
 from lior_ask.tables.learned import Learned, learned, read_question
-from lior_ask.tables.lexicon import BEYOND, NAMES, OUTGOING
+from lior_ask.tables.lexicon import BEYOND, CHAT, MAIL, MESSAGES, NAMES, OUTGOING
+from lior_ask.tables.proposing import Proposal
 from lior_ask.tables.query import ADDED, Aggregate, Query
 from lior_ask.tables.ranking import QUOTED, Ranker
 from lior_ask.tables.sentences import Told
@@ -25,6 +28,7 @@ from lior_ask.tables.words import stems
 _DOCUMENTS = 16
 """Maximum number of documents whose tables are compared with a question; those with most of its words."""
 _WE = words("words.we")
+_SENT = words("words.sent") | words("words.said")
 
 
 @attrs.frozen(eq=False)
@@ -54,7 +58,8 @@ class Chosen:
         odds, same = self._odds(), float(self.agrees(result))
         weights = self.weights.agreement
         logit = weights["constant"] + weights["agrees"] * same + weights["odds"] * odds
-        return float(1 / (1 + np.exp(-logit - weights["both"] * same * odds)))
+        logit += weights["both"] * same * odds + weights["zero"] * is_zero(result)
+        return float(1 / (1 + np.exp(-logit)))
 
     def in_spite(self) -> float:
         """Return the probability that the query is right although the grammar refuses to calculate."""
@@ -65,6 +70,11 @@ class Chosen:
         """Return the logarithm of the odds that the query is right."""
         share = min(max(self.probability, 1e-3), 1 - 1e-3)
         return float(np.log(share / (1 - share)))
+
+
+def is_zero(result: Result) -> bool:
+    """Return whether a result is no row, or a sum or share of 0: its words may name rows of another table."""
+    return re.fullmatch(r"-?0[.,0]*(?:\s?\D+)?", result.value) is not None
 
 
 def choose(question: Question, known: Known, today: date, *, shows: bool = True) -> Chosen:
@@ -94,12 +104,21 @@ def choose(question: Question, known: Known, today: date, *, shows: bool = True)
             told = tell(ranker, query, shows=shows)
     if paid and not spoken.isdisjoint(_WE) and _sells(best.links.table):
         told = None
+    if best.links.table.kind in ("mail", "chat") and not _asks_when_sent(best, spoken):
+        told = None  # the day of a message, for "when does the passport run out?"
     unexplained = (each.word for n, each in enumerate(said.tokens) if n not in best.explained)
     if any(map(BEYOND.fullmatch, unexplained)):
         told = None
     if told and query.aggregate is Aggregate.VALUE and {*cell_words(told.result.value)} <= spoken:
         told = None  # "Damp corner", for "what did Monika write about the damp corner?"
     return Chosen(weights, query, told, ranked.probability, ranked.calculation)
+
+
+def _asks_when_sent(best: Proposal, spoken: Set[str]) -> bool:
+    """Return whether a query shows no day of a message, or a word of the question asks for messages."""
+    when = best.query.measure is not None and best.query.measure == best.links.table.dated
+    nouns = any(noun.fullmatch(word) for noun in (CHAT, MAIL, MESSAGES) for word in spoken)
+    return not when or nouns or not spoken.isdisjoint(_SENT)
 
 
 def _sells(table: Table) -> bool:

@@ -27,7 +27,7 @@ from lior.workers import Workers
 from lior_ask.embedders.e5 import E5
 from lior_ask.question.question import Question
 from lior_ask.tables.calculating import calculated, plan_calculation
-from lior_ask.tables.choosing import tell
+from lior_ask.tables.choosing import is_zero, tell
 from lior_ask.tables.learned import Learned, Linear, Network, grams, implied_pairs, pairs, table_pairs
 from lior_ask.tables.query import Query
 from lior_ask.tables.ranking import Ranked, Ranker, merge, sure_features
@@ -69,8 +69,8 @@ class Told:
     """Whether the calculation of the grammar is right; ``None`` without one."""
     same: bool = False
     """Whether the query has the value of that calculation."""
-    refused: bool = False
-    """Whether the grammar refuses to calculate."""
+    grammar: str = ""
+    """``refused`` if the grammar refuses to calculate, ``zero`` if its calculation has no row or gives 0."""
 
 
 @attrs.frozen(eq=False)
@@ -222,12 +222,12 @@ def _choice(example: Example, learned: Learned, places: dict[str, int]) -> Choic
     features = sparse.csr_matrix((values, (rows.astype(int), columns.astype(int))), (len(found), len(places)))
     strictly = np.array([right(example, each.query, ranker.selected) for each in found], bool)
     as_well = np.array([accepted(example, each.query, ranker.selected) for each in found], bool)
-    planned, same, refused = _planned(example, ranker, [each.query for each in found])
+    planned, same, grammar = _planned(example, ranker, [each.query for each in found])
     return Choice(
         how=example.asked["op"],
         planned=planned,
         same=same,
-        refused=refused,
+        grammar=grammar,
         queries=[each.query for each in found],
         features=features,
         right=strictly if strictly.any() else as_well,
@@ -246,35 +246,33 @@ def _numbered(keys: Sequence[Hashable]) -> np.ndarray:
 
 def _planned(
     example: Example, ranker: Ranker, queries: Sequence[Query]
-) -> tuple[bool | None, np.ndarray, bool]:
-    """Return whether the calculation of the grammar is right, which queries have its value, and whether it
-    refuses one."""
+) -> tuple[bool | None, np.ndarray, str]:
+    """Return whether the calculation of the grammar is right, which queries have its value, and what is
+    :attr:`Told.grammar`."""
     question, same = Question(example.asked["q"]), np.zeros(len(queries), bool)
     planned = plan_calculation(question, example.known, TODAY)
     if planned.told is None:
-        return None, same, planned.unclear is not None
+        return None, same, "refused" if planned.unclear else ""
     for n, query in enumerate(queries):
         with suppress(NoResult):
             same[n] = tell(ranker, query).result.value == planned.told.result.value
     answer = calculated(question, planned.told, 1.0, top=1)
-    return verdict(example.asked, example.world.answer(example.asked), answer) == "right", same, False
+    right_ = verdict(example.asked, example.world.answer(example.asked), answer) == "right"
+    return right_, same, "zero" if is_zero(planned.told.result) else ""
 
 
 def _agreement(left_out: Sequence[tuple[Told, float]]) -> dict[str, float]:
     """Return the weights of the probability that a calculation of the grammar is right, and of that that a
     query is right where the grammar refuses to calculate."""
-    found = [
-        (told, float(logit(min(max(p, 1e-3), 1 - 1e-3)))) for told, p in left_out if told.planned is not None
-    ]
-    values = [[told.same, odds, told.same * odds] for told, odds in found]
-    values += [[False, 0.0, 0.0]] * 2  # one right, one wrong: few folders may have only one of them
+    odds = [float(logit(min(max(p, 1e-3), 1 - 1e-3))) for _, p in left_out]
+    every = [(told, own) for (told, _), own in zip(left_out, odds, strict=True)]
+    found = [(told, own) for told, own in every if told.planned is not None]
+    values = [[told.same, own, told.same * own, told.grammar == "zero"] for told, own in found]
+    values += [[False, 0.0, 0.0, False]] * 2  # one right, one wrong: few folders may have only one of them
     model = LogisticRegression(C=1.0).fit(values, [*(told.planned for told, _ in found), True, False])
-    weights = dict(
-        zip(("constant", "agrees", "odds", "both"), (*model.intercept_, *model.coef_[0]), strict=True)
-    )
-    refused = [
-        ([float(logit(min(max(p, 1e-3), 1 - 1e-3)))], told.right) for told, p in left_out if told.refused
-    ]
+    names = ("constant", "agrees", "odds", "both", "zero")
+    weights = dict(zip(names, (*model.intercept_, *model.coef_[0]), strict=True))
+    refused = [([own], told.right) for told, own in every if told.grammar == "refused"]
     refused += [([0.0], True), ([0.0], False)]
     model = LogisticRegression(C=1.0).fit(*zip(*refused, strict=True))
     weights |= {"refused": model.intercept_[0], "refused odds": model.coef_[0, 0]}
@@ -310,12 +308,12 @@ def _moved(features: sparse.csr_matrix, places: np.ndarray, number: int) -> spar
 
 def _told(choice: Choice, network: Network, names: Sequence[str]) -> Told:
     if not choice.queries:
-        return Told(choice.how, False, choice.meant, {}, choice.planned, refused=choice.refused)
+        return Told(choice.how, False, choice.meant, {}, choice.planned, grammar=choice.grammar)
     features = choice.features.toarray().astype(np.float64)
     numbers = [None if n < 0 else n for n in choice.meanings.tolist()]
     order, scores = merge(network(features), numbers.__getitem__)
     if not order:
-        return Told(choice.how, False, choice.meant, {}, choice.planned, refused=choice.refused)
+        return Told(choice.how, False, choice.meant, {}, choice.planned, grammar=choice.grammar)
     shown: list[Any] = [SimpleNamespace(query=choice.queries[n]) for n in order]
     ranked = Ranked(shown, scores, network.constant + choice.nothing, features[order])
     return Told(
@@ -325,7 +323,7 @@ def _told(choice: Choice, network: Network, names: Sequence[str]) -> Told:
         dict(sure_features(ranked, names)),
         choice.planned,
         bool(choice.same is not None and choice.same[order[0]]),
-        choice.refused,
+        choice.grammar,
     )
 
 

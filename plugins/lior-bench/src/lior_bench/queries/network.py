@@ -46,8 +46,8 @@ class Choice:
     """Whether the calculation of the grammar is right; ``None`` without one."""
     same: np.ndarray | None = None
     """Whether each proposal has the value of that calculation, bool ``(P,)``."""
-    refused: bool = False
-    """Whether the grammar refuses to calculate."""
+    grammar: str = ""
+    """``refused`` if the grammar refuses to calculate, ``zero`` if its calculation has no row or gives 0."""
 
     @property
     def learnable(self) -> bool:
