@@ -161,7 +161,7 @@ def test_many_words_share_a_coordinate_and_names_are_left_out():
     assert len(columns.origins) == LEVELS + 1
     columns, _ = fitted_one(words)
     assert columns.origins.tolist() == [0, -1]  # a coordinate that only fills up
-    with pytest.warns(ColumnNote, match="column 'w' identifies rows and predicts nothing for a new one"):
+    with pytest.warns(ColumnNote, match="column 'w' identifies rows and is left out"):
         columns, _ = fitted_one([f"name {i}" for i in range(400)])
     assert columns.origins.tolist() == [-1, -1]
 
