@@ -80,7 +80,7 @@ def calculate(
     quoted = cache(partial(answer_from_sender, question, known, today, quote))
     ranked = choose(question, known, today, shows=planned.told is None)
     if planned.unclear is not None:
-        if ranked.told is not None and (sure := ranked.in_spite()) >= LEAST:
+        if ranked.told is not None and planned.unclear.words and (sure := ranked.in_spite()) >= SURE:
             return calculated(question, ranked.told, sure, top)
         return _refused(planned, quoted(), known, filters)
     if planned.told is not None:

@@ -62,7 +62,7 @@ class Chosen:
         return float(1 / (1 + np.exp(-logit)))
 
     def in_spite(self) -> float:
-        """Return the probability that the query is right although the grammar refuses to calculate."""
+        """Return the probability that the query is right although words of the question name nothing."""
         weights = self.weights.agreement
         return float(1 / (1 + np.exp(-weights["refused"] - weights["refused odds"] * self._odds())))
 

@@ -70,7 +70,7 @@ class Told:
     same: bool = False
     """Whether the query has the value of that calculation."""
     grammar: str = ""
-    """``refused`` if the grammar refuses to calculate, ``zero`` if its calculation has no row or gives 0."""
+    """``refused`` if words name nothing to the grammar, ``zero`` if its calculation has no row or gives 0."""
 
 
 @attrs.frozen(eq=False)
@@ -252,7 +252,7 @@ def _planned(
     question, same = Question(example.asked["q"]), np.zeros(len(queries), bool)
     planned = plan_calculation(question, example.known, TODAY)
     if planned.told is None:
-        return None, same, "refused" if planned.unclear else ""
+        return None, same, "refused" if planned.unclear and planned.unclear.words else ""
     for n, query in enumerate(queries):
         with suppress(NoResult):
             same[n] = tell(ranker, query).result.value == planned.told.result.value
@@ -263,7 +263,7 @@ def _planned(
 
 def _agreement(left_out: Sequence[tuple[Told, float]]) -> dict[str, float]:
     """Return the weights of the probability that a calculation of the grammar is right, and of that that a
-    query is right where the grammar refuses to calculate."""
+    query is right where words name nothing to the grammar."""
     odds = [float(logit(min(max(p, 1e-3), 1 - 1e-3))) for _, p in left_out]
     every = [(told, own) for (told, _), own in zip(left_out, odds, strict=True)]
     found = [(told, own) for told, own in every if told.planned is not None]

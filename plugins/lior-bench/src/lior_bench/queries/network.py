@@ -47,7 +47,7 @@ class Choice:
     same: np.ndarray | None = None
     """Whether each proposal has the value of that calculation, bool ``(P,)``."""
     grammar: str = ""
-    """``refused`` if the grammar refuses to calculate, ``zero`` if its calculation has no row or gives 0."""
+    """``refused`` if words name nothing to the grammar, ``zero`` if its calculation has no row or gives 0."""
 
     @property
     def learnable(self) -> bool:
