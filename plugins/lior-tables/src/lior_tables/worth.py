@@ -30,6 +30,8 @@ _NONE = 1e-300
 """Addend to losses: without any, nothing is lost."""
 _DRAWS = 200
 """Number of bootstrap samples."""
+_SHOWN = 5e-4
+"""Half of the smallest worth that is shown, .1 %; that of a copied input is 0 up to rounding."""
 _SHRINK = 1e-3
 """Ridge of a regression on other columns, relative to the number of rows; chosen by hand."""
 _FLOOR = 1e-4
@@ -64,9 +66,9 @@ class Worth:
         return {self.names[i]: float(values[i]) for i in np.argsort(-values, kind="stable")}
 
     def beyond_chance(self) -> dict[str, float]:
-        """Return :meth:`by_name` of the inputs whose 95 % interval is above 0."""
+        """Return :meth:`by_name` of the inputs whose 95 % interval is above 0 as it is shown."""
         low = dict(zip(self.names, self.spread()[0], strict=True))
-        return {name: value for name, value in self.by_name().items() if low[name] > 0}
+        return {name: value for name, value in self.by_name().items() if low[name] > _SHOWN}
 
     def spread(self) -> tuple[Floats, Floats]:
         """Return ends of 95 % intervals of :meth:`values`, from a bootstrap over the rows."""
