@@ -195,6 +195,7 @@ def test_durations_are_told_from_times_of_day_by_their_name_or_their_hours():
         ("asleep", ["7:40", "5:55"], "", "h:mm"),
         ("course", ["1:58:30", "0:23:05"], "h", "h:mm:ss"),
         ("first bus", ["05:40", "6:10"], "", ""),
+        ("seen", ["00:15", "14:30"], "", ""),
         ("shift", ["11:00", "18:30"], "", ""),
     ):
         found = column(name, cells)

@@ -148,7 +148,7 @@ def _duration(name: str, cells: Sequence[str]) -> Literal["", "h:mm", "h:mm:ss"]
         return ""
     told = any(_HOURS.fullmatch(word) or _SPANS.fullmatch(word) for word in _words(name))
     short = any(int(match[2]) < _EARLY for match in found)
-    bare = short and not any(match[2][0] == "0" < match[2][1:] for match in found)
+    bare = short and not any(len(match[2]) == 2 and match[2][0] == "0" for match in found)
     if not (parts or told or bare or any(match[1] or int(match[2]) > 24 for match in found)):
         return ""
     return "h:mm:ss" if any(match[4] for match in found) else "h:mm"

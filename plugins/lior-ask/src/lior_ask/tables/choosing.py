@@ -104,7 +104,7 @@ def choose(question: Question, known: Known, today: date, *, shows: bool = True)
             told = tell(ranker, query, shows=shows)
     if paid and not spoken.isdisjoint(_WE) and _sells(best.links.table):
         told = None
-    if best.links.table.kind in ("mail", "chat") and not _asks_when_sent(best, spoken):
+    if _tells_day_of_message(best) and not _asks_for_messages(spoken):
         told = None  # the day of a message, for "when does the passport run out?"
     unexplained = (each.word for n, each in enumerate(said.tokens) if n not in best.explained)
     if any(map(BEYOND.fullmatch, unexplained)):
@@ -114,11 +114,16 @@ def choose(question: Question, known: Known, today: date, *, shows: bool = True)
     return Chosen(weights, query, told, ranked.probability, ranked.calculation)
 
 
-def _asks_when_sent(best: Proposal, spoken: Set[str]) -> bool:
-    """Return whether a query shows no day of a message, or a word of the question asks for messages."""
-    when = best.query.measure is not None and best.query.measure == best.links.table.dated
+def _tells_day_of_message(best: Proposal) -> bool:
+    """Return whether the result of a query is the day of a mail or of a message in a chat."""
+    table, measure = best.links.table, best.query.measure
+    return table.kind in ("mail", "chat") and measure is not None and measure == table.dated
+
+
+def _asks_for_messages(spoken: Set[str]) -> bool:
+    """Return whether a word of the question names messages, or is one of writing."""
     nouns = any(noun.fullmatch(word) for noun in (CHAT, MAIL, MESSAGES) for word in spoken)
-    return not when or nouns or not spoken.isdisjoint(_SENT)
+    return nouns or not spoken.isdisjoint(_SENT)
 
 
 def _sells(table: Table) -> bool:
