@@ -369,3 +369,29 @@ def test_a_day_without_a_year_is_in_a_period_without_one():
     december = Period(first=date(2000, 12, 1), last=date(2000, 12, 31), shown="December", yearless=True)
     assert december.covers("0000-12-05")
     assert not december.covers("0000-11-05")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("When does Jule's passport run out?", False),
+        ("When did Jule write about the passport?", True),
+    ],
+)
+def test_the_day_of_a_message_answers_questions_for_messages_only(words, told):
+    chat = "\n".join(
+        f"{n:02}/03/2025, 18:10 - {who}: {text}"
+        for n, (who, text) in enumerate(
+            [
+                ("Konrad", "I asked for the pitch by the lake"),
+                ("Jule", "my passport runs out on 2 September, is that enough?"),
+                ("Konrad", "an identity card is fine, too"),
+                ("Jule", "I bring the tent"),
+            ],
+            14,
+        )
+    )
+    index = Index()
+    index.learn("WhatsApp Chat with Jule.txt", chat + "\n")
+    result = index.ask(words).result
+    assert (result is not None and "2025" in result.value and "15" in result.value) == told
