@@ -96,13 +96,17 @@ def entry(function: Callable[..., Any]) -> Any:
 # --- the cache folder ---
 
 
-@functools.cache
 def folder(package: str = COUNTING) -> Path:
     """Return the cache folder of ``package``; its name is a digest of the sources, numba, Python and the
     processor.
 
     If the user cannot write there, or another user can, a temporary folder serves this process alone.
     """
+    return _folder(package)
+
+
+@functools.cache  # apart from `folder`: a call that leaves the package out has another key
+def _folder(package: str) -> Path:
     sources = [path for name in {HOME: 0, package: 0} for path in _sources(name)]
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources))
     host = llvmlite.binding.get_host_cpu_name(), llvmlite.binding.get_host_cpu_features().flatten()
