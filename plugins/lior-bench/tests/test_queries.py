@@ -107,7 +107,7 @@ def test_gold_answers(asked, value, rows):
 
 def test_the_reader_finds_every_table_of_a_kept_folder(tmp_path):
     (world,) = worlds.worlds(lambda name: name == "w6_1")
-    found = examples(world, tmp_path)
+    found = examples([world], tmp_path)
     assert len(found) == len(world.questions)
     tables = {each.wanted.table: each for each in found if each.wanted}
     assert {each.asked["table"] for each in tables.values()} == {*world.sheets}
@@ -117,7 +117,7 @@ def test_the_reader_finds_every_table_of_a_kept_folder(tmp_path):
 
 def test_queries_are_right_by_their_rows(folders, tmp_path):
     world = worlds.worlds(lambda name: name == "a_1")[0]
-    asked = {each.asked["q"]: each for each in examples(world, tmp_path / "out")}
+    asked = {each.asked["q"]: each for each in examples([world], tmp_path / "out")}
     table = asked["how much did we spend"].tables[0]
 
     def of(text: str, judge=right, **query):

@@ -24,8 +24,8 @@ HERE = Path(__file__).parent
 TODAY = date(2025, 11, 19)  # a Wednesday
 
 
-def notes(texts: dict[str, str], database: Database | None = None) -> Index:
-    found = Index(retriever="settle", embedder="", database=database)
+def notes(texts: dict[str, str], database: Database | None = None, embedder: str = "") -> Index:
+    found = Index(retriever="settle", embedder=embedder, database=database)
     for name, text in texts.items():
         found.learn(name, text)
     return found
@@ -44,7 +44,7 @@ def sets():
 def test_the_fitting_questions():
     wrong = []
     for name, texts, questions in sets():
-        index = notes(texts)
+        index = notes(texts, embedder="e5")
         for each in questions:
             answer = index.ask(each["question"])
             result = answer.result

@@ -280,6 +280,11 @@ def dither(weights: Tensor, generator: torch.Generator) -> Tensor:
     return torch.where(moved.abs() < 0.999 * largest, moved, blocks).reshape(weights.shape)
 
 
+def mean(states: Tensor, mask: Tensor) -> Tensor:
+    """Return the unit vectors ``(N, width)`` in the direction of the mean states of texts."""
+    return normalize((states * mask[..., None]).sum(1), dim=1)
+
+
 class Encoder(nn.Module):
     """multilingual-e5-small, in which all weights are learned except the vectors of the word pieces.
 
@@ -313,6 +318,10 @@ class Encoder(nn.Module):
 
     def upper(self, x: Tensor, mask: Tensor) -> Tensor:
         """Return unit vectors ``(N, width)`` of states ``(N, n, width)`` below; ``mask`` has the pieces."""
+        return mean(self.last(x, mask), mask)
+
+    def last(self, x: Tensor, mask: Tensor) -> Tensor:
+        """Return the last states, float32 ``(N, n, width)``, of states below; ``mask`` has the pieces."""
         kept = {
             part: each + (rounded(each) - each).detach()  # its derivative equals that of the weights
             for part, each in self.products.items()
@@ -325,7 +334,7 @@ class Encoder(nn.Module):
             x = self._norm(self.norms["aln"][layer], x + dropout(added, self.dropped, self.training))
             added = linear(gelu(linear(x, *some["fi"])), *some["fo"])
             x = self._norm(self.norms["oln"][layer], x + dropout(added, self.dropped, self.training))
-        return normalize((x.float() * mask[..., None]).sum(1), dim=1)
+        return x.float()
 
     def score(self, vectors: Tensor) -> Tensor:
         """Return how much pairs look like question and answer, from the vectors of their pieces."""

@@ -63,12 +63,6 @@ def pieces_of(words: Sequence[str]) -> list[list[int]]:
     return [pieces if word else [] for word, pieces in zip(said, found, strict=True)]
 
 
-@lru_cache(maxsize=1 << 12)
-def word_vectors(words: tuple[str, ...]) -> np.ndarray:
-    """Return the vectors of words, float32 ``(W, n)``; their length grows with how much a word tells."""
-    return _sums(pieces_of(words))
-
-
 def terms_of(view: PassageView) -> tuple[list[list[int]], np.ndarray]:
     """Return the pieces of the commonest word of each term, and the term keys, int64, ascending."""
     commonest = dict[int, tuple[int, str]]()

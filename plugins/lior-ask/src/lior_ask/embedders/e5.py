@@ -106,12 +106,13 @@ def read_as(text: str, file: Path, lowest: int) -> np.ndarray:
 
     ``file`` has them, as :mod:`~lior_ask.embedders.four_bits` reads them.
     """
-    found: np.ndarray = _other(file, lowest).means(_pieces([text], "query: "))[0]
+    found: np.ndarray = runner_as(file, lowest).means(_pieces([text], "query: "))[0]
     return found
 
 
-@lru_cache(maxsize=1)
-def _other(file: Path, lowest: int) -> NumpyLayers | OnnxLayers:
+@lru_cache(maxsize=2)
+def runner_as(file: Path, lowest: int) -> NumpyLayers | OnnxLayers:
+    """Return what computes the layers, with those of a file as in :func:`read_as`."""
     model = four_bits.Model({**open_file().tensors, **four_bits.read(file).tensors})
     base = _runner()
     return NumpyLayers(model, base, lowest) if isinstance(base, NumpyLayers) else OnnxLayers(model)

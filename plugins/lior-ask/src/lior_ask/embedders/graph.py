@@ -26,15 +26,20 @@ class OnnxLayers:
 
     def means(self, texts: Sequence[Sequence[int]]) -> np.ndarray:
         """Return the mean of the last layer over each text's pieces, unit vectors, float32 ``(N, width)``."""
+        return unit(np.stack([each.mean(0) for each in self.states(texts)]))
+
+    def states(self, texts: Sequence[Sequence[int]]) -> list[np.ndarray]:
+        """Return the last states of each text's pieces, float32 ``(n, width)``."""
         with self._opening:  # by one thread
             self._session = self._session or open_session(self._model)
         if len(texts) == 1:  # in this thread, with its priority
-            return self._mean(texts[0])
+            return [self._states(texts[0])]
         with ThreadPoolExecutor(_THREADS) as pool:
-            return np.concatenate([*pool.map(self._mean, texts)])
+            return [*pool.map(self._states, texts)]
 
-    def _mean(self, pieces: Sequence[int]) -> np.ndarray:
-        return unit(self._session.run(None, {"x": self._model.embedded(pieces)[None]})[0].mean(1))
+    def _states(self, pieces: Sequence[int]) -> np.ndarray:
+        found: np.ndarray = self._session.run(None, {"x": self._model.embedded(pieces)[None]})[0][0]
+        return found
 
 
 def open_session(model: Model) -> Any:

@@ -55,7 +55,7 @@ class NumpyLayers:
             found.append(unit(np.add.reduceat(x, starts[:-1])))
         return np.concatenate(found)
 
-    def states(self, texts: Sequence[Sequence[int]], layers: int) -> list[np.ndarray]:
+    def states(self, texts: Sequence[Sequence[int]], layers: int = LAYERS) -> list[np.ndarray]:
         """Return the states of each text's pieces after some layers, float32 ``(n, width)``."""
         batches = (self._states(some, layers) for some in _batches(texts))
         return [each for x, starts in batches for each in np.split(x, starts[1:-1])]

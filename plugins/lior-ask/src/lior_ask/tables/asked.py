@@ -95,7 +95,10 @@ class Asked:
     negated: set[int]
     """The positions of words such as "not" and "except"."""
     vector: np.ndarray | None = attrs.field(default=None, repr=False)
-    """The vector ``(384,)`` by :func:`~lior_ask.tables.learned.read_question`, if there is an encoder."""
+    """The vector ``(384,)`` of what it asks for, by :func:`~lior_ask.tables.learned.read_question`; None
+    without an encoder."""
+    meant: np.ndarray | None = attrs.field(default=None, repr=False)
+    """The vector ``(384,)`` of the table and columns that it means, by the same function."""
 
     @cached_property
     def function(self) -> set[int]:

@@ -15,7 +15,8 @@ from lior_ask.languages.lists import words
 from lior_ask.question.filters import Filters, Known
 from lior_ask.question.question import Question
 from lior_ask.tables.asked import asked
-from lior_ask.tables.learned import Learned, learned, read_question
+from lior_ask.tables.headers import read_headers
+from lior_ask.tables.learned import Learned, learned, names_digest, read_names, read_question
 from lior_ask.tables.lexicon import BEYOND, CHAT, MAIL, MESSAGES, NAMES, OUTGOING
 from lior_ask.tables.proposing import Proposal
 from lior_ask.tables.query import ADDED, Aggregate, Query
@@ -25,7 +26,7 @@ from lior_ask.tables.sources import Table, cell_words, tables_of
 from lior_ask.tables.telling import NoResult, Teller
 from lior_ask.tables.words import stems
 
-_DOCUMENTS = 16
+_DOCUMENTS = 24
 """Maximum number of documents whose tables are compared with a question; those with most of its words."""
 _WE = words("words.we")
 _SENT = words("words.sent") | words("words.said")
@@ -83,14 +84,15 @@ def choose(question: Question, known: Known, today: date, *, shows: bool = True)
     Its result has rows if ``shows``.
     """
     filters, weights = question.filters, learned()
-    tables = tables_of(known, filters, _documents(question, known, filters))
+    tables = tables_of(known, filters, documents_of(question, known, filters))
     if not tables:
         return Chosen(weights)
     people = frozenset[str]().union(*(table.people for table in tables))
     said = asked(question.text, today, people)
     vectors = known.inverted.vectors
     if vectors is not None and vectors.embedder.digest == weights.encoder:
-        said.vector = read_question(question.text)
+        said.vector, said.meant = read_question(question.text)
+        read_headers(tables, known.inverted, f"headers {names_digest()}", read_names)
     ranker = Ranker(said, weights, tables)
     ranked = ranker.ranked()
     if not ranked.proposals:
@@ -141,8 +143,8 @@ def tell(ranker: Ranker, query: Query, *, shows: bool = True) -> Told:
     return Teller(ranker.tables[query.table], shows).tell(query, ranker.selected(query), part)
 
 
-def _documents(question: Question, known: Known, filters: Filters) -> tuple[str, ...]:
-    """Return the documents with tables that have most of the words of a question, all if they are few.
+def documents_of(question: Question, known: Known, filters: Filters) -> tuple[str, ...]:
+    """Return the documents with tables to compare with a question: those with most of its words.
 
     Rare words count more, as in BM25.
     """

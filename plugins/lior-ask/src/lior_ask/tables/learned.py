@@ -11,6 +11,7 @@ questions.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -43,8 +44,9 @@ _UNFIT = (
 )
 _READ = 0.7
 """Weight of what the encoder tells of a question beside its words; chosen on folders left out."""
-LAYERS, LOWEST = "encoder.safetensors", 8
-"""File with the layers of the encoder that were learned further for such questions, and the first of them."""
+LAYERS, NAMES, LOWEST = "encoder.safetensors", "names.safetensors", 8
+"""Files with the layers of the encoder that were learned further to tell what a question asks for, and which
+names it means, and the first of them."""
 _PREFIX = 5
 """Number of letters by which words of questions and of columns are paired."""
 
@@ -253,8 +255,10 @@ class Learned:
     """Weights of the logarithm of the odds that a calculation of the grammar is right."""
     encoder: str
     """The digest of the encoder below the layers that were learned further."""
-    layers: Mapping[str, np.ndarray] = attrs.field(factory=dict, repr=False)
-    """These layers, before they are stored in a file of their own."""
+    meant: np.ndarray
+    """Factors of the numbers of a question's vector for each of :data:`~lior_ask.tables.headers.MEANT`."""
+    layers: Mapping[str, Mapping[str, np.ndarray]] = attrs.field(factory=dict, repr=False)
+    """These layers by the names of their files, before they are stored."""
 
     def scores(self, asked: Asked, links: Sequence[Links]) -> Scores:
         """Return the scores of the classes of a question."""
@@ -292,9 +296,25 @@ class Learned:
         return 1 - self.common.get(word, 0.0)
 
 
-def read_question(text: str) -> np.ndarray:
-    """Return the vector ``(384,)`` of a question by the encoder as it was learned further."""
-    return e5.read_as(text, Path(str(files("lior_ask.tables").joinpath(LAYERS))), LOWEST)
+def read_question(text: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the vectors ``(384,)`` of what a question asks for, and of the names that it means."""
+    asked, meant = (e5.read_as(text, _file(name), LOWEST) for name in (LAYERS, NAMES))
+    return asked, meant
+
+
+def read_names(texts: Sequence[Sequence[int]]) -> list[np.ndarray]:
+    """Return the last states ``(n, 384)`` of names in pieces."""
+    return e5.runner_as(_file(NAMES), LOWEST).states(texts)
+
+
+@cache
+def names_digest() -> str:
+    """Return a hash of the layers that read names."""
+    return hashlib.sha256(_file(NAMES).read_bytes()).hexdigest()[:16]
+
+
+def _file(name: str) -> Path:
+    return Path(str(files("lior_ask.tables").joinpath(name)))
 
 
 @cache
@@ -313,7 +333,8 @@ def read(text: str) -> Learned:
         np.array(ranker[name], np.float64) for name in ("scale", "hidden", "shift", "out", "direct")
     )
     network = Network((*ranker["names"],), scale, hidden, shift, out, direct, float(ranker["constant"]))
-    return Learned(heads, columns, record["common"], network, sure, record["agreement"], record["encoder"])
+    agreement, meant = record["agreement"], np.array(record["meant"], np.float32)
+    return Learned(heads, columns, record["common"], network, sure, agreement, record["encoder"], meant)
 
 
 def _linear(record: Mapping[str, object]) -> Linear:
@@ -338,6 +359,7 @@ def write(found: Learned) -> str:
         "sure": _record(found.sure, 1e-4),
         "agreement": found.agreement,
         "encoder": found.encoder,
+        "meant": np.round(found.meant.astype(float), 3).tolist(),
     }
     return json.dumps(record, ensure_ascii=False, separators=(",", ":"))
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from lior_ask.tables.asked import Asked
 from lior_ask.tables.columns import Kind
+from lior_ask.tables.headers import Likeness
 from lior_ask.tables.learned import Learned, Scores
-from lior_ask.tables.likeness import Likeness
 from lior_ask.tables.mentions import Links, Piece
 from lior_ask.tables.proposing import Proposal, linked, proposals
 from lior_ask.tables.query import (
@@ -33,10 +33,6 @@ _OF_ROWS = {Aggregate.LIST: "list", Aggregate.COUNT: "count", Aggregate.EXISTS: 
 """Aggregates whose answer depends on the rows alone."""
 _CELLS = 100
 """Maximum number of rows whose cells are compared."""
-_RARE = 0.5
-"""The rarity of a word from which on it is compared with the names of tables and columns."""
-_SCALE = 4.0
-"""Factor of cosines as features; those of unlike words are near 0."""
 _COUNTED = 20_000
 """Maximum number of rows of a table whose conditions are executed for every query."""
 NOTHING = ("none", "passage")
@@ -76,7 +72,7 @@ class Ranker:
     _fit: float = attrs.field(init=False, default=0.0)
     """How well the best table fits."""
     _like: Likeness = attrs.field(init=False)
-    """How alike the words of the question are to the names of tables and columns."""
+    """How alike the question is to the names of tables and columns."""
 
     def proposed(self) -> tuple[list[Proposal], Scores]:
         """Return all proposals, and the scores of the classes of the question."""
@@ -94,9 +90,7 @@ class Ranker:
         found = Counter(n for each in links for n in each.linked)
         self._shared = dict(found)
         self._fit = max(self.learned.fits(self.asked, each) for each in links)
-        words = [token.word for token in self.asked.tokens if not token.kind]
-        rare = [word for word in words if self.learned.rarity(word) > _RARE] or words
-        self._like = Likeness(words, rare, [each.table for each in links])
+        self._like = Likeness(self.asked.meant, self.learned.meant, [each.table for each in links])
 
     def selected(self, query: Query) -> np.ndarray:
         """Return the rows of a query, int64."""
@@ -233,11 +227,10 @@ class Ranker:
         own = self.learned.fits(asked, proposal.links)
         yield "table match", own
         yield "table best", own - self._fit
-        alike = self._like.of_tables[id(proposal.links.table)]
-        yield from zip(("words alike", "name alike"), (_SCALE * alike).tolist(), strict=True)
-        yield from zip(
-            ("words best", "name best"), (_SCALE * (alike - self._like.best)).tolist(), strict=True
-        )
+        table, like = proposal.links.table, self._like
+        yield "table alike", like.of_table(table)
+        yield "table alike best", like.of_table(table) - like.best["table"]
+        yield "columns alike best", max(like.of_columns(table, "measure")) - like.best["measure"]
         if asked.files:
             right = any(
                 file.lower() in h.document.lower() for file in asked.files for h in proposal.links.table.heads
@@ -316,9 +309,7 @@ class Ranker:
             yield f"{role} best", match[role][n] - max(match[role][m] for m in self._rivals(table, n))
             yield f"{role} quality", links.quality.get(n, 0.0)
             yield f"{role} named", float(n in links.columns)
-            near = self._like.of_columns(table)
-            yield f"{role} alike", _SCALE * near[n]
-            yield f"{role} alike best", _SCALE * (near[n] - max(near))
+            yield from self._alike(table, n, role)
             numbers = [m for m in table.places("number") if not table.columns[m].key]
             yield "only number", float(numbers == [n])
             yield "key", float(table.columns[n].key)
@@ -342,14 +333,21 @@ class Ranker:
         if query.show is not None:
             yield "shown match", match["show"][query.show]
             yield "shown quality", links.quality.get(query.show, 0.0)
-            yield "shown alike", _SCALE * self._like.of_columns(links.table)[query.show]
+            yield from self._alike(table, query.show, "show", "shown")
         if query.group and isinstance(query.group.by, int):
             yield "group match", match["group"][query.group.by]
             yield "group quality", links.quality.get(query.group.by, 0.0)
-            yield "group alike", _SCALE * self._like.of_columns(links.table)[query.group.by]
+            yield from self._alike(table, query.group.by, "group")
             yield "group column", 1
         elif query.group:
             yield "group unit", 1
+
+    def _alike(self, table: Table, column: int, role: str, name: str = "") -> Iterator[tuple[str, float]]:
+        """Yield how alike a column is in a role, beside the columns of its table and of all."""
+        near, name = self._like.of_columns(table, role), name or role
+        yield f"{name} alike", near[column]
+        yield f"{name} alike best", near[column] - max(near)
+        yield f"{name} alike of all", near[column] - self._like.best[role]
 
     @staticmethod
     def _rivals(table: Table, column: int) -> list[int]:
@@ -404,7 +402,7 @@ SURE = (
     "sign", "several files", "number lost", "named column lost", "show match", "group match",
     "is value", "is list", "is count", "is exists", "is sum", "is highest", "is lowest", "is mean",
     "is between", "is share", "is distinct", "part rare", "exact rare", "filled", "answer",
-    "words alike", "words best", "measure alike", "measure alike best",
+    "table alike", "table alike best", "measure alike", "measure alike best", "measure alike of all",
     "other file", "negated", "compared", "compared near",
 )  # fmt: skip
 """The features of the best proposal by which its probability is told."""

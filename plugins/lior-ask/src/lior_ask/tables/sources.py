@@ -17,6 +17,7 @@ from pathlib import PurePath
 from typing import Any
 
 import attrs
+import numpy as np
 
 from lior_ask.index.table_schema import Column
 from lior_ask.index.table_store import Head, Row
@@ -69,6 +70,9 @@ def title(head: Head) -> str:
 @attrs.define(eq=False, slots=False)
 class Table(Columns):
     """The rows of tables, with derived columns, and what a question may name in them."""
+
+    header: np.ndarray | None = attrs.field(init=False, default=None, repr=False)
+    """The vectors of its names, ``(1 + C, D)``, once :mod:`~lior_ask.tables.headers` has read them."""
 
     @property
     def title(self) -> str:

@@ -111,7 +111,11 @@ def queries(
     found = worlds(lambda name: name.startswith(begun) != (learns and not names))
     found = _sampled(found, sample, seed)
     if learns:
-        tell(_learn(found, seed, writes))
+        alone, joined = _learn(found, seed, writes)
+        tell(alone)
+        if joined:
+            click.echo("\nfolders joined:")
+            tell(joined)
         return
     said = list[Reply]()
     with tempfile.TemporaryDirectory() as temporary, mock.patch("lior_ask.asking.date", _Day):
@@ -133,24 +137,26 @@ def _sampled(found: Sequence[World], sample: int | None, seed: int) -> list[Worl
     ]
 
 
-def _learn(found: Sequence[World], seed: int, writes: bool) -> list[Reply]:
-    """Learn from folders, and return the replies to each that would be given without it."""
+def _learn(found: Sequence[World], seed: int, writes: bool) -> tuple[list[Reply], list[Reply]]:
+    """Learn from folders, and return the replies to each that would be given without it, alone and joined."""
     try:
         from lior_bench.queries.learning import learn
     except ImportError as error:
         raise click.ClickException(f"--learn needs lior-tables: {error}") from error
     from lior_ask.tables.calculating import LEAST
-    from lior_ask.tables.learned import LAYERS, write
+    from lior_ask.tables.learned import write
 
     learned, left_out = learn(found, seed=seed)
     if writes:
         (folder(WEIGHTS) / "learned.json").write_text(write(learned), "utf-8")
-        save_file({**learned.layers}, folder(WEIGHTS) / LAYERS)
-    said = []
+        for name, layers in learned.layers.items():
+            save_file({**layers}, folder(WEIGHTS) / name)
+    both = list[Reply](), list[Reply]()
     for told, probability in left_out:
+        said = both[told.joined]
         if probability >= LEAST:
             judged = "right" if told.right else wrong(probability)
             said.append(Reply(told.how, judged, probability))
         else:
             said.append(Reply(told.how, "declined" if told.meant else "right", None))
-    return said
+    return both

@@ -12,8 +12,10 @@ import numpy as np
 
 import lior_ask
 from lior_ask.question.filters import Filters, Known
+from lior_ask.question.question import Question
 from lior_ask.tables.asked import Asked as Said
 from lior_ask.tables.asked import asked as read_question
+from lior_ask.tables.choosing import documents_of
 from lior_ask.tables.learned import plain_name
 from lior_ask.tables.mentions import Links
 from lior_ask.tables.proposing import UNITS, linked
@@ -73,6 +75,8 @@ class Example:
     """None if the question asks for no query."""
     known: Known = attrs.field(repr=False)
     """The index."""
+    joined: bool = False
+    """Whether the folder is one of several joined."""
 
     @property
     def own(self) -> Links | None:
@@ -81,20 +85,31 @@ class Example:
         return next((each for each in self.links if each.table is table), None)
 
 
-def examples(world: World, folder: Path) -> list[Example]:
-    """Return the questions of a folder, unpacked to ``folder``, whose tables the reader finds."""
-    unpack(world.name, folder)
-    known = lior_ask.Index(folder / world.name, cache=False).asker.known
-    tables = tables_of(known, Filters())
-    single = [(n, t.heads[0].document) for n, t in enumerate(tables) if len(t.heads) == 1]
-    places = {name.split("#")[0]: n for n, name in single if name}  # the list of files has no name
-    found = []
-    for asked in world.questions:
-        said, place = read_question(asked["q"], TODAY), places.get(asked.get("table", ""))
-        if place is not None or asked["op"] in NO_QUERY:
-            wanted = None if place is None else _wanted(world, asked, tables[place], place)
-            found.append(Example(world, asked, said, tables, linked(said, tables), wanted, known))
-    return found
+def examples(found: Sequence[World], out: Path, *, every: int = 1) -> list[Example]:
+    """Return one of ``every`` questions of folders whose tables the reader finds.
+
+    The folders are unpacked to ``out``; several become one, in which each question is about the tables that
+    :func:`~lior_ask.tables.choosing.documents_of` returns.
+    """
+    for number, world in enumerate(found):
+        unpack(world.name, out)
+        if len(found) > 1:
+            (out / world.name).rename(out / str(number))
+    alone = len(found) == 1
+    known = lior_ask.Index(out / found[0].name if alone else out, cache=False).asker.known
+    made = list[Example]()
+    for number, world in enumerate(found):
+        for asked in world.questions[::every]:
+            said = read_question(asked["q"], TODAY)
+            tables = tables_of(known, Filters(), documents_of(Question(asked["q"]), known, Filters()))
+            single = [(n, t.heads[0].document) for n, t in enumerate(tables) if len(t.heads) == 1]
+            places = {name.split("#")[0]: n for n, name in single if name}  # the list of files has no name
+            place = places.get(asked.get("table", "") if alone else f"{number}/{asked.get('table', '')}")
+            if place is not None or asked["op"] in NO_QUERY:
+                wanted = None if place is None else _wanted(world, asked, tables[place], place)
+                links = linked(said, tables)
+                made.append(Example(world, asked, said, tables, links, wanted, known, joined=not alone))
+    return made
 
 
 def _wanted(world: World, asked: Asked, table: Table, place: int) -> Wanted:

@@ -28,7 +28,18 @@ from lior_ask.embedders.e5 import E5
 from lior_ask.question.question import Question
 from lior_ask.tables.calculating import calculated, plan_calculation
 from lior_ask.tables.choosing import is_zero, tell
-from lior_ask.tables.learned import Learned, Linear, Network, grams, implied_pairs, pairs, table_pairs
+from lior_ask.tables.headers import Reading, readings, vectors
+from lior_ask.tables.learned import (
+    LAYERS,
+    NAMES,
+    Learned,
+    Linear,
+    Network,
+    grams,
+    implied_pairs,
+    pairs,
+    table_pairs,
+)
 from lior_ask.tables.query import Query
 from lior_ask.tables.ranking import Ranked, Ranker, merge, sure_features
 from lior_ask.tables.telling import NoResult
@@ -44,7 +55,7 @@ from lior_bench.queries.examples import (
     sign_of,
 )
 from lior_bench.queries.network import Choice, fit_network
-from lior_bench.queries.tuning import Tuned
+from lior_bench.queries.tuning import Meant, Tuned
 from lior_bench.queries.verdicts import verdict
 from lior_bench.queries.worlds import TODAY, World
 
@@ -52,6 +63,8 @@ _HALF = 0.5
 """The share of folders of a language from which on a word is usual."""
 _HEADS = {"class": label_of, "mode": mode_of, "sign": sign_of}
 """What is told of a question, and the function that returns it."""
+_JOINED = 4
+"""Maximum number of folders that are joined; one of so many of their questions is asked of them together."""
 _FREQUENT = 150
 """Minimum number of proposals with a feature that the network uses."""
 
@@ -71,6 +84,8 @@ class Told:
     """Whether the query has the value of that calculation."""
     grammar: str = ""
     """``refused`` if words name nothing to the grammar, ``zero`` if its calculation has no row or gives 0."""
+    joined: bool = False
+    """Whether the folder is one of several joined."""
 
 
 @attrs.frozen(eq=False)
@@ -107,11 +122,23 @@ def learn(
 def part(found: Sequence[World], without: Collection[str], seed: int) -> Part:
     """Return what is learned without some folders, with the queries proposed for these."""
     with tempfile.TemporaryDirectory() as temporary:
-        asked = [each for world in found for each in examples(world, Path(temporary))]
-    learned = learn_parts([each for each in asked if each.world.name not in without], asked, seed)
+        asked = [each for world in found for each in examples([world], Path(temporary, "alone"))]
+        left_out = [world for world in found if world.name in without]
+        for number, some in enumerate(_groups(left_out)):
+            asked += examples(some, Path(temporary, str(number)), every=_JOINED)
+    own = [each for each in asked if each.world.name not in without]
+    learned = learn_parts(own, asked, seed)
     places = dict[str, int]()
     choices = [_choice(each, learned, places) for each in asked if each.world.name in without]
     return Part(learned, [*places], choices)
+
+
+def _groups(found: Sequence[World]) -> Iterator[list[World]]:
+    """Yield folders of a language to be joined: in a folder of 25 tables several may be meant."""
+    for language in sorted({world.language for world in found}):
+        own = [world for world in found if world.language == language]
+        parts = (own[first : first + _JOINED] for first in range(0, len(own), _JOINED))
+        yield from (some for some in parts if len(some) > 1)
 
 
 # --- the class of a question, and its columns ---
@@ -124,12 +151,17 @@ def learn_parts(asked: Sequence[Example], every: Sequence[Example], seed: int) -
     """
     nothing = Linear((), ("",), np.zeros((0, 1)), np.zeros(1))
     network = Network((), np.zeros(0), np.zeros((0, 1)), np.zeros(1), np.zeros(1), np.zeros(0), 0.0)
-    blank = Learned({}, nothing, usual_words(asked), network, nothing, {}, E5().digest)
+    blank = Learned({}, nothing, usual_words(asked), network, nothing, {}, E5().digest, np.zeros((4, 1)))
     said = [[*grams(each.said, blank.values(each.said, each.links))] for each in asked]
     labels = {head: [*map(of, asked)] for head, of in _HEADS.items()}
-    tuned, heads = Tuned([each.asked["q"] for each in asked], labels, seed=seed), {}
-    for each, vector in zip(every, tuned.vectors([each.asked["q"] for each in every]), strict=True):
-        each.said.vector = vector
+    texts, heads = [each.asked["q"] for each in asked], dict[str, Linear]()
+    tuned, names = Tuned(texts, labels, seed=seed), Tuned(texts, labels, *_meant(asked), seed=seed)
+    texts = [each.asked["q"] for each in every]
+    for each, of_class, of_names in zip(every, tuned.vectors(texts), names.vectors(texts), strict=True):
+        each.said.vector, each.said.meant = of_class, of_names
+    tables = [*{id(table): table for each in every for table in each.tables}.values()]
+    for table, header in zip(tables, vectors(tables, names.states), strict=True):
+        table.header = header
     for head, own in labels.items():
         known = [n for n, each in enumerate(own) if each is not None]
         linear = fit_linear([said[n] for n in known], [str(own[n]) for n in known])
@@ -139,9 +171,23 @@ def learn_parts(asked: Sequence[Example], every: Sequence[Example], seed: int) -
     rows = [row for each in asked for row in _column_rows(each)]
     columns = fit_linear([row for row, _ in rows], [is_it for _, is_it in rows], strength=0.3, least=5)
     kept = np.abs(columns.weights).max(1) >= 0.12  # most pairs of words tell little
-    names = tuple(name for name, keep in zip(columns.names, kept, strict=True) if keep)
-    columns = Linear(names, columns.outputs, columns.weights[kept], columns.constants)
-    return attrs.evolve(blank, heads=heads, columns=columns, layers=tuned.layers())
+    words = tuple(name for name, keep in zip(columns.names, kept, strict=True) if keep)
+    columns = Linear(words, columns.outputs, columns.weights[kept], columns.constants)
+    layers = {LAYERS: tuned.layers(), NAMES: names.layers()}
+    return attrs.evolve(blank, heads=heads, columns=columns, layers=layers, meant=names.meant)
+
+
+def _meant(asked: Sequence[Example]) -> tuple[list[Meant], list[Reading]]:
+    """Return what each question means, and the names of the tables."""
+    numbers, names, found = dict[int, int](), list[Reading](), list[Meant]()
+    for each in asked:
+        for table in each.tables:
+            if numbers.setdefault(id(table), len(names)) == len(names):
+                names.append(next(readings(table)))
+        own, wanted = tuple(numbers[id(table)] for table in each.tables), each.wanted
+        columns = dict(columns_of(wanted)) if wanted else {}
+        found.append(Meant(own, own[wanted.table] if wanted else -1, columns))
+    return found, names
 
 
 def usual_words(asked: Sequence[Example]) -> dict[str, float]:
@@ -235,6 +281,7 @@ def _choice(example: Example, learned: Learned, places: dict[str, int]) -> Choic
         nothing=ranker.nothing(scores),
         meant=example.wanted is not None,
         meanings=_numbered([ranker.meaning(each.query) for each in found]),
+        joined=example.joined,
     )
 
 
@@ -307,23 +354,23 @@ def _moved(features: sparse.csr_matrix, places: np.ndarray, number: int) -> spar
 
 
 def _told(choice: Choice, network: Network, names: Sequence[str]) -> Told:
+    told = Told(
+        choice.how, False, choice.meant, {}, choice.planned, grammar=choice.grammar, joined=choice.joined
+    )
     if not choice.queries:
-        return Told(choice.how, False, choice.meant, {}, choice.planned, grammar=choice.grammar)
+        return told
     features = choice.features.toarray().astype(np.float64)
     numbers = [None if n < 0 else n for n in choice.meanings.tolist()]
     order, scores = merge(network(features), numbers.__getitem__)
     if not order:
-        return Told(choice.how, False, choice.meant, {}, choice.planned, grammar=choice.grammar)
+        return told
     shown: list[Any] = [SimpleNamespace(query=choice.queries[n]) for n in order]
     ranked = Ranked(shown, scores, network.constant + choice.nothing, features[order])
-    return Told(
-        choice.how,
-        bool(choice.accepted[choice.meanings == choice.meanings[order[0]]].any()),
-        choice.meant,
-        dict(sure_features(ranked, names)),
-        choice.planned,
-        bool(choice.same is not None and choice.same[order[0]]),
-        choice.grammar,
+    return attrs.evolve(
+        told,
+        right=bool(choice.accepted[choice.meanings == choice.meanings[order[0]]].any()),
+        known=dict(sure_features(ranked, names)),
+        same=bool(choice.same is not None and choice.same[order[0]]),
     )
 
 

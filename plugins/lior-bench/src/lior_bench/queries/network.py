@@ -49,6 +49,9 @@ class Choice:
     grammar: str = ""
     """``refused`` if words name nothing to the grammar, ``zero`` if its calculation has no row or gives 0."""
 
+    joined: bool = False
+    """Whether the folder is one of several joined."""
+
     @property
     def learnable(self) -> bool:
         """Whether the right choice is among the proposals."""

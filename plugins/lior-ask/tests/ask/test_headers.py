@@ -1,0 +1,94 @@
+"""The vectors of the names of tables and columns."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import lior_ask
+from lior_ask.embedders import e5
+from lior_ask.question.filters import Filters
+from lior_ask.tables.headers import MEANT, Likeness, read_headers, readings, vectors
+from lior_ask.tables.learned import learned, read_names, read_question
+from lior_ask.tables.sources import tables_of
+
+WIDE = 200
+
+
+def write(folder, name: str, *columns: str) -> None:
+    (folder / name).write_text(f"{','.join(columns)}\n{','.join('7' for _ in columns)}\n")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    write(tmp_path, "meter_readings.csv", "day", "kwh")
+    write(tmp_path, "runs.csv", "race", "kilometres")
+    return tmp_path
+
+
+def tables(folder, **options):
+    known = lior_ask.Index(folder, **options).asker.known
+    return known, [each for each in tables_of(known, Filters()) if each.heads[0].document]
+
+
+def test_each_column_is_read_where_its_name_stands(folder):
+    write(folder, "wide.csv", *(f"column_{n}" for n in range(WIDE)))
+    _, own = tables(folder, cache=False)
+    wide = next(each for each in own if each.heads[0].document == "wide.csv")
+    texts, of = [*readings(wide)], e5.open_file().pieces.of
+    said = [each.pieces[a:b] for each in texts for a, b in each.ends]
+    assert said == [tuple(of(f"column {n};")) for n in range(len(said))]
+    assert 100 < len(said) < WIDE
+    found = vectors([wide], read_names)[0]
+    assert found.shape == (1 + WIDE, 384)
+    lengths = np.linalg.norm(found, axis=1)
+    np.testing.assert_allclose(lengths[: 1 + len(said)], 1, atol=1e-5)
+    assert not lengths[1 + len(said) :].any()
+
+
+def test_a_table_has_the_same_vectors_beside_others(folder):
+    _, own = tables(folder, cache=False)
+    for both, alone in zip(
+        vectors(own, read_names), (vectors([each], read_names)[0] for each in own), strict=True
+    ):
+        np.testing.assert_allclose(both, alone, atol=1e-5)
+
+
+def test_names_are_read_once_and_forgotten_with_the_table(folder):
+    def refuse(_):
+        raise AssertionError("read once more")
+
+    def read(states):
+        known, own = tables(folder)
+        read_headers(own, known.inverted, "headers of a test", states)
+        return known.inverted, [each.header for each in own]
+
+    _, first = read(read_names)
+    index, again = read(refuse)
+    for one, other in zip(first, again, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert len(index.database.kept("headers of a test")) == 2
+    (folder / "runs.csv").unlink()
+    index, left = read(read_names)
+    assert len(left) == len(index.database.kept("headers of a test")) == 1
+
+
+def test_the_table_that_a_question_means_is_the_nearest(folder):
+    known, own = tables(folder, cache=False)
+    read_headers(own, known.inverted, "headers of a test", read_names)
+    for asked, name, column in (
+        ("How much electricity did we use?", "meter_readings.csv", 1),
+        ("What was the longest distance?", "runs.csv", 1),
+    ):
+        like = Likeness(read_question(asked)[1], learned().meant, own)
+        best = max(own, key=like.of_table)
+        assert best.heads[0].document == name
+        assert like.best["table"] == like.of_table(best)
+        assert int(np.argmax(like.of_columns(best, "measure"))) == column
+
+
+def test_without_an_encoder_nothing_is_alike(folder):
+    _, own = tables(folder, cache=False)
+    like = Likeness(None, learned().meant, own)
+    assert {*like.best.values(), *map(like.of_table, own)} == {0.0}
+    assert like.of_columns(own[0], MEANT[1]) == [0.0] * len(own[0].columns)
