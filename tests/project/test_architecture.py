@@ -127,7 +127,7 @@ def test_only_the_package_itself_imports_what_is_private():
         ("from lior_plugins.counting.fields import _MULTIPLIER", ["_MULTIPLIER"]),
         ("from lior_plugins.counting._hidden import a", ["_hidden"]),
         ("import lior_plugins.counting._hidden", ["_hidden"]),
-        ("from lior.geometry.gram import _root", []),
+        ("from lior.geometry.retrieval import _root", []),
         ("from lior import __version__", []),
     ],
 )
