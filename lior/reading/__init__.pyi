@@ -50,15 +50,6 @@ from lior.reading.limits import (
     limit_by as limit_by,
     open_account as open_account,
 )
-from lior.reading.numerals import (
-    CLOCK as CLOCK,
-    NOTHING as NOTHING,
-    Numerals as Numerals,
-    SHORT_DATE as SHORT_DATE,
-    hours_in as hours_in,
-    months_first as months_first,
-    number_in as number_in,
-)
 from lior.reading.parsing import (
     document_names as document_names,
     parse_bytes as parse_bytes,
