@@ -26,6 +26,7 @@ from lior.reading.files import (
     read_limited as read_limited,
 )
 from lior.reading.finding import (
+    FOREIGN as FOREIGN,
     SourceFile as SourceFile,
     as_paths as as_paths,
     find_files as find_files,
@@ -62,7 +63,4 @@ from lior.reading.skipping import (
 )
 from lior.reading.structure import (
     by_lines as by_lines,
-)
-from lior.reading.watching import (
-    watch_changes as watch_changes,
 )

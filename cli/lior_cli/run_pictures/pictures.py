@@ -18,7 +18,6 @@ from lior.interfaces import CurvedRSource, MetricForm
 from lior.model.language_model import Model
 from lior.plots.figures import write_picture
 from lior.plots.panels import Curve, HeatMap, Histogram, LeftOut, LineChart, Panel, Picture, ScatterPlot
-from lior.plots.scales import spans_decades
 from lior.runs import directory as rundir
 from lior.runs import folder as runfolder
 from lior.runs.checkpoint import Checkpoint
@@ -154,7 +153,7 @@ def _spectrum(run: PlottedRun) -> _Built:
             Curve(name=name, x=[*range(1, len(part) + 1)], y=part.tolist(), dots=True)
             for name, part in parts.items()
         ],
-        log_y=spans_decades(found),
+        log_y=_spans_decades(found),
     )
     return "spectrum of the metric g", [panel]
 
@@ -190,7 +189,7 @@ def _resilience(run: PlottedRun) -> _Built:
     assert geometry is not None
     form, medium = geometry.frame.form(sub(model.state, "frame")), sub(model.state, "rsource")
     r = torch.cat([geometry.rsource.resilience(medium, part, form) for part in z.split(_ROWS)]).double().cpu()
-    log = spans_decades([float(r.min()), float(r.max())])
+    log = _spans_decades([float(r.min()), float(r.max())])
     counts, edges = _histogram(r.log10() if log else r)
     quantiles = r.quantile(r.new_tensor([0.05, 0.5, 0.95])).tolist()
     panel = Histogram(
@@ -203,6 +202,11 @@ def _resilience(run: PlottedRun) -> _Built:
         log_x=log,
     )
     return "resilience over the memory", [panel]
+
+
+def _spans_decades(values: Sequence[float]) -> bool:
+    """Return whether a logarithmic axis suits these numbers: the largest is over 20 times the smallest."""
+    return bool(values) and 0 < 20 * min(values) < max(values)
 
 
 def _histogram(values: Tensor) -> tuple[list[int], list[float]]:
