@@ -56,7 +56,7 @@ ROOTS = {
 JOBS = {
     "api": "the public API: train, resume, load",
     "interfaces": "what a plugin provides; errors, events, states",
-    "cli": "the commands, one file each",
+    "cli": "the commands, one file each, and what only they compute",
     "built-in plugins": "frames, memories, tokenizers, readers and others",
 }
 NO_CODE = (
