@@ -19,7 +19,6 @@ __all__ = [
     "environment_of_user",
     "peak_bytes",
     "python",
-    "resident_bytes",
     "shield_children",
     "shielded_children",
 ]
@@ -44,17 +43,6 @@ def available_bytes() -> int:
         return int(fields["MemAvailable"].split()[0]) << 10
     except (OSError, KeyError, ValueError):  # not Linux
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-
-
-def resident_bytes() -> int:
-    """Return the resident memory of this process in bytes: the present value on Linux,
-    elsewhere the maximum.
-    """
-    try:
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    except OSError:
-        return peak_bytes()
-    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def python(*arguments: str) -> list[str]:

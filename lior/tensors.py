@@ -1,4 +1,5 @@
-"""Dictionaries of tensors: nested names, checks of tensors read from a file; threads of torch.
+"""Dictionaries of tensors: nested names, checks of tensors read from a file; threads of torch, and a sum
+that does not depend on them.
 
 The entries of a part are named ``part.name``.
 """
@@ -12,16 +13,31 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from lior.errors import UsageError
 from lior.interfaces import State
 
-__all__ = ["Expected", "add_prefix", "all_threads", "check", "like", "one_thread", "sub", "threads"]
+__all__ = [
+    "Expected",
+    "add_prefix",
+    "all_threads",
+    "check",
+    "like",
+    "one_thread",
+    "sub",
+    "threads",
+    "tree_sum",
+]
 
 
 _LARGE = 1 << 24
 """Minimum number of multiplications for several threads. One thread takes 1 to 3 ms for them. Threads wait
 for each other, and beside busy processes the system may let them wait for 10 to 80 ms."""
+
+_ROW, _SERIAL = 1024, 32768
+"""Values of a row of :func:`tree_sum`, and the maximum number that torch adds up in one thread on a CPU; of
+more, each thread adds a part."""
 
 
 class _Threads(threading.local):
@@ -81,6 +97,14 @@ def one_thread() -> Iterator[None]:
 def all_threads() -> int:
     """Return the number of threads of a large operation, inside a block of :func:`threads` or outside."""
     return _threads.outside if _threads.depth else torch.get_num_threads()
+
+
+def tree_sum(x: Tensor) -> Tensor:
+    """Return the sum of all entries, a scalar tensor, in an order independent of the number of threads."""
+    x = x.reshape(-1)
+    while len(x) > _SERIAL:
+        x = pad(x, (0, -len(x) % _ROW)).view(-1, _ROW).sum(1)
+    return x.sum()
 
 
 def sub(state: State, part: str) -> State:

@@ -15,6 +15,8 @@ import textwrap
 import tokenize
 import tomllib
 from collections import Counter
+from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -54,7 +56,7 @@ ROOTS = {
 JOBS = {
     "api": "the public API: train, resume, load",
     "interfaces": "what a plugin provides; errors, events, states",
-    "cli": "the commands, one file each",
+    "cli": "the commands, one file each, and what only they compute",
     "built-in plugins": "frames, memories, tokenizers, readers and others",
 }
 NO_CODE = (
@@ -65,6 +67,8 @@ NO_CODE = (
     tokenize.DEDENT,
     tokenize.ENDMARKER,
 )
+DOCUMENTED = (type(None), ast.Assign, ast.AnnAssign)
+"""Statements before a docstring: none, in a body that begins with it, or an assignment."""
 WIDTH, ROW, BOX, MARGIN = 1000, 86, 56, 20
 
 
@@ -225,6 +229,17 @@ def table(packages: dict[str, Package], arrows: dict[str, Counter[str]]) -> str:
     return "\n".join(rows)
 
 
+def docstrings(tree: ast.Module) -> Iterator[ast.Expr]:
+    """Yield the docstrings of the module, of classes and functions, and of attributes (PEP 258): a string
+    that is the first statement of a body, or follows an assignment there."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            for before, statement in pairwise((None, *node.body)):
+                match statement:
+                    case ast.Expr(ast.Constant(str())) if isinstance(before, DOCUMENTED):
+                        yield statement
+
+
 def code_lines(path: Path) -> int:
     """Count the lines with code, without docstrings, comments and blanks."""
     source = path.read_text()
@@ -232,10 +247,8 @@ def code_lines(path: Path) -> int:
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type not in NO_CODE:
             places.update(range(token.start[0], token.end[0] + 1))
-    documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, documented) and ast.get_docstring(node) is not None:
-            places.difference_update(range(node.body[0].lineno, (node.body[0].end_lineno or 0) + 1))
+    for node in docstrings(ast.parse(source)):
+        places.difference_update(range(node.lineno, (node.end_lineno or 0) + 1))
     return len(places)
 
 

@@ -48,6 +48,7 @@ from lior_cli.pictures import (
 from lior_cli.progress import (
     PLAIN_SECONDS as PLAIN_SECONDS,
     Progress as Progress,
+    resident_bytes as resident_bytes,
 )
 from lior_cli.sources import (
     colored as colored,

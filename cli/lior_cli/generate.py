@@ -20,8 +20,8 @@ from lior_cli.sources import account_record, echo_account, short_names
 from lior_cli.terminal import printable, printable_text, prompt_bytes
 
 if TYPE_CHECKING:
-    from lior.model.provenance import Account
     from lior.runs.checkpoint import Checkpoint
+    from lior_cli.origins import Account
 
 
 @click.command()
@@ -179,7 +179,8 @@ class _Noted(list[int]):
 
 
 def _account(loaded: Checkpoint, context: Sequence[int], drawn: Sequence[int]) -> Account:
-    from lior.model.provenance import account, explain
+    from lior.model.provenance import explain
+    from lior_cli.origins import account
 
     return account(explain(loaded.model, loaded.corpus, context, drawn, words=True))
 

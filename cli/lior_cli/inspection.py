@@ -14,8 +14,8 @@ from lior_cli.options import RunPath, device_option
 from lior_cli.terminal import echo_table
 
 if TYPE_CHECKING:
-    from lior.runs.geometry import Direction, GeometryReport
     from lior.runs.inspection import Inspection, MemoryUse
+    from lior_cli.run_geometry import Direction, GeometryReport
 
 
 @click.command()
@@ -42,7 +42,7 @@ def inspect(ctx: click.Context, run: Path, as_json: bool, geometry: bool, device
     loaded = rundir.open_run(run, device=pick_device(device))
     found = inspection.inspect(run, loaded)
     if geometry:
-        from lior.runs.geometry import geometry_of
+        from lior_cli.run_geometry import geometry_of
 
         report = geometry_of(loaded)
         if as_json:
@@ -144,7 +144,7 @@ def _geometry_record(run: Path, found: GeometryReport) -> str:
 
 
 def _report_geometry(found: GeometryReport) -> None:
-    from lior.runs.geometry import LEVELS
+    from lior_cli.run_geometry import LEVELS
 
     _section("stretched most along", ["eigenvalue of g", "share", "coordinates"], _directions(found.axes))
     if found.scalar and found.sectional:

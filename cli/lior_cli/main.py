@@ -374,13 +374,36 @@ def _told_of_usage(error: click.UsageError) -> str:
 def _report_defect(error: Exception) -> int:
     """Print who must mend the defect behind an error, and return the exit code."""
     cause = f"{type(error).__name__}: {error}".strip().splitlines()[0]
-    from lior.plugins.registry import plugin_at_fault
-
-    if plugin := plugin_at_fault(error):
+    if plugin := _plugin_at_fault(error):
         told = f"{plugin} failed: {cause}. Tell its authors; `lior --debug ...` shows the traceback."
         return _fail(told, DEFECT)
     told = f"{cause}. This is a defect of lior or of a plugin; please report it at {REPORTED_AT}"
     return _fail(f"{told} with what `lior --debug ...` shows.", DEFECT)
+
+
+def _plugin_at_fault(error: BaseException) -> str:
+    """Return the plugin of another distribution whose module raised ``error``, with the line; or an empty
+    text.
+
+    The innermost plugin counts: an error in torch inside a plugin's call is attributed to the plugin.
+    """
+    from lior.plugins.kinds import KINDS
+    from lior.plugins.registry import registry
+
+    owners = {
+        origin.target.partition(":")[0]: origin
+        for kind in KINDS
+        for name in registry.names(kind)
+        for origin in registry.origins(kind, name)
+        if origin.distribution != "lior"
+    }
+    found, trace = "", error.__traceback__
+    while trace is not None:
+        module = trace.tb_frame.f_globals.get("__name__", "")
+        if origin := owners.get(module):
+            found = f"{origin.label} ({module}, line {trace.tb_lineno})"
+        trace = trace.tb_next
+    return found
 
 
 def _fail(message: str, code: int = 1) -> int:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import click
 
 from lior.errors import UsageError
-from lior.plots import PICTURES
 from lior_cli.interrupts import import_torch
 from lior_cli.options import RunPath, WholeNumber, device_option, given
 from lior_cli.pictures import (
@@ -20,6 +19,7 @@ from lior_cli.pictures import (
     present_pictures,
     refuse_without_effect,
 )
+from lior_cli.run_pictures.subjects import PICTURES
 
 if TYPE_CHECKING:
     from lior.plots.panels import Picture
@@ -69,9 +69,9 @@ def _pictures(
     run: Path, names: Sequence[str], sample: int, *, quiet: bool, device: str
 ) -> tuple[dict[str, Picture], dict[str, str]]:
     """Return the pictures, and the reasons why others were left out."""
-    from lior.plots.pictures import open_run, picture
     from lior.plugins.devices import pick_device
     from lior_cli.progress import Progress
+    from lior_cli.run_pictures.pictures import open_run, picture
 
     with Progress(quiet=quiet) as progress:
 

@@ -6,9 +6,11 @@ Everything goes to standard error, so that standard output holds only results.
 from __future__ import annotations
 
 import math
+import os
 import sys
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -16,7 +18,7 @@ import click
 
 from lior.errors import RunError
 from lior.events import hookimpl
-from lior.process import resident_bytes
+from lior.process import peak_bytes
 from lior_cli.output import escape_controls, unescape
 
 if TYPE_CHECKING:
@@ -158,3 +160,14 @@ def _live_display() -> RichProgress:
         TextColumn("{task.fields[metrics]}", markup=False),
     )
     return Progress(*columns, console=Console(file=unescape(sys.stderr)))
+
+
+def resident_bytes() -> int:
+    """Return the resident memory of this process in bytes: the present value on Linux,
+    elsewhere the maximum.
+    """
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    except OSError:
+        return peak_bytes()
+    return pages * os.sysconf("SC_PAGE_SIZE")

@@ -49,7 +49,7 @@ def choose(resolved: Resolved[TrainConfig], documents: Sequence[RawDocument], lo
     load
         A function that resolves the configuration again, with a recipe and further settings.
     """
-    from lior.training.estimate import estimate
+    from lior_cli.estimate import estimate
 
     size = sum(len(document.data) for document in documents)
     if size <= SMALL:
@@ -72,7 +72,7 @@ def choose(resolved: Resolved[TrainConfig], documents: Sequence[RawDocument], lo
 
 def tell(resolved: Resolved[TrainConfig], documents: Sequence[RawDocument]) -> str:
     """Return a line about a configuration that the user has chosen."""
-    from lior.training.estimate import estimate
+    from lior_cli.estimate import estimate
 
     size = sum(len(document.data) for document in documents)
     took = f"{_bytes(size)} of text"

@@ -148,7 +148,7 @@ class _Row(NamedTuple):
 
 def _rows(documents: Sequence[ScoredDocument], held: Iterable[bytes] | None) -> list[_Row]:
     """Return the lines of documents, given the texts that the run holds; without these, the words."""
-    from lior.model.scoring import SurpriseScale, new_words
+    from lior_cli.surprise import SurpriseScale, new_words
 
     z = SurpriseScale.of(documents).z
     if held is None:

@@ -16,7 +16,8 @@ from lior.errors import quantity
 from lior_cli.terminal import WIDEST, printable_text, terminal_columns
 
 if TYPE_CHECKING:
-    from lior.model.provenance import Account, Explained, Place
+    from lior.model.provenance import Explained, Place
+    from lior_cli.origins import Account
 
 _WORD, _PLACE = 14, 28
 _DOCUMENTS, _LINES = 8, 5

@@ -129,7 +129,7 @@ def show_why(
     blanks
         Whether words of white space have lines.
     """
-    from lior.model.provenance import account
+    from lior_cli.origins import account
 
     behind = account(words)
     short = short_names([each.document for each in behind.documents]) if names is None else names
@@ -173,7 +173,7 @@ def _explain(
 
 
 def _record(prompt: bytes, words: Sequence[Explained], by: str, top: int, seconds: float) -> dict[str, Any]:
-    from lior.model.provenance import account
+    from lior_cli.origins import account
 
     return {
         "prompt": prompt.decode("utf-8", "replace"),

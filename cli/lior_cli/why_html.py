@@ -11,7 +11,8 @@ from lior_cli.sources import numbers, printable_line
 from lior_cli.terminal import printable_text
 
 if TYPE_CHECKING:
-    from lior.model.provenance import Account, Explained
+    from lior.model.provenance import Explained
+    from lior_cli.origins import Account
 
 COMMAND = "lior why"
 _STYLE = """
@@ -41,7 +42,7 @@ mark { background: rgba(var(--heat), .45); color: inherit }
 
 def page(prompt: bytes, words: Sequence[Explained], names: Mapping[str, str], top: int) -> str:
     """Return the whole page, which needs no other file and no scripts."""
-    from lior.model.provenance import account
+    from lior_cli.origins import account
 
     text = "".join(_word(word, names, top) for word in words)
     title = "Where the words come from"

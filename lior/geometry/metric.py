@@ -1,4 +1,4 @@
-"""The metric ``g = Ω² Q diag(λ) Qᵀ + U diag(D) Uᵀ``, its matrix and its root.
+"""The metric ``g = Ω² Q diag(λ) Qᵀ + U diag(D) Uᵀ``, its matrix, its root and distances.
 
 Every function is pure and preserves dtype and device. The root ``A = [Ω Λ^½ Qᵀ ; D^½ Uᵀ]`` satisfies ``AᵀA
 = g``, so distances under ``g`` are Euclidean distances between ``A z``. It is ``(n + r, n)`` and needs no
@@ -12,7 +12,17 @@ from torch import Tensor
 
 from lior.interfaces import MetricForm
 
-__all__ = ["SCALE_MAX", "SCALE_MIN", "WEIGHT_MAX", "WEIGHT_MIN", "cast", "dense", "root", "root_pullback"]
+__all__ = [
+    "SCALE_MAX",
+    "SCALE_MIN",
+    "WEIGHT_MAX",
+    "WEIGHT_MIN",
+    "cast",
+    "dense",
+    "root",
+    "root_pullback",
+    "square_distances",
+]
 
 
 SCALE_MIN, SCALE_MAX = 1e-2, 1e2
@@ -69,6 +79,18 @@ def root_pullback(form: MetricForm, droot: Tensor) -> MetricForm:
         u=(form.d.sqrt()[:, None] * dbottom).mT,
         d=(dbottom * form.u.mT).sum(1) / (2 * weights),
     )
+
+
+def square_distances(x: Tensor, c: Tensor) -> Tensor:
+    """Return ``|x_i − c_j|² >= 0`` for ``x (N, m)`` and ``c (J, m)``, shape ``(N, J)``, by one matmul.
+
+    The mean of ``c`` is subtracted from both first: the rounding error grows with
+    the distance from the origin.
+    """
+    mean = c.mean(dim=0)
+    x, c = x - mean, c - mean
+    square = torch.addmm(c.square().sum(-1), x, c.mT, alpha=-2)
+    return square.add_(x.square().sum(-1, keepdim=True)).clamp_(min=0)
 
 
 def _axis_scales(form: MetricForm) -> Tensor:

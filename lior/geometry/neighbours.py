@@ -16,7 +16,7 @@ import attrs
 import torch
 from torch import Generator, Tensor
 
-from lior.geometry.gram import square_distances
+from lior.geometry.metric import square_distances
 from lior.interfaces import Features, Scorer
 
 _ROUNDS = 8

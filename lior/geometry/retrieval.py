@@ -22,7 +22,6 @@ import torch
 from torch import Generator, Tensor
 
 from lior.geometry import metric
-from lior.geometry.gram import tree_sum
 from lior.geometry.phases import FreePhase, loss_of
 from lior.interfaces import (
     AdditiveEncoder,
@@ -36,7 +35,7 @@ from lior.interfaces import (
     State,
     is_pairwise,
 )
-from lior.tensors import add_prefix, sub
+from lior.tensors import add_prefix, sub, tree_sum
 
 Gram: TypeAlias = tuple[Tensor, Tensor, Tensor]
 """Gram products ``qq (B, 1)``, ``qk (B, K)`` and ``kk (1, K)`` of queries and items."""

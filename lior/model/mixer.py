@@ -46,16 +46,6 @@ def beside(evidence: Sequence[Evidence], cells: Tensor | None) -> Inputs:
     )
 
 
-def join(parts: Sequence[Inputs]) -> Inputs:
-    """Join the inputs of several batches."""
-    cells = [part.cells for part in parts if part.cells is not None]
-    return Inputs(
-        torch.cat([part.log_p for part in parts]),
-        tuple(torch.cat(gates) for gates in zip(*(part.gates for part in parts), strict=True)),
-        torch.cat(cells) if cells else None,
-    )
-
-
 def init(
     experts: int,
     gate_sizes: tuple[int, ...],

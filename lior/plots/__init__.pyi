@@ -28,6 +28,3 @@ from lior.plots.panels import (
 from lior.plots.scales import (
     format_number as format_number,
 )
-from lior.plots.subjects import (
-    PICTURES as PICTURES,
-)

@@ -26,11 +26,6 @@ def named(name: str, value: float) -> str:
     return f"{name}: {value:.3f}" if abs(value) >= 0.01 or not value else f"{name}: {value:.3g}"
 
 
-def spans_decades(values: Sequence[float]) -> bool:
-    """Return whether a logarithmic axis suits these numbers: the largest is over 20 times the smallest."""
-    return bool(values) and 0 < 20 * min(values) < max(values)
-
-
 def linear_limit(values: Iterable[float]) -> float | None:
     """Return the size up to which a logarithmic axis is linear about 0, so that it shows all finite
     ``values``.

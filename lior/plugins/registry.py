@@ -334,25 +334,3 @@ def interface_members(interface: type) -> list[str]:
 
 registry = Registry()
 """The registry of this process."""
-
-
-def plugin_at_fault(error: BaseException) -> str:
-    """Return the plugin of another distribution whose module raised ``error``, with the line; or an empty
-    text.
-
-    The innermost plugin counts: an error in torch inside a plugin's call is attributed to the plugin.
-    """
-    owners = {
-        origin.target.partition(":")[0]: origin
-        for kind in KINDS
-        for name in registry.names(kind)
-        for origin in registry.origins(kind, name)
-        if origin.distribution != "lior"
-    }
-    found, trace = "", error.__traceback__
-    while trace is not None:
-        module = trace.tb_frame.f_globals.get("__name__", "")
-        if origin := owners.get(module):
-            found = f"{origin.label} ({module}, line {trace.tb_lineno})"
-        trace = trace.tb_next
-    return found

@@ -26,6 +26,7 @@ from lior.reading.files import (
     read_limited as read_limited,
 )
 from lior.reading.finding import (
+    FOREIGN as FOREIGN,
     SourceFile as SourceFile,
     as_paths as as_paths,
     find_files as find_files,
@@ -50,15 +51,6 @@ from lior.reading.limits import (
     limit_by as limit_by,
     open_account as open_account,
 )
-from lior.reading.numerals import (
-    CLOCK as CLOCK,
-    NOTHING as NOTHING,
-    Numerals as Numerals,
-    SHORT_DATE as SHORT_DATE,
-    hours_in as hours_in,
-    months_first as months_first,
-    number_in as number_in,
-)
 from lior.reading.parsing import (
     document_names as document_names,
     parse_bytes as parse_bytes,
@@ -71,7 +63,4 @@ from lior.reading.skipping import (
 )
 from lior.reading.structure import (
     by_lines as by_lines,
-)
-from lior.reading.watching import (
-    watch_changes as watch_changes,
 )

@@ -5,8 +5,8 @@ files with a manifest. ``folder`` has the directory of a run and its checkpoints
 of a run, and ``loop`` its steps, stops and checkpoints. The others are lior's own. ``checkpoint`` has the
 contents of a checkpoint, ``format`` its format, and ``directory`` the files of a run. ``run`` is the public
 object, ``edits`` its checkpoint in memory with the changes, and ``questions`` the index of its documents,
-which ``indexes`` finds. ``documents`` returns the documents as they were read. ``editing``, ``syncing``,
-``inspection`` and ``geometry`` work on finished runs.
+which ``indexes`` finds. ``documents`` returns the documents as they were read. ``editing``, ``syncing`` and
+``inspection`` work on finished runs.
 """
 
 from lior.exports import exports

@@ -249,16 +249,6 @@ def effective_rank(eigenvalues: Tensor) -> float:
     return float(torch.special.entr(p).sum().exp())
 
 
-def angles(q: Tensor) -> Tensor:
-    """Return angles in degrees, descending, of the ``n // 2`` planes that the rotation ``q (n, n)`` turns.
-
-    They are the arguments of its eigenvalues, which come in conjugate pairs ``exp(±iθ)``. A rotation turns
-    each of these planes in itself, by an angle from 0 to 180.
-    """
-    arguments = torch.linalg.eigvals(q.double()).angle().abs().rad2deg()
-    return arguments.sort(descending=True).values[::2][: len(q) // 2]
-
-
 def metric_of(model: Model) -> MetricNumbers | None:
     """Return the metric of ``model`` in numbers; ``None`` without a geometry."""
     form = metric_form(model)

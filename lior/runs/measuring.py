@@ -78,5 +78,6 @@ class Measured:
         RunError
             When the run was never written, or the folder cannot be written.
         """
-        write = import_module("lior.plots.pictures").write_pictures  # by name: plots are built on runs
+        # By name: the pictures belong to a command, and commands are built on runs.
+        write = import_module("lior_cli.run_pictures.pictures").write_pictures
         return [*write(self._directory(), self.checkpoint, Path(path), names, sample=sample, form=form)]

@@ -34,6 +34,18 @@ from lior_plugins.products.spinor import (
 from lior_plugins.products.tensor import (
     TensorProduct as TensorProduct,
 )
+from lior_plugins.readers.entries import (
+    read_entries as read_entries,
+)
+from lior_plugins.readers.numerals import (
+    CLOCK as CLOCK,
+    NOTHING as NOTHING,
+    Numerals as Numerals,
+    SHORT_DATE as SHORT_DATE,
+    hours_in as hours_in,
+    months_first as months_first,
+    number_in as number_in,
+)
 from lior_plugins.rsources.coordinates import (
     Mapped as Mapped,
     mapped as mapped,

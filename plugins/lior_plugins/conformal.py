@@ -27,8 +27,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from lior.geometry.gram import square_distances, tree_sum
+from lior.geometry.metric import square_distances
 from lior.interfaces import PrincipalPlanes
+from lior.tensors import tree_sum
 
 _FAR = 1e4
 """Maximum ``u/s²``: ``exp(−½ u/s²)`` is exactly 0 in float64 there, and larger values could overflow."""

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from torch.testing import assert_close
 
 from lior.errors import UsageError
-from lior.geometry import kernel
 from lior.testing.strategies import LAW, dtypes, fill, seeds
+from lior_plugins import kernel
 from lior_plugins.encoders import tables
 from lior_plugins.encoders.grams import Grams
 from lior_plugins.encoders.lags import Lags

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from lior.errors import Stopped
-from lior.plots import PICTURES
 from lior.runs import directory as rundir
 from lior.runs.inspection import metric_of
 from lior.testing.figures import check_readable
+from lior_cli.run_pictures.subjects import PICTURES
 
 FOUND = [name for name in PICTURES if name != "angles"]
 """What the finished run has numbers for: its frame does not rotate."""
@@ -200,7 +200,7 @@ def test_telemetry_that_cannot_be_read(command, run, spoil, why):
 def test_no_text_of_a_picture_covers_another(finished):
     pytest.importorskip("matplotlib")
     from lior.plots.figures import draw
-    from lior.plots.pictures import open_run, picture
+    from lior_cli.run_pictures.pictures import open_run, picture
 
     opened = open_run(finished, sample=500)
     for name in FOUND:

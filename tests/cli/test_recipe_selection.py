@@ -9,8 +9,7 @@ import pytest
 
 from lior.config import load
 from lior.reading.documents import RawDocument
-from lior.training import estimate
-from lior_cli import recipe_selection
+from lior_cli import estimate, recipe_selection
 
 
 @pytest.fixture

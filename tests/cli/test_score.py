@@ -13,7 +13,8 @@ import click
 import numpy as np
 import pytest
 
-from lior.model.scoring import ScoredDocument, SurpriseScale, new_words
+from lior.model.scoring import ScoredDocument
+from lior_cli.surprise import SurpriseScale, new_words
 from tests.cases import cases
 
 ODD = {

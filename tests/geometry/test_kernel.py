@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from lior.errors import UsageError
-from lior.geometry import kernel
 from lior.testing.strategies import LAW, fill, seeds
+from lior_plugins import kernel
 from tests.cases import cases
 
 TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-12}

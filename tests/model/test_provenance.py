@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 import lior
 from lior.interfaces import Text
 from lior.model import memories, mixer
-from lior.model.provenance import UNSEEN, account, explain
+from lior.model.provenance import UNSEEN, explain
+from lior_cli.origins import account
 from tests.cases import cases
 
 RHYMES = {

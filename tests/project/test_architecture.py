@@ -76,6 +76,28 @@ def test_the_first_level_is_small():
     assert len(list((ROOT / "lior").glob("*.py"))) <= 14
 
 
+def test_docstrings_of_attributes_are_not_code(tmp_path):
+    source = """'Of the module.'
+        PAGE = 1
+        '''Of the constant,
+        two lines.'''
+        'a statement'
+        class Shape:
+            # A comment.
+            size: int = 2
+            'Of the attribute.'
+            def __init__(self):
+                'Of the method.'
+                self.text = '''text,
+                    two lines'''
+                'Of what it has.'
+        """
+    path = tmp_path / "shape.py"
+    path.write_text("\n".join(line.removeprefix(" " * 8) for line in source.splitlines()))
+    code = "PAGE", "statement", "class", "size", "def", "text", "lines"
+    assert architecture.code_lines(path) == len(code)
+
+
 def private_imports(path: Path, tree: ast.Module) -> Iterator[str]:
     """What a file imports that has a leading underscore and is of another package."""
     package = ".".join(path.relative_to(ROOT).parent.parts)
@@ -105,7 +127,7 @@ def test_only_the_package_itself_imports_what_is_private():
         ("from lior_plugins.counting.fields import _MULTIPLIER", ["_MULTIPLIER"]),
         ("from lior_plugins.counting._hidden import a", ["_hidden"]),
         ("import lior_plugins.counting._hidden", ["_hidden"]),
-        ("from lior.geometry.gram import _root", []),
+        ("from lior.geometry.retrieval import _root", []),
         ("from lior import __version__", []),
     ],
 )

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from lior.errors import DataError, MissingPackage
 from lior.interfaces import ParsedDocument
-from lior.reading.entries import read_entries
 from lior.reading.parsing import parse_bytes
 from lior.reading.skipping import LIMITED, SkipReason, UnreadableFile
 from lior_plugins.readers import agenda, chats, mail, ods, sheet_rows
 from lior_plugins.readers import json as json_reader
+from lior_plugins.readers.entries import read_entries
 from tests.cases import cases
 from tests.reading.samples import EPUB, SAMPLES, attached, one, zipped
 from tests.reading.samples import mail as mail_of

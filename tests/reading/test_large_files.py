@@ -12,9 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lior.interfaces import ParsedDocument
-from lior.reading import entries, limits
+from lior.reading import limits
 from lior.reading.decoding import beginning
-from lior.reading.entries import read_entries
 from lior.reading.files import find_changed
 from lior.reading.finding import find_files
 from lior.reading.limits import Limits, limit_by
@@ -24,7 +23,8 @@ from lior_ask.chunking import chunker
 from lior_ask.chunking.chunker import chunk
 from lior_ask.index import table_store
 from lior_ask.index.inverted import InvertedIndex
-from lior_plugins.readers import text
+from lior_plugins.readers import entries, text
+from lior_plugins.readers.entries import read_entries
 from lior_plugins.readers.tables import delimited
 from tests.work import count_lines
 

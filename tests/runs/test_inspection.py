@@ -13,7 +13,8 @@ from lior.interfaces import MetricForm
 from lior.model.language_model import Model
 from lior.runs import directory as rundir
 from lior.runs import inspection
-from lior.runs.inspection import MemoryUse, angles, effective_rank, sample_stored, spectrum, spread
+from lior.runs.inspection import MemoryUse, effective_rank, sample_stored, spectrum, spread
+from lior_cli.run_pictures.pictures import angles
 from tests.cases import cases
 
 

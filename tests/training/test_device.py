@@ -47,7 +47,7 @@ FACTORIES = {
 }
 ON_THE_CPU = {
     "lior/data/corpus.py": "texts are read there and moved as a whole",
-    "lior/geometry/kernel.py": "a kernel is designed in float64 once and moved with the state",
+    "plugins/lior_plugins/kernel.py": "a kernel is designed in float64 once and moved with the state",
 }
 WAITS = ("_local_scalar_dense", "nonzero", "unique", "repeat_interleave.Tensor", "masked_select")
 

@@ -14,8 +14,8 @@ from lior.errors import UsageError
 from lior.plugins.registry import registry
 from lior.reading.documents import RawDocument
 from lior.runs import bundle
-from lior.training.estimate import estimate
 from lior.training.preparation import train
+from lior_cli.estimate import estimate
 
 TEXT = {"a": "the cat sat on the mat; " * 40}
 FEW = {"geometry": {"updates": 2}, "fit": {"passes": 0}, "mixer": {"positions": 64, "cells": 4}}

@@ -19,13 +19,12 @@ import attrs
 import torch
 from torch import Generator, Tensor
 
-from lior.geometry import kernel
-from lior.geometry.kernel import Kernel
 from lior.interfaces import State, Updater
 from lior_field.grid import Grid
 from lior_field.hamiltonian import Hamiltonian
 from lior_field.learning import Equilibrium, Filtered, kernel_of, learn, numbers
-from lior_plugins import Contrastive, Spsa
+from lior_plugins import Contrastive, Spsa, kernel
+from lior_plugins.kernel import Kernel
 
 Errors = dict[str, float]
 FAST = {"learning_rate": 4.0, "perturbation": 0.8, "stability": 1000.0}

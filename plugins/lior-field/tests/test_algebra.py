@@ -10,7 +10,6 @@ from torch import Generator, Tensor
 from torch.testing import assert_close
 
 from lior.errors import UsageError
-from lior.geometry import kernel
 from lior_field.algebra import (
     conjugate,
     multiply,
@@ -21,7 +20,7 @@ from lior_field.algebra import (
     turned,
     wedge,
 )
-from lior_plugins import rotations
+from lior_plugins import kernel, rotations
 
 
 def numbers(generator: Generator, size: int, count: int = 3, *, complex: bool = False) -> list[Tensor]:

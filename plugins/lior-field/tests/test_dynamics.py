@@ -11,12 +11,12 @@ from conftest import curved_grid, noise
 from torch import Generator, Tensor
 
 from lior.errors import UsageError
-from lior.geometry import kernel
 from lior.interfaces import State
 from lior.testing.tensors import gradients
 from lior_field.dynamics import Dissipative, Symplectic, Unitary
 from lior_field.grid import Grid
 from lior_field.hamiltonian import Hamiltonian
+from lior_plugins import kernel
 
 
 def plain(n: int = 8, **kwargs: float) -> Hamiltonian:

@@ -15,13 +15,13 @@ from torch import Generator, Tensor
 from torch.testing import assert_close
 
 from lior.errors import UsageError
-from lior.geometry import kernel
 from lior.interfaces import State
 from lior.testing.tensors import assert_derivatives, assert_same, gradients, unchanged
 from lior_field import hamiltonian
 from lior_field.grid import Grid
 from lior_field.hamiltonian import Hamiltonian
 from lior_field.learning import Equilibrium, Filtered, kernel_of, learn, numbers
+from lior_plugins import kernel
 from lior_plugins.updaters.contrastive import Contrastive
 
 TWO = kernel.concatenate(kernel.exponential(0.7, 0.3), kernel.oscillation(0.4, 1.1, 0.3, 0.2))

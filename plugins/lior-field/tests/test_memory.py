@@ -14,10 +14,10 @@ from torch import Generator, Tensor
 from torch.testing import assert_close
 
 from lior.errors import UsageError
-from lior.geometry import kernel
 from lior.interfaces import State
 from lior.testing.tensors import gradients
 from lior_field.memory import FieldMemory, filter_pullback, letnikov_weights, product_weights
+from lior_plugins import kernel
 
 THREE = kernel.concatenate(
     kernel.exponential(0.7, 0.2), kernel.oscillation(0.4, 1.1, 0.3, 0.15), kernel.power_law(0.5, 200)

@@ -13,10 +13,10 @@ from torch.testing import assert_close
 
 import lior
 from lior.errors import UsageError
-from lior.geometry import gram
 from lior.testing.strategies import LAW, dimensions, dtypes, fill, seeds
 from lior.testing.tensors import assert_derivatives, gradients
 from lior_hyperbolic import CURVATURE_MAX, CURVATURE_MIN, Hyperbolic, lorentz
+from lior_plugins import gram
 
 curvatures = st.sampled_from((CURVATURE_MIN, 0.01, 1.0, CURVATURE_MAX))
 sizes = st.sampled_from((1e-3, 1.0, 1e3))

@@ -1,7 +1,7 @@
 """Coordinates from a token embedding filtered by the LIoR memory kernel.
 
 ``z_t = Σ_l K(l) ∘ E[x_{t-1-l}]`` with a kernel per dimension,
-``K(l) = Re Σ_p c_p λ_p^l`` (:mod:`lior.geometry.kernel`). It is a ``lags`` table
+``K(l) = Re Σ_p c_p λ_p^l`` (:mod:`lior_plugins.kernel`). It is a ``lags`` table
 ``M_l = K(l) ∘ E`` of ``(vocab + 1 + 2P) n`` learned parameters instead of
 ``reach (vocab + 1) n``. Training cuts the sum off after ``reach`` tokens; a document
 that is read from its beginning needs no end, only ``P`` complex numbers per dimension.
@@ -18,8 +18,8 @@ from torch import Generator, Tensor
 
 from lior.config.options import option
 from lior.errors import UsageError
-from lior.geometry import kernel
 from lior.interfaces import State
+from lior_plugins import kernel
 from lior_plugins.encoders.tables import lookup_rows, scatter_rows
 
 _TAIL_EXPONENT = 0.5

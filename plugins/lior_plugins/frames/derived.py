@@ -20,9 +20,9 @@ from torch import Generator, Tensor
 
 from lior.config.options import option
 from lior.errors import UsageError
-from lior.geometry import parametrise
 from lior.geometry.metric import SCALE_MAX, SCALE_MIN
 from lior.interfaces import MetricForm, State
+from lior_plugins import parametrise
 
 _EPS = 1 / SCALE_MAX
 """Minimum relative variance ``ε``; this value puts an axis without variance at the largest scale."""

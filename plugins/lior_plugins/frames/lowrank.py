@@ -8,15 +8,15 @@ import attrs
 from torch import Generator, Tensor
 
 from lior.config.options import option
-from lior.geometry import parametrise
 from lior.interfaces import MetricForm, State
+from lior_plugins import parametrise
 
 
 @attrs.frozen(kw_only=True)
 class LowRank:
     """A frame with a scale for every axis, and ``rank`` learned directions that add to the distance.
 
-    State: the entries of :mod:`lior.geometry.parametrise`. There are no
+    State: the entries of :mod:`lior_plugins.parametrise`. There are no
     statistics.
     """
 

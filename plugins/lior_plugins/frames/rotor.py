@@ -10,9 +10,8 @@ import torch
 from torch import Generator, Tensor
 
 from lior.config.options import option
-from lior.geometry import parametrise
 from lior.interfaces import MetricForm, State
-from lior_plugins import rotations
+from lior_plugins import parametrise, rotations
 
 _SPREAD = 0.1
 """Initial spread of ``log λ``. With equal ``λ`` the metric is isotropic: no angle matters."""
@@ -26,7 +25,7 @@ class Rotor:
 
     State: ``theta (layers, n // 2)``, angles in radians for the planes of
     :func:`lior_plugins.rotations.schedule`, and the entries of
-    :mod:`lior.geometry.parametrise`. There are no statistics.
+    :mod:`lior_plugins.parametrise`. There are no statistics.
     """
 
     api_version: ClassVar[int] = 1

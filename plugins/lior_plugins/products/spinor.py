@@ -30,9 +30,8 @@ from torch import Generator, Tensor
 
 from lior.config.options import option
 from lior.errors import UsageError
-from lior.geometry import gram
 from lior.interfaces import CostPartials, State
-from lior_plugins import rotations
+from lior_plugins import gram, rotations
 
 
 @attrs.frozen(kw_only=True)

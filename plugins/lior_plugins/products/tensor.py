@@ -8,14 +8,14 @@ import attrs
 from torch import Tensor
 
 from lior.config.options import option
-from lior.geometry import gram
 from lior.interfaces import CostPartials, State
+from lior_plugins import gram
 from lior_plugins.products.identity import IdentityLift
 
 
 @attrs.frozen(kw_only=True)
 class TensorProduct(IdentityLift):
-    """The metric distance ``√(g(v, v) + ε)`` of ``v = z_q − z_k``; see :mod:`lior.geometry.gram`."""
+    """The metric distance ``√(g(v, v) + ε)`` of ``v = z_q − z_k``; see :mod:`lior_plugins.gram`."""
 
     api_version: ClassVar[int] = 1
     euclidean: ClassVar[bool] = True

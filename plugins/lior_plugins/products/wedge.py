@@ -8,14 +8,14 @@ import attrs
 from torch import Tensor
 
 from lior.config.options import option
-from lior.geometry import gram
 from lior.interfaces import CostPartials, State
+from lior_plugins import gram
 from lior_plugins.products.identity import IdentityLift
 
 
 @attrs.frozen(kw_only=True)
 class Wedge(IdentityLift):
-    """The area ``|z_q ∧ z_k|`` of the parallelogram of two coordinates; see :mod:`lior.geometry.gram`.
+    """The area ``|z_q ∧ z_k|`` of the parallelogram of two coordinates; see :mod:`lior_plugins.gram`.
 
     It is smallest for parallel coordinates, of any length and sign, and grows with both lengths. Unlike a
     distance it depends on the origin.

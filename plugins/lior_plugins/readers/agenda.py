@@ -17,9 +17,9 @@ import attrs
 from lior.errors import DataError
 from lior.interfaces import ParsedDocument, Table
 from lior.reading.decoding import decode_text
-from lior.reading.entries import read_entries
 from lior.reading.limits import is_late
 from lior_plugins.readers.collecting import Collected
+from lior_plugins.readers.entries import read_entries
 
 _HEAD = re.compile(r'(?:[\w-]+\.)?([\w-]+)((?:;(?:"[^"]*"|[^":;])*)*):(.*)', re.DOTALL)
 _PARAMETER = re.compile(r';([\w-]+)(?:=("[^"]*"|[^;]*))?')

@@ -11,11 +11,11 @@ import attrs
 from lior.errors import DataError
 from lior.interfaces import ParsedDocument
 from lior.reading.compression import decompress
-from lior.reading.entries import read_entries
 from lior.reading.finding import FOREIGN
 from lior.reading.limits import current_limits
 from lior.reading.parsing import choose_reader, document_names, parse_with
 from lior.reading.skipping import UnreadableFile
+from lior_plugins.readers.entries import read_entries
 from lior_plugins.readers.opening import Archive, damage
 
 _MEMBERS = 2000

@@ -14,8 +14,8 @@ import attrs
 
 from lior.errors import DataError
 from lior.interfaces import ParsedDocument, Table
-from lior.reading.entries import read_entries
 from lior_plugins.readers.collecting import Collected
+from lior_plugins.readers.entries import read_entries
 
 _TIMES = ("date", "ts", "timestamp", "timestamp_ms")
 _SHARE = 0.75

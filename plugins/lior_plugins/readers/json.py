@@ -15,10 +15,10 @@ from lior.errors import DataError
 from lior.interfaces import ParsedDocument, Table
 from lior.reading.decoding import decode_text
 from lior.reading.documents import record_document
-from lior.reading.entries import read_entries
 from lior.reading.limits import current_limits
 from lior_plugins.readers.chats import chats
 from lior_plugins.readers.collecting import Collected
+from lior_plugins.readers.entries import read_entries
 from lior_plugins.readers.tables import SPARSE, table
 
 _DEPTH = 3

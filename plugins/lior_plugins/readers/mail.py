@@ -17,8 +17,8 @@ import attrs
 from lior.errors import DataError, quantity
 from lior.interfaces import ParsedDocument, Table
 from lior.reading.decoding import is_utf8
-from lior.reading.entries import read_entries
 from lior_plugins.readers.collecting import Collected
+from lior_plugins.readers.entries import read_entries
 from lior_plugins.readers.html import visible
 from lior_plugins.readers.text import PlainText
 

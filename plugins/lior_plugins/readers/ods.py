@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 from xml.etree.ElementTree import Element
 
-from lior.reading.entries import read_entries
+from lior_plugins.readers.entries import read_entries
 from lior_plugins.readers.office import OFFICE, TABLE, TEXT, words
 from lior_plugins.readers.opening import Archive, local
 from lior_plugins.readers.sheet_rows import LONGEST_NAME, WIDEST, Merged, Sheet, column_of, finite, in_full

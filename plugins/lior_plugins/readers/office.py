@@ -12,8 +12,8 @@ import attrs
 
 from lior.interfaces import ParsedDocument
 from lior.reading.decoding import decode_text
-from lior.reading.entries import read_entries
 from lior_plugins.readers.collecting import Collected
+from lior_plugins.readers.entries import read_entries
 from lior_plugins.readers.html import visible
 from lior_plugins.readers.opening import Archive, attribute, damage, local
 from lior_plugins.readers.tables import barred

@@ -17,7 +17,7 @@ from xml.etree.ElementTree import Element
 from zipfile import ZipFile
 
 from lior.errors import DataError
-from lior.reading.entries import read_entries
+from lior_plugins.readers.entries import read_entries
 from lior_plugins.readers.opening import Archive, library, local
 from lior_plugins.readers.sheet_rows import WIDEST, Merged, Sheet, column_of, finite, in_full
 

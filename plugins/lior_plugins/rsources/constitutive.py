@@ -20,9 +20,9 @@ from torch import Generator, Tensor
 
 from lior.config.options import option
 from lior.errors import UsageError
-from lior.geometry.gram import tree_sum
 from lior.geometry.metric import root
 from lior.interfaces import MetricForm, ResiliencePullback, State
+from lior.tensors import tree_sum
 from lior_plugins.rsources.coordinates import mapped
 
 MAX_POWER = 4.0

@@ -9,8 +9,9 @@ import torch
 from torch import Generator, Tensor
 
 from lior.config.options import option
-from lior.geometry.gram import square_distances, tree_sum
+from lior.geometry.metric import square_distances
 from lior.interfaces import MetricForm, PrincipalPlanes, ResiliencePullback, State
+from lior.tensors import tree_sum
 from lior_plugins import conformal
 from lior_plugins.rsources.coordinates import Mapped, mapped
 

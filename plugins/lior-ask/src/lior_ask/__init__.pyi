@@ -76,3 +76,6 @@ from lior_ask.ranking.bm25 import (
 from lior_ask.suggesting import (
     suggestions as suggestions,
 )
+from lior_ask.watching import (
+    watch_changes as watch_changes,
+)

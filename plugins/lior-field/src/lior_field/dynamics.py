@@ -21,11 +21,11 @@ import torch
 from torch import Tensor
 
 from lior.errors import UsageError
-from lior.geometry.kernel import Kernel
 from lior.interfaces import State
 from lior_field.grid import Grid, parts, spread
 from lior_field.hamiltonian import Hamiltonian
 from lior_field.memory import FieldMemory
+from lior_plugins.kernel import Kernel
 
 
 def _within(dt: float, limit: float, why: str) -> None:

@@ -3,7 +3,7 @@
 Each coordinate is a component of a field on a small periodic grid. A token instantly adds its embedding to
 it. Between tokens the field evolves under ``H = K/m + V(x)`` for a time ``t`` and loses a share of each
 mode. In the modes of ``H``, with energies ``E_m`` and damping rates ``γ_m``, this is a diagonal recurrence.
-So the field is read exactly as a sum of poles (:mod:`lior.geometry.kernel`):
+So the field is read exactly as a sum of poles (:mod:`lior_plugins.kernel`):
 
     λ_m = exp(−γ_m + μ_m t),    S_m ← λ_m S_m + E[x_t],    z = Re Σ_m c_m S_m,
 
@@ -32,11 +32,10 @@ import torch
 from torch import Generator, Tensor
 
 from lior.config import option
-from lior.geometry import kernel
 from lior.interfaces import State
 from lior_field.grid import Grid
 from lior_field.memory import poles_pullback
-from lior_plugins import lookup_rows, scan_poles, scatter_rows, stream_poles
+from lior_plugins import kernel, lookup_rows, scan_poles, scatter_rows, stream_poles
 
 _BAND = 0.9 * math.pi
 """Initial energy of the fastest wave, just below the one at which a turn looks like a turn backwards."""

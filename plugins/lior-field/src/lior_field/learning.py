@@ -36,12 +36,12 @@ import torch
 from torch import Generator, Tensor
 
 from lior.errors import UsageError
-from lior.geometry import kernel as filters
-from lior.geometry.kernel import Kernel
 from lior.interfaces import Probe, State, Updater
 from lior_field.grid import spread
 from lior_field.hamiltonian import Hamiltonian
 from lior_field.memory import FilterPullback, filter_pullback
+from lior_plugins import kernel as filters
+from lior_plugins.kernel import Kernel
 
 _HAMILTONIAN = ("potential", "log_potential", "log_mass")
 

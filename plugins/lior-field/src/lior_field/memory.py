@@ -1,6 +1,6 @@
 """The memory of a field: a kernel over its past values.
 
-The memory kernel of three modes is a sum of poles (:mod:`lior.geometry.kernel`). This module has its state
+The memory kernel of three modes is a sum of poles (:mod:`lior_plugins.kernel`). This module has its state
 for a field, and the derivatives of the filtered sequence, which learning needs. The fractional integral
 
     (I^α f)(t) = 1/Γ(α) ∫_0^t (t − s)^{α−1} f(s) ds
@@ -18,8 +18,8 @@ import torch
 from torch import Tensor
 
 from lior.errors import UsageError
-from lior.geometry import kernel
-from lior.geometry.kernel import Kernel
+from lior_plugins import kernel
+from lior_plugins.kernel import Kernel
 
 
 class FieldMemory(NamedTuple):
@@ -71,7 +71,7 @@ def _channels(field: Tensor) -> Tensor:
 def poles_pullback(poles: Tensor, coeff: Tensor, dk: Tensor) -> Tensor:
     """Return derivatives of ``sum(dk * impulse)`` with respect to the poles ``(P,)``.
 
-    They have the form of :func:`lior.geometry.kernel.impulse_pullback`, with ``dk`` in the impulse
+    They have the form of :func:`lior_plugins.kernel.impulse_pullback`, with ``dk`` in the impulse
     response's shape.
     """
     length = dk.shape[0]

@@ -19,10 +19,9 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from lior.config import option
-from lior.geometry import gram
 from lior.interfaces import CostPartials, State
 from lior_field.algebra import conjugate, multiply
-from lior_plugins import IdentityLift
+from lior_plugins import IdentityLift, gram
 
 _TINY = 1e-12
 

@@ -13,7 +13,7 @@ precision. By ``cosh x − 1 = 2 sinh²(x/2)`` the same distance is
     d = (2/√c) arsinh(½ √(c u)),    u = |q − k|² − (t_q − t_k)²,    t_q − t_k = (qq − kk) / (t_q + t_k),
 
 with ``u`` the squared chord under the Lorentz product. It tends to ``|q − k|`` as ``c`` tends to 0. As
-:mod:`lior.geometry.gram` does for ``|q − k|²``, the code takes ``max(u, 0) + ε`` for ``u``.
+:mod:`lior_plugins.gram` does for ``|q − k|²``, the code takes ``max(u, 0) + ε`` for ``u``.
 
 Gram products may have any size and broadcast. Derivatives through ``u`` are 0 where the maximum takes the
 0, and where ``u`` exceeds the largest number of the dtype.

@@ -20,8 +20,8 @@ import attrs
 from lior.errors import DataError, LiorError
 from lior.interfaces import Passage
 from lior.plugins import tell
-from lior.reading import SourceFile, find_files, folders_of, labels_of, watch_changes
-from lior_ask import Answer, Filters, IdleReader, Index, Question, file_texts
+from lior.reading import SourceFile, find_files, folders_of, labels_of
+from lior_ask import Answer, Filters, IdleReader, Index, Question, file_texts, watch_changes
 from lior_serve.sources import Version, confirm_as, file_of, name_of, state_of
 
 INTERVAL = 2.0

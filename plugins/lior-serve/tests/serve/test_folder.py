@@ -18,8 +18,8 @@ from mcp.client.client import Client
 
 from lior.events import hookimpl
 from lior.plugins import listening
-from lior.reading.watching import _seen
 from lior_ask import Index
+from lior_ask.watching import _seen
 from lior_serve.folder import FolderSource
 from serve.calling import BEGIN
 from serve.servers import TEXTS, running

@@ -18,9 +18,9 @@ from torch import Generator, Tensor
 
 from lior.config import option
 from lior.errors import UsageError
-from lior.geometry import parametrise
 from lior.geometry.metric import SCALE_MAX
 from lior.interfaces import MetricForm, State
+from lior_plugins import parametrise
 
 _TOP = 1 / SCALE_MAX
 """``Ω²`` of a metric from gradients: its largest eigenvalue is then 1."""

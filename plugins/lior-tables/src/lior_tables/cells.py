@@ -11,7 +11,7 @@ import attrs
 import numpy as np
 import pandas as pd
 
-from lior.reading import NOTHING, Numerals, hours_in, months_first, number_in
+from lior_plugins import NOTHING, Numerals, hours_in, months_first, number_in
 
 Column: TypeAlias = "pd.Series[Any]"
 ENOUGH = 0.8

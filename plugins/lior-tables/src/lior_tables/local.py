@@ -16,8 +16,9 @@ import torch
 from torch import Generator, Tensor
 
 from lior.config import option
-from lior.geometry.gram import square_distances, tree_sum
+from lior.geometry.metric import square_distances
 from lior.interfaces import MetricForm, ResiliencePullback, State
+from lior.tensors import tree_sum
 from lior_plugins import Mapped, mapped
 
 MAX_LOG = 3.0

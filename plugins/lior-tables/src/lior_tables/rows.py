@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from pandas.api import types
 from pandas.api.types import union_categoricals
 
-from lior.reading import NOTHING
+from lior_plugins import NOTHING
 from lior_tables.cells import Column, Form
 
 Floats: TypeAlias = NDArray[np.float64]

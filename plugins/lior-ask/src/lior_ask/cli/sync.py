@@ -198,7 +198,7 @@ class _Folders:
 
 def _watch(target: _Run | _Folders, *, as_json: bool, verbose: bool) -> None:
     """Update when files change, until a signal arrives. Errors are reported; the next update retries."""
-    from lior.reading import watch_changes
+    from lior_ask.watching import watch_changes
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     first = True

@@ -11,10 +11,10 @@ from typing import Literal
 
 import attrs
 
-from lior.reading import CLOCK, NOTHING, SHORT_DATE, Numerals, hours_in, months_first, number_in
 from lior_ask.languages.dates import MARK, MONTHS, dates, is_day
 from lior_ask.languages.lists import any_of, either, languages, words
 from lior_ask.languages.words import tokens
+from lior_plugins import CLOCK, NOTHING, SHORT_DATE, Numerals, hours_in, months_first, number_in
 
 Kind = Literal["number", "date", "text"]
 _MOST, _LONGEST = 2000, 80
@@ -87,7 +87,7 @@ class Column:
     """Whether ``values`` has all different cells."""
 
     def number(self, cell: str) -> Decimal | None:
-        """Return :func:`~lior.reading.numerals.number_in` for a cell of this column, or its hours."""
+        """Return :func:`~lior_plugins.readers.numerals.number_in` for a cell of this column, or its hours."""
         if self.duration:
             return hours_in(cell, seconds=self.duration == "h:mm:ss")
         return number_in(cell, self.decimal, self.minus)

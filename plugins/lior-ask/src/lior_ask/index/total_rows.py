@@ -9,9 +9,9 @@ from functools import lru_cache
 
 import attrs
 
-from lior.reading import NOTHING
 from lior_ask.index.table_schema import Column
 from lior_ask.languages.lists import either
+from lior_plugins import NOTHING
 
 _LABEL = {
     mark: re.compile(rf"(?<!\w)(?:{either(key)}|{sign})(?!\w)", re.I)

@@ -11,7 +11,6 @@ from functools import cached_property
 import attrs
 import numpy as np
 
-from lior.reading import number_in
 from lior_ask.languages.lists import any_of, either, languages, of_question, words
 from lior_ask.languages.words import asking_words
 from lior_ask.languages.words import tokens as words_of
@@ -21,6 +20,7 @@ from lior_ask.tables.periods import NAME, Period, as_names, period_in
 from lior_ask.tables.query import Sign
 from lior_ask.tables.units import UNITS
 from lior_ask.tables.words import stems
+from lior_plugins import number_in
 
 _FILE = re.compile(r"(?<![\w@.])[\w+/-]+(?:\.[\w+-]+)*\.[a-z]\w{1,5}\b(?!@)", re.I)
 _NUMERALS = {word: 2 + n for each in languages() for n, word in enumerate(each.lists["words.numbers"])}

@@ -18,10 +18,10 @@ import attrs
 import numpy as np
 
 from lior.interfaces import Passage
-from lior.reading import NOTHING
 from lior_ask.index.table_store import Head, Row
 from lior_ask.tables.query import Compares, Is, Meets, Not, Test, Within
 from lior_ask.tables.words import CellWords
+from lior_plugins import NOTHING
 
 T = TypeVar("T", bound=Hashable)
 V = TypeVar("V")

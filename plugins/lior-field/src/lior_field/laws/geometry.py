@@ -8,12 +8,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from lior.geometry import kernel
 from lior.plots import Curve
 from lior_field import algebra, paths
 from lior_field.laws.law import Law, chart, noise
 from lior_field.memory import letnikov_weights, product_weights
-from lior_plugins import ricci_scalar, rotor_phases
+from lior_plugins import kernel, ricci_scalar, rotor_phases
 
 
 def _convolution() -> Law:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from lior.config import load
 from lior.reading.documents import RawDocument, read_documents
 from lior.testing.strategies import LAW
-from lior.training import estimate as estimates
-from lior.training.estimate import estimate
+from lior_cli import estimate as estimates
+from lior_cli.estimate import estimate
 
 texts = st.lists(st.integers(0, 9000), max_size=12).map(
     lambda sizes: [RawDocument(str(i), b"%d" % (i % 10) * size) for i, size in enumerate(sizes)]

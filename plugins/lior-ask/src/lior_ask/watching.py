@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from threading import Event
 
-from lior.reading.finding import FOREIGN
+from lior.reading import FOREIGN
 
 _AGAIN = 60.0
 """The interval, in seconds, after which files are checked anyway: some file systems report no changes."""

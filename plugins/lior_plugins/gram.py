@@ -26,22 +26,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 
-__all__ = [
-    "GramPartials",
-    "area",
-    "area_partials",
-    "distance",
-    "distance_partials",
-    "square_distances",
-    "tree_sum",
-]
-
-
-_ROW = 1024
-_SERIAL = 32768
-"""Maximum number of values that torch adds up in one thread on a CPU; of more, each thread adds a part."""
+__all__ = ["GramPartials", "area", "area_partials", "distance", "distance_partials"]
 
 
 class GramPartials(NamedTuple):
@@ -86,26 +72,6 @@ def area_partials(qq: Tensor, qk: Tensor, kk: Tensor, eps: float) -> GramPartial
     dqq = half * kk.clamp(max=largest)
     dqk = (half * qk).mul_(-2)
     return GramPartials(qq=dqq, qk=dqk, kk=half.mul_(qq.clamp(max=largest)))
-
-
-def square_distances(x: Tensor, c: Tensor) -> Tensor:
-    """Return ``|x_i − c_j|² >= 0`` for ``x (N, m)`` and ``c (J, m)``, shape ``(N, J)``, by one matmul.
-
-    The mean of ``c`` is subtracted from both first: the rounding error grows with
-    the distance from the origin.
-    """
-    mean = c.mean(dim=0)
-    x, c = x - mean, c - mean
-    square = torch.addmm(c.square().sum(-1), x, c.mT, alpha=-2)
-    return square.add_(x.square().sum(-1, keepdim=True)).clamp_(min=0)
-
-
-def tree_sum(x: Tensor) -> Tensor:
-    """Return the sum of all entries, a scalar tensor, in an order independent of the number of threads."""
-    x = x.reshape(-1)
-    while len(x) > _SERIAL:
-        x = pad(x, (0, -len(x) % _ROW)).view(-1, _ROW).sum(1)
-    return x.sum()
 
 
 def _shape(*tensors: Tensor) -> tuple[int, ...]:

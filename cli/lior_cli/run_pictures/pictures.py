@@ -16,18 +16,17 @@ from lior.files import printable
 from lior.geometry import metric
 from lior.interfaces import CurvedRSource, MetricForm
 from lior.model.language_model import Model
-from lior.plots import learning, scoring
 from lior.plots.figures import write_picture
 from lior.plots.panels import Curve, HeatMap, Histogram, LeftOut, LineChart, Panel, Picture, ScatterPlot
-from lior.plots.scales import spans_decades
-from lior.plots.scoring import CLASSES, Progress, classes_of
-from lior.plots.subjects import PICTURES
 from lior.runs import directory as rundir
 from lior.runs import folder as runfolder
 from lior.runs.checkpoint import Checkpoint
 from lior.runs.format import read_manifest
-from lior.runs.inspection import angles, effective_rank, metric_form, sample_stored, spectrum
+from lior.runs.inspection import effective_rank, metric_form, sample_stored, spectrum
 from lior.tensors import sub
+from lior_cli.run_pictures import learning, scoring
+from lior_cli.run_pictures.scoring import CLASSES, Progress, classes_of
+from lior_cli.run_pictures.subjects import PICTURES
 
 _BINS, _POINTS, _ROWS, _CURVED = 30, 2000, 4096, 200
 _FIFTHS = "least fifth of R", "second", "third", "fourth", "greatest fifth"
@@ -83,7 +82,7 @@ def _in_training(run: Path) -> bool:
 
 @torch.no_grad()
 def picture(name: str, run: PlottedRun) -> Picture:
-    """Return one of :data:`lior.plots.subjects.PICTURES`.
+    """Return one of :data:`lior_cli.run_pictures.subjects.PICTURES`.
 
     Raises
     ------
@@ -154,7 +153,7 @@ def _spectrum(run: PlottedRun) -> _Built:
             Curve(name=name, x=[*range(1, len(part) + 1)], y=part.tolist(), dots=True)
             for name, part in parts.items()
         ],
-        log_y=spans_decades(found),
+        log_y=_spans_decades(found),
     )
     return "spectrum of the metric g", [panel]
 
@@ -173,6 +172,16 @@ def _angles(run: PlottedRun) -> _Built:
     return "angles of the metric's rotation Q", [panel]
 
 
+def angles(q: Tensor) -> Tensor:
+    """Return angles in degrees, descending, of the ``n // 2`` planes that the rotation ``q (n, n)`` turns.
+
+    They are the arguments of its eigenvalues, which come in conjugate pairs ``exp(±iθ)``. A rotation turns
+    each of these planes in itself, by an angle from 0 to 180.
+    """
+    arguments = torch.linalg.eigvals(q.double()).angle().abs().rad2deg()
+    return arguments.sort(descending=True).values[::2][: len(q) // 2]
+
+
 def _resilience(run: PlottedRun) -> _Built:
     z, _ = _store(run.finished, run.sample)
     model = run.finished.model
@@ -180,7 +189,7 @@ def _resilience(run: PlottedRun) -> _Built:
     assert geometry is not None
     form, medium = geometry.frame.form(sub(model.state, "frame")), sub(model.state, "rsource")
     r = torch.cat([geometry.rsource.resilience(medium, part, form) for part in z.split(_ROWS)]).double().cpu()
-    log = spans_decades([float(r.min()), float(r.max())])
+    log = _spans_decades([float(r.min()), float(r.max())])
     counts, edges = _histogram(r.log10() if log else r)
     quantiles = r.quantile(r.new_tensor([0.05, 0.5, 0.95])).tolist()
     panel = Histogram(
@@ -193,6 +202,11 @@ def _resilience(run: PlottedRun) -> _Built:
         log_x=log,
     )
     return "resilience over the memory", [panel]
+
+
+def _spans_decades(values: Sequence[float]) -> bool:
+    """Return whether a logarithmic axis suits these numbers: the largest is over 20 times the smallest."""
+    return bool(values) and 0 < 20 * min(values) < max(values)
 
 
 def _histogram(values: Tensor) -> tuple[list[int], list[float]]:
