@@ -17,6 +17,7 @@ from lior_plugins.counting.locations import COUNTER
 from lior_plugins.memories.sdm import Sdm
 from tests.builtin.test_memories import LETTERS, document, holding, read
 from tests.cases import cases
+from tests.second_device import CUDA, second_device
 
 FEW = {"orders": (0, 1, 2, 3, 4), "patterns": ("word", "2-3", "column 1"), "joint": (), "window": 4}
 """Options of a memory that is quick to read."""
@@ -300,6 +301,17 @@ def test_what_was_learned_in_sequence_keeps_its_logits_when_all_is_counted_again
     assert memory.snapshot()["settled"][0] == 176
     after = logits(memory)
     assert {key: after.get(key) for key in kept} == kept
+
+
+def test_totals_are_counted_on_the_device_of_the_text(monkeypatch):
+    used, count = [], batch_counting.part_on
+    monkeypatch.setattr(batch_counting, "part_on", lambda *given: used.append(given[-1]) or count(*given))
+    items = document(0, 0, 600)
+    with second_device():
+        text = Text(*(column.to(CUDA) for column in items.text))
+        found = holding(Sdm(counts="totals", **FEW), items._replace(text=text)).snapshot()
+    assert used == [CUDA]
+    assert_same(found, holding(Sdm(counts="totals", **FEW), items).snapshot())
 
 
 @pytest.mark.parametrize("settles", [False, True])

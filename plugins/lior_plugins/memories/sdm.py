@@ -3,8 +3,8 @@
 Every address pattern selects one hard location for a context; a location holds token counters (P. Kanerva,
 *Sparse Distributed Memory*, 1988; patterns after Jaeckel). A read looks at one location per pattern,
 ``O(S)`` for any size of the memory, and mixes them into one distribution. The mixture learns while the
-memory is written (:mod:`lior_plugins.counting.mixture`). It counts on the CPU; evidence is returned on the
-device of the model.
+memory is written (:mod:`lior_plugins.counting.mixture`). It mixes on the CPU, and counts there unless
+``counts = totals``; evidence is returned on the device of the model.
 """
 
 from __future__ import annotations
@@ -91,6 +91,8 @@ class Sdm(JournalMemory):
     """Number of the journal's first tokens that were counted from totals."""
     _until: tuple[int, int] | None = attrs.field(default=None, init=False, repr=False, eq=False)
     """Document and place at the end of the training's text; None before a training ended."""
+    _device: torch.device = attrs.field(default=batch_counting.CPU, init=False, repr=False, eq=False)
+    """The device of the text, which counts totals."""
     _learned: dict[str, Weights] = attrs.field(factory=dict, init=False, repr=False, eq=False)
     """Weights by mode, see ``_MODES``."""
 
@@ -142,6 +144,10 @@ class Sdm(JournalMemory):
         return self.counts == "totals"
 
     # --- writing ---
+
+    def _spans(self, batch: Sequence[Items]) -> list[StoredSpan]:
+        self._device = next((items.text.tokens.device for items in batch), self._device)
+        return super()._spans(batch)
 
     def learn(self, batch: Sequence[Items]) -> None:
         """Count the items."""
@@ -209,7 +215,11 @@ class Sdm(JournalMemory):
         """Replace the memory by the totals of ``spans``."""
         segments = [span.segment() for span in spans]
         store = batch_counting.build(
-            segments, self._engine.plan, self._address_patterns, threads=all_threads()
+            segments,
+            self._engine.plan,
+            self._address_patterns,
+            device=self._device,
+            threads=all_threads(),
         )
         if self.budget and locations.size(store) > self.budget:
             store = locations.prune(store, int(self.budget * PRUNE_TO), self._settled)
