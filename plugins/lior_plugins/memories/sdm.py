@@ -27,10 +27,20 @@ from lior.interfaces import Abilities, CellTable, Evidence, Items, Query, Race, 
 from lior.tensors import all_threads, check
 from lior_plugins.counting import addresses, batch_counting, layout, locations, sampling, tracing
 from lior_plugins.counting.cursor import NO_CELLS, Cells, Cursor
-from lior_plugins.counting.engine import AHEAD, FROZEN, PRUNE_TO, Engine, Prediction, Schedule, WeightSets
+from lior_plugins.counting.engine import (
+    AHEAD,
+    FROZEN,
+    PRUNE_TO,
+    Engine,
+    Prediction,
+    Schedule,
+    Segment,
+    WeightSets,
+)
 from lior_plugins.counting.fields import REACH
 from lior_plugins.counting.journal import Journal, JournalMemory, StoredSpan, spans
 from lior_plugins.counting.layout import TRAIL, WIDEST, Weights
+from lior_plugins.counting.locations import Store
 from lior_plugins.counting.packed import Packed
 from lior_plugins.counting.sampling import SURE_BINS
 from lior_plugins.memories.sdm_options import (
@@ -76,6 +86,12 @@ class Sdm(JournalMemory):
         "sequence",
         help="counting method: sequence walks through the text; totals is faster and uses all cores",
         choices=("sequence", "totals"),
+    )
+    folds: int = option(
+        0,
+        help="parts of the text that the weights are learned on, each by the counts of all others; 0 is none",
+        low=0,
+        high=64,
     )
     budget: int = option(0, help="bytes for locations and counters; 0 is no limit", low=0)
     weight_rate: tuple[float, ...] = option((5e-4, 3e-5), help="step size of weights, first and last")
@@ -197,6 +213,28 @@ class Sdm(JournalMemory):
         self._count(spans)
         if self._settled != self._to_settle:
             self._renew()
+        if self.folds and self._settled:
+            self._fit_folds()
+
+    def _fit_folds(self) -> None:
+        """Learn the static weights on all of the text; the counts of the other folds predict each fold."""
+        whole, clock = self._engine.store, self._engine.clock
+        segments = [span.segment() for span in self._journal.spans]
+        alphabet = np.unique(np.concatenate([each.tokens for each in segments]))
+        self._widen(torch.from_numpy(alphabet))
+        sets, schedule = self._weight_sets("static"), self._schedule("static")
+        folds = batch_counting.pieces(segments, self.folds)
+        for number, fold in enumerate(folds):
+            here = [piece.segment for piece in fold]
+            size = sum(len(each.tokens) - each.start for each in here)
+            others = [piece.segment for other in folds if other is not fold for piece in other]
+            self._engine.load(self._totals_of(others), clock - size)
+            parts = batch_counting.pieces(here, -(-size // LONG))
+            for done, part in enumerate(parts):
+                rates = (schedule.at((number + done / len(parts)) / len(folds)),) * 2
+                for segment, _ in part:
+                    self._engine.partial_fit(segment, alphabet, sets, rates, write=False, long=True)
+        self._engine.load(whole, clock)
 
     def _renew(self) -> None:
         """Count the whole journal again; existing counters keep their learned logits."""
@@ -213,17 +251,19 @@ class Sdm(JournalMemory):
 
     def _settle(self, spans: Sequence[StoredSpan]) -> None:
         """Replace the memory by the totals of ``spans``."""
-        segments = [span.segment() for span in spans]
-        store = batch_counting.build(
+        store = self._totals_of([span.segment() for span in spans])
+        if self.budget and locations.size(store) > self.budget:
+            store = locations.prune(store, int(self.budget * PRUNE_TO), self._settled)
+        self._engine.load(store, self._settled)
+
+    def _totals_of(self, segments: Sequence[Segment]) -> Store:
+        return batch_counting.build(
             segments,
             self._engine.plan,
             self._address_patterns,
             device=self._device,
             threads=all_threads(),
         )
-        if self.budget and locations.size(store) > self.budget:
-            store = locations.prune(store, int(self.budget * PRUNE_TO), self._settled)
-        self._engine.load(store, self._settled)
 
     # --- reading and learning ---
 
