@@ -286,8 +286,8 @@ def setting(key: str) -> tuple[dict[str, object], str]:
     if key in ("geometry.group", "geometry.refresh"):
         return {"geometry.near": 3, "geometry.updates": 7}, key
     if key in ("memory.sdm.counts", "memory.sdm.folds"):
-        folds = {} if key.endswith("counts") else {"memory.sdm.counts": "totals"}
-        return {"memory.name": "sdm", "fit.passes": 0, **folds}, key
+        settings = {"memory.name": "sdm", "fit.passes": 0, "memory.sdm.gates": ["longest", "previous"]}
+        return settings | ({} if key.endswith("counts") else {"memory.sdm.counts": "totals"}), key
     if key == "geometry.patience":
         return {"geometry.updates": 30, "updater.learning_rate": 3}, key
     if len(rest) < 2:
