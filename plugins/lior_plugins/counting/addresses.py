@@ -177,7 +177,7 @@ def locate(
 
 
 def locate_on(
-    tokens: Tensor, at: Tensor, before: Tensor, values: Tensor, patterns: tuple[str, ...]
+    patterns: tuple[str, ...], tokens: Tensor, at: Tensor, before: Tensor, values: Tensor
 ) -> Tensor:
     """Return the addresses that :func:`locate` finds, int64 ``(S, B)``, by torch on the tensors' device.
 

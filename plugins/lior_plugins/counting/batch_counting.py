@@ -334,7 +334,7 @@ def _locate_on(segments: Sequence[Segment], patterns: tuple[str, ...], device: t
         fields.compute(tokens, depth, start, values)
         columns.append((tokens, size + at, np.minimum(depth[start:], at), values))
         size += len(tokens)
-    return addresses.locate_on(*(_joined(each, device) for each in zip(*columns, strict=True)), patterns)
+    return addresses.locate_on(patterns, *(_joined(each, device) for each in zip(*columns, strict=True)))
 
 
 def _count_on(where: Tensor, tokens: Tensor, above: Tensor, times: Tensor) -> Rows:
