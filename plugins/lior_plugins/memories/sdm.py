@@ -40,7 +40,6 @@ from lior_plugins.counting.engine import (
 from lior_plugins.counting.fields import REACH
 from lior_plugins.counting.journal import Journal, JournalMemory, StoredSpan, spans
 from lior_plugins.counting.layout import TRAIL, WIDEST, Weights
-from lior_plugins.counting.locations import Store
 from lior_plugins.counting.packed import Packed
 from lior_plugins.counting.sampling import SURE_BINS
 from lior_plugins.memories.sdm_options import (
@@ -225,11 +224,9 @@ class Sdm(JournalMemory):
         sets, schedule = self._weight_sets("static"), self._schedule("static")
         folds = batch_counting.pieces(segments, self.folds)
         for number, fold in enumerate(folds):
-            here = [piece.segment for piece in fold]
-            size = sum(len(each.tokens) - each.start for each in here)
-            others = [piece.segment for other in folds if other is not fold for piece in other]
-            self._engine.load(self._totals_of(others), clock - size)
-            parts = batch_counting.pieces(here, -(-size // LONG))
+            self._settle([piece.segment for other in folds if other is not fold for piece in other])
+            size = clock - self._engine.clock
+            parts = batch_counting.pieces([piece.segment for piece in fold], -(-size // LONG))
             for done, part in enumerate(parts):
                 rates = (schedule.at((number + done / len(parts)) / len(folds)),) * 2
                 for segment, _ in part:
@@ -243,27 +240,25 @@ class Sdm(JournalMemory):
         self._settled = self._to_settle
         settled, rest = self._journal.divided(self._settled, REACH)
         if settled:
-            self._settle(settled)
+            self._settle([span.segment() for span in settled])
         for span in rest:
             self._engine.write(span.segment())
         if locations.size(before):
             self._engine.load(locations.inherit(self._engine.store, before), self._engine.clock)
 
-    def _settle(self, spans: Sequence[StoredSpan]) -> None:
-        """Replace the memory by the totals of ``spans``."""
-        store = self._totals_of([span.segment() for span in spans])
-        if self.budget and locations.size(store) > self.budget:
-            store = locations.prune(store, int(self.budget * PRUNE_TO), self._settled)
-        self._engine.load(store, self._settled)
-
-    def _totals_of(self, segments: Sequence[Segment]) -> Store:
-        return batch_counting.build(
+    def _settle(self, segments: Sequence[Segment]) -> None:
+        """Replace the memory by the totals of a text."""
+        store = batch_counting.build(
             segments,
             self._engine.plan,
             self._address_patterns,
             device=self._device,
             threads=all_threads(),
         )
+        tokens = sum(len(each.tokens) - each.start for each in segments)
+        if self.budget and locations.size(store) > self.budget:
+            store = locations.prune(store, int(self.budget * PRUNE_TO), tokens)
+        self._engine.load(store, tokens)
 
     # --- reading and learning ---
 
