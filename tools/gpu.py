@@ -36,8 +36,11 @@ from lior.geometry.retrieval import Batch, Geometry, Part, Retrieval
 from lior.interfaces import Items, Query, Text
 from lior.model.generation import Session
 from lior.plugins import device_plugin, pick_device
+from lior_plugins.counting import batch_counting, layout
+from lior_plugins.counting.engine import Segment
 from lior_plugins.encoders.lags import Lags
 from lior_plugins.memories.exact import Exact
+from lior_plugins.memories.sdm_options import PATTERNS
 
 ROOT = Path(__file__).parents[1]
 ROUNDING = 1e-8
@@ -188,6 +191,21 @@ def compare_retrieval(place: Place) -> list[Row]:
     return [compare("exact: whole-memory retrieval", place, 1e-3, read)]
 
 
+def compare_counting(place: Place) -> list[Row]:
+    """Compare the rows of a text with those of the compiled code on one core."""
+    text = b"".join(path.read_bytes() for path in sorted(ROOT.glob("lior/**/*.py")))
+    tokens = np.frombuffer(text[: place.size(1 << 20, 3000)], np.uint8).astype(np.int64)
+    some = batch_counting.pieces([Segment(tokens, np.arange(len(tokens)), 0)], 1)[0]
+    given = some, PATTERNS, layout.parents(PATTERNS)
+
+    def count(device: str) -> object:
+        there = torch.device(device)
+        rows = batch_counting.part(*given) if device == "cpu" else batch_counting.part_on(*given, there)
+        return [column.view(np.uint32) for each in rows for column in each]
+
+    return [compare("sdm: counts of 29 patterns in a text", place, 0.0, count)]
+
+
 def compare_training(place: Place) -> list[Row]:
     """Compare bits per byte of retrieval over the whole memory, trained on each device (random numbers
     differ)."""
@@ -296,6 +314,7 @@ STEPS: dict[str, tuple[Step, int]] = {
     "facts": (tell_facts, 60),
     "metric": (compare_metric, 240),
     "retrieval": (compare_retrieval, 120),
+    "counting": (compare_counting, 120),
     "training": (compare_training, 300),
     "generation": (compare_generation, 200),
     "waits": (find_waits, 60),
@@ -319,10 +338,10 @@ def run_step(name: str, place: Place) -> list[Row]:
         return [Row(name, "FAILED", last)]
 
 
-_LEGEND = """Geometry, retrieval, the mixer and lior-lens
-compute on the GPU; counting stays on the CPU. Rows compare the GPU with the CPU of the same machine, or state
-a fact. A difference is a share of the CPU's largest number, and at most the allowed one where `equal`. `does
-not wait`: the program goes on while the GPU computes."""
+_LEGEND = """Geometry, retrieval, the mixer, lior-lens
+and counts from totals are computed on the GPU; counting in sequence stays on the CPU. Rows compare the GPU
+with the CPU of the same machine, or state a fact. A difference is a share of the CPU's largest number, and at
+most the allowed one where `equal`. `does not wait`: the program goes on while the GPU computes."""
 
 
 def write_page(rows: list[Row], place: Place) -> str:

@@ -17,6 +17,7 @@ from lior_plugins.counting.locations import COUNTER
 from lior_plugins.memories.sdm import Sdm
 from tests.builtin.test_memories import LETTERS, document, holding, read
 from tests.cases import cases
+from tests.second_device import CUDA, second_device
 
 FEW = {"orders": (0, 1, 2, 3, 4), "patterns": ("word", "2-3", "column 1"), "joint": (), "window": 4}
 """Options of a memory that is quick to read."""
@@ -181,6 +182,8 @@ def test_sdm_alphabets_may_grow_and_hold_large_tokens():
         ({"orders": (0, 3, 3)}, "orders = "),
         ({"orders": (0, 3, 256), "joint": ()}, "1-256"),
         ({"base_order": 9}, "base_order = 9"),
+        ({"folds": 2}, "folds = 2: allowed is 0; 2 or more with counts = totals"),
+        ({"folds": 1, "counts": "totals"}, "folds = 1"),
         ({"discounts": (0.0, 0.5)}, "discounts = "),
         ({"discounts": (1.1,)}, "discounts = "),
         ({"novel_discounts": (0.7, 1.0, 3.5)}, "novel_discounts = "),
@@ -300,6 +303,30 @@ def test_what_was_learned_in_sequence_keeps_its_logits_when_all_is_counted_again
     assert memory.snapshot()["settled"][0] == 176
     after = logits(memory)
     assert {key: after.get(key) for key in kept} == kept
+
+
+def test_each_fold_is_learned_by_the_counts_of_the_others():
+    text = document(0, 0, 1024).text
+    first, second = Items(Text(*(column[:512] for column in text)), 0, None), Items(text, 512, None)
+    memory, steps = Sdm(counts="totals", folds=2, **FEW), Sdm(counts="totals", **FEW)
+    memory.finish([Items(text, 0, None)])
+    for number, (here, other) in enumerate(((first, second), (second, first))):
+        steps.rewrite([other])
+        steps.fit(here, text.tokens.unique(), progress=number / 2, write=False)
+    steps.rewrite([])
+    steps.finish([Items(text, 0, None)])
+    assert_same(memory.snapshot(), steps.snapshot())
+
+
+def test_totals_are_counted_on_the_device_of_the_text(monkeypatch):
+    used, count = [], batch_counting.part_on
+    monkeypatch.setattr(batch_counting, "part_on", lambda *given: used.append(given[-1]) or count(*given))
+    items = document(0, 0, 600)
+    with second_device():
+        text = Text(*(column.to(CUDA) for column in items.text))
+        found = holding(Sdm(counts="totals", **FEW), items._replace(text=text)).snapshot()
+    assert used == [CUDA]
+    assert_same(found, holding(Sdm(counts="totals", **FEW), items).snapshot())
 
 
 @pytest.mark.parametrize("settles", [False, True])

@@ -6,19 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lior.data import corpus
 from lior.errors import UsageError
-from lior.reading.documents import RawDocument
 from lior.testing.strategies import LAW
 from lior_plugins.counting import fields
-from lior_plugins.counting.addresses import ADDRESS_BITS, addresses, locate, parse
+from lior_plugins.counting.addresses import ADDRESS_BITS, locate, parse
 from lior_plugins.counting.fields import FIELDS, REACH
 from lior_plugins.memories.sdm import ORDERS, PATTERNS
-from lior_plugins.tokenizers.bytes import Bytes
 from tests.cases import cases
 
 ALL = (
@@ -251,15 +248,6 @@ def test_nothing_before_the_reach_matters(text):
     for here in range(REACH, len(text), 7):
         cut = slice(here - REACH, here + 1)
         assert_rows(tokens[cut], depth[cut], REACH, whole, slice(here, here + 1))
-
-
-def test_addresses_of_a_text_are_those_of_its_arrays():
-    built = corpus.build_corpus([RawDocument("a", sample(300)), RawDocument("b", b"more")], Bytes())
-    text = built.text(0, len(built))[0]
-    found = addresses(text, ALL, 100)
-    assert found.dtype == torch.int64
-    expected = locate(*arrays(sample(300), b"more"), 100, ALL).where
-    assert (found.numpy() == expected.T).all()
 
 
 def test_tokens_beyond_bytes_have_fields_and_addresses():

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from multiprocessing import get_context
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lior.plugins import devices
 from lior.testing.strategies import LAW
-from lior_plugins.counting import addresses, batch_counting, locations
+from lior_plugins.counting import addresses, batch_counting, layout, locations
 from lior_plugins.counting.engine import Segment
 from lior_plugins.counting.locations import COUNTER
 from lior_plugins.counting.packed import Packed
+from lior_plugins.devices import Cuda
 from tests.cases import cases
 from tests.counting.plans import small_plan
+from tests.counting.test_addresses import ALL
+from tests.second_device import CUDA, second_device
 
 NESTED = 4
 PATTERNS = ("", "1", "1-2", "1-4", "word", "word-1 word", "1,3", "column 1")
@@ -167,27 +171,59 @@ def test_numbers_end_where_their_bits_do():
     assert {c[0] for c in first} == set(range(65536)) - {300}, "the token longest ago has no counter"
 
 
-@pytest.mark.slow
-def test_processes_count_the_parts():
-    texts = segments(many(4_000))
-    alone = batch_counting.build(texts, PLAN, PATTERNS)
-    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
-        assert_same_store(batch_counting.build(texts, PLAN, PATTERNS, executor=pool, parts=3), alone)
+# --- on a device ---
 
 
-def test_an_executor_gets_every_part():
-    class Noted(ThreadPoolExecutor):
-        calls = 0
+alphabets = st.sampled_from((b"ab", b"aB .\n", range(256), (10, 32, 65, 300, 40_000, 65_535)))
+foreign = alphabets.flatmap(
+    lambda letters: st.lists(st.lists(st.sampled_from(letters), min_size=1, max_size=60), max_size=6)
+)
 
-        def submit(self, *args, **kwargs):
-            self.calls += 1
-            return super().submit(*args, **kwargs)
 
-    texts = segments(many(4_000))
-    with Noted(2) as pool:
-        store = batch_counting.build(texts, PLAN, PATTERNS, executor=pool, parts=3)
-    assert pool.calls == 3
-    assert_same_store(store, batch_counting.build(texts, PLAN, PATTERNS))
+def assert_a_device_counts_alike(texts, parts, block):
+    parent = layout.parents(ALL)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(batch_counting, "_ON_DEVICE", block)
+        for some in batch_counting.pieces(segments(texts), parts):
+            found = batch_counting.part_on(some[::-1], ALL, parent, batch_counting.CPU)
+            expected = batch_counting.part(some, ALL, parent)
+            assert_same_rows(found, expected)
+            kinds = [[column.dtype for column in rows] for rows in (found[0], expected[0])]
+            assert kinds[0] == kinds[1]
+
+
+@LAW
+@given(texts=foreign.filter(any), parts=st.integers(1, 4), block=st.sampled_from((1, 7, 1 << 16)))
+def test_a_device_counts_the_rows_of_the_compiled_code(texts, parts, block):
+    assert_a_device_counts_alike(texts, parts, block)
+
+
+@cases("name", ["README.md", "tools/gpu.py", "docs/pictures/ask.svg", "pyproject.toml", "tools/claims.json"])
+def test_a_device_counts_a_file_as_the_compiled_code_does(name):
+    text = (Path(__file__).parents[2] / name).read_bytes()[:6000]
+    assert_a_device_counts_alike([[*text]], 2, 1024)
+
+
+def test_parts_that_do_not_fit_into_a_device_are_halved(monkeypatch, caplog):
+    sizes, count = [], batch_counting.part_on
+
+    def part_on(some, *rest):
+        sizes.append(sum(len(each.segment.tokens) - each.segment.start for each in some))
+        if sizes[-1] > 4000:
+            raise torch.OutOfMemoryError("no memory")
+        return count(some, *rest)
+
+    texts = segments(many(9_000))
+    expected = batch_counting.build(texts, PLAN, PATTERNS)
+    monkeypatch.setattr(batch_counting, "part_on", part_on)
+    monkeypatch.setattr(batch_counting, "_ON_DEVICE", 2000)
+    monkeypatch.setattr(Cuda, "block", lambda self, entries: 9000 * len(PATTERNS))
+    monkeypatch.setattr(Cuda, "free", lambda self: 0)
+    monkeypatch.setattr(devices, "_halved", Counter())
+    with second_device():
+        assert_same_store(batch_counting.build(texts, PLAN, PATTERNS, device=CUDA), expected)
+    assert sizes == [9000, 4500, *4 * [2250]]
+    assert len(caplog.messages) == 2
 
 
 @LAW

@@ -14,7 +14,7 @@ from torch.testing import assert_close
 from lior.interfaces import Items, Query
 from lior.testing.strategies import LAW
 from lior_plugins.counting import layout, tracing
-from lior_plugins.counting.addresses import addresses
+from lior_plugins.counting.addresses import locate
 from lior_plugins.counting.layout import MOST, TINY
 from lior_plugins.counting.locations import COUNTER
 from lior_plugins.counting.stream import FLOOR
@@ -54,10 +54,14 @@ class Counted:
     places: list = attrs.field(factory=list)
 
 
+def addresses(text):
+    return locate(text.tokens.numpy(), text.depth.numpy(), 0, PATTERNS).where
+
+
 def counted(text):
     """Address -> token -> its counter: a location is made where that of its parent was there before."""
     table: dict[int, dict[int, Counted]] = {}
-    where = addresses(text, PATTERNS, 0).T.tolist()
+    where = addresses(text).tolist()
     columns = (text.tokens.tolist(), text.document.tolist(), text.depth.tolist())
     for at, token, *place in zip(where, *columns, strict=True):
         present = [address in table for address in at]
@@ -167,7 +171,7 @@ def test_sdm_traces_to_the_places_that_wrote_its_counters(documents, question, t
     memory, table = holding(plain_sdm(), text), counted(text)
     query = Query(asked, torch.tensor([len(question)]), None)
     trace = memory.trace(query, torch.tensor([token]), ALPHABET)
-    expected = traced(table, addresses(asked, PATTERNS, 0).T.tolist()[-1], token)
+    expected = traced(table, addresses(asked).tolist()[-1], token)
     places = zip(trace.document.tolist(), trace.offset.tolist(), strict=True)
     assert dict(zip(places, trace.share.tolist(), strict=True)) == pytest.approx(expected, abs=2e-4)
     assert float(trace.stored) == pytest.approx(sum(expected.values()), abs=2e-4)

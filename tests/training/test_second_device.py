@@ -15,6 +15,7 @@ from tests.second_device import CUDA, Far, second_device
 
 RECIPES = {
     "counts": {"memory": "sdm"},
+    "totals": {"memory": {"name": "sdm", "sdm": {"counts": "totals"}}},
     "all memories": {"memory": "sdm,exact,match"},
     "counts without cells": {"memory": {"name": "sdm", "sdm": {"gates": ["longest", "previous"]}}},
     "nearest cells": {"memory": {"name": "exact", "exact": {"probes": 3}}},
@@ -50,7 +51,8 @@ def life(folder, device, recipe, text):
 
 
 @pytest.mark.parametrize(
-    "recipe", [pytest.param(name, marks=() if name == "counts" else pytest.mark.slow) for name in RECIPES]
+    "recipe",
+    [pytest.param(name, marks=() if name in ("counts", "totals") else pytest.mark.slow) for name in RECIPES],
 )
 def test_a_run_on_another_device_is_that_of_the_cpu(recipe, tmp_path):
     text = ("Baa, baa, black sheep, have you any wool? Yes, sir, three bags full.\n" * 9)[:560]

@@ -215,6 +215,7 @@ ALTERNATIVES: dict[str, object] = {
     "memory.sdm.unseen_contexts": 0,
     "memory.sdm.window": 8,
     "memory.sdm.counts": "totals",
+    "memory.sdm.folds": 3,
     "memory.sdm.budget": 100_000,
     "memory.sdm.weight_rate": [1e-3, 1e-3],
     "memory.sdm.token_rate": [1e-2, 1e-2],
@@ -284,8 +285,9 @@ def setting(key: str) -> tuple[dict[str, object], str]:
     kind, *rest = key.split(".")
     if key in ("geometry.group", "geometry.refresh"):
         return {"geometry.near": 3, "geometry.updates": 7}, key
-    if key == "memory.sdm.counts":
-        return {"memory.name": "sdm", "fit.passes": 0}, key
+    if key in ("memory.sdm.counts", "memory.sdm.folds"):
+        settings = {"memory.name": "sdm", "fit.passes": 0, "memory.sdm.gates": ["longest", "previous"]}
+        return settings | ({} if key.endswith("counts") else {"memory.sdm.counts": "totals"}), key
     if key == "geometry.patience":
         return {"geometry.updates": 30, "updater.learning_rate": 3}, key
     if len(rest) < 2:

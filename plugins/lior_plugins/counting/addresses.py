@@ -29,7 +29,6 @@ from torch import Tensor
 
 from lior.compiling.compiled import entry, inner
 from lior.errors import UsageError
-from lior.interfaces import Text
 from lior_plugins.counting import fields
 from lior_plugins.counting.fields import FIELDS, REACH
 
@@ -177,11 +176,43 @@ def locate(
     return Located(out, values)
 
 
-def addresses(text: Text, patterns: tuple[str, ...], start: int) -> Tensor:
-    """Return addresses of the positions ``start ..`` of a text, int64 ``(S, B)`` on the text's device."""
-    tokens, depth = text.tokens.cpu().numpy(), text.depth.cpu().numpy()
-    found = locate(tokens.astype(np.int64), depth.astype(np.int64), start, patterns)
-    return torch.from_numpy(np.ascontiguousarray(found.where.T)).to(text.tokens.device)
+def locate_on(
+    patterns: tuple[str, ...], tokens: Tensor, at: Tensor, before: Tensor, values: Tensor
+) -> Tensor:
+    """Return the addresses that :func:`locate` finds, int64 ``(S, B)``, by torch on the tensors' device.
+
+    Parameters
+    ----------
+    tokens
+        Texts one after the other, int64 ``(T,)``.
+    at
+        Index of each position in ``tokens``, ``(B,)``.
+    before
+        Number of tokens before each position in its own text and document, ``(B,)``.
+    values
+        Fields of each position, ``(B, len(FIELDS))``.
+    """
+
+    def value(code: int) -> Tensor:
+        if code >= _FIELD:
+            return values[:, code - _FIELD]
+        lag = code & (_FOLDED - 1)
+        token = tokens[(at - lag).clamp(min=0)]
+        return torch.where(before >= lag, (fold(token) if code >= _FOLDED else token) + 1, 0)
+
+    program, hashes = compile_patterns(patterns), list[Tensor]()
+    for base, begin, end in zip(program.base, program.begin, program.begin[1:], strict=False):
+        h = hashes[base] if base >= 0 else torch.full_like(at, _SEED)
+        for code in program.codes[begin:end].tolist():
+            h = mix(h, value(code) + (code + 1) * _TAG)
+        hashes.append(h)
+    hashed = (mix(h, i) >> (63 - ADDRESS_BITS) & ((1 << ADDRESS_BITS) - 1) for i, h in enumerate(hashes))
+    return torch.stack([h | (i << ADDRESS_BITS) for i, h in enumerate(hashed)])
+
+
+def fold(tokens: Tensor) -> Tensor:
+    """Return :func:`lior_plugins.counting.fields.fold` of tokens."""
+    return torch.where((tokens >= 65) & (tokens <= 90), tokens + 32, tokens)
 
 
 def mix(h: Tensor, value: Tensor | int) -> Tensor:

@@ -92,20 +92,15 @@ class Grams(Lags):
                     seen = words[_WORDS.index(part.field)]
                 else:
                     seen = contexts[:, part.lag - 1]
-                    seen = _fold(seen) if part.folded else seen
+                    seen = addresses.fold(seen) if part.folded else seen
                 h = addresses.mix(h, seen + 1)
             rows.append((h & ((1 << self.bits) - 1)) + (number << self.bits))
         return torch.stack(rows, 1)
 
 
-def _fold(tokens: Tensor) -> Tensor:
-    """Return lower-case letters for the upper-case ones of ASCII."""
-    return torch.where((tokens >= 65) & (tokens <= 90), tokens + 32, tokens)
-
-
 def _words(contexts: Tensor) -> tuple[Tensor, Tensor]:
     """Return hashes of the word so far and of the word before it, int64 ``(B,)`` each; 0 for none."""
-    folded = _fold(contexts)
+    folded = addresses.fold(contexts)
     letter = ((folded >= 97) & (folded <= 122)) | (folded == _APOSTROPHE) | ((folded > 127) & (folded < 256))
     first = last = torch.zeros_like(contexts[:, 0])
     # One step for each lag: on a GPU a sum along such short rows takes longer than all of these.

@@ -3,8 +3,8 @@
 Every address pattern selects one hard location for a context; a location holds token counters (P. Kanerva,
 *Sparse Distributed Memory*, 1988; patterns after Jaeckel). A read looks at one location per pattern,
 ``O(S)`` for any size of the memory, and mixes them into one distribution. The mixture learns while the
-memory is written (:mod:`lior_plugins.counting.mixture`). It counts on the CPU; evidence is returned on the
-device of the model.
+memory is written (:mod:`lior_plugins.counting.mixture`). It mixes on the CPU, and counts there unless
+``counts = totals``; evidence is returned on the device of the model.
 """
 
 from __future__ import annotations
@@ -27,7 +27,16 @@ from lior.interfaces import Abilities, CellTable, Evidence, Items, Query, Race, 
 from lior.tensors import all_threads, check
 from lior_plugins.counting import addresses, batch_counting, layout, locations, sampling, tracing
 from lior_plugins.counting.cursor import NO_CELLS, Cells, Cursor
-from lior_plugins.counting.engine import AHEAD, FROZEN, PRUNE_TO, Engine, Prediction, Schedule, WeightSets
+from lior_plugins.counting.engine import (
+    AHEAD,
+    FROZEN,
+    PRUNE_TO,
+    Engine,
+    Prediction,
+    Schedule,
+    Segment,
+    WeightSets,
+)
 from lior_plugins.counting.fields import REACH
 from lior_plugins.counting.journal import Journal, JournalMemory, StoredSpan, spans
 from lior_plugins.counting.layout import TRAIL, WIDEST, Weights
@@ -77,6 +86,12 @@ class Sdm(JournalMemory):
         help="counting method: sequence walks through the text; totals is faster and uses all cores",
         choices=("sequence", "totals"),
     )
+    folds: int = option(
+        0,
+        help="parts of the text that the weights are learned on, each by the counts of all others; 0 is none",
+        low=0,
+        high=64,
+    )
     budget: int = option(0, help="bytes for locations and counters; 0 is no limit", low=0)
     weight_rate: tuple[float, ...] = option((5e-4, 3e-5), help="step size of weights, first and last")
     token_rate: tuple[float, ...] = option((1e-3, 1e-4), help="step size of tokens' weights, first and last")
@@ -91,6 +106,8 @@ class Sdm(JournalMemory):
     """Number of the journal's first tokens that were counted from totals."""
     _until: tuple[int, int] | None = attrs.field(default=None, init=False, repr=False, eq=False)
     """Document and place at the end of the training's text; None before a training ended."""
+    _device: torch.device = attrs.field(default=batch_counting.CPU, init=False, repr=False, eq=False)
+    """The device of the text, which counts totals."""
     _learned: dict[str, Weights] = attrs.field(factory=dict, init=False, repr=False, eq=False)
     """Weights by mode, see ``_MODES``."""
 
@@ -143,6 +160,10 @@ class Sdm(JournalMemory):
 
     # --- writing ---
 
+    def _spans(self, batch: Sequence[Items]) -> list[StoredSpan]:
+        self._device = next((items.text.tokens.device for items in batch), self._device)
+        return super()._spans(batch)
+
     def learn(self, batch: Sequence[Items]) -> None:
         """Count the items."""
         self._count(self._spans(batch))
@@ -191,6 +212,26 @@ class Sdm(JournalMemory):
         self._count(spans)
         if self._settled != self._to_settle:
             self._renew()
+        if self.folds and self._settled:
+            self._fit_folds()
+
+    def _fit_folds(self) -> None:
+        """Learn the static weights on all of the text; the counts of the other folds predict each fold."""
+        whole, clock = self._engine.store, self._engine.clock
+        segments = [span.segment() for span in self._journal.spans]
+        alphabet = np.unique(np.concatenate([each.tokens for each in segments]))
+        self._widen(torch.from_numpy(alphabet))
+        sets, schedule = self._weight_sets("static"), self._schedule("static")
+        folds = batch_counting.pieces(segments, self.folds)
+        for number, fold in enumerate(folds):
+            self._settle([piece.segment for other in folds if other is not fold for piece in other])
+            size = clock - self._engine.clock
+            parts = batch_counting.pieces([piece.segment for piece in fold], -(-size // LONG))
+            for done, part in enumerate(parts):
+                rates = (schedule.at((number + done / len(parts)) / len(folds)),) * 2
+                for segment, _ in part:
+                    self._engine.partial_fit(segment, alphabet, sets, rates, write=False, long=True)
+        self._engine.load(whole, clock)
 
     def _renew(self) -> None:
         """Count the whole journal again; existing counters keep their learned logits."""
@@ -199,21 +240,25 @@ class Sdm(JournalMemory):
         self._settled = self._to_settle
         settled, rest = self._journal.divided(self._settled, REACH)
         if settled:
-            self._settle(settled)
+            self._settle([span.segment() for span in settled])
         for span in rest:
             self._engine.write(span.segment())
         if locations.size(before):
             self._engine.load(locations.inherit(self._engine.store, before), self._engine.clock)
 
-    def _settle(self, spans: Sequence[StoredSpan]) -> None:
-        """Replace the memory by the totals of ``spans``."""
-        segments = [span.segment() for span in spans]
+    def _settle(self, segments: Sequence[Segment]) -> None:
+        """Replace the memory by the totals of a text."""
         store = batch_counting.build(
-            segments, self._engine.plan, self._address_patterns, threads=all_threads()
+            segments,
+            self._engine.plan,
+            self._address_patterns,
+            device=self._device,
+            threads=all_threads(),
         )
+        tokens = sum(len(each.tokens) - each.start for each in segments)
         if self.budget and locations.size(store) > self.budget:
-            store = locations.prune(store, int(self.budget * PRUNE_TO), self._settled)
-        self._engine.load(store, self._settled)
+            store = locations.prune(store, int(self.budget * PRUNE_TO), tokens)
+        self._engine.load(store, tokens)
 
     # --- reading and learning ---
 
