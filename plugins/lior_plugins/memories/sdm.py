@@ -328,6 +328,9 @@ class Sdm(JournalMemory):
         for before, name in itertools.pairwise(_MODES[: _MODES.index(mode) + 1]):
             if name not in self._learned:
                 self._learned[name] = _copy(self._learned[before])
+        if mode == "online" and "static" in self._learned and not self._learned[mode].secondary_curvature.any():
+            # The training only counted (recipe fast): static weights are nearer than fresh ones.
+            self._learned[mode] = _copy(self._learned["static"])
         unseen = mode == "unseen"
         self._engine.plan = self._engine.plan._replace(
             recent=self.recent if mode == "online" else self.static_recent,
