@@ -131,6 +131,17 @@ def test_sdm_keeps_online_and_static_numbers_apart():
     assert_same({k: v for k, v in third.items() if k in before}, before)
 
 
+@cases("counted", [False, True])
+def test_sdm_begins_online_with_the_static_weights_if_it_only_counted(counted):
+    still = dict.fromkeys(("weight_rate", "token_rate", "table_rate"), (1e-30, 1e-30))
+    memory = Sdm(**FEW, **still)
+    (holding if counted else fit)(memory, document(0, 0))
+    fit(memory, document(0, 3), write=False)
+    fit(memory, document(0, 4))
+    after = memory.snapshot()
+    assert torch.equal(after["online.token_weight"], after["static.token_weight"]) == counted
+
+
 def test_sdm_forgets_items_and_not_what_it_learned():
     memory = Sdm(**FEW)
     fit(memory, document(0, 0))

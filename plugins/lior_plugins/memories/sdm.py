@@ -370,15 +370,19 @@ class Sdm(JournalMemory):
 
     def _weight_sets(self, mode: str) -> WeightSets:
         """Return the two weight sets of a mode; new ones begin as copies of the previous mode's."""
+        learned = self._learned
         for before, name in itertools.pairwise(_MODES[: _MODES.index(mode) + 1]):
-            if name not in self._learned:
-                self._learned[name] = _copy(self._learned[before])
+            if name not in learned:
+                learned[name] = _copy(learned[before])
+        if mode == "online" and "static" in learned and not learned[mode].secondary_curvature.any():
+            # The training only counted (recipe fast): static weights are nearer than fresh ones.
+            learned[mode] = _copy(learned["static"])
         unseen = mode == "unseen"
         self._engine.plan = self._engine.plan._replace(
             recent=self.recent if mode == "online" else self.static_recent,
             unseen_contexts=self.unseen_contexts if unseen else TRAIL,
         )
-        return self._learned["static" if unseen else mode], self._learned[mode]
+        return learned["static" if unseen else mode], learned[mode]
 
     def _cells(self, cell: Tensor | None) -> NDArray[np.int64] | None:
         return None if cell is None else cell.cpu().numpy() % self.cells
