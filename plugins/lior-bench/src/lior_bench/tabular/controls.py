@@ -163,7 +163,12 @@ def _lightgbm_fit(split: Split) -> Fit:
     import lightgbm
 
     kind = lightgbm.LGBMClassifier if split.classes else lightgbm.LGBMRegressor
-    fixed = {"min_child_samples": 10, "subsample": 0.8, "subsample_freq": 1, "colsample_bytree": 0.8}
+    fixed: dict[str, Any] = {
+        "min_child_samples": 10,
+        "subsample": 0.8,
+        "subsample_freq": 1,
+        "colsample_bytree": 0.8,
+    }
 
     def fit(setting: dict[str, Any], x: Any, y: Array, held: Any) -> tuple[Any, int | None]:
         model = kind(**{"n_estimators": 400, **setting}, **fixed, random_state=0, verbose=-1, n_jobs=1)
