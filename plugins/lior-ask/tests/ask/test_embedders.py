@@ -146,8 +146,10 @@ def test_layers_for_tables_replace_the_last_ones(which, name):
     merged = four_bits.Model({**MODEL.tensors, **four_bits.read(file).tensors})
     asked = "How many of the loans are overdue?"
     pieces = [[BEGIN, *MODEL.pieces.divide([f"query: {asked}"])[0], END]]
-    shared = NumpyLayers(merged, NumpyLayers(MODEL), LOWEST).means(pieces)
+    layers, below = NumpyLayers(merged, NumpyLayers(MODEL), LOWEST), NumpyLayers(MODEL).states(pieces, LOWEST)
+    shared = layers.means(pieces)
     np.testing.assert_array_equal(shared, NumpyLayers(merged).means(pieces))
+    np.testing.assert_allclose(shared, layers.above(below[0]), atol=1e-6)
     # ONNX Runtime rounds otherwise
     np.testing.assert_allclose(read_question(asked)[which], shared[0], atol=0.05)
     assert float(shared[0] @ NumpyLayers(MODEL).means(pieces)[0]) < 0.99

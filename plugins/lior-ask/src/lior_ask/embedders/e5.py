@@ -106,8 +106,19 @@ def read_as(text: str, file: Path, lowest: int) -> np.ndarray:
 
     ``file`` has them, as :mod:`~lior_ask.embedders.four_bits` reads them.
     """
-    found: np.ndarray = runner_as(file, lowest).means(_pieces([text], "query: "))[0]
+    layers = runner_as(file, lowest)
+    if isinstance(layers, NumpyLayers):
+        return layers.above(_below(text, lowest))[0]
+    found: np.ndarray = layers.means(_pieces([text], "query: "))[0]
     return found
+
+
+@lru_cache(maxsize=2)
+def _below(text: str, lowest: int) -> np.ndarray:
+    """Return the states of a question below a layer: layers of several files begin with them."""
+    runner = _runner()
+    assert isinstance(runner, NumpyLayers)
+    return runner.states(_pieces([text], "query: "), lowest)[0]
 
 
 @lru_cache(maxsize=2)

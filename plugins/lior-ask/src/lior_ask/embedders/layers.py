@@ -64,12 +64,20 @@ class NumpyLayers:
         starts = np.cumsum([0, *map(len, texts)])
         x = np.concatenate([self._model.embedded(each) for each in texts])
         x = _norm(x, (self._model.numbers("emb.ln.w"), self._model.numbers("emb.ln.b")))
-        for layer in self._layers[:layers]:
+        return self._risen(x, starts, slice(layers)), starts
+
+    def above(self, states: np.ndarray) -> np.ndarray:
+        """Return the unit mean ``(1, width)`` of the last layer from a text's states below layer ``own``."""
+        last = self._risen(states, np.array([0, len(states)]), slice(self._own, None))
+        return unit(last.sum(0, keepdims=True))
+
+    def _risen(self, x: np.ndarray, starts: np.ndarray, layers: slice) -> np.ndarray:
+        for layer in self._layers[layers]:
             every = _multiply(x, layer.seen)
             mixed = [_attend(part) for part in np.split(every, starts[1:-1])]
             x = _norm(x + _multiply(np.concatenate(mixed), layer.out), layer.norms[0])
             x = _norm(x + _multiply(_gelu(_multiply(x, layer.wide)), layer.narrow), layer.norms[1])
-        return x, starts
+        return x
 
     @cached_property
     def _layers(self) -> list[_Layer]:
