@@ -376,9 +376,10 @@ def test_a_day_without_a_year_is_in_a_period_without_one():
     [
         ("When does Jule's passport run out?", False),
         ("When did Jule write about the passport?", True),
+        ("Do we have a tent?", False),
     ],
 )
-def test_the_day_of_a_message_answers_questions_for_messages_only(words, told):
+def test_what_is_told_of_messages_answers_questions_for_messages_only(words, told):
     chat = "\n".join(
         f"{n:02}/03/2025, 18:10 - {who}: {text}"
         for n, (who, text) in enumerate(

@@ -106,7 +106,7 @@ def choose(question: Question, known: Known, today: date, *, shows: bool = True)
             told = tell(ranker, query, shows=shows)
     if paid and not spoken.isdisjoint(_WE) and _sells(best.links.table):
         told = None
-    if _tells_day_of_message(best) and not _asks_for_messages(spoken):
+    if _tells_of_messages(best) and not _asks_for_messages(spoken):
         told = None  # the day of a message, for "when does the passport run out?"
     unexplained = (each.word for n, each in enumerate(said.tokens) if n not in best.explained)
     if any(map(BEYOND.fullmatch, unexplained)):
@@ -116,10 +116,11 @@ def choose(question: Question, known: Known, today: date, *, shows: bool = True)
     return Chosen(weights, query, told, ranked.probability, ranked.calculation)
 
 
-def _tells_day_of_message(best: Proposal) -> bool:
-    """Return whether the result of a query is the day of a mail or of a message in a chat."""
-    table, measure = best.links.table, best.query.measure
-    return table.kind in ("mail", "chat") and measure is not None and measure == table.dated
+def _tells_of_messages(best: Proposal) -> bool:
+    """Return whether a query tells the day of a mail or of a message in a chat, or that there is one."""
+    table, query = best.links.table, best.query
+    is_day = query.measure is not None and query.measure == table.dated
+    return table.kind in ("mail", "chat") and (is_day or query.aggregate is Aggregate.EXISTS)
 
 
 def _asks_for_messages(spoken: Set[str]) -> bool:
