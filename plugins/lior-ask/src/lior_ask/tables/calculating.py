@@ -86,7 +86,8 @@ def calculate(
     if planned.told is not None:
         return calculated(question, planned.told, ranked.agreement(planned.told.result), top)
     if ranked.told is not None and ranked.probability >= LEAST:
-        passage = ranked.often_quoted and ranked.probability < SURE and quoted()
+        # What somebody wrote is a query of messages if that is sure: then only a sentence comes before it.
+        passage = ranked.often_quoted and (quoted() if ranked.probability < SURE else quote(question))
         if not passage or not passage.found or passage.confidence < LEAST:
             return calculated(question, ranked.told, ranked.probability, top)
     answer = _refused(planned, quoted(), known, filters)
