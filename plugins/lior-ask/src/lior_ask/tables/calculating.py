@@ -88,7 +88,7 @@ def calculate(
     if ranked.told is not None and ranked.probability >= LEAST:
         # What somebody wrote is a query of messages if that is sure: then only a sentence comes before it.
         passage = ranked.often_quoted and (quoted() if ranked.probability < SURE else quote(question))
-        if not passage or not passage.found or passage.confidence < LEAST:
+        if not (passage and _is_sentence(passage, known, filters)):
             return calculated(question, ranked.told, ranked.probability, top)
     answer = _refused(planned, quoted(), known, filters)
     row = answer.answer if ranked.calculation >= SURE and answer.confidence < _LIKELY else None
@@ -184,6 +184,13 @@ def _of_table(request: Request, answer: Answer, known: Known, filters: Filters) 
     named = any(names_it(word.text, head) for word in request.words for head in heads)
     doubtful = named or _is_row(answer.answer, known, filters)
     return attrs.evolve(answer, confidence=DOUBTFUL) if doubtful else answer
+
+
+def _is_sentence(answer: Answer, known: Known, filters: Filters) -> bool:
+    """Return whether an answer quotes a likely passage that is no row of a table."""
+    if answer.answer is None or not answer.found or answer.confidence < LEAST:
+        return False
+    return not _is_row(answer.answer, known, filters)
 
 
 def _is_row(passage: Passage, known: Known, filters: Filters) -> bool:
