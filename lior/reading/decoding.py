@@ -43,6 +43,16 @@ consists of names alone.
 """
 _EBCDIC = ["cp037", "cp1026", "cp1140", "cp273", "cp424", "cp500", "cp875"]
 """Encodings that are not supersets of ASCII: lines would end where the file has no line feed."""
+_RARE = [
+    "cp720", "cp775", "cp856", "cp860", "cp861", "cp862", "cp863", "cp864", "cp865", "cp869", "cp1006",
+    "cp1125", "hp_roman8", "iso8859_3", "iso8859_4", "iso8859_10", "iso8859_13", "iso8859_14", "iso8859_16",
+    "koi8_t", "kz1048", "mac_cyrillic", "mac_greek", "mac_iceland", "mac_latin2", "mac_turkish", "ptcp154",
+    "tis_620",
+]  # fmt: skip
+"""Encodings that few files have; a short text with "é" and "€" is likelier in one of them than in its own."""
+_DOS = ["cp437", "cp850", "cp852", "cp855", "cp857", "cp858", "cp866"]
+_ODD = re.compile(r"[^\W\d_][^\w\s!-~’–—·][^\W\d_]")
+"""A sign within a word, as in "W‰hrung": the text is in another encoding."""
 _COMMON = ("cp1252", "cp1251", "koi8_r", "gb18030", "cp932", "cp949", "big5")
 """The most frequent encodings, preferred where several are equally probable, as they are for a few words."""
 
@@ -191,8 +201,10 @@ def _guess(data: bytes) -> tuple[str, str]:
     japanese, narrow = _kana(sample)
     if japanese:
         return japanese, "the most probable encoding"
-    excluded = _MULTIBYTE if single else _JAPANESE if narrow else ()
-    found = list(from_bytes(sample, cp_exclusion=[*_WIDE, *_EBCDIC, *excluded]))
+    excluded = [*_WIDE, *_EBCDIC, *_RARE, *(_MULTIBYTE if single else _JAPANESE if narrow else ())]
+    if not _ODD.search(sample.decode("cp1252", "replace")):
+        excluded += [*_DOS, *(["mac_roman"] if _ODD.search(sample.decode("mac_roman")) else ())]
+    found = list(from_bytes(sample, cp_exclusion=excluded))
     equal = {
         name
         for each in found

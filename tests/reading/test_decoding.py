@@ -19,7 +19,16 @@ TEXTS = {
     "cp1251": ("Ключ под ковриком.", "Давление котла 1,5 бар.", "Купить молоко и хлеб"),
     "koi8_r": ("Ключ под ковриком.", "Давление котла 1,5 бар.", "Купить молоко и хлеб"),
     "cp1253": ("Το κλειδί είναι κάτω από το χαλάκι.",),
-    "cp1252": ("Der Schlüssel liegt unter der Fußmatte.", "Müller & Söhne"),
+    "cp1252": (
+        "Der Schlüssel liegt unter der Fußmatte.",
+        "Müller & Söhne",
+        "Téléchargement;\nCompte de Dépôt n° 12;\nSolde 1 204,55 €\nDate;Libellé;Débit euros;Crédit euros;",
+        "Buchung;Empfänger;Betrag €\n01.02.2026;Müller Bäckerei;-12,30",
+        "Kontostand: 1.234,56 €\nWährung: €",
+        "Päivä;Saaja;Määrä €\n1.2.2026;Pääkaupungin sähkö;-80,00",
+        "Il a réglé l’école – 45 €, c’était prévu.",
+    ),
+    "cp850": ("Nous sommes allés à la mer, c'était très agréable malgré le vent.",),
 }
 
 
