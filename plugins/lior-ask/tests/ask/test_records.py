@@ -409,6 +409,10 @@ def test_a_statement_of_an_account_is_added_up_by_its_signs():
         ("Wie viel haben wir im zweiten Quartal 2025 ausgegeben?", "797.10"),
         ("Combien avons-nous dépensé au premier trimestre 2025 ?", "60.30"),
         ("¿Cuánto gastamos en el primer trimestre?", "60.30"),
+        ("How much did we spend last spring?", "857.40"),
+        ("Wie viel haben wir diesen Frühling ausgegeben?", "857.40"),
+        ("Combien avons-nous dépensé au printemps 2025 ?", "857.40"),
+        ("¿Cuánto gastamos en primavera?", "857.40"),
     ):
         result = index.ask(question).result
         assert result.value == value, question

@@ -77,8 +77,12 @@ _PARTS = {
     "quarter_4": (10, 12),
     "half_1": (1, 6),
     "half_2": (7, 12),
+    "spring": (3, 5),
+    "summer": (6, 8),
+    "autumn": (9, 11),
 }
-"""Key of the forms -> first and last month of a part of the year."""
+"""Key of the forms -> first and last month of a part of the year; seasons are those of meteorology, north of
+the equator. Winter is in two years and is not read."""
 _PART = re.compile(
     rf"\b(?:{_any('in')}\s+)?(?:{_any('before_date')}\s+)*(?:"
     + "|".join(f"(?P<{key}>{_any(key)})" for key in _PARTS)
