@@ -86,7 +86,7 @@ def calculate(
     if planned.told is not None:
         return calculated(question, planned.told, ranked.agreement(planned.told.result), top)
     if ranked.told is not None and ranked.probability >= LEAST:
-        # What somebody wrote is a query of messages if that is sure: then only a sentence comes before it.
+        # A sure query of messages comes before what their sender wrote, not before another likely sentence.
         passage = ranked.often_quoted and (quoted() if ranked.probability < SURE else quote(question))
         if not (passage and _is_sentence(passage, known, filters)):
             return calculated(question, ranked.told, ranked.probability, top)
