@@ -82,7 +82,7 @@ def read_headers(tables: Sequence[Table], index: InvertedIndex, name: str, state
     if missing:
         found = vectors([*missing.values()], states)
         kept |= {key: each.astype(np.float16) for key, each in zip(missing, found, strict=True)}
-        index.database.keep(name, kept)
+        index.database.keep(name, {**kept})  # a copy: another thread may add its tables meanwhile
     for table, key in own:
         table.header = kept[key].astype(np.float32)
 
