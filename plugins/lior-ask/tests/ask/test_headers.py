@@ -80,7 +80,7 @@ def test_the_table_that_a_question_means_is_the_nearest(folder):
         ("How much electricity did we use?", "meter_readings.csv", 1),
         ("What was the longest distance?", "runs.csv", 1),
     ):
-        like = Likeness(read_question(asked)[1], learned().meant, own)
+        like = Likeness(read_question(asked)[1], learned().factors, own)
         best = max(own, key=like.of_table)
         assert best.heads[0].document == name
         assert like.best["table"] == like.of_table(best)
@@ -89,6 +89,6 @@ def test_the_table_that_a_question_means_is_the_nearest(folder):
 
 def test_without_an_encoder_nothing_is_alike(folder):
     _, own = tables(folder, cache=False)
-    like = Likeness(None, learned().meant, own)
+    like = Likeness(None, learned().factors, own)
     assert {*like.best.values(), *map(like.of_table, own)} == {0.0}
     assert like.of_columns(own[0], MEANT[1]) == [0.0] * len(own[0].columns)

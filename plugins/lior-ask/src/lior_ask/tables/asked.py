@@ -97,7 +97,7 @@ class Asked:
     vector: np.ndarray | None = attrs.field(default=None, repr=False)
     """The vector ``(384,)`` of what it asks for, by :func:`~lior_ask.tables.learned.read_question`; None
     without an encoder."""
-    meant: np.ndarray | None = attrs.field(default=None, repr=False)
+    name_vector: np.ndarray | None = attrs.field(default=None, repr=False)
     """The vector ``(384,)`` of the table and columns that it means, by the same function."""
 
     @cached_property

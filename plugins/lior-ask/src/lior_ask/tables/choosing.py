@@ -91,7 +91,7 @@ def choose(question: Question, known: Known, today: date, *, shows: bool = True)
     said = asked(question.text, today, people)
     vectors = known.inverted.vectors
     if vectors is not None and vectors.embedder.digest == weights.encoder:
-        said.vector, said.meant = read_question(question.text)
+        said.vector, said.name_vector = read_question(question.text)
         read_headers(tables, known.inverted, f"headers {names_digest()}", read_names)
     ranker = Ranker(said, weights, tables)
     ranked = ranker.ranked()

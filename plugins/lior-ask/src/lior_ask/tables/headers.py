@@ -93,14 +93,14 @@ class Likeness:
 
     vector: np.ndarray | None
     """Of the question, ``(D,)``."""
-    meant: np.ndarray
+    factors: np.ndarray
     """Factors of its numbers for each of :data:`MEANT`, ``(4, D)``."""
     tables: Sequence[Table]
 
     @cached_property
     def _cosines(self) -> dict[int, np.ndarray]:
         """The cosines of each table and its columns with the question for :data:`MEANT`, ``(1 + C, 4)``."""
-        asked = None if self.vector is None else (self.meant * self.vector).T
+        asked = None if self.vector is None else (self.factors * self.vector).T
         return {
             id(table): np.zeros((1 + len(table.columns), len(MEANT)))
             if asked is None or table.header is None

@@ -255,7 +255,7 @@ class Learned:
     """Weights of the logarithm of the odds that a calculation of the grammar is right."""
     encoder: str
     """The digest of the encoder below the layers that were learned further."""
-    meant: np.ndarray
+    factors: np.ndarray
     """Factors of the numbers of a question's vector for each of :data:`~lior_ask.tables.headers.MEANT`."""
     layers: Mapping[str, Mapping[str, np.ndarray]] = attrs.field(factory=dict, repr=False)
     """These layers by the names of their files, before they are stored."""
@@ -333,8 +333,8 @@ def read(text: str) -> Learned:
         np.array(ranker[name], np.float64) for name in ("scale", "hidden", "shift", "out", "direct")
     )
     network = Network((*ranker["names"],), scale, hidden, shift, out, direct, float(ranker["constant"]))
-    agreement, meant = record["agreement"], np.array(record["meant"], np.float32)
-    return Learned(heads, columns, record["common"], network, sure, agreement, record["encoder"], meant)
+    agreement, factors = record["agreement"], np.array(record["factors"], np.float32)
+    return Learned(heads, columns, record["common"], network, sure, agreement, record["encoder"], factors)
 
 
 def _linear(record: Mapping[str, object]) -> Linear:
@@ -359,7 +359,7 @@ def write(found: Learned) -> str:
         "sure": _record(found.sure, 1e-4),
         "agreement": found.agreement,
         "encoder": found.encoder,
-        "meant": np.round(found.meant.astype(float), 3).tolist(),
+        "factors": np.round(found.factors.astype(float), 3).tolist(),
     }
     return json.dumps(record, ensure_ascii=False, separators=(",", ":"))
 

@@ -90,7 +90,7 @@ class Ranker:
         found = Counter(n for each in links for n in each.linked)
         self._shared = dict(found)
         self._fit = max(self.learned.fits(self.asked, each) for each in links)
-        self._like = Likeness(self.asked.meant, self.learned.meant, [each.table for each in links])
+        self._like = Likeness(self.asked.name_vector, self.learned.factors, [each.table for each in links])
 
     def selected(self, query: Query) -> np.ndarray:
         """Return the rows of a query, int64."""

@@ -158,7 +158,7 @@ def learn_parts(asked: Sequence[Example], every: Sequence[Example], seed: int) -
     tuned, names = Tuned(texts, labels, seed=seed), Tuned(texts, labels, *_meant(asked), seed=seed)
     texts = [each.asked["q"] for each in every]
     for each, of_class, of_names in zip(every, tuned.vectors(texts), names.vectors(texts), strict=True):
-        each.said.vector, each.said.meant = of_class, of_names
+        each.said.vector, each.said.name_vector = of_class, of_names
     tables = [*{id(table): table for each in every for table in each.tables}.values()]
     for table, header in zip(tables, vectors(tables, names.states), strict=True):
         table.header = header
@@ -174,7 +174,7 @@ def learn_parts(asked: Sequence[Example], every: Sequence[Example], seed: int) -
     words = tuple(name for name, keep in zip(columns.names, kept, strict=True) if keep)
     columns = Linear(words, columns.outputs, columns.weights[kept], columns.constants)
     layers = {LAYERS: tuned.layers(), NAMES: names.layers()}
-    return attrs.evolve(blank, heads=heads, columns=columns, layers=layers, meant=names.meant)
+    return attrs.evolve(blank, heads=heads, columns=columns, layers=layers, factors=names.factors)
 
 
 def _meant(asked: Sequence[Example]) -> tuple[list[Meant], list[Reading]]:

@@ -80,7 +80,7 @@ class Tuned:
             nn.init.zeros_(each.weight)
             nn.init.zeros_(each.bias)
         self._heads = nn.ModuleDict(heads)
-        self._meant = nn.Parameter(torch.ones(len(MEANT), file.width))
+        self._factors = nn.Parameter(torch.ones(len(MEANT), file.width))
         self._sharp = nn.Parameter(torch.tensor(_SHARP))
         self._tables = tables
         self._names = self._below.states([each.pieces for each in tables], LOWEST)
@@ -112,9 +112,9 @@ class Tuned:
         return self.outputs[name], both.detach().double().numpy()
 
     @property
-    def meant(self) -> np.ndarray:
+    def factors(self) -> np.ndarray:
         """The factors of a question's vector for each of ``MEANT``, float32 ``(4, D)``."""
-        return self._meant.detach().numpy()
+        return self._factors.detach().numpy()
 
     def layers(self) -> dict[str, np.ndarray]:
         """Return the layers as :func:`~lior_ask.embedders.four_bits.read` reads them."""
@@ -142,7 +142,7 @@ class Tuned:
         random: np.random.Generator,
     ) -> None:
         """Learn by AdamW with a rate of one cycle from the sum of all losses."""
-        others = [*self._heads.parameters(), self._meant, self._sharp]
+        others = [*self._heads.parameters(), self._factors, self._sharp]
         groups = [
             {"params": [p for name, p in self.encoder.named_parameters() if "." in name], "lr": _RATE},
             {"params": others, "lr": _HEADS_RATE},
@@ -182,7 +182,7 @@ class Tuned:
         for vector, each in zip(vectors.float(), meant, strict=True):
             if each.table < 0:
                 continue
-            asked, rows = factor * vector * self._meant, [place[n] for n in each.tables]
+            asked, rows = factor * vector * self._factors, [place[n] for n in each.tables]
             own = each.tables.index(each.table)
             loss = loss + cross_entropy(tables[rows] @ asked[0], torch.tensor(own))
             first = sum(len(columns[row]) for row in rows[:own])
