@@ -36,7 +36,7 @@ from lior.geometry.retrieval import Batch, Geometry, Part, Retrieval
 from lior.interfaces import Items, Query, Text
 from lior.model.generation import Session
 from lior.plugins import device_plugin, pick_device
-from lior_plugins.counting import batch_counting, layout
+from lior_plugins.counting import batch_counting, layout, totals
 from lior_plugins.counting.engine import Segment
 from lior_plugins.encoders.lags import Lags
 from lior_plugins.memories.exact import Exact
@@ -200,7 +200,7 @@ def compare_counting(place: Place) -> list[Row]:
 
     def count(device: str) -> object:
         there = torch.device(device)
-        rows = batch_counting.part(*given) if device == "cpu" else batch_counting.part_on(*given, there)
+        rows = batch_counting.part(*given) if device == "cpu" else totals.part_on(*given, there)
         return [column.view(np.uint32) for each in rows for column in each]
 
     return [compare("sdm: counts of 29 patterns in a text", place, 0.0, count)]

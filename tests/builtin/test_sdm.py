@@ -12,7 +12,7 @@ from lior.model.space import Space
 from lior.reading.documents import RawDocument
 from lior.testing.tensors import assert_same
 from lior.training.preparation import train
-from lior_plugins.counting import batch_counting, locations
+from lior_plugins.counting import batch_counting, locations, totals
 from lior_plugins.counting.locations import COUNTER
 from lior_plugins.memories.sdm import Sdm
 from tests.builtin.test_memories import LETTERS, document, holding, read
@@ -277,9 +277,9 @@ def test_what_is_only_written_needs_no_coordinates(configure, monkeypatch):
 
 def test_later_text_is_counted_in_sequence_until_a_step_is_full(monkeypatch):
     built = []
-    build = batch_counting.build
+    build = totals.build
     monkeypatch.setattr(
-        batch_counting,
+        totals,
         "build",
         lambda texts, *a, **k: built.append(sum(map(counted, texts))) or build(texts, *a, **k),
     )
@@ -330,8 +330,8 @@ def test_each_fold_is_learned_by_the_counts_of_the_others():
 
 
 def test_totals_are_counted_on_the_device_of_the_text(monkeypatch):
-    used, count = [], batch_counting.part_on
-    monkeypatch.setattr(batch_counting, "part_on", lambda *given: used.append(given[-1]) or count(*given))
+    used, count = [], totals.part_on
+    monkeypatch.setattr(totals, "part_on", lambda *given: used.append(given[-1]) or count(*given))
     items = document(0, 0, 600)
     with second_device():
         text = Text(*(column.to(CUDA) for column in items.text))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from lior.plugins import devices
 from lior.testing.strategies import LAW
-from lior_plugins.counting import addresses, batch_counting, layout, locations
+from lior_plugins.counting import addresses, batch_counting, layout, locations, totals
 from lior_plugins.counting.engine import Segment
 from lior_plugins.counting.locations import COUNTER
 from lior_plugins.counting.packed import Packed
@@ -104,7 +104,7 @@ def test_the_parent_of_a_nested_context_is_the_next_shorter_one():
 @LAW
 @given(texts=documents)
 def test_the_store_is_a_dictionary_of_dictionaries(texts):
-    store = batch_counting.build(segments(texts), PLAN, PATTERNS)
+    store = totals.build(segments(texts), PLAN, PATTERNS)
     assert contents(locations.pack(store)) == oracle(texts)
 
 
@@ -152,7 +152,7 @@ def test_a_larger_text_by_any_number_of_threads(parts, threads):
 def test_a_larger_text_is_counted_as_dictionaries_do():
     texts, patterns = many(12_000), ("", "1", "1-2", "1-3")
     plan = small_plan(patterns, 2)
-    store = batch_counting.build(segments(texts), plan, patterns)
+    store = totals.build(segments(texts), plan, patterns)
     assert contents(locations.pack(store)) == oracle(texts, patterns, plan, (-1, 0, 1, 2))
 
 
@@ -162,7 +162,7 @@ def test_numbers_end_where_their_bits_do():
     every = np.arange(65536)
     behind = np.stack([every[:300], np.full(300, 7)], 1).reshape(-1)
     text = np.concatenate([every, behind, np.full(70_000, 7)])
-    packed = locations.pack(batch_counting.build(segments([text]), plan, ("", "1")))
+    packed = locations.pack(totals.build(segments([text]), plan, ("", "1")))
     found = contents(packed)
     assert packed.sizes[0] == 65535
     first = found[int(packed.addresses[0])]
@@ -183,9 +183,9 @@ foreign = alphabets.flatmap(
 def assert_a_device_counts_alike(texts, parts, block):
     parent = layout.parents(ALL)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(batch_counting, "_ON_DEVICE", block)
+        patch.setattr(totals, "_ON_DEVICE", block)
         for some in batch_counting.pieces(segments(texts), parts):
-            found = batch_counting.part_on(some[::-1], ALL, parent, batch_counting.CPU)
+            found = totals.part_on(some[::-1], ALL, parent, totals.CPU)
             expected = batch_counting.part(some, ALL, parent)
             assert_same_rows(found, expected)
             kinds = [[column.dtype for column in rows] for rows in (found[0], expected[0])]
@@ -205,7 +205,7 @@ def test_a_device_counts_a_file_as_the_compiled_code_does(name):
 
 
 def test_parts_that_do_not_fit_into_a_device_are_halved(monkeypatch, caplog):
-    sizes, count = [], batch_counting.part_on
+    sizes, count = [], totals.part_on
 
     def part_on(some, *rest):
         sizes.append(sum(len(each.segment.tokens) - each.segment.start for each in some))
@@ -214,14 +214,14 @@ def test_parts_that_do_not_fit_into_a_device_are_halved(monkeypatch, caplog):
         return count(some, *rest)
 
     texts = segments(many(9_000))
-    expected = batch_counting.build(texts, PLAN, PATTERNS)
-    monkeypatch.setattr(batch_counting, "part_on", part_on)
-    monkeypatch.setattr(batch_counting, "_ON_DEVICE", 2000)
+    expected = totals.build(texts, PLAN, PATTERNS)
+    monkeypatch.setattr(totals, "part_on", part_on)
+    monkeypatch.setattr(totals, "_ON_DEVICE", 2000)
     monkeypatch.setattr(Cuda, "block", lambda self, entries: 9000 * len(PATTERNS))
     monkeypatch.setattr(Cuda, "free", lambda self: 0)
     monkeypatch.setattr(devices, "_halved", Counter())
     with second_device():
-        assert_same_store(batch_counting.build(texts, PLAN, PATTERNS, device=CUDA), expected)
+        assert_same_store(totals.build(texts, PLAN, PATTERNS, device=CUDA), expected)
     assert sizes == [9000, 4500, *4 * [2250]]
     assert len(caplog.messages) == 2
 

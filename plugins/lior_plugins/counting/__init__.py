@@ -8,7 +8,8 @@ locations   the store: a hash table of locations with 12-byte counters; packing 
 packed      a store in canonical order, as checkpoints hold it
 layout      records of arrays: options, weights, buffers
 mixture     the formulas: experts, gates, state tables, secondary estimation, and their gradients
-batch_counting the counts of a text, computed in parts and merged
+batch_counting the counts of a part of a text, and of parts merged
+totals      the counts of a text by its parts, on the CPU or on another device
 stream      reading, learning and counting a block of text window by window
 cursor      a position in a text that moves forward and updates its fields and addresses
 engine      the memory as the plugin ``sdm`` uses it: write, read, partial_fit

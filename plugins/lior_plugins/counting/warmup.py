@@ -15,7 +15,7 @@ import numpy as np
 from lior.compiling import repetition
 from lior.compiling.compiled import compiling
 from lior.interfaces import Race
-from lior_plugins.counting import batch_counting, layout, locations, matching, sampling, tracing
+from lior_plugins.counting import layout, locations, matching, sampling, totals, tracing
 from lior_plugins.counting.engine import Engine, Prediction, Segment
 from lior_plugins.counting.fields import FIELDS
 
@@ -95,7 +95,7 @@ def _counting(engine: Engine) -> None:
     engine.write(segment)
     locations.reserve(engine.store, 1 << 13, 1 << 13)
     engine.load(locations.unpack(engine.packed()), engine.clock)
-    batch_counting.build([segment], engine.plan, _PATTERNS, parts=2)
+    totals.build([segment], engine.plan, _PATTERNS, parts=2)
 
 
 def _others(engine: Engine) -> None:

@@ -25,7 +25,7 @@ from lior.config.options import option
 from lior.errors import UsageError
 from lior.interfaces import Abilities, CellTable, Evidence, Items, Query, Race, Session, State, Trace
 from lior.tensors import all_threads, check
-from lior_plugins.counting import addresses, batch_counting, layout, locations, sampling, tracing
+from lior_plugins.counting import addresses, batch_counting, layout, locations, sampling, totals, tracing
 from lior_plugins.counting.cursor import NO_CELLS, Cells, Cursor
 from lior_plugins.counting.engine import (
     AHEAD,
@@ -106,7 +106,7 @@ class Sdm(JournalMemory):
     """Number of the journal's first tokens that were counted from totals."""
     _until: tuple[int, int] | None = attrs.field(default=None, init=False, repr=False, eq=False)
     """Document and place at the end of the training's text; None before a training ended."""
-    _device: torch.device = attrs.field(default=batch_counting.CPU, init=False, repr=False, eq=False)
+    _device: torch.device = attrs.field(default=totals.CPU, init=False, repr=False, eq=False)
     """The device of the text, which counts totals."""
     _learned: dict[str, Weights] = attrs.field(factory=dict, init=False, repr=False, eq=False)
     """Weights by mode, see ``_MODES``."""
@@ -248,7 +248,7 @@ class Sdm(JournalMemory):
 
     def _settle(self, segments: Sequence[Segment]) -> None:
         """Replace the memory by the totals of a text."""
-        store = batch_counting.build(
+        store = totals.build(
             segments,
             self._engine.plan,
             self._address_patterns,
