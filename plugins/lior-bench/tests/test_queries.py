@@ -6,6 +6,7 @@ import json
 import zipfile
 from decimal import Decimal
 
+import numpy as np
 import pytest
 
 pytest.importorskip("sklearn")  # at once, because it changes the environment
@@ -15,9 +16,10 @@ from lior_ask.answer.selection import Answer
 from lior_ask.tables.learned import read
 from lior_ask.tables.query import Aggregate, Compares, Filled, Query, Within
 from lior_bench.queries import command, worlds
+from lior_bench.queries.altering import altered
 from lior_bench.queries.command import verdict
 from lior_bench.queries.examples import accepted, examples, label_of, right
-from lior_bench.queries.worlds import Gold, Sheet, answer
+from lior_bench.queries.worlds import Gold, Sheet, World, answer
 from lior_bench.worlds import DATA
 
 ROWS = [
@@ -135,6 +137,28 @@ def test_queries_are_right_by_their_rows(folders, tmp_path):
     assert not of("what is the largest amount", **highest)
     assert of("what is the largest amount", accepted, **highest)
     assert label_of(asked["when is the next payment"]) == "next"
+
+
+def test_altered_questions_name_a_value_that_no_table_has():
+    def folder(name, payees):
+        rows = [[f"2026-10-{n + 1:02}", payee, -1] for n, payee in enumerate(payees)]
+        asked = [
+            {"q": f"How much did we pay at {payee} in {month}?", "op": "sum", "table": "t", "where": where}
+            for payee in payees
+            for where in [[["payee", "is", payee]]]
+            for month in ("May", "June", "July", "August")
+        ]
+        asked.append({"q": "How much did we pay to Nobody?", "op": "none"})
+        return World(name, "en", {"t": Sheet("bank.csv", SHEET["columns"], rows)}, asked)
+
+    own, other = folder("a", ["Baker", "Milk & Co"]), folder("b", ["Hornbach", "Bakers", "Castorama"])
+    made = altered(own, [own, other], np.random.default_rng(0))
+    assert len(made) == 1
+    for each in made:
+        assert each["op"] == "none"
+        assert "Hornbach" in each["q"] or "Castorama" in each["q"], each
+        assert "Bakers" not in each["q"]
+    assert altered(own, [own], np.random.default_rng(0)) == []
 
 
 @pytest.mark.slow

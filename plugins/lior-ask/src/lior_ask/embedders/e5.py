@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from importlib.resources import files
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 from typing import ClassVar
 
@@ -106,19 +107,33 @@ def read_as(text: str, file: Path, lowest: int) -> np.ndarray:
 
     ``file`` has them, as :mod:`~lior_ask.embedders.four_bits` reads them.
     """
-    layers = runner_as(file, lowest)
+    layers, pieces = runner_as(file, lowest), _pieces([text], "query: ")[0]
     if isinstance(layers, NumpyLayers):
-        return layers.above(_below(text, lowest))[0]
-    found: np.ndarray = layers.means(_pieces([text], "query: "))[0]
+        return layers.above(_below((*pieces,), lowest))[0]
+    found: np.ndarray = layers.means([pieces])[0]
+    return found
+
+
+def read_words(texts: Sequence[str], lowest: int) -> list[np.ndarray]:
+    """Return the mean states below a layer, float32 ``(W, 384)``, of the words of questions.
+
+    Words are divided at spaces; those at the end of a long text are left out.
+    """
+    found = list[np.ndarray]()
+    for text in texts:
+        words = open_file().pieces.divide(["query:", *text[:LONGEST].split()])
+        ends = np.minimum(np.cumsum([1, *map(len, words)]), _PIECES + 1)
+        pieces = [BEGIN, *(piece for word in words for piece in word)][: _PIECES + 1]
+        states = _below((*pieces, END), lowest)
+        spans = [(a, b) for a, b in pairwise(ends[1:].tolist()) if b > a]
+        found.append(np.array([states[a:b].mean(0) for a, b in spans]).reshape(-1, E5.width))
     return found
 
 
 @lru_cache(maxsize=2)
-def _below(text: str, lowest: int) -> np.ndarray:
-    """Return the states of a question below a layer: layers of several files begin with them."""
-    runner = _runner()
-    assert isinstance(runner, NumpyLayers)
-    return runner.states(_pieces([text], "query: "), lowest)[0]
+def _below(pieces: tuple[int, ...], lowest: int) -> np.ndarray:
+    """Return the states of a text below a layer: layers of several files begin with them."""
+    return _runner().states([pieces], lowest)[0]
 
 
 @lru_cache(maxsize=2)

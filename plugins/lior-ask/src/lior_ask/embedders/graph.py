@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat
 from threading import Lock
 from typing import Any
 
@@ -28,22 +29,28 @@ class OnnxLayers:
         """Return the mean of the last layer over each text's pieces, unit vectors, float32 ``(N, width)``."""
         return unit(np.stack([each.mean(0) for each in self.states(texts)]))
 
-    def states(self, texts: Sequence[Sequence[int]]) -> list[np.ndarray]:
-        """Return the last states of each text's pieces, float32 ``(n, width)``."""
+    def states(self, texts: Sequence[Sequence[int]], layers: int = LAYERS) -> list[np.ndarray]:
+        """Return the states of each text's pieces after some layers, float32 ``(n, width)``."""
         with self._opening:  # by one thread
             self._session = self._session or open_session(self._model)
         if len(texts) == 1:  # in this thread, with its priority
-            return [self._states(texts[0])]
+            return [self._states(texts[0], layers)]
         with ThreadPoolExecutor(_THREADS) as pool:
-            return [*pool.map(self._states, texts)]
+            return [*pool.map(self._states, texts, repeat(layers))]
 
-    def _states(self, pieces: Sequence[int]) -> np.ndarray:
-        found: np.ndarray = self._session.run(None, {"x": self._model.embedded(pieces)[None]})[0][0]
+    def _states(self, pieces: Sequence[int], layers: int) -> np.ndarray:
+        asked = {"x": self._model.embedded(pieces)[None]}
+        found: np.ndarray = self._session.run([_after(layers)], asked)[0][0]
         return found
 
 
+def _after(layers: int) -> str:
+    """Return the name of the states after some layers."""
+    return f"l{layers - 1}.out"
+
+
 def open_session(model: Model) -> Any:
-    """Return a session of ONNX Runtime in one thread: ``x``, float32 ``(1, n, width)``, to the last layer."""
+    """Return a session of ONNX Runtime in one thread: ``x``, float32 ``(1, n, width)``, to each layer."""
     import onnxruntime
 
     graph = _Graph(model)
@@ -67,7 +74,6 @@ class _Graph:
         x = self._add("LayerNormalization", ["x", *self._norm("emb.ln")], "begin", axis=2, epsilon=EPSILON)
         for layer in range(LAYERS):
             x = self._layer(x, f"l{layer}.")
-        self.last = x
 
     def _layer(self, x: str, name: str) -> str:
         own, eps = OWN, EPSILON
@@ -110,7 +116,8 @@ class _Graph:
         parts = [*self.nodes, *message(2, [b"e5"])]
         for name, value in self.weights.items():
             parts += message(5, [*_described(name, value)])
-        parts += self._value(11, "x") + self._value(12, self.last)
+        parts += self._value(11, "x")
+        parts += [part for n in range(LAYERS) for part in self._value(12, _after(n + 1))]
         sets = [[*message(1, [domain]), *integer(2, version)] for domain, version in ((b"", 17), (OWN, 1))]
         return b"".join(
             [*integer(1, 8), *message(7, parts), *(part for each in sets for part in message(8, each))]

@@ -99,6 +99,9 @@ class Asked:
     without an encoder."""
     name_vector: np.ndarray | None = attrs.field(default=None, repr=False)
     """The vector ``(384,)`` of the table and columns that it means, by the same function."""
+    limiting: np.ndarray | None = attrs.field(default=None, repr=False)
+    """The probability ``(T,)`` of each token that it limits the rows, by
+    :func:`~lior_ask.tables.limits.limiting`; None without an encoder."""
 
     @cached_property
     def function(self) -> set[int]:

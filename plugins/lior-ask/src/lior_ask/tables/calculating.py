@@ -194,11 +194,10 @@ def _is_sentence(answer: Answer, known: Known, filters: Filters) -> bool:
 
 
 def _is_row(passage: Passage, known: Known, filters: Filters) -> bool:
-    """Return whether a passage is a row of a table, not a sentence beside tables."""
+    """Return whether a passage is a row of a table, or an event, not a sentence beside tables."""
     source = TableSource(known, filters)
-    rows = (
-        row for head in source.kind("rows") if head.document == passage.document for row in source.every(head)
-    )
+    heads = (*source.kind("rows"), *source.kind("events"))
+    rows = (row for head in heads if head.document == passage.document for row in source.every(head))
     return any(passage.line in (row.begin, row.line) and passage.text in row.text for row in rows)
 
 

@@ -16,8 +16,16 @@ from lior_ask.question.filters import Filters, Known
 from lior_ask.question.question import Question
 from lior_ask.tables.asked import asked
 from lior_ask.tables.headers import read_headers
-from lior_ask.tables.learned import Learned, learned, names_digest, read_names, read_question
+from lior_ask.tables.learned import (
+    Learned,
+    learned,
+    names_digest,
+    read_names,
+    read_question,
+    read_words,
+)
 from lior_ask.tables.lexicon import BEYOND, CHAT, MAIL, MESSAGES, NAMES, OUTGOING
+from lior_ask.tables.limits import limiting
 from lior_ask.tables.proposing import Proposal
 from lior_ask.tables.query import ADDED, Aggregate, Query
 from lior_ask.tables.ranking import QUOTED, Ranker
@@ -92,6 +100,7 @@ def choose(question: Question, known: Known, today: date, *, shows: bool = True)
     vectors = known.inverted.vectors
     if vectors is not None and vectors.embedder.digest == weights.encoder:
         said.vector, said.name_vector = read_question(question.text)
+        said.limiting = limiting(question.text, said, read_words(question.text), weights.limits)
         read_headers(tables, known.inverted, f"headers {names_digest()}", read_names)
     ranker = Ranker(said, weights, tables)
     ranked = ranker.ranked()

@@ -257,6 +257,8 @@ class Learned:
     """The digest of the encoder below the layers that were learned further."""
     factors: np.ndarray
     """Factors of the numbers of a question's vector for each of :data:`~lior_ask.tables.headers.MEANT`."""
+    limits: np.ndarray
+    """``(385,)``, the weights of :func:`~lior_ask.tables.limits.limiting`."""
     layers: Mapping[str, Mapping[str, np.ndarray]] = attrs.field(factory=dict, repr=False)
     """These layers by the names of their files, before they are stored."""
 
@@ -302,6 +304,11 @@ def read_question(text: str) -> tuple[np.ndarray, np.ndarray]:
     return asked, meant
 
 
+def read_words(text: str) -> np.ndarray:
+    """Return the states ``(W, 384)`` of the words of a question."""
+    return e5.read_words([text], LOWEST)[0]
+
+
 def read_names(texts: Sequence[Sequence[int]]) -> list[np.ndarray]:
     """Return the last states ``(n, 384)`` of names in pieces."""
     return e5.runner_as(_file(NAMES), LOWEST).states(texts)
@@ -333,8 +340,9 @@ def read(text: str) -> Learned:
         np.array(ranker[name], np.float64) for name in ("scale", "hidden", "shift", "out", "direct")
     )
     network = Network((*ranker["names"],), scale, hidden, shift, out, direct, float(ranker["constant"]))
-    agreement, factors = record["agreement"], np.array(record["factors"], np.float32)
-    return Learned(heads, columns, record["common"], network, sure, agreement, record["encoder"], factors)
+    factors, limits = (np.array(record[name], np.float32) for name in ("factors", "limits"))
+    common, agreement, encoder = record["common"], record["agreement"], record["encoder"]
+    return Learned(heads, columns, common, network, sure, agreement, encoder, factors, limits)
 
 
 def _linear(record: Mapping[str, object]) -> Linear:
@@ -360,6 +368,7 @@ def write(found: Learned) -> str:
         "agreement": found.agreement,
         "encoder": found.encoder,
         "factors": np.round(found.factors.astype(float), 3).tolist(),
+        "limits": np.round(found.limits.astype(float), 3).tolist(),
     }
     return json.dumps(record, ensure_ascii=False, separators=(",", ":"))
 

@@ -241,6 +241,7 @@ class _Maker:
         shows: list[int | None] = [None]
         if aggregate in (Aggregate.HIGHEST, Aggregate.LOWEST, *_BY_DATE):
             shows += [n for n in self.texts if n != measure][:2]
+            shows += self.numbers[:1] if aggregate in _BY_DATE else []  # "the last payment, how much?"
         for (sign, conditions), group, show in product(signs, groups, shows):
             query = Query(
                 table=self.number,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence, Set
 
 import attrs
 import numpy as np
@@ -220,8 +220,12 @@ class Ranker:
         yield "unexplained rare", float(sum(weight > 0.95 for weight in left))
         total = sum(weights.values())
         yield "share explained", 1 - sum(left) / total if total else 1.0
+        yield "limit lost", sum(self._limits({*weights} - explained))
+        yield "limit most lost", max(self._limits({*weights} - explained), default=0.0)
         named = proposal.links.named
         yield "named", sum(weights.get(n, 0.0) for n in named)
+        values = frozenset[int]().union(*(piece.positions for piece in proposal.pieces))
+        yield "limit as name", max(self._limits(explained - values), default=0.0)
         yield "is named", float(any(weights.get(n, 0.0) > 0 for n in named))
         yield "only here", sum(weights.get(n, 0.0) / self._shared[n] for n in explained if n in self._shared)
         own = self.learned.fits(asked, proposal.links)
@@ -244,6 +248,7 @@ class Ranker:
         yield f"{piece.kind} of {proposal.label}", 1
         yield f"{piece.kind} near", float(piece.near)
         yield f"{piece.kind} words", float(len(piece.positions) - 1)
+        yield f"{piece.kind} limits", max(self._limits(piece.positions), default=0.0)
         if words:
             rare = max(self.learned.rarity(word) for word in words)
             yield f"{piece.kind} rare", rare
@@ -349,6 +354,11 @@ class Ranker:
         yield f"{name} alike best", near[column] - max(near)
         yield f"{name} alike of all", near[column] - self._like.best[role]
 
+    def _limits(self, positions: Set[int]) -> list[float]:
+        """Return how likely each word at some positions limits the rows; nothing without an encoder."""
+        told = self.asked.limiting
+        return [] if told is None else told[sorted(positions)].tolist()
+
     @staticmethod
     def _rivals(table: Table, column: int) -> list[int]:
         kind = table.columns[column].kind
@@ -396,7 +406,8 @@ def merge(scores: np.ndarray, meaning: Callable[[int], Hashable]) -> tuple[list[
 
 
 SURE = (
-    "unexplained", "unexplained rare", "share explained", "class", "mode", "is named", "no row",
+    "unexplained", "unexplained rare", "share explained", "limit lost", "limit most lost",
+    "limit as name", "part limits", "exact limits", "class", "mode", "is named", "no row",
     "conditions", "period lost", "comparison lost", "negation lost", "part", "exact", "measure match",
     "measure best", "measure quality", "measure named", "one value", "several values", "every row",
     "sign", "several files", "number lost", "named column lost", "show match", "group match",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 import tempfile
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
@@ -111,11 +111,9 @@ def queries(
     found = worlds(lambda name: name.startswith(begun) != (learns and not names))
     found = _sampled(found, sample, seed)
     if learns:
-        alone, joined = _learn(found, seed, writes)
-        tell(alone)
-        if joined:
-            click.echo("\nfolders joined:")
-            tell(joined)
+        for kind, said in _learn(found, seed, writes).items():
+            click.echo(f"\nfolders or questions {kind}:")
+            tell(said)
         return
     said = list[Reply]()
     with tempfile.TemporaryDirectory() as temporary, mock.patch("lior_ask.asking.date", _Day):
@@ -137,8 +135,8 @@ def _sampled(found: Sequence[World], sample: int | None, seed: int) -> list[Worl
     ]
 
 
-def _learn(found: Sequence[World], seed: int, writes: bool) -> tuple[list[Reply], list[Reply]]:
-    """Learn from folders, and return the replies to each that would be given without it, alone and joined."""
+def _learn(found: Sequence[World], seed: int, writes: bool) -> dict[str, list[Reply]]:
+    """Learn from folders, and return the replies to each kind of question that would be given without it."""
     try:
         from lior_bench.queries.learning import learn
     except ImportError as error:
@@ -151,12 +149,12 @@ def _learn(found: Sequence[World], seed: int, writes: bool) -> tuple[list[Reply]
         (folder(WEIGHTS) / "learned.json").write_text(write(learned), "utf-8")
         for name, layers in learned.layers.items():
             save_file({**layers}, folder(WEIGHTS) / name)
-    both = list[Reply](), list[Reply]()
+    every = defaultdict[str, list[Reply]](list)
     for told, probability in left_out:
-        said = both[told.joined]
+        said = every[told.kind]
         if probability >= LEAST:
             judged = "right" if told.right else wrong(probability)
             said.append(Reply(told.how, judged, probability))
         else:
             said.append(Reply(told.how, "declined" if told.meant else "right", None))
-    return both
+    return every

@@ -20,11 +20,13 @@ from lior_ask.tables.learned import plain_name
 from lior_ask.tables.mentions import Links
 from lior_ask.tables.proposing import UNITS, linked
 from lior_ask.tables.query import ADDED, FIRST, LARGEST, Aggregate, Query
-from lior_ask.tables.sources import Table, tables_of
+from lior_ask.tables.sources import Table, cell_words, tables_of
+from lior_ask.tables.words import stems
 from lior_bench.queries.worlds import NO_QUERY, TODAY, Asked, Sheet, World, unpack
 
 Select = Callable[[Query], Iterable[int]]
 """Returns the rows of a query."""
+ALONE, JOINED, ALTERED = "alone", "joined", "altered"
 MISSING = -1
 """The number of a column that the reader did not find."""
 _SOME = ("highest", "lowest", "newest", "oldest", "share")
@@ -75,8 +77,9 @@ class Example:
     """None if the question asks for no query."""
     known: Known = attrs.field(repr=False)
     """The index."""
-    joined: bool = False
-    """Whether the folder is one of several joined."""
+    kind: str = ALONE
+    """``joined`` if the folder is one of several joined, ``altered`` if
+    :func:`~lior_bench.queries.altering.altered` made it."""
 
     @property
     def own(self) -> Links | None:
@@ -108,7 +111,8 @@ def examples(found: Sequence[World], out: Path, *, every: int = 1) -> list[Examp
             if place is not None or asked["op"] in NO_QUERY:
                 wanted = None if place is None else _wanted(world, asked, tables[place], place)
                 links = linked(said, tables)
-                made.append(Example(world, asked, said, tables, links, wanted, known, joined=not alone))
+                kind = ALONE if alone else JOINED
+                made.append(Example(world, asked, said, tables, links, wanted, known, kind))
     return made
 
 
@@ -293,6 +297,27 @@ def sign_of(example: Example) -> str | None:
     column = example.asked["col"]
     signs = [each[1] for each in example.asked.get("where", ()) if each[::2] == [column, 0]]
     return next(("out" if sign[0] == "<" else "in" for sign in signs if sign[0] in "<>"), "none")
+
+
+def limits_of(example: Example) -> list[bool] | None:
+    """Return which tokens of a question are words of the values that limit the rows.
+
+    None if a value has no word of the question: others may stand for it.
+    """
+    said, gold = example.said, example.asked
+    tokens = [frozenset[str]() if n in said.function else t.stems for n, t in enumerate(said.tokens)]
+    found = [False] * len(tokens)
+    for name, how, *values in gold.get("where", ()):
+        if how not in ("is", "is not", "has") or example.world.sheets[gold["table"]].kind(name) != "text":
+            continue
+        some = map(str, values[0] if isinstance(values[0], list) else values)
+        for text in (each for each in some if not each.startswith("@")):
+            own = frozenset[str]().union(*map(stems, cell_words(text)))
+            same = [bool(each & own) for each in tokens]
+            if not any(same):
+                return None
+            found = [a or b for a, b in zip(found, same, strict=True)]
+    return found
 
 
 def columns_of(wanted: Wanted) -> Iterator[tuple[str, int]]:

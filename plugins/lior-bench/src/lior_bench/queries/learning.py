@@ -24,13 +24,14 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
 from lior.workers import Workers
-from lior_ask.embedders.e5 import E5
+from lior_ask.embedders.e5 import E5, read_words
 from lior_ask.question.question import Question
 from lior_ask.tables.calculating import calculated, plan_calculation
 from lior_ask.tables.choosing import is_zero, tell
 from lior_ask.tables.headers import Reading, readings, vectors
 from lior_ask.tables.learned import (
     LAYERS,
+    LOWEST,
     NAMES,
     Learned,
     Linear,
@@ -40,16 +41,20 @@ from lior_ask.tables.learned import (
     pairs,
     table_pairs,
 )
+from lior_ask.tables.limits import limiting, words_in
 from lior_ask.tables.query import Query
 from lior_ask.tables.ranking import Ranked, Ranker, merge, sure_features
 from lior_ask.tables.telling import NoResult
+from lior_bench.queries.altering import altered
 from lior_bench.queries.examples import (
+    ALTERED,
     Example,
     accepted,
     columns_of,
     examples,
     implied_of,
     label_of,
+    limits_of,
     mode_of,
     right,
     sign_of,
@@ -65,6 +70,8 @@ _HEADS = {"class": label_of, "mode": mode_of, "sign": sign_of}
 """What is told of a question, and the function that returns it."""
 _JOINED = 4
 """Maximum number of folders that are joined; one of so many of their questions is asked of them together."""
+_PENALTY = 0.003
+"""Inverse strength of the penalty on what tells the words that limit rows."""
 _FREQUENT = 150
 """Minimum number of proposals with a feature that the network uses."""
 
@@ -84,8 +91,8 @@ class Told:
     """Whether the query has the value of that calculation."""
     grammar: str = ""
     """``refused`` if words name nothing to the grammar, ``zero`` if its calculation has no row or gives 0."""
-    joined: bool = False
-    """Whether the folder is one of several joined."""
+    kind: str = ""
+    """That of its :class:`~lior_bench.queries.examples.Example`."""
 
 
 @attrs.frozen(eq=False)
@@ -124,9 +131,13 @@ def part(found: Sequence[World], without: Collection[str], seed: int) -> Part:
     with tempfile.TemporaryDirectory() as temporary:
         asked = [each for world in found for each in examples([world], Path(temporary, "alone"))]
         left_out = [world for world in found if world.name in without]
+        random = np.random.default_rng(seed)
+        for world in left_out:
+            lost = attrs.evolve(world, questions=altered(world, found, random))
+            asked += [attrs.evolve(each, kind=ALTERED) for each in examples([lost], Path(temporary, "lost"))]
         for number, some in enumerate(_groups(left_out)):
             asked += examples(some, Path(temporary, str(number)), every=_JOINED)
-    own = [each for each in asked if each.world.name not in without]
+    own = [each for each in asked if each.world.name not in without and each.kind != ALTERED]
     learned = learn_parts(own, asked, seed)
     places = dict[str, int]()
     choices = [_choice(each, learned, places) for each in asked if each.world.name in without]
@@ -151,7 +162,8 @@ def learn_parts(asked: Sequence[Example], every: Sequence[Example], seed: int) -
     """
     nothing = Linear((), ("",), np.zeros((0, 1)), np.zeros(1))
     network = Network((), np.zeros(0), np.zeros((0, 1)), np.zeros(1), np.zeros(1), np.zeros(0), 0.0)
-    blank = Learned({}, nothing, usual_words(asked), network, nothing, {}, E5().digest, np.zeros((4, 1)))
+    digest, none = E5().digest, (np.zeros((4, 1)), np.zeros(1))
+    blank = Learned({}, nothing, usual_words(asked), network, nothing, {}, digest, *none)
     said = [[*grams(each.said, blank.values(each.said, each.links))] for each in asked]
     labels = {head: [*map(of, asked)] for head, of in _HEADS.items()}
     texts, heads = [each.asked["q"] for each in asked], dict[str, Linear]()
@@ -173,8 +185,31 @@ def learn_parts(asked: Sequence[Example], every: Sequence[Example], seed: int) -
     kept = np.abs(columns.weights).max(1) >= 0.12  # most pairs of words tell little
     words = tuple(name for name, keep in zip(columns.names, kept, strict=True) if keep)
     columns = Linear(words, columns.outputs, columns.weights[kept], columns.constants)
-    layers = {LAYERS: tuned.layers(), NAMES: names.layers()}
-    return attrs.evolve(blank, heads=heads, columns=columns, layers=layers, factors=names.factors)
+    layers, limits = {LAYERS: tuned.layers(), NAMES: names.layers()}, learn_limits(asked, every)
+    return attrs.evolve(
+        blank, heads=heads, columns=columns, layers=layers, factors=names.factors, limits=limits
+    )
+
+
+def learn_limits(asked: Sequence[Example], every: Sequence[Example]) -> np.ndarray:
+    """Learn which words limit rows, tell it of ``every`` question, and return the weights ``(1 + D,)``."""
+    texts = [each.asked["q"] for each in every]
+    states = dict(zip(map(id, every), read_words(texts, LOWEST), strict=True))
+    rows, labels = list[np.ndarray](), list[bool]()
+    for each in asked:
+        own = states[id(each)]
+        places = words_in(each.asked["q"], each.said)
+        known = [(n, limits) for n, limits in zip(places, limits_of(each) or (), strict=False)]
+        rows += [own[n] for n, _ in known if 0 <= n < len(own)]
+        labels += [limits for n, limits in known if 0 <= n < len(own)]
+    values = np.array(rows)
+    mean, scale = values.mean(0), values.std(0) + 1e-3
+    model = LogisticRegression(C=_PENALTY, max_iter=200).fit((values - mean) / scale, labels)
+    weights = model.coef_[0] / scale
+    found = np.append(model.intercept_ - weights @ mean, weights)
+    for each in every:
+        each.said.limiting = limiting(each.asked["q"], each.said, states[id(each)], found)
+    return found
 
 
 def _meant(asked: Sequence[Example]) -> tuple[list[Meant], list[Reading]]:
@@ -281,7 +316,7 @@ def _choice(example: Example, learned: Learned, places: dict[str, int]) -> Choic
         nothing=ranker.nothing(scores),
         meant=example.wanted is not None,
         meanings=_numbered([ranker.meaning(each.query) for each in found]),
-        joined=example.joined,
+        kind=example.kind,
     )
 
 
@@ -354,9 +389,7 @@ def _moved(features: sparse.csr_matrix, places: np.ndarray, number: int) -> spar
 
 
 def _told(choice: Choice, network: Network, names: Sequence[str]) -> Told:
-    told = Told(
-        choice.how, False, choice.meant, {}, choice.planned, grammar=choice.grammar, joined=choice.joined
-    )
+    told = Told(choice.how, False, choice.meant, {}, choice.planned, grammar=choice.grammar, kind=choice.kind)
     if not choice.queries:
         return told
     features = choice.features.toarray().astype(np.float64)

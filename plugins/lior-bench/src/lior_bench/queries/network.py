@@ -49,8 +49,8 @@ class Choice:
     grammar: str = ""
     """``refused`` if words name nothing to the grammar, ``zero`` if its calculation has no row or gives 0."""
 
-    joined: bool = False
-    """Whether the folder is one of several joined."""
+    kind: str = ""
+    """That of its :class:`~lior_bench.queries.examples.Example`."""
 
     @property
     def learnable(self) -> bool:
