@@ -17,6 +17,8 @@ from lior_ask.index.database import Database
 from lior_ask.index.sqlite import SQLite
 from lior_ask.index.table_schema import column, date_of
 from lior_ask.index.table_store import pack_tables
+from lior_ask.question.filters import Filters
+from lior_ask.tables.calculating import is_row
 from lior_ask.tables.periods import period_in
 from tests.reading.samples import sheet
 
@@ -520,3 +522,11 @@ def test_totals_durations_and_events_of_several_days_count_as_they_should(tmp_pa
     (tmp_path / "other.ics").write_bytes("\r\n".join(later).encode())
     events = Index(tmp_path, cache=False).ask("list all events in October 2026").result
     assert [row[2] for row in events.cells] == ["Eve", "Fair", "Night watch"]
+
+
+def test_an_event_is_a_row_and_not_a_sentence_that_answers():
+    index = notes({"club.ics": POTTERY.format(""), "club.md": "The kiln delivery was late.\n"})
+    quoted = {each.document: each for each, _ in index.ask("kiln delivery", top=5).passages}
+    known = index.asker.known
+    assert is_row(quoted["club.ics"], known, Filters())
+    assert not is_row(quoted["club.md"], known, Filters())

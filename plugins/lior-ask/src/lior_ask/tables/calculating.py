@@ -92,7 +92,7 @@ def calculate(
             return calculated(question, ranked.told, ranked.probability, top)
     answer = _refused(planned, quoted(), known, filters)
     row = answer.answer if ranked.calculation >= SURE and answer.confidence < _LIKELY else None
-    if row and _is_row(row, known, filters):
+    if row and is_row(row, known, filters):
         said = "that takes a calculation, and none is likely enough"
         answer = attrs.evolve(_not_found(answer), said=said, note=said)
     if answer.found or ranked.told is None or ranked.probability < DOUBTFUL:
@@ -144,7 +144,7 @@ def _refused(planned: Planned, answer: Answer, known: Known, filters: Filters) -
     words = [word.text for word in request.words]
     said = answer.answer if planned.unclear.words and answer.found else None
     sure = answer.confidence >= LEAST
-    told = said and (_speaks(said, words) or (sure and not _is_row(said, known, filters)))
+    told = said and (_speaks(said, words) or (sure and not is_row(said, known, filters)))
     if told or request.operation in grammar.DOUBTFUL:
         return _of_table(request, answer, known, filters)
     note = "it is not clear what is to be calculated"
@@ -182,7 +182,7 @@ def _of_table(request: Request, answer: Answer, known: Known, filters: Filters) 
         return answer
     heads = TableSource(known, filters).kind("rows")
     named = any(names_it(word.text, head) for word in request.words for head in heads)
-    doubtful = named or _is_row(answer.answer, known, filters)
+    doubtful = named or is_row(answer.answer, known, filters)
     return attrs.evolve(answer, confidence=DOUBTFUL) if doubtful else answer
 
 
@@ -190,10 +190,10 @@ def _is_sentence(answer: Answer, known: Known, filters: Filters) -> bool:
     """Return whether an answer quotes a likely passage that is no row of a table."""
     if answer.answer is None or not answer.found or answer.confidence < LEAST:
         return False
-    return not _is_row(answer.answer, known, filters)
+    return not is_row(answer.answer, known, filters)
 
 
-def _is_row(passage: Passage, known: Known, filters: Filters) -> bool:
+def is_row(passage: Passage, known: Known, filters: Filters) -> bool:
     """Return whether a passage is a row of a table, or an event, not a sentence beside tables."""
     source = TableSource(known, filters)
     heads = (*source.kind("rows"), *source.kind("events"))
