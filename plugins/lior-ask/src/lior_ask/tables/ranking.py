@@ -71,8 +71,14 @@ class Ranker:
     """The number of tables to which each word is linked, by position."""
     _fit: float = attrs.field(init=False, default=0.0)
     """How well the best table fits."""
+    _limiting: list[float] = attrs.field(init=False)
+    """:attr:`~lior_ask.tables.asked.Asked.limiting`; empty without an encoder."""
     _like: Likeness = attrs.field(init=False)
     """How alike the question is to the names of tables and columns."""
+
+    def __attrs_post_init__(self) -> None:
+        told = self.asked.limiting
+        self._limiting = [] if told is None else told.tolist()
 
     def proposed(self) -> tuple[list[Proposal], Scores]:
         """Return all proposals, and the scores of the classes of the question."""
@@ -220,8 +226,9 @@ class Ranker:
         yield "unexplained rare", float(sum(weight > 0.95 for weight in left))
         total = sum(weights.values())
         yield "share explained", 1 - sum(left) / total if total else 1.0
-        yield "limit lost", sum(self._limits({*weights} - explained))
-        yield "limit most lost", max(self._limits({*weights} - explained), default=0.0)
+        lost = self._limits(weights.keys() - explained)
+        yield "limit lost", sum(lost)
+        yield "limit most lost", max(lost, default=0.0)
         named = proposal.links.named
         yield "named", sum(weights.get(n, 0.0) for n in named)
         values = frozenset[int]().union(*(piece.positions for piece in proposal.pieces))
@@ -356,8 +363,8 @@ class Ranker:
 
     def _limits(self, positions: Set[int]) -> list[float]:
         """Return how likely each word at some positions limits the rows; nothing without an encoder."""
-        told = self.asked.limiting
-        return [] if told is None else told[sorted(positions)].tolist()
+        told = self._limiting
+        return [told[n] for n in sorted(positions)] if told else []
 
     @staticmethod
     def _rivals(table: Table, column: int) -> list[int]:
