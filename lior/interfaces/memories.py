@@ -287,14 +287,17 @@ class Session(Protocol):
     def next(self, alphabet: Tensor, cell: Tensor | None, beside: Sequence[Session] = ()) -> Evidence:
         """Return the evidence after the document and those of ``beside``, of the same memory, one row each.
 
-        It equals :meth:`Memory.predict` bit for bit, on the device of ``alphabet``. ``cell (B,)`` is the cell
-        of each, as in a :class:`Query`.
+        It equals :meth:`Memory.predict`, on the CPU bit for bit; it is on the device of ``alphabet``.
+        ``cell (B,)`` is the cell of each, as in a :class:`Query`.
         """
 
-    def draw(self, alphabet: Tensor, race: Race, thread: int) -> list[int]:
-        """Draw the next tokens without learning, one for each row of ``race.noise``; they are fed.
+    def draw(
+        self, alphabet: Tensor, races: Sequence[Race], thread: int, beside: Sequence[Session] = ()
+    ) -> list[list[int]]:
+        """Draw the next tokens of this document and those of ``beside`` without learning; they are fed.
 
-        Threads with different numbers may draw side by side.
+        Each has a race, and one token for each row of its noise. Threads with different numbers may draw side
+        by side on the CPU.
         """
 
 

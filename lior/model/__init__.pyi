@@ -16,6 +16,7 @@ from lior.model.evaluation import (
     evaluate as evaluate,
 )
 from lior.model.generation import (
+    Asked as Asked,
     Session as Session,
     draw as draw,
     proceed as proceed,

@@ -67,30 +67,18 @@ def know_text(model: Model, corpus: Corpus, ranges: Iterable[tuple[int, int]]) -
     model.repeats = None if unknown else cache(lambda: find(documents()))
 
 
-def draw(
-    model: Model,
-    session: Session,
-    sampling: Sampling,
-    generator: Generator,
-    *,
-    count: int,
-    thread: int,
-    limits: Limits,
-) -> list[int] | None:
-    """Draw the next ``count`` tokens of the session of the model's only memory in one compiled call.
+def race(model: Model, sampling: Sampling, generator: Generator, count: int, limits: Limits) -> Race:
+    """Return the parameters of a draw of ``count`` tokens from the model's only memory.
 
     Only ``temperature`` and ``min_p`` of ``sampling`` are used, and the tokens are added to the sample of
-    ``limits``. Returns ``None`` while the memory is empty.
+    ``limits``.
     """
     known = model.known
-    if not len(known.tokens):
-        return None
     fresh = torch.empty(count, model.tokenizer.vocab, dtype=torch.float64, device=generator.device)
     drawn = fresh.exponential_(1, generator=generator), model.weights["gate0"][:, 0], known.others
     noise, mixing, others = (part.cpu().numpy() for part in drawn)
     least = float(sampling.min_p)  # compiled code is of one type
-    race = Race(noise, 1 / sampling.temperature, least, mixing, others, known.unseen, limits)
-    return session.draw(known.tokens, race, thread)
+    return Race(noise, 1 / sampling.temperature, least, mixing, others, known.unseen, limits)
 
 
 class DocumentCoordinates:

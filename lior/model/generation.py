@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple, cast
 
 import attrs
 import numpy as np
@@ -23,6 +24,7 @@ from torch import Generator, Tensor
 from lior.compiling import repetition
 from lior.config.sampling import Sampling
 from lior.interfaces import Evidence, Limits, Text
+from lior.interfaces import Session as Drawing
 from lior.model import following
 from lior.model.following import DocumentCoordinates
 from lior.model.language_model import Model
@@ -94,31 +96,27 @@ class Session:
         depth = torch.arange(self._length - len(tail), self._length + 1, device=device)
         return Text(tokens, depth, torch.zeros_like(depth)), torch.tensor([len(tail)], device=device)
 
-    @property
-    def compiled(self) -> bool:
-        """Whether one memory and its session suffice to draw, so that :meth:`draw` works."""
-        return self._drawing is not None
+    def compiled(self, sampling: Sampling) -> bool:
+        """Return whether one memory and its session suffice to draw, so that :meth:`draw_all` works."""
+        return self._drawing is not None and len(self.model.alphabet) > 0 and is_plain(sampling)
 
-    def draw(self, sampling: Sampling, generator: Generator, count: int = 1) -> list[int] | None:
-        """Draw the next ``count`` tokens and feed them, in one call.
+    @staticmethod
+    def draw_all(asked: Sequence[Asked]) -> list[list[int]] | None:
+        """Draw the next tokens of several contexts of one model and feed them, in one call.
 
         Returns ``None`` without feeding anything if that is not possible. The tokens do not depend on how
         many are drawn at once.
         """
-        if self._drawing is None or not is_plain(sampling):
+        if not all(each.session.compiled(each.sampling) for each in asked):
             return None
-        tokens = following.draw(
-            self.model,
-            self._drawing,
-            sampling,
-            generator,
-            count=count,
-            thread=self._thread,
-            limits=self._limited(sampling.repetition),
-        )
-        if tokens is not None:
-            self._grow(tokens)
-        return tokens
+        (first, *_), model = asked[0], asked[0].session.model
+        drawing, *beside = (cast("Drawing", each.session._drawing) for each in asked)
+        limits = [each.session._limited(each.sampling.repetition) for each in asked]
+        races = [following.race(model, *each[1:], most) for each, most in zip(asked, limits, strict=True)]
+        found = drawing.draw(model.alphabet, races, first._thread, beside)
+        for each, tokens in zip(asked, found, strict=True):
+            each.session._grow(tokens)
+        return found
 
     def log_probs(self) -> Tensor:
         """Return log-probabilities of the next token, ``(V,)``, on the CPU."""
@@ -237,23 +235,39 @@ def is_plain(sampling: Sampling) -> bool:
     return bool(sampling.temperature) and attrs.evolve(sampling, temperature=1.0) == plain
 
 
+class Asked(NamedTuple):
+    """A request for the next tokens of a context."""
+
+    session: Session
+    sampling: Sampling
+    generator: Generator
+    most: int = 1
+    """Maximum number of tokens."""
+
+
+def advance(asked: Sequence[Asked]) -> list[list[int]]:
+    """Return the next tokens of contexts of one model, at least one each; they have been fed."""
+    if (found := Session.draw_all(asked)) is not None:
+        return found
+    found = []
+    for (session, sampling, generator, _), row in zip(
+        asked, Session.together([each.session for each in asked]), strict=True
+    ):
+        found.append([draw(session.log_probs_with(sampling, row), sampling, generator=generator)])
+        session.feed(found[-1])
+    return found
+
+
 def proceed(session: Session, sampling: Sampling, *, generator: Generator) -> Iterator[int]:
     """Yield token ids that continue the context of the session, each fed to it, without end."""
     while True:
-        yield from _draw(session, sampling, generator, 1)
-
-
-def _draw(session: Session, sampling: Sampling, generator: Generator, most: int) -> list[int]:
-    """Return the next tokens of a session, at most ``most``; they have been fed to it."""
-    if (tokens := session.draw(sampling, generator, most)) is not None:
-        return tokens
-    token = draw(session.log_probs_with(sampling), sampling, generator=generator)
-    session.feed([token])
-    return [token]
+        yield from advance([Asked(session, sampling, generator)])[0]
 
 
 _AHEAD = 32
 """Number of tokens drawn in one call, which takes a few milliseconds."""
+_TOGETHER = 256
+"""Maximum number of prompts that a device continues together; chosen by hand, a session takes 0.4 MB."""
 
 
 def generate(
@@ -263,16 +277,14 @@ def generate(
     sampling: Sampling,
     *,
     generator: Generator,
-    thread: int = 0,
 ) -> Iterator[int]:
     """Yield ``count`` token ids that continue ``prompt``.
 
-    Some are drawn ahead: if the caller stops early, the generator has advanced for them too. Threads with
-    different numbers ``thread`` may generate side by side if :attr:`Session.compiled`.
+    Some are drawn ahead: if the caller stops early, the generator has advanced for them too.
     """
-    session, left = Session(model, prompt, thread=thread), count
+    session, left = Session(model, prompt), count
     while left > 0:
-        tokens = _draw(session, sampling, generator, min(left, _AHEAD))
+        (tokens,) = advance([Asked(session, sampling, generator, min(left, _AHEAD))])
         left -= len(tokens)
         yield from tokens
 
@@ -291,27 +303,27 @@ def generate_all(model: Model, requests: Sequence[Request], *, threads: int) -> 
     """Return the tokens of each request, as :func:`generate` does, unless reading several contexts at once
     rounds their probabilities differently.
 
-    Threads divide the requests that compiled calls draw; the others are read together, one token of each in
-    one step.
+    Threads divide the requests that compiled calls draw on the CPU; the others are read together, one token
+    of each in one step.
     """
     found: list[list[int]] = [[] for _ in requests]
 
-    def draw_some(numbers: Sequence[int], thread: int) -> None:
-        for number in numbers:
-            each = requests[number]
-            asked = each.prompt, each.count, each.sampling
-            found[number] = [*generate(model, *asked, generator=each.generator, thread=thread)]
+    def draw_some(groups: Sequence[Sequence[int]], thread: int) -> None:
+        for group in groups:
+            contexts = {number: Session(model, requests[number].prompt, thread=thread) for number in group}
+            while group := [number for number in group if len(found[number]) < requests[number].count]:
+                asked = []
+                for number in group:
+                    each, most = requests[number], requests[number].count - len(found[number])
+                    asked.append(Asked(contexts[number], each.sampling, each.generator, min(most, _AHEAD)))
+                for number, tokens in zip(group, advance(asked), strict=True):
+                    found[number] += tokens
 
-    probe = Session(model)
-    apart = [number for number, each in enumerate(requests) if probe.compiled and is_plain(each.sampling)]
-    rest = sorted({*range(len(requests))} - {*apart})
-    with ThreadPoolExecutor(max(threads, 1)) as pool:
-        list(pool.map(draw_some, (apart[thread::threads] for thread in range(threads)), range(threads)))
-    going = [(Session(model, requests[number].prompt), requests[number], found[number]) for number in rest]
-    while going := [each for each in going if len(each[2]) < each[1].count]:
-        rows = Session.together([session for session, _, _ in going])
-        for (session, asked, tokens), row in zip(going, rows, strict=True):
-            log_p = session.log_probs_with(asked.sampling, row)
-            tokens.append(draw(log_p, asked.sampling, generator=asked.generator))
-            session.feed(tokens[-1:])
+    probe, near = Session(model), model.device.type == "cpu"
+    apart = [number for number, each in enumerate(requests) if probe.compiled(each.sampling)]
+    size, threads = (1, max(threads, 1)) if near else (_TOGETHER, 1)
+    groups = [apart[at : at + size] for at in range(0, len(apart), size)]
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(draw_some, (groups[thread::threads] for thread in range(threads)), range(threads)))
+    draw_some([sorted({*range(len(requests))} - {*apart})], 0)
     return found

@@ -16,7 +16,16 @@ import lior
 from lior.config.sampling import ChatSampling, Sampling
 from lior.data import corpus
 from lior.errors import UsageError
-from lior.model.generation import Request, Session, draw, generate, generate_all, loop_costs, uncertainty
+from lior.model.generation import (
+    Asked,
+    Request,
+    Session,
+    draw,
+    generate,
+    generate_all,
+    loop_costs,
+    uncertainty,
+)
 from lior.reading.documents import RawDocument
 from lior.runs import directory as rundir
 from lior.training.preparation import train
@@ -164,7 +173,7 @@ def counting(configure):
 def test_a_compiled_draw_is_a_draw_of_what_is_predicted(counting, sample, temperature, least):
     """Also behind more tokens than a cursor holds, and of tokens never seen, which heat makes likely."""
     sampling, prompt = Sampling(temperature=temperature, min_p=least), [*sample.read_bytes()[:5000]]
-    assert Session(counting, prompt).draw(sampling, generator()) is not None
+    assert Session(counting, prompt).compiled(sampling)
     found = list(generate(counting, prompt, 300, sampling, generator=generator(3)))
     session, source = Session(counting, prompt), generator(3)
     for token in found:
@@ -190,7 +199,8 @@ def test_each_of_many_is_what_it_would_be_alone(counting, counts, threads):
 def test_tokens_do_not_depend_on_how_many_are_drawn_at_once(counting, most):
     session, source, found = Session(counting, [*b"The "]), generator(5), []
     while len(found) < 90:
-        found += session.draw(Sampling(temperature=1), source, min(most, 90 - len(found)))
+        asked = Asked(session, Sampling(temperature=1), source, min(most, 90 - len(found)))
+        found += Session.draw_all([asked])[0]
     assert found == list(
         generate(counting, [*b"The "], 90, Sampling(temperature=1.0), generator=generator(5))
     )

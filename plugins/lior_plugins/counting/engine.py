@@ -131,6 +131,8 @@ class Engine:
         self._halves = Halves()
         self._alphabet: Alphabet | None = None
         self._buffers: dict[tuple[int, int, int], Buffers] = {}
+        self.fitted = 0
+        """Number of times that weights were updated."""
         self.clear()
 
     def clear(self) -> None:
@@ -180,9 +182,8 @@ class Engine:
         scratch = [self.buffers(1, len(alphabet), number) for number in range(threads)]
 
         def read_some(number: int) -> None:
-            for begin, end, chosen in parts[number::threads]:
-                whole = self.block(tokens[:end], depth[:end], begin, self.clock + ahead)
-                block = select(whole, chosen, positions - begin, cell)
+            for part in parts[number::threads]:
+                block, chosen = self._select(tokens, depth, positions, ahead, cell, part), part[2]
                 found = Prediction.empty(len(chosen), len(alphabet))
                 self.read_block(learned, block, columns, scratch[number], found)
                 out.p[chosen], out.weight_set[chosen] = found
@@ -193,6 +194,29 @@ class Engine:
             with ThreadPoolExecutor(threads) as pool:
                 list(pool.map(read_some, range(threads)))
         return out
+
+    def positions(
+        self, tokens: Ints, depth: Ints, positions: Ints, *, ahead: int, cell: Ints | None = None
+    ) -> Block:
+        """Return the block of at least one position, in their order; the arguments of :meth:`read`."""
+        parts = split_blocks(positions)
+        blocks = [self._select(tokens, depth, positions, ahead, cell, part) for part in parts]
+        order = np.argsort(np.concatenate([chosen for _, _, chosen in parts]))
+        return Block(*(np.concatenate(columns)[order] for columns in zip(*blocks, strict=True)))
+
+    def _select(
+        self,
+        tokens: Ints,
+        depth: Ints,
+        positions: Ints,
+        ahead: int,
+        cell: Ints | None,
+        part: tuple[int, int, Ints],
+    ) -> Block:
+        """Return the positions of a part from :func:`split_blocks`."""
+        begin, end, chosen = part
+        whole = self.block(tokens[:end], depth[:end], begin, self.clock + ahead)
+        return select(whole, chosen, positions - begin, cell)
 
     def cursor(self, cells: Cells = NO_CELLS, shared: int = 1) -> Cursor:
         """Return a cursor at the beginning of a document, to follow its text.
@@ -213,13 +237,18 @@ class Engine:
         """Return the distributions at ``cursors``, each in a text of its own, as :meth:`read` does."""
         found = Prediction.empty(len(cursors), len(alphabet))
         if found.p.size:
-            rows = [cursor.block for cursor in cursors]
-            block = rows[0] if len(rows) == 1 else Block(*map(np.concatenate, zip(*rows, strict=True)))
-            block.time[:] = self.clock + ahead
-            if cell is not None:
-                block.cell[:] = cell
+            block = self.block_at(cursors, ahead=ahead, cell=cell)
             self.read_block(learned, block, self.columns(alphabet), self.buffers(1, len(alphabet)), found)
         return found
+
+    def block_at(self, cursors: Sequence[Cursor], *, ahead: int, cell: Ints | None = None) -> Block:
+        """Return the block of at least one cursor's position; the arguments of :meth:`read_at`."""
+        rows = [cursor.block for cursor in cursors]
+        block = rows[0] if len(rows) == 1 else Block(*map(np.concatenate, zip(*rows, strict=True)))
+        block.time[:] = self.clock + ahead
+        if cell is not None:
+            block.cell[:] = cell
+        return block
 
     def partial_fit(
         self,
@@ -238,6 +267,7 @@ class Engine:
         do half of the work each.
         """
         out = Prediction.empty(len(segment.tokens) - segment.start, len(alphabet))
+        self.fitted += 1
         if not len(alphabet):
             if write:
                 self.write(segment)

@@ -3,8 +3,8 @@
 Every address pattern selects one hard location for a context; a location holds token counters (P. Kanerva,
 *Sparse Distributed Memory*, 1988; patterns after Jaeckel). A read looks at one location per pattern,
 ``O(S)`` for any size of the memory, and mixes them into one distribution. The mixture learns while the
-memory is written (:mod:`lior_plugins.counting.mixture`). It mixes on the CPU, and counts there unless
-``counts = totals``; evidence is returned on the device of the model.
+memory is written (:mod:`lior_plugins.counting.mixture`), on the CPU. The device of the model counts totals,
+and reads several contexts at once (:mod:`lior_plugins.counting.mirror`).
 """
 
 from __future__ import annotations
@@ -25,7 +25,16 @@ from lior.config.options import option
 from lior.errors import UsageError
 from lior.interfaces import Abilities, CellTable, Evidence, Items, Query, Race, Session, State, Trace
 from lior.tensors import all_threads, check
-from lior_plugins.counting import addresses, batch_counting, layout, locations, sampling, totals, tracing
+from lior_plugins.counting import (
+    addresses,
+    batch_counting,
+    batch_drawing,
+    layout,
+    locations,
+    sampling,
+    totals,
+    tracing,
+)
 from lior_plugins.counting.cursor import NO_CELLS, Cells, Cursor
 from lior_plugins.counting.engine import (
     AHEAD,
@@ -40,6 +49,7 @@ from lior_plugins.counting.engine import (
 from lior_plugins.counting.fields import REACH
 from lior_plugins.counting.journal import Journal, JournalMemory, StoredSpan, spans
 from lior_plugins.counting.layout import TRAIL, WIDEST, Weights
+from lior_plugins.counting.mirror import Mirror
 from lior_plugins.counting.packed import Packed
 from lior_plugins.counting.sampling import SURE_BINS
 from lior_plugins.memories.sdm_options import (
@@ -108,6 +118,8 @@ class Sdm(JournalMemory):
     """Document and place at the end of the training's text; None before a training ended."""
     _device: torch.device = attrs.field(default=totals.CPU, init=False, repr=False, eq=False)
     """The device of the text, which counts totals."""
+    _mirror: Mirror = attrs.field(factory=Mirror, init=False, repr=False, eq=False)
+    """The copy on the model's device."""
     _learned: dict[str, Weights] = attrs.field(factory=dict, init=False, repr=False, eq=False)
     """Weights by mode, see ``_MODES``."""
 
@@ -266,16 +278,12 @@ class Sdm(JournalMemory):
         """Return the mixture's distribution."""
         self._widen(alphabet)
         sets = self._weight_sets(self._read_mode())
-        tokens, depth = query.text.tokens.cpu().numpy(), query.text.depth.cpu().numpy()
-        found = self._engine.read(
-            tokens.astype(np.int64),
-            depth.astype(np.int64),
-            query.positions.cpu().numpy(),
-            alphabet.cpu().numpy(),
-            sets,
-            ahead=AHEAD,
-            cell=self._cells(query.cell),
-        )
+        text, depth, _ = (part.cpu().numpy().astype(np.int64) for part in query.text)
+        at, cell = (text, depth, query.positions.cpu().numpy()), self._cells(query.cell)
+        if self._mirror.serves(alphabet, len(query.positions)):
+            block = self._engine.positions(*at, ahead=AHEAD, cell=cell)
+            return _distributions(*self._mirror.read(self._engine, sets, block, alphabet))
+        found = self._engine.read(*at, alphabet.cpu().numpy(), sets, ahead=AHEAD, cell=cell)
         return _evidence([found], alphabet)
 
     def _read_mode(self) -> str:
@@ -290,16 +298,25 @@ class Sdm(JournalMemory):
     def _next(self, cursors: Sequence[Cursor], alphabet: Tensor, cell: Tensor | None) -> Evidence:
         self._widen(alphabet)
         sets = self._weight_sets(self._read_mode())
-        found = self._engine.read_at(
-            cursors, alphabet.cpu().numpy(), sets, ahead=AHEAD, cell=self._cells(cell)
-        )
+        known = self._cells(cell)
+        if self._mirror.serves(alphabet, len(cursors)):
+            block = self._engine.block_at(cursors, ahead=AHEAD, cell=known)
+            return _distributions(*self._mirror.read(self._engine, sets, block, alphabet))
+        found = self._engine.read_at(cursors, alphabet.cpu().numpy(), sets, ahead=AHEAD, cell=known)
         return _evidence([found], alphabet)
 
-    def _draw(self, cursor: Cursor, alphabet: Tensor, race: Race, thread: int) -> list[int]:
+    def _draw(
+        self, cursors: Sequence[Cursor], alphabet: Tensor, races: Sequence[Race], thread: int
+    ) -> list[list[int]]:
         self._widen(alphabet)
         sets = self._weight_sets(self._read_mode())
+        if self._mirror.serves(alphabet, len(cursors)):
+            return batch_drawing.draw(self._mirror, self._engine, cursors, alphabet, sets, races, ahead=AHEAD)
         known = alphabet.cpu().numpy()
-        return sampling.draw(self._engine, cursor, known, sets, race, ahead=AHEAD, thread=thread)
+        return [
+            sampling.draw(self._engine, cursor, known, sets, race, ahead=AHEAD, thread=thread)
+            for cursor, race in zip(cursors, races, strict=True)
+        ]
 
     def trace(self, query: Query, tokens: Tensor, alphabet: Tensor) -> Trace:
         """Return the places that wrote the counters in favour of the token; see
@@ -359,7 +376,7 @@ class Sdm(JournalMemory):
     def trial(self, *, geometry: bool) -> Sdm:
         """Return a memory of the same counters, with copies of the learned parameters."""
         other = copy.copy(self)
-        other._engine = copy.copy(self._engine)
+        other._engine, other._mirror = copy.copy(self._engine), Mirror()
         other._learned = {mode: _copy(learned) for mode, learned in self._learned.items()}
         if not geometry and "cell" in self.gates:
             first, end = self._engine.plan.gate_begin[self.gates.index("cell") :][:2]
@@ -449,8 +466,11 @@ class _Session:
         cursors = [self._cursor, *(each._cursor for each in beside)]
         return self._memory._next(cursors, alphabet, cell)
 
-    def draw(self, alphabet: Tensor, race: Race, thread: int) -> list[int]:
-        return self._memory._draw(self._cursor, alphabet, race, thread)
+    def draw(
+        self, alphabet: Tensor, races: Sequence[Race], thread: int, beside: Sequence[Any] = ()
+    ) -> list[list[int]]:
+        cursors = [self._cursor, *(each._cursor for each in beside)]
+        return self._memory._draw(cursors, alphabet, races, thread)
 
 
 _MODES = ("online", "static", "unseen")
@@ -467,11 +487,16 @@ def _evidence(found: Sequence[Prediction], alphabet: Tensor) -> Evidence:
     else:
         rows = np.concatenate([np.empty((0, len(alphabet)), np.float32), *(each.p for each in found)])
         weight_set = np.concatenate([np.empty(0, np.int64), *(each.weight_set for each in found)])
-    log_p = torch.from_numpy(rows).log_()
-    top = log_p.amax(1).exp() if rows.shape[1] else torch.zeros(len(rows))
-    sure = (top * SURE_BINS).long().clamp(max=SURE_BINS - 1) + SURE_BINS * torch.from_numpy(weight_set)
-    device = alphabet.device
-    return Evidence(log_p[:, None].to(device), (sure.to(device),))
+    log_p, (sure,) = _distributions(torch.from_numpy(rows), torch.from_numpy(weight_set))
+    return Evidence(log_p.to(alphabet.device), (sure.to(alphabet.device),))
+
+
+def _distributions(p: Tensor, weight_set: Tensor) -> Evidence:
+    """Return the evidence of distributions ``p (B, A)``, which are overwritten."""
+    log_p = p.log_()
+    top = log_p.amax(1).exp() if p.shape[1] else p.new_zeros(len(p))
+    sure = (top * SURE_BINS).long().clamp(max=SURE_BINS - 1) + SURE_BINS * weight_set
+    return Evidence(log_p[:, None], (sure,))
 
 
 def _copy(learned: Weights) -> Weights:

@@ -21,7 +21,7 @@ from torch import Generator, Tensor
 
 from lior import Sampling
 from lior.interfaces import Text
-from lior.model import Session, draw
+from lior.model import Asked, Session, draw
 from lior_serve.errors import Busy
 from lior_serve.run import RunVersion
 
@@ -101,17 +101,15 @@ class Stream:
         self.left -= 1
         self.sink(Drawn(token, float(log_p[token]), likeliest(log_p, self.tops or 0)))
 
-    def take_ahead(self, most: int) -> int:
-        """Draw up to ``most`` tokens in one call and pass them to the sink; return 0 if :meth:`take` must
-        draw.
-        """
-        if self.tops is not None:
-            return 0
-        tokens = self.session.draw(self.sampling, self._generator, min(most, self.left)) or []
+    def asked(self, most: int) -> Asked:
+        """Return the request for up to ``most`` tokens."""
+        return Asked(self.session, self.sampling, self._generator, min(most, self.left))
+
+    def pass_on(self, tokens: Sequence[int]) -> None:
+        """Pass tokens without log-probabilities to the sink."""
         self.left -= len(tokens)
         for token in tokens:
             self.sink(Drawn(token, 0.0, []))
-        return len(tokens)
 
 
 class ModelThread:
@@ -184,10 +182,14 @@ class ModelThread:
                 going.append(stream)
         self._streams = going
         most = min(_AHEAD, max(_LEAST, _ROUND // max(len(going), 1)))
+        ahead: dict[tuple[int, bool], list[Stream]] = {}
+        for stream in going:  # the CPU draws for each stream apart, a device for all together
+            own = stream if stream.version.run.model.device.type == "cpu" else stream.version
+            ahead.setdefault((id(own), stream.tops is None), []).append(stream)
         groups: dict[int, list[Stream]] = {}
-        for stream in going:
-            if not self._advance([stream], partial(stream.take_ahead, most)):
-                groups.setdefault(id(stream.version), []).append(stream)
+        for some in ahead.values():
+            if not self._advance(some, partial(_take_ahead, some, most)):
+                groups.setdefault(id(some[0].version), []).extend(some)
         for group in groups.values():
             self._advance(group, partial(_take, group))
 
@@ -202,6 +204,18 @@ class ModelThread:
             return True
         self.tokens += drawn
         return drawn > 0
+
+
+def _take_ahead(streams: Sequence[Stream], most: int) -> int:
+    """Draw up to ``most`` tokens for each stream of a model in one call; return 0 if :func:`_take` must
+    draw.
+    """
+    if any(stream.tops is not None for stream in streams):
+        return 0
+    found = Session.draw_all([stream.asked(most) for stream in streams]) or []
+    for stream, tokens in zip(streams, found, strict=False):
+        stream.pass_on(tokens)
+    return sum(map(len, found))
 
 
 def _take(streams: Sequence[Stream]) -> int:

@@ -116,7 +116,7 @@ def test_a_stream_that_is_cancelled_or_late_draws_no_more(counted, model):
 class Broken:
     """A context whose memory fails."""
 
-    def draw(self, beta, generator, count):
+    def compiled(self, sampling):
         raise RuntimeError("a plugin failed")
 
 
