@@ -182,8 +182,9 @@ class Engine:
         scratch = [self.buffers(1, len(alphabet), number) for number in range(threads)]
 
         def read_some(number: int) -> None:
-            for part in parts[number::threads]:
-                block, chosen = self._select(tokens, depth, positions, ahead, cell, part), part[2]
+            for begin, end, chosen in parts[number::threads]:
+                whole = self.block(tokens[:end], depth[:end], begin, self.clock + ahead)
+                block = select(whole, chosen, positions - begin, cell)
                 found = Prediction.empty(len(chosen), len(alphabet))
                 self.read_block(learned, block, columns, scratch[number], found)
                 out.p[chosen], out.weight_set[chosen] = found
@@ -200,23 +201,13 @@ class Engine:
     ) -> Block:
         """Return the block of at least one position, in their order; the arguments of :meth:`read`."""
         parts = split_blocks(positions)
-        blocks = [self._select(tokens, depth, positions, ahead, cell, part) for part in parts]
-        order = np.argsort(np.concatenate([chosen for _, _, chosen in parts]))
+        wholes = (self.block(tokens[:hi], depth[:hi], lo, self.clock + ahead) for lo, hi, _ in parts)
+        blocks = [
+            select(whole, chosen, positions - lo, cell)
+            for whole, (lo, _, chosen) in zip(wholes, parts, strict=True)
+        ]
+        order = np.argsort(np.concatenate([chosen for *_, chosen in parts]))
         return Block(*(np.concatenate(columns)[order] for columns in zip(*blocks, strict=True)))
-
-    def _select(
-        self,
-        tokens: Ints,
-        depth: Ints,
-        positions: Ints,
-        ahead: int,
-        cell: Ints | None,
-        part: tuple[int, int, Ints],
-    ) -> Block:
-        """Return the positions of a part from :func:`split_blocks`."""
-        begin, end, chosen = part
-        whole = self.block(tokens[:end], depth[:end], begin, self.clock + ahead)
-        return select(whole, chosen, positions - begin, cell)
 
     def cursor(self, cells: Cells = NO_CELLS, shared: int = 1) -> Cursor:
         """Return a cursor at the beginning of a document, to follow its text.

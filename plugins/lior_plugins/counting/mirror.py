@@ -16,35 +16,10 @@ import torch
 from torch import Tensor
 
 from lior.plugins.devices import block_entries, fit_blocks
-from lior_plugins.counting import addresses, locations, mixture
+from lior_plugins.counting import addresses, layout, locations, mixture
 from lior_plugins.counting.engine import Engine, WeightSets
 from lior_plugins.counting.fields import COLUMN, LENGTH
-from lior_plugins.counting.layout import (
-    AGE_BINS,
-    AGE_COUNTS,
-    DENSE,
-    ESTIMATION_BINS,
-    ESTIMATION_ROWS,
-    GATE_CELL,
-    GATE_EXPECTED,
-    GATE_LAYOUT,
-    GATE_LONGEST,
-    GATE_PAIR,
-    GATE_POSITION,
-    GATE_PREVIOUS,
-    GATE_WORDS,
-    LONGEST_BINS,
-    MOST,
-    NATS_A_BIN,
-    NOVEL,
-    REST_BINS,
-    STATES,
-    TINY,
-    TRAIL,
-    Block,
-    Plan,
-    Weights,
-)
+from lior_plugins.counting.layout import DENSE, MOST, NOVEL, TINY, TRAIL, Block, Plan, Weights
 from lior_plugins.counting.locations import LOGIT_ONE, RECENCY_ONE, TICK_BITS, TICKS, TOKEN_BITS, Store
 from lior_plugins.counting.stream import floor
 
@@ -80,7 +55,7 @@ class Parameters(NamedTuple):
 
     alphabet: Tensor
     column: Tensor
-    """Column of each token, -1 outside of the alphabet, ``(2^16,)``."""
+    """Column of each token, the alphabet's length outside of it, ``(2^16,)``."""
     discounts: Tensor
     sets: Any
     """A ``Weights`` of tensors; those of tokens are those of the alphabet's columns."""
@@ -97,14 +72,14 @@ def parameters(plan: Plan, sets: WeightSets, alphabet: Tensor) -> Parameters:
         return torch.as_tensor(x).to(alphabet.device)
 
     known = alphabet.cpu().numpy()
-    column = np.full(locations.MAX_VOCAB, -1, np.int64)
+    column = np.full(locations.MAX_VOCAB, len(known), np.int64)
     column[known] = np.arange(len(known))
     own = known % len(sets[0].bias)
     taken = [
         each._replace(
             token_weight=each.token_weight[:, :, own],
             bias=each.bias[own],
-            secondary=each.secondary[:, own % ESTIMATION_ROWS],
+            secondary=each.secondary[:, own % layout.ESTIMATION_ROWS],
         )
         for each in sets
     ]
@@ -118,23 +93,10 @@ def parameters(plan: Plan, sets: WeightSets, alphabet: Tensor) -> Parameters:
     return Parameters(alphabet, here(column), here(plan.discounts), Weights(*stacked), joint, *bins)
 
 
-class Located(NamedTuple):
-    """Positions on a device, as in :class:`Block`."""
-
-    where: Tensor
-    before: Tensor
-    cell: Tensor
-    trail: Tensor
-    time: Tensor
-    length: Tensor
-    column: Tensor
-
-
-def located(block: Block, device: torch.device) -> Located:
-    """Copy positions to a device."""
-    columns = [block.where, block.before, block.cell, block.trail, block.time]
-    columns += [block.fields[:, LENGTH], block.fields[:, COLUMN] - 1]
-    return Located(*(torch.from_numpy(np.ascontiguousarray(each)).to(device) for each in columns))
+def located(block: Block, device: torch.device) -> Any:
+    """Copy positions to a device; returns a ``Block`` of tensors."""
+    columns: Any = [torch.from_numpy(column).to(device) for column in block]
+    return Block(*columns)
 
 
 class Counts(NamedTuple):
@@ -151,7 +113,7 @@ class Counts(NamedTuple):
     """
 
 
-def look_up(table: Table, params: Parameters, at: Located) -> Counts:
+def look_up(table: Table, params: Parameters, at: Any) -> Counts:
     """Find the counters of the locations by binary search."""
     shape, size = at.where.shape, len(params.alphabet)
     p = torch.searchsorted(table.addresses, at.where.reshape(-1))
@@ -163,17 +125,16 @@ def look_up(table: Table, params: Parameters, at: Located) -> Counts:
     low, middle, high = table.words[begin[row] + rank].long().unbind(1)
     count, recency, novel = low >> 16 & 0xFFFF, middle & 0xFFFF, high >> 24 & 0xFF
     ticks = (at.time[row // shape[1]] >> TICK_BITS) - (high & TICKS) & TICKS
-    bits = torch.frexp(ticks.float()).exponent.clamp(0, AGE_BINS - 1)
-    age = bits.long() * AGE_COUNTS + count.clamp(max=AGE_COUNTS) - 1
+    bits = torch.frexp(ticks.float()).exponent.clamp(0, layout.AGE_BINS - 1)
+    age = bits.long() * layout.AGE_COUNTS + count.clamp(max=layout.AGE_COUNTS) - 1
     kinds = [(c.clamp(max=3) == k).long() for c in (count, novel) for k in (1, 2, 3)]
     sums = torch.stack([count, torch.ones_like(count), novel, *kinds])
     totals = sums.new_zeros(len(sums), len(p)).index_add_(1, row, sums)
-    column = params.column[low & 0xFFFF]
-    own = (column >= 0).nonzero()[:, 0]
     values = torch.stack([count, recency, novel, middle >> 16, age, (rank == 0).long()])
-    dense = values.new_zeros(len(values), len(p) * size)
-    dense[:, (row * size + column)[own]] = values[:, own]
-    return Counts((number > 0).view(shape), totals.view(-1, *shape), dense.view(len(values), *shape, size))
+    dense = values.new_zeros(len(values), len(p), size + 1)  # the last column takes what is outside
+    dense[:, row, params.column[low & 0xFFFF]] = values
+    own = dense.view(len(values), *shape, size + 1)[..., :size].contiguous()
+    return Counts((number > 0).view(shape), totals.view(-1, *shape), own)
 
 
 def unseen(table: Table, trail: Tensor) -> Tensor:
@@ -192,7 +153,7 @@ def _take(x: Tensor, index: Tensor) -> Tensor:
     return x[torch.arange(len(x), device=x.device), index]
 
 
-def distributions(plan: Plan, table: Table, params: Parameters, at: Located) -> tuple[Tensor, Tensor]:
+def distributions(plan: Plan, table: Table, params: Parameters, at: Any) -> tuple[Tensor, Tensor]:
     """Return the distributions at positions, float32 ``(B, A)``, and the weight set of each, ``(B,)``."""
     found = look_up(table, params, at)
     chosen = torch.zeros_like(at.time)
@@ -225,8 +186,10 @@ def _tables(plan: Plan, found: Counts, params: Parameters, chosen: Tensor, longe
     inner = (known - order).clamp(max=3) * 3 + (deepest - order).clamp(max=2)
     outer = ((known > 2).long() + (known > 4).long() + (known > 6).long()) * 3
     outer = (outer + (deepest - known).clamp(max=2)).expand(-1, count.shape[1] - nested, -1)
-    bins = params.count_bin[count.clamp(max=61)] * REST_BINS + params.rest_bin[(n - count).clamp(0, 41)]
-    state = bins * 2 + last + torch.cat([inner, outer], 1) * STATES
+    bins = (
+        params.count_bin[count.clamp(max=61)] * layout.REST_BINS + params.rest_bin[(n - count).clamp(0, 41)]
+    )
+    state = bins * 2 + last + torch.cat([inner, outer], 1) * layout.STATES
     patterns = torch.arange(count.shape[1], device=n.device)[:, None]
     row = chosen[:, None, None], patterns
     # Unknown tokens have indices of other states and ages: their sums are not used.
@@ -242,7 +205,7 @@ def _weights(
     plan: Plan,
     found: Counts,
     params: Parameters,
-    at: Located,
+    at: Any,
     chosen: Tensor,
     longest: Tensor,
     expected: Tensor,
@@ -250,26 +213,27 @@ def _weights(
     """Return the weight of each pattern for each token, 0 for absent patterns, ``(B, S, A)``."""
     n, u, *_ = found.sums
     patterns, sets = torch.arange(n.shape[1], device=n.device), params.sets
-    length, zero = at.length, torch.zeros_like(at.length)
+    length, column = at.fields[:, LENGTH], at.fields[:, COLUMN] - 1
+    zero = torch.zeros_like(length)
     place = (length > 0).long() + (length > 2) + (length > 5)
-    start = (at.column == 0).long()
+    start = (column == 0).long()
     row = 1 + place + 4 * ((longest > 3).long() + (longest > 5))
     value = {
-        GATE_LONGEST: longest * LONGEST_BINS + _sure(_take(n, longest), _take(u, longest)),
-        GATE_PREVIOUS: (at.before[:, 0] - 1) & mixture._PREVIOUS_MASK,
-        GATE_POSITION: place * 2 + start,
-        GATE_LAYOUT: (at.column // 4).clamp(max=15) * 16 + length.clamp(max=7) * 2 + start,
-        GATE_CELL: at.cell,
-        GATE_EXPECTED: expected & mixture._PREVIOUS_MASK,
+        "longest": longest * layout.LONGEST_BINS + _sure(_take(n, longest), _take(u, longest)),
+        "previous": (at.before[:, 0] - 1) & mixture._PREVIOUS_MASK,
+        "position": place * 2 + start,
+        "layout": (column // 4).clamp(max=15) * 16 + length.clamp(max=7) * 2 + start,
+        "cell": at.cell,
+        "expected": expected & mixture._PREVIOUS_MASK,
     }
     pair = addresses.mix(addresses.mix(zero + 3, at.before[:, 0]), at.before[:, 1])
-    value[GATE_PAIR] = (pair >> 20) & mixture._PAIR_MASK
+    value["pair"] = (pair >> 20) & mixture._PAIR_MASK
     a, b, c = torch.cat([n, n.new_zeros(len(n), 3)], 1)[:, plan.nested :][:, :3].unbind(1)
     words = (a > 0).long() + (a > 8) + 3 * ((b > 0).long() + (b > 3)) + 9 * ((c > 0).long() + (c > 2))
-    value[GATE_WORDS] = words * 3 + (length > 0) + (length > 3)
+    value["words"] = words * 3 + (length > 0) + (length > 3)
     weight = sets.confidence_weight[chosen[:, None], patterns, _confidence(n, u)]
     for kind, begin in zip(plan.gate_kind.tolist(), plan.gate_begin.tolist(), strict=False):
-        weight = weight + sets.gate_weight[chosen, begin + value.get(kind, zero)]
+        weight = weight + sets.gate_weight[chosen, begin + value.get([*layout.GATES][kind], zero)]
     each = sets.token_weight[chosen, 0] + sets.token_weight[chosen, row] + weight[:, :, None]
     return torch.where(found.present[:, :, None], each, 0)
 
@@ -308,11 +272,11 @@ def _experts(plan: Plan, found: Counts, params: Parameters) -> Tensor:
 
 def _corrections(p: Tensor, params: Parameters, chosen: Tensor, expected: Tensor, previous: Tensor) -> Tensor:
     """Return what secondary estimation adds to the logits of the distribution ``p (B, A)``."""
-    height = ((p + TINY).log() * (-1 / NATS_A_BIN)).clamp(0, ESTIMATION_BINS - 1.01)
+    height = ((p + TINY).log() * (-1 / layout.NATS_A_BIN)).clamp(0, layout.ESTIMATION_BINS - 1.01)
     b = height.long()
-    share, mask, total = height - b, ESTIMATION_ROWS - 1, torch.zeros_like(p)
+    share, mask, total = height - b, layout.ESTIMATION_ROWS - 1, torch.zeros_like(p)
     columns = torch.arange(p.shape[1], device=p.device)
-    for row in (expected & mask, ESTIMATION_ROWS + (previous & mask)):
+    for row in (expected & mask, layout.ESTIMATION_ROWS + (previous & mask)):
         at = chosen[:, None], row[:, None], columns
         table = params.sets.secondary
         total += table[(*at, b)] * (1 - share) + table[(*at, b + 1)] * share
@@ -349,7 +313,7 @@ class Mirror:
         def read() -> list[tuple[Tensor, Tensor]]:
             rows = max(block_entries(alphabet.device, _ENTRIES) // entries, 1)
             parts = zip(*(column.split(rows) for column in at), strict=True)
-            return [distributions(engine.plan, table, params, Located(*part)) for part in parts]
+            return [distributions(engine.plan, table, params, Block(*part)) for part in parts]
 
         rows, chosen = zip(*fit_blocks(read, alphabet.device), strict=True)
         return torch.cat(rows), torch.cat(chosen)
