@@ -19,6 +19,7 @@ from lior.model.generation import (
     Asked as Asked,
     Session as Session,
     draw as draw,
+    is_plain as is_plain,
     proceed as proceed,
 )
 from lior.model.provenance import (

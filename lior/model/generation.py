@@ -321,9 +321,11 @@ def generate_all(model: Model, requests: Sequence[Request], *, threads: int) -> 
 
     probe, near = Session(model), model.device.type == "cpu"
     apart = [number for number, each in enumerate(requests) if probe.compiled(each.sampling)]
-    size, threads = (1, max(threads, 1)) if near else (_TOGETHER, 1)
-    groups = [apart[at : at + size] for at in range(0, len(apart), size)]
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(draw_some, (groups[thread::threads] for thread in range(threads)), range(threads)))
+    if near:
+        alone, threads = [[number] for number in apart], max(threads, 1)
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(draw_some, (alone[thread::threads] for thread in range(threads)), range(threads)))
+    else:
+        draw_some([apart[at : at + _TOGETHER] for at in range(0, len(apart), _TOGETHER)], 0)
     draw_some([sorted({*range(len(requests))} - {*apart})], 0)
     return found

@@ -1,13 +1,15 @@
 """The whole life of a run on a device that is not the CPU: it works, and gives what the CPU gives.
 
-On a real GPU sums are rounded in another order; here both devices compute alike, so that models are the same
-to the last bit, and what differs was computed from other numbers.
+On a real GPU sums are rounded in another order. Here both devices compute alike, except the memory ``sdm``,
+which rounds otherwise on a device. So geometries are the same to the last bit, texts are the same, and
+probabilities are almost the same.
 """
 
 from __future__ import annotations
 
 import pytest
 import torch
+from torch.utils._pytree import tree_leaves
 
 import lior
 from lior.model.generation import Session
@@ -40,6 +42,8 @@ def life(folder, device, recipe, text):
     assert run.model.device.type == device
     said = [out.score(NOTE), run.score(NOTE), run.complete("The ", 12, seed=3)]
     said += [run.complete("The ", 12, seed=3, temperature=0.7, top_k=9, loop_penalty=1.0, recall=0.3)]
+    many = [text[at : at + 9] for at in range(9)]
+    said += [run.complete(many, 40, seed=4), run.complete(many, 5, seed=4, top_k=5)]
     both = Session.together([Session(run.model, [*b"Baa, "]), Session(run.model, [*b"Yes"])])
     said += [both.device.type == "cpu", both.tolist()]
     run.learn({"note": NOTE})
@@ -59,7 +63,8 @@ def test_a_run_on_another_device_is_that_of_the_cpu(recipe, tmp_path):
     (said, state) = life(tmp_path / "cpu", "cpu", RECIPES[recipe], text)
     with second_device():
         (far, theirs) = life(tmp_path / "far", "cuda", RECIPES[recipe], text)
-    assert far == said
+    for found, expected in zip(tree_leaves(far), tree_leaves(said), strict=True):
+        assert found == (pytest.approx(expected, rel=1e-5) if isinstance(expected, float) else expected)
     assert state.keys() == theirs.keys()
     assert all(torch.equal(value, theirs[name]) for name, value in state.items())
 

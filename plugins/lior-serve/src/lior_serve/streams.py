@@ -21,7 +21,7 @@ from torch import Generator, Tensor
 
 from lior import Sampling
 from lior.interfaces import Text
-from lior.model import Asked, Session, draw
+from lior.model import Asked, Session, draw, is_plain
 from lior_serve.errors import Busy
 from lior_serve.run import RunVersion
 
@@ -100,6 +100,11 @@ class Stream:
         self.session.feed([token])
         self.left -= 1
         self.sink(Drawn(token, float(log_p[token]), likeliest(log_p, self.tops or 0)))
+
+    @property
+    def ahead(self) -> bool:
+        """Whether several tokens may be drawn in one call, if the model supports it."""
+        return self.tops is None and is_plain(self.sampling)
 
     def asked(self, most: int) -> Asked:
         """Return the request for up to ``most`` tokens."""
@@ -185,7 +190,7 @@ class ModelThread:
         ahead: dict[tuple[int, bool], list[Stream]] = {}
         for stream in going:  # the CPU draws for each stream apart, a device for all together
             own = stream if stream.version.run.model.device.type == "cpu" else stream.version
-            ahead.setdefault((id(own), stream.tops is None), []).append(stream)
+            ahead.setdefault((id(own), stream.ahead), []).append(stream)
         groups: dict[int, list[Stream]] = {}
         for some in ahead.values():
             if not self._advance(some, partial(_take_ahead, some, most)):
@@ -210,7 +215,7 @@ def _take_ahead(streams: Sequence[Stream], most: int) -> int:
     """Draw up to ``most`` tokens for each stream of a model in one call; return 0 if :func:`_take` must
     draw.
     """
-    if any(stream.tops is not None for stream in streams):
+    if not all(stream.ahead for stream in streams):
         return 0
     found = Session.draw_all([stream.asked(most) for stream in streams]) or []
     for stream, tokens in zip(streams, found, strict=False):

@@ -11,6 +11,7 @@ import lior
 from lior.config.sampling import Sampling
 from lior_serve import streams
 from serve.servers import TEXTS, running
+from tests.second_device import second_device
 
 SEED = 7
 
@@ -111,6 +112,28 @@ def test_a_stream_that_is_cancelled_or_late_draws_no_more(counted, model):
     model._step()
     assert (len(tokens(one)), one[-1], two) == (32, None, [None])
     assert model.streams == 0
+
+
+def test_a_device_draws_for_all_streams_of_a_model_together(counted, model):
+    """Those with log-probabilities, and those of other sampling, draw token by token beside them."""
+    with second_device():
+        far = lior.load(counted.path, device="cuda")
+        made = [stream(far, 40 + number) for number in range(9)]
+        made += [stream(far, 40, tops=1), stream(far, 40, top_k=3)]
+        for each, _ in made:
+            each.version = made[0][0].version
+            model.start(each)
+        model._step()
+        assert [len(got) for _, got in made] == [32] * 9 + [1, 1]
+        while model.streams:
+            model._step()
+    for each, got in made:
+        near, expected = stream(counted, len(got) - 1, tops=each.tops)
+        near.sampling = each.sampling
+        model.start(near)
+        while model.streams:
+            model._step()
+        assert tokens(got) == tokens(expected)
 
 
 class Broken:
