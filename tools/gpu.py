@@ -238,6 +238,26 @@ def compare_generation(place: Place) -> list[Row]:
     return [compare(f"generation of {len(prompts)} prompts together", place, 1e-3, generate)]
 
 
+def compare_inference(place: Place) -> list[Row]:
+    """Compare scores and prompts of recipe ``fast`` with those of the compiled code on all cores."""
+    text = "".join(path.read_text("utf-8") for path in sorted(ROOT.glob("lior/**/*.py")))
+    text, scored = text[: place.size(1 << 20, 3_000)], text[: place.size(1 << 18, 500)]
+    prompts = [text[at : at + 40] for at in range(0, 40 * place.size(64, 9), 40)]
+    with tempfile.TemporaryDirectory() as folder:
+        lior.train(documents={"text": text}, recipe="fast", out=f"{folder}/run", device="cpu")
+        runs = {device: lior.load(f"{folder}/run", device=device) for device in ("cpu", place.device)}
+    said = {}
+
+    def generate(device: str) -> Tensor:
+        said[device] = runs[device].complete(prompts, place.size(200, 4), seed=1)
+        return Session.together([Session(runs[device].model, [*each.encode()]) for each in prompts]).exp()
+
+    one = compare("sdm: score of a text", place, 1e-5, lambda device: runs[device].score(scored))
+    many = compare(f"sdm: {len(prompts)} prompts, {place.size(200, 4)} tokens each", place, 1e-4, generate)
+    same = sum(map(str.__eq__, said["cpu"], said[place.device]))
+    return [one, attrs.evolve(many, note=f"{same} of {len(prompts)} texts are the same")]
+
+
 def compare_ritz(place: Place) -> list[Row]:
     """Compare energies that a network finds, trained on each device in float64."""
 
@@ -317,6 +337,7 @@ STEPS: dict[str, tuple[Step, int]] = {
     "counting": (compare_counting, 120),
     "training": (compare_training, 300),
     "generation": (compare_generation, 200),
+    "inference": (compare_inference, 200),
     "waits": (find_waits, 60),
     "lens": (compare_lens, 240),
     "ritz": (compare_ritz, 240),
@@ -338,10 +359,11 @@ def run_step(name: str, place: Place) -> list[Row]:
         return [Row(name, "FAILED", last)]
 
 
-_LEGEND = """Geometry, retrieval, the mixer, lior-lens
-and counts from totals are computed on the GPU; counting in sequence stays on the CPU. Rows compare the GPU
-with the CPU of the same machine, or state a fact. A difference is a share of the CPU's largest number, and at
-most the allowed one where `equal`. `does not wait`: the program goes on while the GPU computes."""
+_LEGEND = """Geometry, retrieval, the mixer, lior-lens,
+counts from totals, and 8 or more contexts of `sdm` at once are computed on the GPU; counting in sequence and
+learning the weights of `sdm` stay on the CPU. Rows compare the GPU with the CPU of the same machine, or state
+a fact. A difference is a share of the CPU's largest number, and at most the allowed one where `equal`. `does
+not wait`: the program goes on while the GPU computes."""
 
 
 def write_page(rows: list[Row], place: Place) -> str:

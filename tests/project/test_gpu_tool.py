@@ -16,7 +16,7 @@ TINY = Place("cpu", tiny=True)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["metric", "retrieval", "counting"])
+@pytest.mark.parametrize("name", ["metric", "retrieval", "counting", "inference"])
 def test_a_step_leaves_nothing_on_the_wrong_device(name, monkeypatch):
     monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
     with torch.no_grad(), second_device():
