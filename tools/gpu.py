@@ -242,7 +242,7 @@ def compare_inference(place: Place) -> list[Row]:
     """Compare scores and prompts of recipe ``fast`` with those of the compiled code on all cores."""
     text = "".join(path.read_text("utf-8") for path in sorted(ROOT.glob("lior/**/*.py")))
     text, scored = text[: place.size(1 << 20, 3_000)], text[: place.size(1 << 18, 500)]
-    prompts = [text[at : at + 40] for at in range(0, 40 * place.size(64, 9), 40)]
+    prompts = [text[at : at + 40] for at in range(0, 40 * 64, 40)]
     with tempfile.TemporaryDirectory() as folder:
         lior.train(documents={"text": text}, recipe="fast", out=f"{folder}/run", device="cpu")
         runs = {device: lior.load(f"{folder}/run", device=device) for device in ("cpu", place.device)}
@@ -360,7 +360,7 @@ def run_step(name: str, place: Place) -> list[Row]:
 
 
 _LEGEND = """Geometry, retrieval, the mixer, lior-lens,
-counts from totals, and 8 or more contexts of `sdm` at once are computed on the GPU; counting in sequence and
+counts from totals, and 64 or more contexts of `sdm` at once are computed on the GPU; counting in sequence and
 learning the weights of `sdm` stay on the CPU. Rows compare the GPU with the CPU of the same machine, or state
 a fact. A difference is a share of the CPU's largest number, and at most the allowed one where `equal`. `does
 not wait`: the program goes on while the GPU computes."""

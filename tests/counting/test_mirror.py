@@ -119,7 +119,7 @@ def test_each_of_many_prompts_gets_the_tokens_that_it_gets_alone(unknown, times)
 def test_a_copy_on_a_device_follows_the_memory():
     """What was counted, learned and forgotten since the last read, and a trial that learns apart."""
     memory, alphabet = holding(Sdm(counts="totals", joint=()), document(0)), LETTERS.unique()
-    query = Query(document(1).text, torch.arange(40), None)
+    query = Query(document(1, length=99).text, torch.arange(99), None)
     few = query._replace(positions=query.positions[: LEAST - 1])
 
     def check(it):

@@ -7,12 +7,14 @@ probabilities are almost the same.
 
 from __future__ import annotations
 
+import attrs
 import pytest
 import torch
 from torch.utils._pytree import tree_leaves
 
 import lior
 from lior.model.generation import Session
+from lior_plugins.counting import mirror
 from tests.second_device import CUDA, Far, second_device
 
 RECIPES = {
@@ -47,7 +49,7 @@ def life(folder, device, recipe, text):
     both = Session.together([Session(run.model, [*b"Baa, "]), Session(run.model, [*b"Yes"])])
     said += [both.device.type == "cpu", both.tolist()]
     run.learn({"note": NOTE})
-    said += [run.score(NOTE), str(run.sources("bags ", "of"))]
+    said += [run.score(NOTE), [attrs.asdict(each) for each in run.sources("bags ", "of")]]
     run.forget("note")
     run.save()
     said += [run.score(NOTE), *run.chat(8, seed=1).reply("Have you any wool?")]
@@ -58,7 +60,8 @@ def life(folder, device, recipe, text):
     "recipe",
     [pytest.param(name, marks=() if name in ("counts", "totals") else pytest.mark.slow) for name in RECIPES],
 )
-def test_a_run_on_another_device_is_that_of_the_cpu(recipe, tmp_path):
+def test_a_run_on_another_device_is_that_of_the_cpu(recipe, tmp_path, monkeypatch):
+    monkeypatch.setattr(mirror, "LEAST", 2)
     text = ("Baa, baa, black sheep, have you any wool? Yes, sir, three bags full.\n" * 9)[:560]
     (said, state) = life(tmp_path / "cpu", "cpu", RECIPES[recipe], text)
     with second_device():

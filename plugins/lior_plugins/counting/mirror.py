@@ -9,6 +9,7 @@ the position before. Every sum has a fixed order, so that results are the same e
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,9 +24,10 @@ from lior_plugins.counting.layout import DENSE, MOST, NOVEL, TINY, TRAIL, Block,
 from lior_plugins.counting.locations import LOGIT_ONE, RECENCY_ONE, TICK_BITS, TICKS, TOKEN_BITS, Store
 from lior_plugins.counting.stream import floor
 
-LEAST = 8
-"""Minimum number of positions read on a device; chosen by hand, and not measured on a GPU. The compiled code
-needs microseconds for a position, a device some hundred calls for any number of them."""
+LEAST = 64
+"""Minimum number of positions read on a device; chosen by hand, and not measured on a GPU. A read makes about
+350 calls of torch for any number of positions. If each takes 5 µs, the compiled code reads some 100 positions
+on a core in that time."""
 _ENTRIES = 1 << 23
 """Number of entries (positions × patterns × tokens) computed at a time on the CPU; chosen by hand."""
 
@@ -127,8 +129,8 @@ def look_up(table: Table, params: Parameters, at: Any) -> Counts:
     ticks = (at.time[row // shape[1]] >> TICK_BITS) - (high & TICKS) & TICKS
     bits = torch.frexp(ticks.float()).exponent.clamp(0, layout.AGE_BINS - 1)
     age = bits.long() * layout.AGE_COUNTS + count.clamp(max=layout.AGE_COUNTS) - 1
-    kinds = [(c.clamp(max=3) == k).long() for c in (count, novel) for k in (1, 2, 3)]
-    sums = torch.stack([count, torch.ones_like(count), novel, *kinds])
+    kinds = torch.stack([count, novel]).clamp(max=3)[:, None] == torch.arange(1, 4, device=p.device)[:, None]
+    sums = torch.cat([torch.stack([count, torch.ones_like(count), novel]), kinds.long().flatten(0, 1)])
     totals = sums.new_zeros(len(sums), len(p)).index_add_(1, row, sums)
     values = torch.stack([count, recency, novel, middle >> 16, age, (rank == 0).long()])
     dense = values.new_zeros(len(values), len(p), size + 1)  # the last column takes what is outside
@@ -143,9 +145,14 @@ def unseen(table: Table, trail: Tensor) -> Tensor:
     return ((trail >= 0) & (table.addresses[p] != trail)).sum(1)
 
 
-def _confidence(n: Tensor, u: Tensor) -> Tensor:
-    much = sum((n > least).long() for least in (1, 2, 4, 8, 20, 80))
-    return 1 + much * 4 + (u > 1).long() + (u > 2).long() + (u > 5).long()
+@cache
+def _edges(edges: Sequence[int], device: torch.device) -> Tensor:
+    return torch.tensor(edges, device=device)
+
+
+def _bin(x: Tensor, *edges: int) -> Tensor:
+    """Return how many of the ``edges`` are below ``x``."""
+    return torch.bucketize(x.contiguous(), _edges(edges, x.device))
 
 
 def _take(x: Tensor, index: Tensor) -> Tensor:
@@ -184,8 +191,8 @@ def _tables(plan: Plan, found: Counts, params: Parameters, chosen: Tensor, longe
     known = torch.where(count[:, :nested] > 0, order, 0).amax(1, keepdim=True)
     deepest = longest[:, None, None]
     inner = (known - order).clamp(max=3) * 3 + (deepest - order).clamp(max=2)
-    outer = ((known > 2).long() + (known > 4).long() + (known > 6).long()) * 3
-    outer = (outer + (deepest - known).clamp(max=2)).expand(-1, count.shape[1] - nested, -1)
+    outer = _bin(known, 2, 4, 6) * 3 + (deepest - known).clamp(max=2)
+    outer = outer.expand(-1, count.shape[1] - nested, -1)
     bins = (
         params.count_bin[count.clamp(max=61)] * layout.REST_BINS + params.rest_bin[(n - count).clamp(0, 41)]
     )
@@ -214,57 +221,51 @@ def _weights(
     n, u, *_ = found.sums
     patterns, sets = torch.arange(n.shape[1], device=n.device), params.sets
     length, column = at.fields[:, LENGTH], at.fields[:, COLUMN] - 1
-    zero = torch.zeros_like(length)
-    place = (length > 0).long() + (length > 2) + (length > 5)
-    start = (column == 0).long()
-    row = 1 + place + 4 * ((longest > 3).long() + (longest > 5))
+    place, start = _bin(length, 0, 2, 5), (column == 0).long()
+    a, b, c = torch.cat([n, n.new_zeros(len(n), 3)], 1)[:, plan.nested :][:, :3].unbind(1)
+    deepest, known = _take(n, longest), _take(u, longest)
+    sure = torch.where(known <= 1, _bin(deepest, 1, 4), _bin(known, 2, 5) + 3)
+    pair = addresses.mix(addresses.mix(torch.full_like(length, 3), at.before[:, 0]), at.before[:, 1])
     value = {
-        "longest": longest * layout.LONGEST_BINS + _sure(_take(n, longest), _take(u, longest)),
+        "longest": longest * layout.LONGEST_BINS + sure,
         "previous": (at.before[:, 0] - 1) & mixture._PREVIOUS_MASK,
+        "words": (_bin(a, 0, 8) + 3 * _bin(b, 0, 3) + 9 * _bin(c, 0, 2)) * 3 + _bin(length, 0, 3),
         "position": place * 2 + start,
         "layout": (column // 4).clamp(max=15) * 16 + length.clamp(max=7) * 2 + start,
+        "pair": (pair >> 20) & mixture._PAIR_MASK,
         "cell": at.cell,
+        "always": torch.zeros_like(length),
         "expected": expected & mixture._PREVIOUS_MASK,
     }
-    pair = addresses.mix(addresses.mix(zero + 3, at.before[:, 0]), at.before[:, 1])
-    value["pair"] = (pair >> 20) & mixture._PAIR_MASK
-    a, b, c = torch.cat([n, n.new_zeros(len(n), 3)], 1)[:, plan.nested :][:, :3].unbind(1)
-    words = (a > 0).long() + (a > 8) + 3 * ((b > 0).long() + (b > 3)) + 9 * ((c > 0).long() + (c > 2))
-    value["words"] = words * 3 + (length > 0) + (length > 3)
-    weight = sets.confidence_weight[chosen[:, None], patterns, _confidence(n, u)]
-    for kind, begin in zip(plan.gate_kind.tolist(), plan.gate_begin.tolist(), strict=False):
-        weight = weight + sets.gate_weight[chosen, begin + value.get([*layout.GATES][kind], zero)]
+    kinds = zip(plan.gate_kind.tolist(), plan.gate_begin.tolist(), strict=False)
+    confidence = 1 + _bin(n, 1, 2, 4, 8, 20, 80) * 4 + _bin(u, 1, 2, 5)
+    weight = sets.confidence_weight[chosen[:, None], patterns, confidence]
+    if rows := [begin + value[[*layout.GATES][kind]] for kind, begin in kinds]:
+        weight = weight + sets.gate_weight[chosen, torch.stack(rows)].sum(0)
+    row = 1 + place + 4 * _bin(longest, 3, 5)
     each = sets.token_weight[chosen, 0] + sets.token_weight[chosen, row] + weight[:, :, None]
     return torch.where(found.present[:, :, None], each, 0)
-
-
-def _sure(n: Tensor, u: Tensor) -> Tensor:
-    """Return the bin of the longest nested context by its occurrences and tokens, ``(B,)``."""
-    few = (n > 1).long() + (n > 4)
-    return torch.where(u <= 1, few, 3 + (u > 2).long() + (u > 5))
 
 
 def _experts(plan: Plan, found: Counts, params: Parameters) -> Tensor:
     """Return the log-probabilities of the patterns over the chain of nested contexts, ``(B, S, A)``."""
     count, recency, novel, *_ = found.dense
-    n, _, new, *kinds = (each.float() for each in found.sums)
-    d, nested = params.discounts, plan.nested
-    taken = kinds[0] * d[1] + kinds[1] * d[2] + kinds[2] * d[3]
-    taken_new = kinds[3] * d[NOVEL + 1] + kinds[4] * d[NOVEL + 2] + kinds[5] * d[NOVEL + 3]
-    n, above = n.clamp(min=1), (count - d[count.clamp(max=3)]).clamp(min=0)
-    left = (taken / n).clamp(max=MOST)[:, :, None]
-    own = above * ((1 - plan.recent) / n)[:, :, None]
+    sums, d, nested = found.sums.float(), params.discounts, plan.nested
+    n, new = sums[0].clamp(min=1)[:, :, None], sums[2, :, :, None]
+    taken = (sums[3:6] * d[1:4, None, None]).sum(0)[:, :, None]
+    taken_new = (sums[6:] * d[NOVEL + 1 :, None, None]).sum(0)[:, :, None]
+    left = (taken / n).clamp(max=MOST)
+    own = (count - d[count.clamp(max=3)]).clamp(min=0) * ((1 - plan.recent) / n)
     own += recency * (plan.recent / RECENCY_ONE * (1 - left))
-    further = (novel - d[NOVEL + novel.clamp(max=3)]) / new.clamp(min=1)[:, :, None]
-    rest = (taken_new / new.clamp(min=1)).clamp(max=MOST)[:, :, None]
-    size = count.shape[2]
-    chain = torch.full_like(own[:, 0], 1 / size)
-    under, base = [], chain
-    for i in range(nested):
-        under.append(chain)
-        chain = torch.where(new[:, i, None] > 0, rest[:, i] * chain + further[:, i], chain)
-        base = chain if i <= plan.base else base
-    below = torch.stack([*under, *[base] * (count.shape[1] - nested)], 1)
+    # The continuation distributions; a location without novel occurrences passes on the one before.
+    occurred = new.clamp(min=1)
+    rest = torch.where(new > 0, (taken_new / occurred).clamp(max=MOST), 1)
+    further = torch.where(new > 0, (novel - d[NOVEL + novel.clamp(max=3)]) / occurred, 0)
+    chains = [torch.full_like(own[:, 0], 1 / count.shape[2])]
+    for scale, more in zip(rest.unbind(1)[:nested], further.unbind(1), strict=False):
+        chains.append(torch.addcmul(more, scale, chains[-1]))
+    base = chains[plan.base + 1]
+    below = torch.stack([*chains[:nested], *[base] * (count.shape[1] - nested)], 1)
     log_p = (left * below + own + TINY).log()
     log_p[:, nested:] -= (base + TINY).log()[:, None]
     return log_p

@@ -9,6 +9,7 @@ import pytest
 
 import lior
 from lior.config.sampling import Sampling
+from lior_plugins.counting import mirror
 from lior_serve import streams
 from serve.servers import TEXTS, running
 from tests.second_device import second_device
@@ -114,8 +115,9 @@ def test_a_stream_that_is_cancelled_or_late_draws_no_more(counted, model):
     assert model.streams == 0
 
 
-def test_a_device_draws_for_all_streams_of_a_model_together(counted, model):
+def test_a_device_draws_for_all_streams_of_a_model_together(counted, model, monkeypatch):
     """Those with log-probabilities, and those of other sampling, draw token by token beside them."""
+    monkeypatch.setattr(mirror, "LEAST", 2)
     with second_device():
         far = lior.load(counted.path, device="cuda")
         made = [stream(far, 40 + number) for number in range(9)]
