@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import attrs
 import numpy as np
@@ -24,7 +24,6 @@ from torch import Generator, Tensor
 from lior.compiling import repetition
 from lior.config.sampling import Sampling
 from lior.interfaces import Evidence, Limits, Text
-from lior.interfaces import Session as Drawing
 from lior.model import following
 from lior.model.following import DocumentCoordinates
 from lior.model.language_model import Model
@@ -110,7 +109,7 @@ class Session:
         if not all(each.session.compiled(each.sampling) for each in asked):
             return None
         (first, *_), model = asked[0], asked[0].session.model
-        drawing, *beside = (cast("Drawing", each.session._drawing) for each in asked)
+        drawing, *beside = [own for each in asked if (own := each.session._drawing) is not None]
         limits = [each.session._limited(each.sampling.repetition) for each in asked]
         races = [following.race(model, *each[1:], most) for each, most in zip(asked, limits, strict=True)]
         found = drawing.draw(model.alphabet, races, first._thread, beside)
