@@ -141,7 +141,7 @@ class TrainConfig:
     """A training run. A field that chooses plugins has the name of their kind."""
 
     seed: int = option(0, help="seed of all randomness", low=0, high=2**63 - 1)
-    device: str = device_option("auto", help="device of the tensors; sdm counts totals, reads many texts there")
+    device: str = device_option("auto", help="device of the tensors; sdm counts and reads batches there")
     time_limit: float = option(0.0, help="seconds after which training ends; 0 is no limit", low=0)
     memory_budget: int = option(
         0,
