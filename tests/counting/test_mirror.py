@@ -136,6 +136,7 @@ def test_a_copy_on_a_device_follows_the_memory():
     for change in (
         lambda: memory.learn([document(2, 1)]),
         lambda: memory.fit(document(3, 2), alphabet, progress=0.5, write=False),
+        lambda: memory.fit(document(5, 2), alphabet, progress=0.5, write=False),
         lambda: memory.fit(document(4, 3), alphabet, progress=0.5, write=True),
         lambda: memory.rewrite([document(2, 1)]),
     ):
