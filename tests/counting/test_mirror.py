@@ -121,11 +121,12 @@ def test_a_copy_on_a_device_follows_the_memory():
     memory, alphabet = holding(Sdm(counts="totals", joint=()), document(0)), LETTERS.unique()
     query = Query(document(1, length=99).text, torch.arange(99), None)
     few = query._replace(positions=query.positions[: LEAST - 1])
+    with second_device():
+        there = alphabet.to(CUDA)
 
     def check(it):
         expected, rest = it.predict(query, alphabet), it.predict(few, alphabet)
         with second_device():
-            there = alphabet.to(CUDA)
             for found, known in ((it.predict(query, there), expected), (it.predict(few, there), rest)):
                 assert found.log_p.device == found.gates[0].device == CUDA
                 found = found._replace(log_p=found.log_p.cpu(), gates=(found.gates[0].cpu(),))
