@@ -81,8 +81,8 @@ def running(*paths: Path, local=None, **settings):
         yield Live(f"http://127.0.0.1:{port}", port, server, runner)
     finally:
         runner.should_exit = True
-        closed = server.close(5)
-        thread.join(10)
+        closed = server.close(60)  # on a busy machine what began takes its time
+        thread.join(60)
         assert closed
         assert not thread.is_alive()  # what it prints would stand in the output of another test
 
