@@ -85,8 +85,8 @@ def test_an_agent_learns_and_forgets_where_it_may(editable):
 
 def test_no_stream_is_held_open(http):
     """64 of them would be all requests that may be at a time."""
-    assert http.get("/mcp", headers={"Accept": "text/event-stream"}, timeout=5).status_code == 405
+    assert http.get("/mcp", headers={"Accept": "text/event-stream"}, timeout=60).status_code == 405
     kinds = {"Accept": "application/json, text/event-stream", "MCP-Protocol-Version": "2026-07-28"}
     body = message("subscriptions/listen", _meta=MODERN, notifications={})
-    reply = http.post("/mcp", json=body, headers=kinds | {"Mcp-Method": "subscriptions/listen"}, timeout=5)
+    reply = http.post("/mcp", json=body, headers=kinds | {"Mcp-Method": "subscriptions/listen"}, timeout=60)
     assert (reply.status_code, reply.json()["error"]["code"]) == (404, -32601)

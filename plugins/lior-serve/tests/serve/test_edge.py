@@ -34,7 +34,7 @@ def server(folder):
     """A server that reads; a token is in another one."""
     found = open_server(Settings(paths=(folder,)))
     yield found
-    assert found.close(5)
+    assert found.close(60)
 
 
 # --- what is drawn ---
@@ -289,7 +289,7 @@ def test_a_line_that_is_too_long_is_refused_and_the_next_one_read(folder):
         lines = [b"x" * 5000, fits.encode(), b"", b"y" * 999, b"z" * 1001, fits.encode() + b" " * 2]
         replies = [json.loads(line) for line in talk(server, b"\n".join(lines))]
     finally:
-        server.close(5)
+        server.close(60)
     told = [(each["id"], each.get("error", {}).get("code")) for each in replies]
     assert Counter(told) == Counter([(None, -32600)] * 3 + [(None, -32700), (1, None)])
     assert "1,000 bytes" in replies[0]["error"]["message"]

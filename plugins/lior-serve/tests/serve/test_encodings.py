@@ -59,4 +59,4 @@ def test_a_file_in_another_encoding_reads_the_same_everywhere(tmp_path):
     try:
         anyio.run(main)
     finally:
-        server.close(5)
+        server.close(60)

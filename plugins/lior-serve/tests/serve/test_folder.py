@@ -274,7 +274,7 @@ def test_a_folder_that_is_away_is_served_as_it_was(copy, source):
     copy.rename(copy.with_name("away"))
     source.refresh()
     assert source.current.ask(QUESTION, 3).found
-    assert source.close(5)
+    assert source.close(60)
 
 
 def test_lines_are_those_of_the_file(copy):

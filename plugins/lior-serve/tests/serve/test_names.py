@@ -166,7 +166,7 @@ def check_served(names: list[bytes]) -> None:
             for source in find_files([place])[0]:  # what it is called leads to the file
                 assert (Path(place) / original(source.name)).read_text() == texts[source.name]
         finally:
-            server.close(5)
+            server.close(60)
 
 
 def test_names_that_are_hard_are_served():

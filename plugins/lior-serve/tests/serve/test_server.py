@@ -27,7 +27,7 @@ def test_questions_are_answered_in_their_order_and_nothing_holds_them_up(trained
         answer = asyncio.run(main())
     finally:
         free.set()
-        server.close(5)
+        server.close(60)
     assert answer.answer.text == PLAN.strip()
     assert sorted(done) == list(range(40))
     # Two threads are at work at once, and each takes what is next.

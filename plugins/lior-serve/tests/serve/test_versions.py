@@ -155,11 +155,11 @@ def test_what_was_being_learned_is_told_at_the_next_start(copied):
     )
     resident = RunSource(copied)
     assert resident.lost == ("learn: lost.txt", "forget: house.md")
-    resident.close(5)
+    resident.close(60)
     assert not (copied / NOTE).exists()
     again = RunSource(copied)
     assert again.lost == ()
-    again.close(5)
+    again.close(60)
 
 
 def test_sync_is_of_the_folders_given(tmp_path):
@@ -172,7 +172,7 @@ def test_sync_is_of_the_folders_given(tmp_path):
     (folder / "key.txt").write_text(FACT)
     assert resident.sync().result(20).learned == ("key.txt",)
     assert knows(resident.current)
-    resident.close(5)
+    resident.close(60)
 
 
 def test_former_versions_go(resident):
