@@ -56,31 +56,36 @@ def _answers(index: Index, question: str) -> bool:
     return answer.found and shown and answer.confidence >= LEAST
 
 
+def _first(index: Index) -> list[Passage]:
+    """Return the first passages."""
+    return [index.passage(row) for row in range(min(len(index), _READ))]
+
+
 def _prose(index: Index) -> list[Passage]:
-    """Return the first passages of documents without tables, or of all if each has one."""
+    """Return the first passages of documents without tables, whose headings are names of columns."""
     abouts = index.asker.known.abouts
-    every = [index.passage(row) for row in range(min(len(index), _READ))]
-    return [each for each in every if not abouts[each.document].heads] or every
+    return [each for each in _first(index) if not abouts[each.document].heads]
 
 
 def _language(index: Index) -> Language:
     """Return the language of most passages."""
-    said = (of_question(tokens(passage.text)) for passage in _prose(index))
+    said = (of_question(tokens(passage.text)) for passage in _prose(index) or _first(index))
     [(name, _)] = Counter(said).most_common(1) or [("english", 0)]
     return next(each for each in languages() if each.name == name)
 
 
 def _paid(index: Index, tables: Sequence[Table]) -> Iterator[tuple[str, str]]:
-    """Yield those to whom money was paid most often."""
-    for table in tables:
-        for n in (n for n in table.places("number") if n not in table.derived and table.signed(n)):
+    """Yield those to whom money was paid most often, first of statements of accounts."""
+    amounts = [(table, n) for table in tables for n in table.places("number") if n not in table.derived]
+    for signed in (True, False):
+        for table, n in ((table, n) for table, n in amounts if table.signed(n) == signed):
             numbers = table.numbers(n)
             for column in table.places("text"):
                 cells = table.cells(column)
                 if len({*cells}) * _REPEATED < len(cells):  # a kind of payment, and nobody's name
                     continue
                 known = [(c, x) for c, x in zip(cells, numbers, strict=True) if c and x is not None]
-                got = {cell for cell, number in known if number > 0}
+                got = {cell for cell, number in known if number > 0} if signed else set[str]()
                 often = Counter(cell for cell, _ in known if cell not in got and _is_name(cell))
                 yield from (("paid", cell) for cell, count in often.most_common(2) if count > 1)
 
@@ -118,7 +123,10 @@ def _sums(index: Index, tables: Sequence[Table]) -> Iterator[tuple[str, str]]:
 
 
 def _highest(index: Index, tables: Sequence[Table]) -> Iterator[tuple[str, str]]:
-    yield from (("highest", table.columns[n].name) for table, n in _amounts(tables))
+    """Yield the columns of amounts; without a unit, numbers may be references or grades."""
+    for table, n in _amounts(tables):
+        if (own := table.columns[n]).unit and not own.duration:
+            yield "highest", own.name
 
 
 def _messages(index: Index, tables: Sequence[Table]) -> Iterator[tuple[str, str]]:
