@@ -318,9 +318,9 @@ def generate_all(model: Model, requests: Sequence[Request], *, threads: int) -> 
                 for number, tokens in zip(group, advance(asked), strict=True):
                     found[number] += tokens
 
-    probe, near = Session(model), model.device.type == "cpu"
+    probe, on_cpu = Session(model), model.device.type == "cpu"
     apart = [number for number, each in enumerate(requests) if probe.compiled(each.sampling)]
-    if near:
+    if on_cpu:
         alone, threads = [[number] for number in apart], max(threads, 1)
         with ThreadPoolExecutor(threads) as pool:
             list(pool.map(draw_some, (alone[thread::threads] for thread in range(threads)), range(threads)))

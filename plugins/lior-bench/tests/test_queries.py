@@ -161,6 +161,31 @@ def test_altered_questions_name_a_value_that_no_table_has():
     assert altered(own, [own], np.random.default_rng(0)) == []
 
 
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (("--learn", "--worlds", "zzz"), "there is no such folder"),
+        (("--altered", "--worlds", "a"), "there is no such folder"),  # both folders have the same values
+        (("--altered", "--learn"), "use one of them"),
+    ],
+)
+def test_what_cannot_be_asked_is_said_in_one_line(folders, bench, asked, said):
+    outcome = bench("queries", *asked)
+    assert outcome.code != 0
+    assert said in outcome.err
+
+
+def test_altered_questions_are_asked(folders, bench, tmp_path):
+    with zipfile.ZipFile(tmp_path / DATA / worlds.FILE, "a") as archive:
+        question = {"q": "What went to Hornbach?", "op": "sum", "table": "bank.csv", "col": "amount"}
+        sheet = {**SHEET, "rows": [["2026-10-03", "Hornbach", -1]]}
+        question["where"] = [["payee", "is", "Hornbach"]]
+        archive.writestr("a_3.json", json.dumps({"lang": "en", "tables": [sheet], "questions": [question]}))
+        archive.writestr("a_3/bank.csv", "day,payee,amount\n2026-10-03,Hornbach,-1\n")
+    told = bench("queries", "--altered", "--worlds", "a", "--all").out
+    assert "how much did we spend to Hornbach" in told
+
+
 @pytest.mark.slow
 def test_what_is_learned_of_two_folders_is_written_and_loads(folders, bench):
     said = bench("queries", "--learn", "--write", "--worlds", "a")

@@ -62,7 +62,7 @@ def _first(index: Index) -> list[Passage]:
 
 
 def _prose(index: Index) -> list[Passage]:
-    """Return the first passages of documents without tables, whose headings are names of columns."""
+    """Return the first passages of documents without tables: the headings of rows are names of columns."""
     abouts = index.asker.known.abouts
     return [each for each in _first(index) if not abouts[each.document].heads]
 
@@ -75,7 +75,7 @@ def _language(index: Index) -> Language:
 
 
 def _paid(index: Index, tables: Sequence[Table]) -> Iterator[tuple[str, str]]:
-    """Yield those to whom money was paid most often, first of statements of accounts."""
+    """Yield those to whom money was paid most often, first of statements of accounts, and for what."""
     amounts = [(table, n) for table in tables for n in table.places("number") if n not in table.derived]
     for signed in (True, False):
         for table, n in ((table, n) for table, n in amounts if table.signed(n) == signed):
@@ -87,7 +87,8 @@ def _paid(index: Index, tables: Sequence[Table]) -> Iterator[tuple[str, str]]:
                 known = [(c, x) for c, x in zip(cells, numbers, strict=True) if c and x is not None]
                 got = {cell for cell, number in known if number > 0} if signed else set[str]()
                 often = Counter(cell for cell, _ in known if cell not in got and _is_name(cell))
-                yield from (("paid", cell) for cell, count in often.most_common(2) if count > 1)
+                key = "paid" if signed else "spent"
+                yield from ((key, cell) for cell, count in often.most_common(2) if count > 1)
 
 
 def _is_name(cell: str) -> bool:

@@ -1,7 +1,7 @@
 """The names of tables and columns as the encoder reads them, compared with a question.
 
 The names of a table's file, sheet and columns are read as one text, by the layers that were learned for
-questions about tables. The vector of a column is the mean of the states of its pieces, which also tell the
+questions about tables. The vector of a column is the mean of the states of its pieces. These also tell the
 table: "amount" of a statement differs from that of a recipe.
 """
 

@@ -1,12 +1,11 @@
 """What is learned from questions: the class of a question, the columns it means, and scores of queries.
 
-The class (sum, count, next …), the mode of groups and the direction of amounts are predicted by multinomial
-logistic regression from words and pairs of words, and by the sentence encoder, whose last layers were learned
-further for this. A column is matched by
-logistic regression over pairs of a word of the question and a word or property of the column. A query's score
-is a weighted sum of its features, and the probability that it is the one that is meant is the softmax of the
-scores (conditional logit: D. McFadden, 1974). ``lior bench queries`` learns all of it from tables with
-questions.
+Multinomial logistic regression over words and pairs of words predicts the class (sum, count, next …), the
+mode of groups and the direction of amounts. So does the sentence encoder, whose last layers were learned
+further for this. Logistic regression matches columns, over pairs of a word of the question and a word or
+property of the column. A network scores each query by its features, and the softmax of the scores is the
+probability that it is meant (conditional logit: D. McFadden, 1974). ``lior bench queries --learn`` learns all
+of it from tables with questions.
 """
 
 from __future__ import annotations
@@ -231,7 +230,7 @@ class Network:
     direct: np.ndarray
     """``(F,)``; the linear part."""
     constant: float
-    """The score of the case that no query is meant, besides that of the class."""
+    """The score that no query is meant, without the class's part."""
 
     def __call__(self, values: np.ndarray) -> np.ndarray:
         """Return the values ``(P,)`` of the features of ``P`` proposals ``(P, F)``."""

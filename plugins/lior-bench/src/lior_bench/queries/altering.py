@@ -14,7 +14,7 @@ from lior_ask.languages.lists import words
 from lior_bench.queries.worlds import NO_QUERY, Asked, World
 
 _EVERY = 8
-"""One of so many questions is altered."""
+"""One of so many questions is altered; one of 4 told fewer of the others at 80 %, on folders left out."""
 _LONGEST = 5
 """Number of letters by which words are compared with those of tables."""
 _WORD = re.compile(r"[^\W_]+")

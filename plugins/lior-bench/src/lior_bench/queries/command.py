@@ -13,11 +13,13 @@ from unittest import mock
 
 import attrs
 import click
+import numpy as np
 from safetensors.numpy import save_file
 
 import lior_ask
 from lior.errors import UsageError
 from lior_ask.answer.selection import Answer
+from lior_bench.queries.altering import altered
 from lior_bench.queries.verdicts import verdict, wrong
 from lior_bench.queries.worlds import KEPT, TODAY, Asked, World, unpack, worlds
 from lior_bench.sets import folder
@@ -66,8 +68,6 @@ def replies(world: World, questions: Sequence[Asked], place: Path) -> Iterator[R
 
 def tell(found: Sequence[Reply]) -> None:
     """Print the verdicts in total and by operation, and how many replies are right by their confidence."""
-    if not found:
-        raise click.UsageError("there is no such folder or question: see the names in queries.zip")
     count = Counter((how, each.verdict) for each in found for how in (each.how, "all"))
     rows = [
         [how, *(str(count[how, each]) for each in VERDICTS)]
@@ -95,10 +95,17 @@ def tell(found: Sequence[Reply]) -> None:
 @click.option("--sample", type=WholeNumber(min=1), help="Use so many questions, chosen at random.")
 @click.option("--seed", type=WholeNumber(min=0), default=0, show_default=True, help="Seed of what is random.")
 @click.option("--all", "every", is_flag=True, help="Show all replies.")
+@click.option("--altered", "alters", is_flag=True, help="Name values that no table has; nothing answers.")
 @click.option("--learn", "learns", is_flag=True, help="Learn, and report on folders left out.")
 @click.option("--write", "writes", is_flag=True, help="With --learn, write what is learned to lior-ask.")
 def queries(
-    names: str | None, sample: int | None, seed: int, every: bool, learns: bool, writes: bool
+    names: str | None,
+    sample: int | None,
+    seed: int,
+    every: bool,
+    alters: bool,
+    learns: bool,
+    writes: bool,
 ) -> None:
     """Ask for calculations over tables, or learn to.
 
@@ -107,9 +114,16 @@ def queries(
     """
     if writes and not learns:
         raise click.UsageError("--write needs --learn")
+    if alters and learns:
+        raise click.UsageError("--altered asks, and --learn does not: use one of them")
     begun = tuple(names.split(",")) if names else (KEPT,)
     found = worlds(lambda name: name.startswith(begun) != (learns and not names))
+    if alters:
+        generator = np.random.default_rng(seed)
+        found = [attrs.evolve(each, questions=altered(each, found, generator)) for each in found]
     found = _sampled(found, sample, seed)
+    if not any(world.questions for world in found):
+        raise click.UsageError("there is no such folder or question: see the names in queries.zip")
     if learns:
         for kind, said in _learn(found, seed, writes).items():
             click.echo(f"\nfolders or questions {kind}:")

@@ -71,7 +71,9 @@ _HEADS = {"class": label_of, "mode": mode_of, "sign": sign_of}
 _JOINED = 4
 """Maximum number of folders that are joined; one of so many of their questions is asked of them together."""
 _PENALTY = 0.003
-"""Inverse strength of the penalty on what tells the words that limit rows."""
+"""Inverse strength of the penalty on what tells the words that limit rows.
+
+It was chosen among .0003 to .1 on folders left out."""
 _FREQUENT = 150
 """Minimum number of proposals with a feature that the network uses."""
 
