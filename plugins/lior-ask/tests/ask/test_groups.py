@@ -413,6 +413,11 @@ ALONE = [
         for first in (1, 1001)
     ),
     ("steps.csv", "page,by\n1,Ada\n2,Ada\n3,Bo\n", {"how many pages by person": None}),
+    (  # a column of months has no months that lack
+        "rent.csv",
+        "month,due,rent\nJanuary 2026,2026-01-02,430\nFebruary 2026,2026-02-03,430\nMarch 2026,2026-03-03,430\n",
+        {"which month was without rent?": None, "For which month is the rent missing?": None},
+    ),
     (  # a temperature below 0 is no account
         "weather.csv",
         "day,temperature,rain\n2025-03-01,-4,2\n2025-04-01,7,0\n2025-04-02,-1,3\n",

@@ -176,10 +176,11 @@ def _mean_of(plan: Plan, values: dict[str, Decimal], of: str, told: Callable[...
 def _lacking(plan: Plan, groups: dict[str, np.ndarray], of: str, told: Callable[..., Told]) -> Told:
     """Return the units of time without a row, in the period or from the first to the last row of the table.
 
-    Raises ``Unclear`` if the table does not cover the whole period.
+    Raises ``Unclear`` if the table does not cover the whole period, or the groups are no units of time.
     """
     assert plan.group is not None
-    assert isinstance(plan.group.by, str)
+    if not isinstance(plan.group.by, str):
+        raise Unclear(f"which cells could be in {plan.columns[plan.group.by].name} is not known", ["lacking"])
     by, periods = plan.group.by, [each for each in plan.where if each.covered is not None]
     spans = [(each.test.first, each.test.last) for each in periods if isinstance(each.test, Within)]
     if not all(each.covered for each in periods) or any(len(first) < 10 for first, _ in spans):
