@@ -117,6 +117,12 @@ class Head:
         return next((n for n, each in enumerate(self.columns) if each.name == name), None)
 
     @property
+    def months(self) -> list[int]:
+        """The columns with names of months, without days and years."""
+        firsts = ((n, self.columns[n].first) for n in self.places("date"))
+        return [n for n, first in firsts if first.startswith("0000") and len(first) == 7]
+
+    @property
     def dated(self) -> int | None:
         """The column with the date of a row: the only date column, or the beginning of an event."""
         found = self.places("date")

@@ -56,6 +56,9 @@ def group_rows(
     if linked.group is not None and (request.unit or request.operation in ("highest", "lowest")):
         raise Unclear("rows are put together by one thing, and counted, added up or averaged in it", ["per"])
     key: int | str | None = linked.group if linked.group is not None else request.unit or None
+    if key == "month" and len(head.months) == 1 and request.operation != "lacking":
+        others = [n for n in head.places("date") if n not in head.months]
+        key = key if {*others} & {*linked.mentioned} else head.months[0]
     if key is None and degree:
         key = _asked(request, head, linked, account=account)
     if key is None:
@@ -145,7 +148,8 @@ def execute_groups(plan: Plan, request: Request) -> Told:
         return _mean_of(plan, values, f"{of} by {by}", partial(told, every))
     if plan.group.over == "none":
         return _lacking(plan, groups, of, partial(told, every))
-    order = [*values] if isinstance(plan.group.by, str) else sorted(values, key=lambda name: -values[name])
+    dated = isinstance(plan.group.by, str) or plan.columns[plan.group.by].kind == "date"
+    order = [*values] if dated else sorted(values, key=lambda name: -values[name])
     if plan.group.by in ("week", "month", "year") and plan.operation != "mean" and not plan.group.over:
         order = _units(order, plan.group.by)
         values = {name: values.get(name, Decimal(0)) for name in order}
