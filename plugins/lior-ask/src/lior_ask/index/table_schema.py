@@ -161,9 +161,10 @@ def _words(name: str) -> list[str]:
 
 
 def _is_key(column: Column, sample: Sequence[str], cells: Sequence[str]) -> bool:
-    """Return whether the cells are row numbers, without a unit; a sample decides most columns of many rows."""
+    """Return whether the cells are row numbers, which have no unit; a sample decides most columns."""
     some = sorted(_read(column, sample))
-    may = column.unit in _NUMBERED and _MANY.isdisjoint(tokens(column.name)) and all(b - a >= 1 for a, b in pairwise(some))
+    named = column.unit in _NUMBERED and _MANY.isdisjoint(tokens(column.name))
+    may = named and all(b - a >= 1 for a, b in pairwise(some))
     return may and bool(some) and some[-1] - some[0] < len(cells) and _count(_read(column, cells))
 
 

@@ -49,6 +49,8 @@ _TYPES: dict[str, dict[str, Kind]] = {
 }
 """Kind of table -> types of its known columns."""
 _LOG = tuple(Column(name=name, kind=kind) for name, kind in _TYPES["log"].items())
+_THREE = re.compile(r"[^\d,.]*(?:\d{1,3}(?:,\d{3})?)?[^\d,.]*")
+"""Pattern of a cell without decimals, or with three of them: "1,234"."""
 _SHOWN = {"rows": 1, "mail": 1}
 """Maximum number of lines shown of a row; three for other kinds."""
 _FRONT = re.compile(
@@ -176,7 +178,7 @@ def pack_tables(parsed: ParsedDocument) -> PackedTables:
     source = parsed.text.split("\n") if tables else []
     packed = [_pack(table, parsed, source) for table in tables]
     front = _FRONT.match(parsed.text, 0, _MATTER) if parsed.kind == "markdown" else None
-    heads = [_head(table, count) for table, (_, count) in zip(tables, packed, strict=True)]
+    heads = [_head(table, count, source) for table, (_, count) in zip(tables, packed, strict=True)]
     about = {"kind": parsed.kind, "date": date_of(front[1].strip()) if front else "", "heads": heads}
     counts = [(count, len(table.rows)) for table, (_, count) in zip(tables, packed, strict=True)]
     notes = tuple(_ROWS.format(*each) for each in counts if each[0] < each[1])
@@ -310,13 +312,16 @@ def _square(table: Table) -> Table:
     return attrs.evolve(table, rows=rows, lines=table.lines[: len(rows)])
 
 
-def _head(table: Table, count: int) -> dict[str, object]:
+def _head(table: Table, count: int, source: Sequence[str]) -> dict[str, object]:
     """Return the description of a table's first ``count`` rows."""
     rows = table.rows[:count]
-    columns = _columns(table, rows)
+    first = source[table.lines[0]].split(";") if rows else ()
+    parted = rows and tuple(cell.strip(' "') for cell in first) == rows[0]
+    mark = "," if parted else ""  # semicolons separate cells where a comma separates decimals
+    columns = _columns(table, rows, mark)
     totals = total_rows(columns, rows) if table.kind == "rows" else ()
     if totals:
-        others = _columns(table, [row for n, row in enumerate(rows) if n not in {*totals}])
+        others = _columns(table, [row for n, row in enumerate(rows) if n not in {*totals}], mark)
         # more than 24 hours in the total alone tell that the others are no times of day
         columns = [was if was.duration else now for was, now in zip(columns, others, strict=True)]
     return {
@@ -329,19 +334,29 @@ def _head(table: Table, count: int) -> dict[str, object]:
     }
 
 
-def _columns(table: Table, rows: Sequence[tuple[str, ...]]) -> list[Column]:
-    """Return the columns of some rows; "1.234" in one of them is read as other columns are written."""
+def _columns(table: Table, rows: Sequence[tuple[str, ...]], mark: str) -> list[Column]:
+    """Return the columns of some rows.
+
+    "1.234" and "1,234" alone are read as the numbers of other columns are written, or else with the decimal
+    mark ``mark``, if any.
+    """
     types = _TYPES.get(table.kind, {})
     cells = [*zip(*rows, strict=True)] if rows else [()] * len(table.columns)
     found = [column(name, each, types.get(name)) for name, each in zip(table.columns, cells, strict=True)]
-    numbers = [(each, own) for each, own in zip(found, cells, strict=True) if each.kind == "number"]
+    numbers = {n for n, each in enumerate(found) if each.kind == "number" and not each.duration}
+    unclear = {n for n in numbers if not found[n].decimal or _is_whole(cells[n])}
     marks = {
-        each.decimal for each, own in numbers if each.decimal and any(each.decimal in cell for cell in own)
+        found[n].decimal for n in numbers - unclear if any(found[n].decimal in cell for cell in cells[n])
     }
-    if len(marks) != 1 or all(each.decimal for each, _ in numbers):
-        return found
-    [mark] = marks
-    return [each if each.decimal else attrs.evolve(each, decimal=mark) for each in found]
+    mark = mark if not marks else marks.pop() if len(marks) == 1 else ""
+    return [
+        attrs.evolve(each, decimal=mark) if mark and n in unclear else each for n, each in enumerate(found)
+    ]
+
+
+def _is_whole(cells: Sequence[str]) -> bool:
+    """Return whether all commas may part thousands or three decimals: "1,234"."""
+    return any("," in cell for cell in cells) and all(map(_THREE.fullmatch, cells))
 
 
 def _unpacked(data: bytes) -> list[Row]:
