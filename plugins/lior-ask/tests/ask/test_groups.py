@@ -423,6 +423,18 @@ ALONE = [
         "day,temperature,rain\n2025-03-01,-4,2\n2025-04-01,7,0\n2025-04-02,-1,3\n",
         {"which month did we spend the most?": None},
     ),
+    (  # names of months beside dates
+        "fees.csv",
+        "contrat,mois appelé,date paiement,montant\nC1,septembre,2026-09-05,120.50\n"
+        "C2,septembre,2026-09-06,80.00\nC1,octobre,2026-10-07,130.50\nC2,octobre,2026-11-09,83.00\n",
+        {
+            "sum of montant per month": "septembre 200.50, octobre 213.50",
+            "montant par mois": "septembre 200.50, octobre 213.50",
+            "total des montants appelés en octobre": "213.50",
+            "total montant en octobre 2026": "130.50",
+            "total montant en octobre": None,  # of which of both
+        },
+    ),
     (  # the level of a log in another language
         "heizung.log",
         "2025-11-03 06:00:01 INFO an\n2025-11-03 07:00:01 FEHLER Druck\n2025-11-03 08:00:01 WARNUNG Druck\n",
