@@ -367,9 +367,9 @@ def test_entries_of_logs():
 
 
 def test_keys_of_a_log_are_columns():
-    lines = [f"2026-05-0{n} 21:00:00 INFO scale=W{n % 2} weight={n}.5, temp=9" for n in range(1, 6)]
+    lines = [f"2026-05-0{n} 21:00:00 INFO scale=W{n % 2} weight={n + n % 2}.5, temp=9" for n in range(1, 6)]
     index = notes({"w.log": "\n".join([*lines, '  File "a.py", weight=7', "2026-05-06 WARN door=open"])})
-    wanted = {"average weight": "3.50", "how many entries with scale W0?": "2", "how many warnings?": "1"}
+    wanted = {"average weight": "4.10", "average weight of W0": "3.50", "how many warnings?": "1"}
     assert values(index, wanted) == wanted
     assert heads_of("2026-05-01 21:00:00 a=1\n" + "2026-05-01 21:00:00 no key\n" * 3, "w.log") == []
 

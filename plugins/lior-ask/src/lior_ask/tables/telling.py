@@ -269,12 +269,13 @@ class Teller:
 
     def _grouped(self, group: Group, rows: np.ndarray) -> dict[str, np.ndarray]:
         """Return the rows of each group, times in order; rows without a group are left out."""
-        months = group.by == "month" and group.dated in self.table.heads[0].months
-        if isinstance(by := group.dated if months else group.by, int):
+        named = group.by == "month" and group.dated in self.table.heads[0].months
+        by = group.dated if named and group.dated is not None else group.by
+        if isinstance(by, int):
             groups = self.table.grouped("text", by, rows, str.strip)
         else:
             assert group.dated is not None
-            found = self.table.grouped("date", group.dated, rows, partial(unit_in, unit=group.by))
+            found = self.table.grouped("date", group.dated, rows, partial(unit_in, unit=by))
             groups = dict(sorted(found.items()))
         return {name: own for name, own in groups.items() if name}
 
