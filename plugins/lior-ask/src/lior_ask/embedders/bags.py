@@ -10,7 +10,7 @@ words. It is among the 40 best by words for 19 of them.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from importlib.resources import files
 from typing import Literal
@@ -61,6 +61,13 @@ def as_encoder(cosines: np.ndarray) -> np.ndarray:
     return found
 
 
+def of_encoder(cosines: np.ndarray) -> np.ndarray:
+    """Return the cosines of bags for which some of the encoder are expected, float32 ``(n,)``."""
+    slope, constant = _ENCODER
+    found: np.ndarray = (cosines - np.float32(constant)) / np.float32(slope)
+    return found
+
+
 def pieces_of(words: Sequence[str]) -> list[list[int]]:
     """Return the pieces of each word; a date or an identifier has none."""
     said = ["" if is_marked(word) else word for word in words]
@@ -80,10 +87,24 @@ def terms_of(view: PassageView) -> tuple[list[list[int]], np.ndarray]:
 def _sums(pieces: list[list[int]]) -> np.ndarray:
     """Return the summed piece vectors of each word, float32 ``(W, n)``."""
     _, weights = _learned()
+
+    def learned(x: np.ndarray) -> np.ndarray:
+        return np.logaddexp(0, x @ weights["weight"] + weights["constant"])[:, None] * (x @ weights["map"])
+
+    return _of_words(pieces, learned)
+
+
+def spelled(pieces: list[list[int]]) -> np.ndarray:
+    """Return the direction of the summed vectors of each word's pieces in ``e5``, float32 ``(W, 384)``."""
+    found = _of_words(pieces, lambda x: x)
+    return found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), np.float32(1e-9))
+
+
+def _of_words(pieces: list[list[int]], of: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """Return the sum over each word's pieces of a function of their centred vectors, float32."""
     every = np.array([one for each in pieces for one in each], np.int64)
     used, place = np.unique(every, return_inverse=True)
-    x = e5.open_file().vectors(used) - weights["mean"]
-    rows = np.logaddexp(0, x @ weights["weight"] + weights["constant"])[:, None] * (x @ weights["map"])
+    rows = of(e5.open_file().vectors(used) - _learned()[1]["mean"])
     starts = np.cumsum([0, *map(len, pieces)])
     return join(add_up(Forward(starts, place, np.ones(len(place), np.uint16)), rows))
 

@@ -135,7 +135,7 @@ class VectorStore:
 
     def _learned(self, *, read: bool) -> dict[str, np.ndarray]:
         """Return what is learned from the sample; nothing in a small index, and before it is read."""
-        name, sample = f"expected by {self.embedder.digest}", self._sample
+        name, sample = f"expected {regression.SETTINGS}, {self.embedder.digest}", self._sample
         found = self._index.derived(name, dict[str, np.ndarray])
         if not found and len(sample) and (read or not len(self.table.unread(self.table.keys[sample]))):
             vectors = partial(self.vectors, sample)

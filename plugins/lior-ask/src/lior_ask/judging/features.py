@@ -93,11 +93,10 @@ def gather(question: Question, ranking: Ranking, view: PassageView) -> Candidate
 
 def _estimates(view: PassageView, question: Question, ranking: Ranking, rows: np.ndarray) -> np.ndarray:
     """Return ``bags``: cosines of bags of word pieces, or in a large folder those expected of the encoder."""
-    if "bags" not in ranking.evidence or view.vectors is None:
-        return bags.cosines(view, question, rows)
-    asked = view.vectors.question(question.text).result()
-    found = view.vectors.expected(ranking.query, asked, rows)
-    return bags.as_encoder(bags.cosines(view, question, rows)) if found is None else found
+    found = None
+    if "bags" in ranking.evidence and view.vectors is not None:
+        found = view.vectors.expected(ranking.query, view.vectors.question(question.text).result(), rows)
+    return bags.cosines(view, question, rows) if found is None else bags.of_encoder(found)
 
 
 def _with_neighbours(view: PassageView, rows: np.ndarray) -> np.ndarray:
