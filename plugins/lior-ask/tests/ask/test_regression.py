@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lior_ask import Index
-from lior_ask.embedders import regression
+from lior_ask.embedders import bags, regression
 from lior_ask.index import vector_store
 from lior_ask.question.query import analyse
 from lior_ask.question.question import understood
@@ -12,7 +12,7 @@ from lior_ask.question.question import understood
 WIDTH = 16
 
 TEXTS = {
-    "house.md": "# Boiler\n\nThe boiler hums.\n\nIt hums at night, and the boiler is old.\n\nThe cellar is dry.\n",
+    "house.md": "# Boiler\n\nThe boiler hums.\n\nIt hums at night, and is old.\n\nThe cellar is dry.\n",
     "garden.md": "# Pond\n\nThe pond has frogs.\n\nFrogs hum at night.\n\nThe old willow is dry.\n",
 }
 
@@ -48,31 +48,29 @@ def expected(index, question="Does the boiler hum?"):
 
 
 def test_predictions_are_those_of_ridge_regression(tmp_path, large, monkeypatch):
+    """In the dual form, with float64 and dense matrices."""
     monkeypatch.setattr(regression, "SAMPLE", 4)
     index = made(tmp_path / "notes", TEXTS, cache=False)
-    assert expected(index) is None and index.asker.learn()
-    view, rows = index.inverted, index.inverted.vectors._sample
+    assert expected(index) is None
+    assert index.asker.learn()
+    view, sample = index.inverted, index.inverted.vectors._sample
     text, above = view.forward("passage_"), view.forward("context_")
     idf = regression._idf(view, text, above).astype(float)
-    x = np.zeros((len(view), len(idf)))
+    x, squares = np.zeros((len(view), len(idf))), np.zeros(len(view))
     for row in range(len(view)):
         for entries, unit in ((text, row), (above, view.layout.context_of[row])):
-            of = slice(entries.starts[unit], entries.starts[unit + 1])
-            np.add.at(x[row], entries.terms[of], np.log1p(entries.counts[of]) * idf[entries.terms[of]])
-    weights = [
-        np.sqrt(
-            sum(
-                (np.log1p(entries.counts[of]) ** 2 * idf[entries.terms[of]] ** 2).sum()
-                for entries, unit in ((text, row), (above, view.layout.context_of[row]))
-                for of in [slice(entries.starts[unit], entries.starts[unit + 1])]
-            )
-        )
-        for row in range(len(view))
-    ]
-    x /= np.array(weights)[:, None]
-    y = view.vectors.vectors(rows).astype(float)
-    dual = np.linalg.solve(x[rows] @ x[rows].T + regression._RIDGE * np.eye(len(rows)), y - y.mean(0))
-    wanted = x @ x[rows].T @ dual + y.mean(0)
+            some = slice(entries.starts[unit], entries.starts[unit + 1])
+            weights = np.log1p(entries.counts[some]) * idf[entries.terms[some]]
+            x[row, entries.terms[some]] += weights
+            squares[row] += weights @ weights
+    x /= np.sqrt(squares)[:, None]
+    pieces, keys = bags.terms_of(view)
+    of_terms = np.zeros((len(idf), 384))
+    of_terms[keys] = bags.spelled(pieces)
+    kernel = x @ (np.eye(len(idf)) + regression._PIECES * of_terms @ of_terms.T) @ x[sample].T
+    y = view.vectors.vectors(sample).astype(float)
+    dual = np.linalg.solve(kernel[sample] + regression._RIDGE * np.eye(len(sample)), y - y.mean(0))
+    wanted = kernel @ dual + y.mean(0)
     learned = view.vectors._learned(read=False)
     found = learned["passages"].astype(float) @ learned["basis"].T
     cosines = (found * wanted).sum(1) / np.linalg.norm(found, axis=1) / np.linalg.norm(wanted, axis=1)
@@ -81,7 +79,8 @@ def test_predictions_are_those_of_ridge_regression(tmp_path, large, monkeypatch)
 
 def test_a_small_index_predicts_nothing(tmp_path):
     index = made(tmp_path / "notes", TEXTS, cache=False)
-    assert not index.asker.learn() and expected(index) is None
+    assert not index.asker.learn()
+    assert expected(index) is None
 
 
 def test_what_is_forgotten_leaves_no_trace(tmp_path, large):

@@ -35,7 +35,7 @@ first question about 55 notes, all of which are encoded, and 5,000 to 11,000 abo
 """
 BOTH = 0.2
 """Weight of the score by words for the candidates nearest by estimate. In four manuals, answers in other
-words than the question then rank 61st instead of 66th, in its words 1.4th instead of 2.2nd (geometric mean)."""
+words than the question then rank 61st and not 66th, in its words 1.4th and not 2.2nd (geometric mean)."""
 TITLE = 0.3
 """Penalty of a line that only names something."""
 
