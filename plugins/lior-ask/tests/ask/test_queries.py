@@ -184,6 +184,20 @@ def test_numbers_are_compared_in_the_unit_of_the_column(words, sign, number):
     assert not [*Links(asked(f"which jobs are {words}?", date.today()), hours).compared([1])]
 
 
+@pytest.mark.parametrize(
+    ("question", "compared"),
+    [
+        ("opiniones de 2 estrellas o menos", [("<=", 2)]),
+        ("runs of four miles or longer", [(">=", 4)]),
+        ("lavadas de menos de 40 mil", [("<", 40_000)]),
+        ("Tankfüllungen zwischen 40 und 45 Litern", [(">=", 40), ("<=", 45)]),
+        ("events between 3 and 5 November", []),
+    ],
+)
+def test_comparisons_with_what_is_counted_between(question, compared):
+    assert [(each.sign, each.number) for each in asked(question, date(2026, 11, 26)).compared] == compared
+
+
 def test_weekdays_and_words_of_every_text_may_be_cells():
     text = "day,weekday,vote\n2026-11-21,Sat,for\n2026-11-22,Sun,against\n2026-11-24,Tue,for\n"
     links = Links(asked("who was for it on Saturday?", date(2026, 11, 26)), table_of(notes(text)))

@@ -40,16 +40,22 @@ _ONE = rf"{either('units.one')}(?=\s+{any_of(UNITS)}\b)"
 """Pattern of an article before a unit: "more than a kilo"."""
 _AMOUNT = rf"(?:[€$£]|eur|chf|usd)?\s?(?P<number>\d[\d.,' ]*\d|\d|{any_of(_NUMERALS)}\b"
 _AMOUNT += rf"|(?:{either('units.one')}\s)?(?P<large>{any_of(_LARGE)})\b|{_ONE})"
+_AMOUNT += rf"(?:\s(?P<times>{any_of(_LARGE)})\b)?"
 _UNIT = r"(?P<unit>[€$£%]|[^\W\d_]{1,3}\b|euros?|dollars?|francs?)"
+_THINGS = r"(?P<unit>[€$£%]|[^\W\d_]{1,16}\b)"
+"""Pattern of a unit, or of what is counted: "2 stars or less"."""
 _SIGNS: tuple[tuple[Sign, str], ...] = ((">=", "or_more"), ("<=", "or_less"))
 _COMPARED = [
     *(
-        (sign, re.compile(rf"\b{_AMOUNT}\s?{_UNIT}?\s+{either(f'calculations.{key}')}\b"))
+        (sign, re.compile(rf"\b{_AMOUNT}\s?{_THINGS}?\s+{either(f'calculations.{key}')}\b"))
         for sign, key in _SIGNS
     ),
     *((sign, re.compile(rf"\b{words_}\s+{_AMOUNT}\s?{_UNIT}?(?![\w.,]*\d)")) for sign, words_ in COMPARISONS),
 ]
 """Sign and pattern of comparisons with numbers: "10 or more", "over 10"."""
+_RANGE = re.compile(
+    rf"\b{either('calculations.range')}\s+(\d[\d.,]*)\s?{_UNIT}?\s+{either('calculations.range_and')}\s+(\d[\d.,]*)"
+)
 _TITLE = re.compile(rf"(?<=\s){either('calculations.title')}\b\.?\s", re.I)
 _ELIDED = re.compile(rf"\b{either('calculations.elided')}['’](?=\w)", re.I)
 _MARKS = {"period": "\x11", "number": "\x12", "file": "\x13"}
@@ -188,6 +194,7 @@ def _periods(text: str, today: date, stop: Set[str]) -> tuple[list[Period], str]
 def _compared(text: str) -> tuple[list[Compared], str]:
     """Return the comparisons with numbers, and the text with marks in their places."""
     found = list[Compared]()
+    text = _RANGE.sub(r"\1 or more \3 or less", text)
     for sign, pattern in _COMPARED:
         while match := pattern.search(text):
             decimal = "." if re.search(r"\.\d{1,2}$|,\d{3}", match["number"]) else ","
@@ -196,6 +203,7 @@ def _compared(text: str) -> tuple[list[Compared], str]:
             value = number_in(match["number"], decimal) if told is None else Decimal(told)
             if value is None:
                 break
+            value *= _LARGE.get(match["times"], 1)
             found.append(Compared(sign, value, " ".join(match[0].split())))
             unit = match["unit"] or ""
             kept = unit if unit in UNITS or (unit.isalpha() and len(unit) > 1) else ""
