@@ -191,6 +191,15 @@ class PassageVectors(Protocol):
         """Those of some passages that are not read yet, one of each text, int64."""
         ...
 
+    def expected(
+        self, query: TermQuery, question: np.ndarray, rows: np.ndarray | None = None
+    ) -> np.ndarray | None:
+        """Return the cosines of a question with passages that their terms predict, float32 ``(n,)``.
+
+        ``rows`` selects passages; default: all. ``None`` in a small index, and if too few are read.
+        """
+        ...
+
     def beginnings(self, question: np.ndarray) -> np.ndarray | None:
         """Return the cosine of a question with the beginning of each document, float32 ``(D,)``.
 

@@ -696,6 +696,7 @@ def test_two_lines_of_a_log_are_no_chat():
     assert one(PHONES["android"].encode(), "a.txt").kind != "chat"
 
 
+PADDED = "Konto;DE02 6805;;\nZeitraum:;01.01.2025 - 31.01.2025;;\n;;;\n"
 PREAMBLE = "Konto;DE02 6805\nZeitraum:;01.01.2025 - 31.01.2025\n\n"
 
 
@@ -706,6 +707,8 @@ PREAMBLE = "Konto;DE02 6805\nZeitraum:;01.01.2025 - 31.01.2025\n\n"
         ("# river survey, mg/L\nid,site,value\n1,Weir,2.5\n2,Mill,3.5\n", 3, 2, 2),
         ("time\tset\tactual\n09:00\t37.0\t37,1\n10:00\t37.0\t37,2\n", 3, 2, 1),
         ('"Konto";"DE1"\n""\n"Tag";"Wer";"Betrag"\n"01.01.";"A";"1,5"\n"02.01.";"B";"2,5"\n', 3, 2, 3),
+        (f"{PADDED}Tag;Wer;Was;Betrag\n01.01.2025;A;x;-1,5\n02.01.2025;B;y;2,5\n", 4, 2, 4),
+        ("Name;Tag;Stunden;Notiz\nAda;;;\nBo;;;\nEve;2026-01-02;4;\n", 4, 3, 1),
         ("a,b\n1,2\n", 2, 1, 1),
     ],
 )

@@ -11,6 +11,7 @@ import attrs
 _ENOUGH = 0.8
 """Minimum share of numbers among the filled cells of a number column."""
 _CURRENCY = r"[A-Z]{0,3}\$|[€£¥₹₺₽₩]|EUR|USD|GBP|CHF|JPY|CAD|AUD|NZD|SEK|NOK|DKK|PLN|CZK|HUF|INR|BRL|Fr\.?"
+_MONEY = re.compile(_CURRENCY)
 _NUMBER = re.compile(
     rf"(?P<sign>[-+−]?)\s?(?P<before>{_CURRENCY})?\s?(?P<minus>[-−]?)"
     r"(?P<digits>\d{1,3}(?:(?P<mark>[ \u00a0\u202f'’.,])\d{3}(?!\d))(?:(?P=mark)\d{3}(?!\d))*(?:[.,]\d+)?"
@@ -70,7 +71,8 @@ class Numerals:
         units = {unit.strip() for m in matches if (unit := m["before"] or m["after"] or "")}.union(sides)
         if len(units) > 1 or all(map(_MARKER.fullmatch, cells)):
             return None
-        return cls(_decimal([m["digits"] for m in matches]), next(iter(units), ""), minus)
+        unit = next(iter(units), "")
+        return cls(_decimal([m["digits"] for m in matches], bool(_MONEY.fullmatch(unit))), unit, minus)
 
     def number(self, cell: str) -> Decimal | None:
         """Return :func:`number_in` for a cell of this column."""
@@ -114,8 +116,11 @@ def number_in(cell: str, decimal: str, minus: str = "") -> Decimal | None:
     return Decimal(digits) * (-1 if ("−" in signs or "-" in signs) != against else 1)
 
 
-def _decimal(numbers: Iterable[str]) -> str:
-    """Return the decimal mark, or an empty string if it is not clear."""
+def _decimal(numbers: Sequence[str], money: bool) -> str:
+    """Return the decimal mark, or an empty string if it is not clear.
+
+    Of money, "152.340" has a thousands separator: no amount has three decimals, but a price of a litre has.
+    """
     seen, either = set[str](), set[str]()
     for digits in numbers:
         marks = re.findall(r"[.,]", digits)
@@ -129,6 +134,8 @@ def _decimal(numbers: Iterable[str]) -> str:
             either.add(marks[0])
     if len(seen) == 1:
         return seen.pop()
+    if money and not seen and either == {"."} and any(digits[:2].isdigit() for digits in numbers):
+        return ","
     if seen or "." in either:
         return ""
     return "."  # "1,234" without any decimals

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterator, Sequence
-from itertools import groupby, zip_longest
+from itertools import groupby, takewhile, zip_longest
 
 from lior.interfaces import Table
 
@@ -116,13 +116,19 @@ def _unique(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _bounds(rows: Sequence[tuple[str, ...]]) -> tuple[int, int]:
-    """Return the first and the end of the rows without lines of one cell above the header and below them."""
+    """Return the first and the end of the rows without the lines above the header and notes below the rows.
+
+    A line above the header has one cell, or, in a bank's file that a spreadsheet program filled up with empty
+    cells, at most half of the cells of the fullest row, all at its beginning.
+    """
     filled = [sum(map(bool, row)) for row in rows[:_HEAD]]
     usual = sorted(filled)[len(filled) // 2] if filled else 0
     first, end = 0, len(rows)
-    while (
-        first + 2 < len(rows[:_HEAD]) and rows[first][0] and filled[first] * 2 <= usual and filled[first] == 1
-    ):
+    half = max(filled, default=0) // 2
+    above = takewhile(lambda n: filled[n] <= half and all(rows[n][: filled[n]]), range(len(filled) - 2))
+    if half > 1 and (header := sum(1 for _ in above)) and rows[header][0] and _is_header(rows[header:]):
+        first = header
+    while first + 2 < len(filled) and rows[first][0] and filled[first] * 2 <= usual and filled[first] == 1:
         if usual == 2 and len(rows[first]) > 1 and any(re.search(r"\d", cell) for cell in rows[first + 1]):
             break  # a header whose other cell is empty
         first += 1

@@ -229,9 +229,12 @@ class Index:
         return attrs.evolve(answer, question=message.text)
 
     def warm_up(self, *, encode: bool = True) -> None:
-        """Compute what first questions, of a fact and a topic, need; only word arrays without ``encode``."""
+        """Compute what first questions, of a fact and a topic, need.
+
+        Without ``encode``, only arrays of words; but a sample of a large index is encoded.
+        """
         words = Question(self.passage(0).text).content if len(self) else []
-        if not encode and self.asker.reads_ahead and words:
+        if not encode and self.asker.reads_ahead and words and not self.asker.learn():
             from lior_ask.embedders import bags  # only where vectors are compared
 
             self.content.read(lambda: bags.cosines(self.inverted, Question(words[0])))

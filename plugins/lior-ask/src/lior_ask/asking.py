@@ -105,6 +105,16 @@ class Asker:
         """Whether the retriever compares vectors of passages, and there is an embedder."""
         return bool(self._content.embedder) and getattr(self.retriever, "embeds", False)
 
+    def learn(self) -> bool:
+        """In a large index, learn to predict the vectors of passages from a sample, which is encoded.
+
+        Returns whether the index is large.
+        """
+        content = self._content
+        large = content.read(content.vectors.learn)
+        content.safely(content.vectors.table.keep)
+        return large
+
     def read_ahead(self, go_on: Callable[[int], bool], *, briefly: bool = False) -> None:
         """Encode the passages without a vector, until ``go_on`` returns false.
 

@@ -413,10 +413,27 @@ ALONE = [
         for first in (1, 1001)
     ),
     ("steps.csv", "page,by\n1,Ada\n2,Ada\n3,Bo\n", {"how many pages by person": None}),
+    (  # a column of months has no months that lack
+        "rent.csv",
+        "month,due,rent\nMay 2026,2026-05-02,430\nJune 2026,2026-06-03,430\nJuly 2026,2026-07-03,430\n",
+        {"which month was without rent?": None, "For which month is the rent missing?": None},
+    ),
     (  # a temperature below 0 is no account
         "weather.csv",
         "day,temperature,rain\n2025-03-01,-4,2\n2025-04-01,7,0\n2025-04-02,-1,3\n",
         {"which month did we spend the most?": None},
+    ),
+    (  # names of months beside dates
+        "fees.csv",
+        "contrat,mois appelé,date paiement,montant\nC1,septembre,2026-09-05,120.50\n"
+        "C2,septembre,2026-09-06,80.00\nC1,octobre,2026-10-07,130.50\nC2,octobre,2026-11-09,83.00\n",
+        {
+            "sum of montant per month": "septembre 200.50, octobre 213.50",
+            "montant par mois": "septembre 200.50, octobre 213.50",
+            "total des montants appelés en octobre": "213.50",
+            "total montant en octobre 2026": "130.50",
+            "total montant en octobre": None,  # of which of both
+        },
     ),
     (  # the level of a log in another language
         "heizung.log",

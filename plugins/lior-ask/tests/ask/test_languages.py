@@ -319,3 +319,6 @@ def test_a_refusal_says_that_the_question_is_in_another_language():
     note = index.ask("Where do I have to transfer the money?").note
     assert note == "the question seems to be English, and the text is Spanish"
     assert "nowhere in the text" in index.ask("¿Dónde está la bicicleta?").note
+    for number in range(12):
+        index.learn(f"{number}.csv", "fecha,importe\n2024-01-03,12.50\n2024-02-03,9.10\n")
+    assert "nowhere in the text" in index.ask("¿Dónde está la bicicleta?").note, "most are tables"

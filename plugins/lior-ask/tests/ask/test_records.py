@@ -207,9 +207,29 @@ def test_durations_are_told_from_times_of_day_by_their_name_or_their_hours():
     assert found.show(Decimal("1234.5")) == "1,234.5"
 
 
-def test_other_columns_tell_the_decimal_mark(tmp_path):
-    (tmp_path / "fuel.csv").write_text("litres,price\n38.2,1.459\n40.15,1.479\n")
-    assert Index(tmp_path, cache=False).ask("average price").result.value == "1.469"
+def heads_of(text: str, name: str) -> list[dict]:
+    return json.loads(pack_tables(parse_bytes(text.encode(), name)[0]).about)["heads"]
+
+
+def test_other_columns_or_the_delimiter_or_a_currency_tell_the_decimal_mark():
+    for text, mark in (
+        ("litres,price\n38.2,1.459\n40.15,1.479\n", "."),
+        ("Liter;Preis\n38,2;1,459\n40,15;1,479\n", ","),
+        ("tag;preis\nMo;1,459\nDi;1,479\n", ","),
+        ("servicio;valor\nagua;$ 152.340\ngas;$ 98.000\n", ","),
+        ("servicio,valor\nagua,$ 152.340\ngas,$ 8.000\n", ","),
+        ("kg;precio\n2.5;1.459\n1.5;1.479\n", "."),
+        ("Monat;Betrag\nMai;152.340\nJuni;1.200\n", ","),
+        ("day,price\nMo,$3.459\nTu,$3.559\n", ""),  # of a gallon
+        ('day,price\nMo,"$3,459"\nTu,"$3,559"\n', "."),
+    ):
+        (head,) = heads_of(text, "a.csv")
+        assert head["columns"][1]["decimal"] == mark, text
+
+
+def test_row_numbers_are_whole_and_have_no_unit():
+    for cells, key in (("1 2 3 4 5", True), ("0.2 1.2 2.2 3.2 4.2", False), ("€1 €2 €3", False)):
+        assert column("x", cells.split()).key == key, cells
 
 
 def test_types_of_columns():
@@ -246,9 +266,16 @@ def test_rows_that_sum_up_others():
         ("date,amount\n2025-01-01,100.50\n2025-01-02,200.25\n2025-01-03,50\n2025-01-04,350.75\n", ()),
         ("hours,note\n2,\n3,\n5,\n", ()),
         ("a,b\n1,2\n3,4\n4,6\n", ()),
+        (
+            "nr;urgency;firm;guess;cost\n1;hoch;A;€ 7;€ 8,90\n2;mittel;;€ 3;€ 9,00\n3;mittel;B;€ 5;€ 3,50\n",
+            (),
+        ),
+        ("id,what,prio,time\n1,a,Alta,2 h 10 min\n3,b,Baja,0 h 10 min\n4,c,Media,1 h 00 min\n", ()),
+        ("what,time\na,2 h 10 min\nb,0 h 15 min\nMedia,1 h 13 min\n", (2,)),  # rounded
+        ("day,what,sum\n2025-01-01,a,2\n2025-01-02,b,3\n2025-01-31,Total,5\n", (2,)),
         ("date,text,sum\n2025-01-01,Anfangssaldo,9\n2025-01-02,rent,-5\n2025-01-31,Endsaldo,4\n", (0, 2)),
     ):
-        (head,) = json.loads(pack_tables(parse_bytes(text.encode(), "a.csv")[0]).about)["heads"]
+        (head,) = heads_of(text, "a.csv")
         assert tuple(head["totals"]) == totals, text
         known = {value.strip(":") for each in head["columns"] for value in each["values"]}
         assert known.isdisjoint(("Total", "Summe", "Somme", "Anfangssaldo")) or not totals, text
@@ -337,6 +364,14 @@ def test_entries_of_logs():
             ("how many entries are in b.log since 4 May", 2),
         ):
             assert index.ask(question).result.value == str(count), question
+
+
+def test_keys_of_a_log_are_columns():
+    lines = [f"2026-05-0{n} 21:00:00 INFO scale=W{n % 2} weight={n + n % 2}.5, temp=9" for n in range(1, 6)]
+    index = notes({"w.log": "\n".join([*lines, '  File "a.py", weight=7', "2026-05-06 WARN door=open"])})
+    wanted = {"average weight": "4.10", "average weight of W0": "3.50", "how many warnings?": "1"}
+    assert values(index, wanted) == wanted
+    assert heads_of("2026-05-01 21:00:00 a=1\n" + "2026-05-01 21:00:00 no key\n" * 3, "w.log") == []
 
 
 def test_the_next_event_is_from_today_on():

@@ -226,6 +226,7 @@ def _of_large(item: tuple[tuple[str, ...], list[Question]]) -> list[Case]:
         for name in names:
             (fetch if name in known else unpack)(name, Path(place) / name)
         index = lior_ask.Index(place, retriever="meaning", cache=False)
+        index.asker.learn()
         for question in asked:
             world = question.of if question.of in known else f"crowd of {names[0]}"
             for case in _ask(index, world, [question]):

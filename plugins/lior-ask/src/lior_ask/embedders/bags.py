@@ -42,11 +42,16 @@ def cosines(view: PassageView, question: Question, rows: np.ndarray | None = Non
     space = space if rows is None else space[rows]
     asked = _sums(pieces_of(question.tokens)).sum(0)
     asked /= max(float(np.linalg.norm(asked)), 1e-9)
-    out = np.empty(len(space), np.float32)
+    return products(space, asked)
+
+
+def products(space: np.ndarray, vector: np.ndarray) -> np.ndarray:
+    """Return the products of the directions of packed vectors, int8 ``(n, w)``, with a vector, float32."""
+    found = np.empty(len(space), np.float32)
     for first in range(0, len(space), _BLOCK):
         part = space[first : first + _BLOCK].astype(np.float32)
-        out[first : first + _BLOCK] = part @ asked / np.maximum(np.linalg.norm(part, axis=1), 1)
-    return out
+        found[first : first + _BLOCK] = part @ vector / np.maximum(np.linalg.norm(part, axis=1), 1)
+    return found
 
 
 def as_encoder(cosines: np.ndarray) -> np.ndarray:
@@ -80,7 +85,7 @@ def _sums(pieces: list[list[int]]) -> np.ndarray:
     x = e5.open_file().vectors(used) - weights["mean"]
     rows = np.logaddexp(0, x @ weights["weight"] + weights["constant"])[:, None] * (x @ weights["map"])
     starts = np.cumsum([0, *map(len, pieces)])
-    return _join(_add_up(Forward(starts, place, np.ones(len(place), np.uint16)), rows))
+    return join(add_up(Forward(starts, place, np.ones(len(place), np.uint16)), rows))
 
 
 @lru_cache(maxsize=1)
@@ -100,17 +105,17 @@ def _of_passages(view: PassageView) -> np.ndarray:
 
     def added(name: Literal["passage_", "context_"]) -> Iterator[tuple[slice, np.ndarray]]:
         entries = view.forward(name)
-        return _add_up(attrs.evolve(entries, terms=place[entries.terms]), terms)
+        return add_up(attrs.evolve(entries, terms=place[entries.terms]), terms)
 
-    headings, at = _join(added("context_")), view.layout.context_of
-    return _join((units, _pack(sums + headings[at[units]])) for units, sums in added("passage_"))
+    headings, at = join(added("context_")), view.layout.context_of
+    return join((units, pack(sums + headings[at[units]])) for units, sums in added("passage_"))
 
 
-def _join(parts: Iterable[tuple[slice, np.ndarray]]) -> np.ndarray:
+def join(parts: Iterable[tuple[slice, np.ndarray]]) -> np.ndarray:
     return np.concatenate([part for _, part in parts])
 
 
-def _add_up(entries: Forward, terms: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+def add_up(entries: Forward, terms: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
     """Yield slices of units with the sums of their rows of ``terms``, weighted by count, float32."""
     sizes = np.diff(entries.starts)
     yield slice(0, 0), np.zeros((0, terms.shape[1]), np.float32)  # so that there is a part to join
@@ -123,7 +128,7 @@ def _add_up(entries: Forward, terms: np.ndarray) -> Iterator[tuple[slice, np.nda
         yield units, found
 
 
-def _pack(rows: np.ndarray) -> np.ndarray:
+def pack(rows: np.ndarray) -> np.ndarray:
     """Return rows as int8, scaled to their largest number; only the direction matters."""
     scale = 127 / np.maximum(abs(rows).max(1, keepdims=True, initial=0), np.float32(1e-9))
     return np.rint(rows * scale).astype(np.int8)

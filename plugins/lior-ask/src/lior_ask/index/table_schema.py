@@ -26,6 +26,8 @@ _ENOUGH = 0.8
 _QUANTITIES = words("columns.quantities") - words("columns.no_measure")
 _MANY = {w for w in _QUANTITIES if not any(w != many and many.startswith(w) for many in _QUANTITIES)}
 """Words in names of columns that are never row numbers: "hours", not "hour"."""
+_NUMBERED = ("", ")", "º", "°", "#")
+"""Signs beside row numbers, which are no units."""
 _ISO = re.compile(r"\d{4}-(\d\d)-(\d\d)(?:[T ]\d\d:\d\d(?::\d\d)?)?")
 """Pattern of ISO dates, which most files have and which are read fast."""
 _DAY = re.compile(r"(?<!\d)(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})(?!\d)")
@@ -159,9 +161,10 @@ def _words(name: str) -> list[str]:
 
 
 def _is_key(column: Column, sample: Sequence[str], cells: Sequence[str]) -> bool:
-    """Return whether the cells are row numbers; a sample decides most columns of many rows."""
+    """Return whether the cells are row numbers, which have no unit; a sample decides most columns."""
     some = sorted(_read(column, sample))
-    may = _MANY.isdisjoint(tokens(column.name)) and all(b - a >= 1 for a, b in pairwise(some))
+    named = column.unit in _NUMBERED and _MANY.isdisjoint(tokens(column.name))
+    may = named and all(b - a >= 1 for a, b in pairwise(some))
     return may and bool(some) and some[-1] - some[0] < len(cells) and _count(_read(column, cells))
 
 
@@ -171,9 +174,9 @@ def _read(column: Column, cells: Sequence[str]) -> list[Decimal]:
 
 
 def _count(numbers: list[Decimal]) -> bool:
-    """Return whether numbers are row numbers: successive, and not a few small ones by chance."""
+    """Return whether numbers are row numbers: whole, successive, and not a few small ones by chance."""
     line = sorted(numbers)
-    if len(line) < 3 or any(after - before != 1 for before, after in pairwise(line)):
+    if len(line) < 3 or line[0] % 1 or any(after - before != 1 for before, after in pairwise(line)):
         return False
     return line[0] > 99 or (numbers in (line, line[::-1]) and (1 in line[:2] or len(line) > 4))
 

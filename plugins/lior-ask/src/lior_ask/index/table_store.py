@@ -6,7 +6,8 @@ import json
 import re
 import zlib
 from bisect import bisect_right
-from collections.abc import Callable, Hashable, Iterator, Sequence, Sized
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence, Sized
 from itertools import islice
 from pathlib import PurePath
 from typing import Any, TypeVar
@@ -49,7 +50,11 @@ _TYPES: dict[str, dict[str, Kind]] = {
 }
 """Kind of table -> types of its known columns."""
 _LOG = tuple(Column(name=name, kind=kind) for name, kind in _TYPES["log"].items())
-_SHOWN = {"rows": 1, "mail": 1}
+_THREE = re.compile(r"[^\d,.]*(?:\d{1,3}(?:,\d{3})?)?[^\d,.]*")
+"""Pattern of a cell without decimals, or with three of them: "1,234"."""
+_KEYED = re.compile(r'(?<!\S)([^\W\d]\w*)=("[^"]*"|[^\s"]+)')
+"""Pattern of a key and its value in a log: ``temp=9.1``."""
+_SHOWN = {"rows": 1, "mail": 1, "log": 1}
 """Maximum number of lines shown of a row; three for other kinds."""
 _FRONT = re.compile(
     rf"\ufeff?---\n(?:.*\n){{0,40}}?{either('dates.front_matter')}\s*:\s*"
@@ -117,6 +122,12 @@ class Head:
         return next((n for n, each in enumerate(self.columns) if each.name == name), None)
 
     @property
+    def months(self) -> list[int]:
+        """The columns with names of months, without days and years."""
+        firsts = ((n, self.columns[n].first) for n in self.places("date"))
+        return [n for n, first in firsts if first.startswith("0000") and len(first) == 7]
+
+    @property
     def dated(self) -> int | None:
         """The column with the date of a row: the only date column, or the beginning of an event."""
         found = self.places("date")
@@ -165,12 +176,13 @@ def pack_tables(parsed: ParsedDocument) -> PackedTables:
     """Return the tables of a document as they are stored.
 
     A table that is too wide is left out; it remains as passages. Rows beyond the time limit are left out."""
-    narrow = [table for table in parsed.tables if len(table.columns) <= _WIDEST]
+    pairs = _pairs(parsed.text.split("\n")) if parsed.kind == "log" else ()
+    narrow = [table for table in (*pairs, *parsed.tables) if len(table.columns) <= _WIDEST]
     tables = [*map(_square, narrow[: _TABLES - 1])]
     source = parsed.text.split("\n") if tables else []
     packed = [_pack(table, parsed, source) for table in tables]
     front = _FRONT.match(parsed.text, 0, _MATTER) if parsed.kind == "markdown" else None
-    heads = [_head(table, count) for table, (_, count) in zip(tables, packed, strict=True)]
+    heads = [_head(table, count, source) for table, (_, count) in zip(tables, packed, strict=True)]
     about = {"kind": parsed.kind, "date": date_of(front[1].strip()) if front else "", "heads": heads}
     counts = [(count, len(table.rows)) for table, (_, count) in zip(tables, packed, strict=True)]
     notes = tuple(_ROWS.format(*each) for each in counts if each[0] < each[1])
@@ -226,7 +238,7 @@ class RecordStore:
     @intact()
     def _rows(self, head: Head) -> list[Row]:
         if head.key < 0:
-            return [*self._entries(-head.key - 1)]
+            return [*_entries(lambda: self._passages.lines(-head.key - 1))]
         found = self._database.cached("SELECT data FROM cells WHERE key = ?", head.key)
         if not found:
             raise DamagedIndex("a table has no rows")
@@ -268,22 +280,42 @@ class RecordStore:
         parts = [data for (data,) in tables] or self._passages.parts(key)
         return hash((str(about), *map(bytes, parts)))
 
-    def _entries(self, key: int) -> Iterator[Row]:
-        """Yield the entries of a log, from its passages.
 
-        An entry is a line that begins with a time stamp. If none of the first lines does, each line is an
-        entry, with the time stamp near its beginning."""
-        first = [text for _, text in islice(self._passages.lines(key), _HEAD)]
-        leading = any((stamp := _STAMP.match(text)) and stamp["date"] for text in first)
-        for line, text in self._passages.lines(key):
-            stamp = _STAMP.match(text) if leading else _INSIDE.search(text, 0, _REACH)
-            when = stamp["date"] or "" if stamp else ""
-            if when or not leading:
-                begin = stamp.end() if stamp else 0
-                level = _LEVEL.search(text, begin, begin + _REACH)
-                name = level[1].lower() if level else ""
-                cells = _day(when), LEVELS.get(name, name), text
-                yield Row(begin=line, line=line, text=text, cells=cells)
+def _entries(lines: Callable[[], Iterable[tuple[int, str]]]) -> Iterator[Row]:
+    """Yield the entries of a log, given by a function that returns its numbered lines.
+
+    An entry is a line that begins with a time stamp. If none of the first lines does, each line is an
+    entry, with the time stamp near its beginning."""
+    leading = any((stamp := _STAMP.match(text)) and stamp["date"] for _, text in islice(lines(), _HEAD))
+    for line, text in lines():
+        stamp = _STAMP.match(text) if leading else _INSIDE.search(text, 0, _REACH)
+        when = stamp["date"] or "" if stamp else ""
+        if when or not leading:
+            begin = stamp.end() if stamp else 0
+            level = _LEVEL.search(text, begin, begin + _REACH)
+            name = level[1].lower() if level else ""
+            cells = _day(when), LEVELS.get(name, name), text
+            yield Row(begin=line, line=line, text=text, cells=cells)
+
+
+def _pairs(lines: Sequence[str]) -> tuple[Table, ...]:
+    """Return the entries of a log with the values of the keys that most of the first ones have, if any."""
+    numbered = [(number, line) for number, line in enumerate(lines) if line.strip()]
+    entries = _entries(lambda: numbered)
+    first = [*islice(entries, _HEAD)]
+    counts = Counter(key for row in first for key in dict(_KEYED.findall(row.text)))
+    keys = [key for key, count in counts.items() if 2 * count > len(first) and key not in _TYPES["log"]]
+    if not keys or len(first) < 2:
+        return ()
+    rows = [*first, *entries]
+    told = (dict(_KEYED.findall(row.text)) for row in rows)
+    cells = tuple(
+        (*row.cells, *(each.get(key, "").strip('",;') for key in keys))
+        for row, each in zip(rows, told, strict=True)
+    )
+    return (
+        Table(kind="log", columns=(*_TYPES["log"], *keys), rows=cells, lines=tuple(r.line for r in rows)),
+    )
 
 
 def _day(stamp: str) -> str:
@@ -304,13 +336,16 @@ def _square(table: Table) -> Table:
     return attrs.evolve(table, rows=rows, lines=table.lines[: len(rows)])
 
 
-def _head(table: Table, count: int) -> dict[str, object]:
+def _head(table: Table, count: int, source: Sequence[str]) -> dict[str, object]:
     """Return the description of a table's first ``count`` rows."""
     rows = table.rows[:count]
-    columns = _columns(table, rows)
+    first = source[table.lines[0]].split(";") if rows else []
+    parted = bool(rows) and tuple(cell.strip(' "') for cell in first) == rows[0]
+    mark = "," * parted  # semicolons separate cells where a comma separates decimals
+    columns = _columns(table, rows, mark)
     totals = total_rows(columns, rows) if table.kind == "rows" else ()
     if totals:
-        others = _columns(table, [row for n, row in enumerate(rows) if n not in {*totals}])
+        others = _columns(table, [row for n, row in enumerate(rows) if n not in {*totals}], mark)
         # more than 24 hours in the total alone tell that the others are no times of day
         columns = [was if was.duration else now for was, now in zip(columns, others, strict=True)]
     return {
@@ -323,19 +358,29 @@ def _head(table: Table, count: int) -> dict[str, object]:
     }
 
 
-def _columns(table: Table, rows: Sequence[tuple[str, ...]]) -> list[Column]:
-    """Return the columns of some rows; "1.234" in one of them is read as other columns are written."""
+def _columns(table: Table, rows: Sequence[tuple[str, ...]], mark: str) -> list[Column]:
+    """Return the columns of some rows.
+
+    "1.234" and "1,234" alone are read as the numbers of other columns are written, or else with the decimal
+    mark ``mark``, if any.
+    """
     types = _TYPES.get(table.kind, {})
     cells = [*zip(*rows, strict=True)] if rows else [()] * len(table.columns)
     found = [column(name, each, types.get(name)) for name, each in zip(table.columns, cells, strict=True)]
-    numbers = [(each, own) for each, own in zip(found, cells, strict=True) if each.kind == "number"]
+    numbers = {n for n, each in enumerate(found) if each.kind == "number" and not each.duration}
+    unclear = {n for n in numbers if not found[n].decimal or _is_whole(cells[n])}
     marks = {
-        each.decimal for each, own in numbers if each.decimal and any(each.decimal in cell for cell in own)
+        found[n].decimal for n in numbers - unclear if any(found[n].decimal in cell for cell in cells[n])
     }
-    if len(marks) != 1 or all(each.decimal for each, _ in numbers):
-        return found
-    [mark] = marks
-    return [each if each.decimal else attrs.evolve(each, decimal=mark) for each in found]
+    mark = mark if not marks else marks.pop() if len(marks) == 1 else ""
+    return [
+        attrs.evolve(each, decimal=mark) if mark and n in unclear else each for n, each in enumerate(found)
+    ]
+
+
+def _is_whole(cells: Sequence[str]) -> bool:
+    """Return whether all commas may part thousands or three decimals: "1,234"."""
+    return any("," in cell for cell in cells) and all(map(_THREE.fullmatch, cells))
 
 
 def _unpacked(data: bytes) -> list[Row]:

@@ -24,7 +24,7 @@ _LONGEST = 60
 _NEAR = Decimal("0.1")
 """Maximum difference, as a share, of a row with no more than a label from the sum."""
 _EXACT = Decimal("1e-9")
-"""Maximum difference of equal sums: a third of an hour is rounded."""
+"""Maximum difference of equal sums."""
 _FILLED = 0.6
 """Minimum share of the rows in which a column of labels is filled."""
 _ROWS, _DIGITS = 3, 4
@@ -58,12 +58,12 @@ class _Sums:
     def differs(self, place: int, number: Decimal, mean: bool) -> Decimal:
         """Return the difference of a number from the sum or mean as a share of it; 1 for less than two rows.
 
-        A mean may be rounded to the digits that it has, and hours to their minutes.
+        A mean may be rounded to the digits that it has.
         """
         if self.counts[place] < 2:
             return Decimal(1)
         expected = self.sums[place] / (self.counts[place] if mean else 1)
-        step = Decimal(1).scaleb(int(number.as_tuple().exponent)) if mean else _EXACT
+        step = Decimal(1).scaleb(min(int(number.as_tuple().exponent), 0)) if mean else _EXACT
         off = abs(expected - number)
         return Decimal(0) if off <= step / 2 else off / abs(expected) if expected else Decimal(1)
 
@@ -74,11 +74,12 @@ def total_rows(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> tupl
     The numbers of such a row are the sums, or means, of the rows above: of all, or of those since the last
     such row. A first row may sum up all rows below. Words such as "Total" are evidence: a row with nothing
     but such a label needs nearly right numbers only. A row without one must have no text, or be the last row
-    and not equal by chance. The balances of a statement are known by their label alone.
+    and not equal by chance. So must a row that is filled as others are: "mittel" and "Media" are priorities,
+    too. The balances of a statement are known by their label alone.
     """
     places = [n for n, each in enumerate(columns) if each.kind == "number" and each.decimal and not each.key]
     marks, width, found = _marks(columns, rows, places), len(places), list[int]()
-    numbers = [[columns[n].number(row[n]) for n in places] for row in rows] if marks else []
+    numbers = [[_number(columns[n], row[n]) for n in places] for row in rows] if marks else []
     above, since, opened = (_Sums.of(width) for _ in range(3))  # the last with an opening balance
     for position, (mark, row) in enumerate(zip(marks, numbers, strict=True)):
         groups = (since, above, opened) if position else (_Sums.of(width, numbers[1:] if mark else ()),)
@@ -91,6 +92,12 @@ def total_rows(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> tupl
             for each in (above, since, opened):
                 each.add(row)
     return tuple(found) if len(found) < len(rows) else ()
+
+
+def _number(column: Column, cell: str) -> Decimal | None:
+    """Return the number in a cell; of a duration its minutes, which are rounded, but not its hours."""
+    number = column.number(cell)
+    return round(number * 60, 6).normalize() if number is not None and column.duration else number
 
 
 def _marks(columns: Sequence[Column], rows: Sequence[Sequence[str]], places: Sequence[int]) -> list[str]:
@@ -118,12 +125,15 @@ def _has_label(rows: Sequence[Sequence[str]], texts: Sequence[int]) -> bool:
 def _mark(texts: Sequence[str], labels: Sequence[str]) -> str:
     """Return what the texts of a row say that it is: "balance", "mean" or "total", or nothing.
 
-    It is in capitals if they say no more, and "blank" if no column of labels is filled.
+    It is in capitals if they say no more, with a capital if most columns of labels are filled, as in other
+    rows, and "blank" if none is.
     """
-    told = [cell for text in texts if (cell := text.strip()) and cell.lower() not in NOTHING]
+    told = [*dict.fromkeys(cell for each in texts if (cell := each.strip()) and cell.lower() not in NOTHING)]
     mark = next(filter(None, map(_label, told)), "")
     if mark in _LABEL and len(told) == 1 and not re.search(r"\w", _LABEL[mark].sub("", told[0])):
         return mark.upper()
+    if mark in _LABEL and len(labels) > 1 and 2 * sum(bool(cell.strip()) for cell in labels) > len(labels):
+        return mark.title()
     return mark or "blank" * bool(labels and not told)
 
 
@@ -144,8 +154,8 @@ def _sums_up(mark: str, row: Sequence[Decimal | None], above: _Sums) -> bool:
     equal = [n for n, share in off.items() if not share and row[n]]
     if mark in ("TOTAL", "MEAN") and not equal:
         return bool(off) and max(off.values()) <= _NEAR
-    if mark.lower() in ("total", "mean") or not equal:
+    if mark in ("total", "mean", "TOTAL", "MEAN") or not equal:
         return bool(equal)
     digits = sum(len(f"{abs(known[n]):f}".replace(".", "").strip("0")) for n in equal)
     sure = max(above.counts[n] for n in equal) >= _ROWS and digits >= _DIGITS
-    return not any(off.values()) and (sure or mark == "blank")
+    return not any(off.values()) and (sure or mark in ("Total", "blank"))

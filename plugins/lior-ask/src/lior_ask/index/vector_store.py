@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from lior.interfaces import Embedder, Passage
+from lior.interfaces import Embedder, Passage, TermQuery
+from lior_ask.embedders import regression
 from lior_ask.index.embedding import VectorTable, beginning, digest, keys_of, pack, reading, unpack
 from lior_ask.index.inverted import InvertedIndex
 
@@ -118,6 +119,42 @@ class VectorStore:
         found: np.ndarray = self.documents(np.arange(len(self.table.document_keys))) @ question
         return found
 
+    def expected(
+        self, query: TermQuery, question: np.ndarray, rows: np.ndarray | None = None
+    ) -> np.ndarray | None:
+        """Return the cosines of a question with all passages, or some, that their terms predict, float32.
+
+        ``None`` in a small index, and if the sample is not read from which this is learned.
+        """
+        learned = self._learned(read=False)
+        return regression.cosines(learned, query, question, rows) if learned else None
+
+    def learn(self) -> bool:
+        """Read the sample of a large index, and learn from it; return whether the index is large."""
+        return bool(self._learned(read=True))
+
+    def _learned(self, *, read: bool) -> dict[str, np.ndarray]:
+        """Return what is learned from the sample; nothing in a small index, and before it is read."""
+        name, sample = f"expected by {self.embedder.digest}", self._sample
+        found = self._index.derived(name, dict[str, np.ndarray])
+        if not found and len(sample) and (read or not len(self.table.unread(self.table.keys[sample]))):
+            vectors = partial(self.vectors, sample)
+            found |= self._index.kept(name, lambda: regression.fit(self._index, sample, vectors()))
+        return found
+
+    @property
+    def _sample(self) -> np.ndarray:
+        """The passages from which the vectors of others are predicted, int64; none in a small index.
+
+        The content determines them: keys are hashes, and the smallest are taken.
+        """
+
+        def draw() -> np.ndarray:
+            _, rows = np.unique(self.table.keys, return_index=True)
+            return np.sort(rows[: regression.SAMPLE * (len(self._index) > LARGE)])
+
+        return self._index.derived("sample", draw)
+
     def _products(self, rows: np.ndarray, question: np.ndarray) -> np.ndarray:
         every = {}
         if len(rows) > LARGE:
@@ -183,13 +220,13 @@ class VectorStore:
 
     def _waiting(self, briefly: bool) -> list[Callable[[], str]]:
         """Return functions that return the texts to read ahead."""
-        documents, rows = list[int](), list[int]()
-        if large := len(self._index) > LARGE:
-            documents = self._unread_documents().tolist()
-        if not (large and briefly):
-            rows = self.unread().tolist()
-        found = [partial(self._beginning, number) for number in documents]
-        return [*found, *(partial(self._text, row) for row in rows)]
+        large, missing = len(self._index) > LARGE, self.unread()
+        first = missing[np.isin(missing, self._sample)].tolist()
+        documents = self._unread_documents().tolist() if large else []
+        rest = [] if large and briefly else np.setdiff1d(missing, first).tolist()
+        found = [partial(self._text, row) for row in first]
+        found += [partial(self._beginning, number) for number in documents]
+        return [*found, *(partial(self._text, row) for row in rest)]
 
     def texts(self, waiting: Sequence[Callable[[], str]], state: object) -> list[str]:
         """Return the texts to read; none if the index changed since ``state``."""
@@ -204,9 +241,9 @@ class VectorStore:
     ) -> None:
         """Compute the missing vectors of passages, until ``go_on`` returns false.
 
-        In a large index the beginnings of documents come first; ``briefly`` stops after them. ``read`` calls
-        a function on a snapshot of the content, and stores new vectors. ``go_on`` is called before each text
-        and at the end with the number of texts left.
+        In a large index the sample of :meth:`expected` comes first, then the beginnings of documents;
+        ``briefly`` stops after them. ``read`` calls a function on a snapshot of the content, and stores new
+        vectors. ``go_on`` is called before each text and at the end with the number of texts left.
         """
         first, waiting, state = 0, list[Callable[[], str]](), None
         while True:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -99,14 +99,22 @@ def words(key: str, language: str = "") -> frozenset[str]:
     )
 
 
-def of_question(said: Iterable[str]) -> str:
-    """Return the language with most of these words, the first of several; all words of a short text count.
+def of_question(said: Iterable[str], spoken: Sequence[str] = ()) -> str:
+    """Return the language with most of these words; of several, the first of ``spoken``, else of all.
+
+    All words of a short text count. ``spoken`` are the languages of the documents; one word of another
+    language is not enough.
 
     >>> of_question("how much hay did we buy".split()), of_question("cuántos correos hay de Marta".split())
     ('english', 'spanish')
+    >>> of_question("horas que ha echado Óscar".split(), ["spanish"])
+    'spanish'
+    >>> of_question("pieces in winter bin".split(), ["english"])
+    'english'
     """
-    said = set(said)
-    return max(_telling(), key=lambda each: len(said & each[1]))[0]
+    said, rank = set(said), {name: len(spoken) - n for n, name in enumerate(spoken)}
+    score = {name: len(said & own) - (bool(spoken) and name not in rank) for name, own in _telling()}
+    return max(score, key=lambda name: (score[name], rank.get(name, 0)))
 
 
 @cache

@@ -134,10 +134,10 @@ def _words_of(view: PassageView, question: Question) -> list[str]:
 def languages_of(view: PassageView, least: float = 0.0) -> list[str]:
     """Return the languages of the documents, the commonest first; English if there is none.
 
-    ``least`` is the minimum share of the documents in a language.
+    ``least`` is the minimum share of the documents in a language; two documents are enough, too.
     """
     present = np.bincount(view.layout.languages, minlength=len(LANGUAGES))
-    enough = (present > 0) & (present >= least * present.sum())
+    enough = (present > 0) & (present >= min(least * present.sum(), 2))
     return [LANGUAGES[i] for i in np.argsort(-present, kind="stable") if enough[i]] or [ENGLISH]
 
 

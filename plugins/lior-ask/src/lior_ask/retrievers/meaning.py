@@ -70,7 +70,10 @@ class Meaning:
         by_words, _ = score(view, question, query)
         nearest, estimates = _find_nearest(view, vectors, asked), None
         if nearest is None:
-            estimates, beginnings = bags.cosines(view, question), vectors.beginnings(asked.result())
+            estimates = vectors.expected(query, asked.result())
+            if estimates is None:
+                estimates = bags.as_encoder(bags.cosines(view, question))
+            beginnings = vectors.beginnings(asked.result())
             near = estimates if beginnings is None else estimates + beginnings[view.layout.document_of]
             nearest = _best(view, near, BY_BAGS, 0)
         rows = unique(np.concatenate([_best(view, by_words, BY_WORDS, 0), nearest]))
@@ -79,7 +82,7 @@ class Meaning:
         evidence = {"encoder": related, "words": words}
         if estimates is not None:
             evidence["bags"] = estimates[rows]
-            related[:] = _scale(vectors, bags.as_encoder(estimates[rows]))
+            related[:] = _scale(vectors, estimates[rows])
             likely = rows[np.argsort(-related - shares, kind="stable")]
             read = np.isin(rows, _affordable(view, vectors, likely[:READ], TOKENS))
         related[read] = _relate(vectors, rows[read], asked)

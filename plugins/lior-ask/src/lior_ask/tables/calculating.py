@@ -12,6 +12,7 @@ from lior.interfaces import Passage
 from lior_ask.answer.selection import Answer
 from lior_ask.languages.lists import of_question
 from lior_ask.question.filters import Filters, Known
+from lior_ask.question.query import languages_of
 from lior_ask.question.question import LONGEST_MESSAGE, Question
 from lior_ask.tables import grammar
 from lior_ask.tables.choosing import choose
@@ -73,7 +74,7 @@ def calculate(
         Answers a question with a passage. If a calculation is refused because words name nothing, a likely
         passage that is no row of a table, or one that has all words of the question, is returned instead.
     """
-    filters = question.filters
+    filters, spoken = question.filters, languages_of(known.inverted)
     if len(question.text) > LONGEST_MESSAGE:
         return _note(quote(question), filters)
     planned = plan_calculation(question, known, today)
@@ -81,15 +82,15 @@ def calculate(
     ranked = choose(question, known, today, shows=planned.told is None)
     if planned.unclear is not None:
         if ranked.told is not None and planned.unclear.words and (sure := ranked.in_spite()) >= SURE:
-            return calculated(question, ranked.told, sure, top)
+            return calculated(question, ranked.told, sure, top, spoken)
         return _refused(planned, quoted(), known, filters)
     if planned.told is not None:
-        return calculated(question, planned.told, ranked.agreement(planned.told.result), top)
+        return calculated(question, planned.told, ranked.agreement(planned.told.result), top, spoken)
     if ranked.told is not None and ranked.probability >= LEAST:
         # A sure query of messages comes before what their sender wrote, not before another likely sentence.
         passage = ranked.often_quoted and (quoted() if ranked.probability < SURE else quote(question))
         if not (passage and _is_sentence(passage, known, filters)):
-            return calculated(question, ranked.told, ranked.probability, top)
+            return calculated(question, ranked.told, ranked.probability, top, spoken)
     answer = _refused(planned, quoted(), known, filters)
     row = answer.answer if ranked.calculation >= SURE and answer.confidence < _LIKELY else None
     if row and is_row(row, known, filters):
@@ -97,7 +98,7 @@ def calculate(
         answer = attrs.evolve(_not_found(answer), said=said, note=said)
     if answer.found or ranked.told is None or ranked.probability < DOUBTFUL:
         return answer
-    said = ranked.told.said(of_question(question.tokens))
+    said = ranked.told.said(of_question(question.tokens, spoken))
     said = f"the likeliest calculation ({ranked.probability:.0%}) is {said}: {ranked.told.result.about}"
     return attrs.evolve(answer, said=said, note=said)
 
@@ -117,8 +118,10 @@ def plan_calculation(question: Question, known: Known, today: date) -> Planned:
         return Planned(request, unclear=unclear)
 
 
-def calculated(question: Question, told: Told, confidence: float, top: int) -> Answer:
-    """Return the answer with a result, in the language of the question."""
+def calculated(
+    question: Question, told: Told, confidence: float, top: int, spoken: Sequence[str] = ()
+) -> Answer:
+    """Return the answer with a result, in the language of the question; ``spoken`` are those of documents."""
     confidence, result = round(confidence, 3), told.result
     single = result.rows[0] if len(result.rows) == 1 and result.operation != "count" else None
     return Answer(
@@ -129,7 +132,7 @@ def calculated(question: Question, told: Told, confidence: float, top: int) -> A
         passages=tuple((row, confidence) for row in result.rows[:top]),
         evidence=({},) * min(len(result.rows), top),
         method=METHOD,
-        said=told.said(of_question(question.tokens)),
+        said=told.said(of_question(question.tokens, spoken)),
         result=result,
     )
 

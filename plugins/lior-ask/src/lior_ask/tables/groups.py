@@ -56,6 +56,9 @@ def group_rows(
     if linked.group is not None and (request.unit or request.operation in ("highest", "lowest")):
         raise Unclear("rows are put together by one thing, and counted, added up or averaged in it", ["per"])
     key: int | str | None = linked.group if linked.group is not None else request.unit or None
+    if key == "month" and len(head.months) == 1 and request.operation != "lacking":
+        others = [n for n in head.places("date") if n not in head.months]
+        key = key if {*others} & {*linked.mentioned} else head.months[0]
     if key is None and degree:
         key = _asked(request, head, linked, account=account)
     if key is None:
@@ -145,7 +148,8 @@ def execute_groups(plan: Plan, request: Request) -> Told:
         return _mean_of(plan, values, f"{of} by {by}", partial(told, every))
     if plan.group.over == "none":
         return _lacking(plan, groups, of, partial(told, every))
-    order = [*values] if isinstance(plan.group.by, str) else sorted(values, key=lambda name: -values[name])
+    dated = isinstance(plan.group.by, str) or plan.columns[plan.group.by].kind == "date"
+    order = [*values] if dated else sorted(values, key=lambda name: -values[name])
     if plan.group.by in ("week", "month", "year") and plan.operation != "mean" and not plan.group.over:
         order = _units(order, plan.group.by)
         values = {name: values.get(name, Decimal(0)) for name in order}
@@ -176,10 +180,11 @@ def _mean_of(plan: Plan, values: dict[str, Decimal], of: str, told: Callable[...
 def _lacking(plan: Plan, groups: dict[str, np.ndarray], of: str, told: Callable[..., Told]) -> Told:
     """Return the units of time without a row, in the period or from the first to the last row of the table.
 
-    Raises ``Unclear`` if the table does not cover the whole period.
+    Raises ``Unclear`` if the table does not cover the whole period, or the groups are no units of time.
     """
     assert plan.group is not None
-    assert isinstance(plan.group.by, str)
+    if not isinstance(plan.group.by, str):
+        raise Unclear(f"which cells could be in {plan.columns[plan.group.by].name} is not known", ["lacking"])
     by, periods = plan.group.by, [each for each in plan.where if each.covered is not None]
     spans = [(each.test.first, each.test.last) for each in periods if isinstance(each.test, Within)]
     if not all(each.covered for each in periods) or any(len(first) < 10 for first, _ in spans):

@@ -534,7 +534,7 @@ def _date(request: Request, head: Head, linked: Linked, source: TableSource) -> 
     if len(mentioned) == 1 or head.dated is not None or not request.period or request.period.yearless:
         plain = None if head.dated in linked.used else head.dated
         return mentioned.pop() if len(mentioned) == 1 else plain
-    dates, has = head.places("date"), request.period.has
+    dates, has = [n for n in head.places("date") if n not in head.months], request.period.has
     known = [source.whole(head).coded("date", n) for n in dates]
     told = {each.each([bool(when) and has(when) for when in each.places]).tobytes() for each in known}
     return dates[0] if len(told) == 1 and dates else None

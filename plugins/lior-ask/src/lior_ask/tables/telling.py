@@ -245,7 +245,7 @@ class Teller:
         if not known:
             raise NoResult(f"there is no {self.about(query)}")
         timed, over = isinstance(query.group.by, str), query.group.over
-        order = sorted(known) if timed else sorted(known, key=lambda key: -known[key])
+        order = [*known] if timed else sorted(known, key=lambda key: -known[key])
         shown = ", ".join(f"{key} {show(known[key])}" for key in order[:40])
         added_up = query.measure is not None and query.aggregate is not Aggregate.DISTINCT
         unit = unit_of(self.table.columns[query.measure]) if query.measure is not None and added_up else ""
@@ -268,12 +268,15 @@ class Teller:
         return told(rows, shown + rest, groups=tuple((key, show(known[key])) for key in order))
 
     def _grouped(self, group: Group, rows: np.ndarray) -> dict[str, np.ndarray]:
-        """Return the rows of each group; rows without one are left out."""
-        if isinstance(group.by, int):
-            groups = self.table.grouped("text", group.by, rows, str.strip)
+        """Return the rows of each group, times in order; rows without a group are left out."""
+        named = group.by == "month" and group.dated in self.table.heads[0].months
+        by = group.dated if named and group.dated is not None else group.by
+        if isinstance(by, int):
+            groups = self.table.grouped("text", by, rows, str.strip)
         else:
             assert group.dated is not None
-            groups = self.table.grouped("date", group.dated, rows, partial(unit_in, unit=group.by))
+            found = self.table.grouped("date", group.dated, rows, partial(unit_in, unit=by))
+            groups = dict(sorted(found.items()))
         return {name: own for name, own in groups.items() if name}
 
     def _of_group(self, query: Query, rows: np.ndarray) -> Decimal | None:
