@@ -90,7 +90,7 @@ def tell(found: Sequence[Reply]) -> None:
     "--worlds",
     "names",
     metavar="NAME,...",
-    help=f"Folders, or beginnings of their names.  [default: {KEPT}; all others with --learn]",
+    help=f"Folders, or beginnings of their names.  [default: {','.join(KEPT)}; all others with --learn]",
 )
 @click.option("--sample", type=WholeNumber(min=1), help="Use so many questions, chosen at random.")
 @click.option("--seed", type=WholeNumber(min=0), default=0, show_default=True, help="Seed of what is random.")
@@ -116,7 +116,7 @@ def queries(
         raise click.UsageError("--write needs --learn")
     if alters and learns:
         raise click.UsageError("--altered asks, and --learn does not: use one of them")
-    begun = tuple(names.split(",")) if names else (KEPT,)
+    begun = tuple(names.split(",")) if names else KEPT
     found = worlds(lambda name: name.startswith(begun) != (learns and not names))
     if alters:
         generator = np.random.default_rng(seed)

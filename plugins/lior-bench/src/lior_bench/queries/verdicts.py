@@ -17,6 +17,8 @@ _OF_ROWS = ("list", "value", "highest", "lowest", "newest", "oldest", "exists", 
 _OF_VALUE = ("sum", "mean", "median", "count", "distinct", "share", "between", "highest", "lowest")
 """Operations whose reply is one number."""
 _NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?")
+_CLOCK = re.compile(r"\b(\d+)(?::| ?h ?)([0-5]\d)(?::([0-5]\d))?(?!\d)")
+_ISO = re.compile(r"(\d\d(\d\d))-(\d\d)-(\d\d)")
 
 
 def verdict(asked: Asked, gold: Gold, answer: Answer | None) -> str:
@@ -59,6 +61,16 @@ def _has(value: Any, text: str) -> bool:
     try:
         wanted = abs(float(value))
     except ValueError:
-        return str(value)[:10].lower() in text.lower()
-    said = (abs(float(each.replace(",", ""))) for each in _NUMBER.findall(text))
+        return any(re.search(form, text, re.IGNORECASE) for form in _forms(str(value)[:10]))
+    said = [abs(float(each.replace(",", ""))) for each in _NUMBER.findall(text)]
+    said += [60 * int(h) + int(m) + int(s or 0) / 60 for h, m, s in _CLOCK.findall(text)]  # gold is in minutes
     return any(abs(round(each, 2) - wanted) < max(0.006, 1e-4 * wanted) for each in said)
+
+
+def _forms(text: str) -> list[str]:
+    """Return patterns of a text, or of a date as files have it; gold dates are those of ISO 8601."""
+    if not (date := _ISO.fullmatch(text)):
+        return [re.escape(text)]
+    year, month, day = f"{date[1]}|{date[2]}", f"0?{int(date[3])}", f"0?{int(date[4])}"
+    orders = ((day, month, year), (month, day, year), (year, month, day))
+    return [r"(?<!\d)({})[-./]({})[-./]({})(?!\d)".format(*each) for each in orders]

@@ -22,8 +22,8 @@ from lior_bench.sets import folder
 from lior_bench.worlds import DATA
 
 FILE = "queries.zip"
-KEPT = "w6"
-"""The beginning of the names of the folders that nothing is learned from."""
+KEPT = ("w6", "w15")
+"""The beginnings of the names of the folders that nothing is learned from."""
 TODAY = date(2026, 11, 28)
 """The day of all questions."""
 NO_QUERY = ("none", "passage")
