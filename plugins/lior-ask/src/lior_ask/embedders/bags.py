@@ -26,9 +26,11 @@ from lior_ask.languages.dates import is_marked
 
 WEIGHTS = "bags.safetensors"
 """Weights file: ``map`` (384, n), ``mean`` (384,), ``weight`` (384,), ``constant`` (1,), float16."""
-_ENCODER = 0.8, -0.2
-"""Slope and constant of the encoder's cosine by that of bags: least squares over the 40 passages nearest to
-each of 1,500 questions in three manuals (PostgreSQL, GIMP in German, Vim). The correlation is .4 to .5."""
+UNRELATED = -0.2
+"""The encoder's cosine that is expected where the cosine of bags is 0."""
+_SLOPE = 0.8
+"""Slope of the encoder's cosine by that of bags, from :data:`UNRELATED`: least squares over the 40 passages
+nearest to each of 1,500 questions in three manuals. The correlation is .4 to .5."""
 _BLOCK = 1 << 13
 """Number of entries or passages processed at a time."""
 
@@ -56,15 +58,13 @@ def products(space: np.ndarray, vector: np.ndarray) -> np.ndarray:
 
 def as_encoder(cosines: np.ndarray) -> np.ndarray:
     """Return the cosines of the encoder that are to be expected for some of bags, float32 ``(n,)``."""
-    slope, constant = _ENCODER
-    found: np.ndarray = slope * cosines + np.float32(constant)
+    found: np.ndarray = _SLOPE * cosines + np.float32(UNRELATED)
     return found
 
 
 def of_encoder(cosines: np.ndarray) -> np.ndarray:
     """Return the cosines of bags for which some of the encoder are expected, float32 ``(n,)``."""
-    slope, constant = _ENCODER
-    found: np.ndarray = (cosines - np.float32(constant)) / np.float32(slope)
+    found: np.ndarray = (cosines - np.float32(UNRELATED)) / np.float32(_SLOPE)
     return found
 
 

@@ -78,7 +78,7 @@ class Meaning:
             beginnings, near = vectors.beginnings(asked.result()), estimates + BOTH * by_words
             if beginnings is not None:
                 near += beginnings[view.layout.document_of]
-            nearest = _best(view, near, BY_BAGS, 0)
+            nearest = _best(view, near, BY_BAGS, bags.UNRELATED)
         rows = unique(np.concatenate([_best(view, by_words, BY_WORDS, 0), nearest]))
         words, shares = by_words[rows], recall(view, query)[rows]
         related, read = np.zeros(len(rows)), np.ones(len(rows), bool)
