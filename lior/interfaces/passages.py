@@ -191,12 +191,14 @@ class PassageVectors(Protocol):
         """Those of some passages that are not read yet, one of each text, int64."""
         ...
 
-    def expected(
-        self, query: TermQuery, question: np.ndarray, rows: np.ndarray | None = None
-    ) -> np.ndarray | None:
-        """Return the cosines of a question with passages that their terms predict, float32 ``(n,)``.
+    def vectors(self, rows: np.ndarray) -> np.ndarray:
+        """Return unit vectors of passages, float32 ``(n, width)``."""
+        ...
 
-        ``rows`` selects passages; default: all. ``None`` in a small index, and if too few are read.
+    def sample(self, *, read: bool = False) -> np.ndarray:
+        """Return a sample of a large index, int64; none in a small one, and if it is not encoded.
+
+        ``read`` encodes it.
         """
         ...
 

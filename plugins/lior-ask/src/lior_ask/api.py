@@ -234,8 +234,9 @@ class Index:
         Without ``encode``, only arrays of words. In a large index, a sample is encoded.
         """
         words = Question(self.passage(0).text).content if len(self) else []
-        large = self.asker.reads_ahead and self.asker.learn()
-        if not encode and self.asker.reads_ahead and words and not large:
+        if self.asker.reads_ahead:
+            self.asker.learn()
+        if not encode and self.asker.reads_ahead and words:
             from lior_ask.embedders import bags  # only where vectors are compared
 
             self.content.read(lambda: bags.cosines(self.inverted, Question(words[0])))

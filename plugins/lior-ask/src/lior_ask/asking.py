@@ -105,15 +105,13 @@ class Asker:
         """Whether the retriever compares vectors of passages, and there is an embedder."""
         return bool(self._content.embedder) and getattr(self.retriever, "embeds", False)
 
-    def learn(self) -> bool:
-        """In a large index, learn to predict the vectors of passages from a sample, which is encoded.
+    def learn(self) -> None:
+        """In a large index, learn to predict the vectors of passages from a sample, which is encoded."""
+        from lior_ask.embedders import regression  # only where vectors are compared
 
-        Returns whether the index is large.
-        """
         content = self._content
-        large = content.read(content.vectors.learn)
+        content.read(lambda: regression.learned(content.inverted, content.vectors, read=True))
         content.safely(content.vectors.table.keep)
-        return large
 
     def read_ahead(self, go_on: Callable[[int], bool], *, briefly: bool = False) -> None:
         """Encode the passages without a vector, until ``go_on`` returns false.

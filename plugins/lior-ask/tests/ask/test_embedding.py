@@ -235,7 +235,7 @@ def test_a_document_is_found_by_its_beginning_in_a_large_index(tmp_path, monkeyp
     monkeypatch.setattr("lior_ask.retrievers.meaning.BY_BAGS", 2)
     monkeypatch.setattr("lior_ask.retrievers.meaning.bags.cosines", lambda view, _: np.zeros(len(view)))
     monkeypatch.setattr(vector_store, "LARGE", 3)
-    monkeypatch.setattr("lior_ask.embedders.regression.SAMPLE", 0)
+    monkeypatch.setattr(vector_store, "SAMPLE", 0)
     index = Index(tmp_path, retriever="meaning", embedder=f"{__name__}:Meaningful")
 
     def found() -> set[str]:

@@ -131,7 +131,7 @@ def test_another_process_reads_what_is_left_one_at_a_time(notes, monkeypatch):
     assert not idle.read_on(index), "nothing is left"
     assert len(Child.begun) == 1
     monkeypatch.setattr(vector_store, "LARGE", 2)
-    monkeypatch.setattr("lior_ask.embedders.regression.SAMPLE", 0)
+    monkeypatch.setattr(vector_store, "SAMPLE", 0)
     (notes / "z.md").write_text("Something new.\n\nAnother line.\n")
     Fake.read.clear()
     assert idle.read_on(Index(notes))

@@ -62,12 +62,6 @@ def as_encoder(cosines: np.ndarray) -> np.ndarray:
     return found
 
 
-def of_encoder(cosines: np.ndarray) -> np.ndarray:
-    """Return the cosines of bags for which some of the encoder are expected, float32 ``(n,)``."""
-    found: np.ndarray = (cosines - np.float32(UNRELATED)) / np.float32(_SLOPE)
-    return found
-
-
 def pieces_of(words: Sequence[str]) -> list[list[int]]:
     """Return the pieces of each word; a date or an identifier has none."""
     said = ["" if is_marked(word) else word for word in words]

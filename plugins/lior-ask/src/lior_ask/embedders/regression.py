@@ -19,12 +19,10 @@ from collections.abc import Mapping
 import attrs
 import numpy as np
 
-from lior.interfaces import Forward, PassageView, TermQuery
+from lior.interfaces import Forward, PassageVectors, PassageView, TermQuery
 from lior_ask.arrays import idf_of, slices, sums
 from lior_ask.embedders.bags import add_up, join, pack, products, spelled, terms_of
 
-SAMPLE = 4_000
-"""Number of passages that are read: a minute of a core. With half as many, ranks are half as large again."""
 _WIDTH = 128
 """Number of principal components."""
 _RIDGE, _PIECES = 1.0, 0.3
@@ -32,11 +30,20 @@ _RIDGE, _PIECES = 1.0, 0.3
 _ENCODER = 1.2, -0.36
 """Slope and constant of the encoder's cosine by that of a prediction, which is nearer to all passages: least
 squares over the 40 passages nearest to each of 235 questions in four manuals. The correlation is .7 to .8."""
-SETTINGS = f"{SAMPLE} {_WIDTH} {_RIDGE} {_PIECES}"
 _TOGETHER = 1 << 13
 """Number of terms whose pieces are read at a time."""
 _READ = 2.0
 """Weight of the encoder's vector of the question, beside the one that is predicted from its words."""
+
+
+def learned(view: PassageView, vectors: PassageVectors, *, read: bool = False) -> Mapping[str, np.ndarray]:
+    """Return what :func:`fit` learns from the sample of a large index; nothing if it is not encoded.
+
+    ``read`` encodes it.
+    """
+    sample = vectors.sample(read=read)
+    name = f"regression {_WIDTH} {_RIDGE} {_PIECES} {vectors.embedder.digest}"
+    return view.kept(name, lambda: fit(view, sample, vectors.vectors(sample))) if len(sample) else {}
 
 
 def fit(view: PassageView, rows: np.ndarray, vectors: np.ndarray) -> dict[str, np.ndarray]:
@@ -72,24 +79,18 @@ def fit(view: PassageView, rows: np.ndarray, vectors: np.ndarray) -> dict[str, n
     return found | {"passages": _predict(view, (text, above), idf, found)}
 
 
-def cosines(
-    learned: Mapping[str, np.ndarray],
-    query: TermQuery,
-    question: np.ndarray,
-    rows: np.ndarray | None = None,
-) -> np.ndarray:
-    """Return the expected cosines of a question with all passages or some, float32 ``(n,)``.
+def cosines(known: Mapping[str, np.ndarray], query: TermQuery, question: np.ndarray) -> np.ndarray:
+    """Return the cosines of the encoder that are to be expected of all passages, float32 ``(N,)``.
 
-    ``question`` is its unit vector, ``(384,)``; ``learned`` is from :func:`fit`.
+    ``question`` is its unit vector, ``(384,)``; ``known`` is from :func:`learned`.
     """
-    at = np.minimum(np.searchsorted(learned["keys"], query.terms), len(learned["keys"]) - 1)
-    weights = np.log1p(query.weights) * learned["idf"][at] * (learned["keys"][at] == query.terms)
-    said = weights @ learned["terms"][at] / max(float(np.linalg.norm(weights)), 1e-9) + learned["mean"]
-    read = question @ learned["basis"]
+    at = np.minimum(np.searchsorted(known["keys"], query.terms), len(known["keys"]) - 1)
+    weights = np.log1p(query.weights) * known["idf"][at] * (known["keys"][at] == query.terms)
+    said = weights @ known["terms"][at] / max(float(np.linalg.norm(weights)), 1e-9) + known["mean"]
+    read = question @ known["basis"]
     asked = said / np.linalg.norm(said) + _READ * read / max(float(np.linalg.norm(read)), 1e-9)
-    space = learned["passages"] if rows is None else learned["passages"][rows]
     slope, constant = _ENCODER
-    found: np.ndarray = slope * products(space, asked / (1 + _READ)) + np.float32(constant)
+    found: np.ndarray = slope * products(known["passages"], asked / (1 + _READ)) + np.float32(constant)
     return found
 
 
@@ -112,11 +113,11 @@ def _entries(
 
 
 def _predict(
-    view: PassageView, of: tuple[Forward, Forward], idf: np.ndarray, learned: Mapping[str, np.ndarray]
+    view: PassageView, of: tuple[Forward, Forward], idf: np.ndarray, known: Mapping[str, np.ndarray]
 ) -> np.ndarray:
     """Return the predictions of all passages, int8 ``(N, 128)``, from the terms of texts and of headings."""
-    terms = np.zeros((len(idf), len(learned["mean"])), np.float32)
-    terms[learned["keys"]] = learned["idf"][:, None] * learned["terms"]
+    terms = np.zeros((len(idf), len(known["mean"])), np.float32)
+    terms[known["keys"]] = known["idf"][:, None] * known["terms"]
     text, above = (attrs.evolve(each, counts=np.log1p(each.counts, dtype=np.float32)) for each in of)
     squares = [
         sums(each, slice(0, len(each.starts) - 1), (each.counts * idf[each.terms]) ** 2)
@@ -125,6 +126,6 @@ def _predict(
     of_context, headings = view.layout.context_of, join(add_up(above, terms))
     lengths = np.sqrt(np.maximum(squares[0] + squares[1][of_context], 1e-9)).astype(np.float32)[:, None]
     return join(
-        (units, pack((found + headings[of_context[units]]) / lengths[units] + learned["mean"]))
+        (units, pack((found + headings[of_context[units]]) / lengths[units] + known["mean"]))
         for units, found in add_up(text, terms)
     )

@@ -75,7 +75,7 @@ def gather(question: Question, ranking: Ranking, view: PassageView) -> Candidate
     above = view.layout.context_of
     defines = term * ((above[rows] != above[rows - 1]) | np.isin(rows, view.layout.starts))
     read = "encoder" in ranking.evidence
-    near = _estimates(view, question, ranking, rows) if read else np.zeros(len(rows))
+    near = bags.cosines(view, question, rows) if read else np.zeros(len(rows))
     beside = ~np.isin(rows, ranking.passages)
     places = kinds, silent, names, confirms, titled, first, lengths, beside, term, defines
     found = np.column_stack([words, *places, _retrieved(ranking, view, rows), near])
@@ -89,14 +89,6 @@ def gather(question: Question, ranking: Ranking, view: PassageView) -> Candidate
         folder=_folder(question, ranking, view),
         level=LEVELS[read + ("bags" in ranking.evidence)],
     )
-
-
-def _estimates(view: PassageView, question: Question, ranking: Ranking, rows: np.ndarray) -> np.ndarray:
-    """Return ``bags``: cosines of bags of word pieces, or in a large folder those expected of the encoder."""
-    found = None
-    if "bags" in ranking.evidence and view.vectors is not None:
-        found = view.vectors.expected(ranking.query, view.vectors.question(question.text).result(), rows)
-    return bags.cosines(view, question, rows) if found is None else bags.of_encoder(found)
 
 
 def _with_neighbours(view: PassageView, rows: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 
 from lior.interfaces import PassageVectors, PassageView, Question, Ranking
 from lior_ask.arrays import best, unique
-from lior_ask.embedders import bags, e5
+from lior_ask.embedders import bags, e5, regression
 from lior_ask.index.embedding import reading
 from lior_ask.judging.features import read_rows
 from lior_ask.question.query import analyse, repair
@@ -73,7 +73,9 @@ class Meaning:
         by_words, _ = score(view, question, query)
         nearest, estimates = _find_nearest(view, vectors, asked), None
         if nearest is None:
-            if (estimates := vectors.expected(query, asked.result())) is None:
+            if known := regression.learned(view, vectors):
+                estimates = regression.cosines(known, query, asked.result())
+            else:
                 estimates = bags.as_encoder(bags.cosines(view, question))
             beginnings, near = vectors.beginnings(asked.result()), estimates + BOTH * by_words
             if beginnings is not None:

@@ -63,7 +63,9 @@ def _has(value: Any, text: str) -> bool:
     except ValueError:
         return any(re.search(form, text, re.IGNORECASE) for form in _forms(str(value)[:10]))
     said = [abs(float(each.replace(",", ""))) for each in _NUMBER.findall(text)]
-    said += [60 * int(h) + int(m) + int(s or 0) / 60 for h, m, s in _CLOCK.findall(text)]  # gold is in minutes
+    said += [
+        60 * int(h) + int(m) + int(s or 0) / 60 for h, m, s in _CLOCK.findall(text)
+    ]  # gold is in minutes
     return any(abs(round(each, 2) - wanted) < max(0.006, 1e-4 * wanted) for each in said)
 
 
