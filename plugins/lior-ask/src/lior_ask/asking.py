@@ -116,7 +116,8 @@ class Asker:
     def read_ahead(self, go_on: Callable[[int], bool], *, briefly: bool = False) -> None:
         """Encode the passages without a vector, until ``go_on`` returns false.
 
-        Above 10,000 passages the beginnings of documents come first; ``briefly`` stops after them.
+        Above 10,000 passages a sample and the beginnings of documents come first, and ``briefly`` stops after
+        them.
 
         ``go_on`` is called before each text and at the end with the number of texts left. Other threads may
         ask questions and change the index meanwhile.

@@ -127,6 +127,7 @@ def _of_passages(view: PassageView) -> np.ndarray:
 
 
 def join(parts: Iterable[tuple[slice, np.ndarray]]) -> np.ndarray:
+    """Return the rows of adjacent slices as one array."""
     return np.concatenate([part for _, part in parts])
 
 

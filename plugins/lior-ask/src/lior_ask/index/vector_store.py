@@ -221,9 +221,9 @@ class VectorStore:
     ) -> None:
         """Compute the missing vectors of passages, until ``go_on`` returns false.
 
-        In a large index the sample comes first, then the beginnings of documents;
-        ``briefly`` stops after them. ``read`` calls a function on a snapshot of the content, and stores new
-        vectors. ``go_on`` is called before each text and at the end with the number of texts left.
+        In a large index the sample comes first, then the beginnings of documents; ``briefly`` stops after
+        them. ``read`` calls a function on a snapshot of the content, and stores new vectors. ``go_on`` is
+        called before each text and at the end with the number of texts left.
         """
         first, waiting, state = 0, list[Callable[[], str]](), None
         while True:

@@ -37,7 +37,7 @@ RETRIEVED = ("words", "encoder")
 NEAR = ("block's encoder", "bags")
 """The highest ``encoder`` in the block; with an encoder, also the cosine of bags of word pieces."""
 LEVELS = ("words", "encoder", "estimate")
-"""The evidence of a ranking: words alone, the encoder too, or bags that estimate most of its cosines."""
+"""The evidence of a ranking: words alone, the encoder too, or estimates of most of its cosines."""
 OWN = (*WORDS, *PLACES, *RETRIEVED, *NEAR)
 _COMPARED = ("text", "block", *RETRIEVED, *NEAR)
 """Features that also count by their distance below the best candidate."""

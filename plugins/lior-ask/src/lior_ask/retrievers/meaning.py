@@ -46,7 +46,8 @@ class Meaning:
 
     Candidates are the best passages by ``settle``, and those nearest to the question, whatever their words.
     The encoder determines the nearest ones if it has read all passages, or if at most :data:`FEW` are
-    missing, which it then reads. Otherwise bags of word pieces estimate its cosines
+    missing, which it then reads. Otherwise its cosines are estimated, in a large index from a sample that
+    was read (:mod:`lior_ask.embedders.regression`), else by bags of word pieces
     (:mod:`lior_ask.embedders.bags`), and it reads the :data:`READ` candidates with the highest score by
     words and estimate; the others keep the estimate. In a large index the beginnings of documents help to
     find candidates, too, if they were read. The vectors are stored in the index. Other stored vectors do not
