@@ -49,9 +49,17 @@ def new(request):
     if request.param == "sqlite":
         yield SQLite
         return
-    schemas = count()
+    schemas, opened = count(), list[PostgreSQL]()
     with server() as found:
-        yield lambda: PostgreSQL(f"{found.address}?schema=s{next(schemas)}")
+
+        def make() -> PostgreSQL:
+            opened.append(PostgreSQL(f"{found.address}?schema=s{next(schemas)}"))
+            for earlier in opened[:-9]:  # a server has few connections, and what is not closed lives on
+                earlier.close()
+            del opened[:-9]
+            return opened[-1]
+
+        yield make
 
 
 def opened_again(database):
