@@ -231,7 +231,7 @@ class Index:
     def warm_up(self, *, encode: bool = True) -> None:
         """Compute what first questions, of a fact and a topic, need.
 
-        Without ``encode``, only arrays of words. In a large index, a sample is encoded.
+        Without ``encode``, only arrays of words are computed, but the sample of a large index is encoded.
         """
         words = Question(self.passage(0).text).content if len(self) else []
         if self.asker.reads_ahead:

@@ -26,11 +26,9 @@ from lior_ask.languages.dates import is_marked
 
 WEIGHTS = "bags.safetensors"
 """Weights file: ``map`` (384, n), ``mean`` (384,), ``weight`` (384,), ``constant`` (1,), float16."""
-UNRELATED = -0.2
-"""The encoder's cosine that is expected where the cosine of bags is 0."""
-_SLOPE = 0.8
-"""Slope of the encoder's cosine by that of bags, from :data:`UNRELATED`: least squares over the 40 passages
-nearest to each of 1,500 questions in three manuals. The correlation is .4 to .5."""
+_ENCODER = 0.8, -0.2
+"""Slope and constant of the encoder's cosine by that of bags: least squares over the 40 passages nearest to
+each of 1,500 questions in three manuals (PostgreSQL, GIMP in German, Vim). The correlation is .4 to .5."""
 _BLOCK = 1 << 13
 """Number of entries or passages processed at a time."""
 
@@ -58,7 +56,8 @@ def products(space: np.ndarray, vector: np.ndarray) -> np.ndarray:
 
 def as_encoder(cosines: np.ndarray) -> np.ndarray:
     """Return the cosines of the encoder that are to be expected for some of bags, float32 ``(n,)``."""
-    found: np.ndarray = _SLOPE * cosines + np.float32(UNRELATED)
+    slope, constant = _ENCODER
+    found: np.ndarray = slope * cosines + np.float32(constant)
     return found
 
 
@@ -132,7 +131,7 @@ def join(parts: Iterable[tuple[slice, np.ndarray]]) -> np.ndarray:
 
 
 def add_up(entries: Forward, terms: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
-    """Yield slices of units with the sums of their rows of ``terms``, weighted by count, float32."""
+    """Yield slices of units, and for each unit the sum of its terms' rows of ``terms``, weighted by count."""
     sizes = np.diff(entries.starts)
     yield slice(0, 0), np.zeros((0, terms.shape[1]), np.float32)  # so that there is a part to join
     for units, part in blocks(entries, _BLOCK):

@@ -1,15 +1,16 @@
 """The vectors that the encoder would give to passages that it has not read, predicted from their terms.
 
-Ridge regression (A. Hoerl and R. Kennard, 1970): ``x`` are the terms of a passage and of its headings, each
-with the weight ``ln(1 + count) · idf``, scaled to unit length; ``y`` is the vector of the encoder. Further
-variables, ``xᵀ S``, are word pieces: ``S`` has the direction of each term's pieces, so that terms are known
-that the sample lacks. From a sample of passages that the encoder has read follow the vectors of all terms in
-closed form, ``V = (1 + γ S Sᵀ) Xᵀ (X (1 + γ S Sᵀ) Xᵀ + λ)⁻¹ (Y − ȳ)``, and the prediction ``xᵀ V + ȳ`` for
-all other passages. Only the principal components of the sample's vectors are kept.
+This is ridge regression (A. Hoerl and R. Kennard, 1970). The variables ``x`` are the terms of a passage and
+of its headings, each with the weight ``ln(1 + count) · idf``, scaled to unit length. The outcome ``y`` is the
+vector of the encoder. Further variables, ``xᵀ S``, are word pieces: ``S`` has the direction of each term's
+pieces, so terms that the sample lacks are known, too. The vectors of all terms follow in closed form from a
+sample of passages that the encoder has read: ``V = (1 + γ S Sᵀ) Xᵀ (X (1 + γ S Sᵀ) Xᵀ + λ)⁻¹ (Y − ȳ)``. The
+prediction for another passage is ``xᵀ V + ȳ``. Only the sample's principal components are kept.
 
-In four manuals with 20,000 to 75,000 passages, an answer in other words than the question ranks 66th of 5,000
-passages (geometric mean; by 1,000 passages that were read, 109th), without ``S`` 72nd (150th), by the encoder
-itself 35th, and by :mod:`~lior_ask.embedders.bags` 370th in three of them.
+Four manuals have 20,000 to 75,000 passages. Among 5,000 of them, answers in other words than the question
+rank 66th by prediction (geometric mean), and 35th by the encoder itself. Without ``S`` they rank 72nd. If
+only 1,000 passages were read, they rank 109th, and 150th without ``S``. By
+:mod:`~lior_ask.embedders.bags` they rank 370th in three of the manuals.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ _WIDTH = 128
 _RIDGE, _PIECES = 1.0, 0.3
 """``λ`` and ``γ``; chosen among .5 and 1, and 0 to 1.2, on four manuals."""
 _ENCODER = 1.2, -0.36
-"""Slope and constant of the encoder's cosine by that of a prediction, which is nearer to all passages: least
-squares over the 40 passages nearest to each of 235 questions in four manuals. The correlation is .7 to .8."""
+"""Slope and constant of the encoder's cosine by that of a prediction, whose cosines are larger: least squares
+over the 40 passages nearest to each of 235 questions in four manuals. The correlation is .7 to .8."""
 _TOGETHER = 1 << 13
 """Number of terms whose pieces are read at a time."""
 _READ = 2.0

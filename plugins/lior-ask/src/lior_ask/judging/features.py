@@ -87,7 +87,7 @@ def gather(question: Question, ranking: Ranking, view: PassageView) -> Candidate
         passages=tuple(passages),
         features=found,
         folder=_folder(question, ranking, view),
-        level=LEVELS[read + ("bags" in ranking.evidence)],
+        level=LEVELS[read + ("estimate" in ranking.evidence)],
     )
 
 

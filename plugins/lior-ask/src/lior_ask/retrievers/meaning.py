@@ -33,8 +33,8 @@ BUDGET = 9_600
 A token takes .7 ms of CPU time (AMD EPYC), so the maximum is 7 s. Measured: 9,566 tokens for the
 first question about 55 notes, all of which are encoded, and 5,000 to 11,000 about the pages of this project.
 """
-BOTH = 0.2
-"""Weight of the score by words for the candidates nearest by estimate. In four manuals, answers in other
+WITH_WORDS = 0.2
+"""Weight of the score by words for the candidates nearest by prediction. In four manuals, answers in other
 words than the question then rank 61st and not 66th, in its words 1.4th and not 2.2nd (geometric mean)."""
 TITLE = 0.3
 """Penalty of a line that only names something."""
@@ -76,18 +76,20 @@ class Meaning:
         if nearest is None:
             if known := regression.learned(view, vectors):
                 estimates = regression.cosines(known, query, asked.result())
+                near = estimates + WITH_WORDS * by_words
             else:
-                estimates = bags.as_encoder(bags.cosines(view, question))
-            beginnings, near = vectors.beginnings(asked.result()), estimates + BOTH * by_words
+                near = bags.cosines(view, question)
+                estimates = bags.as_encoder(near)
+            beginnings = vectors.beginnings(asked.result())
             if beginnings is not None:
-                near += beginnings[view.layout.document_of]
-            nearest = _best(view, near, BY_BAGS, bags.UNRELATED)
+                near = near + beginnings[view.layout.document_of]
+            nearest = _best(view, near, BY_BAGS, 0)
         rows = unique(np.concatenate([_best(view, by_words, BY_WORDS, 0), nearest]))
         words, shares = by_words[rows], recall(view, query)[rows]
         related, read = np.zeros(len(rows)), np.ones(len(rows), bool)
         evidence = {"encoder": related, "words": words}
         if estimates is not None:
-            evidence["bags"] = estimates[rows]
+            evidence["estimate"] = estimates[rows]
             related[:] = _scale(vectors, estimates[rows])
             likely = rows[np.argsort(-related - shares, kind="stable")]
             read = np.isin(rows, _affordable(view, vectors, likely[:READ], TOKENS))
