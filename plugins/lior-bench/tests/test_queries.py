@@ -13,12 +13,14 @@ pytest.importorskip("sklearn")  # at once, because it changes the environment
 
 from lior.interfaces import Passage, Result
 from lior_ask.answer.selection import Answer
+from lior_ask.tables.implied import ROLES
 from lior_ask.tables.learned import read
 from lior_ask.tables.query import Aggregate, Compares, Filled, Query, Within
 from lior_bench.queries import command, worlds
 from lior_bench.queries.altering import altered
 from lior_bench.queries.command import verdict
 from lior_bench.queries.examples import accepted, examples, label_of, right
+from lior_bench.queries.implying import Row, fit_implying, made_rows
 from lior_bench.queries.worlds import Gold, Sheet, World, answer
 from lior_bench.worlds import DATA
 
@@ -192,8 +194,59 @@ def test_what_is_learned_of_two_folders_is_written_and_loads(folders, bench):
     assert "26 questions" in said.out
     found = read((folders / "learned.json").read_text("utf-8"))
     assert {"sum", "count", "none", "next"} <= {*found.heads["class"].outputs}
-    assert found.ranker.hidden.shape == (len(found.ranker.names), 32)
+    assert found.ranker.hidden.shape == (len(found.ranker.names), 64)
     assert "share" in found.sure.places
+    assert found.implying is not None
+    assert found.implying.pairs.shape == (2, len(ROLES), 384)
+
+
+def test_conditions_are_learned_from_questions_words_and_columns():
+    random, width = np.random.default_rng(0), 8
+    asked, names = random.normal(size=(400, width)).astype(np.float32), random.normal(size=(6, width))
+    words = [random.normal(size=(2, width)).astype(np.float32) for _ in asked]
+    words[0] = np.zeros((0, width), np.float32)
+    names = names.astype(np.float32)
+    pairs = [(n, k) for n in range(len(asked)) for k in range(len(names))]
+    rows = [Row(n, "past", names[[k]], bool((asked[n] * names[k]).sum() > 1)) for n, k in pairs]
+    rows += [Row(n, "zero", names[[k]], len(words[n]) > 0 and words[n][:, 0].max() > 1) for n, k in pairs]
+    # the first column's numbers count against those of the second
+    rows += [Row(n, "<", names[[0, k]], bool(asked[n] @ (names[k] - names[0]) > 1)) for n, k in pairs if k]
+    rows += [Row(n, "past", names[[k]], True, made=True) for n, k in pairs[::2]]
+    found = fit_implying(asked, words, rows, seed=0)
+    for role in ("past", "zero", "<"):
+        own = [each for each in rows if each.role == role and not each.made]
+        odds = [
+            float(found.of(asked[each.question], words[each.question]).odds(role, each.names[None])[0])
+            for each in own
+        ]
+        right_ = np.mean([(o > 0) == each.implied for o, each in zip(odds, own, strict=True)])
+        assert right_ > 0.9, role
+
+
+def test_conditions_of_two_columns_are_known_by_the_first_of_them(tmp_path, monkeypatch):
+    table = {
+        "columns": [["item", "text"], ["stock", "number"], ["minimum", "number"]],
+        "questions": [
+            {"q": "what must we order", "implied": [["stock", "<", "minimum"]]},
+            {"q": "what must we order", "implied": [["minimum", ">", "stock"]]},
+            {"q": "all gone", "implied": [["stock", "zero"]]},
+        ],
+    }
+    (tmp_path / "implied.jsonl").write_text(json.dumps(table) + "\n")
+    monkeypatch.setattr("lior_bench.queries.implying.folder", lambda _: tmp_path)
+    texts, rows = made_rows(5)
+    assert len(texts) == 3
+    gold = [(each.question, each.role, len(each.names)) for each in rows if each.implied]
+    assert gold == [(5, "<", 2), (6, "<", 2), (7, "zero", 1)]
+    assert len({(each.question, each.role, each.names.tobytes()) for each in rows}) == len(rows)
+
+
+def test_every_condition_that_is_implied_is_found():
+    texts, rows = made_rows(0)
+    lines = (worlds.folder(DATA) / "implied.jsonl").read_text("utf-8").splitlines()
+    own = [each for line in lines for each in json.loads(line)["questions"]]
+    assert texts == [each["q"] for each in own]
+    assert sum(each.implied for each in rows) == sum(len({*map(tuple, each["implied"])}) for each in own)
 
 
 @pytest.mark.parametrize(

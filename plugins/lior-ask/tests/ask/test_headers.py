@@ -7,8 +7,9 @@ import pytest
 
 import lior_ask
 from lior_ask.embedders import e5
+from lior_ask.embedders.e5 import E5
 from lior_ask.question.filters import Filters
-from lior_ask.tables.headers import MEANT, Likeness, read_headers, readings, vectors
+from lior_ask.tables.headers import MEANT, Likeness, alone, read_headers, readings, vectors
 from lior_ask.tables.learned import learned, read_names, read_question
 from lior_ask.tables.sources import tables_of
 
@@ -48,34 +49,46 @@ def test_each_column_is_read_where_its_name_stands(folder):
 
 def test_a_table_has_the_same_vectors_beside_others(folder):
     _, own = tables(folder, cache=False)
-    for both, alone in zip(
+    for both, single in zip(
         vectors(own, read_names), (vectors([each], read_names)[0] for each in own), strict=True
     ):
-        np.testing.assert_allclose(both, alone, atol=1e-5)
+        np.testing.assert_allclose(both, single, atol=1e-5)
+
+
+def test_a_name_alone_is_read_as_any_text(folder):
+    write(folder, "wide.csv", *(f"column_{n}" for n in range(WIDE)))
+    _, own = tables(folder, cache=False)
+    for table, named in zip(own, alone(own, E5().embed), strict=True):
+        assert named.shape == (1 + len(table.columns), 384)
+        assert not named[0].any()
+        names = [each.name.replace("_", " ") for each in table.columns[:3]]
+        np.testing.assert_allclose(named[1 : 1 + len(names)], E5().embed(names), atol=0.02)
+        if len(table.columns) == WIDE:
+            assert not named[-1].any()
 
 
 def test_names_are_read_once_and_forgotten_with_the_table(folder):
     def refuse(_):
         raise AssertionError("read once more")
 
-    def read(states):
+    def read(states, embed):
         known, own = tables(folder)
-        read_headers(own, known.inverted, "headers of a test", states)
-        return known.inverted, [each.header for each in own]
+        read_headers(own, known.inverted, "headers of a test", states, embed)
+        return known.inverted, [np.array((each.header, each.named)) for each in own]
 
-    _, first = read(read_names)
-    index, again = read(refuse)
+    _, first = read(read_names, E5().embed)
+    index, again = read(refuse, refuse)
     for one, other in zip(first, again, strict=True):
         np.testing.assert_array_equal(one, other)
     assert len(index.database.kept("headers of a test")) == 2
     (folder / "runs.csv").unlink()
-    index, left = read(read_names)
+    index, left = read(read_names, E5().embed)
     assert len(left) == len(index.database.kept("headers of a test")) == 1
 
 
 def test_the_table_that_a_question_means_is_the_nearest(folder):
     known, own = tables(folder, cache=False)
-    read_headers(own, known.inverted, "headers of a test", read_names)
+    read_headers(own, known.inverted, "headers of a test", read_names, E5().embed)
     for asked, name, column in (
         ("How much electricity did we use?", "meter_readings.csv", 1),
         ("What was the longest distance?", "runs.csv", 1),

@@ -14,6 +14,7 @@ import numpy as np
 from lior_ask.languages.lists import any_of, either, languages, of_question, words
 from lior_ask.languages.words import asking_words
 from lior_ask.languages.words import tokens as words_of
+from lior_ask.tables.implied import Implied
 from lior_ask.tables.lexicon import COMPARISONS
 from lior_ask.tables.named_days import written_out
 from lior_ask.tables.periods import NAME, Period, as_names, period_in
@@ -108,6 +109,8 @@ class Asked:
     limiting: np.ndarray | None = attrs.field(default=None, repr=False)
     """The probability ``(T,)`` of each token that it limits the rows, by
     :func:`~lior_ask.tables.limits.limiting`; None without an encoder."""
+    implied: Implied | None = attrs.field(default=None, repr=False)
+    """What conditions it implies; None without an encoder."""
 
     @cached_property
     def function(self) -> set[int]:

@@ -100,8 +100,12 @@ def choose(question: Question, known: Known, today: date, *, shows: bool = True)
     vectors = known.inverted.vectors
     if vectors is not None and vectors.embedder.digest == weights.encoder:
         said.vector, said.name_vector = read_question(question.text)
-        said.limiting = limiting(question.text, said, read_words(question.text), weights.limits)
-        read_headers(tables, known.inverted, f"headers {names_digest()}", read_names)
+        states, plain = read_words(question.text), vectors.embedder.embed([question.text], question=True)[0]
+        said.limiting = limiting(question.text, said, states, weights.limits)
+        if weights.implying is not None:
+            said.implied = weights.implying.of(plain, states)
+        names = f"headers and columns {names_digest()}"
+        read_headers(tables, known.inverted, names, read_names, vectors.embedder.embed)
     ranker = Ranker(said, weights, tables)
     ranked = ranker.ranked()
     if not ranked.proposals:

@@ -27,6 +27,8 @@ _COLUMNS, _TEXTS, _NAME = 24, 8, 14
 """Maximum number of columns of a text, of texts of a table, and of pieces of a name."""
 States = Callable[[Sequence[Sequence[int]]], Sequence[np.ndarray]]
 """Returns the last states ``(n, D)`` of each text in pieces."""
+Embed = Callable[[Sequence[str]], np.ndarray]
+"""Returns the vectors ``(N, D)`` of texts."""
 
 
 @attrs.frozen
@@ -71,7 +73,23 @@ def vectors(tables: Sequence[Table], states: States) -> list[np.ndarray]:
     return found
 
 
-def read_headers(tables: Sequence[Table], index: InvertedIndex, name: str, states: States) -> None:
+def alone(tables: Sequence[Table], embed: Embed) -> list[np.ndarray]:
+    """Return the vectors of each table's columns by their names alone, float32 ``(1 + C, D)``.
+
+    The first row, and columns beyond the most that are read, have zeros.
+    """
+    names = [[c.name.translate(_SPACES) for c in table.columns[: _TEXTS * _COLUMNS]] for table in tables]
+    places = {name: n for n, name in enumerate(dict.fromkeys(name for own in names for name in own))}
+    known = embed([*places])
+    return [
+        np.pad(known[[places[name] for name in own]], ((1, len(table.columns) - len(own)), (0, 0)))
+        for table, own in zip(tables, names, strict=True)
+    ]
+
+
+def read_headers(
+    tables: Sequence[Table], index: InvertedIndex, name: str, states: States, embed: Embed
+) -> None:
     """Set the vectors of tables; what is computed is kept with the index until its next change.
 
     ``name`` is that of the layers by which ``states`` reads.
@@ -80,11 +98,11 @@ def read_headers(tables: Sequence[Table], index: InvertedIndex, name: str, state
     own = [(each, str(keys_of([repr([*readings(each)])])[0])) for each in tables if each.header is None]
     missing = {key: table for table, key in own if key not in kept}
     if missing:
-        found = vectors([*missing.values()], states)
-        kept |= {key: each.astype(np.float16) for key, each in zip(missing, found, strict=True)}
+        found = zip(vectors([*missing.values()], states), alone([*missing.values()], embed), strict=True)
+        kept |= {key: np.array(each, np.float16) for key, each in zip(missing, found, strict=True)}
         index.database.keep(name, {**kept})  # a copy: another thread may add its tables meanwhile
     for table, key in own:
-        table.header = kept[key].astype(np.float32)
+        table.header, table.named = kept[key].astype(np.float32)
 
 
 @attrs.frozen(eq=False, slots=False)

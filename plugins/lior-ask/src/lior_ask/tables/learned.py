@@ -25,6 +25,7 @@ from lior_ask.embedders import e5
 from lior_ask.index.table_schema import Column
 from lior_ask.languages.lists import any_of, either, languages, words
 from lior_ask.tables.asked import Asked
+from lior_ask.tables.implied import Implying
 from lior_ask.tables.mentions import Links, Piece
 from lior_ask.tables.sources import Table, cell_words
 
@@ -46,6 +47,10 @@ _READ = 0.7
 LAYERS, NAMES, LOWEST = "encoder.safetensors", "names.safetensors", 8
 """Files with the layers of the encoder that were learned further to tell what a question asks for, and which
 names it means, and the first of them."""
+_IMPLIED = 0.6
+"""Weight of what the encoder tells of an implied condition beside its words; chosen on folders left out."""
+_KINDS = {"compared": "number", "period": "date"}
+"""Kind of a condition -> type of its column."""
 _PREFIX = 5
 """Number of letters by which words of questions and of columns are paired."""
 
@@ -258,6 +263,8 @@ class Learned:
     """Factors of the numbers of a question's vector for each of :data:`~lior_ask.tables.headers.MEANT`."""
     limits: np.ndarray
     """``(385,)``, the weights of :func:`~lior_ask.tables.limits.limiting`."""
+    implying: Implying | None = attrs.field(default=None, repr=False)
+    """What tells the conditions that a question implies; None before it is learned."""
     layers: Mapping[str, Mapping[str, np.ndarray]] = attrs.field(factory=dict, repr=False)
     """These layers by the names of their files, before they are stored."""
 
@@ -289,8 +296,25 @@ class Learned:
         """Return the logarithm of the odds that a question implies a condition."""
         key = repr(piece.condition)
         if key not in links.implications:
-            links.implications[key] = float(self.columns(implied_pairs(asked, links, piece))[0])
+            odds, names = float(self.columns(implied_pairs(asked, links, piece))[0]), links.table.named
+            if asked.implied is not None and names is not None:
+                read = asked.implied.odds(piece.role, names[1:][None, [*piece.columns]])
+                odds = (1 - _IMPLIED) * odds + _IMPLIED * float(read[0])
+            links.implications[key] = odds
         return links.implications[key]
+
+    def meant(self, asked: Asked, links: Links, kind: str) -> Mapping[int, float]:
+        """Return the logarithm of the odds of each column in a condition, ``compared`` or ``period``.
+
+        They are 0 without an encoder.
+        """
+        if kind not in links.matched:
+            columns, names = links.table.places(_KINDS[kind]), links.table.named
+            odds = np.zeros(len(columns))
+            if asked.implied is not None and names is not None and columns:
+                odds = asked.implied.odds(kind, names[1:][columns])
+            links.matched[kind] = dict(zip(columns, odds.tolist(), strict=True))
+        return links.matched[kind]
 
     def rarity(self, word: str) -> float:
         """Return how much a word tells that is unusual in questions."""
@@ -341,7 +365,12 @@ def read(text: str) -> Learned:
     network = Network((*ranker["names"],), scale, hidden, shift, out, direct, float(ranker["constant"]))
     factors, limits = (np.array(record[name], np.float32) for name in ("factors", "limits"))
     common, agreement, encoder = record["common"], record["agreement"], record["encoder"]
-    return Learned(heads, columns, common, network, sure, agreement, encoder, factors, limits)
+    implying = Implying(**{name: np.array(each) * _STEP for name, each in record["implying"].items()})
+    return Learned(heads, columns, common, network, sure, agreement, encoder, factors, limits, implying)
+
+
+_STEP = 0.005
+"""Steps in which the weights of implied conditions are stored."""
 
 
 def _linear(record: Mapping[str, object]) -> Linear:
@@ -355,6 +384,7 @@ def _linear(record: Mapping[str, object]) -> Linear:
 
 def write(found: Learned) -> str:
     """Return what is learned as JSON, with weights as small integers of a common scale."""
+    assert found.implying is not None
     record = {
         "heads": {name: _record(each) for name, each in found.heads.items()},
         "columns": _record(found.columns),
@@ -368,6 +398,10 @@ def write(found: Learned) -> str:
         "encoder": found.encoder,
         "factors": np.round(found.factors.astype(float), 3).tolist(),
         "limits": np.round(found.limits.astype(float), 3).tolist(),
+        "implying": {
+            name: np.round(each / _STEP).astype(int).tolist()
+            for name, each in attrs.asdict(found.implying, recurse=False).items()
+        },
     }
     return json.dumps(record, ensure_ascii=False, separators=(",", ":"))
 

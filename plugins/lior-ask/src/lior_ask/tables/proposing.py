@@ -13,19 +13,25 @@ import attrs
 
 from lior_ask.languages.lists import either
 from lior_ask.tables.asked import Asked
+from lior_ask.tables.headers import Likeness
 from lior_ask.tables.learned import Learned, Scores
 from lior_ask.tables.mentions import Links, Piece, next_days
 from lior_ask.tables.query import ADDED, Aggregate, Compares, Expr, Group, Is, Query, Sign, Within
 from lior_ask.tables.sources import Table
 
-_TABLES = 6
-"""Maximum number of tables for which queries are proposed."""
+_TABLES, _TABLE_ALIKE = 5, 2.0
+"""Maximum number of tables for which queries are proposed, and the weight of their likeness to the question.
+
+Of the tables that are meant in other people's folders, 5 lack .6 %; by words alone, 6 lack 1.7 % and, in
+folders of 18 tables, 3.7 %."""
 _CLASSES = 6
 """Maximum number of aggregates that are tried."""
 _COLUMNS = 4
 """Maximum number of columns that are tried as the measure."""
-_IMPLIED = -3.3
+_IMPLIED = -4.5
 """Minimum logarithm of the odds of a condition that a question implies."""
+_ALIKE = 4.0
+"""Weight of how alike a column and the question are, among the columns to be tried."""
 _IMPLICATIONS = 6
 """Maximum number of conditions that a question may imply."""
 _SIDES = ("past", "future")
@@ -72,8 +78,8 @@ class Proposal:
         return links.named.union(*found, self.unit, counted)
 
 
-def linked(asked: Asked, tables: Sequence[Table]) -> list[Links]:
-    """Return the links of a question to the tables that have most of its words."""
+def linked(asked: Asked, tables: Sequence[Table], like: Likeness | None = None) -> list[Links]:
+    """Return the links of a question to the tables that have most of its words, and are most alike."""
     found = [Links(asked, table) for table in tables]
     content = {*range(len(asked.tokens))} - asked.function
 
@@ -83,32 +89,39 @@ def linked(asked: Asked, tables: Sequence[Table]) -> list[Links]:
         columns = {n for positions in links.columns.values() for n in positions}
         own = len(content & (values | columns | links.named)) + 0.3 * len(content & exact)
         own += 0.2 * len(content & links.named) + 0.2 * len(content & columns)
+        own += _TABLE_ALIKE * like.of_table(links.table) if like else 0
         own -= 0.05 * (len(links.table.heads) > 1)
         return own + 3 * any(f in links.table.title for f in asked.files)
 
     return sorted(found, key=covers, reverse=True)[:_TABLES]
 
 
-def proposals(asked: Asked, links: Links, number: int, scores: Scores, learned: Learned) -> list[Proposal]:
+def proposals(
+    asked: Asked, links: Links, number: int, scores: Scores, learned: Learned, like: Likeness
+) -> list[Proposal]:
     """Return the queries over one table; ``number`` is its number among those of the question."""
-    maker = _Maker(asked, links, number, scores, learned)
+    maker = _Maker(asked, links, number, scores, learned, like)
     return [proposal for label in scores.classes(_CLASSES) for proposal in maker.of_class(label)]
 
 
 class _Maker:
     """A maker of the queries over one table."""
 
-    def __init__(self, asked: Asked, links: Links, number: int, scores: Scores, learned: Learned) -> None:
+    def __init__(
+        self, asked: Asked, links: Links, number: int, scores: Scores, learned: Learned, like: Likeness
+    ) -> None:
         self.asked, self.links, self.number, self.scores = asked, links, number, scores
         table = self.table = links.table
         match = learned.matches(asked, links)
         odds = {piece: learned.implies(asked, links, piece) for piece in links.implied()}
         likely = sorted(odds, key=lambda piece: odds[piece], reverse=True)[:_IMPLICATIONS]
         self.implied = [piece for piece in likely if odds[piece] > _IMPLIED]
+        self.compared = learned.meant(asked, links, "compared")
         self.wheres = [*self._wheres()]
 
         def ranked(columns: Sequence[int], role: str) -> list[int]:
-            score = {n: match[role][n] + 3 * links.quality.get(n, 0) for n in columns}
+            near = like.of_columns(table, role)
+            score = {n: match[role][n] + 3 * links.quality.get(n, 0) + _ALIKE * near[n] for n in columns}
             return sorted(columns, key=lambda n: score[n], reverse=True)
 
         numbers = [n for n in table.places("number") if table.columns[n].decimal]
@@ -136,7 +149,7 @@ class _Maker:
         ]
         numbers = sorted(
             (n for n in table.places("number") if not table.columns[n].key and table.columns[n].decimal),
-            key=lambda n: links.quality.get(n, 0) + 0.1 * (n not in table.derived),
+            key=lambda n: links.quality.get(n, 0) + 0.1 * (n not in table.derived) + 0.2 * self.compared[n],
             reverse=True,
         )
         compared = [
@@ -146,7 +159,7 @@ class _Maker:
             if (out <= table.signed(n)) and (pairs := [*links.compared([n], outgoing=out)])
         ]
         implied: list[tuple[Piece, ...]] = [(), *((each,) for each in self.implied)]
-        implied += [two for two in combinations(self.implied[:3], 2) if two[0].column != two[1].column]
+        implied += [two for two in combinations(self.implied[:4], 2) if two[0].column != two[1].column]
         for chosen in links.assignments():
             for when, than, other in product(timed or [()], compared or [()], implied):
                 used = {piece.column for piece in chosen}

@@ -82,13 +82,13 @@ class Ranker:
 
     def proposed(self) -> tuple[list[Proposal], Scores]:
         """Return all proposals, and the scores of the classes of the question."""
-        links = linked(self.asked, self.tables)
+        links = linked(self.asked, self.tables, self._alike_to(self.tables))
         scores = self.learned.scores(self.asked, links)
         numbers = {id(table): n for n, table in enumerate(self.tables)}
+        self._tell_apart(links)
         found = list[Proposal]()
         for each in links:
-            found += proposals(self.asked, each, numbers[id(each.table)], scores, self.learned)
-        self._tell_apart(links)
+            found += proposals(self.asked, each, numbers[id(each.table)], scores, self.learned, self._like)
         return [*{p.query: p for p in found}.values()], scores
 
     def _tell_apart(self, links: Sequence[Links]) -> None:
@@ -96,7 +96,10 @@ class Ranker:
         found = Counter(n for each in links for n in each.linked)
         self._shared = dict(found)
         self._fit = max(self.learned.fits(self.asked, each) for each in links)
-        self._like = Likeness(self.asked.name_vector, self.learned.factors, [each.table for each in links])
+        self._like = self._alike_to([each.table for each in links])
+
+    def _alike_to(self, tables: Sequence[Table]) -> Likeness:
+        return Likeness(self.asked.name_vector, self.learned.factors, tables)
 
     def selected(self, query: Query) -> np.ndarray:
         """Return the rows of a query, int64."""
@@ -260,6 +263,11 @@ class Ranker:
             rare = max(self.learned.rarity(word) for word in words)
             yield f"{piece.kind} rare", rare
         condition = piece.condition
+        if piece.kind in ("compared", "period"):
+            meant = self.learned.meant(self.asked, proposal.links, piece.kind)
+            if (own := meant.get(piece.column)) is not None:  # a year may be a number
+                yield f"{piece.kind} match", own
+                yield f"{piece.kind} match best", own - max(meant.values())
         if piece.kind == "implied":
             yield f"implied {piece.role}", 1
             yield "implied match", self.learned.implies(self.asked, proposal.links, piece)

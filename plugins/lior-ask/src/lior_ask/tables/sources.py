@@ -39,6 +39,8 @@ _LIKE = 4
 """Number of letters that a word and a similar one have in common at their beginning."""
 _COMPARED = 5
 """Maximum number of columns of a type that are compared with each other."""
+_DAYS = 4
+"""Maximum number of columns of dates between which days are counted."""
 _COUNTED = 2_000
 """Number of rows by which columns are compared."""
 _INDEXED = 20_000
@@ -73,6 +75,8 @@ class Table(Columns):
 
     header: np.ndarray | None = attrs.field(init=False, default=None, repr=False)
     """The vectors of its names, ``(1 + C, D)``, once :mod:`~lior_ask.tables.headers` has read them."""
+    named: np.ndarray | None = attrs.field(init=False, default=None, repr=False)
+    """Those of the names of columns alone, ``(1 + C, D)``; the first row has zeros."""
 
     @property
     def title(self) -> str:
@@ -237,7 +241,7 @@ class Table(Columns):
         if len(prices) == len(counts) == 1:
             yield Derived("product", (counts[0], prices[0]))
         if self.kind == "rows" and len(dates) > 1:
-            yield from (Derived("days", pair) for pair in pairwise(dates))
+            yield from (Derived("days", pair) for pair in combinations(dates[:_DAYS], 2))
         if len(dates) == 1 and self.kind == "rows":
             yield from (Derived("used", (n, dates[0])) for n in numbers if self._never_falls(n, dates[0]))
 

@@ -329,6 +329,21 @@ def columns_of(wanted: Wanted) -> Iterator[tuple[str, int]]:
             yield role, column
 
 
+def conditioned(example: Example, links: Links) -> dict[str, set[int]]:
+    """Return the columns that are compared with a number of the question, and those in a period."""
+    places = {plain_name(c.name): n for n, c in reversed([*enumerate(links.table.columns)])}
+    found = dict[str, set[int]]()
+    for name, how, *values in example.asked.get("where", ()):
+        column = places.get(plain_name(name))
+        value = str(values[0]) if values else ""
+        if column is None or side_of((name, how, *values)) or value.startswith("@") or value == "0":
+            continue
+        kind = links.table.columns[column].kind
+        if how in ("<", "<=", ">", ">=", "in") and kind in ("number", "date"):
+            found.setdefault("compared" if kind == "number" else "period", set()).add(column)
+    return found
+
+
 def implied_of(example: Example, links: Links) -> set[tuple[tuple[int, ...], str]]:
     """Return the columns and roles of the conditions that a question may only imply."""
     table, found = links.table, set[tuple[tuple[int, ...], str]]()

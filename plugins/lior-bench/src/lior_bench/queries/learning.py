@@ -28,7 +28,8 @@ from lior_ask.embedders.e5 import E5, read_words
 from lior_ask.question.question import Question
 from lior_ask.tables.calculating import calculated, plan_calculation
 from lior_ask.tables.choosing import is_zero, tell
-from lior_ask.tables.headers import Reading, readings, vectors
+from lior_ask.tables.headers import Reading, alone, readings, vectors
+from lior_ask.tables.implied import Implying
 from lior_ask.tables.learned import (
     LAYERS,
     LOWEST,
@@ -51,6 +52,7 @@ from lior_bench.queries.examples import (
     Example,
     accepted,
     columns_of,
+    conditioned,
     examples,
     implied_of,
     label_of,
@@ -59,6 +61,7 @@ from lior_bench.queries.examples import (
     right,
     sign_of,
 )
+from lior_bench.queries.implying import Row, fit_implying, made_rows
 from lior_bench.queries.network import Choice, fit_network
 from lior_bench.queries.tuning import Meant, Tuned
 from lior_bench.queries.verdicts import verdict
@@ -189,7 +192,13 @@ def learn_parts(asked: Sequence[Example], every: Sequence[Example], seed: int) -
     columns = Linear(words, columns.outputs, columns.weights[kept], columns.constants)
     layers, limits = {LAYERS: tuned.layers(), NAMES: names.layers()}, learn_limits(asked, every)
     return attrs.evolve(
-        blank, heads=heads, columns=columns, layers=layers, factors=names.factors, limits=limits
+        blank,
+        heads=heads,
+        columns=columns,
+        layers=layers,
+        factors=names.factors,
+        limits=limits,
+        implying=learn_implying(asked, every, seed),
     )
 
 
@@ -211,6 +220,33 @@ def learn_limits(asked: Sequence[Example], every: Sequence[Example]) -> np.ndarr
     found = np.append(model.intercept_ - weights @ mean, weights)
     for each in every:
         each.said.limiting = limiting(each.asked["q"], each.said, states[id(each)], found)
+    return found
+
+
+def learn_implying(asked: Sequence[Example], every: Sequence[Example], seed: int) -> Implying:
+    """Learn which conditions questions imply, and tell it of ``every`` question."""
+    tables = [*{id(table): table for each in every for table in each.tables}.values()]
+    for table, named in zip(tables, alone(tables, E5().embed), strict=True):
+        table.named = named
+    texts = [each.asked["q"] for each in every]
+    vectors, words = E5().embed(texts, question=True), read_words(texts, LOWEST)
+    told = dict(zip(map(id, every), zip(vectors, words, strict=True), strict=True))
+    rows = list[Row]()
+    for n, each in enumerate(asked):
+        if each.wanted is not None and (links := each.own) is not None and links.table.named is not None:
+            gold, names = implied_of(each, links), links.table.named[1:]
+            rows += [
+                Row(n, p.role, names[[*p.columns]], (p.columns, p.role) in gold) for p in links.implied()
+            ]
+            for kind, own in conditioned(each, links).items():
+                every_column = links.table.places("number" if kind == "compared" else "date")
+                rows += [Row(n, kind, names[[column]], column in own) for column in every_column]
+    more, others = made_rows(len(asked))
+    known, read = zip(*(told[id(each)] for each in asked), strict=True)
+    both = np.concatenate([np.array(known), E5().embed(more, question=True)])
+    found = fit_implying(both, [*read, *read_words(more, LOWEST)], rows + others, seed)
+    for each in every:
+        each.said.implied = found.of(*told[id(each)])
     return found
 
 

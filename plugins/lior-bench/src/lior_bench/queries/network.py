@@ -96,7 +96,7 @@ class _Batch:
 
 
 def fit_network(
-    choices: Sequence[Choice], names: Sequence[str], *, hidden: int = 32, epochs: int = 6, seed: int = 0
+    choices: Sequence[Choice], names: Sequence[str], *, hidden: int = 64, epochs: int = 10, seed: int = 0
 ) -> Network:
     """Learn the scores of queries by AdamW with a rate of one cycle; all choices must be learnable."""
     rng, generator = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
