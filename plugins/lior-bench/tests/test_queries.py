@@ -66,6 +66,15 @@ QUESTIONS = [
     {"q": "when is the hall locked", "op": "passage"},
 ]
 
+IMPLIED = {
+    "columns": [["item", "text"], ["stock", "number"], ["minimum", "number"]],
+    "questions": [
+        {"q": "what must we order", "implied": [["stock", "<", "minimum"]]},
+        {"q": "what must we order", "implied": [["minimum", ">", "stock"]]},
+        {"q": "all gone", "implied": [["stock", "zero"]]},
+    ],
+}
+
 
 @pytest.fixture
 def folders(tmp_path, monkeypatch):
@@ -77,6 +86,7 @@ def folders(tmp_path, monkeypatch):
     asked = [each if each["op"] in worlds.NO_QUERY else {**each, "table": "bank.csv"} for each in QUESTIONS]
     record = json.dumps({"lang": "en", "tables": [SHEET], "questions": asked})
     lines = ["day,payee,amount", *(",".join(map(str, row)) for row in ROWS)]
+    (data / "implied.jsonl").write_text(json.dumps(IMPLIED) + "\n")
     with zipfile.ZipFile(data / worlds.FILE, "w") as archive:
         for name in ("a_1", "a_2"):
             archive.writestr(f"{name}.json", record)
@@ -202,7 +212,7 @@ def test_what_is_learned_of_two_folders_is_written_and_loads(folders, bench):
 
 def test_conditions_are_learned_from_questions_words_and_columns():
     random, width = np.random.default_rng(0), 8
-    asked, names = random.normal(size=(400, width)).astype(np.float32), random.normal(size=(6, width))
+    asked, names = random.normal(size=(1000, width)).astype(np.float32), random.normal(size=(6, width))
     words = [random.normal(size=(2, width)).astype(np.float32) for _ in asked]
     words[0] = np.zeros((0, width), np.float32)
     names = names.astype(np.float32)
@@ -211,29 +221,23 @@ def test_conditions_are_learned_from_questions_words_and_columns():
     rows += [Row(n, "zero", names[[k]], len(words[n]) > 0 and words[n][:, 0].max() > 1) for n, k in pairs]
     # the first column's numbers count against those of the second
     rows += [Row(n, "<", names[[0, k]], bool(asked[n] @ (names[k] - names[0]) > 1)) for n, k in pairs if k]
-    rows += [Row(n, "past", names[[k]], True, made=True) for n, k in pairs[::2]]
-    found = fit_implying(asked, words, rows, seed=0)
+    shown = [Row(n, "past", names[[k]], bool((asked[n] * names[k]).sum() > 0), made=True) for n, k in pairs]
+    found, without = (fit_implying(asked, words, every, seed=0) for every in (rows + shown, rows))
     for role in ("past", "zero", "<"):
-        own = [each for each in rows if each.role == role and not each.made]
-        odds = [
-            float(found.of(asked[each.question], words[each.question]).odds(role, each.names[None])[0])
-            for each in own
-        ]
-        right_ = np.mean([(o > 0) == each.implied for o, each in zip(odds, own, strict=True)])
-        assert right_ > 0.9, role
+        own = [each for each in rows if each.role == role]
+        odds = np.array(
+            [
+                found.of(asked[each.question], words[each.question]).odds(role, each.names[None])[0]
+                for each in own
+            ]
+        )
+        implied = np.array([each.implied for each in own])
+        assert (odds[implied][:, None] > odds[~implied]).mean() > 0.7, role
+    # questions that were written to imply conditions do not make these likelier
+    assert found.constants[ROLES.index("past")] < without.constants[ROLES.index("past")] + 0.5
 
 
-def test_conditions_of_two_columns_are_known_by_the_first_of_them(tmp_path, monkeypatch):
-    table = {
-        "columns": [["item", "text"], ["stock", "number"], ["minimum", "number"]],
-        "questions": [
-            {"q": "what must we order", "implied": [["stock", "<", "minimum"]]},
-            {"q": "what must we order", "implied": [["minimum", ">", "stock"]]},
-            {"q": "all gone", "implied": [["stock", "zero"]]},
-        ],
-    }
-    (tmp_path / "implied.jsonl").write_text(json.dumps(table) + "\n")
-    monkeypatch.setattr("lior_bench.queries.implying.folder", lambda _: tmp_path)
+def test_conditions_of_two_columns_are_known_by_the_first_of_them(folders):
     texts, rows = made_rows(5)
     assert len(texts) == 3
     gold = [(each.question, each.role, len(each.names)) for each in rows if each.implied]

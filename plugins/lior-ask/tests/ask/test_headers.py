@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import numpy as np
 import pytest
 
@@ -9,11 +11,15 @@ import lior_ask
 from lior_ask.embedders import e5
 from lior_ask.embedders.e5 import E5
 from lior_ask.question.filters import Filters
+from lior_ask.tables.asked import asked
 from lior_ask.tables.headers import MEANT, Likeness, alone, read_headers, readings, vectors
 from lior_ask.tables.learned import learned, read_names, read_question
+from lior_ask.tables.proposing import linked
+from lior_ask.tables.ranking import Ranker
 from lior_ask.tables.sources import tables_of
 
 WIDE = 200
+DAY = date(2026, 11, 28)
 
 
 def write(folder, name: str, *columns: str) -> None:
@@ -89,11 +95,11 @@ def test_names_are_read_once_and_forgotten_with_the_table(folder):
 def test_the_table_that_a_question_means_is_the_nearest(folder):
     known, own = tables(folder, cache=False)
     read_headers(own, known.inverted, "headers of a test", read_names, E5().embed)
-    for asked, name, column in (
+    for text, name, column in (
         ("How much electricity did we use?", "meter_readings.csv", 1),
         ("What was the longest distance?", "runs.csv", 1),
     ):
-        like = Likeness(read_question(asked)[1], learned().factors, own)
+        like = Likeness(read_question(text)[1], learned().factors, own)
         best = max(own, key=like.of_table)
         assert best.heads[0].document == name
         assert like.best["table"] == like.of_table(best)
@@ -105,3 +111,27 @@ def test_without_an_encoder_nothing_is_alike(folder):
     like = Likeness(None, learned().factors, own)
     assert {*like.best.values(), *map(like.of_table, own)} == {0.0}
     assert like.of_columns(own[0], MEANT[1]) == [0.0] * len(own[0].columns)
+
+
+def test_the_table_that_a_question_means_is_proposed_without_a_word_of_it(folder):
+    for name in ("albums", "bees", "cheese", "doors", "keys", "lamps"):
+        write(folder, f"{name}.csv", "name", "colour")
+    known, own = tables(folder, cache=False)
+    read_headers(own, known.inverted, "headers of a test", read_names, E5().embed)
+    text = "what was the longest distance that anybody jogged"
+    like = Likeness(read_question(text)[1], learned().factors, own)
+    said, means_runs = asked(text, DAY), [each for each in own if each.heads[0].document == "runs.csv"]
+    assert not any(links.linked for links in linked(said, own))
+    assert linked(said, own, like)[0].table is means_runs[0]
+    assert means_runs[0] not in [links.table for links in linked(said, own)]
+    said.name_vector = read_question(text)[1]
+    found, _ = Ranker(said, learned(), own).proposed()
+    assert any(each.links.table is means_runs[0] for each in found)
+
+
+def test_days_are_counted_between_any_two_dates_of_a_row(tmp_path):
+    lines = ("ordered,promised,delivered,note", "2026-03-01,2026-03-10,2026-03-15,late")
+    (tmp_path / "orders.csv").write_text("\n".join((*lines, lines[1])) + "\n")
+    _, [orders] = tables(tmp_path, cache=False)
+    days = {each.of: orders.numbers(n)[0] for n, each in orders.derived.items() if each.how == "days"}
+    assert days == {(0, 1): 9, (0, 2): 14, (1, 2): 5}

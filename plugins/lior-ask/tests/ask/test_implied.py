@@ -11,12 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lior_ask import Index
+from lior_ask.embedders.e5 import E5
+from lior_ask.question.filters import Filters
 from lior_ask.question.question import Question
 from lior_ask.tables import choosing
-from lior_ask.tables.implied import ROLES, Implying
-from lior_ask.tables.learned import learned
+from lior_ask.tables.asked import asked
+from lior_ask.tables.implied import ROLES, Implied, Implying
+from lior_ask.tables.learned import learned, read_words
 from lior_ask.tables.mentions import Links
 from lior_ask.tables.query import Compares, Filled, Not
+from lior_ask.tables.sources import tables_of
 
 DAY = date(2026, 11, 28)
 WIDTH = 3
@@ -32,13 +36,13 @@ def weights(seed: int) -> Implying:
 @given(st.integers(0, 99), st.sampled_from(ROLES), st.integers(0, 4))
 def test_the_odds_are_the_sum_of_their_parts(seed, role, number):
     random, own, place = np.random.default_rng(seed), weights(seed), ROLES.index(role)
-    asked, words, names = (random.normal(size=shape) for shape in ((WIDTH,), (number, WIDTH), (2, WIDTH)))
-    implied = own.of(asked, words)
+    text, words, names = (random.normal(size=shape) for shape in ((WIDTH,), (number, WIDTH), (2, WIDTH)))
+    implied = own.of(text, words)
     told = own.words[place, 0] + words @ own.words[place, 1:]
     most = np.log(np.exp(2 * told).sum()) / 2 if number else 0
-    one = own.constants[place] + own.asked[place] @ asked + most
-    one += own.columns[place] @ names[0] + own.pairs[0, place] @ (asked * names[0])
-    two = one + own.pairs[1, place] @ (asked * names[1])
+    one = own.constants[place] + own.asked[place] @ text + most
+    one += own.columns[place] @ names[0] + own.pairs[0, place] @ (text * names[0])
+    two = one + own.pairs[1, place] @ (text * names[1])
     np.testing.assert_allclose(implied.odds(role, names[:1]), [one])
     np.testing.assert_allclose(implied.odds(role, names[None]), [two])
 
@@ -46,10 +50,10 @@ def test_the_odds_are_the_sum_of_their_parts(seed, role, number):
 @given(st.integers(0, 99), st.permutations(range(4)))
 def test_the_order_of_words_and_columns_does_not_matter(seed, order):
     random, own = np.random.default_rng(seed), weights(seed)
-    asked, words, names = (random.normal(size=shape) for shape in ((WIDTH,), (4, WIDTH), (4, WIDTH)))
-    first, other = (own.of(asked, each).odds("empty", names) for each in (words, words[order]))
+    text, words, names = (random.normal(size=shape) for shape in ((WIDTH,), (4, WIDTH), (4, WIDTH)))
+    first, other = (own.of(text, each).odds("empty", names) for each in (words, words[order]))
     np.testing.assert_allclose(first, other)
-    np.testing.assert_allclose(own.of(asked, words).odds("empty", names[order]), first[order])
+    np.testing.assert_allclose(own.of(text, words).odds("empty", names[order]), first[order])
 
 
 BILLS = """Supplier;Issued;Due;Settled;Amount;Discount
@@ -88,9 +92,9 @@ def likeliest(known, monkeypatch):
 
     def told(text: str):
         query = choosing.choose(Question(text), known, DAY).query
-        asked, own = rankers[-1].asked, rankers[-1].tables
-        [bills] = [Links(asked, table) for table in own if table.heads[0].document == "bills.csv"]
-        odds = {piece: learned().implies(asked, bills, piece) for piece in bills.implied()}
+        said, own = rankers[-1].asked, rankers[-1].tables
+        [bills] = [Links(said, table) for table in own if table.heads[0].document == "bills.csv"]
+        odds = {piece: learned().implies(said, bills, piece) for piece in bills.implied()}
         best = max(odds, key=lambda piece: odds[piece])
         return best.role, *(bills.table.columns[n].name for n in best.columns), query
 
@@ -120,6 +124,28 @@ def test_the_query_has_the_condition_that_is_implied(likeliest):
     assert whole.where == (Compares(5, "=", Decimal(0)),)
 
 
-def test_a_number_is_compared_with_the_column_that_is_meant(likeliest):
-    *_, heavy = likeliest("boats heavier than 50")
+def linked_to(known, text: str, name: str) -> Links:
+    tables = tables_of(known, Filters())
+    return next(Links(asked(text, DAY), each) for each in tables if each.heads[0].document == name)
+
+
+def test_a_number_is_compared_with_the_column_that_is_meant(known, likeliest):
+    text = "boats heavier than 50"
+    *_, heavy = likeliest(text)
     assert heavy.where == (Compares(2, ">", Decimal(50)),)
+    boats = linked_to(known, text, "boats.csv")
+    assert {*learned().meant(boats.asked, boats, "compared").values()} == {0.0}  # without an encoder
+    boats.matched.clear()
+    boats.asked.implied = learned().implying.of(E5().embed([text], question=True)[0], read_words(text))
+    odds = learned().meant(boats.asked, boats, "compared")
+    assert max(odds, key=lambda n: odds[n]) == 2
+
+
+def test_the_encoder_tells_more_than_half_of_the_odds(known):
+    bills = linked_to(known, "Which bills are still unpaid?", "bills.csv")
+    piece = next(each for each in bills.implied() if each.role == "empty")
+    by_words = learned().implies(bills.asked, bills, piece)
+    bills.implications.clear()
+    nothing = np.zeros((2, len(ROLES), 384))
+    bills.asked.implied = Implied(np.full(len(ROLES), 7.0), nothing)
+    assert learned().implies(bills.asked, bills, piece) == pytest.approx(0.6 * 7 + 0.4 * by_words)

@@ -27,7 +27,7 @@ from lior_ask.tables.learned import (
 from lior_ask.tables.lexicon import BEYOND, CHAT, MAIL, MESSAGES, NAMES, OUTGOING
 from lior_ask.tables.limits import limiting
 from lior_ask.tables.proposing import Proposal
-from lior_ask.tables.query import ADDED, Aggregate, Query
+from lior_ask.tables.query import ADDED, Aggregate, Is, Query
 from lior_ask.tables.ranking import QUOTED, Ranker
 from lior_ask.tables.sentences import Told
 from lior_ask.tables.sources import Table, cell_words, tables_of
@@ -124,9 +124,19 @@ def choose(question: Question, known: Known, today: date, *, shows: bool = True)
     unexplained = (each.word for n, each in enumerate(said.tokens) if n not in best.explained)
     if any(map(BEYOND.fullmatch, unexplained)):
         told = None
-    if told and query.aggregate is Aggregate.VALUE and {*cell_words(told.result.value)} <= spoken:
-        told = None  # "Damp corner", for "what did Monika write about the damp corner?"
+    if told and _repeats(query, told, spoken):
+        told = None
     return Chosen(weights, query, told, ranked.probability, ranked.calculation)
+
+
+def _repeats(query: Query, told: Told, spoken: Set[str]) -> bool:
+    """Return whether a looked up value is in the question, or a cell of its row asks the same.
+
+    "Damp corner" for "what did Monika write about the damp corner?", and a message "who has the spare key?".
+    """
+    cells = (cell for each in query.where if isinstance(each, Is) for cell in each.values)
+    same = {*cell_words(told.result.value)} <= spoken or any(spoken <= {*cell_words(cell)} for cell in cells)
+    return query.aggregate is Aggregate.VALUE and same
 
 
 def _tells_of_messages(best: Proposal) -> bool:

@@ -28,7 +28,7 @@ _CLASSES = 6
 """Maximum number of aggregates that are tried."""
 _COLUMNS = 4
 """Maximum number of columns that are tried as the measure."""
-_IMPLIED = -4.5
+LEAST_IMPLIED = -4.5
 """Minimum logarithm of the odds of a condition that a question implies."""
 _ALIKE = 4.0
 """Weight of how alike a column and the question are, among the columns to be tried."""
@@ -115,7 +115,7 @@ class _Maker:
         match = learned.matches(asked, links)
         odds = {piece: learned.implies(asked, links, piece) for piece in links.implied()}
         likely = sorted(odds, key=lambda piece: odds[piece], reverse=True)[:_IMPLICATIONS]
-        self.implied = [piece for piece in likely if odds[piece] > _IMPLIED]
+        self.implied = [piece for piece in likely if odds[piece] > LEAST_IMPLIED]
         self.compared = learned.meant(asked, links, "compared")
         self.wheres = [*self._wheres()]
 

@@ -13,7 +13,7 @@ from lior_ask.tables.columns import Kind
 from lior_ask.tables.headers import Likeness
 from lior_ask.tables.learned import Learned, Scores
 from lior_ask.tables.mentions import Links, Piece
-from lior_ask.tables.proposing import Proposal, linked, proposals
+from lior_ask.tables.proposing import LEAST_IMPLIED, Proposal, linked, proposals
 from lior_ask.tables.query import (
     ADDED,
     FIRST,
@@ -270,7 +270,9 @@ class Ranker:
                 yield f"{piece.kind} match best", own - max(meant.values())
         if piece.kind == "implied":
             yield f"implied {piece.role}", 1
-            yield "implied match", self.learned.implies(self.asked, proposal.links, piece)
+            own, best = (self.learned.implies(self.asked, proposal.links, piece), self._implied(proposal))
+            yield "implied match", own
+            yield "implied match best", own - best
         yield "negated", float(isinstance(condition, Not))
         if piece.kind in ("answer", "filled"):
             yield f"{piece.kind} against", float(piece.negated)
@@ -284,6 +286,10 @@ class Ranker:
             piece.positions & own for n, own in other.items() if n != piece.column
         ):
             yield f"{piece.kind} of column", 1
+
+    def _implied(self, proposal: Proposal) -> float:
+        """Return the largest logarithm of the odds of a condition that is implied of the proposal's table."""
+        return max(proposal.links.implications.values(), default=LEAST_IMPLIED)
 
     def _of_marks(self, proposal: Proposal) -> Iterator[tuple[str, float]]:
         """Yield whether periods, comparisons, negations and numbers of the question are used."""
@@ -306,6 +312,8 @@ class Ranker:
             isinstance(p.condition, Not) or (p.kind in ("answer", "filled")) for p in proposal.pieces
         )
         yield "negation lost", float(bool(asked.negated) and not negates)
+        if "implied" not in kinds:
+            yield "implied lost", max(self._implied(proposal) - LEAST_IMPLIED, 0.0)
         yield "conditions", float(len(kinds))
         yield "counted", float(proposal.counted >= 0)
         if any(n not in proposal.explained for n in asked.numbers):
