@@ -210,19 +210,20 @@ def test_what_is_learned_of_two_folders_is_written_and_loads(folders, bench):
     assert found.implying.pairs.shape == (2, len(ROLES), 384)
 
 
+@pytest.mark.slow
 def test_conditions_are_learned_from_questions_words_and_columns():
     random, width = np.random.default_rng(0), 8
     asked, names = random.normal(size=(1000, width)).astype(np.float32), random.normal(size=(6, width))
-    words = [random.normal(size=(2, width)).astype(np.float32) for _ in asked]
+    words = [random.normal(2, size=(2, width)).astype(np.float32) for _ in asked]
     words[0] = np.zeros((0, width), np.float32)
     names = names.astype(np.float32)
     pairs = [(n, k) for n in range(len(asked)) for k in range(len(names))]
     rows = [Row(n, "past", names[[k]], bool((asked[n] * names[k]).sum() > 1)) for n, k in pairs]
-    rows += [Row(n, "zero", names[[k]], len(words[n]) > 0 and words[n][:, 0].max() > 1) for n, k in pairs]
+    rows += [Row(n, "zero", names[[k]], len(words[n]) > 0 and words[n][:, 0].max() > 3) for n, k in pairs]
     # the first column's numbers count against those of the second
     rows += [Row(n, "<", names[[0, k]], bool(asked[n] @ (names[k] - names[0]) > 1)) for n, k in pairs if k]
-    shown = [Row(n, "past", names[[k]], bool((asked[n] * names[k]).sum() > 0), made=True) for n, k in pairs]
-    found, without = (fit_implying(asked, words, every, seed=0) for every in (rows + shown, rows))
+    never = [Row(n, "future", names[[k]], made, made=made) for n, k in pairs for made in (False, True)]
+    found = fit_implying(asked, words, rows + never, seed=0)
     for role in ("past", "zero", "<"):
         own = [each for each in rows if each.role == role]
         odds = np.array(
@@ -233,8 +234,13 @@ def test_conditions_are_learned_from_questions_words_and_columns():
         )
         implied = np.array([each.implied for each in own])
         assert (odds[implied][:, None] > odds[~implied]).mean() > 0.7, role
-    # questions that were written to imply conditions do not make these likelier
-    assert found.constants[ROLES.index("past")] < without.constants[ROLES.index("past")] + 0.5
+        assert (1 / (1 + np.exp(-odds))).mean() == pytest.approx(implied.mean(), abs=0.1), role
+    # states of words are standardized
+    other = fit_implying(asked, [each + 5 for each in words], rows + never, seed=0)
+    moved, kept = (own.of(asked[1], words[1] + shift) for own, shift in ((other, 5), (found, 0)))
+    np.testing.assert_allclose(moved.roles, kept.roles, atol=1e-2)
+    # questions that were written to imply conditions have a constant of their own, which begins at -4
+    assert found.constants[ROLES.index("future")] < -4
 
 
 def test_conditions_of_two_columns_are_known_by_the_first_of_them(folders):

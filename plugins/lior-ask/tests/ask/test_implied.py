@@ -19,7 +19,9 @@ from lior_ask.tables.asked import asked
 from lior_ask.tables.implied import ROLES, Implied, Implying
 from lior_ask.tables.learned import learned, read_words
 from lior_ask.tables.mentions import Links
+from lior_ask.tables.proposing import LEAST_IMPLIED
 from lior_ask.tables.query import Compares, Filled, Not
+from lior_ask.tables.ranking import Ranker
 from lior_ask.tables.sources import tables_of
 
 DAY = date(2026, 11, 28)
@@ -149,3 +151,19 @@ def test_the_encoder_tells_more_than_half_of_the_odds(known):
     nothing = np.zeros((2, len(ROLES), 384))
     bills.asked.implied = Implied(np.full(len(ROLES), 7.0), nothing)
     assert learned().implies(bills.asked, bills, piece) == pytest.approx(0.6 * 7 + 0.4 * by_words)
+
+
+def test_a_query_without_the_likeliest_condition_shows_it(known):
+    bills = linked_to(known, "Which bills are still unpaid?", "bills.csv")
+    ranker = Ranker(bills.asked, learned(), [bills.table])
+    found, scores = ranker.proposed()
+    odds = max(found[0].links.implications.values())
+    for each in found:
+        features = dict(ranker.features(each, scores, learned().matches(bills.asked, each.links)))
+        own = [piece for piece in each.pieces if piece.kind == "implied"]
+        assert ("implied lost" in features) == (not own)
+        if not own:
+            assert features["implied lost"] == pytest.approx(max(odds - LEAST_IMPLIED, 0))
+        if len(own) == 1:
+            assert features["implied match best"] == pytest.approx(features["implied match"] - odds)
+    assert any(piece.kind == "implied" for each in found for piece in each.pieces)
