@@ -12,7 +12,7 @@ from lior_ask.embedders import e5
 from lior_ask.embedders.e5 import E5
 from lior_ask.question.filters import Filters
 from lior_ask.tables.asked import asked
-from lior_ask.tables.headers import MEANT, Likeness, alone, read_headers, readings, vectors
+from lior_ask.tables.headers import MEANT, Likeness, name_vectors, read_headers, readings, vectors
 from lior_ask.tables.learned import learned, read_names, read_question
 from lior_ask.tables.proposing import linked
 from lior_ask.tables.ranking import Ranker
@@ -64,7 +64,7 @@ def test_a_table_has_the_same_vectors_beside_others(folder):
 def test_a_name_alone_is_read_as_any_text(folder):
     write(folder, "wide.csv", *(f"column_{n}" for n in range(WIDE)))
     _, own = tables(folder, cache=False)
-    for table, named in zip(own, alone(own, E5().embed), strict=True):
+    for table, named in zip(own, name_vectors(own, E5().embed), strict=True):
         assert named.shape == (1 + len(table.columns), 384)
         assert not named[0].any()
         names = [each.name.replace("_", " ") for each in table.columns[:3]]

@@ -110,7 +110,7 @@ class Asked:
     """The probability ``(T,)`` of each token that it limits the rows, by
     :func:`~lior_ask.tables.limits.limiting`; None without an encoder."""
     implied: Implied | None = attrs.field(default=None, repr=False)
-    """What conditions it implies; None without an encoder."""
+    """The odds of the conditions that it implies; None without an encoder."""
 
     @cached_property
     def function(self) -> set[int]:

@@ -73,7 +73,7 @@ def vectors(tables: Sequence[Table], states: States) -> list[np.ndarray]:
     return found
 
 
-def alone(tables: Sequence[Table], embed: Embed) -> list[np.ndarray]:
+def name_vectors(tables: Sequence[Table], embed: Embed) -> list[np.ndarray]:
     """Return the vectors of each table's columns by their names alone, float32 ``(1 + C, D)``.
 
     The first row, and columns beyond the most that are read, have zeros.
@@ -98,7 +98,9 @@ def read_headers(
     own = [(each, str(keys_of([repr([*readings(each)])])[0])) for each in tables if each.header is None]
     missing = {key: table for table, key in own if key not in kept}
     if missing:
-        found = zip(vectors([*missing.values()], states), alone([*missing.values()], embed), strict=True)
+        found = zip(
+            vectors([*missing.values()], states), name_vectors([*missing.values()], embed), strict=True
+        )
         kept |= {key: np.array(each, np.float16) for key, each in zip(missing, found, strict=True)}
         index.database.keep(name, {**kept})  # a copy: another thread may add its tables meanwhile
     for table, key in own:

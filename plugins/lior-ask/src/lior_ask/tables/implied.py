@@ -1,8 +1,8 @@
 """Conditions that a question implies, "overdue", "free", and columns that it does not name: "over 50 kilos".
 
 The encoder reads the question and the names of columns, so words that were never learned from count, too. The
-logarithm of the odds of a condition is the sum of a function of the question, of the name of its column, and
-of their products, number by number; and of that word of the question which tells most.
+logarithm of the odds of a condition is linear in the question's vector, in that of the column's name, and in
+their elementwise product. A smooth maximum over the words of the question is added.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Implying:
     """Of its product with a question, ``(R, D)``, for the first and the second column: ``(2, R, D)``."""
 
     def of(self, question: np.ndarray, words: np.ndarray) -> Implied:
-        """Return the odds for a question.
+        """Return the odds of conditions for a question.
 
         Parameters
         ----------

@@ -29,9 +29,11 @@ _CLASSES = 6
 _COLUMNS = 4
 """Maximum number of columns that are tried as the measure."""
 LEAST_IMPLIED = -4.5
-"""Minimum logarithm of the odds of a condition that a question implies."""
+"""Minimum logarithm of the odds of a condition that a question implies.
+
+.91 of those that are implied are above it in other people's folders, and 2 others for each question."""
 _ALIKE = 4.0
-"""Weight of how alike a column and the question are, among the columns to be tried."""
+"""Weight of the likeness of a column and the question, by which the columns to be tried are chosen."""
 _IMPLICATIONS = 6
 """Maximum number of conditions that a question may imply."""
 _SIDES = ("past", "future")

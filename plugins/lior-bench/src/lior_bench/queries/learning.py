@@ -28,7 +28,7 @@ from lior_ask.embedders.e5 import E5, read_words
 from lior_ask.question.question import Question
 from lior_ask.tables.calculating import calculated, plan_calculation
 from lior_ask.tables.choosing import is_zero, tell
-from lior_ask.tables.headers import Reading, alone, readings, vectors
+from lior_ask.tables.headers import Reading, name_vectors, readings, vectors
 from lior_ask.tables.implied import Implying
 from lior_ask.tables.learned import (
     LAYERS,
@@ -226,7 +226,7 @@ def learn_limits(asked: Sequence[Example], every: Sequence[Example]) -> np.ndarr
 def learn_implying(asked: Sequence[Example], every: Sequence[Example], seed: int) -> Implying:
     """Learn which conditions questions imply, and tell it of ``every`` question."""
     tables = [*{id(table): table for each in every for table in each.tables}.values()]
-    for table, named in zip(tables, alone(tables, E5().embed), strict=True):
+    for table, named in zip(tables, name_vectors(tables, E5().embed), strict=True):
         table.named = named
     texts = [each.asked["q"] for each in every]
     vectors, words = E5().embed(texts, question=True), read_words(texts, LOWEST)
