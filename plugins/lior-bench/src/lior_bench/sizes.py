@@ -12,12 +12,13 @@ import resource
 import sys
 import time
 from collections.abc import Callable
-from multiprocessing import get_context
+from typing import Any
 
 import attrs
 import click
 import numpy as np
 
+from lior_bench import children
 from lior_bench.attack.formats import FORMATS
 
 SIZES = 1, 2, 4, 8, 16
@@ -60,8 +61,8 @@ class Cost:
 
 def costs(name: str, unit: int) -> list[Cost]:
     """Return the costs of files of :data:`SIZES` times ``unit``, each measured in a process of its own."""
-    with get_context("fork").Pool(1, maxtasksperchild=1) as pool:
-        return [pool.apply(_cost, (name.rpartition(" ")[2], _MADE[name](size * unit))) for size in SIZES]
+    replies = (children.call("lior_bench.sizes:measure_file", name, size * unit) for size in SIZES)
+    return [Cost(**reply.answer) for reply in replies]
 
 
 def slope(found: list[Cost]) -> float:
@@ -76,18 +77,21 @@ def slope(found: list[Cost]) -> float:
     return float(np.polyfit(size, seconds, 1, w=np.sqrt(np.exp(size)))[0])
 
 
-def _cost(name: str, data: bytes) -> Cost:
+def measure_file(name: str, count: int) -> dict[str, Any]:
+    """Return a :class:`Cost` as a dictionary: of the file ``name`` of that many units, in this process."""
     from lior.reading import NO_LIMITS, limit_by, parse_bytes, read_in_this_process
     from lior_ask.api import Index
 
     read_in_this_process()
+    data, name = _MADE[name](count), name.rpartition(" ")[2]
     index = Index(retriever="settle", embedder="")
     index.learn("garden.md", "What is loaded at the first text is loaded now.")
     before, begin = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
     with limit_by(NO_LIMITS):
         index.content.put(name, parse_bytes(data, name))
     seconds = time.process_time() - begin
-    return Cost(len(data), seconds, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) << 10)
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    return attrs.asdict(Cost(len(data), seconds, grown << 10))
 
 
 @click.command()
