@@ -66,7 +66,7 @@ def costs(name: str, unit: int) -> list[Cost]:
 
 
 def slope(found: list[Cost]) -> float:
-    """Fit the slope of the logarithm of time by the logarithm of :data:`SIZES`, each weighted by its size.
+    """Fit a line to the logarithms of times and of :data:`SIZES`, weighted by size, and return its slope.
 
     Bytes are unsuitable as sizes: archives are compressed, the larger, the more.
 
@@ -78,7 +78,7 @@ def slope(found: list[Cost]) -> float:
 
 
 def measure_file(name: str, count: int) -> dict[str, Any]:
-    """Return a :class:`Cost` as a dictionary: of the file ``name`` of that many units, in this process."""
+    """Read the file ``name`` with ``count`` units in this process; return its :class:`Cost` as a dict."""
     from lior.reading import NO_LIMITS, limit_by, parse_bytes, read_in_this_process
     from lior_ask.api import Index
 
