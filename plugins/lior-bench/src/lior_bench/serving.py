@@ -42,7 +42,10 @@ def served(*arguments: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
             yield line.split(" at ")[1].strip().rstrip("/"), process
         finally:
             process.terminate()
-            process.wait(60)
+            try:
+                process.wait(60)
+            finally:
+                process.kill()
 
 
 @contextlib.contextmanager

@@ -180,6 +180,33 @@ def test_sigterm_ends_a_reply_and_loses_nothing(copied, runtime):
     assert "key.txt" in {d.name for d in lior.load(copied).documents()}
 
 
+@pytest.mark.parametrize("moment", ["ready", "run"])
+def test_sigterm_ends_a_server_that_only_begins(tmp_path, moment):
+    """When it has said its address, and when uvicorn is about to handle signals."""
+    program = """
+import os, signal, sys
+from pathlib import Path
+from lior_serve.cli import serving
+from lior_serve.limits import Settings
+
+def end(moment):
+    if moment == sys.argv[2]:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+run = serving._Runner.run
+serving._Runner.run = lambda *args, **options: (end("run"), run(*args, **options))
+serving.serve(Settings(paths=(Path(sys.argv[1]),), port=0), lambda server, address: end("ready"))
+"""
+    (tmp_path / "clock.md").write_text("The clock of the tower is wound on Mondays.\n")
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path), moment],
+        env=os.environ | {"LIOR_EMBEDDER": ""},
+        capture_output=True,
+        timeout=600,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 @pytest.mark.slow
 def test_kill_while_learning_loses_at_most_that_document(copied, runtime):
     acknowledged = []
