@@ -29,8 +29,8 @@ from lior_ask.tables.sources import Table
 
 _MERGED = 60
 """Number of the best queries that are compared by their results."""
-_OF_ROWS = {Aggregate.LIST: "list", Aggregate.COUNT: "count", Aggregate.EXISTS: "count"}
-"""Aggregates whose answer depends on the rows alone."""
+_OF_ROWS = (Aggregate.LIST, Aggregate.COUNT, Aggregate.EXISTS)
+"""Aggregates whose answer is the rows and their number."""
 _CELLS = 100
 """Maximum number of rows whose cells are compared."""
 _COUNTED = 20_000
@@ -158,7 +158,7 @@ class Ranker:
             if how in (Aggregate.SUM, Aggregate.MEAN) and (total := abs(table.total(measure, rows, 1))):
                 return (how, total, 0 if how is Aggregate.SUM else len(table.numbered(measure, rows)))
         if query.group is None and how in _OF_ROWS:
-            return (_OF_ROWS[how], self._placed(query)[1])
+            return ("rows", self._placed(query)[1])
         part = attrs.evolve(query, where=(*query.where, *query.part))
         places = [self._placed(each)[1] for each in ((query, part) if query.part else (query,))]
         measured = None if measure is None else table.columns[measure].name
@@ -177,7 +177,7 @@ class Ranker:
         value = (
             table.dates(measure)[chosen[0]] if kind == "date" else abs(table.numbers(measure)[chosen[0]] or 0)
         )
-        return (query.aggregate in LARGEST, value, table.marks[chosen].tobytes())
+        return (largest, value, table.marks[chosen].tobytes())
 
     @staticmethod
     def nothing(scores: Scores) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import date
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ _SOME = ("highest", "lowest", "newest", "oldest", "share")
 _NUMBERS = ("sum", "mean", "median", "value", "highest", "lowest")
 _ADDED = ("sum", "mean", "median")
 _DATES = ("newest", "oldest")
-_ALIKE = {("list", "value"), ("value", "list"), ("exists", "count"), ("count", "exists"), ("exists", "list")}
+_ALIKE = {("list", "value"), ("value", "list"), *permutations(("list", "count", "exists"), 2)}
 """Gold operations, and those that answer as well from the same rows."""
 _ALIKE_MEASURED = {("list", "distinct"), *((each, "value") for each in _DATES)}
 _ALIKE_MEASURED |= {("value", each.value) for each in FIRST}
@@ -205,7 +206,8 @@ def _instead(wanted: Wanted, query: Query) -> bool:
     """Return whether a query answers as well as another operation over the same rows."""
     pair, measured = (wanted.how, query.aggregate.value), _measured(query) == wanted.measured
     of_one = len(wanted.rows) == 1 and {*pair} <= {*_NUMBERS}  # of one row, the sum is the highest number
-    if measured and (of_one or pair in _ALIKE_MEASURED):
+    turned = {*pair} == {"highest", "lowest"} and query.sign != wanted.sign  # the largest outgoing amount
+    if measured and (of_one or turned or pair in _ALIKE_MEASURED):
         return query.group is None
     return pair in _ALIKE or (pair == ("distinct", "count") and bool(wanted.value == len(wanted.rows)))
 
