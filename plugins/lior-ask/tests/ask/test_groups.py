@@ -234,14 +234,14 @@ def test_all_that_a_question_says_counts(shop):
         "who has the most points?": "Ida 9",  # of a first column "player"
         "what did the fair bring in, tickets and bar together?": "90",  # values of one column
         "mails per sender": "Bo Lind 2, Ada Kern 1",
+        "how many members except those not paid?": "2",  # "not" twice
+        "how many members, not those who never paid?": "2",
     }
     wanted |= dict.fromkeys(
         (
             "how many mails apart from those of Bo?",
             "how many mails per folder?",
             "how many mails are below their limit?",
-            "how many members except those not paid?",
-            "how many members, not those who never paid?",
             "highest price per category",
             "average price per category per month",
             "what percentage of mails are from Bo?",
@@ -433,7 +433,7 @@ ALONE = [
             "montant par mois": "septembre 200.50, octobre 213.50",
             "total des montants appelés en octobre": "213.50",
             "total montant en octobre 2026": "130.50",
-            "total montant en octobre": None,  # of which of both
+            "total montant en octobre": "213.50",
         },
     ),
     (  # the level of a log in another language

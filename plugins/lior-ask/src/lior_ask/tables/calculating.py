@@ -63,8 +63,9 @@ def calculate(
     """Return the calculation that a question asks for, or the answer that ``quote`` returns.
 
     Two parts calculate. A grammar of known words reads few questions, and these well. If it does not read a
-    question, the most likely query is the answer, unless it is improbable or a passage is probable, too. If
-    both calculate, their agreement determines the confidence. A refusal names the likeliest calculation.
+    question, or finds several columns or tables that it may mean, the most likely query is the answer, unless
+    it is improbable or a passage is probable, too. If both calculate, their agreement determines the
+    confidence. A refusal names the likeliest calculation.
 
     Parameters
     ----------
@@ -81,7 +82,8 @@ def calculate(
     quoted = cache(partial(answer_from_sender, question, known, today, quote))
     ranked = choose(question, known, today, shows=planned.told is None)
     if planned.unclear is not None:
-        if ranked.told is not None and planned.unclear.words and (sure := ranked.in_spite()) >= SURE:
+        sure = ranked.in_spite() if planned.unclear.words else ranked.probability * planned.unclear.choice
+        if ranked.told is not None and sure >= LEAST:
             return calculated(question, ranked.told, sure, top, spoken)
         return _refused(planned, quoted(), known, filters)
     if planned.told is not None:

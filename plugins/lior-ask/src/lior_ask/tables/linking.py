@@ -172,7 +172,8 @@ def _link_values(
             fit = fit[:1]  # all of them select the same rows
         if len(fit) > 1:
             shown = " and ".join(head.columns[n].name for n in fit)
-            raise Unclear(f"{word.text!r} is in several columns of {title(head)}: {shown}; say which")
+            said = f"{word.text!r} is in several columns of {title(head)}: {shown}; say which"
+            raise Unclear(said, choice=True)
         by_column.setdefault((fit[0], word.role == "except"), []).append(word)
     for (column, left_out), own in by_column.items():
         found = _valued(head, column, own, cells[column])

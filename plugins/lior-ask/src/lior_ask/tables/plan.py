@@ -31,12 +31,13 @@ _PREFIX = 5
 class Unclear(Exception):
     """A calculation that is refused, with the reason in one line.
 
-    ``words`` are those that name nothing; empty if something else is unclear.
+    ``words`` are those that name nothing; empty if something else is unclear. ``choice`` says that several
+    tables or columns may be meant.
     """
 
-    def __init__(self, said: str, words: Sequence[str] = ()) -> None:
+    def __init__(self, said: str, words: Sequence[str] = (), *, choice: bool = False) -> None:
         super().__init__(said)
-        self.said, self.words = said, tuple(words)
+        self.said, self.words, self.choice = said, tuple(words), choice
 
 
 @attrs.frozen(kw_only=True)
@@ -170,7 +171,7 @@ def in_period(
     if period is None:
         return []
     if dated is None:
-        raise Unclear(no_dates(head))
+        raise no_dates(head)
     column, shown = head.columns[dated], period.shown
     if known is None and head.kind != "files":
         heads = [head] if head.kind == "rows" else source.kind(head.kind)
@@ -288,10 +289,12 @@ def list_columns(columns: Sequence[Column]) -> str:
     return ", ".join(column.name for column in columns)
 
 
-def no_dates(head: Head) -> str:
+def no_dates(head: Head) -> Unclear:
+    """Return the refusal where a table has no date, or several."""
     dates = [column.name for column in head.columns if column.kind == "date"]
     reason = f"has several dates ({', '.join(dates)}); say which" if dates else "has no column with dates"
-    return f"{title(head)} {reason}; its columns are: {list_columns(head.columns)}"
+    said = f"{title(head)} {reason}; its columns are: {list_columns(head.columns)}"
+    return Unclear(said, choice=bool(dates))
 
 
 def nothing(words: Sequence[Word], known: str, columns: Sequence[str] = ()) -> Unclear:

@@ -133,7 +133,8 @@ def _together(plans: list[Plan], source: TableSource) -> Plan:
     types = {tuple((c.kind, c.decimal, c.unit) for c in head.columns) for head in heads}
     repeated = len({row.cells for _, row in table.rows}) < len(table)
     if not alike_all or len(conditions) > 1 or len(types) > 1 or repeated:
-        raise Unclear(f"several tables fit equally: {', '.join(map(title, heads[:5]))}; name one of them")
+        said = f"several tables fit equally: {', '.join(map(title, heads[:5]))}; name one of them"
+        raise Unclear(said, choice=True)
     return attrs.evolve(first, table=table, place=table.title)
 
 
@@ -346,7 +347,7 @@ def _over(request: Request, head: Head, linked: Linked) -> Condition:
     named = [n for n in dates if n in linked.mentioned or n in _ends(head)]
     period = request.period
     if len(named) != 1 or (period and (period.first is None or period.yearless)):
-        raise Unclear(no_dates(head))
+        raise no_dates(head)
     day = period.first if period and period.first else request.today
     shown = f"{head.columns[named[0]].name} before {day}"
     return Condition(test=Within(named[0], "", str(day - timedelta(1)), shown), shown=shown)
@@ -383,7 +384,7 @@ def _told_by_date(request: Request, head: Head, dated: int | None, names: Sequen
     if not (names or rows or request.files):
         return False
     if dated is None:
-        raise Unclear(no_dates(head))
+        raise no_dates(head)
     if request.measure == "age" and not lexicon.DATED.search(head.columns[dated].name):
         raise Unclear(f"oldest by {head.columns[dated].name}? ask for the first one, or the earliest")
     return True
@@ -482,7 +483,7 @@ def _measure(request: Request, head: Head, linked: Linked, *, named: bool) -> in
     if not numbers or not (fit or named):
         return None
     shown = list_columns([columns[n] for n in fit or numbers])
-    raise Unclear(f"which column of {title(head)} is meant is not clear: {shown}")
+    raise Unclear(f"which column of {title(head)} is meant is not clear: {shown}", choice=True)
 
 
 def _comparisons(request: Request, head: Head, column: int | None, direction: int) -> Iterator[Condition]:
