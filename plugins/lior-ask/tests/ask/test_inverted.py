@@ -117,6 +117,18 @@ def test_added_and_deleted_in_any_order_is_never_seen(new, texts, other, data):
         assert not isinstance(index.database, SQLite) or index.database.sound()
 
 
+def test_a_new_term_is_seen_after_the_others_were_read(new):
+    index = InvertedIndex(new())
+    for document, word in (("a", "kiln"), ("b", "glaze")):
+        index.add(document, [(word, "")])
+        index.flush()
+        with index.database.reading():
+            read = [each.stem for each in index.terms()]
+        with index.database.reading():
+            assert [each.stem for each in index.terms()] == read
+    assert read == ["glaze", "kiln"]
+
+
 @LAW
 @given(texts=documents)
 def test_counts_are_those_of_the_words(texts):

@@ -35,6 +35,7 @@ from lior_ask.index.writing import BLOCK, CONTEXT, MOST, TEXT, Batch, encode, st
 from lior_ask.languages.words import IDENTIFIER, LANGUAGES
 
 T = TypeVar("T")
+_TERMS = "SELECT id, stem, text, context, confirmed FROM terms"
 _RECENT = 32
 """Number of posting lists in memory: a question reads the lists of its terms several times."""
 
@@ -153,21 +154,15 @@ class PassageCounts:
     def term(self, stem: str) -> Term | None:
         """Return the term of a stem, or ``None`` if nothing has it."""
         self._settle()
-        found = self._terms("stem = ?", stem)
-        return found[0] if found else None
+        select = f"{_TERMS} WHERE stem = ?"
+        # An unknown stem may get a term by any change.
+        found = self.database.cached(select, stem, terms=lambda rows: [row[0] for row in rows] or None)
+        return Term(*found[0]) if found else None
 
     def terms(self) -> list[Term]:
         """Return all terms, in the order of their stems."""
         self._settle()
-        return self._terms("1 = 1 ORDER BY stem")
-
-    def _terms(self, where: str, *values: object) -> list[Term]:
-        select = f"SELECT id, stem, text, context, confirmed FROM terms WHERE {where}"
-
-        def own(rows: list[Any]) -> list[int] | None:
-            return [row[0] for row in rows] or None  # an unknown stem may get a term by any change
-
-        return [Term(*row) for row in self.database.cached(select, *values, terms=own)]
+        return [Term(*row) for row in self.database.cached(f"{_TERMS} ORDER BY stem")]
 
     def _columns(self, *names: str, ordered: str) -> list[str]:
         """Return the values of columns of a table as text, one line per value."""
