@@ -92,10 +92,10 @@ def calculate(
             return calculated(question, ranked.told, ranked.probability, top, spoken)
     answer = _refused(planned, quoted(), known, filters)
     if answer.answer and is_row(answer.answer, known, filters, events=False):
-        begin = "that takes a calculation, and none" if ranked.calculation >= SURE else "no row of a table"
-        said, sure = f"{begin} is likely enough", round(ranked.row(answer.confidence), 3)
-        refused = attrs.evolve(_not_found(answer), said=said, note=said)
-        answer = refused if sure < _LIKELY else attrs.evolve(answer, confidence=sure)
+        said = "that takes a calculation, and none is likely enough" if ranked.calculation >= SURE else ""
+        note = said or "its words are in rows of a table, and none is likely to answer it"
+        refused, sure = attrs.evolve(_not_found(answer), said=said, note=note), ranked.row(answer.confidence)
+        answer = refused if sure < _LIKELY else attrs.evolve(answer, confidence=round(sure, 3))
     if answer.found or ranked.told is None or ranked.probability < DOUBTFUL:
         return answer
     said = ranked.told.said(of_question(question.tokens, spoken))
