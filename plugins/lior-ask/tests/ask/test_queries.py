@@ -379,6 +379,20 @@ def test_birthdays_recur_every_year(tmp_path, days, question, value):
     assert Index(tmp_path, cache=False).ask(question).result.value == value
 
 
+@pytest.mark.parametrize(
+    ("question", "shown"),
+    [
+        ("how many frames per check in May?", ["in may"]),
+        ("which ones before May?", ["before may"]),
+        ("may I see the frames?", []),
+        ("who may vote?", []),
+        ("was steht hier?", []),
+    ],
+)
+def test_may_is_a_month_behind_a_preposition(question, shown):
+    assert [each.shown for each in asked(question, date(2026, 11, 30)).periods] == shown
+
+
 def test_a_day_without_a_year_is_in_a_period_without_one():
     december = Period(first=date(2000, 12, 1), last=date(2000, 12, 31), shown="December", yearless=True)
     assert december.covers("0000-12-05")

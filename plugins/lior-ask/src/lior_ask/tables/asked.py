@@ -176,12 +176,13 @@ def asked(text: str, today: date, names: Set[str] = frozenset()) -> Asked:
 def _periods(text: str, today: date, stop: Set[str]) -> tuple[list[Period], str]:
     """Return the periods of a question, and the text in lower case with marks in their places.
 
-    ``stop`` are words that are no period by themselves: "hier" is "here" in a German question.
+    ``stop`` are words that are no period by themselves: "hier" is "here" in a German question, "may" alone is
+    a verb.
     """
     small, found = text.lower(), list[Period]()
     while len(found) < 2:
         period, rest = period_in(small, today)
-        if period is None or {*words_of(period.shown)} <= stop:
+        if period is None or period.shown in stop:
             break
         at = next((n for n, (a, b) in enumerate(zip(small, rest, strict=False)) if a != b), len(rest) - 1)
         at = rest.rfind(" , ", 0, at + 3)
