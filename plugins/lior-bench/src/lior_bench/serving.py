@@ -45,7 +45,7 @@ def served(*arguments: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
             try:
                 process.wait(60)
             finally:
-                process.kill()
+                process.kill()  # the end of this block waits for it without a limit
 
 
 @contextlib.contextmanager

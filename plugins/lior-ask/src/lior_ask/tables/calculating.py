@@ -38,7 +38,7 @@ DOUBTFUL = 0.5
 _SENTENCES = ("who", "which", "paid", "next", "newest", "oldest", *grammar.VIEWED)
 """Operations whose words usually ask for a sentence."""
 _LIKELY = 0.35
-"""Minimum probability that a row which is quoted answers; chosen where its weights were learned."""
+"""Minimum probability of a row that is quoted, chosen on the folders of which its weights were learned."""
 METHOD = "calculated from rows"
 
 
@@ -60,9 +60,9 @@ def calculate(
     """Return the calculation that a question asks for, or the answer that ``quote`` returns.
 
     Two parts calculate. A grammar of known words reads few questions, and these well. If it does not read a
-    question, or finds several columns or tables that it may mean, the most likely query is the answer, unless
-    it is improbable or a passage is probable, too. If both calculate, their agreement determines the
-    confidence. A refusal names the likeliest calculation.
+    question, the most likely query is the answer, unless it is improbable or a passage is probable, too. A
+    likely query also answers if several columns or tables fit the grammar's reading. If both calculate, their
+    agreement determines the confidence. A refusal names the likeliest calculation.
 
     Parameters
     ----------

@@ -37,11 +37,11 @@ from lior_ask.tables.words import stems
 _DOCUMENTS = 24
 """Maximum number of documents whose tables are compared with a question; those with most of its words."""
 _ROW = -1.449, 0.987, -0.271
-"""Weights of the probability that a quoted row answers: a constant, and those of the logarithms of the odds
-of its confidence and of a calculation.
+"""Weights of :meth:`Chosen.row`: the constant, that of the logit of the confidence, that of the logit of the
+probability of a calculation.
 
-Logistic regression on 126 rows that were quoted for 900 questions of w10 to w12. Of 126 others, of w6 and w13
-to w15, 12 of 28 with a probability of 35 % or more were right, and 22 of 98 below."""
+They were learned by logistic regression from 126 rows that were quoted for 900 questions about w10 to w12.
+From a probability of 35 % on, 12 of 28 rows quoted for w6 and w13 to w15 were right; below, 22 of 98 were."""
 _WE = words("words.we")
 _SENT = words("words.sent") | words("words.said")
 
@@ -82,9 +82,9 @@ class Chosen:
         return float(1 / (1 + np.exp(-weights["refused"] - weights["refused odds"] * self._odds())))
 
     def row(self, confidence: float) -> float:
-        """Return the probability that a row answers which a passage's ``confidence`` says does.
+        """Return the probability that a quoted row answers, from its confidence as a passage.
 
-        If the question asks for a calculation, a row seldom does.
+        It is lower for a question that asks for a calculation.
         """
         constant, own, calculation = _ROW
         logit = constant + own * _odds(confidence) + calculation * _odds(self.calculation)
@@ -96,6 +96,7 @@ class Chosen:
 
 
 def _odds(share: float) -> float:
+    """Return the logit of a probability, which is kept away from 0 and 1."""
     share = min(max(share, 1e-3), 1 - 1e-3)
     return float(np.log(share / (1 - share)))
 

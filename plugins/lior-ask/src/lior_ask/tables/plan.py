@@ -31,8 +31,8 @@ _PREFIX = 5
 class Unclear(Exception):
     """A calculation that is refused, with the reason in one line.
 
-    ``words`` are those that name nothing; empty if something else is unclear. ``choice`` says that several
-    tables or columns may be meant.
+    ``words`` are those that name nothing; empty if something else is unclear. ``choice`` is true if several
+    tables or columns fit.
     """
 
     def __init__(self, said: str, words: Sequence[str] = (), *, choice: bool = False) -> None:

@@ -103,7 +103,7 @@ def serve(settings: Settings, ready: Callable[[Server, str], object]) -> NoRetur
             sockets = [address, local] if local else [address]
             for each in sockets:  # clients that learn the address may connect at once
                 each.listen(settings.limits.connections)
-            # From here on until uvicorn handles it, and at its end, when uvicorn raises it again.
+            # For a signal before uvicorn handles them, and at the end, when uvicorn raises it again.
             signal.signal(signal.SIGTERM, runner.handle_exit)
             ready(server, f"http://{host}:{port}/")
             with contextlib.suppress(KeyboardInterrupt):
