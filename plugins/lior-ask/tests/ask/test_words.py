@@ -162,6 +162,14 @@ def indexed(*texts):
     return found
 
 
+def test_contracted_negations_are_words():
+    said = Question("Who hasn't paid, and what can’t be sold? It won't.").tokens
+    assert said == "who has not paid and what not be sold it not".split()  # noqa: SIM905
+    index = Index(retriever="settle", embedder="")
+    index.learn("a.txt", "The hall is painted. Ada paid. Bo sold it.")
+    assert "hasn" not in index.ask("Who hasn't paid for the hall?").missing
+
+
 def test_a_misspelt_word_is_understood_as_the_nearest():
     for wrong in ("boilr", "boilerr", "bioler", "boxler", "boiller"):
         asked = analyse(indexed("reset the boiler", "boring broilers", "the oil is cold"), Question(wrong))

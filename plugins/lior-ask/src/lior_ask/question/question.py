@@ -22,6 +22,8 @@ LONGEST_MESSAGE = 600
 """Maximum number of characters of a message that may be small talk, a task, a follow-up or a calculation.
 Chosen by hand; the patterns of these take time with the square of the length. A longer one is a text:
 passages with its words are sought."""
+_NOT = re.compile(r"(?:\b(?:ca|wo|sha))?n['’]t\b", re.I)
+"""The negation of a contracted verb: "haven't" has the words "have not"."""
 LIGHT = words("words.light")
 """Light words: a question may have them, and its answer need not."""
 
@@ -59,8 +61,8 @@ class Question:
 
     @cached_property
     def tokens(self) -> list[str]:
-        """The words, as :func:`~lior_ask.languages.words.tokens` returns them."""
-        return tokens(self.text)
+        """The words, as :func:`~lior_ask.languages.words.tokens` returns them; "haven't" has two."""
+        return tokens(_NOT.sub(" not", self.text))
 
     @cached_property
     def language(self) -> str:
