@@ -16,7 +16,8 @@ from lior_ask.judging import FOUND, chosen_judge
 from lior_ask.question.filters import Known, filtered
 from lior_ask.question.question import Question, understood
 from lior_ask.tables.calculating import calculate
-from lior_ask.tables.periods import Period, period_in
+from lior_ask.tables.days import Period
+from lior_ask.tables.periods import period_in
 from lior_ask.updates import with_gaps
 
 

@@ -17,12 +17,13 @@ from lior_ask.question.question import understood
 from lior_ask.tables import calculating
 from lior_ask.tables.asked import asked
 from lior_ask.tables.choosing import Chosen, choose
+from lior_ask.tables.days import Period
 from lior_ask.tables.grammar import parse
 from lior_ask.tables.learned import learned
 from lior_ask.tables.mentions import Links
-from lior_ask.tables.periods import Period
 from lior_ask.tables.plan import Unclear
 from lior_ask.tables.query import Aggregate, Compares, Filled, Is, Not, Query, Within
+from lior_ask.tables.ranking import Ranker
 from lior_ask.tables.sentences import tell
 from lior_ask.tables.sources import tables_of
 from lior_ask.tables.telling import NoResult, Teller
@@ -182,6 +183,31 @@ def test_numbers_are_compared_in_the_unit_of_the_column(words, sign, number):
     assert (piece.condition.sign, piece.condition.value) == (sign, number)
     hours = table_of(notes("job,hours\npaint,2\nsand,3\n"))
     assert not [*Links(asked(f"which jobs are {words}?", date.today()), hours).compared([1])]
+
+
+def proposed(links):
+    return Ranker(links.asked, learned(), [links.table]).proposed()[0]
+
+
+def test_each_of_two_comparisons_has_its_own_column():
+    text, question = (
+        "host,cores,disk\nada,4,8\nbo,16,8\ncy,4,2\n",
+        "hosts with 8 cores or fewer but over 4 TB of disk",
+    )
+    links = linked_to(text, question)
+    assert {(1, "<=", 8), (2, ">", 4)} in [
+        {(c.column, c.sign, c.value) for c in each.query.where} for each in proposed(links)
+    ]
+
+
+def test_the_difference_between_two_months_has_the_rows_of_both():
+    text = "day,payee,amount\n2026-08-05,Octopus,80\n2026-09-05,Octopus,95\n2026-10-05,Octopus,110\n"
+    links = linked_to(text, "how much more did Octopus cost in October than in August?")
+    span = links.spanned([*links.periods(0)])
+    assert (span.condition.first, span.condition.last) == ("2026-08-01", "2026-10-31")
+    assert {each.query.aggregate for each in proposed(links) if span in each.pieces} == {Aggregate.BETWEEN}
+    within = linked_to(text, "what did we pay since August, before 10 October?")
+    assert within.spanned([*within.periods(0)]) is None
 
 
 @pytest.mark.parametrize(
@@ -387,6 +413,7 @@ def test_birthdays_recur_every_year(tmp_path, days, question, value):
         ("may I see the frames?", []),
         ("who may vote?", []),
         ("was steht hier?", []),
+        ("was war hier im Mai los?", ["im mai"]),
     ],
 )
 def test_may_is_a_month_behind_a_preposition(question, shown):

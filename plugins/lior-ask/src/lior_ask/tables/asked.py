@@ -14,10 +14,10 @@ import numpy as np
 from lior_ask.languages.lists import any_of, either, languages, of_question, words
 from lior_ask.languages.words import asking_words
 from lior_ask.languages.words import tokens as words_of
+from lior_ask.tables.days import NAME, Period
 from lior_ask.tables.implied import Implied
 from lior_ask.tables.lexicon import COMPARISONS
-from lior_ask.tables.named_days import written_out
-from lior_ask.tables.periods import NAME, Period, as_names, period_in
+from lior_ask.tables.periods import as_names, period_in
 from lior_ask.tables.query import Sign
 from lior_ask.tables.units import UNITS
 from lior_ask.tables.words import stems
@@ -146,7 +146,7 @@ def asked(text: str, today: date, names: Set[str] = frozenset()) -> Asked:
 
     ``names`` are months that are names of people in these documents.
     """
-    text = written_out(text.strip(), today).rstrip("?!. ")
+    text = re.sub(r"(?<!\d)\.$", "", text.strip().rstrip("?! "))
     text = _TITLE.sub(" ", f" {text} ".replace("’", "'"))
     files = [match[0] for match in _FILE.finditer(text)]
     for name in files:
@@ -179,13 +179,16 @@ def _periods(text: str, today: date, stop: Set[str]) -> tuple[list[Period], str]
     ``stop`` are words that are no period by themselves: "hier" is "here" in a German question, "may" alone is
     a verb.
     """
-    small, found = text.lower(), list[Period]()
+    small, found, start = text.lower(), list[Period](), 0
     while len(found) < 2:
-        period, rest = period_in(small, today)
-        if period is None or period.shown in stop:
+        period, rest = period_in(small, today, start)
+        if period is None:
             break
         at = next((n for n, (a, b) in enumerate(zip(small, rest, strict=False)) if a != b), len(rest) - 1)
         at = rest.rfind(" , ", 0, at + 3)
+        if period.shown in stop:
+            start = at + 1
+            continue
         small = f"{rest[:at]} {_MARKS['period']} {rest[at + 3 :]}"
         found.append(period)
     if len(found) == 2 and found[1].first and found[0].yearless != found[1].yearless:

@@ -21,8 +21,8 @@ from lior_ask.languages.words import tokens
 from lior_ask.question.question import Question
 from lior_ask.tables import lexicon
 from lior_ask.tables.asked import Compared
-from lior_ask.tables.named_days import written_out
-from lior_ask.tables.periods import NAME, NUMBERS, UNIT_FORMS, Period, as_names, period_in
+from lior_ask.tables.days import NAME, NUMBERS, UNIT_FORMS, Period
+from lior_ask.tables.periods import as_names, period_in
 from lior_ask.tables.query import Sign
 
 Role = Literal["", "from", "to", "about", "per", "unit", "except"]
@@ -189,7 +189,6 @@ def parse(question: Question, today: date, names: Set[str] = frozenset()) -> Req
 
 def _periods(text: str, today: date) -> tuple[Period | None, Period | None, str]:
     """Return the period of a question, a second one outside it, and the rest in lower case."""
-    text = written_out(text, today)
     small = text.lower()
     period, left = period_in(small, today)
     second, rest = period_in(left, today)

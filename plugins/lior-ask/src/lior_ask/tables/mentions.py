@@ -14,7 +14,7 @@ from lior_ask.languages.lists import languages
 from lior_ask.tables import lexicon
 from lior_ask.tables.asked import Asked
 from lior_ask.tables.columns import Coded
-from lior_ask.tables.periods import Period, weekday_of
+from lior_ask.tables.days import Period, weekday_of
 from lior_ask.tables.query import OPPOSITE, Compares, Expr, Filled, Is, Not, Within, atom
 from lior_ask.tables.sources import Table, cell_words
 from lior_ask.tables.units import factor
@@ -40,6 +40,8 @@ _FEW_CELLS = 8
 """Maximum number of different cells of a column for which words of every text are cells."""
 _PREFIXES = ("un", "in", "im", "non")
 """Prefixes of negated words: "unpaid", "unbezahlt", "impayé"."""
+SPAN = "span"
+"""The role of a period from one named one to another."""
 _INNER = 4
 """Minimum length of a part of a compound."""
 _ABBREVIATED = 3
@@ -62,7 +64,7 @@ class Piece:
 
     role: str = ""
     """What an implied condition says: ``filled``, ``empty``, ``yes``, ``no``, ``past``, ``future``, ``zero``,
-    ``some``, or the sign of a comparison of two columns."""
+    ``some``, or the sign of a comparison of two columns; :data:`SPAN` of a period."""
 
     @property
     def column(self) -> int:
@@ -374,20 +376,33 @@ class Links:
             if within is not None:
                 yield Piece(within, frozenset({place}), "period", column in self.columns)
 
+    @staticmethod
+    def spanned(pieces: Sequence[Piece]) -> Piece | None:
+        """Return the condition from the first of two periods to the second, if no date is in both.
+
+        The difference of two rows may be asked for: "how much more in May than in March?"
+        """
+        found = [p.condition for p in pieces if isinstance(p.condition, Within) and not p.condition.yearless]
+        one, other = sorted(found, key=lambda each: each.first) if len(found) == 2 else (None, None)
+        if one is None or other is None or not one.first or not one.last or not one.last < other.first:
+            return None
+        within = attrs.evolve(one, last=other.last, shown=f"{one.shown} – {other.shown}")
+        return attrs.evolve(
+            pieces[0], condition=within, positions=pieces[0].positions | pieces[1].positions, role=SPAN
+        )
+
     def compared(self, columns: Sequence[int], *, outgoing: bool = False) -> Iterator[Piece]:
-        """Yield the conditions of the comparisons with numbers, in one of ``columns`` each.
+        """Yield the conditions of the comparisons with numbers, each in the column at its place.
 
         ``outgoing`` compares the size of negative amounts.
         """
         places = [n for n, token in enumerate(self.asked.tokens) if token.kind == "number"]
-        for place, each in zip(places, self.asked.compared, strict=False):
+        for place, each, column in zip(places, self.asked.compared, columns, strict=False):
             unit = self.asked.tokens[place + 1].word if place + 1 < len(self.asked.tokens) else ""
-            for column in columns:
-                near = any(abs(place - n) < 4 for n in self.columns.get(column, ()))
-                out = outgoing and self.table.signed(column)
-                sign = OPPOSITE[each.sign] if out else each.sign
-                if (size := factor(unit, self.table.units(column))) is None:
-                    continue
+            near = any(abs(place - n) < 4 for n in self.columns.get(column, ()))
+            out = outgoing and self.table.signed(column)
+            sign = OPPOSITE[each.sign] if out else each.sign
+            if (size := factor(unit, self.table.units(column))) is not None:
                 number = each.number * size
                 condition = Compares(column, sign, -number if out else number)
                 yield Piece(condition, frozenset({place}), "compared", near, out)

@@ -1,199 +1,329 @@
-"""Periods in questions: "in March", "seit dem 3. Mai", "la semaine dernière".
+"""Periods in questions: "in March", "seit dem 3. Mai", "la semaine dernière", "from mid October to now".
 
-Relative periods are relative to a given day.
+A period is read from left to right: a word such as "since", an edge such as "the end of", a date, and perhaps
+another date behind "to" or "or". Days without a month and relative dates are near a given day.
 """
 
 from __future__ import annotations
 
-import calendar
 import re
-from collections.abc import Callable, Collection, Set
+from collections.abc import Iterator, Set
 from datetime import date, timedelta
 
 import attrs
 
 from lior_ask.languages.dates import MONTHS
 from lior_ask.languages.lists import any_of, either, languages
+from lior_ask.tables.days import (
+    BARE,
+    DAY_NUMBER,
+    FOLLOWS,
+    NAME,
+    NAMED,
+    NTH,
+    OTHER_WORDS,
+    SIDES,
+    UNIT_FORMS,
+    Period,
+    any_period,
+    around,
+    begin_of,
+    end_of,
+    moved,
+)
 
-_LEAP = 2000
-"""Year for comparing days without a year; it has a 29 February."""
-NAME = "\x05"
-"""Mark of a word that is a name, and not a month."""
-_MONTH = rf"(?<!{NAME})(?:{'|'.join(sorted(MONTHS, key=len, reverse=True))})"
-_ORDINAL = f"{either('dates.ordinal')}?"
-_YEAR = r"(?<!\w-)(?:19|20)\d\d"
-
-
-def _any(key: str) -> str:
-    return either(f"periods.{key}")
-
-
-_OF = rf"(?:{either('dates.of')}\s+)?"
-_WEEKDAY = any_of(" ".join(name for each in languages() for name in each.lists["dates.weekdays"]).split())
-_DATE = (
-    rf"(?:(?:{_any('before_date')}|{_WEEKDAY},?)\s+)*(?:\d{{4}}-\d\d-\d\d|\d{{4}}-\d\d|\d{{1,2}}\.\d{{1,2}}\.(?:\d{{4}}|\d{{2}})?"
-    rf"|\d{{1,2}}/\d{{1,2}}/\d{{4}}"
-    rf"|\d{{1,2}}{_ORDINAL}\s+{_OF}(?:{_MONTH})\b\.?(?:,?\s+{_OF}{_YEAR})?"
-    rf"|(?:{_MONTH})\b\.?\s+\d{{1,2}}{_ORDINAL}(?!\d)(?:,?\s+{_YEAR})?"
-    rf"|(?:{_MONTH})\b\.?(?:,?\s+{_OF}{_YEAR})?|{_YEAR})"
-)
-_BETWEEN = re.compile(
-    rf"\b(?P<start>{_any('start')}\s+)?(?P<end_a>{_any('end')}\s+)?(?P<a>{_DATE}|(?:{_any('before_date')}\s+)?\d{{1,2}}{_ORDINAL})\s*"
-    rf"(?:(?P<and>{_any('and')})|{_any('to')}|-|–)\s*(?:{_any('end')}\s+)?(?P<b>{_DATE})(?!\w)"
-)
-_MONTHS = re.compile(
-    rf"\b(?:{_any('in')}\s+)?(?P<a>(?:{_MONTH})\b)(?P<others>(?:,\s*(?:{_MONTH})\b)+),?\s+{_any('and')}\s+"
-    rf"(?P<b>(?:{_MONTH})\b(?:\s+{_OF}{_YEAR})?)"
-)
-_SINCE = re.compile(
-    rf"\b(?P<how>{_any('since')})\s+(?P<end>{_any('end')}\s+)?(?P<a>{_DATE})(?P<onwards>\s+{_any('onwards')})?(?!\w)"
-)
-_SIDE = re.compile(
-    rf"\b(?:(?P<before>{_any('before')})|(?P<until>{_any('until')})|{_any('after')})\s+(?:{_any('end')}\s+)?(?P<a>{_DATE})(?!\w)"
-)
-UNIT_FORMS = {unit: _any(f"{unit}_units") for unit in ("day", "week", "month", "year")}
-_IN = re.compile(
-    rf"(?:\b{_any('in')}\s*)?(?:(?:{_any('before_date')}\s+)?(?!{UNIT_FORMS['month']}\s+{_YEAR})"
-    rf"{_any('month_or_year')}\s+(?:{_OF}|d'\s*))?"
-    rf"(?<!\w)(?P<a>{_DATE})(?!\w)"
-)
-_UNITS = "|".join(f"(?P<{unit}>{forms})" for unit, forms in UNIT_FORMS.items())
-NUMBERS = {word: n for each in languages() for n, word in enumerate(each.lists["words.numbers"], 2)}
-_FEW = re.compile(
-    rf"\b(?:{_any('few_in')}\s+)?(?:{_any('few_the')}\s+)?(?:(?P<before>{_any('few_last')})|(?P<next>{_any('few_next')}))?"
-    rf"\s*(?P<n>\d{{1,3}}|{any_of(NUMBERS)})\s+(?:(?:(?P<after>{_any('few_last')})|(?P<coming>{_any('few_next')}))\s+)?"
-    rf"(?:{_UNITS})\b"
-)
-_WEEKDAYS = re.compile(
-    rf"\b(?:{_any('in')}\s+)?(?:{_any('few_the')}\s+)?(?:"
-    rf"(?:(?P<last>{_any('last_day')})|{_any('next_day')})\s+(?P<name>{_WEEKDAY})"
-    rf"|(?P<named>{_WEEKDAY})\s+(?:(?P<past>{_any('last_day')})|{_any('next_day')}))(?!\w)"
-)
-"""Pattern of "next Friday"; a weekday alone may be a cell of a timetable."""
-_PARTS = {
-    "quarter_1": (1, 3),
-    "quarter_2": (4, 6),
-    "quarter_3": (7, 9),
-    "quarter_4": (10, 12),
-    "half_1": (1, 6),
-    "half_2": (7, 12),
-    "spring": (3, 5),
-    "summer": (6, 8),
-    "autumn": (9, 11),
+_SPACE = r"(?:\s+|(?<=['’])\s*)"
+_LEAD = {key: re.compile(rf"{any_period(key)}{_SPACE}") for key in (*SIDES, "start")}
+_LEAD["in"] = re.compile(rf"{any_period('in', 'few_in', 'relative_in')}{_SPACE}")
+"""What stands before a date: "since" to "after" make it the end of a period, "start" begins a span."""
+_ARTICLE = re.compile(rf"{any_period('before_date', 'few_the', 'of_unit', 'relative_the')}{_SPACE}")
+_EDGES = {
+    key: re.compile(rf"{any_period(key)}(?:\s+|-|(?<=['’])\s*|$)")
+    for key in ("begin", "end", "middle", "half_month_1", "half_month_2")
 }
-"""Key of the forms -> first and last month of a part of the year; seasons are those of meteorology, north of
-the equator. Winter is in two years and is not read."""
-_PART = re.compile(
-    rf"\b(?:{_any('in')}\s+)?(?:{_any('before_date')}\s+)*(?:"
-    + "|".join(f"(?P<{key}>{_any(key)})" for key in _PARTS)
-    + rf")(?:\s+{_OF}(?P<year>{_YEAR}))?(?!\w)"
+_FORTNIGHT = re.compile(r"quin[cz]")
+"""A half that is always one of a month."""
+_ORDINALS = [each.lists["words.ordinals"][:4] for each in languages()]
+_WEEK_OF = re.compile(
+    rf"(?:(?P<nth>{any_of(word for own in _ORDINALS for word in own)})\w{{0,2}}"
+    rf"|(?P<last>{any_period('last_day', 'few_last')}))\s+{UNIT_FORMS['week']}\s+"
 )
-_RELATIVE = {
-    "today": ("day", 0),
-    "before_yesterday": ("day", -2),
-    "yesterday": ("day", -1),
-    "after_tomorrow": ("day", 2),
-    "tomorrow": ("day", 1),
-    "last_week": ("week", -1),
-    "this_week": ("week", 0),
-    "next_week": ("week", 1),
-    "last_month": ("month", -1),
-    "this_month": ("month", 0),
-    "next_month": ("month", 1),
-    "last_quarter": ("quarter", -1),
-    "this_quarter": ("quarter", 0),
-    "next_quarter": ("quarter", 1),
-    "last_year": ("year", -1),
-    "this_year": ("year", 0),
-    "next_year": ("year", 1),
-}
-"""Key of the forms -> unit of the period, and its distance from today's."""
+_UNIT = {unit: re.compile(rf"{UNIT_FORMS[unit]}s?(?!\w)(?!\s+\d)") for unit in ("week", "month", "year")}
+_TO = re.compile(rf"\s*(?:(?:{any_period('to')}(?!\w)\s*)+|-|–)\s*")
+_AND = re.compile(rf"\s+{any_period('and')}\s+")
+_OR = re.compile(rf"\s*(?:,\s*(?:{any_period('and', 'or')}\s+)?|\s{any_period('and', 'or')}\s+|/\s*)")
+_ONWARDS = re.compile(rf"\s+{any_period('onwards')}(?!\w)")
+_LATER, _EARLIER = (re.compile(rf"\s+{any_period(key)}(?!\w)") for key in ("or_later", "or_earlier"))
 
 
-@attrs.frozen(kw_only=True)
-class Period:
-    """A period from ``first`` to ``last``, each ``None`` if open."""
-
-    first: date | None = None
-    last: date | None = None
-    shown: str
-    """The period in the words of the question."""
-    yearless: bool = False
-    """Whether the year is unknown; the days are then in the year 2000."""
-
-    def within(self, year: int) -> Period:
-        """Return the same days in a year."""
-        first, last = (day and _move(day, year) for day in (self.first, self.last))
-        return attrs.evolve(self, first=first, last=last, yearless=False)
-
-    @property
-    def whole(self) -> bool:
-        """Whether it consists of whole months."""
-        begins = self.first is None or self.first.day == 1
-        return begins and (self.last is None or self.last == _end(self.last, "month"))
-
-    def inside(self, other: Period) -> bool:
-        """Return whether it is inside another period, both with two ends."""
-        if self.first is None or self.last is None or other.first is None or other.last is None:
-            return False
-        return other.first <= self.first and self.last <= other.last
-
-    def has(self, when: str) -> bool:
-        """Return whether a date, as :func:`~lior_ask.index.table_schema.date_of` returns it, is in it."""
-        day = f"{when}-01"[:10]
-        return (self.first is None or str(self.first) <= day) and (self.last is None or day <= str(self.last))
-
-    def covers(self, when: str) -> bool:
-        """Return whether a date is in it: a day, a month or a year, ISO 8601; an empty string is not."""
-        if when.startswith("0000"):
-            when = f"2000{when[4:]}"
-        own = self.within(int(when[:4])) if when and self.yearless else self
-        return bool(when) and own.has(f"{when}-01-01"[:10])
-
-    def recurs(self, years: Collection[int], kind: str) -> bool:
-        """Return whether it means days of any year in a column of dates, whose ``years`` have 0 for none.
-
-        Such are days beside others without a year, and the birthdays of contacts.
-        """
-        return self.yearless and bool(self.first and self.last) and (0 in years or kind == "contacts")
-
-
-def period_in(text: str, today: date) -> tuple[Period | None, str]:
+def period_in(text: str, today: date, start: int = 0) -> tuple[Period | None, str]:
     """Return the period of a question in lower case, and the question with a comma in its place.
 
     >>> period_in("what did we spend in march 2025?", date(2025, 6, 1))[0].last
     datetime.date(2025, 3, 31)
+    >>> period_in("from mid october to now", date(2025, 11, 30))[0].first
+    datetime.date(2025, 10, 15)
     """
-    for pattern, made in (
-        (RELATIVES, lambda match: relative(match, today)),
-        (_FEW, lambda match: _few(match, today)),
-        (_WEEKDAYS, lambda match: _weekday(match, today)),
-        (_PART, _part),
-        (_MONTHS, _months),
-        (_BETWEEN, _between),
-        (_SINCE, _since),
-        (_SIDE, _side),
-        (_IN, lambda match: None if match[0].strip() in OTHER_WORDS else _day(match["a"])),
-    ):
-        for match in pattern.finditer(text):
-            found = made(match)
-            if found:
-                shown = " ".join(match[0].split())
-                return attrs.evolve(found, shown=shown), text[: match.start()] + " , " + text[match.end() :]
+    reader = _Reader(text, today)
+    for match in _WORD.finditer(text, start):
+        if found := reader.read(match.start()):
+            period, end = found
+            shown = " ".join(text[match.start() : end].split())
+            return attrs.evolve(period, shown=shown), text[: match.start()] + " , " + text[end:]
     return None, text
 
 
-OTHER_WORDS = frozenset(word for each in languages() for word in each.lists["periods.other_words"])
-"""Months that are other words, too, if they are alone."""
-_TO = rf"\s*(?:,|-|–|{_any('to')}|{_any('and')})"
-_BEFORE = rf"(?:{_any('timed')}|\d{{1,2}}{_ORDINAL}(?:\s+{either('dates.of')})?|{any_of(MONTHS)}\b{_TO})"
-_BEHIND = rf"\.?,?\s+{either('dates.of')}?\s*\d|{_TO}\s*{any_of(MONTHS)}\b"
-"""Patterns before or after a word that show that it is the name of a month."""
-RELATIVES = re.compile(
-    rf"\b(?:{_any('relative_in')}\s*)?(?:{_any('relative_the')} )?(?:"
-    + "|".join(f"(?P<{key}>{_any(key)})" for key in _RELATIVE)
-    + r")(?!\w)"
+_NUMBERED = re.compile(rf"\d{NTH}(?!\w)|(?<!\w){any_period('the_day')}\s+\d")
+_OF_UNIT = re.compile(
+    rf"(?:{UNIT_FORMS['day']}|{UNIT_FORMS['week']})\s+(?:{any_period('before_date', 'in')}\s+)*$"
 )
+_WORD = re.compile(r"(?<![\w/:.,-])(?=\w)")
+_Read = tuple[Period, int]
+"""A period, and where its words end."""
+
+
+@attrs.frozen
+class _Reader:
+    """A reader of the periods of a text in lower case."""
+
+    text: str
+    today: date
+
+    def read(self, at: int) -> _Read | None:
+        """Return the period whose words begin at a position."""
+        for lead, start in self._leads(at):
+            for place in self._behind_articles(start):
+                if found := self._led(lead, at, place):
+                    return found
+        return None
+
+    def _leads(self, at: int) -> Iterator[tuple[frozenset[str], int]]:
+        """Yield the kinds of words such as "since" at a position with their end, the longest ones first."""
+        ends = dict[int, set[str]]()
+        for key, pattern in _LEAD.items():
+            if match := pattern.match(self.text, at):
+                ends.setdefault(match.end(), set()).add(key)
+        yield from ((frozenset(ends[end]), end) for end in sorted(ends, reverse=True))
+        yield frozenset(), at
+
+    def _behind_articles(self, at: int) -> list[int]:
+        """Return the positions behind articles, the last one first."""
+        places = [at]
+        while match := _ARTICLE.match(self.text, places[-1]):
+            if match.end() == places[-1]:
+                break
+            places.append(match.end())
+        return places[::-1]
+
+    def _led(self, lead: frozenset[str], begin: int, at: int) -> _Read | None:
+        """Return the period at a position, of which ``lead`` is said."""
+        if (span := self._span(lead, begin, at)) is not None:
+            return span
+        found = self._dated(at, lead)
+        if found is None:
+            return None
+        period, end = found
+        if not lead & SIDES or "in" in lead:
+            period, end = self._with_next(period, end)
+        if self.text[begin:end].strip() in OTHER_WORDS:
+            return None
+        if match := _LATER.match(self.text, end):
+            return attrs.evolve(period, last=None), match.end()
+        if match := _EARLIER.match(self.text, end):
+            return attrs.evolve(period, first=None), match.end()
+        if "since" in lead and (onwards := _ONWARDS.match(self.text, end)):
+            return attrs.evolve(period, last=None), onwards.end()
+        return _sided(period, lead), end
+
+    def _span(self, lead: frozenset[str], begin: int, at: int) -> _Read | None:
+        """Return a period from one date to another one."""
+        if lead & SIDES and not lead & {"start", "in"}:
+            return None
+        first = self._dated(at, lead, spans=True) or self._number(at)
+        if first is None:
+            return None
+        one, end = first
+        between = "start" in lead and "in" not in lead
+        joined = _TO.match(self.text, end) or (_AND.match(self.text, end) if between or one.bare else None)
+        if joined is None:
+            return None
+        only = timedelta(1) if joined.re is _AND and not between else timedelta.max  # "on 3 and 7 May"
+        for place in self._behind_articles(joined.end()):
+            other = self._dated(place, _UNTIL, spans=True) or self._number(place)
+            both = other and self._joined(one, other[0], begin, other[1])
+            if other and both and both.ends and both.ends[1] - both.ends[0] <= only:
+                return both, other[1]
+        return None
+
+    def _joined(self, one: Period, other: Period, begin: int, end: int) -> Period | None:
+        """Return the period from the begin of one to the end of another, or ``None`` if they do not fit."""
+        numbered = len(_NUMBERED.findall(self.text[begin:end]))
+        if other.bare and numbered < 2 and not FOLLOWS.match(self.text, end):
+            return None  # "from 10 to 20 euros"
+        if one.bare and other.bare:
+            if not (numbered or _OF_UNIT.search(self.text[:begin])):
+                return None
+            one = one.of_month(self.today) or one
+        return _spanning(one, other, self.today)
+
+    def _with_next(self, period: Period, end: int) -> _Read:
+        """Return a period with those that follow it at once: "in April and May", "2023 or 2024"."""
+        unit = _size(period)
+        while match := _OR.match(self.text, end):
+            for lead, start in self._leads(match.end()):
+                sided = lead & SIDES and "in" not in lead
+                found = None if sided else self._dated(start, _IN) or self._number(start)
+                both = found and _united(period, found[0], unit)
+                if found and both:
+                    period, end = both, found[1]
+                    break
+            else:
+                break
+        return period, end
+
+    def _number(self, at: int) -> _Read | None:
+        """Return the day of a month that is only a number."""
+        match = DAY_NUMBER.match(self.text, at)
+        if match is None or not 1 <= int(match["day"]) <= 31:
+            return None
+        return Period(shown=match["day"], bare=int(match["day"])), match.end()
+
+    def _dated(self, at: int, lead: frozenset[str], *, spans: bool = False) -> _Read | None:
+        """Return the day, month or other period at a position, with an edge such as "the end of"."""
+        for key, pattern in _EDGES.items():
+            whole = key in ("begin", "end")  # "the end of March" alone is in March
+            match = None if whole and not (spans or lead & SIDES) else pattern.match(self.text, at)
+            if match is None:
+                continue
+            for place in self._behind_articles(match.end()):
+                inner = self._atom(place, lead, spans=True) or self._unit(place)
+                if inner and (found := _edge(key, inner[0], lead, spans=spans)):
+                    return found, inner[1]
+            month = around(self.today, "month")
+            if _FORTNIGHT.search(match[0]) and (found := _edge(key, month, lead, spans=spans)):
+                return found, match.end()
+        return self._week_of(at, lead) or self._atom(at, lead, spans=spans)
+
+    def _week_of(self, at: int, lead: frozenset[str]) -> _Read | None:
+        """Return a week of a month: the first begins with it, the last one are its last seven days."""
+        match = _WEEK_OF.match(self.text, at)
+        for place in self._behind_articles(match.end()) if match else ():
+            found = self._atom(place, lead, spans=True)
+            ends = found and found[0].ends
+            if match and found and ends and ends == _month(ends[0]):
+                number = next((own.index(match["nth"]) for own in _ORDINALS if match["nth"] in own), -1)
+                first = ends[0] + timedelta(7 * number) if number >= 0 else ends[1] - timedelta(6)
+                return attrs.evolve(found[0], first=first, last=first + timedelta(6)), found[1]
+        return None
+
+    def _unit(self, at: int) -> _Read | None:
+        """Return today's week, month or year."""
+        for unit, pattern in _UNIT.items():
+            if match := pattern.match(self.text, at):
+                return around(self.today, unit), match.end()
+        return None
+
+    def _atom(self, at: int, lead: frozenset[str], *, spans: bool) -> _Read | None:
+        """Return the longest of what may be at a position; the number of a day alone is none in a span."""
+        best: _Read | None = None
+        for pattern, made in NAMED:
+            if (not spans or pattern not in BARE) and (match := pattern.match(self.text, at)):
+                period = made(match, self.today, lead)
+                if period and (best is None or match.end() > best[1]):
+                    best = period, match.end()
+        return best
+
+
+_IN = frozenset(("in",))
+_UNTIL = frozenset(("until", "end"))
+"""What is said of the end of a span."""
+
+
+def _sided(period: Period, lead: Set[str]) -> Period:
+    """Return the period since, until, before or after another one."""
+    if "since" in lead and "in" not in lead:
+        return attrs.evolve(period, last=None)
+    if "until" in lead:
+        return attrs.evolve(period, first=None)
+    if "before" in lead and period.first:
+        return attrs.evolve(period, first=None, last=period.first - timedelta(1))
+    if "after" in lead and period.last:
+        return attrs.evolve(period, first=period.last + timedelta(1), last=None)
+    return period
+
+
+def _month(day: date) -> tuple[date, date]:
+    return begin_of(day, "month"), end_of(day, "month")
+
+
+def _edge(key: str, period: Period, lead: Set[str], *, spans: bool) -> Period | None:
+    """Return the first or the last day of a period, its middle or its halves, or ``None`` if it has none."""
+    if period.ends is None:
+        return None
+    first, last = period.ends
+    if key == "begin":
+        return attrs.evolve(period, last=first)
+    if key == "end":  # "before the end of the year" has its last day
+        day = last + timedelta(bool("before" in lead))
+        return attrs.evolve(period, first=day, last=day)
+    if (first, last) != _month(first):
+        return None
+    middle = (15, 15) if spans or lead & SIDES else (11, 20)
+    days = {"middle": middle, "half_month_1": (1, 15), "half_month_2": (16, last.day)}[key]
+    return attrs.evolve(period, first=first.replace(day=days[0]), last=first.replace(day=days[1]))
+
+
+def _spanning(one: Period, other: Period, today: date) -> Period | None:
+    """Return the period from the begin of one to the end of another, or ``None`` if they do not fit."""
+    if other.bare and one.first and one.first == one.last:
+        later = other.bare < one.first.day  # "from 25 November to the 3rd"
+        other = other.of_month(end_of(one.first, "month") + timedelta(1) if later else one.first) or other
+    elif one.bare and other.last:
+        one = one.of_month(other.last) or one
+    if one.first is None or other.last is None:
+        return None
+    if one.yearless and other.yearless and one.first > other.last:  # "from December to January"
+        one = one.within(today.year - (today.month <= other.last.month))
+    first, last = one.first or other.last, other.last
+    if one.yearless and not other.yearless:
+        first = moved(first, last.year - (moved(first, last.year) > last))
+    elif other.yearless and not one.yearless:
+        last = moved(last, first.year + (moved(last, first.year) < first))
+    both = one.yearless and other.yearless
+    return Period(first=first, last=last, yearless=both, shown="") if first <= last else None
+
+
+def _size(period: Period) -> str:
+    """Return whether a period is a day, a month or a year, or an empty string."""
+    if period.ends is None:
+        return ""
+    first, last = period.ends
+    units = (
+        unit
+        for unit in ("day", "month", "year")
+        if (begin_of(last, unit), end_of(first, unit)) == (first, last)
+    )
+    return next(units, "")
+
+
+def _united(one: Period, other: Period, unit: str) -> Period | None:
+    """Return two periods as one if the second is next to the first, and both consist of the same units."""
+    if other.bare and one.last and unit == "day":
+        other = other.of_month(one.last) or other
+    if one.last and other.last and one.yearless != other.yearless:
+        year = (other.last if one.yearless else one.last).year
+        one, other = (each.within(year) if each.yearless else each for each in (one, other))
+    if not unit or _size(other) != unit or one.ends is None or other.ends is None:
+        return None
+    if one.ends[1] + timedelta(1) == other.ends[0]:
+        return attrs.evolve(one, last=other.last)
+    return attrs.evolve(one, first=other.first) if other.ends[1] + timedelta(1) == one.ends[0] else None
+
+
+_NEXT = rf"\s*(?:,|-|–|{any_period('to')}|{any_period('and')})"
+_BEFORE = rf"(?:{any_period('timed')}|\d{{1,2}}{NTH}?(?:\s+{either('dates.of')})?|{any_of(MONTHS)}\b{_NEXT})"
+_BEHIND = rf"\.?,?\s+{either('dates.of')}?\s*\d|{_NEXT}\s*{any_of(MONTHS)}\b"
+"""Patterns before or after a word that show that it is the name of a month."""
 
 
 def as_names(text: str, names: Set[str]) -> str:
@@ -206,169 +336,3 @@ def as_names(text: str, names: Set[str]) -> str:
 
     pattern = rf"\b(?P<timed>{_BEFORE}\s*)?(?P<name>{any_of(sorted(names))})\b(?P<dated>{_BEHIND})?"
     return re.sub(pattern, marked, text, flags=re.I) if names else text
-
-
-def relative(match: re.Match[str], today: date) -> Period:
-    """Return the period of a match of :data:`RELATIVES`."""
-    unit, distance = next(_RELATIVE[key] for key in _RELATIVE if match[key])
-    day = _begin(today, unit)
-    for _ in range(abs(distance)):
-        day = _begin(day - timedelta(1) if distance < 0 else _end(day, unit) + timedelta(1), unit)
-    return around(day, unit)
-
-
-def around(day: date, unit: str) -> Period:
-    """Return the day, week, month or year that a day is in."""
-    return Period(first=_begin(day, unit), last=_end(_begin(day, unit), unit), shown="")
-
-
-def _weekday(match: re.Match[str], today: date) -> Period:
-    """Return the next day of a name after today, or the last one before."""
-    number = weekday_of(match["name"] or match["named"])
-    ahead = (number - today.weekday() - 1) % 7 + 1
-    before = (today.weekday() - number - 1) % 7 + 1
-    day = today + timedelta(-before if match["last"] or match["past"] else ahead)
-    return Period(first=day, last=day, shown="")
-
-
-def weekday_of(name: str) -> int:
-    """Return the number of a weekday by its name in lower case; Monday is 0."""
-    weekdays = (own.lists["dates.weekdays"] for own in languages())
-    return next(n for names in weekdays for n, forms in enumerate(names) if name in forms.split())
-
-
-def _few(match: re.Match[str], today: date) -> Period | None:
-    coming = match["next"] or match["coming"]
-    if not (match["before"] or match["after"] or coming):
-        return None
-    number = (NUMBERS.get(match["n"]) or int(match["n"])) * (1 if coming else -1)
-    if match["day"] or match["week"]:
-        other = today + timedelta(number * (7 if match["week"] else 1))
-    else:
-        year, month = divmod(today.year * 12 + today.month - 1 + number * (12 if match["year"] else 1), 12)
-        other = _safe(year, month + 1, today.day)
-    return Period(first=min(today, other), last=max(today, other), shown="")
-
-
-def _part(match: re.Match[str]) -> Period:
-    first, last = next(_PARTS[key] for key in _PARTS if match[key])
-    year = int(match["year"] or _LEAP)
-    begin, end = date(year, first, 1), _end(date(year, last, 1), "month")
-    return Period(first=begin, last=end, yearless=not match["year"], shown="")
-
-
-def _between(match: re.Match[str]) -> Period | None:
-    last = _day(match["b"])
-    if last is None or last.last is None:
-        return None
-    first = _day(match["a"])
-    if first is None:  # "between 3 and 7 May"
-        number = re.search(r"\d+", match["a"])
-        if not number or not last.first or not 1 <= int(number[0]) <= last.last.day:
-            return None
-        first = attrs.evolve(last, first=last.first.replace(day=int(number[0])))
-    if first.first is None:
-        return None
-    if first.yearless and not last.yearless:
-        first = first.within(last.last.year)
-    if match.groupdict().get("end_a"):  # "between the end of March and …"
-        first = attrs.evolve(first, first=first.last)
-    if first.yearless != last.yearless or first.first is None or first.first > last.last:
-        return None
-    both = "start" in match.re.groupindex and match["and"] and not match["start"]
-    if both and last.first and (first.last is None or first.last + timedelta(1) != last.first):
-        return None  # "in April and July" is two periods
-    return Period(first=first.first, last=last.last, yearless=last.yearless, shown="")
-
-
-def _months(match: re.Match[str]) -> Period | None:
-    """Return successive months, "in April, May and June 2025", or ``None``."""
-    found = _between(match)
-    count = 2 + len(re.findall(r"\w+", match["others"]))
-    if found is None or found.first is None or found.last is None:
-        return None
-    return found if found.last.month - found.first.month + 1 == count else None
-
-
-def _since(match: re.Match[str]) -> Period | None:
-    found = _day(match["a"])
-    if match["how"] == "from" and not match["onwards"]:
-        return None  # "from March" is "in March"
-    return found and attrs.evolve(found, first=found.last if match["end"] else found.first, last=None)
-
-
-def _side(match: re.Match[str]) -> Period | None:
-    found = _day(match["a"])
-    if found is None or found.first is None or found.last is None:
-        return None
-    if match["before"]:
-        return attrs.evolve(found, first=None, last=found.first - timedelta(1))
-    if match["until"]:
-        return attrs.evolve(found, first=None)
-    return attrs.evolve(found, first=found.last + timedelta(1), last=None)
-
-
-_NAMED = re.compile(
-    rf"(?:(?P<day>\d{{1,2}}){_ORDINAL}\s+{_OF})?(?P<month>{_MONTH})\b\.?(?:\s+(?P<after>\d{{1,2}}){_ORDINAL}(?!\d))?"
-    rf"(?:,?\s+{_OF}(?P<year>{_YEAR}))?"
-)
-
-
-def _day(text: str) -> Period | None:
-    """Return the day, month or year of a date, or ``None`` if it does not exist."""
-    text = re.sub(rf"^(?:(?:{_any('before_date')}|{_WEEKDAY},?)\s+)+", "", text.strip())
-    year = month = day = 0
-    if match := re.fullmatch(r"(\d{4})(?:-(\d\d))?(?:-(\d\d))?", text):
-        year, month, day = (int(each or 0) for each in match.groups())
-    elif match := re.fullmatch(r"(\d{1,2})\.(\d{1,2})\.(\d{4}|\d{2})?", text):
-        day, month, year = int(match[1]), int(match[2]), int(match[3] or 0)
-        year += 2000 * (0 < year < 100)
-    elif match := re.fullmatch(r"(\d{1,2})/(\d{1,2})/(\d{4})", text):
-        one, two, year = map(int, match.groups())
-        if one <= 12 and two <= 12 and one != two:
-            return None  # it is ambiguous
-        day, month = (two, one) if two > 12 else (one, two)
-    elif match := _NAMED.fullmatch(text):
-        month, day = MONTHS[match["month"]], int(match["day"] or match["after"] or 0)
-        year = int(match["year"] or 0)
-    else:
-        return None
-    try:
-        first = date(year or _LEAP, month or 1, day or 1)
-    except ValueError:
-        return None
-    last = _end(first, "day" if day else "month" if month else "year")
-    return Period(first=first, last=last, yearless=not year, shown="")
-
-
-def _begin(day: date, unit: str) -> date:
-    begins: dict[str, Callable[[], date]] = {
-        "day": lambda: day,
-        "week": lambda: day - timedelta(day.weekday()),
-        "month": lambda: day.replace(day=1),
-        "quarter": lambda: day.replace(month=day.month - (day.month - 1) % 3, day=1),
-        "year": lambda: day.replace(month=1, day=1),
-    }
-    return begins[unit]()
-
-
-def _end(day: date, unit: str) -> date:
-    if unit == "week":
-        return day + timedelta(6)
-    if unit == "quarter":
-        day, unit = day.replace(day=1, month=day.month + 2 - (day.month - 1) % 3), "month"
-    if unit == "month":
-        return day.replace(day=calendar.monthrange(day.year, day.month)[1])
-    return day.replace(month=12, day=31) if unit == "year" else day
-
-
-def _safe(year: int, month: int, day: int) -> date:
-    """Return the day, or the last day of its month if it does not exist."""
-    return date(year, month, min(day, calendar.monthrange(year, month)[1]))
-
-
-def _move(day: date, year: int) -> date:
-    """Return the day in another year; 29 February becomes the last day of February."""
-    if (day.month, day.day) == (2, 29):
-        return _end(date(year, 2, 1), "month")
-    return day.replace(year=year)

@@ -15,9 +15,9 @@ from lior_ask.languages.words import tokens
 from lior_ask.question.filters import Filters, Known, composed, fitting
 from lior_ask.tables import lexicon
 from lior_ask.tables.columns import Coded
+from lior_ask.tables.days import Period
 from lior_ask.tables.grammar import Request, Word
 from lior_ask.tables.mentions import recurring
-from lior_ask.tables.periods import Period
 from lior_ask.tables.query import Meets, Test, Within
 from lior_ask.tables.sources import Table, stored_table, title
 from lior_ask.tables.words import alike, has_word

@@ -15,7 +15,7 @@ from lior_ask.languages.lists import either
 from lior_ask.tables.asked import Asked
 from lior_ask.tables.headers import Likeness
 from lior_ask.tables.learned import Learned, Scores
-from lior_ask.tables.mentions import Links, Piece, next_days
+from lior_ask.tables.mentions import SPAN, Links, Piece, next_days
 from lior_ask.tables.query import ADDED, Aggregate, Compares, Expr, Group, Is, Query, Sign, Within
 from lior_ask.tables.sources import Table
 
@@ -146,19 +146,20 @@ class _Maker:
         dates = sorted(
             table.places("date"), key=lambda n: (n in links.columns, n == table.dated), reverse=True
         )
-        timed: list[tuple[Piece, ...]] = [(*found,) for n in dates[:3] if (found := [*links.periods(n)])] + [
-            *self._years()
-        ]
+        timed = [(*found,) for n in dates[:3] if (found := [*links.periods(n)])]
+        timed = [(span,) if (span := links.spanned(found)) else found for found in timed] + [*self._years()]
         numbers = sorted(
             (n for n in table.places("number") if not table.columns[n].key and table.columns[n].decimal),
             key=lambda n: links.quality.get(n, 0) + 0.1 * (n not in table.derived) + 0.2 * self.compared[n],
             reverse=True,
         )
+        count = min(len(self.asked.compared), 2)
         compared = [
             (*pairs,)
-            for n in numbers[:3]
+            for columns in product(numbers[:3], repeat=count)
             for out in (False, True)
-            if (out <= table.signed(n)) and (pairs := [*links.compared([n], outgoing=out)])
+            if (out <= any(map(table.signed, columns)))
+            and (pairs := [*links.compared(columns, outgoing=out)])
         ]
         implied: list[tuple[Piece, ...]] = [(), *((each,) for each in self.implied)]
         implied += [two for two in combinations(self.implied[:4], 2) if two[0].column != two[1].column]
@@ -192,6 +193,8 @@ class _Maker:
         """Yield the queries of a class of questions."""
         aggregate, side = CLASSES[label]
         for pieces in self.wheres:
+            if aggregate is not Aggregate.BETWEEN and any(piece.role == SPAN for piece in pieces):
+                continue
             where = [piece.condition for piece in pieces]
             if side:
                 dated = self.table.dated

@@ -21,9 +21,9 @@ from lior_ask.index.table_store import Head, Row
 from lior_ask.languages.dates import MONTHS
 from lior_ask.languages.words import tokens
 from lior_ask.tables import accounts, lexicon
+from lior_ask.tables.days import Period
 from lior_ask.tables.grammar import VIEWED, Request, Word
 from lior_ask.tables.linking import columns_of
-from lior_ask.tables.periods import Period
 from lior_ask.tables.plan import TableSource, Unclear, title
 from lior_ask.tables.words import alike
 

@@ -1,0 +1,424 @@
+"""The days, months and other periods that words name: "3 May", "last week", "the 14th", "the 1970s".
+
+:mod:`lior_ask.tables.periods` reads them together with the words around them.
+"""
+
+from __future__ import annotations
+
+import calendar
+import re
+from collections.abc import Callable, Collection, Iterator, Set
+from contextlib import suppress
+from datetime import date, timedelta
+
+import attrs
+
+from lior_ask.languages.dates import MONTHS
+from lior_ask.languages.lists import any_of, either, languages, words
+from lior_ask.tables.units import UNITS
+
+LEAP = 2000
+"""Year for comparing days without a year; it has a 29 February."""
+NAME = "\x05"
+"""Mark of a word that is a name, and not a month."""
+NUMBERS = {word: n for each in languages() for n, word in enumerate(each.lists["words.numbers"], 2)}
+OTHER_WORDS = frozenset(word for each in languages() for word in each.lists["periods.other_words"])
+"""Months that are other words, too, if they are alone."""
+
+
+_STOP = words("words.stop") | words("words.function")
+
+
+def any_period(*keys: str) -> str:
+    """Return a pattern of the words of some keys of ``[periods]`` in all languages."""
+    return either(*(f"periods.{key}" for key in keys))
+
+
+_MONTH = rf"(?<!{NAME})(?:{'|'.join(sorted(MONTHS, key=len, reverse=True))})"
+NTH = either("dates.ordinal")
+_YEAR = r"(?:19|20)\d\d"
+_OF = rf"(?:{either('dates.of')}\s+)?"
+_WEEKDAY = any_of(" ".join(name for each in languages() for name in each.lists["dates.weekdays"]).split())
+_IN_FULL = any_of(name.split()[0] for each in languages() for name in each.lists["dates.weekdays"])
+UNIT_FORMS = {unit: any_period(f"{unit}_units") for unit in ("day", "week", "month", "year")}
+FOLLOWS = re.compile(
+    rf"\s*(?:$|[?!,;:)]|\.\s*(?:$|[^\W\d])|{any_of(sorted(_STOP, key=len, reverse=True))}(?!\w))"
+)
+"""What shows that a number before it is a day: no noun comes next."""
+SIDES = frozenset(("since", "until", "before", "after"))
+"""What makes a date the end of a period."""
+
+_PARTS = {
+    "quarter_1": (1, 3),
+    "quarter_2": (4, 6),
+    "quarter_3": (7, 9),
+    "quarter_4": (10, 12),
+    "half_1": (1, 6),
+    "half_2": (7, 12),
+    "spring": (3, 5),
+    "summer": (6, 8),
+    "autumn": (9, 11),
+}
+"""Key of the forms -> first and last month of a part of the year; seasons are those of meteorology, north of
+the equator. Winter is in two years and is not read."""
+_RELATIVE = {
+    "today": ("day", 0),
+    "before_yesterday": ("day", -2),
+    "yesterday": ("day", -1),
+    "after_tomorrow": ("day", 2),
+    "tomorrow": ("day", 1),
+    "last_week": ("week", -1),
+    "this_week": ("week", 0),
+    "next_week": ("week", 1),
+    "last_month": ("month", -1),
+    "this_month": ("month", 0),
+    "next_month": ("month", 1),
+    "last_quarter": ("quarter", -1),
+    "this_quarter": ("quarter", 0),
+    "next_quarter": ("quarter", 1),
+    "last_year": ("year", -1),
+    "this_year": ("year", 0),
+    "next_year": ("year", 1),
+}
+"""Key of the forms -> unit of the period, and its distance from today's."""
+
+
+@attrs.frozen(kw_only=True)
+class Period:
+    """A period from ``first`` to ``last``, each ``None`` if open."""
+
+    first: date | None = None
+    last: date | None = None
+    shown: str
+    """The period in the words of the question."""
+    yearless: bool = False
+    """Whether the year is unknown; the days are then in the year 2000."""
+    bare: int = attrs.field(default=0, eq=False, repr=False)
+    """The day of a month, if neither month nor year are known; there are no ends then."""
+
+    def within(self, year: int) -> Period:
+        """Return the same days in a year."""
+        first, last = (day and moved(day, year) for day in (self.first, self.last))
+        return attrs.evolve(self, first=first, last=last, yearless=False)
+
+    @property
+    def ends(self) -> tuple[date, date] | None:
+        """Both ends; ``None`` if one is open."""
+        return (self.first, self.last) if self.first and self.last else None
+
+    def of_month(self, day: date) -> Period | None:
+        """Return the bare day in the month of another one, or ``None`` if it does not exist."""
+        with suppress(ValueError):
+            own = day.replace(day=self.bare)
+            return attrs.evolve(self, first=own, last=own, yearless=day.year == LEAP, bare=0)
+        return None
+
+    @property
+    def whole(self) -> bool:
+        """Whether it consists of whole months."""
+        begins = self.first is None or self.first.day == 1
+        return begins and (self.last is None or self.last == end_of(self.last, "month"))
+
+    def inside(self, other: Period) -> bool:
+        """Return whether it is inside another period, both with two ends."""
+        own, outer = self.ends, other.ends
+        return bool(own and outer and outer[0] <= own[0] and own[1] <= outer[1])
+
+    def has(self, when: str) -> bool:
+        """Return whether a date, as :func:`~lior_ask.index.table_schema.date_of` returns it, is in it."""
+        day = f"{when}-01"[:10]
+        return (self.first is None or str(self.first) <= day) and (self.last is None or day <= str(self.last))
+
+    def covers(self, when: str) -> bool:
+        """Return whether a date is in it: a day, a month or a year, ISO 8601; an empty string is not."""
+        if when.startswith("0000"):
+            when = f"2000{when[4:]}"
+        own = self.within(int(when[:4])) if when and self.yearless else self
+        return bool(when) and own.has(f"{when}-01-01"[:10])
+
+    def recurs(self, years: Collection[int], kind: str) -> bool:
+        """Return whether it means days of any year in a column of dates, whose ``years`` have 0 for none.
+
+        Such are days beside others without a year, and the birthdays of contacts.
+        """
+        return self.yearless and bool(self.first and self.last) and (0 in years or kind == "contacts")
+
+
+_UNIT_BEHIND = rf"(?!\s?(?:[€$£%]|(?:{any_of(UNITS)}|euros?|dollars?|pounds?|francs?)\b))"
+_DATE = re.compile(
+    rf"(?:(?:{_WEEKDAY}\.?,?\s+(?:{any_period('before_date')}\s+)?)?(?:{any_period('month_or_year')}\s+(?:{_OF}|d'\s*))?"
+    rf"(?:(?P<iso>\d{{4}}-\d\d(?:-\d\d)?)(?!\d)|(?P<slashed>\d{{1,2}}/\d{{1,2}}/\d{{4}})"
+    rf"|(?P<dotted>\d{{1,2}}\.\d{{1,2}}\.(?:\d{{4}}|\d{{2}})?)(?!\d)"
+    rf"|(?:(?:(?P<day>\d{{1,2}}){NTH}?\s+{_OF}|(?P<one>{any_period('first_day')})\s+))?(?P<month>{_MONTH})\b\.?"
+    rf"(?:\s+(?P<after>\d{{1,2}}){NTH}?(?![\d:]))?(?:,?\s+{_OF}(?P<year>{_YEAR}))?)"
+    rf"|(?:(?!{UNIT_FORMS['month']}\s){any_period('month_or_year')}\s+(?:{_OF}|d'\s*))?(?P<only>{_YEAR}){_UNIT_BEHIND})(?!\w)"
+)
+_RELATIVES = re.compile("(?:" + "|".join(f"(?P<{key}>{any_period(key)})" for key in _RELATIVE) + r")(?!\w)")
+_UNITS = "|".join(f"(?P<{unit}>{forms})" for unit, forms in UNIT_FORMS.items())
+_FEW = re.compile(
+    rf"(?:(?P<before>{any_period('few_last')})|(?P<next>{any_period('few_next')}))?\s*(?P<n>\d{{1,3}}|{any_of(NUMBERS)})\s+"
+    rf"(?:(?:(?P<after>{any_period('few_last')})|(?P<coming>{any_period('few_next')}))\s+)?(?:{_UNITS})\b"
+)
+_WEEKDAYS = re.compile(
+    rf"(?:(?:(?P<last>{any_period('last_day')})|{any_period('next_day')})\s+(?P<name>{_IN_FULL})"
+    rf"|(?P<named>{_IN_FULL})\s+(?:(?P<past>{any_period('last_day')})|{any_period('next_day')}))(?!\w)"
+)
+"""Pattern of "next Friday"; a weekday alone may be a cell of a timetable."""
+_WEEKDAY_ALONE = re.compile(rf"(?:{any_period('last_day')}\s+)?(?P<name>{_IN_FULL})(?!\w)")
+_WEEKDAY_AND_DAY = re.compile(
+    rf"(?:{any_period('last_day')}\s+)?(?P<name>{_WEEKDAY}),?\s+"
+    rf"(?:{any_period('before_date', 'few_the')}\s+)?(?P<day>\d{{1,2}})(?:{NTH})?(?![\w:.,/]\w|\w)"
+)
+_PART = re.compile(
+    "(?:"
+    + "|".join(f"(?P<{key}>{any_period(key)})" for key in _PARTS)
+    + rf")(?:\s+{_OF}(?P<year>{_YEAR}))?(?!\w)"
+)
+_FEASTS = {
+    "christmas_eve": (12, 24),
+    "christmas": (12, 25),
+    "new_years_eve": (12, 31),
+    "new_year": (1, 1),
+    "halloween": (10, 31),
+}
+"""Key of the forms -> month and day."""
+_FEAST = re.compile(
+    "(?:" + "|".join(f"(?P<{key}>{any_period(key)})" for key in _FEASTS) + r")(?!\w)(?!\s+\d)"
+)
+_WEEKEND = re.compile(
+    rf"(?:(?P<last>{any_period('last_day')})\s+|(?P<next>{any_period('next_day')})\s+|(?P<this>{any_period('this')})\s+)?{any_period('weekend')}"
+    rf"(?:\s+(?:(?P<past>{any_period('last_day')})|(?P<coming>{any_period('next_day')})))?(?!\w)"
+)
+_NOW = re.compile(rf"{any_period('now')}(?!\w)")
+DAY_NUMBER = re.compile(rf"(?P<day>\d{{1,2}})(?P<nth>{NTH})?(?!\w|[.,:/]\d)")
+_ON_DAY = re.compile(rf"(?P<on>{any_period('on_day')})\s+(?P<day>\d{{1,2}})(?P<nth>{NTH})?(?!\w|[.,:/]\d)")
+_THE_DAY = re.compile(rf"(?<!\w){any_period('the_day')}\s+$")
+_DECADE = re.compile(
+    rf"(?:{any_period('decade_before')}\s+['’]?(?P<a>(?:\d\d)?\d0)"
+    rf"|['’]?(?P<b>(?:1[0-9]|20)?\d0)(?:{any_period('decade_after')}))(?!\w)"
+)
+_CENTURY = re.compile(
+    rf"(?:{any_period('century_before')}\s+(?P<a>[xvi]+|\d\d)|(?P<b>[xvi]+|\d\d)\s?{any_period('century_after')})(?!\w)"
+)
+_ROMAN = {"x": 10, "v": 5, "i": 1}
+
+
+def _sides(lead: Set[str]) -> Set[str]:
+    """Return which of :data:`SIDES` are said; "from" is rather "in"."""
+    return frozenset() if "in" in lead else lead & SIDES
+
+
+def _relative(match: re.Match[str], today: date, lead: Set[str]) -> Period:
+    """Return the period of a match of a relative one."""
+    unit, distance = next(_RELATIVE[key] for key in _RELATIVE if match[key])
+    day = begin_of(today, unit)
+    for _ in range(abs(distance)):
+        day = begin_of(day - timedelta(1) if distance < 0 else end_of(day, unit) + timedelta(1), unit)
+    return around(day, unit)
+
+
+def around(day: date, unit: str) -> Period:
+    """Return the day, week, month or year that a day is in."""
+    return Period(first=begin_of(day, unit), last=end_of(begin_of(day, unit), unit), shown="")
+
+
+def _of_day(day: date) -> Period:
+    return Period(first=day, last=day, shown="")
+
+
+def _weekday(match: re.Match[str], today: date, lead: Set[str]) -> Period:
+    """Return the next day of a name after today, or the last one before."""
+    number = weekday_of(match["name"] or match["named"])
+    ahead = (number - today.weekday() - 1) % 7 + 1
+    before = (today.weekday() - number - 1) % 7 + 1
+    return _of_day(today + timedelta(-before if match["last"] or match["past"] else ahead))
+
+
+def _weekday_alone(match: re.Match[str], today: date, lead: Set[str]) -> Period | None:
+    """Return the last day of a name after "since", and the next one after "until"."""
+    if not _sides(lead):
+        return None
+    number, ahead = weekday_of(match["name"]), lead & {"until", "before"}
+    days = (number - today.weekday() - 1) % 7 + 1 if ahead else -((today.weekday() - number) % 7)
+    return _of_day(today + timedelta(days))
+
+
+def _weekday_and_day(match: re.Match[str], today: date, lead: Set[str]) -> Period | None:
+    number = weekday_of(match["name"])
+    fit = (each for each in _near(today, int(match["day"])) if each.weekday() == number)
+    return next(map(_of_day, fit), None)
+
+
+def weekday_of(name: str) -> int:
+    """Return the number of a weekday by its name in lower case; Monday is 0."""
+    weekdays = (own.lists["dates.weekdays"] for own in languages())
+    return next(n for names in weekdays for n, forms in enumerate(names) if name in forms.split())
+
+
+def _few(match: re.Match[str], today: date, lead: Set[str]) -> Period | None:
+    coming = match["next"] or match["coming"]
+    if not (match["before"] or match["after"] or coming):
+        return None
+    number = (NUMBERS.get(match["n"]) or int(match["n"])) * (1 if coming else -1)
+    if match["day"] or match["week"]:
+        other = today + timedelta(number * (7 if match["week"] else 1))
+    else:
+        year, month = divmod(today.year * 12 + today.month - 1 + number * (12 if match["year"] else 1), 12)
+        other = _safe(year, month + 1, today.day)
+    return Period(first=min(today, other), last=max(today, other), shown="")
+
+
+def _part(match: re.Match[str], today: date, lead: Set[str]) -> Period:
+    first, last = next(_PARTS[key] for key in _PARTS if match[key])
+    year = int(match["year"] or LEAP)
+    begin, end = date(year, first, 1), end_of(date(year, last, 1), "month")
+    return Period(first=begin, last=end, yearless=not match["year"], shown="")
+
+
+def _feast(match: re.Match[str], today: date, lead: Set[str]) -> Period | None:
+    """Return the next day of a feast after "until", and the last one after "since"."""
+    month, number = next(_FEASTS[key] for key in _FEASTS if match[key])
+    if not _sides(lead):
+        return None  # "the Christmas party"
+    day, ahead = date(today.year, month, number), bool(lead & {"until", "before"})
+    return _of_day(day.replace(year=day.year + ((day < today) if ahead else -(day > today))))
+
+
+def _weekend(match: re.Match[str], today: date, lead: Set[str]) -> Period | None:
+    monday = today - timedelta(today.weekday())
+    if match["last"] or match["past"]:
+        saturday = monday - timedelta(2)
+    elif match["next"] or match["coming"] or match["this"]:
+        over = today.weekday() > 4 and not match["this"]
+        saturday = monday + timedelta(12 if over else 5)
+    else:
+        return None
+    return Period(first=saturday, last=saturday + timedelta(1), shown="")
+
+
+def _now(match: re.Match[str], today: date, lead: Set[str]) -> Period | None:
+    return _of_day(today) if lead & {"start", "end"} else None
+
+
+def _near(today: date, day: int) -> Iterator[date]:
+    """Yield the days of that number in this month, the one before and the next one, if they exist."""
+    for months in (0, -1, 1):
+        year, month = divmod(today.year * 12 + today.month - 1 + months, 12)
+        with suppress(ValueError):
+            yield date(year, month + 1, day)
+
+
+def _day_number(match: re.Match[str], today: date, lead: Set[str]) -> Period | None:
+    """Return the day of a number, "the 14th": the last one after "since", the next one after "until"."""
+    nth, on = match["nth"] or "", match.groupdict().get("on")
+    if "º" in nth or not ((on and nth == ".") or FOLLOWS.match(match.string, match.end())):
+        return None  # "the 3rd floor", "el 4.º A"
+    said = nth or _THE_DAY.search(match.string[: match.start()])
+    if not on and not (nth if "in" in lead else said and _sides(lead)):
+        return None
+    near = [*_near(today, int(match["day"]))]
+    if _sides(lead):
+        ahead = lead & {"until", "before"}
+        near = sorted((each for each in near if (each > today) == bool(ahead)), reverse=not ahead)
+    return next(map(_of_day, near), None)
+
+
+def _decade(match: re.Match[str], today: date, lead: Set[str]) -> Period:
+    year = int(match["a"] or match["b"])
+    year += 1900 * (year < 100)
+    return Period(first=date(year, 1, 1), last=date(year + 9, 12, 31), shown="")
+
+
+def _century(match: re.Match[str], today: date, lead: Set[str]) -> Period | None:
+    told = match["a"] or match["b"]
+    if told.isdecimal():
+        number = int(told)
+    else:
+        digits = [_ROMAN[c] for c in told]
+        number = sum(-d if d < after else d for d, after in zip(digits, [*digits[1:], 0], strict=True))
+    if not 10 <= number <= 21:
+        return None
+    return Period(first=date(number * 100 - 100, 1, 1), last=date(number * 100 - 1, 12, 31), shown="")
+
+
+def _date(match: re.Match[str], today: date, lead: Set[str]) -> Period | None:
+    """Return the day, month or year of a date, or ``None`` if it does not exist or is ambiguous."""
+    year = month = day = 0
+    if match["iso"]:
+        year, month, day, *_ = (*map(int, match["iso"].split("-")), 0)
+    elif match["dotted"]:
+        day, month, year, *_ = (int(each or 0) for each in match["dotted"].split("."))
+        year += 2000 * (0 < year < 100)
+    elif match["slashed"]:
+        day, month, year = map(int, match["slashed"].split("/"))
+        if day <= 12 and month <= 12 and day != month:
+            return None
+        day, month = (month, day) if month > 12 else (day, month)
+    elif match["only"]:
+        year = int(match["only"])
+    else:
+        month, year = MONTHS[match["month"]], int(match["year"] or 0)
+        day = int(match["day"] or match["after"] or bool(match["one"]))
+    try:
+        first = date(year or LEAP, month or 1, day or 1)
+    except ValueError:
+        return None
+    last = end_of(first, "day" if day else "month" if month else "year")
+    return Period(first=first, last=last, yearless=not year, shown="")
+
+
+def begin_of(day: date, unit: str) -> date:
+    """Return the first day of the day, week, month, quarter or year of a day."""
+    begins: dict[str, Callable[[], date]] = {
+        "day": lambda: day,
+        "week": lambda: day - timedelta(day.weekday()),
+        "month": lambda: day.replace(day=1),
+        "quarter": lambda: day.replace(month=day.month - (day.month - 1) % 3, day=1),
+        "year": lambda: day.replace(month=1, day=1),
+    }
+    return begins[unit]()
+
+
+def end_of(day: date, unit: str) -> date:
+    """Return the last day of the unit of a day; a week must begin with it."""
+    if unit == "week":
+        return day + timedelta(6)
+    if unit == "quarter":
+        day, unit = day.replace(day=1, month=day.month + 2 - (day.month - 1) % 3), "month"
+    if unit == "month":
+        return day.replace(day=calendar.monthrange(day.year, day.month)[1])
+    return day.replace(month=12, day=31) if unit == "year" else day
+
+
+def _safe(year: int, month: int, day: int) -> date:
+    """Return the day, or the last day of its month if it does not exist."""
+    return date(year, month, min(day, calendar.monthrange(year, month)[1]))
+
+
+def moved(day: date, year: int) -> date:
+    """Return the day in another year; 29 February becomes the last day of February."""
+    if (day.month, day.day) == (2, 29):
+        return end_of(date(year, 2, 1), "month")
+    return day.replace(year=year)
+
+
+BARE = (DAY_NUMBER, _ON_DAY)
+"""Patterns of the number of a day alone."""
+_Maker = Callable[["re.Match[str]", date, Set[str]], Period | None]
+NAMED: tuple[tuple[re.Pattern[str], _Maker], ...] = (
+    (_DATE, _date),
+    (_RELATIVES, _relative),
+    (_FEW, _few),
+    (_WEEKDAYS, _weekday),
+    (_WEEKDAY_ALONE, _weekday_alone),
+    (_WEEKDAY_AND_DAY, _weekday_and_day),
+    (_PART, _part),
+    (_FEAST, _feast),
+    (_WEEKEND, _weekend),
+    (_NOW, _now),
+    (DAY_NUMBER, _day_number),
+    (_ON_DAY, _day_number),
+    (_DECADE, _decade),
+    (_CENTURY, _century),
+)
+"""What may be at a position, and the function that returns its period from what is said before it."""
