@@ -15,7 +15,7 @@ from lior_ask.index.table_schema import column
 from lior_ask.languages.dates import counted_words, dates
 from lior_ask.languages.lists import languages
 from lior_ask.languages.words import LANGUAGES, stem, tokens
-from lior_ask.tables.periods import period_in
+from lior_ask.tables.periods import period_in, unfolded
 
 LAW = settings(max_examples=100, database=None)
 FORMS = (
@@ -199,6 +199,21 @@ def test_days_of_one_month_are_no_numbers_with_a_unit():
         ("since the first of September 2026", "2026-09-01", ""),
         ("since mid October 2026", "2026-10-15", ""),
         ("in mid October 2026", "2026-10-11", "2026-10-20"),
+        ("bills from summer 2024", "2024-06-01", "2024-08-31"),
+        ("Heizung im Winter 2024/25", "2024-12-01", "2025-02-28"),
+        ("letters from the nineties", "1990-01-01", "1999-12-31"),
+        ("mis nóminas de los años ochenta", "1980-01-01", "1989-12-31"),
+        ("due by Friday", "", "2026-12-04"),
+        ("seit letztem Donnerstag", "2026-11-26", ""),
+        ("the week of 10 June 2026", "2026-06-08", "2026-06-14"),
+        ("la última semana de mayo de 2026", "2026-05-25", "2026-05-31"),
+        ("rent from January 2024 up to now", "2024-01-01", "2026-11-28"),
+        ("compras de hace cuatro días", "2026-11-24", "2026-11-24"),
+        ("mails from two weeks ago", "2026-11-09", "2026-11-15"),
+        ("vor drei Monaten", "2026-08-01", "2026-08-31"),
+        ("vorletzte Woche", "2026-11-09", "2026-11-15"),
+        ("en lo que va de año", "2026-01-01", "2026-12-31"),
+        ("multas de 2016 o anteriores", "", "2016-12-31"),
         ("paid on 3 May 2026 - 12 euros", "2026-05-03", "2026-05-03"),
         ("in the second week of November 2026", "2026-11-08", "2026-11-14"),
         ("before the end of January 2027", "", "2027-01-31"),
@@ -219,11 +234,33 @@ def test_days_that_are_named_in_passing(words, first, last):
     [
         *("between 3 and 7 euros", "the 3rd floor", "order S-2041", "from 10 to 20", "at 9:00 on Monday"),
         *("unter 2000 Euro", "el 4.º A", "im 3. Stock", "le 4 fromages", "mon dernier salaire"),
-        *("on 3/4/2026", "the IP 10.0.4.17", "when did she last do it", "the Christmas party"),
+        *(
+            "invoice 2021-0417",
+            "on 3/4/2026",
+            "the IP 10.0.4.17",
+            "when did she last do it",
+            "the Christmas party",
+        ),
     ],
 )
 def test_what_is_no_period(words):
     assert period_in(words.lower(), datetime.date(2026, 11, 28))[0] is None
+
+
+@pytest.mark.parametrize(
+    ("words", "language", "first", "last"),
+    [
+        ("in der zweiten Januarhälfte 2026", "german", "2026-01-16", "2026-01-31"),
+        ("Einträge, zweite Juniwoche 2026", "german", "2026-06-08", "2026-06-14"),
+        ("relevés du 05/02/2026 au 09/03/2026", "french", "2026-02-05", "2026-03-09"),
+        ("relevés du 25/02/2026", "english", "2026-02-25", "2026-02-25"),
+    ],
+)
+def test_compounds_and_days_in_numbers_are_read_by_language(words, language, first, last):
+    found, _ = period_in(unfolded(words, language).lower(), datetime.date(2026, 11, 28))
+    assert (str(found.first), str(found.last)) == (first, last)
+    assert unfolded("on 3/4/2026, room 33/44/2026", "english") == "on 3/4/2026, room 33/44/2026"
+    assert unfolded("salle 33/44/2026", "french") == "salle 33/44/2026"
 
 
 SPANS = {

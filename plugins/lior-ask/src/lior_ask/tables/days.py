@@ -67,6 +67,7 @@ _RELATIVE = {
     "yesterday": ("day", -1),
     "after_tomorrow": ("day", 2),
     "tomorrow": ("day", 1),
+    "week_before_last": ("week", -2),
     "last_week": ("week", -1),
     "this_week": ("week", 0),
     "next_week": ("week", 1),
@@ -145,6 +146,7 @@ class Period:
 
 
 _UNIT_BEHIND = rf"(?!\s?(?:[€$£%]|(?:{any_of(UNITS)}|euros?|dollars?|pounds?|francs?)\b))"
+_UNIT_BEHIND += rf"(?!-(?!{_YEAR}(?!\w))\w)"  # "2021-0417" is a number, "2021-2023" are years
 _DATE = re.compile(
     rf"(?:(?:{_WEEKDAY}\.?,?\s+(?:{any_period('before_date')}\s+)?)?(?:{any_period('month_or_year')}\s+(?:{_OF}|d'\s*))?"
     rf"(?:(?P<iso>\d{{4}}-\d\d(?:-\d\d)?)(?!\d)|(?P<slashed>\d{{1,2}}/\d{{1,2}}/\d{{4}})"
@@ -174,6 +176,10 @@ _PART = re.compile(
     + "|".join(f"(?P<{key}>{any_period(key)})" for key in _PARTS)
     + rf")(?:\s+{_OF}(?P<year>{_YEAR}))?(?!\w)"
 )
+_SEASONS = [each.lists["periods.seasons"] for each in languages()]
+_SEASON = re.compile(
+    rf"(?P<name>{any_period('seasons')})\s+{_OF}(?P<year>{_YEAR})(?:\s?[/-]\s?(?:\d\d)?\d\d)?(?!\w)"
+)
 _FEASTS = {
     "christmas_eve": (12, 24),
     "christmas": (12, 25),
@@ -193,9 +199,15 @@ _NOW = re.compile(rf"{any_period('now')}(?!\w)")
 DAY_NUMBER = re.compile(rf"(?P<day>\d{{1,2}})(?P<nth>{NTH})?(?!\w|[.,:/]\d)")
 _ON_DAY = re.compile(rf"(?P<on>{any_period('on_day')})\s+(?P<day>\d{{1,2}})(?P<nth>{NTH})?(?!\w|[.,:/]\d)")
 _THE_DAY = re.compile(rf"(?<!\w){any_period('the_day')}\s+$")
+_DECADES = [each.lists["periods.decades"] for each in languages()]
 _DECADE = re.compile(
     rf"(?:{any_period('decade_before')}\s+['’]?(?P<a>(?:\d\d)?\d0)"
-    rf"|['’]?(?P<b>(?:1[0-9]|20)?\d0)(?:{any_period('decade_after')}))(?!\w)"
+    rf"|['’]?(?P<b>(?:1[0-9]|20)?\d0)(?:{any_period('decade_after')})|(?P<word>{any_period('decades')}))(?!\w)"
+)
+_COUNT = rf"(?:\d{{1,3}}|{any_of(NUMBERS)})"
+_AGO = re.compile(
+    rf"(?:{any_period('ago_before')}\s+(?P<n>{_COUNT})\s+(?:{_UNITS})"
+    rf"|(?P<m>{_COUNT})\s+(?:{_UNITS.replace('?P<', '?P<its_')})\s+{any_period('ago_after')})(?!\w)"
 )
 _CENTURY = re.compile(
     rf"(?:{any_period('century_before')}\s+(?P<a>[xvi]+|\d\d)|(?P<b>[xvi]+|\d\d)\s?{any_period('century_after')})(?!\w)"
@@ -259,13 +271,23 @@ def _few(match: re.Match[str], today: date, lead: Set[str]) -> Period | None:
     coming = match["next"] or match["coming"]
     if not (match["before"] or match["after"] or coming):
         return None
-    number = (NUMBERS.get(match["n"]) or int(match["n"])) * (1 if coming else -1)
-    if match["day"] or match["week"]:
-        other = today + timedelta(number * (7 if match["week"] else 1))
-    else:
-        year, month = divmod(today.year * 12 + today.month - 1 + number * (12 if match["year"] else 1), 12)
-        other = _safe(year, month + 1, today.day)
+    other = _away(today, match["n"], next(unit for unit in UNIT_FORMS if match[unit]), 1 if coming else -1)
     return Period(first=min(today, other), last=max(today, other), shown="")
+
+
+def _ago(match: re.Match[str], today: date, lead: Set[str]) -> Period:
+    """Return the day, week, month or year that is so long ago."""
+    unit = next(unit for unit in UNIT_FORMS if match[unit] or match[f"its_{unit}"])
+    return around(_away(today, match["n"] or match["m"], unit, -1), unit)
+
+
+def _away(today: date, count: str, unit: str, sign: int) -> date:
+    """Return the day that is so many units away."""
+    number = (NUMBERS.get(count) or int(count)) * sign
+    if unit in ("day", "week"):
+        return today + timedelta(number * (7 if unit == "week" else 1))
+    year, month = divmod(today.year * 12 + today.month - 1 + number * (12 if unit == "year" else 1), 12)
+    return _safe(year, month + 1, today.day)
 
 
 def _part(match: re.Match[str], today: date, lead: Set[str]) -> Period:
@@ -273,6 +295,13 @@ def _part(match: re.Match[str], today: date, lead: Set[str]) -> Period:
     year = int(match["year"] or LEAP)
     begin, end = date(year, first, 1), end_of(date(year, last, 1), "month")
     return Period(first=begin, last=end, yearless=not match["year"], shown="")
+
+
+def _season(match: re.Match[str], today: date, lead: Set[str]) -> Period:
+    """Return the season of a year; its winter ends in the next one."""
+    forms = (n for own in _SEASONS for n, form in enumerate(own) if re.fullmatch(form, match["name"]))
+    begin = date(int(match["year"]), 3 + 3 * next(forms), 1)
+    return Period(first=begin, last=end_of(_away(begin, "2", "month", 1), "month"), shown="")
 
 
 def _feast(match: re.Match[str], today: date, lead: Set[str]) -> Period | None:
@@ -324,7 +353,11 @@ def _day_number(match: re.Match[str], today: date, lead: Set[str]) -> Period | N
 
 
 def _decade(match: re.Match[str], today: date, lead: Set[str]) -> Period:
-    year = int(match["a"] or match["b"])
+    if match["word"]:
+        forms = (n for own in _DECADES for n, form in enumerate(own) if re.fullmatch(form, match["word"]))
+        year = 1920 + 10 * next(forms)
+    else:
+        year = int(match["a"] or match["b"])
     year += 1900 * (year < 100)
     return Period(first=date(year, 1, 1), last=date(year + 9, 12, 31), shown="")
 
@@ -413,6 +446,7 @@ NAMED: tuple[tuple[re.Pattern[str], _Maker], ...] = (
     (_WEEKDAY_ALONE, _weekday_alone),
     (_WEEKDAY_AND_DAY, _weekday_and_day),
     (_PART, _part),
+    (_SEASON, _season),
     (_FEAST, _feast),
     (_WEEKEND, _weekend),
     (_NOW, _now),
@@ -420,5 +454,6 @@ NAMED: tuple[tuple[re.Pattern[str], _Maker], ...] = (
     (_ON_DAY, _day_number),
     (_DECADE, _decade),
     (_CENTURY, _century),
+    (_AGO, _ago),
 )
 """What may be at a position, and the function that returns its period from what is said before it."""

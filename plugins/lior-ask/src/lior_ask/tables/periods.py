@@ -41,12 +41,12 @@ _EDGES = {
     key: re.compile(rf"{any_period(key)}(?:\s+|-|(?<=['’])\s*|$)")
     for key in ("begin", "end", "middle", "half_month_1", "half_month_2")
 }
-_FORTNIGHT = re.compile(r"quin[cz]")
+_FORTNIGHT = re.compile(any_period("fortnight"))
 """A half that is always one of a month."""
 _ORDINALS = [each.lists["words.ordinals"][:4] for each in languages()]
+_NTHS = any_of(word for own in _ORDINALS for word in own)
 _WEEK_OF = re.compile(
-    rf"(?:(?P<nth>{any_of(word for own in _ORDINALS for word in own)})\w{{0,2}}"
-    rf"|(?P<last>{any_period('last_day', 'few_last')}))\s+{UNIT_FORMS['week']}\s+"
+    rf"(?:(?P<nth>{_NTHS})\w{{0,2}}\s+|(?P<last>{any_period('last_of')})\s+)?{UNIT_FORMS['week']}\s+"
 )
 _UNIT = {unit: re.compile(rf"{UNIT_FORMS[unit]}s?(?!\w)(?!\s+\d)") for unit in ("week", "month", "year")}
 _TO = re.compile(rf"\s*(?:(?:{any_period('to')}(?!\w)\s*)+|-|–)\s*")
@@ -54,6 +54,27 @@ _AND = re.compile(rf"\s+{any_period('and')}\s+")
 _OR = re.compile(rf"\s*(?:,\s*(?:{any_period('and', 'or')}\s+)?|\s{any_period('and', 'or')}\s+|/\s*)")
 _ONWARDS = re.compile(rf"\s+{any_period('onwards')}(?!\w)")
 _LATER, _EARLIER = (re.compile(rf"\s+{any_period(key)}(?!\w)") for key in ("or_later", "or_earlier"))
+
+
+def unfolded(text: str, language: str) -> str:
+    """Return a question with parts of compounds apart, "Januarhälfte", and with days in numbers as ISO 8601.
+
+    Of 3/4/2026 it is not known which is the month, except in languages that begin with the day.
+    """
+    text = _COMPOUND.sub(r"\1 \3 \2", text)
+    return text if language == "english" else _SLASHED.sub(_day_first, text)
+
+
+def _day_first(match: re.Match[str]) -> str:
+    day, month = int(match[1]), int(match[2])
+    return f"{match[3]}-{month:02}-{day:02}" if day <= 31 and month <= 12 else match[0]
+
+
+_COMPOUND = re.compile(
+    rf"(?<!\w)({any_period('compound_before')})\s+({any_of(MONTHS)})({any_period('compound_end')})(?!\w)",
+    re.I,
+)
+_SLASHED = re.compile(r"(?<![\w/])(\d{1,2})/(\d{1,2})/(\d{4})(?![\w/])")
 
 
 def period_in(text: str, today: date, start: int = 0) -> tuple[Period | None, str]:
@@ -205,15 +226,21 @@ class _Reader:
         return self._week_of(at, lead) or self._atom(at, lead, spans=spans)
 
     def _week_of(self, at: int, lead: frozenset[str]) -> _Read | None:
-        """Return a week of a month: the first begins with it, the last one are its last seven days."""
+        """Return the week of a day, or one of a month: the first begins with it, the last ends with it."""
         match = _WEEK_OF.match(self.text, at)
         for place in self._behind_articles(match.end()) if match else ():
             found = self._atom(place, lead, spans=True)
-            ends = found and found[0].ends
-            if match and found and ends and ends == _month(ends[0]):
-                number = next((own.index(match["nth"]) for own in _ORDINALS if match["nth"] in own), -1)
-                first = ends[0] + timedelta(7 * number) if number >= 0 else ends[1] - timedelta(6)
-                return attrs.evolve(found[0], first=first, last=first + timedelta(6)), found[1]
+            if match is None or found is None or (ends := found[0].ends) is None:
+                continue
+            first, last = ends
+            number = next((own.index(match["nth"]) for own in _ORDINALS if match["nth"] in own), -1)
+            if ends == _month(first) and (match["last"] or number >= 0):
+                first = last - timedelta(6) if number < 0 else first + timedelta(7 * number)
+            elif first == last and number < 0 and not match["last"]:
+                first = first if found[0].yearless else begin_of(first, "week")
+            else:
+                continue
+            return attrs.evolve(found[0], first=first, last=first + timedelta(6)), found[1]
         return None
 
     def _unit(self, at: int) -> _Read | None:
