@@ -420,6 +420,12 @@ def test_may_is_a_month_behind_a_preposition(question, shown):
     assert [each.shown for each in asked(question, date(2026, 11, 30)).periods] == shown
 
 
+@pytest.mark.parametrize("words", ["im Mai letzten Jahres", "in May last year", "this year in May"])
+def test_a_month_of_a_year_that_is_told_apart_is_one_period(words):
+    [found] = asked(f"what came in {words}?", date(2026, 11, 30)).periods
+    assert (found.first, found.last) in {(date(y, 5, 1), date(y, 5, 31)) for y in (2025, 2026)}
+
+
 def test_a_day_without_a_year_is_in_a_period_without_one():
     december = Period(first=date(2000, 12, 1), last=date(2000, 12, 31), shown="December", yearless=True)
     assert december.covers("0000-12-05")

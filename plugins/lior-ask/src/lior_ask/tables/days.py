@@ -77,6 +77,7 @@ _RELATIVE = {
     "last_quarter": ("quarter", -1),
     "this_quarter": ("quarter", 0),
     "next_quarter": ("quarter", 1),
+    "year_before_last": ("year", -2),
     "last_year": ("year", -1),
     "this_year": ("year", 0),
     "next_year": ("year", 1),
@@ -152,7 +153,7 @@ _DATE = re.compile(
     rf"(?:(?P<iso>\d{{4}}-\d\d(?:-\d\d)?)(?!\d)|(?P<slashed>\d{{1,2}}/\d{{1,2}}/\d{{4}})"
     rf"|(?P<dotted>\d{{1,2}}\.\d{{1,2}}\.(?:\d{{4}}|\d{{2}})?)(?!\d)"
     rf"|(?:(?:(?P<day>\d{{1,2}}){NTH}?\s+{_OF}|(?P<one>{any_period('first_day')})\s+))?(?P<month>{_MONTH})\b\.?"
-    rf"(?:\s+(?P<after>\d{{1,2}}){NTH}?(?![\d:]))?(?:,?\s+{_OF}(?P<year>{_YEAR}))?)"
+    rf"(?:\s+(?P<after>\d{{1,2}}){NTH}?(?![\d:]))?(?:,?\s+{_OF}(?P<year>{_YEAR}|['’]\d\d))?)"
     rf"|(?:(?!{UNIT_FORMS['month']}\s){any_period('month_or_year')}\s+(?:{_OF}|d'\s*))?(?P<only>{_YEAR}){_UNIT_BEHIND})(?!\w)"
 )
 _RELATIVES = re.compile("(?:" + "|".join(f"(?P<{key}>{any_period(key)})" for key in _RELATIVE) + r")(?!\w)")
@@ -180,6 +181,7 @@ _SEASONS = [each.lists["periods.seasons"] for each in languages()]
 _SEASON = re.compile(
     rf"(?P<name>{any_period('seasons')})\s+{_OF}(?P<year>{_YEAR})(?:\s?[/-]\s?(?:\d\d)?\d\d)?(?!\w)"
 )
+_ISO_WEEK = re.compile(rf"{any_period('iso_week')}\s?(?P<n>\d{{1,2}})(?:[\s/]+(?P<year>{_YEAR}))?(?!\w)")
 _FEASTS = {
     "christmas_eve": (12, 24),
     "christmas": (12, 25),
@@ -304,6 +306,13 @@ def _season(match: re.Match[str], today: date, lead: Set[str]) -> Period:
     return Period(first=begin, last=end_of(_away(begin, "2", "month", 1), "month"), shown="")
 
 
+def _iso_week(match: re.Match[str], today: date, lead: Set[str]) -> Period | None:
+    with suppress(ValueError):
+        monday = date.fromisocalendar(int(match["year"] or today.year), int(match["n"]), 1)
+        return Period(first=monday, last=monday + timedelta(6), shown="")
+    return None
+
+
 def _feast(match: re.Match[str], today: date, lead: Set[str]) -> Period | None:
     """Return the next day of a feast after "until", and the last one after "since"."""
     month, number = next(_FEASTS[key] for key in _FEASTS if match[key])
@@ -390,7 +399,8 @@ def _date(match: re.Match[str], today: date, lead: Set[str]) -> Period | None:
     elif match["only"]:
         year = int(match["only"])
     else:
-        month, year = MONTHS[match["month"]], int(match["year"] or 0)
+        month, year = MONTHS[match["month"]], int((match["year"] or "0").strip("'’"))
+        year += 2000 * (0 < year < 100)
         day = int(match["day"] or match["after"] or bool(match["one"]))
     try:
         first = date(year or LEAP, month or 1, day or 1)
@@ -447,6 +457,7 @@ NAMED: tuple[tuple[re.Pattern[str], _Maker], ...] = (
     (_WEEKDAY_AND_DAY, _weekday_and_day),
     (_PART, _part),
     (_SEASON, _season),
+    (_ISO_WEEK, _iso_week),
     (_FEAST, _feast),
     (_WEEKEND, _weekend),
     (_NOW, _now),

@@ -158,7 +158,7 @@ class _Reader:
 
     def _span(self, lead: frozenset[str], begin: int, at: int) -> _Read | None:
         """Return a period from one date to another one."""
-        if lead & SIDES and not lead & {"start", "in"}:
+        if lead & SIDES and not lead & {"start", "in", "since"}:
             return None
         first = self._dated(at, lead, spans=True) or self._number(at)
         if first is None:
