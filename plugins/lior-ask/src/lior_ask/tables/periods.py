@@ -78,7 +78,9 @@ _SLASHED = re.compile(r"(?<![\w/])(\d{1,2})/(\d{1,2})/(\d{4})(?![\w/])")
 
 
 def period_in(text: str, today: date, start: int = 0) -> tuple[Period | None, str]:
-    """Return the period of a question in lower case, and the question with a comma in its place.
+    """Return the first period of a question in lower case, and the question with a comma in its place.
+
+    It begins at the position ``start`` or after it.
 
     >>> period_in("what did we spend in march 2025?", date(2025, 6, 1))[0].last
     datetime.date(2025, 3, 31)
