@@ -200,14 +200,24 @@ def test_each_of_two_comparisons_has_its_own_column():
     ]
 
 
+BILLS = "day,payee,amount\n2026-08-05,Octopus,80\n2026-09-05,Octopus,95\n2026-09-06,Rent,700\n"
+
+
 def test_the_difference_between_two_months_has_the_rows_of_both():
-    text = "day,payee,amount\n2026-08-05,Octopus,80\n2026-09-05,Octopus,95\n2026-10-05,Octopus,110\n"
-    links = linked_to(text, "how much more did Octopus cost in October than in August?")
+    links = linked_to(BILLS, "how much more did Octopus cost in September than in August?")
     span = links.spanned([*links.periods(0)])
-    assert (span.condition.first, span.condition.last) == ("2026-08-01", "2026-10-31")
+    assert (span.condition.first, span.condition.last) == ("2026-08-01", "2026-09-30")
     assert {each.query.aggregate for each in proposed(links) if span in each.pieces} == {Aggregate.BETWEEN}
-    within = linked_to(text, "what did we pay since August, before 10 October?")
+    within = linked_to(BILLS, "what did we pay since August, before 10 October?")
     assert within.spanned([*within.periods(0)]) is None
+
+
+@pytest.mark.parametrize(("subject", "told"), [("Octopus cost", True), ("we pay", False)])
+def test_the_difference_between_two_months_is_that_of_two_rows(subject, told):
+    links = linked_to(BILLS, f"how much more did {subject} in September than in August?")
+    ranker, span = Ranker(links.asked, learned(), [links.table]), links.spanned([*links.periods(0)])
+    meant = [ranker.meaning(each.query) for each in proposed(links) if span in each.pieces]
+    assert any(each is not None for each in meant) == told
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,8 @@ class Within:
     """The period in words."""
     yearless: bool = False
     """Whether days of any year are meant; the ends are then ``MM-DD``."""
+    two: bool = False
+    """Whether it reaches from one named period to another: the difference of two rows may be asked for."""
 
 
 @attrs.frozen
