@@ -46,7 +46,8 @@ _FORTNIGHT = re.compile(any_period("fortnight"))
 _ORDINALS = [each.lists["words.ordinals"][:4] for each in languages()]
 _NTHS = any_of(word for own in _ORDINALS for word in own)
 _WEEK_OF = re.compile(
-    rf"(?:(?P<nth>{_NTHS})\w{{0,2}}\s+|(?P<last>{any_period('last_of')})\s+)?{UNIT_FORMS['week']}\s+"
+    rf"(?:(?P<nth>{_NTHS})\w{{0,2}}\s+|(?P<last>{any_period('last_of')})\s+)?"
+    rf"(?:{UNIT_FORMS['week']}|(?P<end>{any_period('weekend')}))\s+"
 )
 _UNIT = {unit: re.compile(rf"{UNIT_FORMS[unit]}s?(?!\w)(?!\s+\d)") for unit in ("week", "month", "year")}
 _TO = re.compile(rf"\s*(?:(?:{any_period('to')}(?!\w)\s*)+|-|–)\s*")
@@ -228,21 +229,23 @@ class _Reader:
         return self._week_of(at, lead) or self._atom(at, lead, spans=spans)
 
     def _week_of(self, at: int, lead: frozenset[str]) -> _Read | None:
-        """Return the week of a day, or one of a month: the first begins with it, the last ends with it."""
+        """Return the week or weekend of a day, or a week of a month, counted from its first day on."""
         match = _WEEK_OF.match(self.text, at)
-        for place in self._behind_articles(match.end()) if match else ():
+        starts = (start for said, start in self._leads(match.end()) if not said & SIDES) if match else ()
+        for place in (place for start in starts for place in self._behind_articles(start)):
             found = self._atom(place, lead, spans=True)
             if match is None or found is None or (ends := found[0].ends) is None:
                 continue
             first, last = ends
             number = next((own.index(match["nth"]) for own in _ORDINALS if match["nth"] in own), -1)
-            if ends == _month(first) and (match["last"] or number >= 0):
+            days = 1 if match["end"] else 6
+            if ends == _month(first) and (match["last"] or number >= 0) and days == 6:
                 first = last - timedelta(6) if number < 0 else first + timedelta(7 * number)
             elif first == last and number < 0 and not match["last"]:
-                first = first if found[0].yearless else begin_of(first, "week")
+                first = first if found[0].yearless else begin_of(first, "week") + timedelta(6 - days)
             else:
                 continue
-            return attrs.evolve(found[0], first=first, last=first + timedelta(6)), found[1]
+            return attrs.evolve(found[0], first=first, last=first + timedelta(days)), found[1]
         return None
 
     def _unit(self, at: int) -> _Read | None:
