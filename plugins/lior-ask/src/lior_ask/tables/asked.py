@@ -17,7 +17,7 @@ from lior_ask.languages.words import tokens as words_of
 from lior_ask.tables.days import NAME, Period
 from lior_ask.tables.implied import Implied
 from lior_ask.tables.lexicon import COMPARISONS
-from lior_ask.tables.periods import as_names, period_in, unfolded
+from lior_ask.tables.periods import as_names, normalised, period_in
 from lior_ask.tables.query import Sign
 from lior_ask.tables.units import UNITS
 from lior_ask.tables.words import stems
@@ -153,7 +153,7 @@ def asked(text: str, today: date, names: Set[str] = frozenset()) -> Asked:
         text = text.replace(name, f" {_MARKS['file']} ", 1)
     text = as_names(text, names)
     language = of_question(words_of(text))
-    periods, text = _periods(unfolded(text, language), today, asking_words(language))
+    periods, text = _periods(normalised(text, language), today, asking_words(language))
     compared, text = _compared(text)
     excepted = [match.start() for match in _EXCEPT.finditer(text)]
     tokens, negated = list[Token](), set[int]()

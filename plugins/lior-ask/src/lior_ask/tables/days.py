@@ -30,7 +30,7 @@ _STOP = words("words.stop") | words("words.function")
 
 
 def any_period(*keys: str) -> str:
-    """Return a pattern of the words of some keys of ``[periods]`` in all languages."""
+    """Return a pattern of the forms that ``[periods]`` has for some keys, in all languages."""
     return either(*(f"periods.{key}" for key in keys))
 
 
@@ -39,14 +39,14 @@ NTH = either("dates.ordinal")
 _YEAR = r"(?:19|20)\d\d"
 _OF = rf"(?:{either('dates.of')}\s+)?"
 _WEEKDAY = any_of(" ".join(name for each in languages() for name in each.lists["dates.weekdays"]).split())
-_IN_FULL = any_of(name.split()[0] for each in languages() for name in each.lists["dates.weekdays"])
+_WEEKDAY_NAME = any_of(name.split()[0] for each in languages() for name in each.lists["dates.weekdays"])
 UNIT_FORMS = {unit: any_period(f"{unit}_units") for unit in ("day", "week", "month", "year")}
 FOLLOWS = re.compile(
     rf"\s*(?:$|[?!,;:)]|\.\s*(?:$|[^\W\d])|{any_of(sorted(_STOP, key=len, reverse=True))}(?!\w))"
 )
-"""What shows that a number before it is a day: no noun comes next."""
+"""Pattern of what follows the number of a day: the end, a mark or a stop word, but no noun."""
 SIDES = frozenset(("since", "until", "before", "after"))
-"""What makes a date the end of a period."""
+"""Kinds of words that make a date the end of a period."""
 
 _PARTS = {
     "quarter_1": (1, 3),
@@ -59,8 +59,8 @@ _PARTS = {
     "summer": (6, 8),
     "autumn": (9, 11),
 }
-"""Key of the forms -> first and last month of a part of the year; seasons are those of meteorology, north of
-the equator. Winter is in two years and is not read."""
+"""Key of the forms -> first and last month. Seasons are meteorological, north of the equator. Winter is in
+two years, and is read only with its year."""
 _RELATIVE = {
     "today": ("day", 0),
     "before_yesterday": ("day", -2),
@@ -158,16 +158,17 @@ _DATE = re.compile(
 )
 _RELATIVES = re.compile("(?:" + "|".join(f"(?P<{key}>{any_period(key)})" for key in _RELATIVE) + r")(?!\w)")
 _UNITS = "|".join(f"(?P<{unit}>{forms})" for unit, forms in UNIT_FORMS.items())
+_COUNT = rf"(?:\d{{1,3}}|{any_of(NUMBERS)})"
 _FEW = re.compile(
-    rf"(?:(?P<before>{any_period('few_last')})|(?P<next>{any_period('few_next')}))?\s*(?P<n>\d{{1,3}}|{any_of(NUMBERS)})\s+"
+    rf"(?:(?P<before>{any_period('few_last')})|(?P<next>{any_period('few_next')}))?\s*(?P<n>{_COUNT})\s+"
     rf"(?:(?:(?P<after>{any_period('few_last')})|(?P<coming>{any_period('few_next')}))\s+)?(?:{_UNITS})\b"
 )
 _WEEKDAYS = re.compile(
-    rf"(?:(?:(?P<last>{any_period('last_day')})|{any_period('next_day')})\s+(?P<name>{_IN_FULL})"
-    rf"|(?P<named>{_IN_FULL})\s+(?:(?P<past>{any_period('last_day')})|{any_period('next_day')}))(?!\w)"
+    rf"(?:(?:(?P<last>{any_period('last_day')})|{any_period('next_day')})\s+(?P<name>{_WEEKDAY_NAME})"
+    rf"|(?P<named>{_WEEKDAY_NAME})\s+(?:(?P<past>{any_period('last_day')})|{any_period('next_day')}))(?!\w)"
 )
 """Pattern of "next Friday"; a weekday alone may be a cell of a timetable."""
-_WEEKDAY_ALONE = re.compile(rf"(?:{any_period('last_day')}\s+)?(?P<name>{_IN_FULL})(?!\w)")
+_WEEKDAY_ALONE = re.compile(rf"(?:{any_period('last_day')}\s+)?(?P<name>{_WEEKDAY_NAME})(?!\w)")
 _WEEKDAY_AND_DAY = re.compile(
     rf"(?:{any_period('last_day')}\s+)?(?P<name>{_WEEKDAY}),?\s+"
     rf"(?:{any_period('before_date', 'few_the')}\s+)?(?P<day>\d{{1,2}})(?:{NTH})?(?![\w:.,/]\w|\w)"
@@ -177,7 +178,6 @@ _PART = re.compile(
     + "|".join(f"(?P<{key}>{any_period(key)})" for key in _PARTS)
     + rf")(?:\s+{_OF}(?P<year>{_YEAR}))?(?!\w)"
 )
-_SEASONS = [each.lists["periods.seasons"] for each in languages()]
 _SEASON = re.compile(
     rf"(?P<name>{any_period('seasons')})\s+{_OF}(?P<year>{_YEAR})(?:\s?[/-]\s?(?:\d\d)?\d\d)?(?!\w)"
 )
@@ -201,12 +201,10 @@ _NOW = re.compile(rf"{any_period('now')}(?!\w)")
 DAY_NUMBER = re.compile(rf"(?P<day>\d{{1,2}})(?P<nth>{NTH})?(?!\w|[.,:/]\d)")
 _ON_DAY = re.compile(rf"(?P<on>{any_period('on_day')})\s+(?P<day>\d{{1,2}})(?P<nth>{NTH})?(?!\w|[.,:/]\d)")
 _THE_DAY = re.compile(rf"(?<!\w){any_period('the_day')}\s+$")
-_DECADES = [each.lists["periods.decades"] for each in languages()]
 _DECADE = re.compile(
     rf"(?:{any_period('decade_before')}\s+['’]?(?P<a>(?:\d\d)?\d0)"
     rf"|['’]?(?P<b>(?:1[0-9]|20)?\d0)(?:{any_period('decade_after')})|(?P<word>{any_period('decades')}))(?!\w)"
 )
-_COUNT = rf"(?:\d{{1,3}}|{any_of(NUMBERS)})"
 _AGO = re.compile(
     rf"(?:{any_period('ago_before')}\s+(?P<n>{_COUNT})\s+(?:{_UNITS})"
     rf"|(?P<m>{_COUNT})\s+(?:{_UNITS.replace('?P<', '?P<its_')})\s+{any_period('ago_after')})(?!\w)"
@@ -218,7 +216,7 @@ _ROMAN = {"x": 10, "v": 5, "i": 1}
 
 
 def _sides(lead: Set[str]) -> Set[str]:
-    """Return which of :data:`SIDES` are said; "from" is rather "in"."""
+    """Return the :data:`SIDES` in a lead; none if it may be "in", as "from" may."""
     return frozenset() if "in" in lead else lead & SIDES
 
 
@@ -299,10 +297,15 @@ def _part(match: re.Match[str], today: date, lead: Set[str]) -> Period:
     return Period(first=begin, last=end, yearless=not match["year"], shown="")
 
 
+def _place(word: str, key: str) -> int:
+    """Return the number of the form of a key that a word has."""
+    every = (each.lists[f"periods.{key}"] for each in languages())
+    return next(n for own in every for n, form in enumerate(own) if re.fullmatch(form, word))
+
+
 def _season(match: re.Match[str], today: date, lead: Set[str]) -> Period:
     """Return the season of a year; its winter ends in the next one."""
-    forms = (n for own in _SEASONS for n, form in enumerate(own) if re.fullmatch(form, match["name"]))
-    begin = date(int(match["year"]), 3 + 3 * next(forms), 1)
+    begin = date(int(match["year"]), 3 + 3 * _place(match["name"], "seasons"), 1)
     return Period(first=begin, last=end_of(_away(begin, "2", "month", 1), "month"), shown="")
 
 
@@ -362,11 +365,8 @@ def _day_number(match: re.Match[str], today: date, lead: Set[str]) -> Period | N
 
 
 def _decade(match: re.Match[str], today: date, lead: Set[str]) -> Period:
-    if match["word"]:
-        forms = (n for own in _DECADES for n, form in enumerate(own) if re.fullmatch(form, match["word"]))
-        year = 1920 + 10 * next(forms)
-    else:
-        year = int(match["a"] or match["b"])
+    told, word = match["a"] or match["b"], match["word"]
+    year = 20 + 10 * _place(word, "decades") if word else int(told)
     year += 1900 * (year < 100)
     return Period(first=date(year, 1, 1), last=date(year + 9, 12, 31), shown="")
 
@@ -448,7 +448,7 @@ def moved(day: date, year: int) -> date:
 BARE = (DAY_NUMBER, _ON_DAY)
 """Patterns of the number of a day alone."""
 _Maker = Callable[["re.Match[str]", date, Set[str]], Period | None]
-NAMED: tuple[tuple[re.Pattern[str], _Maker], ...] = (
+PATTERNS: tuple[tuple[re.Pattern[str], _Maker], ...] = (
     (_DATE, _date),
     (_RELATIVES, _relative),
     (_FEW, _few),
@@ -467,4 +467,4 @@ NAMED: tuple[tuple[re.Pattern[str], _Maker], ...] = (
     (_CENTURY, _century),
     (_AGO, _ago),
 )
-"""What may be at a position, and the function that returns its period from what is said before it."""
+"""Patterns of periods, each with a function of its match, today and the kinds of words before it."""

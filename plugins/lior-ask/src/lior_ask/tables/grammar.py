@@ -22,7 +22,7 @@ from lior_ask.question.question import Question
 from lior_ask.tables import lexicon
 from lior_ask.tables.asked import Compared
 from lior_ask.tables.days import NAME, NUMBERS, UNIT_FORMS, Period
-from lior_ask.tables.periods import as_names, period_in, unfolded
+from lior_ask.tables.periods import as_names, normalised, period_in
 from lior_ask.tables.query import Sign
 
 Role = Literal["", "from", "to", "about", "per", "unit", "except"]
@@ -142,7 +142,7 @@ def parse(question: Question, today: date, names: Set[str] = frozenset()) -> Req
     for pattern, not_paid in lexicon.OWING:
         text = pattern.sub(not_paid, text)
     text, left_out = _left_out(text)
-    period, second, text = _periods(unfolded(text, question.language), today)
+    period, second, text = _periods(normalised(text, question.language), today)
     compared, text = _compared(text)
     than, text = _than(text)
     whole, found = text, _operation(text)

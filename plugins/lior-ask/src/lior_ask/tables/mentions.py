@@ -386,7 +386,7 @@ class Links:
         one, other = sorted(found, key=lambda each: each.first) if len(found) == 2 else (None, None)
         if one is None or other is None or not one.first or not one.last or not one.last < other.first:
             return None
-        within = attrs.evolve(one, last=other.last, shown=f"{one.shown} – {other.shown}", two=True)
+        within = attrs.evolve(one, last=other.last, shown=f"{one.shown} – {other.shown}", spans=True)
         return attrs.evolve(
             pieces[0], condition=within, positions=pieces[0].positions | pieces[1].positions, role=SPAN
         )

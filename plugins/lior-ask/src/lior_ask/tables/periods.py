@@ -19,9 +19,9 @@ from lior_ask.tables.days import (
     DAY_NUMBER,
     FOLLOWS,
     NAME,
-    NAMED,
     NTH,
     OTHER_WORDS,
+    PATTERNS,
     SIDES,
     UNIT_FORMS,
     Period,
@@ -35,7 +35,7 @@ from lior_ask.tables.days import (
 _SPACE = r"(?:\s+|(?<=['’])\s*)"
 _LEAD = {key: re.compile(rf"{any_period(key)}{_SPACE}") for key in (*SIDES, "start")}
 _LEAD["in"] = re.compile(rf"{any_period('in', 'few_in', 'relative_in')}{_SPACE}")
-"""What stands before a date: "since" to "after" make it the end of a period, "start" begins a span."""
+"""Patterns of words before a date: :data:`SIDES`, "start" of a span such as "between", and "in"."""
 _ARTICLE = re.compile(rf"{any_period('before_date', 'few_the', 'of_unit', 'relative_the')}{_SPACE}")
 _EDGES = {
     key: re.compile(rf"{any_period(key)}(?:\s+|-|(?<=['’])\s*|$)")
@@ -57,10 +57,10 @@ _ONWARDS = re.compile(rf"\s+{any_period('onwards')}(?!\w)")
 _LATER, _EARLIER = (re.compile(rf"\s+{any_period(key)}(?!\w)") for key in ("or_later", "or_earlier"))
 
 
-def unfolded(text: str, language: str) -> str:
+def normalised(text: str, language: str) -> str:
     """Return a question with parts of compounds apart, "Januarhälfte", and with days in numbers as ISO 8601.
 
-    Of 3/4/2026 it is not known which is the month, except in languages that begin with the day.
+    In English, 3/4/2026 stays as it is, since either number may be the month.
     """
     text = _COMPOUND.sub(r"\1 \3 \2", text)
     return text if language == "english" else _SLASHED.sub(_day_first, text)
@@ -140,7 +140,7 @@ class _Reader:
         return places[::-1]
 
     def _led(self, lead: frozenset[str], begin: int, at: int) -> _Read | None:
-        """Return the period at a position, of which ``lead`` is said."""
+        """Return the period of the date at a position behind the words ``lead``, which begin at ``begin``."""
         if (span := self._span(lead, begin, at)) is not None:
             return span
         found = self._dated(at, lead)
@@ -197,6 +197,8 @@ class _Reader:
             for lead, start in self._leads(match.end()):
                 sided = lead & SIDES and "in" not in lead
                 found = None if sided else self._dated(start, _IN) or self._number(start)
+                if found and found[0].shown.isdecimal() and not FOLLOWS.match(self.text, found[1]):
+                    continue  # "on 3 May, 4 payments"
                 both = found and _united(period, found[0], unit)
                 if found and both:
                     period, end = both, found[1]
@@ -210,7 +212,7 @@ class _Reader:
         match = DAY_NUMBER.match(self.text, at)
         if match is None or not 1 <= int(match["day"]) <= 31:
             return None
-        return Period(shown=match["day"], bare=int(match["day"])), match.end()
+        return Period(shown=match[0], bare=int(match["day"])), match.end()
 
     def _dated(self, at: int, lead: frozenset[str], *, spans: bool = False) -> _Read | None:
         """Return the day, month or other period at a position, with an edge such as "the end of"."""
@@ -258,7 +260,7 @@ class _Reader:
     def _atom(self, at: int, lead: frozenset[str], *, spans: bool) -> _Read | None:
         """Return the longest of what may be at a position; the number of a day alone is none in a span."""
         best: _Read | None = None
-        for pattern, made in NAMED:
+        for pattern, made in PATTERNS:
             if (not spans or pattern not in BARE) and (match := pattern.match(self.text, at)):
                 period = made(match, self.today, lead)
                 if period and (best is None or match.end() > best[1]):
@@ -268,7 +270,7 @@ class _Reader:
 
 _IN = frozenset(("in",))
 _UNTIL = frozenset(("until", "end"))
-"""What is said of the end of a span."""
+"""The lead of the second date of a span."""
 
 
 def _sided(period: Period, lead: Set[str]) -> Period:

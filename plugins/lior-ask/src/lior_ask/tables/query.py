@@ -78,8 +78,8 @@ class Within:
     """The period in words."""
     yearless: bool = False
     """Whether days of any year are meant; the ends are then ``MM-DD``."""
-    two: bool = False
-    """Whether it reaches from one named period to another: the difference of two rows may be asked for."""
+    spans: bool = False
+    """Whether it reaches from one named period to another, for the difference of two rows."""
 
 
 @attrs.frozen

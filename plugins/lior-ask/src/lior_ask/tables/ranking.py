@@ -145,8 +145,8 @@ class Ranker:
         """
         table, rows = self.tables[query.table], self.selected(query)
         measure, how = query.measure, query.aggregate
-        if len(rows) != 2 and any(isinstance(each, Within) and each.two for each in query.where):
-            return None  # of the sums of two months, not the difference of their first and last rows
+        if len(rows) != 2 and any(isinstance(each, Within) and each.spans for each in query.where):
+            return None  # the difference of two sums is asked for, not that of two rows
         if measure is not None and query.group is None:
             if how in FIRST:
                 return self._first(query, rows)
