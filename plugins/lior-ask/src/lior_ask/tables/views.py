@@ -90,8 +90,12 @@ def _days(head: Head, source: TableSource) -> list[date]:
     """Return the sorted days of all rows, or an empty list if one has none."""
     assert head.dated is not None
     found = [head.columns[head.dated].date(row.cells[head.dated])[:10] for row in source.every(head)]
-    whole = found and all(len(day) == 10 and day >= "0001" for day in found)
-    return sorted(map(date.fromisoformat, found)) if whole else []
+    return sorted(map(date.fromisoformat, found)) if found and _whole(*found) else []
+
+
+def _whole(*days: str) -> bool:
+    """Return whether dates have a day, a month and a year."""
+    return all(len(day) == 10 and day >= "0001" for day in days)
 
 
 def _series(head: Head, source: TableSource) -> list[list[Row]]:
@@ -244,14 +248,14 @@ def _durations(request: Request, head: Head, source: TableSource) -> tuple[Reque
     if not long or len(dates) != 2:
         return request, head
     known = [[columns[n].date(row.cells[n])[:10] for n in dates] for row in source.every(head)]
-    both = [(first, last) for first, last in known if len(first) == len(last) == 10]
+    both = [(first, last) for first, last in known if _whole(first, last)]
     if not both or {first <= last for first, last in both} == {True, False}:
         return request, head
     begin, end = dates if both[0][0] <= both[0][1] else dates[::-1]
 
     def lasted(row: Row) -> Decimal | None:
         first, last = (columns[n].date(row.cells[n])[:10] for n in (begin, end))
-        if not len(first) == len(last) == 10:
+        if not _whole(first, last):
             return None
         return Decimal((date.fromisoformat(last) - date.fromisoformat(first)).days)
 
