@@ -326,10 +326,11 @@ def test_a_row_instead_of_a_calculation_is_doubtful_or_not_quoted(
     index = Index(retriever="settle", embedder="")
     index.learn(name, text)
     answer = index.ask(question)
-    assert answer.found == (name == "tools.csv" and confidence > 0.6)
+    assert answer.found == (name == "music.csv" or (name == "tools.csv" and confidence > 0.6))
+    assert (answer.result is not None) == (name == "music.csv")  # a likely query, and no row
     assert answer.passages[0][0].line == 2
-    looked_up = name == "tools.csv" and not answer.found
-    assert (answer.note == "its words are in rows of a table, and none is likely to answer it") == looked_up
+    likeliest = "the likeliest calculation"
+    assert (answer.note.startswith(likeliest)) == (name == "tools.csv" and not answer.found)
 
 
 INVOICES = (
@@ -352,7 +353,6 @@ UNPAID = {
     "total of the paid invoices": "100",
     "what percentage of the net is unpaid?": "76.74 %",
 }
-BY_DATE = UNPAID | {"how many unpaid invoices in March?": None}  # by which date is not clear
 SPENT = {
     "how much did we spend in January?": "80.50",
     "wie viel haben wir im Januar ausgegeben?": "80.50",
@@ -360,8 +360,8 @@ SPENT = {
     "which purchase was the most expensive?": "149.00",
 }
 ALONE = [
-    ("invoices.csv", INVOICES.format("Paid", "2025-03-04", "", ""), BY_DATE),
-    ("invoices.csv", INVOICES.format("paid on", "2025-03-04", "-", ""), BY_DATE),
+    ("invoices.csv", INVOICES.format("Paid", "2025-03-04", "", ""), UNPAID),
+    ("invoices.csv", INVOICES.format("paid on", "2025-03-04", "-", ""), UNPAID),
     ("invoices.csv", INVOICES.format("Paid", "yes", "no", "no"), UNPAID),
     ("invoices.csv", INVOICES.format("Paid", "by card", "", ""), UNPAID),
     ("invoices.csv", INVOICES.format("Status", "paid", "open", "open"), UNPAID),

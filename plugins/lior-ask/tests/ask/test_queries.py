@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lior.interfaces import Passage
 from lior_ask import Index
 from lior_ask.question.filters import Filters
 from lior_ask.question.question import understood
@@ -56,6 +57,7 @@ def table_of(index):
 
 
 TABLE = table_of(notes(TRIPS))
+ADA_OR_BO = Is(DRIVER, ("Ada", "Bo"), several=True)
 CELLS = [row.cells for _, row in TABLE.rows]
 DAYS = st.sampled_from(["", "2025-12-31", "2026-01-03", "2026-02-05", "2026-02-09", "2026-04-01"])
 NUMBERS = st.sampled_from(["-1", "12.25", "12.250001", "33", "80", "120.5", "1e40", "-1e40"])
@@ -102,12 +104,41 @@ def test_rows_are_those_that_fulfil_all_conditions(conditions):
         ({"aggregate": Aggregate.VALUE, "measure": PLACE, "where": (Is(DRIVER, ("Bo",)),)}, "Bergen"),
         ({"aggregate": Aggregate.SHARE, "part": (Is(DRIVER, ("Ada",)),)}, "50.00 %"),
         ({"aggregate": Aggregate.BETWEEN, "measure": DAY, "where": (Is(DRIVER, ("Ada",)),)}, "37"),
+        ({"aggregate": Aggregate.BETWEEN, "where": (ADA_OR_BO,)}, "1"),
+        ({"aggregate": Aggregate.BETWEEN, "measure": KM, "where": (ADA_OR_BO,)}, "73.5"),
+        ({"aggregate": Aggregate.NEWEST}, "Cy"),
+        ({"aggregate": Aggregate.NEWEST, "few": 2, "show": DRIVER}, "Cy, Ada"),
+        ({"aggregate": Aggregate.OLDEST, "where": (Is(DRIVER, ("Ada",)),), "show": KM}, "120.5"),
     ],
 )
 def test_what_is_made_of_rows(query, value):
     query = Query(table=0, **query)
     part = TABLE.where((*query.where, *query.part))
     assert Teller(TABLE).tell(query, TABLE.where(query.where), part).result.value == value
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        (
+            {"aggregate": Aggregate.BETWEEN, "where": (ADA_OR_BO,)},
+            "1: Zeilen mit driver Ada or Bo: Ada 2, Bo 1",
+        ),
+        ({"aggregate": Aggregate.NEWEST, "show": PLACE}, "Voss: das Letzte von 4 Zeilen"),
+        ({"aggregate": Aggregate.OLDEST, "show": PLACE}, "Oslo: das Erste von 4 Zeilen"),
+    ],
+)
+def test_differences_of_counts_and_the_ends_of_a_table_are_told(query, said):
+    query = Query(table=0, **query)
+    assert Teller(TABLE).tell(query, TABLE.where(query.where)).said("german") == said
+
+
+def test_what_no_row_has_is_not_told():
+    nobody = Is(DRIVER, ("Ada", "Dan"), several=True)
+    for query in ({"aggregate": Aggregate.BETWEEN, "where": (nobody,)}, {"aggregate": Aggregate.NEWEST}):
+        query = Query(table=0, **{"where": (Is(DRIVER, ("Dan",)),), **query})
+        with pytest.raises(NoResult, match="there"):
+            Teller(TABLE).tell(query, TABLE.where(query.where))
 
 
 def test_rows_without_a_number_have_no_sum():
@@ -322,6 +353,35 @@ def test_a_column_named_whole_is_not_the_one_beside_it():
 )
 def test_adjectives_name_the_columns_of_measures(question):
     assert [*linked_to("site,depth_m\nAnna,12\nBerta,31\n", question).columns][-1:] == [1]
+
+
+def test_days_without_a_year_are_apart_by_days():
+    index = notes("camp,from,to\nA,3 May,10 May\nB,28 February,1 March\nC,7 July,9 July 2026\nD,1 June,\n")
+    table = table_of(index)
+    (days,) = table.derived
+    assert table.numbers(days) == [7, 2, None, None]  # the days of a leap year
+    assert index.ask("how many days does camp A take on average?").passages
+
+
+@pytest.mark.parametrize(
+    ("document", "line", "text", "is_row"),
+    [
+        ("trips.csv", 1, "year,income per head", True),
+        ("trips.csv", 2, "2024,171", True),
+        ("trips.csv", 4, "Total,261", True),
+        ("note.md", 3, "Income per head is rising.", False),
+        ("note.md", 5, "| year | cost |", False),  # there may be sentences in this document
+        ("note.md", 7, "| 2024 | 12 |", True),
+    ],
+)
+def test_the_names_of_columns_and_totals_are_no_sentence(document, line, text, is_row):
+    index = notes("year,income per head\n2024,171\n2025,90\nTotal,261\n")
+    note = (
+        "# Income\n\nIncome per head is rising.\n\n| year | cost |\n|---|---|\n| 2024 | 12 |\n| 2025 | 14 |\n"
+    )
+    index.learn("note.md", note)
+    passage = Passage(document=document, line=line, text=text)
+    assert calculating.is_row(passage, known_of(index), Filters()) == is_row
 
 
 def test_days_without_a_year_have_no_difference():

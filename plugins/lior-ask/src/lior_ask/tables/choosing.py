@@ -27,7 +27,7 @@ from lior_ask.tables.learned import (
 from lior_ask.tables.lexicon import BEYOND, CHAT, MAIL, MESSAGES, NAMES, OUTGOING
 from lior_ask.tables.limits import limiting
 from lior_ask.tables.proposing import Proposal
-from lior_ask.tables.query import ADDED, Aggregate, Is, Query
+from lior_ask.tables.query import ADDED, Aggregate, Beside, Is, Query, atom
 from lior_ask.tables.ranking import QUOTED, Ranker
 from lior_ask.tables.sentences import Told
 from lior_ask.tables.sources import Table, cell_words, tables_of
@@ -57,12 +57,18 @@ class Chosen:
     probability: float = 0.0
     """The probability that it is right."""
     calculation: float = 0.0
-    """The probability that the question asks for a calculation, and not for a sentence or a row."""
+    """The probability that the question asks for a calculation, or for a comparison of rows, and not for a
+    sentence or a row."""
 
     @property
     def often_quoted(self) -> bool:
         """Whether a sentence often answers such a question, too."""
         return self.query is not None and self.query.aggregate.value in QUOTED
+
+    @property
+    def is_beside(self) -> bool:
+        """Whether the query compares with another row."""
+        return self.query is not None and any(isinstance(atom(c), Beside) for c in self.query.where)
 
     def agrees(self, result: Result) -> bool:
         """Return whether a calculation has the same value."""

@@ -19,7 +19,7 @@ import numpy as np
 
 from lior.interfaces import Passage
 from lior_ask.index.table_store import Head, Row
-from lior_ask.tables.query import Compares, Is, Meets, Not, Test, Within
+from lior_ask.tables.query import Beside, Compares, Is, Meets, Not, Test, Within
 from lior_ask.tables.words import CellWords
 from lior_plugins import NOTHING
 
@@ -217,6 +217,8 @@ class Columns:
             return self._within(condition)
         if isinstance(condition, Compares):
             return self._compares(condition)
+        if isinstance(condition, Beside):
+            return _beside(self, condition)
         coded = self.coded("text", condition.column)
         if isinstance(condition, Is):
             fit = np.zeros(len(coded.places), bool)
@@ -360,6 +362,42 @@ class Columns:
         elif head.kind == "events" and row.cells[0] not in text:
             text = f"{row.cells[0]}: {text}"
         return Passage(document=head.document or text, line=row.line, text=text, place=place)
+
+
+def other_row(columns: Columns, condition: Beside) -> int | None:
+    """Return a row that a condition compares with, ``None`` if its conditions name none.
+
+    Rows with the same value in its column are as good as one, unless it is about their order.
+    """
+    rows = columns.where(condition.of)
+    if condition.how not in ("below", "above"):
+        ranks = _ranks(columns, condition.column)[rows]
+        return int(rows[0]) if len({*ranks.tolist()}) == 1 and ranks[0] >= 0 else None
+    return int(rows[0]) if len(rows) == 1 else None
+
+
+def _ranks(columns: Columns, column: int) -> np.ndarray:
+    ranks: np.ndarray = columns.coded(columns.heads[0].columns[column].kind, column).ranks
+    return ranks
+
+
+def _beside(columns: Columns, condition: Beside) -> np.ndarray:
+    """Return whether each row fulfils a condition on another row, bool ``(N,)``."""
+    how, row = condition.how, other_row(columns, condition)
+    if row is None:
+        return np.zeros(len(columns.rows), bool)
+    if how in ("below", "above"):
+        return np.arange(len(columns.rows)) == (row + 1 if how == "below" else row - 1)
+    ranks = _ranks(columns, condition.column)
+    known, side = ranks >= 0, np.sign(ranks - ranks[row])
+    if how == "=":
+        side[columns.where(condition.of)] = 1
+    if how == "next":
+        return ranks == ranks[side > 0].min(initial=len(ranks))
+    if how == "previous":
+        return known & (ranks == ranks[known & (side < 0)].max(initial=-1))
+    found: np.ndarray = _SIGNS[how](side, 0) & known
+    return found
 
 
 def added(

@@ -13,9 +13,11 @@ import numpy as np
 ROLES = (
     *("compared", "period", "empty", "filled", "future", "past", "no", "yes", "zero", "some"),
     *("<", "<=", ">", ">=", "=", "!="),
+    *("beside <", "beside >", "beside =", "next", "previous", "below", "above"),
 )
 """What the column of a condition is there for: a number or a period of the question, or what an implied
-condition says; the signs compare two columns."""
+condition says; the signs compare two columns, and the last ones a row with another one."""
+BESIDE = ROLES[-7:]
 
 
 @attrs.frozen(eq=False)

@@ -25,7 +25,7 @@ from lior_ask.embedders import e5
 from lior_ask.index.table_schema import Column
 from lior_ask.languages.lists import any_of, either, languages, words
 from lior_ask.tables.asked import Asked
-from lior_ask.tables.implied import Implying
+from lior_ask.tables.implied import BESIDE, Implying
 from lior_ask.tables.mentions import Links, Piece
 from lior_ask.tables.sources import Table, cell_words
 
@@ -315,6 +315,23 @@ class Learned:
                 odds = asked.implied.odds(kind, names[1:][columns])
             links.matched[kind] = dict(zip(columns, odds.tolist(), strict=True))
         return links.matched[kind]
+
+    def besides(self, asked: Asked, links: Links) -> Mapping[tuple[str, int], float]:
+        """Return the logarithm of the odds that rows are compared with another one, by role and column.
+
+        They are higher for a column that is named; there are none without an encoder.
+        """
+        table, found = links.table, dict[tuple[str, int], float]()
+        if asked.implied is not None and table.named is not None and not links.besides:
+            for role in BESIDE:
+                if columns := table.beside(role):
+                    odds = asked.implied.odds(role, table.named[1:][columns])
+                    named = links.quality if role not in BESIDE[-2:] else {}
+                    found |= {
+                        (role, n): float(v) + named.get(n, 0) for n, v in zip(columns, odds, strict=True)
+                    }
+            links.besides = found
+        return links.besides
 
     def rarity(self, word: str) -> float:
         """Return how much a word tells that is unusual in questions."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 from functools import cache
@@ -13,9 +13,9 @@ import attrs
 from lior_ask.languages.lists import languages
 from lior_ask.tables import lexicon
 from lior_ask.tables.asked import Asked
-from lior_ask.tables.columns import Coded
+from lior_ask.tables.columns import Coded, other_row
 from lior_ask.tables.days import Period, weekday_of
-from lior_ask.tables.query import OPPOSITE, Compares, Expr, Filled, Is, Not, Within, atom
+from lior_ask.tables.query import OPPOSITE, Beside, Compares, Expr, Filled, Is, Not, Place, Sign, Within, atom
 from lior_ask.tables.sources import Table, cell_words
 from lior_ask.tables.units import factor
 from lior_ask.tables.words import stems
@@ -56,7 +56,9 @@ class Piece:
     positions: frozenset[int]
     kind: str
     """``exact``, ``common``, ``part``, ``similar``, ``answer``, ``filled``, ``number``, ``weekday``,
-    ``period``, ``compared`` or ``implied``; a ``common`` cell is a word of every text, such as "for"."""
+    ``period``, ``compared``, ``implied`` or ``beside``.
+
+    A ``common`` cell is a word of every text, such as "for"."""
     near: bool = False
     """Whether its column is named, too."""
     negated: bool = False
@@ -97,6 +99,8 @@ class Links:
     """How well each column fits each role; filled by what is learned."""
     implications: dict[str, float] = attrs.field(init=False, factory=dict)
     """How likely each condition is implied; filled by what is learned."""
+    besides: Mapping[tuple[str, int], float] = attrs.field(init=False, factory=dict)
+    """How likely rows are compared with another one, by role and column; filled by what is learned."""
     _inverted: set[int] = attrs.field(init=False, factory=set)
     """The positions of words with a prefix that negates: "unpaid"."""
     _similar: set[int] = attrs.field(init=False, factory=set)
@@ -360,6 +364,23 @@ class Links:
         for (one, other), signs in table.comparable.items():
             found += [(sign, Compares(one, sign, None, other)) for sign in signs]
         yield from (Piece(condition, frozenset(), "implied", role=role) for role, condition in found)
+
+    # --- other rows ---
+
+    def beside(self, named: Sequence[Piece], role: str, column: int) -> Piece | None:
+        """Return the condition that a row is beside the one that values name, ``None`` if they name none.
+
+        ``role`` is one of :data:`~lior_ask.tables.implied.BESIDE`.
+        """
+        of = tuple(c for each in named if isinstance(c := each.condition, Is) and not c.several)
+        how: Sign | Place = role.removeprefix("beside ")  # type: ignore[assignment]
+        ordered = how in ("below", "above")
+        condition = Beside(named[0].column if ordered else column, how, of)
+        compares = ordered or column not in {each.column for each in of}
+        if len(of) < len(named) or not compares or other_row(self.table, condition) is None:
+            return None
+        positions = frozenset[int]().union(*(each.positions for each in named))
+        return Piece(condition, positions, "beside", condition.column in self.columns, role=role)
 
     # --- periods and comparisons ---
 

@@ -32,10 +32,16 @@ LEAST_IMPLIED = -4.5
 """Minimum logarithm of the odds of a condition that a question implies.
 
 .91 of those that are implied are above it in other people's folders, and 2 others for each question."""
+LEAST_BESIDE = -4.0
+"""Minimum logarithm of the odds that rows are compared with another one.
+
+.90 of such comparisons are above it in other people's folders, and .7 others for each other question."""
 _ALIKE = 4.0
 """Weight of the likeness of a column and the question, by which the columns to be tried are chosen."""
 _IMPLICATIONS = 6
 """Maximum number of conditions that a question may imply."""
+_BESIDES = 6
+"""Maximum number of comparisons with another row that are tried."""
 _SIDES = ("past", "future")
 _UNGROUPED = -0.02
 """Logarithm of the probability of no groups from which on none are proposed."""
@@ -118,6 +124,9 @@ class _Maker:
         odds = {piece: learned.implies(asked, links, piece) for piece in links.implied()}
         likely = sorted(odds, key=lambda piece: odds[piece], reverse=True)[:_IMPLICATIONS]
         self.implied = [piece for piece in likely if odds[piece] > LEAST_IMPLIED]
+        beside = learned.besides(asked, links)
+        likely_ = sorted(beside, key=lambda each: beside[each], reverse=True)[:_BESIDES]
+        self.beside = [each for each in likely_ if beside[each] > LEAST_BESIDE]
         self.compared = learned.meant(asked, links, "compared")
         self.wheres = [*self._wheres()]
 
@@ -163,7 +172,8 @@ class _Maker:
         ]
         implied: list[tuple[Piece, ...]] = [(), *((each,) for each in self.implied)]
         implied += [two for two in combinations(self.implied[:4], 2) if two[0].column != two[1].column]
-        for chosen in links.assignments():
+        values = [each for chosen in links.assignments() for each in (chosen, *self._beside(chosen))]
+        for chosen in dict.fromkeys(values):
             for when, than, other in product(timed or [()], compared or [()], implied):
                 used = {piece.column for piece in chosen}
                 timed_by = {piece.column for piece in when}  # "still to come this year"
@@ -171,6 +181,14 @@ class _Maker:
                     p.column in used or (p.column in timed_by and p.role not in _SIDES) for p in other
                 ):
                     yield (*chosen, *when, *than, *other)
+
+    def _beside(self, chosen: tuple[Piece, ...]) -> Iterator[tuple[Piece, ...]]:
+        """Yield the conditions with one that compares with the row that another one of them names."""
+        named = [piece for piece in chosen if isinstance(piece.condition, Is)]
+        for some in [*([piece] for piece in named), *[named] * (len(named) > 1)]:
+            others = [piece for piece in chosen if piece not in some]
+            found = (self.links.beside(some, *each) for each in self.beside)
+            yield from ((piece, *others) for piece in found if piece is not None)
 
     def _years(self) -> Iterator[tuple[Piece, ...]]:
         """Yield the condition that a number column has the year of the period."""
@@ -206,14 +224,14 @@ class _Maker:
 
     def _shapes(self, aggregate: Aggregate, pieces: Sequence[Piece]) -> Iterator[dict[str, object]]:
         """Yield the columns of a query: what is measured, shown, and by what it is grouped."""
-        used = {piece.column for piece in pieces}
+        used = {piece.column for piece in pieces if piece.kind != "beside"}
         if aggregate in _BY_NUMBER:
             keys = {n for n in self.numbers if aggregate in ADDED and self.table.columns[n].key}
             for n in (n for n in self.numbers if n not in keys):  # row numbers are not added up
                 yield {"measure": n}
         elif aggregate in _BY_DATE:
-            for n in self.dates:
-                yield {"measure": n}
+            for date_or_place in self.dates or (None,):
+                yield {"measure": date_or_place}
         elif aggregate is Aggregate.VALUE:
             for n in self.any:
                 if n not in used or self.table.columns[n].kind != "text":
@@ -239,6 +257,7 @@ class _Maker:
                 yield {"measure": column.of[0], "other": column.of[1]}
         for n in (*self.dates, *self.numbers[:2]):
             yield {"measure": n}
+        yield {}
 
     def _completed(
         self, made: Mapping[str, object], where: Sequence[Expr], pieces: tuple[Piece, ...], label: str
@@ -323,6 +342,8 @@ def _compared(pieces: Sequence[Piece]) -> set[int]:
 def _names_two(query: Query) -> bool:
     """Return whether the difference of two rows is asked for, and two values are named, or of two dates."""
     two = any(isinstance(c, Is) and len(c.values) > 1 for c in query.where)
+    if query.measure is None:
+        return query.two is not None
     return query.other is not None or two or any(isinstance(c, Within) for c in query.where)
 
 

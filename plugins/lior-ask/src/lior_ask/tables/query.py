@@ -41,6 +41,7 @@ FIRST = (Aggregate.HIGHEST, Aggregate.LOWEST, Aggregate.NEWEST, Aggregate.OLDEST
 LARGEST = (Aggregate.HIGHEST, Aggregate.NEWEST)
 """Those whose order descends."""
 Sign = Literal["<", "<=", ">", ">=", "=", "!="]
+Place = Literal["next", "previous", "below", "above"]
 
 
 @attrs.frozen
@@ -90,6 +91,19 @@ class Filled:
 
 
 @attrs.frozen
+class Beside:
+    """A cell compares to that of another row, or its row is next to it: "dearer than the pump"."""
+
+    column: int
+    how: Sign | Place
+    """``next`` and ``previous`` are in the order of the column, ``below`` and ``above`` in that of the rows.
+
+    A cell is the same (``=``) in other rows than the one named."""
+    of: tuple[Is, ...]
+    """The conditions that name the other row."""
+
+
+@attrs.frozen
 class Meets:
     """A cell passes a test; only the grammar has such conditions."""
 
@@ -104,7 +118,7 @@ class Not:
     of: Expr
 
 
-Atom = Is | Compares | Within | Filled
+Atom = Is | Compares | Within | Filled | Beside
 Expr = Atom | Not
 Test = Expr | Meets
 OPPOSITE: dict[Sign, Sign] = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "=", "!=": "!="}
@@ -136,7 +150,9 @@ class Query:
     aggregate: Aggregate
     where: tuple[Expr, ...] = ()
     measure: int | None = None
-    """The column that is added up, compared, looked up or whose values are counted."""
+    """The column that is added up, compared, looked up or whose values are counted.
+
+    Without one, the newest row is the last one of the table, and the oldest is the first."""
     sign: int = 1
     """The factor of the numbers: -1 for outgoing amounts, which are negative."""
     group: Group | None = None
@@ -148,3 +164,9 @@ class Query:
     """The column that names the rows found."""
     other: int | None = None
     """The second column of dates, for the days between two."""
+
+    @property
+    def two(self) -> Is | None:
+        """The condition with the two values whose numbers of rows, or whose sums, are compared."""
+        found = [c for c in self.where if isinstance(c, Is) and c.several and len(c.values) == 2]
+        return found[0] if self.aggregate is Aggregate.BETWEEN and len(found) == 1 else None

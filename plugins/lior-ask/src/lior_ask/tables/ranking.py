@@ -13,12 +13,13 @@ from lior_ask.tables.columns import Kind
 from lior_ask.tables.headers import Likeness
 from lior_ask.tables.learned import Learned, Scores
 from lior_ask.tables.mentions import Links, Piece
-from lior_ask.tables.proposing import LEAST_IMPLIED, Proposal, linked, proposals
+from lior_ask.tables.proposing import LEAST_BESIDE, LEAST_IMPLIED, Proposal, linked, proposals
 from lior_ask.tables.query import (
     ADDED,
     FIRST,
     LARGEST,
     Aggregate,
+    Beside,
     Compares,
     Is,
     Not,
@@ -55,7 +56,8 @@ class Ranked:
     probability: float = 0.0
     """The probability that the best proposal is right; 0 without one."""
     calculation: float = 0.0
-    """The probability that the question asks for a calculation, and not for a sentence or a row."""
+    """The probability that the question asks for a calculation, or for a comparison of rows, and not for a
+    sentence or a row."""
 
 
 @attrs.define(eq=False)
@@ -120,6 +122,7 @@ class Ranker:
         base = network.constant
         logs = scores.logs["class"]
         calculation = float(sum(np.exp(own) for name, own in logs.items() if name not in (*NOTHING, *QUOTED)))
+        calculation += (1 - calculation) * self._compares_rows(found)
         none = Ranked((), np.zeros(0), base + nothing, np.zeros((0, 0)), calculation=calculation)
         if not found:
             return none
@@ -137,6 +140,12 @@ class Ranker:
         )
         return attrs.evolve(ranked, probability=float(1 / (1 + np.exp(-logit))))
 
+    def _compares_rows(self, found: Sequence[Proposal]) -> float:
+        """Return the probability that the question compares with another row, which no row answers alone."""
+        links = {id(each.links): each.links for each in found}.values()
+        odds = [own for each in links for own in self.learned.besides(self.asked, each).values()]
+        return float(1 / (1 + np.exp(-max(odds)))) if odds else 0.0
+
     def meaning(self, query: Query) -> Hashable:
         """Return what answers a query: queries with the same answer have the same; ``None`` without one.
 
@@ -147,9 +156,9 @@ class Ranker:
         measure, how = query.measure, query.aggregate
         if len(rows) != 2 and any(isinstance(each, Within) and each.spans for each in query.where):
             return None  # the difference of two sums is asked for, not that of two rows
+        if how in FIRST and query.group is None:
+            return self._first(query, rows)
         if measure is not None and query.group is None:
-            if how in FIRST:
-                return self._first(query, rows)
             if how is Aggregate.VALUE:
                 cells = table.cells(measure)
                 return (
@@ -170,7 +179,9 @@ class Ranker:
     def _first(self, query: Query, rows: np.ndarray) -> Hashable:
         """Return the first rows in an order with their value, or ``None`` if there are none."""
         table, measure = self.tables[query.table], query.measure
-        assert measure is not None
+        if measure is None:
+            ends = (rows[::-1] if query.aggregate in LARGEST else rows)[: max(query.few, 1)]
+            return (query.aggregate, table.marks[ends].tobytes()) if len(ends) else None
         kind: Kind = "date" if table.columns[measure].kind == "date" else "number"
         largest = (query.aggregate in LARGEST) != (kind == "number" and query.sign < 0)
         chosen = table.first(kind, measure, rows, max(query.few, 1), largest=largest)
@@ -275,6 +286,12 @@ class Ranker:
             own, best = (self.learned.implies(self.asked, proposal.links, piece), self._implied(proposal))
             yield "implied match", own
             yield "implied match best", own - best
+        if isinstance(condition, Beside):
+            every = self.learned.besides(self.asked, proposal.links)
+            own = every[piece.role, piece.column]
+            yield f"beside {condition.how}", 1
+            yield "beside match", own
+            yield "beside match best", own - max(every.values())
         yield "negated", float(isinstance(condition, Not))
         if piece.kind in ("answer", "filled"):
             yield f"{piece.kind} against", float(piece.negated)
@@ -316,6 +333,9 @@ class Ranker:
         yield "negation lost", float(bool(asked.negated) and not negates)
         if "implied" not in kinds:
             yield "implied lost", max(self._implied(proposal) - LEAST_IMPLIED, 0.0)
+        if "beside" not in kinds:
+            odds = self.learned.besides(asked, proposal.links).values()
+            yield "beside lost", max(max(odds, default=LEAST_BESIDE) - LEAST_BESIDE, 0.0)
         yield "conditions", float(len(kinds))
         yield "counted", float(proposal.counted >= 0)
         if any(n not in proposal.explained for n in asked.numbers):
@@ -439,7 +459,7 @@ SURE = (
     "is value", "is list", "is count", "is exists", "is sum", "is highest", "is lowest", "is mean",
     "is between", "is share", "is distinct", "part rare", "exact rare", "filled", "answer",
     "table alike", "table alike best", "measure alike", "measure alike best", "measure alike of all",
-    "other file", "negated", "compared", "compared near",
+    "other file", "negated", "compared", "compared near", "beside", "beside lost", "beside match",
 )  # fmt: skip
 """The features of the best proposal by which its probability is told."""
 

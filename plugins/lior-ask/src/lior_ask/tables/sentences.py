@@ -21,7 +21,7 @@ from lior_ask.languages.lists import languages, words
 from lior_ask.languages.words import tokens
 from lior_ask.tables import lexicon
 from lior_ask.tables.plan import Condition
-from lior_ask.tables.query import Not, Within
+from lior_ask.tables.query import Beside, Not, Within
 from lior_ask.tables.sources import Table
 
 LISTED = 12
@@ -30,6 +30,13 @@ _MONEY = lexicon.MEASURES["money"]
 _UNITS = {*map(str.lower, lexicon.CURRENCIES), *lexicon.QUANTITIES, *lexicon.MEASURES["temperature"]}
 _IN_NAME = re.compile(r"\s*[(\[]([^()\[\]]+)[)\]]\s*$")
 """Pattern of the unit at the end of a column's name: ``Betrag (€)``."""
+PLACES = {
+    "next": ("after_row", "right after"),
+    "previous": ("before_row", "right before"),
+    "below": ("below_row", "below"),
+    "above": ("above_row", "above"),
+}
+"""The place of a row beside another one -> the key of its words, and the exact ones."""
 PAID = {"paid out": "paid_out", "paid in": "paid_in"}
 """The exact words for the direction of an account's amounts -> the key of the plain ones."""
 
@@ -94,11 +101,12 @@ class Told:
         if how in ("distinct", "duplicates"):
             return f"{value} {say(how).format(measure)}{where}{named}"
         if how in ("value", "between"):
-            return f"{value}: {measure}{where}{named}"
+            return f"{value}: {measure or noun}{where}{named}"
         if how in ("sum", "mean", "median"):
             what = told if paid and how == "sum" else _joined(told if paid or not money else "", say(how))
             return f"{value} {what}{where}, {counted}"
-        return f"{value}: {names}{', ' * bool(names)}{say(how).format(measure)} {of}{where}"
+        degree = say(how).format(measure) if measure else say("last_row" if how == "newest" else "first_row")
+        return f"{value}: {names}{', ' * bool(names)}{degree} {of}{where}"
 
     def _conditions(self, conditions: Sequence[Condition], say: Callable[..., str]) -> str:
         """Return conditions as phrases, and those without words as they are, after commas."""
@@ -108,7 +116,10 @@ class Told:
             name = "" if column is None else self.table.columns[column].name
             match = re.fullmatch(rf"(not )?{re.escape(name)} (?:(?:is|has) )?(.+)", shown)
             side = re.fullmatch(r"(from|to) (?:is )?(.+)", shown)
-            if isinstance(test, Within) or test is None:
+            if isinstance(test, Beside) and test.how in PLACES:
+                key, words_ = PLACES[test.how]
+                phrases += f" {say(key).format(shown.removeprefix(f'{words_} '))}"
+            elif isinstance(test, Within) or test is None:
                 phrases += f" {shown}"
             elif side:
                 phrases += f" {say(side[1]).format(side[2])}"

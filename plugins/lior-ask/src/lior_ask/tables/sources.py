@@ -101,6 +101,12 @@ class Table(Columns):
             own.append(Column(name=name, kind="number", unit=unit))
         return own
 
+    def beside(self, role: str) -> list[int]:
+        """Return the columns that a condition may have that compares with another row."""
+        every = [n for n in range(len(self.columns)) if n not in self.derived]
+        texts = role in ("beside =", "below", "above")
+        return every if texts else [n for n in every if self.columns[n].kind != "text"]
+
     def places(self, kind: str) -> list[int]:
         """Return the numbers of the columns of a type."""
         return [n for n, each in enumerate(self.columns) if each.kind == kind]
@@ -261,6 +267,7 @@ class Table(Columns):
         elif made.how == "days":
             for first, last in zip(*(self.dates(n) for n in made.of), strict=True):
                 both = len(first) > 9 and len(last) > 9
+                both = both and first.startswith("0000") == last.startswith("0000")  # or neither has a year
                 days = (_day(last) - _day(first)).days if both else 0
                 yield Decimal(abs(days)) if both else None
         else:
@@ -273,7 +280,7 @@ class Table(Columns):
 
 
 def _day(text: str) -> date:
-    return date.fromisoformat(text[:10])
+    return date.fromisoformat(text[:10].replace("0000", "2000", 1))
 
 
 def _common(one: str, other: str) -> int:

@@ -13,13 +13,14 @@ from typing import Any
 import attrs
 import numpy as np
 
-from lior_ask.tables.columns import added, percentage, show, unit_in
+from lior_ask.tables.columns import added, other_row, percentage, show, unit_in
 from lior_ask.tables.plan import Condition
 from lior_ask.tables.query import (
     ADDED,
     FIRST,
     LARGEST,
     Aggregate,
+    Beside,
     Expr,
     Filled,
     Group,
@@ -28,7 +29,17 @@ from lior_ask.tables.query import (
     Query,
     Within,
 )
-from lior_ask.tables.sentences import PAID, Told, counts_of, left_out, listed, names_of_rows, tell, unit_of
+from lior_ask.tables.sentences import (
+    PAID,
+    PLACES,
+    Told,
+    counts_of,
+    left_out,
+    listed,
+    names_of_rows,
+    tell,
+    unit_of,
+)
 from lior_ask.tables.sources import Table
 
 _MIDDLE = 8
@@ -100,11 +111,26 @@ class Teller:
             return condition.shown
         if isinstance(condition, Filled):
             return f"{name} is given"
+        if isinstance(condition, Beside):
+            return self._beside(name, condition)
         if condition.other is not None:
             return f"{name} {condition.sign} {self._name(condition.other)}"
         if condition.value == 0 and self.table.signed(condition.column):
             return "paid out" if condition.sign == "<" else "paid in"
         return f"{name} {condition.sign} {condition.value}"
+
+    def _beside(self, name: str, condition: Beside) -> str:
+        """Return a comparison with another row, with its name: ``price > 3.50 (pump)``."""
+        row, named = (
+            other_row(self.table, condition),
+            ", ".join(" or ".join(each.values) for each in condition.of),
+        )
+        if condition.how in PLACES:
+            return f"{PLACES[condition.how][1]} {named}"
+        return f"{name} {condition.how} {'' if row is None else self._shown(condition.column, row)} ({named})"
+
+    def _is_number(self, column: int) -> bool:
+        return self.table.columns[column].kind == "number"
 
     def _name(self, column: int) -> str:
         return self.table.columns[column].name
@@ -156,9 +182,14 @@ class Teller:
 
     def _first(self, query: Query, rows: np.ndarray) -> Told:
         """Return the rows with the highest or lowest number, or the newest or oldest date, with ties."""
-        measure = query.measure
-        assert measure is not None
-        largest, few, dated = query.aggregate in LARGEST, max(query.few, 1), query.aggregate in _BY_DATE
+        measure, few = query.measure, max(query.few, 1)
+        if measure is None:
+            chosen = (rows[::-1] if query.aggregate in LARGEST else rows)[:few].tolist()
+            names = names_of_rows(self.table, chosen, query.show)
+            if not names:
+                raise NoResult(f"there is no {self.about(query)}")
+            return self._told(query, chosen, listed(names), count=len(rows))
+        largest, dated = query.aggregate in LARGEST, query.aggregate in _BY_DATE
         largest = largest if dated or query.sign > 0 else not largest
         chosen = self.table.first("date" if dated else "number", measure, rows, few, largest=largest)
         if not chosen:
@@ -186,8 +217,25 @@ class Teller:
         having = len(part), self._conditions(query.part)
         return self._told(query, part, value, arithmetic=arithmetic, count=len(rows), part=having)
 
+    def _difference(self, query: Query, rows: np.ndarray, two: Is) -> Told:
+        """Return the difference of the numbers of rows with two values, or of their sums."""
+        cells, column = np.array(self.table.cells(two.column)), query.measure
+        groups = [rows[cells[rows] == value] for value in two.values]
+        if column is not None:
+            groups = [self.table.numbered(column, own) for own in groups]
+        if not all(map(len, groups)):
+            raise NoResult(f"there are no two values to compare: {self.about(query)}")
+        made = [Decimal(len(own)) if column is None else self.table.total(column, own, 1) for own in groups]
+        names = [f"{value} {show(own)}" for value, own in zip(two.values, made, strict=True)]
+        unit = "" if column is None else unit_of(self.table.columns[column])
+        low, high = sorted(made)
+        arithmetic = f"{show(high)} – {show(low)}"
+        return self._told(query, rows, show(high - low), arithmetic=arithmetic, unit=unit, names=names)
+
     def _between(self, query: Query, rows: np.ndarray) -> Told:
-        measure = query.measure
+        measure, two = query.measure, query.two
+        if two is not None and (measure is None or (len(rows) > 2 and self._is_number(measure))):
+            return self._difference(query, rows, two)
         assert measure is not None
         if query.other is not None:
             ends = (
