@@ -6,6 +6,7 @@ import json
 import zipfile
 from decimal import Decimal
 
+import attrs
 import numpy as np
 import pytest
 
@@ -14,13 +15,22 @@ pytest.importorskip("sklearn")  # at once, because it changes the environment
 from lior.interfaces import Passage, Result
 from lior_ask.answer.selection import Answer
 from lior_ask.tables.implied import ROLES
-from lior_ask.tables.learned import read
-from lior_ask.tables.query import Aggregate, Compares, Filled, Query, Within
+from lior_ask.tables.learned import Network, read
+from lior_ask.tables.query import Aggregate, Beside, Compares, Filled, Is, Query, Within
 from lior_bench.queries import command, worlds
 from lior_bench.queries.altering import altered
 from lior_bench.queries.command import verdict
-from lior_bench.queries.examples import accepted, examples, label_of, right
+from lior_bench.queries.examples import (
+    accepted,
+    beside_of,
+    conditioned,
+    examples,
+    label_of,
+    limits_of,
+    right,
+)
 from lior_bench.queries.implying import Row, fit_implying, made_rows
+from lior_bench.queries.network import mean_of
 from lior_bench.queries.worlds import Gold, Sheet, World, answer
 from lior_bench.worlds import DATA
 
@@ -74,6 +84,9 @@ IMPLIED = {
         {"q": "all gone", "implied": [["stock", "zero"]]},
     ],
 }
+BAKER = {"of": [["payee", "is", "Baker"]]}
+AFTER = {"q": "who came right after the baker", "op": "value", "col": "payee"}
+AFTER["where"] = [["day", "next", BAKER]]
 
 
 @pytest.fixture
@@ -87,6 +100,8 @@ def folders(tmp_path, monkeypatch):
     record = json.dumps({"lang": "en", "tables": [SHEET], "questions": asked})
     lines = ["day,payee,amount", *(",".join(map(str, row)) for row in ROWS)]
     (data / "implied.jsonl").write_text(json.dumps(IMPLIED) + "\n")
+    beside = [{**AFTER, "folder": name, "table": "bank.csv"} for name in ("a_1", "a_2", "b_1")]
+    (data / worlds.BESIDE).write_text("".join(f"{json.dumps(each)}\n" for each in beside))
     with zipfile.ZipFile(data / worlds.FILE, "w") as archive:
         for name in ("a_1", "a_2"):
             archive.writestr(f"{name}.json", record)
@@ -113,6 +128,11 @@ def folders(tmp_path, monkeypatch):
         ({"op": "duplicates", "col": "payee"}, ["Milk & Co", "Ada Kern"], (0, 1, 2, 4)),
         ({"op": "sum", "col": "amount", "group": "month", "over": "highest"}, {"2026-09": 47.5}, (0, 1)),
         ({"op": "count", "group": "payee", "over": "mean"}, 1.6667, (0, 1, 2, 3, 4)),
+        (AFTER, "Ada Kern", (4,)),
+        ({"op": "value", "col": "day", "where": [["#", "previous", BAKER]]}, "2026-10-02", (2,)),
+        ({"op": "count", "where": [["amount", ">", BAKER], ["day", "in", "2026-10"]]}, 1, (2,)),
+        ({"op": "count", "where": [["amount", "<", BAKER]]}, 0, ()),
+        ({"op": "count", "where": [["payee", "is", {"of": [["day", "is", "2026-09-03"]]}]]}, 1, (2,)),
     ],
 )
 def test_gold_answers(asked, value, rows):
@@ -151,6 +171,22 @@ def test_queries_are_right_by_their_rows(folders, tmp_path):
     assert label_of(asked["when is the next payment"]) == "next"
 
 
+def test_comparisons_with_another_row_have_roles_and_right_queries(folders, tmp_path):
+    (world,) = worlds.beside(worlds.worlds(lambda name: name == "a_1"))
+    more = {"q": "more than the baker", "table": "bank.csv", "op": "count", "where": [["amount", ">", BAKER]]}
+    world = attrs.evolve(world, questions=[*world.questions, more, {**more, "where": [["#", "next", BAKER]]}])
+    each, larger, below = examples([world], tmp_path / "out")
+    assert beside_of(each, each.own) == {("next", 0)}
+    assert beside_of(larger, larger.own) == {("beside >", 2)}
+    assert beside_of(below, below.own) == {("below", 1)}
+    assert limits_of(each) == [False] * 5 + [True]
+    assert conditioned(larger, larger.own) == {}
+    baker = (Is(1, ("Baker",)),)
+    for how, is_right in (("next", True), ("below", True), (">", True), ("previous", False)):
+        query = Query(table=0, aggregate=Aggregate.VALUE, measure=1, where=(Beside(0, how, baker),))
+        assert right(each, query, lambda own: each.tables[0].where(own.where).tolist()) == is_right
+
+
 def test_altered_questions_name_a_value_that_no_table_has():
     def folder(name, payees):
         rows = [[f"2026-10-{n + 1:02}", payee, -1] for n, payee in enumerate(payees)]
@@ -178,7 +214,9 @@ def test_altered_questions_name_a_value_that_no_table_has():
     [
         (("--learn", "--worlds", "zzz"), "there is no such folder"),
         (("--altered", "--worlds", "a"), "there is no such folder"),  # both folders have the same values
-        (("--altered", "--learn"), "use one of them"),
+        (("--altered", "--learn"), "use one of --altered, --beside and --learn"),
+        (("--beside", "--wikitables", "."), "--wikitables asks by itself"),
+        (("--wikitables", "."), "needs a clone of https://github.com/ppasupat/WikiTableQuestions"),
     ],
 )
 def test_what_cannot_be_asked_is_said_in_one_line(folders, bench, asked, said):
@@ -198,13 +236,29 @@ def test_altered_questions_are_asked(folders, bench, tmp_path):
     assert "how much did we spend to Hornbach" in told
 
 
+def test_what_compares_with_another_row_is_asked(folders, bench):
+    told = bench("queries", "--beside", "--worlds", "a", "--all").out
+    assert "who came right after the baker" in told
+    assert "2 questions" in told
+
+
+def test_the_mean_of_networks_is_one_network():
+    random, made = np.random.default_rng(0), list[Network]()
+    for _ in range(3):
+        scale, weights = random.uniform(0.5, 2, 5), [random.normal(size=n) for n in ((5, 4), 4, 4, 5)]
+        made.append(Network((*"abcde",), scale, *weights, float(random.normal())))
+    values, mean = random.normal(size=(7, 5)), mean_of(made)
+    np.testing.assert_allclose(mean(values), np.mean([each(values) for each in made], 0))
+    assert mean.constant == pytest.approx(np.mean([each.constant for each in made]))
+
+
 @pytest.mark.slow
 def test_what_is_learned_of_two_folders_is_written_and_loads(folders, bench):
     said = bench("queries", "--learn", "--write", "--worlds", "a")
-    assert "26 questions" in said.out
+    assert "28 questions" in said.out
     found = read((folders / "learned.json").read_text("utf-8"))
     assert {"sum", "count", "none", "next"} <= {*found.heads["class"].outputs}
-    assert found.ranker.hidden.shape == (len(found.ranker.names), 64)
+    assert found.ranker.hidden.shape == (len(found.ranker.names), 3 * 64)
     assert "share" in found.sure.places
     assert found.implying is not None
     assert found.implying.pairs.shape == (2, len(ROLES), 384)

@@ -23,11 +23,12 @@ from lior_ask.tables.proposing import UNITS, linked
 from lior_ask.tables.query import ADDED, FIRST, LARGEST, Aggregate, Query
 from lior_ask.tables.sources import Table, cell_words, tables_of
 from lior_ask.tables.words import stems
-from lior_bench.queries.worlds import NO_QUERY, TODAY, Asked, Sheet, World, unpack
+from lior_bench.queries import wikitables
+from lior_bench.queries.worlds import NO_QUERY, TODAY, Asked, Sheet, World, of, unpack
 
 Select = Callable[[Query], Iterable[int]]
 """Returns the rows of a query."""
-ALONE, JOINED, ALTERED = "alone", "joined", "altered"
+ALONE, JOINED, ALTERED, OTHERS = "alone", "joined", "altered", "others"
 MISSING = -1
 """The number of a column that the reader did not find."""
 _SOME = ("highest", "lowest", "newest", "oldest", "share")
@@ -80,7 +81,15 @@ class Example:
     """The index."""
     kind: str = ALONE
     """``joined`` if the folder is one of several joined, ``altered`` if
-    :func:`~lior_bench.queries.altering.altered` made it."""
+    :func:`~lior_bench.queries.altering.altered` made it, ``others`` if its query is not known."""
+
+    target: Sequence[str] = ()
+    """The texts that answer, if the query is not known (:mod:`lior_bench.queries.wikitables`)."""
+
+    @property
+    def meant(self) -> bool:
+        """Whether a query is meant."""
+        return self.wanted is not None or bool(self.target)
 
     @property
     def own(self) -> Links | None:
@@ -114,6 +123,17 @@ def examples(found: Sequence[World], out: Path, *, every: int = 1) -> list[Examp
                 links = linked(said, tables)
                 kind = ALONE if alone else JOINED
                 made.append(Example(world, asked, said, tables, links, wanted, known, kind))
+    return made
+
+
+def examples_of_others(found: Sequence[wikitables.Asked], out: Path) -> list[Example]:
+    """Return questions of :mod:`lior_bench.queries.wikitables`, each about its table alone."""
+    world, made = World(OTHERS, "en", {}, ()), list[Example]()
+    for each in found:
+        known = lior_ask.Index(wikitables.unpack(each, out), cache=False).asker.known
+        said, tables = read_question(each.text, TODAY), tables_of(known, Filters())
+        asked, links = {"q": each.text, "op": OTHERS}, linked(said, tables)
+        made.append(Example(world, asked, said, tables, links, None, known, OTHERS, target=each.target))
     return made
 
 
@@ -227,13 +247,15 @@ def _found(query: Query, table: Table, select: Select) -> frozenset[int]:
     """Return the rows that answer: those with all conditions, the first of them, a part, or two ends."""
     rows = frozenset(select(attrs.evolve(query, where=(*query.where, *query.part))))
     if query.measure is None:
-        return rows
+        first = sorted(rows, reverse=query.aggregate in LARGEST)[: max(query.few, 1)]
+        return frozenset(first) if query.aggregate in FIRST else rows
     if query.aggregate in ADDED:
         return frozenset(table.numbered(query.measure, np.array(sorted(rows), np.int64)).tolist())
     if query.aggregate in FIRST:
         return _first(query, table, rows)
     number = table.columns[query.measure].kind == "number"
-    if query.aggregate is Aggregate.BETWEEN and number and len(rows) > 2 and table.dated is not None:
+    ends = query.aggregate is Aggregate.BETWEEN and number and len(rows) > 2 and query.two is None
+    if ends and table.dated is not None:
         dates = table.dates(table.dated)
         ordered = sorted(rows, key=lambda n: dates[n])
         return frozenset({ordered[0], ordered[-1]})
@@ -309,7 +331,8 @@ def limits_of(example: Example) -> list[bool] | None:
     said, gold = example.said, example.asked
     tokens = [frozenset[str]() if n in said.function else t.stems for n, t in enumerate(said.tokens)]
     found = [False] * len(tokens)
-    for name, how, *values in gold.get("where", ()):
+    where = [own for each in gold.get("where", ()) for own in of(each) or (each,)]
+    for name, how, *values in where:
         if how not in ("is", "is not", "has") or example.world.sheets[gold["table"]].kind(name) != "text":
             continue
         some = map(str, values[0] if isinstance(values[0], list) else values)
@@ -338,11 +361,25 @@ def conditioned(example: Example, links: Links) -> dict[str, set[int]]:
     for name, how, *values in example.asked.get("where", ()):
         column = places.get(plain_name(name))
         value = str(values[0]) if values else ""
-        if column is None or side_of((name, how, *values)) or value.startswith("@") or value == "0":
+        special = of((name, how, *values)) or side_of((name, how, *values)) or value.startswith("@")
+        if column is None or special or value == "0":
             continue
         kind = links.table.columns[column].kind
         if how in ("<", "<=", ">", ">=", "in") and kind in ("number", "date"):
             found.setdefault("compared" if kind == "number" else "period", set()).add(column)
+    return found
+
+
+def beside_of(example: Example, links: Links) -> set[tuple[str, int]]:
+    """Return the roles and columns of comparisons with another row; the order of rows is that of its name."""
+    places = {plain_name(c.name): n for n, c in reversed([*enumerate(links.table.columns)])}
+    found = set[tuple[str, int]]()
+    for name, how, *values in example.asked.get("where", ()):
+        for named, *_ in of((name, how, *values)):
+            column = places.get(plain_name(named if name == "#" else name), MISSING)
+            in_rows = {"next": "below", "previous": "above"}.get(how, how)
+            in_order = how if how in ("next", "previous") else f"beside {how.replace('is', '=')}"
+            found.add((in_rows if name == "#" else in_order, column))
     return found
 
 
@@ -351,7 +388,7 @@ def implied_of(example: Example, links: Links) -> set[tuple[tuple[int, ...], str
     table, found = links.table, set[tuple[tuple[int, ...], str]]()
     places = {plain_name(c.name): n for n, c in reversed([*enumerate(table.columns)])}
     for name, how, *values in example.asked.get("where", ()):
-        if (column := places.get(plain_name(name))) is None:
+        if of((name, how, *values)) or (column := places.get(plain_name(name))) is None:
             continue
         value, own = values[0] if values else None, (column,)
         found |= {(own, role) for role in (how, side_of((name, how, *values))) if role in _IMPLIED}

@@ -29,7 +29,7 @@ from lior_ask.question.question import Question
 from lior_ask.tables.calculating import calculated, plan_calculation
 from lior_ask.tables.choosing import is_zero, tell
 from lior_ask.tables.headers import Reading, name_vectors, readings, vectors
-from lior_ask.tables.implied import Implying
+from lior_ask.tables.implied import BESIDE, Implying
 from lior_ask.tables.learned import (
     LAYERS,
     LOWEST,
@@ -43,17 +43,22 @@ from lior_ask.tables.learned import (
     table_pairs,
 )
 from lior_ask.tables.limits import limiting, words_in
+from lior_ask.tables.mentions import Links
 from lior_ask.tables.query import Query
 from lior_ask.tables.ranking import Ranked, Ranker, merge, sure_features
 from lior_ask.tables.telling import NoResult
+from lior_bench.queries import wikitables
 from lior_bench.queries.altering import altered
 from lior_bench.queries.examples import (
     ALTERED,
+    OTHERS,
     Example,
     accepted,
+    beside_of,
     columns_of,
     conditioned,
     examples,
+    examples_of_others,
     implied_of,
     label_of,
     limits_of,
@@ -62,10 +67,10 @@ from lior_bench.queries.examples import (
     sign_of,
 )
 from lior_bench.queries.implying import Row, fit_implying, made_rows
-from lior_bench.queries.network import Choice, fit_network
+from lior_bench.queries.network import Choice, fit_network, mean_of
 from lior_bench.queries.tuning import Meant, Tuned
 from lior_bench.queries.verdicts import verdict
-from lior_bench.queries.worlds import TODAY, World
+from lior_bench.queries.worlds import TODAY, Gold, World
 
 _HALF = 0.5
 """The share of folders of a language from which on a word is usual."""
@@ -77,8 +82,14 @@ _PENALTY = 0.003
 """Inverse strength of the penalty on what tells the words that limit rows.
 
 It was chosen among .0003 to .1 on folders left out."""
+_NETWORKS = 3
+"""Number of networks, with other beginnings, whose mean scores queries."""
 _FREQUENT = 150
 """Minimum number of proposals with a feature that the network uses."""
+
+
+_BESIDE = 2
+"""Number of columns for which a question is learned not to compare with another row."""
 
 
 @attrs.frozen(eq=False)
@@ -110,12 +121,21 @@ class Part:
 
 
 def learn(
-    found: Sequence[World], *, folds: int = 3, frequent: int = _FREQUENT, seed: int = 0
+    found: Sequence[World],
+    others: Sequence[wikitables.Asked] = (),
+    *,
+    folds: int = 3,
+    frequent: int = _FREQUENT,
+    seed: int = 0,
 ) -> tuple[Learned, list[tuple[Told, float]]]:
-    """Return what is learned, and the best query for each folder when left out, with its probability."""
+    """Return what is learned, and the best query for each folder when left out, with its probability.
+
+    The scores of queries and their probability are learned from ``others``, too.
+    """
     without = [{world.name for world in found[n::folds]} for n in range(min(folds, len(found)))]
     with Workers(2) as workers:
-        done = dict(workers.map(part, [(found, names, seed) for names in (set[str](), *without)]))
+        each_part = [(found, names, seed, others[n :: len(without)]) for n, names in enumerate(without)]
+        done = dict(workers.map(part, [(found, set[str](), seed, ()), *each_part]))
     whole, *parts = (done[n] for n in range(len(done)))
     names, choices = _joined(parts, frequent)
     told = list[list[Told]]()
@@ -131,8 +151,10 @@ def learn(
     return attrs.evolve(whole.learned, ranker=network, sure=_sure(told), agreement=agreement), left_out
 
 
-def part(found: Sequence[World], without: Collection[str], seed: int) -> Part:
-    """Return what is learned without some folders, with the queries proposed for these."""
+def part(
+    found: Sequence[World], without: Collection[str], seed: int, others: Sequence[wikitables.Asked] = ()
+) -> Part:
+    """Return what is learned without some folders, with the queries proposed for these and for others."""
     with tempfile.TemporaryDirectory() as temporary:
         asked = [each for world in found for each in examples([world], Path(temporary, "alone"))]
         left_out = [world for world in found if world.name in without]
@@ -142,10 +164,11 @@ def part(found: Sequence[World], without: Collection[str], seed: int) -> Part:
             asked += [attrs.evolve(each, kind=ALTERED) for each in examples([lost], Path(temporary, "lost"))]
         for number, some in enumerate(_groups(left_out)):
             asked += examples(some, Path(temporary, str(number)), every=_JOINED)
-    own = [each for each in asked if each.world.name not in without and each.kind != ALTERED]
+        asked += examples_of_others(others, Path(temporary))
+    own = [each for each in asked if each.world.name not in without and each.kind not in (ALTERED, OTHERS)]
     learned = learn_parts(own, asked, seed)
     places = dict[str, int]()
-    choices = [_choice(each, learned, places) for each in asked if each.world.name in without]
+    choices = [_choice(each, learned, places) for each in asked if each.world.name in {*without, OTHERS}]
     return Part(learned, [*places], choices)
 
 
@@ -231,13 +254,14 @@ def learn_implying(asked: Sequence[Example], every: Sequence[Example], seed: int
     texts = [each.asked["q"] for each in every]
     vectors, words = E5().embed(texts, question=True), read_words(texts, LOWEST)
     told = dict(zip(map(id, every), zip(vectors, words, strict=True), strict=True))
-    rows = list[Row]()
+    rows, random = list[Row](), np.random.default_rng(seed)
     for n, each in enumerate(asked):
         if each.wanted is not None and (links := each.own) is not None and links.table.named is not None:
             gold, names = implied_of(each, links), links.table.named[1:]
             rows += [
                 Row(n, p.role, names[[*p.columns]], (p.columns, p.role) in gold) for p in links.implied()
             ]
+            rows += _beside_rows(n, each, links, random)
             for kind, own in conditioned(each, links).items():
                 every_column = links.table.places("number" if kind == "compared" else "date")
                 rows += [Row(n, kind, names[[column]], column in own) for column in every_column]
@@ -248,6 +272,16 @@ def learn_implying(asked: Sequence[Example], every: Sequence[Example], seed: int
     for each in every:
         each.said.implied = found.of(*told[id(each)])
     return found
+
+
+def _beside_rows(number: int, example: Example, links: Links, random: np.random.Generator) -> Iterator[Row]:
+    """Yield what may be compared with another row; of a question that does not, only some of it."""
+    assert links.table.named is not None
+    gold, names = beside_of(example, links), links.table.named[1:]
+    for role in BESIDE:
+        columns = links.table.beside(role)
+        some = columns if gold else random.permutation(columns)[:_BESIDE].tolist()
+        yield from (Row(number, role, names[[column]], (role, column) in gold) for column in some)
 
 
 def _meant(asked: Sequence[Example]) -> tuple[list[Meant], list[Reading]]:
@@ -339,8 +373,8 @@ def _choice(example: Example, learned: Learned, places: dict[str, int]) -> Choic
     ]
     rows, columns, values = np.array(cells, np.float32).reshape(-1, 3).T
     features = sparse.csr_matrix((values, (rows.astype(int), columns.astype(int))), (len(found), len(places)))
-    strictly = np.array([right(example, each.query, ranker.selected) for each in found], bool)
-    as_well = np.array([accepted(example, each.query, ranker.selected) for each in found], bool)
+    judged = np.array([_judged(example, each.query, ranker) for each in found], bool).reshape(-1, 2)
+    strictly, as_well = judged.T
     planned, same, grammar = _planned(example, ranker, [each.query for each in found])
     return Choice(
         how=example.asked["op"],
@@ -352,10 +386,17 @@ def _choice(example: Example, learned: Learned, places: dict[str, int]) -> Choic
         right=strictly if strictly.any() else as_well,
         accepted=as_well,
         nothing=ranker.nothing(scores),
-        meant=example.wanted is not None,
+        meant=example.meant,
         meanings=_numbered([ranker.meaning(each.query) for each in found]),
         kind=example.kind,
     )
+
+
+def _judged(example: Example, query: Query, ranker: Ranker) -> tuple[bool, bool]:
+    """Return whether a query is right, and whether it answers as well."""
+    if example.target:
+        return wikitables.denotes(ranker, query, example.target)
+    return right(example, query, ranker.selected), accepted(example, query, ranker.selected)
 
 
 def _numbered(keys: Sequence[Hashable]) -> np.ndarray:
@@ -377,8 +418,12 @@ def _planned(
         with suppress(NoResult):
             same[n] = tell(ranker, query).result.value == planned.told.result.value
     answer = calculated(question, planned.told, 1.0, top=1)
-    right_ = verdict(example.asked, example.world.answer(example.asked), answer) == "right"
-    return right_, same, "zero" if is_zero(planned.told.result) else ""
+    gold = Gold([*example.target], ()) if example.target else example.world.answer(example.asked)
+    return (
+        verdict(example.asked, gold, answer) == "right",
+        same,
+        "zero" if is_zero(planned.told.result) else "",
+    )
 
 
 def _agreement(left_out: Sequence[tuple[Told, float]]) -> dict[str, float]:
@@ -447,7 +492,7 @@ def _told(choice: Choice, network: Network, names: Sequence[str]) -> Told:
 
 def _network(parts: Sequence[Sequence[Choice]], names: Sequence[str], seed: int) -> Network:
     choices = [each for own in parts for each in own if each.learnable]
-    return fit_network(choices, names, seed=seed)
+    return mean_of([fit_network(choices, names, seed=_NETWORKS * seed + n) for n in range(_NETWORKS)])
 
 
 def _sure(parts: Sequence[Sequence[Told]]) -> Linear:

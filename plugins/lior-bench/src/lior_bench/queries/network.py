@@ -121,6 +121,20 @@ def fit_network(
     return Network((*names,), scale, constant=constant, **arrays)
 
 
+def mean_of(networks: Sequence[Network]) -> Network:
+    """Return the mean of networks of the same features: a network with the hidden units of all."""
+    scale, count = networks[0].scale, len(networks)
+    return Network(
+        networks[0].names,
+        scale,
+        np.concatenate([each.hidden * (scale / each.scale)[:, None] for each in networks], 1),
+        np.concatenate([each.shift for each in networks]),
+        np.concatenate([each.out for each in networks]) / count,
+        np.mean([each.direct * scale / each.scale for each in networks], 0),
+        float(np.mean([each.constant for each in networks])),
+    )
+
+
 def _sampled(choice: Choice, rng: np.random.Generator) -> Choice:
     """Return a choice with at most ``_MOST`` proposals, and those that are right."""
     kept = choice.right.copy()

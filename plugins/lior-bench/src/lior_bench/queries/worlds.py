@@ -1,6 +1,7 @@
 """Folders of tables with questions and gold queries, and the gold answers.
 
-They are in ``plugins/lior-bench/data/queries.zip``; ``README.md`` there has their format.
+They are in ``plugins/lior-bench/data/queries.zip``, and further questions, which compare with another row, in
+``beside.jsonl``; ``README.md`` there has their format.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import json
 import statistics
 import zipfile
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
@@ -21,7 +22,7 @@ import attrs
 from lior_bench.sets import folder
 from lior_bench.worlds import DATA
 
-FILE = "queries.zip"
+FILE, BESIDE = "queries.zip", "beside.jsonl"
 KEPT = ("w6", "w13_", "w14_", "w15_")
 """The beginnings of the names of the folders that nothing is learned from."""
 TODAY = date(2026, 11, 28)
@@ -76,7 +77,23 @@ class Sheet:
 
     def where(self, conditions: Sequence[Sequence[Any]]) -> tuple[int, ...]:
         """Return the rows that fulfil all conditions."""
-        return tuple(n for n in range(len(self.rows)) if all(self._holds(n, *each) for each in conditions))
+        found = {n for n in range(len(self.rows)) if all(self._holds(n, *c) for c in conditions if not of(c))}
+        for name, how, value in filter(of, conditions):
+            found &= self._beside(name, how, self.where(value["of"]))
+        return (*sorted(found),)
+
+    def _beside(self, name: str, how: str, named: Sequence[int]) -> set[int]:
+        """Return the rows whose cell compares to that of the named rows, or which are next to them."""
+        if name == "#":
+            return {named[0] + (1 if how == "next" else -1)} & {*range(len(self.rows))}
+        own = self.cell(named[0], name)
+        cells = {n: cell for n in range(len(self.rows)) if (cell := self.cell(n, name)) is not None}
+        if how == "is":
+            return {n for n, cell in cells.items() if cell == own} - {*named}
+        later = how in (">", "next")
+        side = {n: cell for n, cell in cells.items() if (cell > own if later else cell < own)}
+        nearest = (min if later else max)(side.values(), default=None)
+        return {n for n, cell in side.items() if how in ("<", ">") or cell == nearest}
 
     def _holds(self, row: int, name: str, how: str, value: Any = None) -> bool:
         cell = self.cell(row, name)
@@ -114,11 +131,25 @@ class World:
         return Gold(None, ()) if asked["op"] in NO_QUERY else answer(self.sheets[asked["table"]], asked)
 
 
+def of(condition: Sequence[Any]) -> Sequence[Sequence[Any]]:
+    """Return the conditions that name the row with which one compares; none of another condition."""
+    return condition[2]["of"] if isinstance(condition[-1], dict) else ()
+
+
 def worlds(fits: Callable[[str], bool]) -> list[World]:
     """Return the folders whose names fit."""
     with zipfile.ZipFile(folder(DATA) / FILE) as archive:
         names = sorted(name for name in archive.namelist() if "/" not in name)
         return [_world(name[:-5], archive.read(name)) for name in names if fits(name[:-5])]
+
+
+def beside(found: Sequence[World]) -> list[World]:
+    """Return folders with the questions that compare with another row."""
+    own = defaultdict[str, list[Asked]](list)
+    for line in (folder(DATA) / BESIDE).read_text("utf-8").splitlines():
+        asked = json.loads(line)
+        own[asked.pop("folder")].append(asked)
+    return [attrs.evolve(world, questions=own[world.name]) for world in found]
 
 
 def _world(name: str, text: bytes) -> World:
