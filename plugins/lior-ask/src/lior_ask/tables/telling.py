@@ -121,12 +121,10 @@ class Teller:
 
     def _beside(self, name: str, condition: Beside) -> str:
         """Return a comparison with another row, with its name: ``price > 3.50 (pump)``."""
-        row, named = (
-            other_row(self.table, condition),
-            ", ".join(" or ".join(each.values) for each in condition.of),
-        )
+        named = ", ".join(" or ".join(each.values) for each in condition.of)
         if condition.how in PLACES:
             return f"{PLACES[condition.how][1]} {named}"
+        row = other_row(self.table, condition)
         return f"{name} {condition.how} {'' if row is None else self._shown(condition.column, row)} ({named})"
 
     def _is_number(self, column: int) -> bool:
