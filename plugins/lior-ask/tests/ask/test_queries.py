@@ -356,11 +356,23 @@ def test_adjectives_name_the_columns_of_measures(question):
 
 
 def test_days_without_a_year_are_apart_by_days():
-    index = notes("camp,from,to\nA,3 May,10 May\nB,28 February,1 March\nC,7 July,9 July 2026\nD,1 June,\n")
+    index = notes(
+        "camp,from,to\nA,3 May,10 May\nB,28 February,1 March\nC,7 July,9 July 2026\nD,1 June,\n"
+        "E,30 June,31 June\nF,1 April,3 April\nG,5 May,6 May\nH,2 July,3 July\nI,2 August,4 August\n"
+    )
     table = table_of(index)
     (days,) = table.derived
-    assert table.numbers(days) == [7, 2, None, None]  # the days of a leap year
+    assert table.numbers(days) == [7, 2, None, None, None, 2, 1, 1, 2]  # of a leap year
     assert index.ask("how many days does camp A take on average?").passages
+
+
+def test_many_words_that_begin_alike_are_similar_to_none():
+    few, many = (
+        table_of(notes("name,price\n" + "".join(f"item{n},{n}\n" for n in range(count))))
+        for count in (9, 300)
+    )
+    assert len(few.similar("items")) == 9
+    assert many.similar("items") == []
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from calendar import monthrange
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from functools import lru_cache
@@ -31,6 +32,8 @@ _NUMBERED = ("", ")", "º", "°", "#")
 _ISO = re.compile(r"\d{4}-(\d\d)-(\d\d)(?:[T ]\d\d:\d\d(?::\d\d)?)?")
 """Pattern of ISO dates, which most files have and which are read fast."""
 _DAY = re.compile(r"(?<!\d)(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})(?!\d)")
+_LEAP = 2000
+"""The year of days without one, which may be 29 February."""
 _YEARLESS = re.compile(r"\s*--(\d\d)-?(\d\d)\s*")
 """Pattern of a day without a year in contacts (RFC 6350, section 4.3.1)."""
 _YEAR_MONTH = re.compile(r"\s*(\d{4})[-/](\d{1,2})\s*")
@@ -188,14 +191,14 @@ def _count(numbers: list[Decimal]) -> bool:
 def date_of(cell: str, *, months_first: bool | None = None) -> str:
     """Return the date in a cell: ``2025-03-04 17:30``, ``2025-03-04``, or ``2025-03`` for a month.
 
-    A date without a year begins with ``0000``. Empty if there is no date, or it may be read in two ways.
+    A date without a year begins with ``0000``. Empty if there is no such day, or it may be read in two ways.
 
     >>> date_of("Thu, 24 Jul 2025 21:14:00 +0200"), date_of("3 May"), date_of("March 2025"), date_of("3/4/25")
     ('2025-07-24 21:14:00', '0000-05-03', '2025-03', '')
-    >>> date_of("--0503")
-    '0000-05-03'
+    >>> date_of("--0503"), date_of("31 September 1938"), date_of("2025-02-29")
+    ('0000-05-03', '', '')
     """
-    if (match := _ISO.fullmatch(cell)) and "01" <= match[1] <= "12" and "01" <= match[2] <= "31":
+    if (match := _ISO.fullmatch(cell)) and "01" <= match[1] <= "12" and "01" <= match[2] <= "28":
         return cell.replace("T", " ")
     if match := _YEARLESS.fullmatch(cell):
         return _show(0, int(match[1]), int(match[2]))
@@ -267,8 +270,8 @@ def _year_in(text: str) -> int:
 
 
 def _show(year: int, month: int, day: int, rest: str = "") -> str:
-    if not (1 <= month <= 12 and 0 <= day <= 31):
-        return ""
+    if not (1 <= month <= 12 and 0 <= day <= monthrange(year or _LEAP, month)[1]):
+        return ""  # people write 31 September, too
     date = f"{year:04}-{month:02}" + (f"-{day:02}" if day else "")
     time = _TIME.search(rest)
     if not time or not day:

@@ -37,6 +37,8 @@ _ANSWERS = 0.6
 """Minimum share of yes and no among the different cells of a column of answers."""
 _LIKE = 4
 """Number of letters that a word and a similar one have in common at their beginning."""
+_ALIKE = 200
+"""Maximum number of words that begin alike."""
 _COMPARED = 5
 """Maximum number of columns of a type that are compared with each other."""
 _DAYS = 4
@@ -228,8 +230,13 @@ class Table(Columns):
         return frozenset(word for cell in cells for word in tokens(cell)) & MONTHS.keys()
 
     def similar(self, word: str) -> list[str]:
-        """Return words of cells that begin alike: "mathe" and "mathematik", "mathestunden"."""
+        """Return words of cells that begin alike: "mathe" and "mathematik", "mathestunden".
+
+        There are none if many do: "items" means no item of "item1" to "item999".
+        """
         near = self.beginnings.get(word[:_LIKE], ())
+        if len(near) > _ALIKE:
+            return []
         return [
             each
             for each in near

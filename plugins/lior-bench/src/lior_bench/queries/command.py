@@ -8,6 +8,7 @@ import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import date
+from itertools import chain
 from pathlib import Path
 from unittest import mock
 
@@ -144,7 +145,7 @@ def queries(
     said = list[Reply]()
     with tempfile.TemporaryDirectory() as temporary, mock.patch("lior_ask.asking.date", _Day):
         asked = (each for world in found for each in replies(world, world.questions, Path(temporary)))
-        for reply in (*asked, *_to_others(known, Path(temporary))):
+        for reply in chain(asked, _to_others(known, Path(temporary))):
             said.append(reply)
             if every:
                 click.echo(reply.shown)
