@@ -353,6 +353,7 @@ UNPAID = {
     "total of the paid invoices": "100",
     "what percentage of the net is unpaid?": "76.74 %",
 }
+BY_DATE = "how many unpaid invoices in March?"  # by that of "Due", the only one they have
 SPENT = {
     "how much did we spend in January?": "80.50",
     "wie viel haben wir im Januar ausgegeben?": "80.50",
@@ -360,8 +361,8 @@ SPENT = {
     "which purchase was the most expensive?": "149.00",
 }
 ALONE = [
-    ("invoices.csv", INVOICES.format("Paid", "2025-03-04", "", ""), UNPAID),
-    ("invoices.csv", INVOICES.format("paid on", "2025-03-04", "-", ""), UNPAID),
+    ("invoices.csv", INVOICES.format("Paid", "2025-03-04", "", ""), UNPAID | {BY_DATE: None}),
+    ("invoices.csv", INVOICES.format("paid on", "2025-03-04", "-", ""), UNPAID | {BY_DATE: "2"}),
     ("invoices.csv", INVOICES.format("Paid", "yes", "no", "no"), UNPAID),
     ("invoices.csv", INVOICES.format("Paid", "by card", "", ""), UNPAID),
     ("invoices.csv", INVOICES.format("Status", "paid", "open", "open"), UNPAID),

@@ -165,6 +165,10 @@ class Query:
     other: int | None = None
     """The second column of dates, for the days between two."""
 
+    def descends(self, kind: str) -> bool:
+        """Return whether the order of ``FIRST`` descends in a measure of a kind: outgoing amounts are < 0."""
+        return (self.aggregate in LARGEST) != (kind == "number" and self.sign < 0)
+
     @property
     def two(self) -> Is | None:
         """The condition with the two values whose numbers of rows, or whose sums, are compared."""

@@ -9,7 +9,6 @@ import attrs
 import numpy as np
 
 from lior_ask.tables.asked import Asked
-from lior_ask.tables.columns import Kind
 from lior_ask.tables.headers import Likeness
 from lior_ask.tables.learned import Learned, Scores
 from lior_ask.tables.mentions import Links, Piece
@@ -17,7 +16,6 @@ from lior_ask.tables.proposing import LEAST_BESIDE, LEAST_IMPLIED, Proposal, lin
 from lior_ask.tables.query import (
     ADDED,
     FIRST,
-    LARGEST,
     Aggregate,
     Beside,
     Compares,
@@ -26,7 +24,7 @@ from lior_ask.tables.query import (
     Query,
     Within,
 )
-from lior_ask.tables.sources import Table
+from lior_ask.tables.sources import Table, first_rows
 
 _MERGED = 60
 """Number of the best queries that are compared by their results."""
@@ -179,18 +177,15 @@ class Ranker:
     def _first(self, query: Query, rows: np.ndarray) -> Hashable:
         """Return the first rows in an order with their value, or ``None`` if there are none."""
         table, measure = self.tables[query.table], query.measure
-        if measure is None:
-            ends = (rows[::-1] if query.aggregate in LARGEST else rows)[: max(query.few, 1)]
-            return (query.aggregate, table.marks[ends].tobytes()) if len(ends) else None
-        kind: Kind = "date" if table.columns[measure].kind == "date" else "number"
-        largest = (query.aggregate in LARGEST) != (kind == "number" and query.sign < 0)
-        chosen = table.first(kind, measure, rows, max(query.few, 1), largest=largest)
+        chosen = first_rows(table, query, rows)
         if not chosen:
             return None
-        value = (
-            table.dates(measure)[chosen[0]] if kind == "date" else abs(table.numbers(measure)[chosen[0]] or 0)
-        )
-        return (largest, value, table.marks[chosen].tobytes())
+        kind = "" if measure is None else table.columns[measure].kind
+        value: object = None
+        if measure is not None:
+            dated = kind == "date"
+            value = table.dates(measure)[chosen[0]] if dated else abs(table.numbers(measure)[chosen[0]] or 0)
+        return (query.descends(kind), value, table.marks[chosen].tobytes())
 
     @staticmethod
     def nothing(scores: Scores) -> float:

@@ -26,7 +26,7 @@ from lior_ask.languages.lists import either, words
 from lior_ask.languages.words import tokens
 from lior_ask.question.filters import Filters, Known, fitting
 from lior_ask.tables.columns import Columns, Kind, is_empty
-from lior_ask.tables.query import Sign
+from lior_ask.tables.query import Query, Sign
 from lior_ask.tables.words import stems
 
 YES, NO = words("words.yes"), words("words.none")
@@ -284,6 +284,19 @@ class Table(Columns):
             for n, number in enumerate(known):
                 earlier = known[before[n]] if n in before else None
                 yield None if number is None or earlier is None else number - earlier
+
+
+def first_rows(table: Table, query: Query, rows: np.ndarray) -> list[int]:
+    """Return the first of ``rows`` in the order of a query with one of ``FIRST``, with ties.
+
+    Without a measure, the order is that of the table.
+    """
+    few = max(query.few, 1)
+    if query.measure is None:
+        ends: list[int] = (rows[::-1] if query.descends("") else rows)[:few].tolist()
+        return ends
+    kind: Kind = "date" if table.columns[query.measure].kind == "date" else "number"
+    return table.first(kind, query.measure, rows, few, largest=query.descends(kind))
 
 
 def _day(text: str) -> date:

@@ -18,7 +18,6 @@ from lior_ask.tables.plan import Condition
 from lior_ask.tables.query import (
     ADDED,
     FIRST,
-    LARGEST,
     Aggregate,
     Beside,
     Expr,
@@ -40,11 +39,10 @@ from lior_ask.tables.sentences import (
     tell,
     unit_of,
 )
-from lior_ask.tables.sources import Table
+from lior_ask.tables.sources import Table, first_rows
 
 _MIDDLE = 8
 """Maximum number of numbers of a median that are shown."""
-_BY_DATE = (Aggregate.NEWEST, Aggregate.OLDEST)
 
 
 class NoResult(Exception):
@@ -180,20 +178,13 @@ class Teller:
 
     def _first(self, query: Query, rows: np.ndarray) -> Told:
         """Return the rows with the highest or lowest number, or the newest or oldest date, with ties."""
-        measure, few = query.measure, max(query.few, 1)
-        if measure is None:
-            chosen = (rows[::-1] if query.aggregate in LARGEST else rows)[:few].tolist()
-            names = names_of_rows(self.table, chosen, query.show)
-            if not names:
-                raise NoResult(f"there is no {self.about(query)}")
-            return self._told(query, chosen, listed(names), count=len(rows))
-        largest, dated = query.aggregate in LARGEST, query.aggregate in _BY_DATE
-        largest = largest if dated or query.sign > 0 else not largest
-        chosen = self.table.first("date" if dated else "number", measure, rows, few, largest=largest)
-        if not chosen:
+        measure, chosen = query.measure, first_rows(self.table, query, rows)
+        names = names_of_rows(self.table, chosen, query.show)
+        if not chosen or (measure is None and not names):
             raise NoResult(f"there is no {self.about(query)}")
-        value = self._shown(measure, chosen[0], query.sign)
-        names, own = names_of_rows(self.table, chosen, query.show), self.table.columns[measure]
+        if measure is None:
+            return self._told(query, chosen, listed(names), count=len(rows))
+        value, own = self._shown(measure, chosen[0], query.sign), self.table.columns[measure]
         unit = "" if own.kind == "date" else unit_of(own)
         return self._told(query, chosen, value, unit=unit, count=len(rows), names=names)
 

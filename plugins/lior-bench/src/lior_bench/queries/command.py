@@ -22,13 +22,13 @@ from lior.errors import UsageError
 from lior_ask.answer.selection import Answer
 from lior_bench.queries import wikitables
 from lior_bench.queries.altering import altered
+from lior_bench.queries.examples import OTHERS
 from lior_bench.queries.verdicts import verdict, wrong
 from lior_bench.queries.worlds import KEPT, TODAY, Asked, World, beside, unpack, worlds
 from lior_bench.sets import folder
 from lior_bench.talks import VERDICTS, shown
 from lior_cli import WholeNumber, echo_table
 
-OTHERS = "others"
 WEIGHTS = "plugins/lior-ask/src/lior_ask/tables"
 _LEARNED = 2_600
 """Number of other people's questions to learn from."""

@@ -134,7 +134,12 @@ def learn(
     """
     without = [{world.name for world in found[n::folds]} for n in range(min(folds, len(found)))]
     with Workers(2) as workers:
-        each_part = [(found, names, seed, others[n :: len(without)]) for n, names in enumerate(without)]
+        tables = sorted({each.table for each in others})
+        apart = [{*tables[n :: len(without)]} for n in range(len(without))]
+        each_part = [
+            (found, names, seed, [each for each in others if each.table in some])
+            for names, some in zip(without, apart, strict=True)
+        ]
         done = dict(workers.map(part, [(found, set[str](), seed, ()), *each_part]))
     whole, *parts = (done[n] for n in range(len(done)))
     names, choices = _joined(parts, frequent)

@@ -17,10 +17,9 @@ import attrs
 import click
 
 from lior_ask.answer.selection import Answer
-from lior_ask.tables.columns import Kind
-from lior_ask.tables.query import FIRST, LARGEST, Aggregate, Query
+from lior_ask.tables.query import FIRST, Aggregate, Query
 from lior_ask.tables.ranking import Ranker
-from lior_ask.tables.sources import Table
+from lior_ask.tables.sources import Table, first_rows
 from lior_ask.tables.telling import NoResult, Teller
 from lior_bench.queries.verdicts import verdict
 from lior_bench.queries.worlds import Gold
@@ -97,16 +96,9 @@ def denotes(ranker: Ranker, query: Query, target: Sequence[str]) -> tuple[bool, 
     how, measure = query.aggregate, query.measure
     if query.group is not None:
         return _of_groups(query, value, target)
-    if how in FIRST and measure is None:
-        ends = (rows[::-1] if how in LARGEST else rows)[: max(query.few, 1)].tolist()
-        if query.show is not None:
-            return (_are(table, query.show, ends, target),) * 2
-        return False, bool(_columns(table, ends, target))
-    if how in FIRST and measure is not None:
-        kind: Kind = "date" if table.columns[measure].kind == "date" else "number"
-        largest = (how in LARGEST) != (kind == "number" and query.sign < 0)
-        first = table.first(kind, measure, rows, max(query.few, 1), largest=largest)
-        told = _are(table, measure if query.show is None else query.show, first, target)
+    if how in FIRST:
+        first, shown = first_rows(table, query, rows), measure if query.show is None else query.show
+        told = shown is not None and _are(table, shown, first, target)
         return told, told or (query.show is None and bool(_columns(table, first, target)))
     if len(rows) <= _FEW and (how is Aggregate.VALUE or (how is Aggregate.LIST and measure is not None)):
         assert measure is not None
