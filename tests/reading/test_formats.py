@@ -376,8 +376,9 @@ def test_events_of_a_calendar():
     assert sourced(document)[1:] == [
         (
             11,
-            "Dentist, Dr Holt, 2024-03-05 14:00 to 14:45, at High Street 5, every 6 months on 1 Tuesday, "
-            "4 times, except 2024-09-03 14:00, with Biscuit: the dog: Bring the card and a pen",
+            "Dentist, Dr Holt, 2024-03-05 14:00 to 14:45, at High Street 5, "
+            "every 6 months on the first Tuesday, 4 times, "
+            "except 2024-09-03 14:00, with Biscuit: the dog: Bring the card and a pen",
         ),
         (23, "Holiday, 2024-07-01 to 2024-07-14, cancelled"),
         (29, "Call, 2024-01-02 23:00 to 2024-01-03 01:00"),

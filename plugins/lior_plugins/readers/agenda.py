@@ -355,7 +355,7 @@ def _said(kind: str, entry: _Entry, summary: str, begin: str, end: str, place: s
     parts = [
         {"VTODO": "to do: "}.get(kind, "") + summary,
         (f"due {when}" if kind == "VTODO" and when else when) + f" ({elsewhere})" * bool(elsewhere),
-        f"at {place}" if place else "",
+        f"at {place.removeprefix('at ')}" if place else "",
         *(_rule(each.value) for each in entry.get("RRULE", [])),
         *_listed("also", entry, "RDATE"),
         *_listed("except", entry, "EXDATE"),
@@ -430,21 +430,25 @@ def _minute(moment: datetime) -> str:
     return moment.isoformat(" ", "minutes")  # strftime writes the year 800 with three digits
 
 
+_NTH = {"1": "the first", "2": "the second", "3": "the third", "4": "the fourth", "-1": "the last"}
+
+
 def _rule(value: str) -> str:
     """Return a recurrence in words.
 
     >>> _rule("FREQ=WEEKLY;INTERVAL=2;BYDAY=MO,FR;UNTIL=20240630T000000Z")
     'every 2 weeks on Monday and Friday until 2024-06-30'
+    >>> _rule("FREQ=MONTHLY;BYDAY=1SA"), _rule("FREQ=MONTHLY;BYDAY=-1FR;COUNT=3")
+    ('every month on the first Saturday', 'every month on the last Friday, 3 times')
     """
     rule = dict(part.partition("=")[::2] for part in value.upper().split(";") if part)
     unit, interval = _UNITS.get(rule.pop("FREQ", ""), ""), rule.pop("INTERVAL", "1")
     said = f"every {unit}" if interval == "1" else f"every {interval} {unit}s"
     for key, part in rule.items():
         if key == "BYDAY":
-            days = [
-                re.sub("[A-Z]{2}$", lambda m: " " + _DAYS.get(m[0], m[0]), d).strip() for d in part.split(",")
-            ]
-            said += f" on {' and '.join(days)}".replace(" -1 ", " last ")
+            places = [(each[:-2], _DAYS.get(each[-2:], each[-2:])) for each in part.split(",")]
+            days = [f"{_NTH.get(nth.lstrip('+'), nth)} {day}".strip() for nth, day in places]
+            said += f" on {' and '.join(days)}"
         elif key == "BYMONTHDAY":
             said += f" on day {part}"
         elif key == "UNTIL" and (match := _MOMENT.match(part)):

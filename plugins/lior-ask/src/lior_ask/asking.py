@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from datetime import date
 from functools import cached_property, partial
@@ -13,10 +12,12 @@ from lior_ask.answer.overview import overview, topic_of, topic_question
 from lior_ask.answer.selection import Answer
 from lior_ask.content import Content
 from lior_ask.judging import FOUND, chosen_judge
+from lior_ask.languages.words import tokens
 from lior_ask.question.filters import Known, filtered
 from lior_ask.question.question import Question, understood
 from lior_ask.tables.calculating import calculate
 from lior_ask.tables.days import Period
+from lior_ask.tables.mentions import weekday_forms
 from lior_ask.tables.periods import period_in
 from lior_ask.updates import with_gaps
 
@@ -132,8 +133,11 @@ class Asker:
 def _topic(asked: Question) -> tuple[str, Period | None]:
     """Return the topic of a question for an overview with its period; no topic if only a period is named."""
     topic = topic_of(asked.text)
-    period, _ = period_in(topic.lower(), date.today())
+    period, rest = period_in(asked.text, date.today(), asked.language)
+    if not topic or all(map(weekday_forms, tokens(topic))) or (period and not asked.saying(rest).content):
+        return "", period  # "What do I have on Tuesday?", "on the 12th?"
+    period, rest = period_in(topic, date.today(), asked.language)
     if period is None:
         return topic, None
-    rest = re.sub(re.escape(period.shown), "", topic, flags=re.IGNORECASE).strip(" ,")
+    rest = rest.replace(" , ", " ").strip(" ,")
     return rest if asked.saying(rest).content else "", period

@@ -55,6 +55,18 @@ def test_the_document_quoted_last_is_opened(talk):
     assert talk.ask("open the second file").passages[0] == first[1]
 
 
+def test_a_question_for_the_file_opens_it_at_the_rows_of_the_last_calculation():
+    index = Index(embedder="")
+    rows = ("2026-05-02,paint,31.20", "2026-05-09,rope,18.00", "2026-06-11,paint,12.80")
+    index.learn("spent.csv", "\n".join(["date,item,amount", *rows, ""]))
+    talk = Dialogue(index.ask)
+    assert talk.ask("What did we spend on paint?").answer.result.value == "44.00"
+    assert talk.ask("and on rope?").answer.result.value == "18.00"
+    opened = talk.ask("which file is that from?")
+    assert (opened.opens, opened.passages[0].line) == (True, 3)
+    assert talk.ask("and in June?").answer.result.value == "0", "rope, and no longer paint"
+
+
 def test_the_questions_are_listed(talk):
     assert talk.ask("What did I ask before?").answer.said == "Nothing was asked before."
     for message in ("hello", ASKED, "open that file", "and of the boat?"):
@@ -71,6 +83,11 @@ def test_the_questions_are_listed(talk):
         "Öffne die zweite Datei",
         "Montre-moi ce document",
         "abre ese archivo",
+        "From which file?",
+        "Where does that come from?",
+        "In welcher Datei steht das?",
+        "dans quel fichier ?",
+        "¿En qué archivo está eso?",
         "Was habe ich vorhin gefragt?",
         "qu'ai-je demandé avant ?",
         "¿Qué te he preguntado antes?",
@@ -80,7 +97,17 @@ def test_other_languages_speak_of_the_conversation(message):
     assert about_conversation(message)
 
 
-@pytest.mark.parametrize("message", ["open the garden file", "Who opened that file?", "what did I ask Bob?"])
+@pytest.mark.parametrize(
+    "message",
+    [
+        "open the garden file",
+        "Who opened that file?",
+        "what did I ask Bob?",
+        "Where does the cat come from?",
+        "Where is it?",
+        "which file is that of Ada's?",
+    ],
+)
 def test_questions_about_documents_are_not_about_the_conversation(message):
     assert about_conversation(message) is None
 

@@ -15,7 +15,7 @@ from lior_ask.index.table_schema import column
 from lior_ask.languages.dates import counted_words, dates
 from lior_ask.languages.lists import languages
 from lior_ask.languages.words import LANGUAGES, stem, tokens
-from lior_ask.tables.periods import normalised, period_in
+from lior_ask.tables.periods import period_in
 
 LAW = settings(max_examples=100, database=None)
 FORMS = (
@@ -267,13 +267,28 @@ def test_what_is_no_period(words):
     ],
 )
 def test_compounds_and_days_in_numbers_are_read_by_language(words, language, first, last):
-    found, _ = period_in(normalised(words, language).lower(), datetime.date(2026, 11, 28))
+    found, _ = period_in(words.lower(), datetime.date(2026, 11, 28), language)
     assert (str(found.first), str(found.last)) == (first, last)
 
 
+@pytest.mark.parametrize(
+    ("words", "day"),
+    [
+        ("what is on Christmas Day?", "12-25"),
+        ("was ist an Heiligabend?", "12-24"),
+        ("qué hay en nochevieja", "12-31"),
+        ("who hosts the Christmas Day dinner?", None),
+        ("what did we spend on Christmas?", None),
+    ],
+)
+def test_a_feast_is_a_day_of_any_year_unless_it_may_be_a_thing(words, day):
+    found, _ = period_in(words, datetime.date(2026, 11, 28))
+    assert (found and (f"{found.first:%m-%d}", found.yearless)) == (day and (day, True))
+
+
 def test_what_is_no_day_in_numbers_stays():
-    assert normalised("on 3/4/2026, room 33/44/2026", "english") == "on 3/4/2026, room 33/44/2026"
-    assert normalised("salle 33/44/2026", "french") == "salle 33/44/2026"
+    for words_, own in (("on 3/4/2026, room 33/44/2026", "english"), ("salle 33/44/2026", "french")):
+        assert "33/44/2026" in period_in(words_, datetime.date(2026, 11, 28), own)[1]
 
 
 SPANS = {

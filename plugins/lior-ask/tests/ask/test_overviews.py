@@ -105,3 +105,18 @@ def test_a_day_alone_is_no_topic():
     index.learn("c.ics", f"BEGIN:VCALENDAR\nVERSION:2.0\nPRODID:x\n{events}END:VCALENDAR\n")
     answer = index.ask("What do I have on 5 December 2026?")
     assert [row.text[:6] for row in answer.result.rows] == ["Dinner", "Sauna,"]
+    for question in ("What do I have on Tuesday?", "What do I have on the 9th?", "Was weiß ich über Montag?"):
+        assert "about it" not in index.ask(question).note, "no overview"
+
+
+def test_an_article_of_another_language_is_no_word_of_the_topic(notes):
+    assert quoted(notes.ask("Was weiß ich über die Petrel?")) == quoted(
+        notes.ask("Was weiß ich über Petrel?")
+    )
+    refused = notes.ask("Was weiß ich über die Bäckerei?")
+    assert "'die'" not in refused.note
+
+
+def test_a_refused_overview_has_a_reason(notes, monkeypatch):
+    monkeypatch.setattr("lior_ask.answer.overview._confidence", lambda *_: 0.0)
+    assert "too few passages" in notes.ask("What do I know about the Petrel?").note

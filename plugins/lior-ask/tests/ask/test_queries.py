@@ -490,12 +490,12 @@ def test_birthdays_recur_every_year(tmp_path, days, question, value):
 @pytest.mark.parametrize(
     ("question", "shown"),
     [
-        ("how many frames per check in May?", ["in may"]),
-        ("which ones before May?", ["before may"]),
+        ("how many frames per check in May?", ["in May"]),
+        ("which ones before May?", ["before May"]),
         ("may I see the frames?", []),
         ("who may vote?", []),
         ("was steht hier?", []),
-        ("was war hier im Mai los?", ["im mai"]),
+        ("was war hier im Mai los?", ["im Mai"]),
     ],
 )
 def test_may_is_a_month_behind_a_preposition(question, shown):

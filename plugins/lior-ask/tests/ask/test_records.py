@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -420,6 +420,36 @@ def test_a_series_without_an_end_is_counted_in_a_period_alone():
         assert answer.result is None, question
         assert not answer.found
     assert "goes on: ask about a time before 2035-06-01" in index.ask("How many events are there?").said
+
+
+COURSE = """BEGIN:VCALENDAR
+BEGIN:VEVENT
+SUMMARY:Swimming course
+DTSTART:{:%Y%m%d}T170000
+RRULE:FREQ=WEEKLY;COUNT=5
+END:VEVENT
+BEGIN:VEVENT
+SUMMARY:Dentist
+DTSTART:{:%Y%m%d}T090000
+END:VEVENT
+BEGIN:VEVENT
+SUMMARY:Birthday of Ada
+DTSTART;VALUE=DATE:20200214
+RRULE:FREQ=YEARLY
+END:VEVENT
+END:VCALENDAR
+"""
+
+
+def test_events_that_are_left_are_those_to_come():
+    first = date.today() - timedelta(15)
+    index = notes({"club.ics": COURSE.format(first, date.today() + timedelta(8))})
+    for question in ("How many swimming courses are left?", "How many swimming courses do I still have?"):
+        assert index.ask(question).result.value == "2", question
+    assert index.ask("How many swimming courses are there?").result.value == "5"
+    assert "goes on" in index.ask("How many birthdays are there?").said
+    listed = index.ask("List the events in the next 14 days").result.rows
+    assert ["Dentist" in row.text for row in listed] == [False, True, False], "by date"
 
 
 STATEMENT = """date;payee;amount

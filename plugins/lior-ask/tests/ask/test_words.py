@@ -26,6 +26,7 @@ from lior_ask.languages.words import (
 from lior_ask.question.query import analyse
 from lior_ask.question.question import Question
 from lior_ask.question.spelling import differences
+from lior_ask.tables.words import stems as table_stems
 
 LAW = settings(max_examples=100, database=None)
 TEXTS = {
@@ -108,6 +109,12 @@ def test_a_word_is_found_by_its_other_spellings(written, others):
         assert word.lower() in query.words
         term = query.terms[query.owners == query.asked.index(word.lower())][0]
         assert index.postings(int(term))[0].tolist() == [0], word
+
+
+def test_translations_are_stems_of_their_own_language():
+    assert not table_stems("wages") & table_stems("wagen"), "pay is no car"
+    assert table_stems("wages") & table_stems("lohn") & table_stems("salaire")
+    assert table_stems("wagen") & table_stems("car")
 
 
 def test_two_letters_are_not_one_in_other_words():

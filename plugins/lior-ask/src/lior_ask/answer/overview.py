@@ -20,6 +20,7 @@ from lior_ask.answer import selection
 from lior_ask.answer.record import Answer
 from lior_ask.judging.features import NAMES, gather, stems_of
 from lior_ask.languages.lists import any_of, languages
+from lior_ask.languages.words import stop_words
 from lior_ask.question.query import languages_of
 from lior_ask.question.question import LONGEST_MESSAGE, Question
 
@@ -63,14 +64,19 @@ def topic_of(text: str) -> str:
 
 
 def topic_question(asked: Question, topic: str, view: PassageView) -> Question:
-    """Return a short question about a topic in the main language of the text, as the judge knows them.
+    """Return a short question about a topic as the judge knows them, in its language if the text has it.
 
     Raises ``UsageError`` if the topic has no word to look for.
     """
     asked.saying(topic).checked()
+    before, line = stop_words(asked.language), topic.split()
+    while len(line) > 1 and line[0].lower() in before:  # "die Miete" in an English question
+        line = line[1:]
     known = {own.name: own for own in languages()}
-    [form] = known.get(languages_of(view)[0], languages()[0]).lists["overviews.question"]
-    return asked.saying(form.format(topic), asked.follows)
+    spoken = languages_of(view)
+    main = asked.language if asked.language in spoken else spoken[0]
+    [form] = known.get(main, languages()[0]).lists["overviews.question"]
+    return asked.saying(form.format(" ".join(line)), asked.follows)
 
 
 def overview(
@@ -98,7 +104,8 @@ def overview(
         Returns whether such a date is in the period that the question names, if it names one.
     """
     refused = selection.answer(question, ranking, view, top, judge)
-    refused = attrs.evolve(refused, found=False, answer=None, block=None)
+    note = refused.note or "its words are in the text, but too few passages are likely to be about it"
+    refused = attrs.evolve(refused, found=False, answer=None, block=None, note=note)
     if not len(ranking.passages):
         return refused
     candidates = gather(question, ranking, view)

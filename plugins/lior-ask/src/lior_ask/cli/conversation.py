@@ -111,9 +111,13 @@ class _Replies:
         self._replying = self._stopped = False
 
     def reply(self, line: str) -> None:
-        """Answer a message; the word "more" shows further passages."""
-        if line.strip().lower() == "more" and self._session.talk.last:
+        """Answer a message; the word "more" shows further passages, and "quit" ends the chat."""
+        word = line.strip().lower()
+        if word == "more" and self._session.talk.last:
             self.more()
+            return
+        if word in ("quit", "exit"):
+            self._session.leave()
             return
         self._session.message, self._session.continued = line, False
         self._session.refresh()
@@ -306,10 +310,10 @@ class _Commands:
             raise UsageError(
                 "/good confirms a passage of the last reply, and there is none; ask something first"
             )
-        if rest not in ("", *map(str, range(1, len(turn.passages) + 1))):
-            raise UsageError(
-                f"/good {rest}: a number from 1 to {len(turn.passages)} is allowed, that of a passage"
-            )
+        shown = min(max(self._session.shown, 1), len(turn.passages))
+        if rest not in ("", *map(str, range(1, shown + 1))):
+            allowed = f"a number from 1 to {shown} is allowed, that of a passage shown"
+            raise UsageError(f"/good {rest}: {allowed}; /more shows further ones")
         passage = turn.passages[int(rest or 1) - 1]
         question = confirm_turn(turn, passage)
         counts = (self._session.run_chat.run if self._session.run_chat else self._session.index).confirm(

@@ -125,6 +125,10 @@ class Dialogue:
         goes_on = self._calculated and (said.marked or only_operates(said.own))
         if goes_on and (carried := self._carried_on(message, said)):
             self.last = carried
+            if self._calculated and carried.answer.result:
+                whole = question.saying(self._calculated[0])
+                self._focus = self._subject = self._names = _known((*whole.content,), carried.answer)
+                self._quoted = _sources(carried.answer)
             return carried
         inherited = _without(self._subject, said.own)
         if not inherited or (len(said.own) > 1 and not said.marked):

@@ -6,7 +6,9 @@ import re
 from collections.abc import Iterator, Sequence
 from datetime import date
 
-from lior_ask.languages.lists import any_of, either, languages
+from lior_ask.languages.lists import any_of, either, languages, of_question
+from lior_ask.languages.words import tokens
+from lior_ask.tables.days import Period
 from lior_ask.tables.lexicon import UNSUPPORTED
 from lior_ask.tables.periods import period_in
 
@@ -21,8 +23,8 @@ _VALUE = re.compile(r"\b(?:(?:is|has) (?P<value>[^,]+)|(?:from|to) (?P<name>\S+(
 """Pattern of a condition in the description of a result: "where by is Tom", "from Ada"."""
 
 
-def _is_period(phrase: str) -> bool:
-    return period_in(phrase.lower(), date.today())[0] is not None
+def _period(phrase: str, language: str) -> Period | None:
+    return period_in(phrase, date.today(), language)[0]
 
 
 def calculates(message: str) -> bool:
@@ -71,13 +73,14 @@ def whole_questions(before: str, about: str, message: str) -> Iterator[str]:
 def _with_phrase(asked: str, phrase: str, word: str) -> str:
     """Return a question with a phrase in place of one that begins with the same word, or at its end."""
     same = re.compile(rf"\b{word} .+?(?= {_PREPOSITION} |$)", re.I)
-    places, timed = [*same.finditer(asked)], _is_period(phrase)
-    # Prefer the first phrase that is a period if the new one is one: "en comida en marzo".
-    at = min(places, key=lambda at: _is_period(at[0]) != timed, default=None)
+    places, language = [*same.finditer(asked)], of_question(tokens(asked))
+    timed = _period(phrase, language) is not None
+    # A period takes the place of the first period, and other phrases that of others: "en comida en marzo".
+    at = next((each for each in places if (_period(each[0], language) is not None) == timed), None)
     if at is None:
         return f"{asked} {phrase}?"
-    period = period_in(at[0].lower(), date.today())[0] if timed else None
-    length = len(period.shown if period and at[0].lower().startswith(period.shown) else at[0])
+    period = _period(at[0], language) if timed else None
+    length = len(period.shown if period and at[0].startswith(period.shown) else at[0])
     return f"{asked[: at.start()]}{phrase}{asked[at.start() + length :]}?"  # "im Mai ausgegeben"
 
 

@@ -17,7 +17,7 @@ from lior_ask.languages.words import tokens as words_of
 from lior_ask.tables.days import NAME, Period
 from lior_ask.tables.implied import Implied
 from lior_ask.tables.lexicon import COMPARISONS
-from lior_ask.tables.periods import as_names, normalised, period_in
+from lior_ask.tables.periods import as_names, period_in
 from lior_ask.tables.query import Sign
 from lior_ask.tables.units import UNITS
 from lior_ask.tables.words import stems
@@ -153,7 +153,7 @@ def asked(text: str, today: date, names: Set[str] = frozenset()) -> Asked:
         text = text.replace(name, f" {_MARKS['file']} ", 1)
     text = as_names(text, names)
     language = of_question(words_of(text))
-    periods, text = _periods(normalised(text, language), today, asking_words(language))
+    periods, text = _periods(text, today, language)
     compared, text = _compared(text)
     excepted = [match.start() for match in _EXCEPT.finditer(text)]
     tokens, negated = list[Token](), set[int]()
@@ -173,29 +173,28 @@ def asked(text: str, today: date, names: Set[str] = frozenset()) -> Asked:
     return Asked(text, today, tokens, language, periods, compared, files, negated)
 
 
-def _periods(text: str, today: date, stop: Set[str]) -> tuple[list[Period], str]:
+def _periods(text: str, today: date, language: str) -> tuple[list[Period], str]:
     """Return the periods of a question, and the text in lower case with marks in their places.
 
-    ``stop`` are words that are no period by themselves: "hier" is "here" in a German question, "may" alone is
-    a verb.
+    Words that ask are no period by themselves: "hier" is "here" in a German question, "may" alone is a verb.
     """
-    small, found, start = text.lower(), list[Period](), 0
+    found, start, stop = list[Period](), 0, asking_words(language)
     while len(found) < 2:
-        period, rest = period_in(small, today, start)
+        period, rest = period_in(text, today, language, start)
         if period is None:
             break
-        at = next((n for n, (a, b) in enumerate(zip(small, rest, strict=False)) if a != b), len(rest) - 1)
+        at = next((n for n, (a, b) in enumerate(zip(text, rest, strict=False)) if a != b), len(rest) - 1)
         at = rest.rfind(" , ", 0, at + 3)
-        if period.shown in stop:
+        if period.shown.lower() in stop:
             start = at + 1
             continue
-        small = f"{rest[:at]} {_MARKS['period']} {rest[at + 3 :]}"
+        text = f"{rest[:at]} {_MARKS['period']} {rest[at + 3 :]}"
         found.append(period)
     if len(found) == 2 and found[1].first and found[0].yearless != found[1].yearless:
         other, own = sorted(found, key=lambda each: each.yearless)
         if other.first and (inner := own.within(other.first.year)).inside(other):
             found = [inner]  # "this year, in May"
-    return found, small
+    return found, text.lower()
 
 
 def _compared(text: str) -> tuple[list[Compared], str]:

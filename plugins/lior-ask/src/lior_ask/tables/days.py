@@ -95,6 +95,8 @@ class Period:
     """The period in the words of the question."""
     yearless: bool = False
     """Whether the year is unknown; the days are then in the year 2000."""
+    near: bool = attrs.field(default=False, eq=False, repr=False)
+    """Whether it is a day of the nearest month, as none is named."""
     bare: int = attrs.field(default=0, eq=False, repr=False)
     """The day of a month, if neither month nor year are known; there are no ends then."""
 
@@ -107,6 +109,13 @@ class Period:
     def ends(self) -> tuple[date, date] | None:
         """Both ends; ``None`` if one is open."""
         return (self.first, self.last) if self.first and self.last else None
+
+    def coming(self, today: date) -> Period:
+        """Return a day whose month is not named in the next month if it is over."""
+        if not (self.near and self.last and self.last < today):
+            return self
+        found = next((each for each in _near(today, self.last.day) if each > today), self.last)
+        return attrs.evolve(self, first=found, last=found)
 
     def of_month(self, day: date) -> Period | None:
         """Return the bare day in the month of another one, or ``None`` if it does not exist."""
@@ -184,12 +193,15 @@ _SEASON = re.compile(
 _ISO_WEEK = re.compile(rf"{any_period('iso_week')}\s?(?P<n>\d{{1,2}})(?:[\s/]+(?P<year>{_YEAR}))?(?!\w)")
 _FEASTS = {
     "christmas_eve": (12, 24),
+    "christmas_day": (12, 25),
     "christmas": (12, 25),
     "new_years_eve": (12, 31),
     "new_year": (1, 1),
     "halloween": (10, 31),
 }
 """Key of the forms -> month and day."""
+_DAYS = ("christmas_eve", "christmas_day", "new_years_eve")
+"""Feasts that are days and nothing else."""
 _FEAST = re.compile(
     "(?:" + "|".join(f"(?P<{key}>{any_period(key)})" for key in _FEASTS) + r")(?!\w)(?!\s+\d)"
 )
@@ -317,10 +329,12 @@ def _iso_week(match: re.Match[str], today: date, lead: Set[str]) -> Period | Non
 
 
 def _feast(match: re.Match[str], today: date, lead: Set[str]) -> Period | None:
-    """Return the next day of a feast after "until", and the last one after "since"."""
+    """Return the next day of a feast after "until", and the last one after "since"; else one of any year."""
     month, number = next(_FEASTS[key] for key in _FEASTS if match[key])
-    if not _sides(lead):
-        return None  # "the Christmas party"
+    if not _sides(lead):  # not "the Christmas party", nor what is spent on Christmas
+        is_day = any(match[key] for key in _DAYS) and FOLLOWS.match(match.string, match.end())
+        day = date(LEAP, month, number)
+        return Period(first=day, last=day, shown="", yearless=True) if is_day else None
     day, ahead = date(today.year, month, number), bool(lead & {"until", "before"})
     return _of_day(day.replace(year=day.year + ((day < today) if ahead else -(day > today))))
 
@@ -361,7 +375,8 @@ def _day_number(match: re.Match[str], today: date, lead: Set[str]) -> Period | N
     if _sides(lead):
         ahead = lead & {"until", "before"}
         near = sorted((each for each in near if (each > today) == bool(ahead)), reverse=not ahead)
-    return next(map(_of_day, near), None)
+    found = next(map(_of_day, near), None)
+    return found and attrs.evolve(found, near=not _sides(lead))
 
 
 def _decade(match: re.Match[str], today: date, lead: Set[str]) -> Period:

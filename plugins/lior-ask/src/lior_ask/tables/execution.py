@@ -25,8 +25,6 @@ def execute(plan: Plan, request: Request) -> Told:
         When no row has a required number or date.
     """
     rows = select(plan)
-    if plan.table.kind == "events" and plan.dated is not None:  # of several calendars
-        rows = rows[np.argsort(plan.table.coded("date", plan.dated).ranks[rows], kind="stable")]
     about = describe(plan, len(rows) if plan.operation in ("count", "list") else max(plan.few, 1))
     if plan.operation in ("count", "list"):
         return _count(plan, request, rows, about)

@@ -22,7 +22,7 @@ from lior_ask.question.question import Question
 from lior_ask.tables import lexicon
 from lior_ask.tables.asked import Compared
 from lior_ask.tables.days import NAME, NUMBERS, UNIT_FORMS, Period
-from lior_ask.tables.periods import as_names, normalised, period_in
+from lior_ask.tables.periods import as_names, period_in
 from lior_ask.tables.query import Sign
 
 Role = Literal["", "from", "to", "about", "per", "unit", "except"]
@@ -142,7 +142,7 @@ def parse(question: Question, today: date, names: Set[str] = frozenset()) -> Req
     for pattern, not_paid in lexicon.OWING:
         text = pattern.sub(not_paid, text)
     text, left_out = _left_out(text)
-    period, second, text = _periods(normalised(text, question.language), today)
+    period, second, text = _periods(text, today, question.language)
     compared, text = _compared(text)
     than, text = _than(text)
     whole, found = text, _operation(text)
@@ -187,16 +187,13 @@ def parse(question: Question, today: date, names: Set[str] = frozenset()) -> Req
     )
 
 
-def _periods(text: str, today: date) -> tuple[Period | None, Period | None, str]:
+def _periods(text: str, today: date, language: str) -> tuple[Period | None, Period | None, str]:
     """Return the period of a question, a second one outside it, and the rest in lower case."""
-    small = text.lower()
-    period, left = period_in(small, today)
-    second, rest = period_in(left, today)
+    period, left = period_in(text, today, language)
+    second, rest = period_in(left, today, language)
     if period and second and period.first and second.within(period.first.year).inside(period):
         period, left, second = second.within(period.first.year), rest, None  # "this year, in May"
-    if period and (at := small.find(period.shown)) >= 0 and len(small) == len(text):
-        period = attrs.evolve(period, shown=text[at : at + len(period.shown)])
-    return period, second, left
+    return period, second, left.lower()
 
 
 def _compared(text: str) -> tuple[tuple[Compared, ...], str]:

@@ -16,6 +16,7 @@ from lior_ask.question.question import Question
 from lior_ask.tables import lexicon
 from lior_ask.tables.columns import Coded
 from lior_ask.tables.grammar import Request, Word
+from lior_ask.tables.mentions import next_days
 from lior_ask.tables.plan import (
     Condition,
     Plan,
@@ -65,7 +66,7 @@ def asks_for(kind: str, request: Request, source: TableSource) -> bool:
 
 def _happens(kind: str, request: Request, source: TableSource) -> bool:
     """Return whether all counted words are in one event or log entry: "how often do we have pottery?"."""
-    words = [word.text for word in request.words if word.text not in lexicon.VERBS]
+    words = [word.text for word in request.words if word.text not in lexicon.VERBS | lexicon.AHEAD]
     asked = request.operation == "count" and (request.period or not request.exists)
     if kind == "log":  # "how often was the pump blocked?"
         asked = request.times and len(words) > 1
@@ -244,7 +245,8 @@ def _others(kind: str, request: Request, source: TableSource, question: Question
         if word.role != "unit" and not pattern.fullmatch(word.text) and word.text not in lexicon.VERBS
     ]
     table = source.table(*heads)
-    left = [word for word in left if not _only_names(word, table)]
+    ahead = {word.text for word in left} & lexicon.AHEAD or request.still
+    left = [word for word in left if word.text not in lexicon.AHEAD and not _only_names(word, table)]
     where = [_anywhere(word, table) for word in left]
     dated = heads[0].dated
     dates = [] if dated is None else zip(table.dates(dated), table.rows, strict=True)
@@ -257,6 +259,9 @@ def _others(kind: str, request: Request, source: TableSource, question: Question
             test = Meets(dated, lambda cell: of_row(cell) >= today)  # what has begun is not next
             where.append(Condition(test=test, shown=f"from {today} on", told=False))
         request = attrs.evolve(request, operation="oldest")
+    elif ahead and kind == "events" and dated is not None:  # "how many classes are left?"
+        coming = next_days(dated, request.today)
+        where.append(Condition(test=coming, shown=coming.shown, told=False))
     return plan_of(request, table, kind, where, dated=dated)
 
 

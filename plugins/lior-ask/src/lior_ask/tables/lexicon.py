@@ -156,6 +156,8 @@ THAN = tuple(
 )
 """Sign and pattern of comparisons with another column: "below their minimum quantity"."""
 DIFFERENT = _words("different")
+AHEAD = words("words.ahead")
+"""Words for events that are still to come."""
 USED = words("words.used")
 """Words for consumption, which a meter counts."""
 BETWEEN, TIMES_WORDS = words("words.between"), words("words.times")

@@ -57,7 +57,7 @@ _ONWARDS = re.compile(rf"\s+{any_period('onwards')}(?!\w)")
 _LATER, _EARLIER = (re.compile(rf"\s+{any_period(key)}(?!\w)") for key in ("or_later", "or_earlier"))
 
 
-def normalised(text: str, language: str) -> str:
+def _normalised(text: str, language: str) -> str:
     """Return a question with parts of compounds apart, "Januarhälfte", and with days in numbers as ISO 8601.
 
     In English, 3/4/2026 stays as it is, since either number may be the month.
@@ -78,18 +78,23 @@ _COMPOUND = re.compile(
 _SLASHED = re.compile(r"(?<![\w/])(\d{1,2})/(\d{1,2})/(\d{4})(?![\w/])")
 
 
-def period_in(text: str, today: date, start: int = 0) -> tuple[Period | None, str]:
-    """Return the first period of a question in lower case, and the question with a comma in its place.
+def period_in(text: str, today: date, language: str = "english", start: int = 0) -> tuple[Period | None, str]:
+    """Return the first period of a question, and the question with a comma in its place.
 
-    It begins at the position ``start`` or after it.
+    It begins at the position ``start`` or after it. Only in English, 3/4/2026 may be in March.
 
     >>> period_in("what did we spend in march 2025?", date(2025, 6, 1))[0].last
     datetime.date(2025, 3, 31)
     >>> period_in("from mid october to now", date(2025, 11, 30))[0].first
     datetime.date(2025, 10, 15)
+    >>> period_in("am 3/4/2026", date(2025, 11, 30), "german")[0].first
+    datetime.date(2026, 4, 3)
     """
-    reader = _Reader(text, today)
-    for match in _WORD.finditer(text, start):
+    text = _normalised(text, language)
+    small = text.lower()
+    text = text if len(small) == len(text) else small
+    reader = _Reader(small, today)
+    for match in _WORD.finditer(small, start):
         if found := reader.read(match.start()):
             period, end = found
             shown = " ".join(text[match.start() : end].split())

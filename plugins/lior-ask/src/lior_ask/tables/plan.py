@@ -165,13 +165,11 @@ def in_period(
     Raises ``Unclear`` if there are no dates, or the year is unclear.
     """
     period = request.period
-    ends = "" if period is None or period.last is None else period.last.isoformat()
-    if head.until and request.operation != "next" and not "" < ends <= head.until:
-        raise Unclear(f"a series of {title(head)} goes on: ask about a time before {head.until}")
     if period is None:
         return []
     if dated is None:
         raise no_dates(head)
+    period = period.coming(request.today) if head.kind == "events" else period
     column, shown = head.columns[dated], period.shown
     if known is None and head.kind != "files":
         heads = [head] if head.kind == "rows" else source.kind(head.kind)

@@ -9,11 +9,15 @@ import attrs
 
 from lior_ask.question.filters import Known
 from lior_ask.question.question import Question
+from lior_ask.tables.execution import select
 from lior_ask.tables.grammar import VIEWED, Request
 from lior_ask.tables.groups import group_messages
 from lior_ask.tables.kinds import PLANS, asks_for
-from lior_ask.tables.plan import Plan, TableSource, Unclear
+from lior_ask.tables.plan import Plan, TableSource, Unclear, title
 from lior_ask.tables.rows import plan_of_rows
+
+_RAREST = 8
+"""Maximum number of years between two occurrences of a series: those on 29 February."""
 
 
 def make_plan(request: Request, known: Known, question: Question) -> Plan | None:
@@ -68,11 +72,23 @@ def make_plan(request: Request, known: Known, question: Question) -> Plan | None
 
 def _grouped(plan: Plan, request: Request) -> Plan:
     """Return the plan over mails, messages, entries or events with the groups of the request."""
+    _check_ends(plan, request)
     operation, group = group_messages(request, plan.table.heads[0])
     left_out = any(word.role == "except" for word in request.words)
     if left_out or request.past or request.than[0] or request.negations or request.operation == "share":
         raise Unclear("of mails, chats, logs and events neither shares nor what is not so is told", ["not"])
     return plan if group is None else attrs.evolve(plan, operation=operation, group=group)
+
+
+def _check_ends(plan: Plan, request: Request) -> None:
+    """Raise ``Unclear`` if occurrences of an endless series are asked for, but not until when."""
+    ends = "" if request.period is None or request.period.last is None else request.period.last.isoformat()
+    until = min((head.until for head in plan.table.heads if head.until), default="")
+    if not until or "" < ends <= until or request.operation == "next" or plan.dated is None:
+        return
+    dates = plan.table.dates(plan.dated)
+    if ends or any(dates[n][:4] > str(int(until[:4]) - _RAREST) for n in select(plan).tolist()):
+        raise Unclear(f"a series of {title(plan.table.heads[0])} goes on: ask about a time before {until}")
 
 
 def _next_called(request: Request, source: TableSource, question: Question) -> Plan | None:

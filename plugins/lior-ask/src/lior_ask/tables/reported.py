@@ -43,7 +43,7 @@ def answer_from_sender(
     """
     if not (person := sender_in(question, known)):
         return quote(question)
-    period, rest = period_in(_TITLE.sub("", question.text.lower()), today)
+    period, rest = period_in(_TITLE.sub("", question.text), today, question.language)
     left = question.saying(rest).content
     topic = [word for word in left if word not in _SAID and word not in person]
     if not topic:

@@ -213,7 +213,8 @@ def _account(
     of_columns = {token for column in head.columns for token in tokens(column.name)}
     others = [w for w in request.words if w not in names and w.text not in of_columns]
     sign = accounts.direction(others)  # "expenses" may name the table, "paid" a column
-    if request.who and not request.we:  # "who got most of my money?" is paid by us
+    whoever = request.who or any(word.text in lexicon.PAYEES for word in request.words)
+    if whoever and not request.we:  # "who got most of my money?" is paid by us
         sign = -sign
     if request.measure == "money" and request.operation in ("highest", "lowest"):
         sign = sign or -1  # "most expensive"

@@ -12,14 +12,15 @@ from lior_ask.languages.words import bare, spellings, stem, tokens
 
 
 @cache
-def _others() -> dict[str, set[str]]:
-    """Return the names of everyday things in all languages, by each name: "rent", "Miete", "loyer".
+def _others() -> dict[str, set[tuple[str, str]]]:
+    """Return the names of everyday things and their languages, by each name: "rent", "Miete", "loyer".
 
     A measure has its adjectives, too: "depth", "deepest", "tief"."""
-    found = dict[str, set[str]]()
+    found = dict[str, set[tuple[str, str]]]()
     for entries in zip(*(each.lists["columns.everyday"] for each in languages()), strict=True):
-        names = {name for entry in entries for name in entry.split("/")}
-        for name in names:
+        own = zip(entries, languages(), strict=True)
+        names = {(name, each.name) for entry, each in own for name in entry.split("/")}
+        for name, _ in names:
             found.setdefault(name, set()).update(names)
     return found
 
@@ -28,14 +29,18 @@ def _others() -> dict[str, set[str]]:
 def stems(word: str) -> frozenset[str]:
     """Return the stems of a word and of its translations, with and without umlauts.
 
+    What has translations has the stems of its own language only: "wages" is not "Wagen", a car.
+
     >>> stems("Sanitär".lower()) & stems("sanitaer") != frozenset()
     True
     """
     if word.isascii() and word.isdecimal():
         return frozenset({word})
-    forms = {word, *spellings(word)} | _others().get(word, set())
-    plural = stem(bare(word), "german")  # "Vorräte"
-    return frozenset({plural, *(stem(form, each.name) for form in forms for each in languages())})
+    known = _others().get(word, set())
+    own = [name for form, name in known if form == word] or [each.name for each in languages()]
+    forms = {(form, name) for form in (word, *spellings(word)) for name in own} | known
+    plural = {bare(word)} - {word}  # "Vorräte"
+    return frozenset(stem(form, name) for form, name in forms | {(each, "german") for each in plural})
 
 
 def alike(word: str, others: Sequence[str]) -> bool:
