@@ -131,6 +131,22 @@ def test_questions_that_compare_with_another_row_are_answered(tmp_path, question
     assert Index(tmp_path, cache=False).ask(question).said == value
 
 
+def test_two_values_of_a_column_may_be_the_row_and_the_one_it_is_compared_with():
+    links = Links(asked("is the hose dearer than the valve", TODAY), PARTS)
+    [both] = next(pieces for pieces in links.assignments() if any(piece.parts for piece in pieces))
+    assert [part.condition.values for part in both.parts] == [("hose",), ("valve",)]
+    assert [{*part.positions} for part in both.parts] == [{2}, {6}]
+
+
+def test_what_is_not_so_shows_the_rows_that_were_compared():
+    dearer = Beside(PRICE, ">", (Is(NAME, ("valve",)),))
+    for where, lines in (((dearer,), [4]), ((Is(NAME, ("hose",)), dearer), [3, 4])):
+        query = Query(table=0, aggregate=Aggregate.EXISTS, where=where)
+        told = Teller(PARTS).tell(query, PARTS.where(query.where))
+        assert (told.result.value, told.count, [row.line for row in told.result.rows]) == ("0", 0, lines)
+        assert told.said("english").startswith("no: 0 rows")
+
+
 def test_nothing_is_compared_with_another_row_without_an_encoder():
     said = asked("what is dearer than the pump", TODAY)
     assert learned().besides(said, Links(said, PARTS)) == {}

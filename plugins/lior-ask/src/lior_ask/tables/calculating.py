@@ -129,7 +129,8 @@ def calculated(
 ) -> Answer:
     """Return the answer with a result, in the language of the question; ``spoken`` are those of documents."""
     confidence, result = round(confidence, 3), told.result
-    single = result.rows[0] if len(result.rows) == 1 and result.operation != "count" else None
+    alone = told.count and len(result.rows) == 1 and result.operation != "count"
+    single = result.rows[0] if alone else None
     return Answer(
         question=question.text,
         found=True,

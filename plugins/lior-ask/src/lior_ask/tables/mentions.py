@@ -67,6 +67,8 @@ class Piece:
     role: str = ""
     """What an implied condition says: ``filled``, ``empty``, ``yes``, ``no``, ``past``, ``future``, ``zero``,
     ``some``, or the sign of a comparison of two columns; :data:`SPAN` of a period."""
+    parts: tuple[Piece, ...] = ()
+    """The pieces that were merged into one with several values."""
 
     @property
     def column(self) -> int:
@@ -224,8 +226,10 @@ class Links:
             if content & self._similar:
                 yield Piece(Is(column, (*sorted(has),), shown), content, "similar", near, negated)
                 continue
-            if exact:
-                yield Piece(Is(column, (*sorted(exact),)), content, "exact", near, negated)
+            if exact:  # the negation may be in the cell, "not fixed"
+                against = run & self.asked.negated
+                condition = Is(column, (*sorted(exact),))
+                yield Piece(condition, content | against, "exact", near, negated and not against)
             rest = has - {*exact}
             if rest:
                 yield Piece(Is(column, (*sorted(has),), shown), content, "part", near, negated)
@@ -335,8 +339,12 @@ class Links:
                 assert isinstance(before.condition, Is)
                 both = (*dict.fromkeys((*before.condition.values, *piece.condition.values)),)
                 condition = Is(piece.column, both, several=True)
-                kind = before.kind if before.kind == piece.kind else "part"
-                piece = Piece(condition, before.positions | piece.positions, kind, piece.near, piece.negated)
+                kind, parts = (
+                    before.kind if before.kind == piece.kind else "part",
+                    (*(before.parts or (before,)), piece),
+                )
+                positions = before.positions | piece.positions
+                piece = attrs.evolve(piece, condition=condition, positions=positions, kind=kind, parts=parts)
             found[key] = piece
         made = [
             attrs.evolve(p, condition=Not(p.condition)) if p.negated and p.kind != "answer" else p
@@ -495,6 +503,7 @@ def _within(column: int, period: Period, dates: Coded[str], today: date, *, comi
     years = dates.years
     if not years:
         return None
+    period = period.coming(today) if coming else period
     if years == [0]:
         first, last = (day and f"0000-{day:%m-%d}" for day in (period.first, period.last))
         return Within(column, first or "", last or "", period.shown)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from functools import cache
-from itertools import combinations, islice, product
+from itertools import combinations, islice, permutations, product
 
 import attrs
 
@@ -185,8 +185,14 @@ class _Maker:
     def _beside(self, chosen: tuple[Piece, ...]) -> Iterator[tuple[Piece, ...]]:
         """Yield the conditions with one that compares with the row that another one of them names."""
         named = [piece for piece in chosen if isinstance(piece.condition, Is)]
-        for some in [*([piece] for piece in named), *[named] * (len(named) > 1)]:
-            others = [piece for piece in chosen if piece not in some]
+        ways = [([piece], [each for each in chosen if each != piece]) for piece in named]
+        ways += [(named, [each for each in chosen if each not in named])] * (len(named) > 1)
+        for two in (
+            piece for piece in named if len(piece.parts) == 2
+        ):  # "is the Petrel longer than the Tern?"
+            rest = [each for each in chosen if each != two]
+            ways += [([one], [*rest, other]) for one, other in permutations(two.parts)]
+        for some, others in ways:
             found = (self.links.beside(some, *each) for each in self.beside)
             yield from ((piece, *others) for piece in found if piece is not None)
 

@@ -23,6 +23,7 @@ from lior_ask.tables.query import (
     Not,
     Query,
     Within,
+    atom,
 )
 from lior_ask.tables.sources import Table, first_rows
 
@@ -148,7 +149,8 @@ class Ranker:
         """Return what answers a query: queries with the same answer have the same; ``None`` without one.
 
         A sum or a mean is known by its size, the first of an order by its rows and its value, a looked up
-        value by its cells, a list or a count by its rows, and anything else by rows, columns and aggregate.
+        value by its cells, a list or a count by its rows, and if there are none by what it
+        compares with another row, and anything else by rows, columns and aggregate.
         """
         table, rows = self.tables[query.table], self.selected(query)
         measure, how = query.measure, query.aggregate
@@ -167,7 +169,8 @@ class Ranker:
             if how in (Aggregate.SUM, Aggregate.MEAN) and (total := abs(table.total(measure, rows, 1))):
                 return (how, total, 0 if how is Aggregate.SUM else len(table.numbered(measure, rows)))
         if query.group is None and how in _OF_ROWS:
-            return ("rows", self._placed(query)[1])
+            besides = [] if len(rows) else [c for c in map(atom, query.where) if isinstance(c, Beside)]
+            return ("rows", self._placed(query)[1], *besides)
         part = attrs.evolve(query, where=(*query.where, *query.part))
         places = [self._placed(each)[1] for each in ((query, part) if query.part else (query,))]
         measured = None if measure is None else table.columns[measure].name
@@ -322,7 +325,7 @@ class Ranker:
             "compares measure",
             float(any(p.kind == "compared" and p.column == query.measure for p in proposal.pieces)),
         )
-        negates = any(
+        negates = not places.isdisjoint(asked.negated) or any(
             isinstance(p.condition, Not) or (p.kind in ("answer", "filled")) for p in proposal.pieces
         )
         yield "negation lost", float(bool(asked.negated) and not negates)
@@ -411,6 +414,7 @@ class Ranker:
             return
         rows = self.selected(query)
         yield "no row", float(not len(rows))
+        yield f"no row of {proposal.label}", float(not len(rows))
         yield f"one row of {proposal.label}", float(len(rows) == 1)
         few = query.aggregate is Aggregate.VALUE
         if few and query.measure is not None:
@@ -455,6 +459,7 @@ SURE = (
     "is between", "is share", "is distinct", "part rare", "exact rare", "filled", "answer",
     "table alike", "table alike best", "measure alike", "measure alike best", "measure alike of all",
     "other file", "negated", "compared", "compared near", "beside", "beside lost", "beside match",
+    "no row of exists",
 )  # fmt: skip
 """The features of the best proposal by which its probability is told."""
 

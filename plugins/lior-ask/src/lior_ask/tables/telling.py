@@ -41,6 +41,8 @@ from lior_ask.tables.sentences import (
 )
 from lior_ask.tables.sources import Table, first_rows
 
+_SHOWN = 4
+"""Maximum number of rows that are shown of those that are not larger than another one."""
 _MIDDLE = 8
 """Maximum number of numbers of a median that are shown."""
 
@@ -151,7 +153,17 @@ class Teller:
         column = query.measure if query.show is None else query.show
         named = query.aggregate is Aggregate.LIST
         names = names_of_rows(self.table, rows.tolist(), column) if named else []
-        return self._told(query, rows, f"{len(rows):,}", arithmetic=each, names=names)
+        shown = rows if len(rows) or query.aggregate is not Aggregate.EXISTS else self._compared(query)
+        parts: dict[str, Any] = {"arithmetic": each, "names": names, "count": len(rows)}
+        return self._told(query, shown, f"{len(rows):,}", **parts)
+
+    def _compared(self, query: Query) -> Sequence[int]:
+        """Return the rows with which a query compares, and the first ones that are compared."""
+        besides = [each for each in query.where if isinstance(each, Beside)]
+        named = [n for each in besides if (n := other_row(self.table, each)) is not None]
+        rest = [each for each in query.where if each not in besides]
+        others = self.table.where(rest)[:_SHOWN].tolist() if rest and named else []
+        return [*dict.fromkeys((*others, *named))]
 
     def _added(self, query: Query, rows: np.ndarray) -> Told:
         measure = query.measure
@@ -223,7 +235,7 @@ class Teller:
 
     def _between(self, query: Query, rows: np.ndarray) -> Told:
         measure, two = query.measure, query.two
-        if two is not None and (measure is None or (len(rows) > 2 and self._is_number(measure))):
+        if two is not None and (measure is None or self._is_number(measure)):
             return self._difference(query, rows, two)
         assert measure is not None
         if query.other is not None:

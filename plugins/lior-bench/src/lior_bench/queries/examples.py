@@ -17,10 +17,11 @@ from lior_ask.question.question import Question
 from lior_ask.tables.asked import Asked as Said
 from lior_ask.tables.asked import asked as read_question
 from lior_ask.tables.choosing import documents_of
+from lior_ask.tables.implied import BESIDE
 from lior_ask.tables.learned import plain_name
 from lior_ask.tables.mentions import Links
 from lior_ask.tables.proposing import UNITS, linked
-from lior_ask.tables.query import ADDED, FIRST, LARGEST, Aggregate, Query
+from lior_ask.tables.query import ADDED, FIRST, LARGEST, Aggregate, Beside, Query, atom
 from lior_ask.tables.sources import Table, cell_words, tables_of
 from lior_ask.tables.words import stems
 from lior_bench.queries import wikitables
@@ -212,6 +213,8 @@ def accepted(example: Example, query: Query, select: Select) -> bool:
     wanted, how, table = example.wanted, query.aggregate, example.tables[query.table]
     if wanted is None or query.table != wanted.table or _found(query, table, select) != wanted.found:
         return False
+    if not wanted.found and not _compares_alike(example, query):
+        return False  # no row is larger: other queries have no row, either
     if wanted.how != how.value:
         return _instead(wanted, query)
     if how in (Aggregate.BETWEEN, Aggregate.SHARE):
@@ -220,6 +223,13 @@ def accepted(example: Example, query: Query, select: Select) -> bool:
     if how in FIRST:
         return measured or len(wanted.rows) > 1 or wanted.how in _DATES
     return (measured or how is Aggregate.LIST) and _alike(wanted, query, table)
+
+
+def _compares_alike(example: Example, query: Query) -> bool:
+    """Return whether a query compares the columns with another row as the gold query does."""
+    besides = [each for each in map(atom, query.where) if isinstance(each, Beside)]
+    own = {(c.how if c.how in BESIDE else f"beside {c.how}", c.column) for c in besides}
+    return example.own is not None and own == beside_of(example, example.own)
 
 
 def _instead(wanted: Wanted, query: Query) -> bool:

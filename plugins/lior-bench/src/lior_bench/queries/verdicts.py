@@ -39,7 +39,8 @@ def _right(how: str, gold: Gold, answer: Answer) -> bool:
     if how in ("none", "passage"):
         return how == "passage" and result is None
     if result is not None and how in ("list", "exists"):
-        return len(result.rows) == len(gold.rows)
+        none = result.operation == "exists" and result.value == "0"  # its rows are those that were compared
+        return (0 if none else len(result.rows)) == len(gold.rows)
     if result is not None and how in _OF_VALUE and not isinstance(gold.value, dict):
         return _has(gold.value, result.value)
     return _has(gold.value, f"{answer.said} {_text(how, answer, result)}")
