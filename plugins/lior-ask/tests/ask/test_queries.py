@@ -466,6 +466,39 @@ def test_the_likeliest_calculation_is_named_where_none_is_told():
     assert "Protokoll 2 < 15" in answer.said
 
 
+def test_a_row_is_less_likely_if_the_likeliest_query_selects_others():
+    table = table_of(notes(TRIPS))
+    query = Query(table=0, aggregate=Aggregate.LIST, where=(Is(DRIVER, ("Ada",)),))
+    told = Teller(table).tell(query, table.where(query.where))
+    chosen = Chosen(learned(), query, told, probability=0.6)
+    inside, outside = told.result.rows[1], attrs.evolve(told.result.rows[1], line=3)
+    assert chosen.row(outside, 0.9) == pytest.approx(0.4 * chosen.row(inside, 0.9))
+    assert attrs.evolve(chosen, told=None).row(outside, 0.9) == chosen.row(inside, 0.9)
+
+
+def test_a_refusal_has_the_rows_of_the_likeliest_calculation(monkeypatch):
+    monkeypatch.setattr(calculating, "LEAST", 1.0)
+    monkeypatch.setattr(calculating, "plan_calculation", lambda *_: calculating.Planned(None))
+    answer = notes(TRIPS).ask("How many trips of Ada?")
+    assert answer.said.startswith("the likeliest calculation")
+    assert [row.line for row, _ in answer.passages] == [2, 4]
+
+
+def test_no_query_subtracts_expenses_from_income():
+    index = notes(spent="day,item,amount\n2025-01-03,rope,10.99\n2025-02-03,paint,30\n")
+    assert index.ask("income minus expenses in 2025").result is None
+
+
+NOT_FIXED = "date,device,result\n2026-09-05,toaster,fixed\n2026-09-06,radio,not fixed\n2026-09-07,lamp,fixed\n"
+
+
+def test_a_cell_may_have_the_negation_of_the_question():
+    links = Links(asked("which devices were not fixed", date(2026, 11, 28)), table_of(notes(NOT_FIXED)))
+    [whole, *others] = [piece for piece in links.pieces if piece.kind == "exact"]
+    assert (whole.condition, whole.negated, len(whole.positions)) == (Is(2, ("not fixed",)), False, 2)
+    assert [(piece.condition, piece.negated) for piece in others] == [(Is(2, ("fixed",)), True)]
+
+
 def test_what_was_paid_is_a_positive_number():
     text = "day,text,amount\n2025-01-03,Spotify,-10.99\n2025-02-03,Spotify,-10.99\n2025-02-05,Top-up,100\n"
     known = known_of(notes(text))

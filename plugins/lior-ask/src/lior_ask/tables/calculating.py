@@ -11,11 +11,12 @@ import attrs
 from lior.interfaces import Passage
 from lior_ask.answer.selection import Answer
 from lior_ask.languages.lists import of_question
+from lior_ask.languages.words import tokens
 from lior_ask.question.filters import Filters, Known
 from lior_ask.question.query import languages_of
 from lior_ask.question.question import LONGEST_MESSAGE, Question
 from lior_ask.tables import grammar
-from lior_ask.tables.choosing import choose
+from lior_ask.tables.choosing import Chosen, choose
 from lior_ask.tables.execution import execute, execute_share
 from lior_ask.tables.grammar import Request, parse
 from lior_ask.tables.groups import execute_groups
@@ -80,6 +81,8 @@ def calculate(
     planned = plan_calculation(question, known, today)
     quoted = cache(partial(answer_from_sender, question, known, today, quote))
     ranked = choose(question, known, today, shows=planned.told is None)
+    if planned.request is not None and planned.request.operation == "net":
+        ranked = attrs.evolve(ranked, told=None)  # no query subtracts expenses from income
     if ranked.is_beside and ranked.told is not None and ranked.probability >= LEAST:
         ranked = ranked if planned.told is None else choose(question, known, today)
         planned = Planned(None)
@@ -100,12 +103,23 @@ def calculate(
     if answer.answer and is_row(answer.answer, known, filters, events=events):
         said = "that takes a calculation, and none is likely enough" if ranked.calculation >= SURE else ""
         note = said or "its words are in rows of a table, and none is likely to answer it"
-        refused, sure = attrs.evolve(_not_found(answer), said=said, note=note), ranked.row(answer.confidence)
+        refused = attrs.evolve(_not_found(answer), said=said, note=note)
+        sure = ranked.row(answer.answer, answer.confidence)
         answer = refused if sure < _LIKELY else attrs.evolve(answer, confidence=round(sure, 3))
-    if answer.found or ranked.told is None or ranked.probability < DOUBTFUL:
+    return _with_likeliest(answer, ranked, top, spoken)
+
+
+def _with_likeliest(answer: Answer, ranked: Chosen, top: int, spoken: Sequence[str]) -> Answer:
+    """Return a refusal with the likeliest calculation and its rows, or the answer unchanged."""
+    told = ranked.told
+    if answer.found or told is None or ranked.probability < DOUBTFUL:
         return answer
-    said = ranked.told.said(of_question(question.tokens, spoken))
-    said = f"the likeliest calculation ({ranked.probability:.0%}) is {said}: {ranked.told.result.about}"
+    rows = told.result.rows[:top]
+    said = told.said(of_question(tokens(answer.question), spoken))
+    said = f"the likeliest calculation ({ranked.probability:.0%}) is {said}: {told.result.about}"
+    if rows:
+        passages = tuple((row, 0.0) for row in rows)
+        answer = attrs.evolve(answer, passages=passages, evidence=({},) * len(rows))
     return attrs.evolve(answer, said=said, note=said)
 
 

@@ -10,7 +10,7 @@ from datetime import date
 import attrs
 import numpy as np
 
-from lior.interfaces import Result
+from lior.interfaces import Passage, Result
 from lior_ask.languages.lists import words
 from lior_ask.question.filters import Filters, Known
 from lior_ask.question.question import Question
@@ -87,14 +87,17 @@ class Chosen:
         weights = self.weights.agreement
         return float(1 / (1 + np.exp(-weights["refused"] - weights["refused odds"] * self._odds())))
 
-    def row(self, confidence: float) -> float:
+    def row(self, passage: Passage, confidence: float) -> float:
         """Return the probability that a quoted row answers, from its confidence as a passage.
 
-        It is lower for a question that asks for a calculation.
+        It is lower for a question that asks for a calculation, and if the most likely query selects other
+        rows: both cannot be right.
         """
         constant, own, calculation = _ROW
         logit = constant + own * _odds(confidence) + calculation * _odds(self.calculation)
-        return float(1 / (1 + np.exp(-logit)))
+        rows = () if self.told is None else self.told.result.rows
+        other = bool(rows) and (passage.document, passage.line) not in {(r.document, r.line) for r in rows}
+        return float(1 / (1 + np.exp(-logit))) * (1 - other * self.probability)
 
     def _odds(self) -> float:
         """Return the logarithm of the odds that the query is right."""
