@@ -286,6 +286,21 @@ def test_a_feast_is_a_day_of_any_year_unless_it_may_be_a_thing(words, day):
     assert (found and (f"{found.first:%m-%d}", found.yearless)) == (day and (day, True))
 
 
+@pytest.mark.parametrize(
+    ("words", "day", "coming"),
+    [
+        ("on the 12th", "2026-11-12", "2026-12-12"),
+        ("on the 29th", "2026-11-29", "2026-11-29"),
+        ("on 12 November 2026", "2026-11-12", "2026-11-12"),
+        ("since the 12th", "2026-11-12", None),
+    ],
+)
+def test_the_day_of_a_coming_event_is_the_next_of_its_number(words, day, coming):
+    today = datetime.date(2026, 11, 28)
+    found, _ = period_in(words, today)
+    assert (str(found.first), found.last and str(found.coming(today).first)) == (day, coming)
+
+
 def test_what_is_no_day_in_numbers_stays():
     for words_, own in (("on 3/4/2026, room 33/44/2026", "english"), ("salle 33/44/2026", "french")):
         assert "33/44/2026" in period_in(words_, datetime.date(2026, 11, 28), own)[1]

@@ -8,6 +8,7 @@ from lior.errors import UsageError
 from lior_ask.answer.overview import MOST, topic_of
 from lior_ask.answer.serialise import answer_from, answer_record
 from lior_ask.api import Index
+from lior_ask.asking import Asker
 from lior_ask.conversation.dialogue import Dialogue
 
 NOTES = {
@@ -96,7 +97,7 @@ def test_a_follow_up_is_about_the_topic(notes):
     assert talk.ask("Tell me about it").answer.dates
 
 
-def test_a_day_alone_is_no_topic():
+def test_a_day_alone_is_no_topic(monkeypatch):
     events = "".join(
         f"BEGIN:VEVENT\nUID:{name}\nSUMMARY:{name}\nDTSTART:202612{day}T190000\nEND:VEVENT\n"
         for name, day in (("Dinner", "05"), ("Sauna", "05"), ("Choir", "09"))
@@ -105,8 +106,9 @@ def test_a_day_alone_is_no_topic():
     index.learn("c.ics", f"BEGIN:VCALENDAR\nVERSION:2.0\nPRODID:x\n{events}END:VCALENDAR\n")
     answer = index.ask("What do I have on 5 December 2026?")
     assert [row.text[:6] for row in answer.result.rows] == ["Dinner", "Sauna,"]
+    monkeypatch.setattr(Asker, "_overview", lambda *_: pytest.fail("an overview"))
     for question in ("What do I have on Tuesday?", "What do I have on the 9th?", "Was weiß ich über Montag?"):
-        assert "about it" not in index.ask(question).note, "no overview"
+        index.ask(question)
 
 
 def test_an_article_of_another_language_is_no_word_of_the_topic(notes):

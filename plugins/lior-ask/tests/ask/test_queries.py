@@ -481,7 +481,7 @@ def test_a_refusal_has_the_rows_of_the_likeliest_calculation(monkeypatch):
     monkeypatch.setattr(calculating, "plan_calculation", lambda *_: calculating.Planned(None))
     answer = notes(TRIPS).ask("How many trips of Ada?")
     assert answer.said.startswith("the likeliest calculation")
-    assert [row.line for row, _ in answer.passages] == [2, 4]
+    assert [row.line for row, _ in answer.passages] == [2, 4, 3], "and then the nearest"
 
 
 def test_no_query_subtracts_expenses_from_income():
@@ -489,7 +489,9 @@ def test_no_query_subtracts_expenses_from_income():
     assert index.ask("income minus expenses in 2025").result is None
 
 
-NOT_FIXED = "date,device,result\n2026-09-05,toaster,fixed\n2026-09-06,radio,not fixed\n2026-09-07,lamp,fixed\n"
+NOT_FIXED = (
+    "date,device,result\n2026-09-05,toaster,fixed\n2026-09-06,radio,not fixed\n2026-09-07,lamp,fixed\n"
+)
 
 
 def test_a_cell_may_have_the_negation_of_the_question():
@@ -497,6 +499,11 @@ def test_a_cell_may_have_the_negation_of_the_question():
     [whole, *others] = [piece for piece in links.pieces if piece.kind == "exact"]
     assert (whole.condition, whole.negated, len(whole.positions)) == (Is(2, ("not fixed",)), False, 2)
     assert [(piece.condition, piece.negated) for piece in others] == [(Is(2, ("fixed",)), True)]
+    ranker = Ranker(links.asked, learned(), [links.table])
+    for each in (found := ranker.proposed())[0]:
+        told = dict(ranker.features(each, found[1], learned().matches(links.asked, each.links)))
+        used = Is(2, ("not fixed",)) in each.query.where or any(isinstance(c, Not) for c in each.query.where)
+        assert told["negation lost"] == (not used), each.query
 
 
 def test_what_was_paid_is_a_positive_number():

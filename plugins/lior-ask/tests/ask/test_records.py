@@ -472,6 +472,7 @@ def test_a_statement_of_an_account_is_added_up_by_its_signs():
         ("What was the largest expense?", "700.00"),
         ("What was our biggest income?", "1,800.00"),
         ("How much did we get in March?", "1,800.00"),
+        ("Which payee got the most money?", "Rent 700.00"),
         ("average payment", "171.48"),
         ("Wie viel haben wir im zweiten Quartal 2025 ausgegeben?", "797.10"),
         ("Combien avons-nous dépensé au premier trimestre 2025 ?", "60.30"),

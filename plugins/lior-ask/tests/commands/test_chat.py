@@ -194,6 +194,15 @@ def test_folders_are_read_again_before_a_message_and_asked_together(command, wor
     assert listed == {"/more", "/why", "/good", "/docs", "/reset", "/help", "/quit"}
 
 
+def test_only_what_was_shown_is_good_and_quit_ends_the_chat(say, work, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(work / "cache"))
+    (work / "notes").mkdir()
+    (work / "notes" / "shed.md").write_text("The winter tyres are in the shed.\n\nThe shed is green.\n")
+    done = say("Where are the winter tyres?", "/good 2", "quit", "Is it green?", arguments=("notes",))
+    assert "a number from 1 to 1 is allowed, that of a passage shown; /more shows further ones" in done.err
+    assert "green" not in done.out
+
+
 def test_good_confirms_a_passage_of_a_folder_and_takes_it_back(say, work, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(work / "cache"))
     (work / "notes").mkdir()

@@ -114,13 +114,15 @@ def _with_likeliest(answer: Answer, ranked: Chosen, top: int, spoken: Sequence[s
     told = ranked.told
     if answer.found or told is None or ranked.probability < DOUBTFUL:
         return answer
-    rows = told.result.rows[:top]
     said = told.said(of_question(tokens(answer.question), spoken))
     said = f"the likeliest calculation ({ranked.probability:.0%}) is {said}: {told.result.about}"
-    if rows:
-        passages = tuple((row, 0.0) for row in rows)
-        answer = attrs.evolve(answer, passages=passages, evidence=({},) * len(rows))
-    return attrs.evolve(answer, said=said, note=said)
+    own = {(row.document, row.line) for row in told.result.rows}
+    nearest = zip(answer.passages, answer.evidence, strict=True)
+    others = [each for each in nearest if (each[0][0].document, each[0][0].line) not in own]
+    half = max(top // 2, top - len(others))
+    both = [*(((row, 0.0), {}) for row in told.result.rows[:half]), *others][:top]
+    passages, evidence = (tuple(each[n] for each in both) for n in (0, 1))
+    return attrs.evolve(answer, said=said, note=said, passages=passages, evidence=evidence)
 
 
 def plan_calculation(question: Question, known: Known, today: date) -> Planned:
