@@ -197,7 +197,7 @@ def test_folders_are_read_again_before_a_message_and_asked_together(command, wor
 def test_only_what_was_shown_is_good_and_quit_ends_the_chat(say, work, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(work / "cache"))
     (work / "notes").mkdir()
-    (work / "notes" / "shed.md").write_text("The winter tyres are in the shed.\n\nThe shed is green.\n")
+    (work / "notes" / "shed.md").write_text("The winter tyres are in the shed.\n\nSummer tyres are green.\n")
     done = say("Where are the winter tyres?", "/good 2", "quit", "Is it green?", arguments=("notes",))
     assert "a number from 1 to 1 is allowed, that of a passage shown; /more shows further ones" in done.err
     assert "green" not in done.out
