@@ -45,6 +45,7 @@ from lior_plugins.readers.numerals import (
     hours_in as hours_in,
     months_first as months_first,
     number_in as number_in,
+    with_main_unit as with_main_unit,
 )
 from lior_plugins.rsources.coordinates import (
     Mapped as Mapped,

@@ -22,6 +22,14 @@ from lior_tables.rows import ColumnNote, table
         ("1.234 kg|2.345 kg", [1.234, 2.345]),
         ("(67.00)|5.00-", [-67, -5]),
         ("1e-3|inf|x|1|2|3", [1e-3, float("inf"), None, 1, 2, 3]),
+        ("16.1k|5.2k|634", [16100, 5200, 634]),
+        ("8.07M|634K|(2k)|7|$5", [8.07e6, 634e3, -2e3, 7, None]),
+        ("$5k|$1.5M|$7|12k", [5000, 1.5e6, 7, 12000]),
+        ("300 K|5K|7 K", [300, 5, 7]),
+        ("5m|6m|7m", [5, 6, 7]),
+        ("5 km|6 km|7 km|8|9 miles", [5, 6, 7, 8, None]),
+        ("5.5 kg|6.5 kg|7.5 kg|1,000 kg|1300,0 kg", [5.5, 6.5, 7.5, 1000, None]),
+        ("5m|6m|7m|8m|1h 30m", [5 / 60, 0.1, 7 / 60, 8 / 60, 1.5]),
         ("17:45|3:20", [17.75, 10 / 3]),
         ("0:45:36|2:30", [0.76, 2.5 / 60]),
         ("5:30 pm|12 a.m.", [17.5, 0]),
@@ -49,13 +57,55 @@ def test_other_texts_stay(cells):
     assert Form.of(pd.Series(cells.split("|")), bare=False) is None
 
 
+@pytest.mark.parametrize(
+    ("cells", "new", "values"),
+    [
+        ("109,408 km|5 km", "7 km|29,044 miles|7|46.742 km|1.3k", [7, None, 7, 46.742, None]),
+        ("1438.2 kg|5 kg", "1.3 t|2866 lb|1300,0 kg|1.010,5 kg|12,34 kg", [None] * 5),
+        ("1.438,2|5,1", "0.125|1.234|1.23|1,25|5 kg", [None, 1234, None, 1.25, None]),
+        ("5 S|7 S", "8 S|9 H", [8, None]),
+        ("19.02.2021|03.04.2021", "2015|Nov 2015|05.04.2021", [None, None, "2021-04-05"]),
+    ],
+)
+def test_new_cells_of_another_unit_or_style_have_no_value(cells, new, values):
+    form = Form.of(pd.Series(cells.split("|")), bare=False)
+    found = form.read(pd.Series(new.split("|")))
+    expected = (
+        pd.to_datetime(pd.Series(values), utc=True) if form.kind == "date" else pd.Series(values, dtype=float)
+    )
+    pd.testing.assert_series_equal(found, expected, check_dtype=False)
+
+
+def test_forms_saved_without_a_unit_read_any():
+    assert Form("number").values(["5 kg", "3 lb"]) == {"5 kg": 5, "3 lb": 3}
+
+
+def test_the_main_unit_may_have_few_different_numbers_in_most_rows():
+    cells = [f"${i % 10}" for i in range(92)] + [f"€{i}" for i in range(8)]
+    assert Form.of(pd.Series(cells)).unit == "$"
+    assert Form.of(pd.Series(["0"] * 92 + list("abcdefgh"))) is None
+
+
+@pytest.mark.parametrize("written", [True, False])
+def test_bare_years_among_dates_count_as_missing(written):
+    days = pd.Series(pd.date_range("2020-01-01", periods=60))
+    frame = pd.DataFrame({"day": days.dt.strftime("%d.%m.%Y") if written else days, "x": range(60)})
+    y = np.random.RandomState(0).randn(60)
+    with pytest.warns(ColumnNote, match="'day' holds dates"):
+        model = GeometricRegressor(members=1, rounds=0, random_state=0).fit(frame, y)
+    note = "column 'day': 1 cells that are no dates count as missing \\('2015' in row 0\\)"
+    with pytest.warns(ColumnNote, match=note):
+        found = model.predict(pd.DataFrame({"day": [2015], "x": [5]}))
+    np.testing.assert_array_equal(found, model.predict(pd.DataFrame({"day": [None], "x": [5]})))
+
+
 def test_a_note_shows_how_a_column_is_read_and_names_the_cells_without_a_number():
     frame = pd.DataFrame({"price": ["$5", "$6", "$7", "free", "n/a", "$1,000"], "code": ["1", "2"] * 3})
     with pytest.warns(ColumnNote) as notes:
         found = table(frame, ["price", "code"])
     assert [str(note.message) for note in notes] == [
         "column 'price' holds numbers: '$5' is read as 5",
-        "column 'price': 1 cells that are no numbers count as missing (rows 3)",
+        "column 'price': 1 cells that are no numbers in $ count as missing ('free' in row 3)",
     ]
     assert found["price"].fillna(-1).tolist() == [5, 6, 7, -1, -1, 1000]
     assert found["code"].tolist() == ["1", "2"] * 3

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from lior.errors import DataError, UsageError
+from lior_tables.cli.sharing import task_of
 from lior_tables.reading import Task, are_classes, opened, read
 
 
@@ -126,7 +127,7 @@ def test_a_task_leaves_its_columns_out_of_the_inputs():
         (lambda: Task.of(FRAME, ["n"], classes=False).answers(FRAME, PATH), "in 1 of 2 rows, first in row 1"),
         (
             lambda: Task.of(FRAME, ["b"], classes=False).answers(FRAME, PATH),
-            "'x' in row 0, which is not a num",
+            r"'b' has 2 cells that are no numbers \('x' in row 0, 'y' in row 1\); --classify predicts words",
         ),
         (lambda: Task.of(FRAME, ["a"]).rows(FRAME.drop(columns="b"), PATH), "no column 'b', which the model"),
     ],
@@ -156,14 +157,21 @@ def test_a_target_is_a_number_as_people_write_it(tmp_path, cells, numbers):
     assert opened(tmp_path / "t.csv", task)["y"].tolist() == numbers
 
 
-def test_a_target_that_is_mostly_numbers_names_the_row_that_is_none(tmp_path):
-    (tmp_path / "t.csv").write_text(
-        "x,y\n" + "".join(f"{i},{'cheap' if i == 7 else 3 * i}\n" for i in range(60))
-    )
+@pytest.mark.filterwarnings("ignore::lior_tables.rows.ColumnNote")
+@pytest.mark.parametrize("other", ["cheap", "€5"])
+def test_a_target_that_is_mostly_numbers_names_the_rows_that_are_none(tmp_path, other):
+    cells = [other if i % 20 == 7 else f"${i % 15 + 10}" for i in range(60)]
+    (tmp_path / "t.csv").write_text("x,y\n" + "".join(f"{i},{cell}\n" for i, cell in enumerate(cells)))
     frame = opened(tmp_path / "t.csv", targets=["y"])
     task = Task.of(frame, ["y"])
-    with pytest.raises(DataError, match="holds 'cheap' in row 7, which is not a number"):
+    said = (
+        rf"3 cells that are no numbers in \$ \('{other}' in row 7, '{other}' in row 27, .*fit.*--skip-missing"
+    )
+    with pytest.raises(DataError, match=said):
         task.answers(task.with_targets(frame), tmp_path)
+    given = {"targets": ["y"], "drop": [], "classes": None, "skip_missing": True}
+    task, kept = task_of(opened(tmp_path / "t.csv", targets=["y"]), tmp_path, given)
+    assert task.answers(kept, tmp_path).tolist() == [i % 15 + 10 for i in range(60) if i % 20 != 7]
 
 
 def test_classes_stay_as_they_are_written(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
@@ -40,6 +41,13 @@ SHORT_DATE = re.compile(
 _CODE = re.compile(r"[-+]?0\d+$")
 """Pattern of a code: a number with leading zeros."""
 _SPACES = re.compile("[ \u00a0\u202f'’]")
+_GROUPED = re.compile(r"[1-9]\d{0,2}(?:[.,]\d{3})+|[1-9]\d?(?:,\d\d)+,\d{3}")
+"""Pattern of a whole number with a mark between thousands."""
+_LARGE = re.compile(r"(?<=\d)[kKM](?=\)?$)")
+"""Pattern of the suffix of thousands or millions."""
+_FACTORS = {"k": 1000, "K": 1000, "M": 1_000_000}
+_ORDINALS = ("st", "nd", "rd")
+"""Endings that count as ``th``: 1st and 4th have one unit."""
 
 
 @attrs.frozen
@@ -94,26 +102,86 @@ def _match(cell: str) -> re.Match[str] | None:
     return _NUMBER.fullmatch(_IN_BRACKETS.sub(r"-\1", cell) if cell[-1:] == ")" or cell[:1] == "(" else cell)
 
 
-def number_in(cell: str, decimal: str, minus: str = "") -> Decimal | None:
+def unit_in(cell: str) -> str | None:
+    """Return the currency or unit of the number in a cell, or ``None`` if it is no number.
+
+    >>> unit_in("$5"), unit_in("7 kg"), unit_in("7"), unit_in("free")
+    ('$', 'kg', '', None)
+    """
+    match = _match(cell)
+    return None if match is None else _unit(match)
+
+
+def _unit(match: re.Match[str]) -> str:
+    unit = (match["before"] or match["after"] or "").strip()
+    return "th" if unit in _ORDINALS else unit
+
+
+def with_main_unit(cells: Iterable[str]) -> list[str]:
+    """Return the cells except numbers that do not have the most frequent unit.
+
+    Numbers without a unit or with a currency lose the suffix of thousands or millions.
+
+    >>> with_main_unit(["5 km", "7 km", "3 miles", "8", "new"]), with_main_unit(["16.1k", "634"])
+    (['5 km', '7 km', '8', 'new'], ['16.1', '634'])
+    """
+    given = {cell: _LARGE.sub("", cell) for cell in cells}
+    units = Counter(
+        unit for cell, plain in given.items() if (unit := unit_in(plain)) or (unit == "" and plain != cell)
+    )
+    main = max(units, key=units.__getitem__, default="")
+    read = (_without_suffix(cell, main)[0] for cell in given)
+    return [cell for cell in read if unit_in(cell) in (None, "", main)]
+
+
+def _without_suffix(cell: str, unit: str) -> tuple[str, int]:
+    """Return a cell of a column with this unit without the suffix of large numbers, and its factor."""
+    found = _LARGE.search(cell) if not unit or _MONEY.fullmatch(unit) else None
+    return (_LARGE.sub("", cell), _FACTORS[found[0]]) if found else (cell, 1)
+
+
+def number_in(cell: str, decimal: str, minus: str = "", unit: str | None = None) -> Decimal | None:
     """Return the number in a cell, or ``None`` if there is none or it may be read in two ways.
 
-    ``minus`` is the mark of the side of an account whose amounts are negative.
+    Parameters
+    ----------
+    minus
+        The mark of the side of an account whose amounts are negative.
+    unit
+        The unit of the column: a number with another one is ``None``. Without a unit or with a currency,
+        ``k`` and ``M`` directly behind a number are thousands and millions. By default any unit is accepted.
 
     >>> number_in("1.234,50 €", ","), number_in("free", "."), number_in("(67.00)", ".")
     (Decimal('1234.50'), None, Decimal('-67.00'))
+    >>> number_in("5 miles", ".", unit="km"), number_in("16.1k", ".", unit=""), number_in("13,5", ".")
+    (None, Decimal('16100.0'), None)
     """
     if decimal and cell.isascii() and cell.isdigit():  # most cells of large tables
         return Decimal(cell)
-    match = _match(cell.strip()) if decimal else None
+    plain, factor = (cell.strip(), 1) if unit is None else _without_suffix(cell.strip(), unit)
+    match = _match(plain) if decimal else None
     if match is None:
         return None
-    digits = _SPACES.sub("", match["digits"])
-    digits = digits.replace("," if decimal == "." else ".", "").replace(",", ".")
-    if digits.count(".") > 1:
+    side = match["side"] if match["side"] in ("S", "H") and not minus else ""
+    if unit is not None and (_unit(match) or side) not in ("", unit):
+        return None
+    number = _without_groups(_SPACES.sub("", match["digits"]), decimal)
+    if number is None:
         return None
     signs = f"{match['sign']}{match['minus']}{match['end'] or ''}"
     against = bool(minus) and (match["side"] or "").upper() == minus
-    return Decimal(digits) * (-1 if ("−" in signs or "-" in signs) != against else 1)
+    return number * factor * (-1 if ("−" in signs or "-" in signs) != against else 1)
+
+
+def _without_groups(digits: str, decimal: str) -> Decimal | None:
+    """Return the number of digits with marks, or ``None`` if these are not those of this decimal mark."""
+    whole, _, fraction = digits.partition(decimal)
+    if not (whole + fraction).isdigit():
+        group = "," if decimal == "." else "."
+        if not _GROUPED.fullmatch(whole) or (fraction and not fraction.isdigit()):
+            return None
+        whole = whole.replace(group, "")
+    return Decimal(f"{whole}.{fraction}")
 
 
 def _decimal(numbers: Sequence[str], money: bool) -> str:

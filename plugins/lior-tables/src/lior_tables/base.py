@@ -160,7 +160,7 @@ class Geometric(BaseEstimator, ABC):
         if len(X) < 1 or not self.n_features_in_:
             X = check_array(np.empty(np.shape(X)))  # scikit-learn says what is missing
         known = dict.fromkeys(self._named("categorical_features")) if reset else self._forms
-        found = table(X, self._names(), known)
+        found = table(X, self._names(), known, () if reset else getattr(self.columns_, "days", ()))
         if reset:
             forms = found.attrs["forms"]
             self._forms = {name: forms.get(name) for name in found if name in forms or is_words(found[name])}

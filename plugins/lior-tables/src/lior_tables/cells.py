@@ -11,11 +11,11 @@ import attrs
 import numpy as np
 import pandas as pd
 
-from lior_plugins import NOTHING, Numerals, hours_in, months_first, number_in
+from lior_plugins import NOTHING, Numerals, hours_in, months_first, number_in, with_main_unit
 
 Column: TypeAlias = "pd.Series[Any]"
 ENOUGH = 0.8
-"""Minimum share of the different cells that are numbers or dates; lior-ask has the same for tables."""
+"""Minimum share of the different cells that are numbers or dates, as in lior-ask."""
 _SAMPLE = 4000
 """Maximum number of cells from which the form of a column is inferred."""
 _BARE = re.compile(r"[-+]?\d+(\.\d+)?")
@@ -43,6 +43,8 @@ class Form:
     """The mark of a side of an account whose amounts are negative: ``DR``."""
     first: bool = False
     """Whether months come first in dates with slashes; whether times have seconds."""
+    unit: str | None = None
+    """The only unit of numbers that is read; ``None`` in models that were saved before: any."""
 
     @classmethod
     def of(cls, column: Column, share: float = ENOUGH, *, bare: bool = True) -> Form | None:
@@ -51,7 +53,8 @@ class Form:
         Parameters
         ----------
         share
-            Minimum share of the different cells that can be read.
+            Minimum share of the different cells that can be read; of the rows, if the others have another
+            unit.
         bare
             Whether cells that are all bare numbers are read; texts of a frame that are such are names.
         """
@@ -59,13 +62,32 @@ class Form:
         cells = cells[:: len(cells) // _SAMPLE + 1]
         if not cells or any(map(_CODE.fullmatch, cells)) or (not bare and all(map(_BARE.fullmatch, cells))):
             return None
-        for form in _forms(cells, share):
-            if len(form.values(cells)) >= share * len(cells):
-                return form
-        return None
+        form = max(_forms(cells, share), key=lambda form: len(form.values(cells)))
+        read = form.values(cells)
+        enough = len(read) >= share * len(cells) or form._has_most_rows(column, cells, read, share)
+        return form if enough else None
+
+    def _has_most_rows(
+        self, column: Column, cells: Sequence[str], read: Mapping[str, Any], share: float
+    ) -> bool:
+        """Return whether a unit is that of most rows, although other units have many different numbers."""
+        if len(attrs.evolve(self, unit=None).values(cells)) < share * len(cells):
+            return False
+        rows = column.dropna().str.strip()
+        return bool(rows[rows.isin(cells)].isin(list(read)).mean() >= share)
+
+    @property
+    def what(self) -> str:
+        """The cells in a message: ``numbers in kg``."""
+        return f"{self.kind}s" + f" in {self.unit}" * bool(self.unit)
 
     def read(self, column: Column) -> Column:
-        """Return numbers, hours or dates, missing where a text has none; other columns unchanged."""
+        """Return numbers, hours or dates, missing where a text has none; other columns unchanged.
+
+        A number such as a bare year is no date.
+        """
+        if self.kind == "date" and pd.api.types.is_numeric_dtype(column):
+            return pd.Series(pd.NaT, column.index, dtype="datetime64[ns, UTC]")
         if pd.api.types.infer_dtype(column, skipna=True) != "string":
             return column
         values = self.values(_different(column))
@@ -85,7 +107,7 @@ class Form:
         return {cell: found for cell in cells if (found := value(cell)) is not None}
 
     def _number(self, cell: str) -> float | None:
-        found = number_in(cell, self.decimal, self.minus)
+        found = number_in(cell, self.decimal, self.minus, self.unit)
         try:
             return float(cell if found is None and self.decimal in (".", "") else found)  # type: ignore[arg-type]
         except (TypeError, ValueError):
@@ -109,16 +131,29 @@ def _different(column: Column) -> list[str]:
 
 def _forms(cells: Sequence[str], share: float) -> list[Form]:
     """Return the forms that the cells may have."""
-    known = Numerals.of(cells, share)
-    decimal = known.decimal if known else ""
-    if known and not decimal and not any("," in cell for cell in cells):
-        decimal = "."  # 1.234 kg: of two ways to read it, the one in which programs write numbers
+    known = _numerals(cells, share)
     seconds = any(cell.count(":") == 2 for cell in cells)
     return [
-        Form("number", decimal, known.minus if known else ""),
+        Form("number", known.decimal, known.minus, unit=known.unit) if known else Form("number", ""),
         Form("time", first=seconds),
         Form("date", first=bool(months_first(cells))),
     ]
+
+
+def _numerals(cells: Sequence[str], share: float) -> Numerals | None:
+    """Return the way in which most numbers of the main unit are written."""
+    own = with_main_unit(cells)
+    known = Numerals.of(own, share)
+    if known is None or known.decimal:
+        return known
+    if not any("," in cell for cell in own):
+        return attrs.evolve(known, decimal=".")  # 1.234 kg: the way in which programs write numbers
+    clear = []
+    for mark in ".,":
+        part = [cell for cell in own if number_in(cell, mark) is not None]
+        found = Numerals.of(part) if len(part) >= share * len(own) else None
+        clear += [found] if found and found.decimal == mark else []
+    return clear[0] if len(clear) == 1 else known
 
 
 def _hours(cell: str, *, seconds: bool) -> float | None:

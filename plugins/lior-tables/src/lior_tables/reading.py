@@ -17,7 +17,7 @@ from pandas.api import types
 from lior.errors import DataError, MissingPackage, UsageError, did_you_mean, install_hint, sentences
 from lior_tables import images
 from lior_tables.cells import Column, Form, restored
-from lior_tables.rows import note_numbers
+from lior_tables.rows import first_cells, note_numbers
 
 PARQUET = (".parquet", ".pq")
 _SEPARATORS = ",;\t|"
@@ -249,9 +249,9 @@ class Task:
         different = frame[targets[0]].nunique()
         too_many = different > max(_FEW, len(frame) // 2)
         if classes is None:
-            column = as_numbers(frame[targets[0]])
-            mostly = too_many and targets[0] in forms
-            classes = len(targets) == 1 and are_classes(column) and not mostly
+            form = forms.get(targets[0])
+            column = form.read(frame[targets[0]]) if form else frame[targets[0]]
+            classes = len(targets) == 1 and are_classes(column)
         if classes and len(targets) > 1:
             raise UsageError("--classify takes one target; fit a model for each")
         if classes and too_many:
@@ -303,13 +303,12 @@ class Task:
                     f"in row {gone[0]}; leave these rows out, or give --skip-missing"
                 )
             if not self.classes and not types.is_numeric_dtype(column):
-                bad = (
-                    i for i in range(len(column)) if not _are_numbers(column.iloc[[i]], self.forms.get(name))
-                )
-                row = next(bad, 0)
+                form = self.forms.get(name, Form("number"))
+                bad = form.lost(column, form.read(column)) or [*range(len(column))]
+                skip = "correct or remove these rows; fit leaves them out with --skip-missing, or "
                 raise DataError(
-                    f"{path}: the target {name!r} holds {column.iloc[row]!r} in row {row}, which is not a "
-                    "number; --classify predicts words"
+                    f"{path}: the target {name!r} has {len(bad):,} cells that are no {form.what} "
+                    f"({first_cells(column, bad)}); {skip * (name in self.forms)}--classify predicts words"
                 )
         values = found.to_numpy()
         return values[:, 0] if len(self.targets) == 1 else values

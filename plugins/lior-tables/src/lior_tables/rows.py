@@ -8,9 +8,10 @@ word is a category, and the categories of a column are sorted. Nothing is learne
 from __future__ import annotations
 
 import numbers
+import reprlib
 import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -46,12 +47,17 @@ def _is_polars(x: object) -> bool:
     return polars is not None and isinstance(x, polars.DataFrame)
 
 
-def table(x: Any, names: Sequence[str], forms: Mapping[str, Form | None] | None = None) -> pd.DataFrame:
+def table(
+    x: Any,
+    names: Sequence[str],
+    forms: Mapping[str, Form | None] | None = None,
+    dates: Collection[str] = (),
+) -> pd.DataFrame:
     """Convert a frame, or an array or list of rows with as many columns as ``names``, to one form.
 
     Dates are days since 1970; ``attrs["dates"]`` names their columns. Texts that are numbers or dates
     are read by the form in ``forms`` (``None``: they stay texts), or by one inferred from the cells.
-    ``attrs["forms"]`` has all forms.
+    ``attrs["forms"]`` has all forms. Numbers in a column of ``dates`` count as missing.
 
     Raises
     ------
@@ -69,9 +75,11 @@ def table(x: Any, names: Sequence[str], forms: Mapping[str, Form | None] | None 
     known, bare, columns = dict(forms or {}), not is_frame(x), []
     for name, column in zip(names, given, strict=True):
         cells = column.reset_index(drop=True)
+        if name in dates and types.is_numeric_dtype(cells):
+            known[name] = Form("date")
         form = known[name] if name in known else _form(cells, name, bare=bare)
         known[name] = form
-        columns.append(_column(cells if form is None else _read(cells, name, form), name))
+        columns.append(_column(cells if form is None else read_cells(cells, name, form), name))
     for name, column in zip(names, columns, strict=True):
         if not is_words(column) and np.isinf(column).any():
             raise ValueError(
@@ -108,15 +116,20 @@ def note_numbers(column: Column, name: str, form: Form) -> None:
         warnings.warn(note + " hours" * (form.kind == "time"), ColumnNote, stacklevel=6)
 
 
-def _read(column: Column, name: str, form: Form) -> Column:
+def read_cells(column: Column, name: str, form: Form) -> Column:
     """Return the values of texts; a note names the cells without one, which count as missing."""
     found = form.read(column)
     lost = form.lost(column, found)
     if lost:
-        rows = ", ".join(map(str, lost[:_SHOWN])) + ", …" * (len(lost) > _SHOWN)
-        note = f"{len(lost):,} cells that are no {form.kind}s count as missing (rows {rows})"
-        warnings.warn(f"column {name!r}: {note}", ColumnNote, stacklevel=5)
+        note = f"{len(lost):,} cells that are no {form.what} count as missing"
+        warnings.warn(f"column {name!r}: {note} ({first_cells(column, lost)})", ColumnNote, stacklevel=5)
     return found
+
+
+def first_cells(column: Column, rows: Sequence[int]) -> str:
+    """Return the first cells of a column that a message names: ``'free' in row 3``."""
+    cells = [f"{reprlib.repr(str(column.iloc[row]))} in row {row}" for row in rows[:_SHOWN]]
+    return ", ".join(cells) + ", …" * (len(rows) > _SHOWN)
 
 
 def _column(values: Column, name: str) -> Column:

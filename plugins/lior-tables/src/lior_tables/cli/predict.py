@@ -117,6 +117,8 @@ def _score(
         known = y.sum(1) > 0
         picked = estimator.pick(compared[known], balanced=balanced)
     else:
+        for name, form in task.forms.items():
+            frame[name] = form.read(frame[name])
         y = frame[list(task.targets)].apply(pd.to_numeric, errors="coerce").to_numpy(float)
         known = np.isfinite(y).all(1)
     return scores(y[known], compared[known], classes=task.classes, picked=picked) if known.any() else None

@@ -154,8 +154,11 @@ def plugin_options(command: Callback) -> Callback:
 def task_of(frame: DataFrame, path: Path, given: dict[str, Any]) -> tuple[Task, DataFrame]:
     """Return the task, and the rows that have targets; ``given`` are the values of :func:`task_options`."""
     from lior_tables.reading import Task
+    from lior_tables.rows import read_cells
 
     task = Task.of(frame, given["targets"], drop=given["drop"], classes=given["classes"])
+    for name, form in task.forms.items() if given["skip_missing"] else ():
+        frame[name] = read_cells(frame[name], name, form)
     frame = task.with_targets(frame)
     if given["skip_missing"]:
         frame = frame.dropna(subset=list(task.targets))
