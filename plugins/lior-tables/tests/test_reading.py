@@ -174,6 +174,16 @@ def test_a_target_that_is_mostly_numbers_names_the_rows_that_are_none(tmp_path, 
     assert task.answers(kept, tmp_path).tolist() == [i % 15 + 10 for i in range(60) if i % 20 != 7]
 
 
+def test_white_space_around_cells_is_no_part_of_them(tmp_path):
+    rows = ["yes , a,1 ,5", "yes,a ,2,6", ' yes\t,NA , 3," 007"', "YES, ,NA ,7"]
+    (tmp_path / "t.csv").write_text("y,w,n,c\n" + "".join(f"{row}\n" for row in rows))
+    frame = read(tmp_path / "t.csv", targets=["y"])
+    assert frame["y"].tolist() == ["yes", "yes", "yes", "YES"]
+    assert frame["w"].fillna("gap").tolist() == ["a", "a", "gap", "gap"]
+    assert frame["n"].fillna(-1).tolist() == [1, 2, 3, -1]
+    assert frame["c"].tolist() == ["5", "6", "007", "7"]
+
+
 def test_classes_stay_as_they_are_written(tmp_path):
     labels = ["2", "2.1", "2.10", "007"]
     (tmp_path / "t.csv").write_text("x,y\n" + "".join(f"{i},{labels[i % 4]}\n" for i in range(40)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -128,15 +128,28 @@ def _csv(
                 codes = [name for name, cells in head.items() if cells.str.fullmatch(_CODE).any()]
                 text.seek(0)
                 words = dict.fromkeys([*targets, *codes], str)
-                frame = pd.read_csv(text, sep=separator, low_memory=False, dtype=words)
+                frame = _stripped(pd.read_csv(text, sep=separator, low_memory=False, dtype=words), words)
                 if none or (none is None and any(_has_gaps(column) for _, column in frame.items())):
                     text.seek(0)
                     spelled = pd.read_csv(text, sep=separator, dtype=str, keep_default_na=False)
-                    _keep_none(frame, spelled == _NONE, none)
+                    _keep_none(frame, spelled.apply(lambda column: column.str.strip()) == _NONE, none)
         except UnicodeDecodeError:
             continue
         return frame, pd.Index(names.dropna())
     raise AssertionError("every byte is a character of Latin-1")
+
+
+def _stripped(frame: pd.DataFrame, words: Mapping[str, type]) -> pd.DataFrame:
+    """Return the rows without white space around the cells; columns that had some are read again."""
+    for name, column in frame.items():
+        if types.infer_dtype(column, skipna=True) != "string":
+            continue
+        bare = column.str.strip()
+        if not bare.equals(column):
+            text = io.StringIO(bare.to_csv(index=False))
+            again = pd.read_csv(text, low_memory=False, dtype=words, skip_blank_lines=False)
+            frame[name] = again.iloc[:, 0]
+    return frame
 
 
 def _has_gaps(column: Column) -> bool:
