@@ -76,6 +76,11 @@ def test_new_cells_of_another_unit_or_style_have_no_value(cells, new, values):
     pd.testing.assert_series_equal(found, expected, check_dtype=False)
 
 
+def test_a_mark_of_a_gap_does_not_make_numbers_names():
+    found = Form.of(pd.Series(["1", "2", "?"]), bare=False).read(pd.Series(["1", "?", "2.5"]))
+    assert found.fillna(-1).tolist() == [1, -1, 2.5]
+
+
 def test_forms_saved_without_a_unit_read_any():
     assert Form("number").values(["5 kg", "3 lb"]) == {"5 kg": 5, "3 lb": 3}
 

@@ -56,11 +56,14 @@ class Form:
             Minimum share of the different cells that can be read; of the rows, if the others have another
             unit.
         bare
-            Whether cells that are all bare numbers are read; texts of a frame that are such are names.
+            Whether cells that are all bare numbers are read; texts of a frame that are such are names, unless
+            a mark of a gap made them texts.
         """
         cells = _different(column)
         cells = cells[:: len(cells) // _SAMPLE + 1]
-        if not cells or any(map(_CODE.fullmatch, cells)) or (not bare and all(map(_BARE.fullmatch, cells))):
+        if not cells or any(map(_CODE.fullmatch, cells)):
+            return None
+        if not bare and all(map(_BARE.fullmatch, cells)) and not _has_marks(column):
             return None
         form = max(_forms(cells, share), key=lambda form: len(form.values(cells)))
         read = form.values(cells)
@@ -127,6 +130,10 @@ def _different(column: Column) -> list[str]:
     return [
         cell for cell in dict.fromkeys(map(str.strip, there.unique())) if cell.lower() not in ("", *NOTHING)
     ]
+
+
+def _has_marks(column: Column) -> bool:
+    return any(cell.strip().lower() in NOTHING for cell in column.dropna().unique())
 
 
 def _forms(cells: Sequence[str], share: float) -> list[Form]:
