@@ -19,9 +19,8 @@ from lior_ask.tables.implied import Implied
 from lior_ask.tables.lexicon import COMPARISONS
 from lior_ask.tables.periods import as_names, period_in
 from lior_ask.tables.query import Sign
-from lior_ask.tables.units import UNITS
+from lior_ask.tables.units import UNITS, number_said
 from lior_ask.tables.words import stems
-from lior_plugins import number_in
 
 _FILE = re.compile(r"(?<![\w@.])[\w+/-]+(?:\.[\w+-]+)*\.[a-z]\w{1,5}\b(?!@)", re.I)
 _NUMERALS = {word: 2 + n for each in languages() for n, word in enumerate(each.lists["words.numbers"])}
@@ -203,10 +202,9 @@ def _compared(text: str) -> tuple[list[Compared], str]:
     text = _RANGE.sub(r"\1 or more \3 or less", text)
     for sign, pattern in _COMPARED:
         while match := pattern.search(text):
-            decimal = "." if re.search(r"\.\d{1,2}$|,\d{3}", match["number"]) else ","
             told = None if match["number"][0].isdigit() else _NUMERALS.get(match["number"], 1)
             told = _LARGE[match["large"]] if match["large"] else told
-            value = number_in(match["number"], decimal) if told is None else Decimal(told)
+            value = number_said(match["number"]) if told is None else Decimal(told)
             if value is None:
                 break
             value *= _LARGE.get(match["times"], 1)

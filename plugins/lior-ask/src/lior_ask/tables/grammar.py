@@ -13,7 +13,6 @@ from typing import Literal
 
 import attrs
 
-from lior_ask.index.table_schema import Column
 from lior_ask.languages.dates import MONTHS
 from lior_ask.languages.lists import any_of, either, of_question
 from lior_ask.languages.lists import words as listed
@@ -24,6 +23,7 @@ from lior_ask.tables.asked import Compared
 from lior_ask.tables.days import NAME, NUMBERS, UNIT_FORMS, Period
 from lior_ask.tables.periods import as_names, period_in
 from lior_ask.tables.query import Sign
+from lior_ask.tables.units import number_said
 
 Role = Literal["", "from", "to", "about", "per", "unit", "except"]
 _FILE = re.compile(r"(?<![\w@.])[\w+/-]+(?:\.[\w+-]+)*\.[a-z]\w{1,5}\b(?!@)", re.I)
@@ -201,8 +201,7 @@ def _compared(text: str) -> tuple[tuple[Compared, ...], str]:
     compared = list[Compared]()
     for sign, pattern in _COMPARED:
         for match in pattern.finditer(text):
-            number = Column(name="", decimal="." if re.search(r"\.\d{1,2}$|,\d{3}", match["number"]) else ",")
-            value = number.number(match["number"])
+            value = number_said(match["number"])
             if value is not None:
                 compared.append(Compared(sign=sign, number=value, shown=" ".join(match[0].split())))
                 text = text[: match.start()] + " , " + text[match.end() :]

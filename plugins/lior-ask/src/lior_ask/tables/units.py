@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from decimal import Decimal
 
 from lior_ask.languages.lists import languages
+from lior_plugins import number_in
 
 _SIZES = {
     "mass": {"g": "1", "kg": "1000", "t": "1000000", "mg": "0.001"},
@@ -37,3 +39,13 @@ def factor(unit: str, names: Iterable[str]) -> Decimal | None:
         return Decimal(1)
     same = [size for dimension, size in known if dimension == own[0]]
     return own[1] / same[0] if same else None
+
+
+def number_said(text: str) -> Decimal | None:
+    """Return a number of a question in the likelier of the two ways to read it.
+
+    >>> number_said("1.500"), number_said("2.50"), number_said("1,500"), number_said("0.125")
+    (Decimal('1500'), Decimal('2.50'), Decimal('1500'), Decimal('0.125'))
+    """
+    likely = "." if re.search(r"\.\d{1,2}$|,\d{3}", text) else ","
+    return next((found for mark in (likely, ".", ",") if (found := number_in(text, mark)) is not None), None)
