@@ -186,6 +186,33 @@ def test_learned_and_forgotten_rows_leave_nothing_behind(kind):
     assert model.learn(frame[50:51], y[50:51]).tolist() == [60]  # an id is never given again
 
 
+@pytest.mark.parametrize("kind", BOTH)
+def test_rows_that_are_learned_twice_are_one_row_of_more_weight(kind):
+    frame, y = rows(80)
+    frame["w"] = [f"w{i % 70}" for i in range(80)]  # means of targets: a row's own coordinate is without it
+    y = y if kind is GeometricRegressor else np.where(y > 1, "big", "small")
+    model = kind(**QUICK).fit(frame[:60], y[:60])
+    before, alone = model.left_out(), model.ledger_.slot_weights()
+    ids = model.learn(frame[10:80], y[10:80])
+    assert ids.tolist() == list(range(60, 130))
+    assert model.ledger_.size == 80
+    assert sorted(model.ledger_.slot_weights().tolist()) == [1] * 30 + [2] * 50
+    found = model.left_out()
+    np.testing.assert_array_equal(found[10:60], found[60:110])  # both are left out
+    model.forget(ids)
+    np.testing.assert_array_equal(model.ledger_.slot_weights(), alone)
+    np.testing.assert_allclose(model.left_out(), before, atol=1e-8)
+
+
+def test_learning_all_rows_again_says_nothing_about_others():
+    frame, y = rows(60)
+    y = y + np.random.RandomState(0).randn(60)
+    model = GeometricRegressor(**QUICK).fit(frame, y)
+    error = np.abs(model.left_out()[:, 0] - y).mean()
+    model.learn(frame, y)
+    assert np.abs(model.left_out()[:60, 0] - y).mean() > 0.9 * error
+
+
 def test_to_forget_one_of_equal_rows_leaves_the_other():
     frame, y = rows(40)
     twice, both = pd.concat([frame, frame[:5]]), np.concatenate([y, y[:5]])

@@ -322,17 +322,34 @@ class Geometric(BaseEstimator, ABC):
         self._worth: Worth | None = None
         self._without: Tensor | None = None
 
-    def _learn_places(self, ledger: Ledger, places: NDArray[np.int64]) -> None:
-        """Give the model these rows of a ledger, which are its last places."""
-        if len(places):
-            self.model_.learn(
-                self._coordinates(ledger.table.iloc[places]),
-                torch.from_numpy(ledger.y[places]),
-                torch.from_numpy(ledger.slot_weights()[-len(places) :]),
-            )
+    def _edit(self, ledger: Ledger, gone: Places, again: Places, new: Places) -> None:
+        """Give the model the rows of another ledger.
+
+        Parameters
+        ----------
+        gone
+            Places in the model of rows to forget.
+        again
+            Those of them to learn again with their weight in ``ledger``, with the same coordinates.
+        new
+            Places in ``ledger`` of other rows to learn.
+        """
+        if count := len(again) + len(new):
+            z = self.model_.coordinates[torch.from_numpy(again)].double().cpu()
+            y = self.ledger_.y[self.ledger_.representatives()[again]]
+            if len(new):
+                z = torch.cat([z, self._coordinates(ledger.table.iloc[new])])
+                y = np.concatenate([y, ledger.y[new]])
+            self.model_.learn(z, torch.from_numpy(y), torch.from_numpy(ledger.slot_weights()[-count:]))
+        if len(gone):  # last: a model must not be without rows
+            self.model_.forget(torch.from_numpy(gone))
+        self.ledger_ = ledger
+        self._changed()
 
     def learn(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> NDArray[np.int64]:
         """Add rows at once, as if the model had been solved with them; metric and choices stay.
+
+        A row that is equal to one of the model in all columns and targets adds to its weight, as in a fit.
 
         Returns
         -------
@@ -349,10 +366,8 @@ class Geometric(BaseEstimator, ABC):
         check_consistent_length(X, values)
         self._refuse_other(y, values)
         before = len(self.ledger_)
-        grown, new = self.ledger_.extended(rows, values, _weights(sample_weight, X))
-        self._learn_places(grown, new)
-        self.ledger_ = grown
-        self._changed()
+        grown, again, new = self.ledger_.extended(rows, values, _weights(sample_weight, X))
+        self._edit(grown, again, again, new)
         return grown.ids[before:]
 
     def forget(self, rows: Sequence[int], *, metric: Literal["keep", "refit"] = "keep") -> Self:
@@ -382,11 +397,7 @@ class Geometric(BaseEstimator, ABC):
             self._fit(shrunk.table, shrunk.y, shrunk.weights)
             self.ledger_ = attrs.evolve(self.ledger_, ids=shrunk.ids, next_id=shrunk.next_id)
             return self
-        if len(gone):
-            self.model_.forget(torch.from_numpy(gone))
-        self._learn_places(shrunk, again)
-        self.ledger_ = shrunk
-        self._changed()
+        self._edit(shrunk, gone, again, new=again[:0])
         return self
 
     # --- looking ---

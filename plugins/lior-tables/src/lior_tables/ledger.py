@@ -101,42 +101,47 @@ class Ledger:
         Returns
         -------
         tuple[Ledger, Ids, Ids]
-            The ledger. Then the rows that the model has to forget, by their former places in it. Then the
-            places in the new ledger of rows that it has to learn again afterwards, because equal rows are
-            gone: these come last in the model, with the remaining weight.
+            The ledger. Then the rows that the model has to forget, by their former places in it. Then those
+            of them that it has to learn again, because an equal row is left: these come last in the model,
+            with the remaining weight.
         """
         kept = np.setdiff1d(np.arange(len(self)), places)
         gone = np.unique(self.slots[places][self.slots[places] >= 0])
         slots = self.slots[kept]
-        left = np.flatnonzero(np.isin(slots, gone))
-        again, first = np.unique(slots[left], return_index=True)
-        stay = np.concatenate([np.setdiff1d(np.arange(self.size), gone), again])
-        to = np.full(self.size + 1, -1, dtype=np.int64)  # the last entry is that of -1
-        to[stay] = np.arange(len(stay))
+        again = np.intersect1d(slots, gone)
         table = self.table.iloc[kept].reset_index(drop=True)
         for name in [name for name, column in table.items() if is_words(column)]:
             table[name] = table[name].cat.remove_unused_categories()  # words that were forgotten
         y, weights, ids = self.y[kept], self.weights[kept], self.ids[kept]
-        shrunk = Ledger(table, y, weights, ids, to[slots], self.next_id)
-        return shrunk, gone, left[first]
+        shrunk = Ledger(table, y, weights, ids, _moved(self.size, gone, again)[slots], self.next_id)
+        return shrunk, gone, again
 
-    def extended(self, table: pd.DataFrame, y: Floats, weights: Floats) -> tuple[Ledger, Ids]:
-        """Add rows; returns the ledger, and the places in it of rows that the model has to learn.
+    def extended(self, table: pd.DataFrame, y: Floats, weights: Floats) -> tuple[Ledger, Ids, Ids]:
+        """Return the ledger with more rows; equal ones share a place in the model, as in :meth:`of`.
 
-        Each has a place of its own in the model, except equal rows among the new ones.
+        Returns
+        -------
+        tuple[Ledger, Ids, Ids]
+            The ledger. Then the rows that the model has to learn again with a larger weight, by their former
+            places in it, where it has to forget them. Then the places in the new ledger of rows that it has
+            to learn. Both come last in the model, in this order.
         """
-        first, places = _different(table, y, weights)
-        slots = np.where(places < 0, -1, self.size + places)
+        old, both = len(self), join(self.table, table)
+        y, weights = np.concatenate([self.y, y]), np.concatenate([self.weights, weights])
+        content = pd.util.hash_pandas_object(pd.DataFrame(_content(both, y)), index=False).to_numpy()
+        some = np.flatnonzero(np.isin(content, content[old:]))  # comparing all rows takes longer
+        first, kinds = _different(both.iloc[some], y[some], weights[some])
+        first, kinds = some[first], kinds[some >= old]
+        there = np.unique(kinds[kinds >= 0])
+        known, new = there[first[there] < old], there[first[there] >= old]
+        again = self.slots[first[known]]
+        to = _moved(self.size, again, again)
+        at = np.full(len(first) + 1, -1, dtype=np.int64)  # the last entry is that of -1
+        at[known], at[new] = to[again], self.size + np.arange(len(new))
         ids = np.arange(self.next_id, self.next_id + len(table), dtype=np.int64)
-        grown = Ledger(
-            join(self.table, table),
-            np.concatenate([self.y, y]),
-            np.concatenate([self.weights, weights]),
-            np.concatenate([self.ids, ids]),
-            np.concatenate([self.slots, slots]),
-            self.next_id + len(table),
-        )
-        return grown, len(self) + first
+        slots = np.concatenate([to[self.slots], at[kinds]])
+        grown = Ledger(both, y, weights, np.append(self.ids, ids), slots, self.next_id + len(table))
+        return grown, again, first[new]
 
     # --- on disk ---
 
@@ -171,8 +176,22 @@ def _different(table: pd.DataFrame, y: Floats, weights: Floats) -> tuple[Ids, Id
     """Return the first row of each kind of equal rows with a weight, ordered by their contents; and the kind
     of each row, -1 without a weight."""
     kept = np.flatnonzero(weights > 0)
-    content = np.concatenate([keys(table.iloc[kept]), y[kept]], 1)
+    content = _content(table.iloc[kept], y[kept])
     _, first, kinds = np.unique(content, axis=0, return_index=True, return_inverse=True)
     found = np.full(len(table), -1, dtype=np.int64)
     found[kept] = kinds.reshape(-1)
     return kept[first], found
+
+
+def _content(table: pd.DataFrame, y: Floats) -> Floats:
+    """Return columns and targets as numbers, equal for equal rows."""
+    return np.concatenate([keys(table), y + 0.0], 1)  # -0 is 0
+
+
+def _moved(size: int, gone: Ids, again: Ids) -> Ids:
+    """Return the new place of each place of the model, if the ones in ``again`` come last; -1 for the others
+    of ``gone``, and for -1."""
+    stay = np.concatenate([np.setdiff1d(np.arange(size), gone), again])
+    to = np.full(size + 1, -1, dtype=np.int64)  # the last entry is that of -1
+    to[stay] = np.arange(len(stay))
+    return to
