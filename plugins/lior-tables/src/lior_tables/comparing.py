@@ -1,8 +1,9 @@
 """Comparison with other methods on the user's own rows: repeated cross-validation, paired.
 
 All systems fit the same rows and predict the same others. The error of each fold is compared. The interval
-of a difference accounts for the overlap of the folds' training rows, by the corrected variance of C. Nadeau
-and Y. Bengio, *Inference for the generalization error* (Machine Learning 52, 2003).
+of a ratio is computed on the logarithm. It accounts for the overlap of the folds' training rows, by the
+corrected variance of C. Nadeau and Y. Bengio, *Inference for the generalization error* (Machine Learning 52,
+2003).
 """
 
 from __future__ import annotations
@@ -137,12 +138,14 @@ def compare(
 
 
 def _ratio(errors: Floats, first: Floats, part: float) -> dict[str, float]:
-    """Return the ratio of means, and its 95 % interval; ``part`` is rows to predict over rows to learn."""
-    base, count, differences = float(first.mean()) or 1e-12, len(errors), errors - first
-    middle = 1 + float(differences.mean()) / base
-    spread = float(differences.std(ddof=1)) * math.sqrt(1 / count + part)
-    half = float(stats.t.ppf(0.975, count - 1)) * spread / base
-    return {"ratio": middle, "low": middle - half, "high": middle + half}
+    """Return the ratio of means, and its 95 % interval; ``part`` is rows to predict over rows to learn.
+
+    The interval is that of the logarithm, to first order in the deviations of both means.
+    """
+    ours, base, count = float(errors.mean()) or 1e-12, float(first.mean()) or 1e-12, len(errors)
+    spread = float((errors / ours - first / base).std(ddof=1)) * math.sqrt(1 / count + part)
+    times = math.exp(float(stats.t.ppf(0.975, count - 1)) * spread)
+    return {"ratio": ours / base, "low": ours / base / times, "high": ours / base * times}
 
 
 def _prepare(frame: pd.DataFrame) -> pd.DataFrame:
