@@ -88,7 +88,7 @@ class WholeNumber(click.IntRange):
         try:
             return super().convert(value, param, ctx)
         except click.BadParameter:
-            allowed = self.allowed or _within("a whole number", self.min, self.max)
+            allowed = self.allowed or _within("a whole number", self)
             self.fail(f"{value!r} is not {allowed}", param, ctx)
 
 
@@ -106,14 +106,18 @@ class RealNumber(click.FloatRange):
                 return number
         except click.BadParameter:
             pass
-        allowed = self.allowed or _within("a number", self.min, self.max)
+        allowed = self.allowed or _within("a number", self)
         return self.fail(f"{value!r} is not {allowed}", param, ctx)
 
 
-def _within(words: str, low: float | None, high: float | None) -> str:
+def _within(words: str, bounds: click.IntRange | click.FloatRange) -> str:
+    low, high = bounds.min, bounds.max
     if low is None:
         return words
-    return f"{words} of at least {low}" if high is None else f"{words} from {low} to {high}"
+    if high is not None and not (bounds.min_open or bounds.max_open):
+        return f"{words} from {low} to {high}"
+    least = f"{words} {'above' if bounds.min_open else 'of at least'} {low}"
+    return least if high is None else f"{least} and {'below' if bounds.max_open else 'at most'} {high}"
 
 
 class RecipeName(click.ParamType):
