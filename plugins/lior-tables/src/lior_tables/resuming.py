@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -49,6 +50,13 @@ class KeptWork:
                 return bundle.read(path, format=_FORMAT)[1][_GROUP]
             path.rename(path.with_name(path.name + ".damaged"))
         return None
+
+    def remove(self) -> None:
+        """Remove all parts, and the folder if nothing else is in it."""
+        for part in self.folder.glob("[0-9a-f]" * 32 + "*"):
+            shutil.rmtree(part, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            self.folder.rmdir()
 
     def write(self, path: Path, tensors: State) -> None:
         """Save a part."""
