@@ -79,10 +79,9 @@ class Form:
         rows = column.dropna().str.strip()
         return bool(rows[rows.isin(cells)].isin(list(read)).mean() >= share)
 
-    @property
-    def what(self) -> str:
-        """The cells in a message: ``numbers in kg``."""
-        return f"{self.kind}s" + f" in {self.unit}" * bool(self.unit)
+    def what(self, count: int) -> str:
+        """Return what cells are in a message: ``numbers in kg``."""
+        return self.kind + "s" * (count != 1) + f" in {self.unit}" * bool(self.unit)
 
     def read(self, column: Column) -> Column:
         """Return numbers, hours or dates, missing where a text has none; other columns unchanged.

@@ -131,7 +131,8 @@ def _places(path: Path, column: str, listed: pd.DataFrame | None) -> Iterator[tu
     """Yield the files with their rows."""
     if listed is not None:
         if column not in listed:
-            raise UsageError(f"--pictures: {path} has no column {column!r}; there are {', '.join(listed)}")
+            known = ", ".join(map(str, listed))
+            raise UsageError(f"{path}: no column {column!r}, which names the pictures; there are {known}")
         for row in listed.to_dict("records"):
             row[column] = str(row[column])
             yield path.parent / row[column], row

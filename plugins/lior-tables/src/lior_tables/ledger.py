@@ -83,8 +83,18 @@ class Ledger:
         return there[np.unique(self.slots[there], return_index=True)[1]]
 
     def places(self, ids: Sequence[int] | Ids) -> Ids:
-        """Return the places of rows in this ledger; ``ValueError`` for one that is missing or named twice."""
-        wanted = np.asarray(ids, dtype=np.int64).reshape(-1)
+        """Return the places of rows in this ledger.
+
+        Raises
+        ------
+        ValueError
+            For a row that is missing or named twice, and for ids that are not whole numbers.
+        """
+        wanted = np.asarray(ids).reshape(-1)
+        if wanted.size and wanted.dtype.kind not in "iuO":  # 5.9 would become 5, and a mask the rows 0 and 1
+            raise ValueError(
+                f"rows are named by their ids, whole numbers such as 17; these are {wanted.dtype}"
+            )
         found = pd.Index(self.ids).get_indexer(wanted)
         if (found < 0).any():
             raise ValueError(
@@ -115,6 +125,10 @@ class Ledger:
         y, weights, ids = self.y[kept], self.weights[kept], self.ids[kept]
         shrunk = Ledger(table, y, weights, ids, _moved(self.size, gone, again)[slots], self.next_id)
         return shrunk, gone, again
+
+    def numbered(self, ids: Ids, next_id: int) -> Ledger:
+        """Return the ledger with other ids, ascending and below ``next_id``."""
+        return attrs.evolve(self, ids=ids, next_id=next_id)
 
     def extended(self, table: pd.DataFrame, y: Floats, weights: Floats) -> tuple[Ledger, Ids, Ids]:
         """Return the ledger with more rows; equal ones share a place in the model, as in :meth:`of`.

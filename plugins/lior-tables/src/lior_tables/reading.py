@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from pandas.api import types
 
-from lior.errors import DataError, MissingPackage, UsageError, did_you_mean, install_hint, sentences
+from lior.errors import DataError, MissingPackage, UsageError, did_you_mean, install_hint, quantity, sentences
 from lior_tables import images
 from lior_tables.cells import Column, Form, restored
 from lior_tables.rows import first_cells, note_numbers
@@ -109,7 +109,7 @@ def read(path: Path, none: Sequence[str] | None = None, targets: Sequence[str] =
     repeated = names[names.duplicated()]
     if len(repeated):
         raise DataError(f"{path}: two columns are named {repeated[0]!r}; rename one")
-    return frame.rename(columns=str)
+    return frame.rename(columns=str).reset_index(drop=True)
 
 
 def _csv(
@@ -313,15 +313,17 @@ class Task:
             if len(gone):
                 raise DataError(
                     f"{path}: the target {name!r} is missing in {len(gone):,} of {len(column):,} rows, first "
-                    f"in row {gone[0]}; leave these rows out, or give --skip-missing"
+                    f"in row {column.index[gone[0]]}; leave these rows out, or give --skip-missing"
                 )
             if not self.classes and not types.is_numeric_dtype(column):
                 form = self.forms.get(name, Form("number"))
                 bad = form.lost(column, form.read(column)) or [*range(len(column))]
-                skip = "correct or remove these rows; fit leaves them out with --skip-missing, or "
+                skip = ", or give --skip-missing" * (name in self.forms)
+                some = f"{quantity(len(bad), 'cell')} that {'is' if len(bad) == 1 else 'are'} no"
                 raise DataError(
-                    f"{path}: the target {name!r} has {len(bad):,} cells that are no {form.what} "
-                    f"({first_cells(column, bad)}); {skip * (name in self.forms)}--classify predicts words"
+                    f"{path}: the target {name!r} has {some} {form.what(len(bad))} "
+                    f"({first_cells(column, bad)}); correct or remove these rows{skip}; "
+                    "a fit with --classify predicts words"
                 )
         values = found.to_numpy()
         return values[:, 0] if len(self.targets) == 1 else values

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from pandas.api import types
 from pandas.api.types import union_categoricals
 
+from lior.errors import quantity
 from lior_plugins import NOTHING
 from lior_tables.cells import Column, Form
 
@@ -79,7 +80,7 @@ def table(
             known[name] = Form("date")
         form = known[name] if name in known else _form(cells, name, bare=bare)
         known[name] = form
-        columns.append(_column(cells if form is None else read_cells(cells, name, form), name))
+        columns.append(_column(cells if form is None else read_cells(cells, name, form, column), name))
     for name, column in zip(names, columns, strict=True):
         if not is_words(column) and np.isinf(column).any():
             raise ValueError(
@@ -116,19 +117,24 @@ def note_numbers(column: Column, name: str, form: Form) -> None:
         warnings.warn(note + " hours" * (form.kind == "time"), ColumnNote, stacklevel=6)
 
 
-def read_cells(column: Column, name: str, form: Form) -> Column:
-    """Return the values of texts; a note names the cells without one, which count as missing."""
+def read_cells(column: Column, name: str, form: Form, named: Column | None = None) -> Column:
+    """Return the values of texts; a note names the cells without one, which count as missing.
+
+    ``named`` are the same cells with the numbers of the rows as the index.
+    """
     found = form.read(column)
     lost = form.lost(column, found)
     if lost:
-        note = f"{len(lost):,} cells that are no {form.what} count as missing"
-        warnings.warn(f"column {name!r}: {note} ({first_cells(column, lost)})", ColumnNote, stacklevel=5)
+        counts = f"{quantity(len(lost), 'cell')} that {'is' if len(lost) == 1 else 'are'} no"
+        note = f"{counts} {form.what(len(lost))} count{'s' * (len(lost) == 1)} as missing"
+        cells = first_cells(column if named is None else named, lost)
+        warnings.warn(f"column {name!r}: {note} ({cells})", ColumnNote, stacklevel=5)
     return found
 
 
 def first_cells(column: Column, rows: Sequence[int]) -> str:
     """Return the first cells of a column that a message names: ``'free' in row 3``."""
-    cells = [f"{reprlib.repr(str(column.iloc[row]))} in row {row}" for row in rows[:_SHOWN]]
+    cells = [f"{reprlib.repr(str(column.iloc[row]))} in row {column.index[row]}" for row in rows[:_SHOWN]]
     return ", ".join(cells) + ", …" * (len(rows) > _SHOWN)
 
 
