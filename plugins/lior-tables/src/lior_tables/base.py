@@ -11,7 +11,6 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Literal, Self
 
-import attrs
 import numpy as np
 import pandas as pd
 import torch
@@ -127,6 +126,21 @@ class Geometric(BaseEstimator, ABC):
         """Return names of the columns; ``x0``, ``x1``, ... for columns without a name."""
         names = getattr(self, "feature_names_in_", None)
         return [f"x{i}" for i in range(self.n_features_in_)] if names is None else list(map(str, names))
+
+    def _used(self) -> Places:
+        """Return the places of the columns that have coordinates; others were left out, or are constant."""
+        origins = self.columns_.origins
+        return np.unique(origins[origins >= 0])
+
+    def inputs(self, *, learning: bool = False) -> list[str]:
+        """Return the names of the columns that predictions need; for ``learning``, also of constant columns,
+        in which a gap would be an input after a refit, and of time and group."""
+        names = self._names()
+        found = {names[place] for place in self._used()}
+        if learning and isinstance(self.columns_, Columns):
+            found |= {each.name for each in self.columns_.encodings if each.levels != ()}
+            found |= {*self._named("time"), *self._named("group")}
+        return [name for name in names if name in found]
 
     def _named(self, parameter: str) -> list[str]:
         """Return the names of the columns that a parameter declares, by name or position."""
@@ -385,7 +399,8 @@ class Geometric(BaseEstimator, ABC):
         Raises
         ------
         ValueError
-            When a row does not exist or is named twice, or fewer than two rows would be left.
+            When a row does not exist or is named twice, an id is no whole number, or fewer than two rows
+            would be left.
         """
         check_is_fitted(self)
         if metric not in ("keep", "refit"):
@@ -395,7 +410,7 @@ class Geometric(BaseEstimator, ABC):
             raise ValueError("fewer than two rows would be left; fit a new model instead")
         if metric == "refit":
             self._fit(shrunk.table, shrunk.y, shrunk.weights)
-            self.ledger_ = attrs.evolve(self.ledger_, ids=shrunk.ids, next_id=shrunk.next_id)
+            self.ledger_ = self.ledger_.numbered(shrunk.ids, shrunk.next_id)
             return self
         self._edit(shrunk, gone, again, new=again[:0])
         return self
@@ -416,12 +431,15 @@ class Geometric(BaseEstimator, ABC):
     @property
     def feature_importances_(self) -> Floats:
         """Worth of each input, ``(n_features_in_,)``; see :meth:`worth`."""
-        return self.worth().values()
+        found = np.zeros(self.n_features_in_)
+        found[self._used()] = self.worth().values()
+        return found
 
     def worth(self) -> Worth:
         """Return how much larger the error of left-out rows is without each input; computed once.
 
-        At most 1,000 rows are used. A picture's pixels are no inputs of their own.
+        Columns without coordinates, such as one that identifies rows, are no inputs. At most 1,000 rows are
+        used. A picture's pixels are no inputs of their own.
         """
         check_is_fitted(self)
         if self._worth is None:

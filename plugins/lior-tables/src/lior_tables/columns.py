@@ -26,6 +26,7 @@ import pandas as pd
 from attrs.converters import optional
 from numpy.typing import NDArray
 
+from lior.errors import quantity
 from lior_tables.fitting import Progress
 from lior_tables.rows import Column, ColumnNote, Floats, as_numbers, as_words, is_words
 from lior_tables.texts import Texts, words_recur
@@ -401,7 +402,7 @@ def _note_new(encoding: Encoding, column: Column) -> None:
         return  # rare words were seen in training too
     new = as_words(column)[_codes(column, encoding.levels or ()) == -2].unique()
     if len(new):
-        others = f" and {len(new) - 1} others" * (len(new) > 1)
+        others = f" and {quantity(len(new) - 1, 'other')}" * (len(new) > 1)
         were = "were not there in training; they count" if others else "was not there in training; it counts"
         warnings.warn(
             f"column {encoding.name!r}: {new[0]!r}{others} {were} as unknown", ColumnNote, stacklevel=3

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from lior_tables.loading import Estimator
     from lior_tables.reading import Task
 
+COMPARISON = "comparison"
+"""Name of the picture of a comparison."""
 _INPUTS = 20
 """Maximum number of inputs that are shown."""
 _POINTS, _SPANS = 2_000, 80
@@ -69,6 +71,8 @@ def _importances(source: FigureSource) -> Built:
     if source.task.pictures:
         raise LeftOut("pictures have no inputs one by one; `lior table why --html` shows the important ones")
     worth = source.estimator.worth()
+    if not worth.names:
+        raise LeftOut("no column has coordinates")
     parts = worth.values()
     low, high = worth.spread()
     order = np.argsort(-parts, kind="stable")[:_INPUTS]
@@ -312,4 +316,4 @@ def comparison(outcomes: Sequence[ComparisonOutcome], *, title: str, classes: bo
             level=1.0,
         ),
     ]
-    return Picture(name="comparison", title=title, panels=panels if others else panels[:1], columns=1)
+    return Picture(name=COMPARISON, title=title, panels=panels if others else panels[:1], columns=1)

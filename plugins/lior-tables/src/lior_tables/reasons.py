@@ -67,12 +67,14 @@ class Reason:
 
     def account(self) -> str:
         """Return the sum of the shares in words."""
+        others = self.count - len(self.rows)
+        rows = "row" if len(self.rows) == 1 else f"{len(self.rows)} rows"
         base = 0.0 if abs(self.base) < 1e-4 * abs(self.value) else self.base  # 0 but for rounding
         return (
             f"{'value' if self.likeliest else 'prediction'} {self.value:,.5g} = {base:,.5g}, the mean, "
-            f"{self.value - self.base - self.others:+,.4g} from the {len(self.rows)} rows below, "
-            f"{self.others:+,.4g} from {self.count - len(self.rows):,} others; "
-            f"{self.needed:,} rows have 90 % of all weight"
+            f"{self.value - self.base - self.others:+,.4g} from the {rows} below, "
+            f"{self.others:+,.4g} from {others:,} other{'s' * (others != 1)}; "
+            f"{self.needed:,} {'row has' if self.needed == 1 else 'rows have'} 90 % of all weight"
         )
 
 

@@ -47,7 +47,7 @@ class Worth:
     """
 
     names: tuple[str, ...]
-    """Names of the inputs."""
+    """Names of the inputs that the model uses."""
     classes: bool
     """Whether the targets are classes."""
     base: Floats
@@ -88,7 +88,7 @@ def worth(
     blocks
         Rows that belong together; by default each row is one.
     origins
-        Index of the input of each coordinate, -1 for none, ``(n,)``.
+        Index of the input of each coordinate, -1 for none, ``(n,)``. Inputs without coordinates are not used.
     """
     parts = _parts(model.rows, blocks, len(np.unique(origins)))
     asked = torch.cat([torch.empty(0, dtype=torch.int64), *(held for _, held in parts)])
@@ -110,13 +110,14 @@ def worth(
 
     stored = model.coordinates
     base = losses(stored)
-    without = np.tile(base, (len(names), 1))
-    for place in np.unique(origins[origins >= 0]):
+    used = np.unique(origins[origins >= 0])
+    without = np.empty((len(used), len(base)))
+    for number, place in enumerate(used):
         own = torch.from_numpy(origins == place).to(stored.device).nonzero()[:, 0]
         z = stored.index_fill(1, own, 0)
         z[:, own] = _explained(z.double(), stored[:, own].double()).to(z)
-        without[place] = losses(z)
-    return Worth(tuple(names), model.classes, base, without)
+        without[number] = losses(z)
+    return Worth(tuple(names[place] for place in used), model.classes, base, without)
 
 
 def _parts(rows: int, blocks: Blocks | None, columns: int) -> list[tuple[Tensor, Tensor]]:
