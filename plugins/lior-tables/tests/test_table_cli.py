@@ -21,7 +21,7 @@ import pandas as pd
 import pytest
 
 from lior_cli.main import main
-from lior_tables import plan, resuming, sums
+from lior_tables import comparing, plan, resuming, sums
 
 QUICK = ("--members", "1", "--rounds", "1")
 
@@ -104,7 +104,12 @@ def test_fit_says_what_later_rows_and_other_groups_cost(home, tmp_path):
     assert found.returncode == 0, found.stderr
     done = table(*given, "--group", "kind", "--out", tmp_path / "group", "--json", cwd=path)
     assert json.loads(done.stdout)["new"] == "group"
-    assert json.loads(done.stdout)["importances"]["kind"] == 0
+    assert "kind" not in json.loads(done.stdout)["importances"]
+    assert json.loads(done.stdout)["inputs"] == 3
+    (path / "ungrouped.csv").write_text("size,noise,day\n1,2,2026-01-03\n")
+    assert table("predict", tmp_path / "group", "ungrouped.csv", cwd=path).returncode == 0
+    done = table("learn", tmp_path / "group", "ungrouped.csv", cwd=path)
+    assert "no column 'kind', which the model needs" in done.stderr
     done = table(*given, "--time", "kind", "--out", tmp_path / "no", cwd=path)
     assert done.returncode == 1
     assert "time: the column 'kind' holds words; give one of dates or numbers" in done.stderr
@@ -182,6 +187,7 @@ def test_why_shows_rows_whose_shares_sum_to_the_prediction(home, tmp_path):
     shown = table("why", "runs/price", "b.csv", "--row", 3, "--html", page, cwd=path).stdout
     assert "with probability 90 %" in shown
     assert "rows have 90 % of all weight" in shown
+    assert " from the row below" in table("why", "runs/price", "b.csv", "--top", "1", cwd=path).stdout
     page.write_text("my own page")
     refused = table("why", "runs/price", "b.csv", "--html", page, cwd=path)
     assert refused.returncode == 2
@@ -244,6 +250,89 @@ def test_learned_rows_are_forgotten_exactly(home, tmp_path):
     assert "nothing of them remains" in done.stdout
 
 
+def test_standard_input_is_not_replaced_either(home, tmp_path, monkeypatch, capsys):
+    path, *_ = home
+    given = tmp_path / "given.csv"
+    given.write_bytes((path / "b.csv").read_bytes())
+    with given.open() as stream:
+        monkeypatch.setattr(sys, "stdin", stream)
+        assert main(["table", "predict", str(path / "runs/price"), "-", "--out", str(given)]) == 2
+    assert "is the input, which would be replaced" in capsys.readouterr().err
+    assert given.read_bytes() == (path / "b.csv").read_bytes()
+
+
+def test_targets_that_are_numbers_are_compared_and_the_others_named(home):
+    path, *_ = home
+    frame = rows(20, seed=1)
+    whole = json.loads(table("predict", "runs/price", "b.csv", "--json", cwd=path).stdout)
+    assert whole["not_scored"] == []
+    texts = frame["price"].map("${:,.3f}".format)
+    some = texts.where(~texts.index.isin([3, 7]), ["sold"] * 19 + [""])
+    frame.assign(price=some.mask(some.index == 9)).to_csv(path / "sold.csv", index=False)
+    done = table("predict", "runs/price", "sold.csv", "--json", cwd=path)
+    assert json.loads(done.stdout)["not_scored"] == [3, 7, 9]
+    frame.drop([3, 7, 9]).to_csv(path / "rest.csv", index=False)
+    rest = json.loads(table("predict", "runs/price", "rest.csv", "--json", cwd=path).stdout)
+    assert json.loads(done.stdout)["score"] == pytest.approx(rest["score"])
+    said = table("predict", "runs/price", "sold.csv", cwd=path).stderr
+    assert "against 17 of 20 targets in the file: root mean squared error" in said
+    assert said.endswith("no number: row 3 (sold), row 7 (sold), row 9 (missing)\n")
+    frame.assign(price="sold").to_csv(path / "sold.csv", index=False)
+    said = table("predict", "runs/price", "sold.csv", cwd=path).stderr
+    assert "nothing to compare with, the targets in the file are no number: row 0 (sold)" in said
+    assert "row 2 (sold), 17 more" in said
+    frame.assign(price="").to_csv(path / "sold.csv", index=False)  # an empty column to fill in
+    assert table("predict", "runs/price", "sold.csv", cwd=path).stderr == ""
+
+
+def test_columns_that_were_left_out_are_not_needed_and_no_inputs(tmp_path):
+    frame = rows(80).assign(ad=[f"AD{i * 7919 % 9973}" for i in range(80)], one=1)
+    frame.drop(columns="big").to_csv(tmp_path / "a.csv", index=False)
+    less = frame.drop(columns=["big", "ad", "one"]).head(3)
+    less.to_csv(tmp_path / "b.csv", index=False)
+    done = table("fit", "a.csv", "--target", "price", "--out", "m", *QUICK, cwd=tmp_path)
+    assert "column 'ad' identifies rows and is left out" in done.stderr
+    assert "80 rows, 4 inputs as 8 coordinates" in done.stdout
+    assert table("predict", "m", "b.csv", cwd=tmp_path).returncode == 0
+    found = json.loads(table("why", "m", "b.csv", "--json", cwd=tmp_path).stdout)
+    assert set(found["importances"]) == set(found["asked"]) == {"size", "noise", "kind", "day"}
+    assert set(found["rows"][0]["inputs"]) == set(found["asked"])
+    drawn = json.loads(table("plot", "m", "--only", "importances", "--json", cwd=tmp_path).stdout)
+    assert set(drawn["pictures"]["importances"]["panels"][0]["names"]) == set(found["asked"])
+    assert "no column 'one'" in table("learn", "m", "b.csv", cwd=tmp_path).stderr
+    less.assign(one=1).to_csv(tmp_path / "more.csv", index=False)
+    assert table("learn", "m", "more.csv", cwd=tmp_path).returncode == 0
+    assert table("forget", "m", "0", "--metric", "refit", cwd=tmp_path).returncode == 0
+    assert table("predict", "m", "b.csv", cwd=tmp_path).returncode == 0
+
+
+def test_rows_have_the_numbers_of_the_file(tmp_path):
+    frame = rows(60).drop(columns="big")
+    frame["price"] = frame["price"].mask(frame.index.isin([0, 20, 59]))
+    frame["size"] = frame["size"].astype(str).where(frame.index != 40, "wide")
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    given = ("fit", "a.csv", "--target", "price", "--skip-missing", *QUICK)
+    done = table(*given, "--out", "m", cwd=tmp_path)
+    assert "column 'size': 1 cell that is no number counts as missing (row 40)" in done.stderr
+    found = json.loads(table("why", "m", "a.csv", "--top", "57", "--json", cwd=tmp_path).stdout)
+    assert {row["row"]: row["answer"] for row in found["rows"]} == frame["price"].dropna().to_dict()
+    done = table("forget", "m", "0-2", "30", cwd=tmp_path)
+    assert "note: the model has no row 0" in done.stderr
+    assert "forgot 3 rows" in done.stdout
+    found = json.loads(table("why", "m", "a.csv", "--top", "57", "--json", cwd=tmp_path).stdout)
+    assert {row["row"] for row in found["rows"]} == set(range(3, 59)) - {20, 30}
+    done = table("forget", "m", "2-4", "--json", cwd=tmp_path)
+    assert json.loads(done.stdout)["forgot"] == [3, 4]
+    frame.head(21).tail(2).to_csv(tmp_path / "b.csv", index=False)
+    done = table("learn", "m", "b.csv", "--skip-missing", "--json", cwd=tmp_path)
+    assert json.loads(done.stdout)["learned"] == [60]
+    frame.assign(price=frame["price"].astype(str).where(frame.index != 50, "sold")).to_csv(
+        tmp_path / "a.csv", index=False
+    )
+    done = table(*given, "--regress", "--out", "n", cwd=tmp_path)
+    assert "holds 'sold' in row 50, which is not a number; correct it, or leave the row out" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("args", "code", "said"),
     [
@@ -257,7 +346,20 @@ def test_learned_rows_are_forgotten_exactly(home, tmp_path):
             "No readout plugin is named 'riddle'",
         ),
         (["predict", "runs/price", "small.csv"], 1, "no column 'size', which the model needs"),
-        (["predict", "runs/price", "b.csv", "--interval", "90"], 2, "is not a number from 0 to 1"),
+        (["predict", "runs/price", "b.csv", "--interval", "90"], 2, "is not a number above 0 and below 1"),
+        (["fit", "a.csv", "--target", "price", "--time-limit", "0"], 2, "'0' is not a number above 0"),
+        (["predict", "runs/price", "b.csv", "--out", "b.csv"], 2, "is the input, which would be replaced"),
+        (["predict", "runs/price", "b.csv", "--out", "runs/../b.csv"], 2, "is the input, which would be"),
+        (["predict", "runs/price", "b.csv", "--out", "link.csv"], 2, "is the input, which would be replaced"),
+        (["predict", "runs/price", "b.csv", "--out", "p.xlsx"], 2, "are CSV or Parquet; give a name that"),
+        (["why", "runs/price", "b.csv", "--html", "b.csv"], 2, "nothing was touched"),
+        (["compare", "photos", "--target", "folder", "--out", "photos"], 2, "is the input, which would be"),
+        (
+            ["learn", "runs/price", "gaps.csv"],
+            1,
+            "missing in 1 of 3 rows, first in row 1; leave these rows out",
+        ),
+        (["learn", "runs/price", "gaps.csv", "--skip-missing"], 1, "holds 'sold' in row 2, which is not a n"),
         (["predict", "runs/big", "b.csv", "--interval", "0.9"], 2, "--interval is for numbers"),
         (["predict", "nowhere", "b.csv"], 1, "no such run directory; `lior table fit"),
         (
@@ -267,7 +369,8 @@ def test_learned_rows_are_forgotten_exactly(home, tmp_path):
         ),
         (["why", "runs/price", "b.csv", "--row", "20"], 2, "has the rows 0 to 19"),
         (["forget", "runs/price", "x"], 2, "rows are numbers such as 17"),
-        (["forget", "runs/price", "1-999999999999"], 2, "a range of more than 10,000,000 rows"),
+        (["forget", "runs/price", "1-999999999999"], 1, "fewer than two rows would be left"),
+        (["forget", "runs/price", "95-99"], 1, "no row 95: rows of this model are 0 to 89, 90 in all"),
         (["plot", "runs/price", "--only", "calibratoin"], 2, "Did you mean 'calibration'?"),
         (["compare", "a.csv", "--target", "price", "--against", "lightgmb"], 2, "no system 'lightgmb'"),
         (["compare", "a.csv", "--target", "price", "--folds", "60"], 1, "too few for 60 folds"),
@@ -278,6 +381,11 @@ def test_bad_input_gets_one_line_and_nothing_is_lost(home, args, code, said, mon
     path, *_ = home
     monkeypatch.chdir(path)
     (path / "small.csv").write_text("a\n1\n2\n")
+    rows(3).assign(price=["1.5", None, "sold"]).to_csv("gaps.csv", index=False)
+    (path / "photos").mkdir(exist_ok=True)
+    (path / "photos" / "comparison.png").touch()
+    with contextlib.suppress(FileExistsError):
+        (path / "link.csv").symlink_to("b.csv")
     before = {file: file.stat().st_mtime_ns for file in path.rglob("*") if file.is_file()}
     with warnings.catch_warnings():
         assert main(["table", *args]) == code
@@ -301,6 +409,14 @@ def test_workers_that_a_vote_does_not_need_are_named(tmp_path, monkeypatch, caps
     args = ["table", "fit", "a.csv", "--target", "price", "--out", "m", "--workers", "2", *QUICK]
     assert main([*args, "--readout", "vote"]) == 0
     assert "--workers divides what is solved, and a vote is not" in capsys.readouterr().err
+
+
+def test_a_file_beside_the_parts_of_a_fit_is_not_removed(tmp_path):
+    (tmp_path / "m.partial").mkdir()
+    rows(60).to_csv(tmp_path / "m.partial" / "a.csv", index=False)
+    done = table("fit", "m.partial/a.csv", "--target", "price", "--out", "m", *QUICK, cwd=tmp_path)
+    assert done.returncode == 0
+    assert [file.name for file in (tmp_path / "m.partial").iterdir()] == ["a.csv"]
 
 
 def test_a_fit_that_is_interrupted_goes_on(tmp_path, monkeypatch, capsys):
@@ -374,6 +490,19 @@ def test_compare_judges_rows_that_were_not_learned(home):
     assert by_name["lior"]["ratio"] == by_name["lior"]["high"] == 1
     assert by_name["random forest"]["ratio"] > 1
     assert (path / "pictures" / "comparison.png").stat().st_size > 10_000
+
+
+def test_intervals_of_ratios_are_positive():
+    first, others = np.array([1.0, 3.0, 0.2, 0.5]), np.array([3.0, 0.1, 2.0, 1.0])
+    found = comparing._ratio(others, first, 1.0)
+    assert found["ratio"] == pytest.approx(6.1 / 4.7)
+    assert 0 < found["low"] < found["ratio"] < found["high"]
+    back = comparing._ratio(first, others, 1.0)
+    assert back["low"] == pytest.approx(1 / found["high"])
+    assert comparing._ratio(first, first, 1.0) == {"ratio": 1, "low": 1, "high": 1}
+    nothing = 0 * first  # all rows right
+    assert comparing._ratio(nothing, nothing, 1.0)["ratio"] == 1
+    assert np.isfinite(list(comparing._ratio(first, nothing, 1.0).values())).all()
 
 
 @pytest.mark.parametrize("name", ["price", "big"])

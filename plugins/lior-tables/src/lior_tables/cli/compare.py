@@ -19,6 +19,7 @@ from lior_tables.cli.sharing import (
     import_torch,
     number,
     plugin_options,
+    refuse_input,
     seed_option,
     task_of,
     task_options,
@@ -75,10 +76,11 @@ def compare(
     import_torch()
     from lior.plots import drawing_library, write_picture
     from lior_tables import comparing
-    from lior_tables.pictures import comparison
+    from lior_tables.pictures import COMPARISON, comparison
     from lior_tables.reading import opened
 
     if out:
+        refuse_input(out / f"{COMPARISON}.png", file)
         drawing_library()  # before the work, not after
 
     frame = opened(file, pictures=given["pictures"], size=given["size"], targets=given["targets"])

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import shlex
-import shutil
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from lior.errors import Interrupted
+from lior.errors import Interrupted, quantity
 from lior.files import PARTIAL
 from lior.workers import check
 from lior_cli import echo_table, json_option, quiet_option
@@ -93,10 +92,12 @@ def fit(
     from lior_tables.estimators import GeometricClassifier, GeometricRegressor
     from lior_tables.plan import Options
     from lior_tables.reading import opened
+    from lior_tables.resuming import KeptWork
     from lior_tables.saving import check_new, save
 
     where = None if workers is None else check(workers)
     frame = opened(file, pictures=given["pictures"], size=given["size"], targets=given["targets"])
+    count = len(frame)
     task, frame = task_of(frame, file, given)
     path = out or _default_out(file, task)
     kind = GeometricClassifier if task.classes else GeometricRegressor
@@ -118,6 +119,7 @@ def fit(
         with bad_input(file), told(quiet or as_json) as progress:
             x, y = task.rows(frame, file), task.answers(frame, file)
             estimator.fit(x, y, on_progress=progress, resume=kept, workers=where)
+        estimator.ledger_ = estimator.ledger_.numbered(frame.index.to_numpy(), count)
     except KeyboardInterrupt:
         goes_on = f"the same command with --out {path} goes on" if kept.exists() else "nothing was written"
         raise Interrupted(f"interrupted; {goes_on}") from None
@@ -126,7 +128,7 @@ def fit(
     summary = _summary(estimator, task) | {"run": str(path), "seconds": seconds}
     if task.pictures:
         summary |= {"shape": list(task.shape), "skipped": frame.attrs.get("skipped", [])}
-    shutil.rmtree(kept, ignore_errors=True)
+    KeptWork(kept).remove()
     if as_json:
         click.echo(json.dumps(summary))
         return
@@ -160,7 +162,7 @@ def _summary(estimator: Estimator, task: Task) -> dict[str, Any]:
     return {
         "rows": len(ledger),
         "different_rows": ledger.size,
-        "inputs": estimator.n_features_in_,
+        "inputs": len(estimator.inputs()),
         "coordinates": len(estimator.columns_.origins),
         "targets": list(task.targets),
         "classes": [str(each) for each in getattr(estimator, "classes_", [])],
@@ -180,13 +182,13 @@ def _summary(estimator: Estimator, task: Task) -> dict[str, Any]:
 def _report(summary: dict[str, Any], task: Task) -> None:
     what = f"{len(summary['classes'])} classes" if task.classes else "numbers"
     same = summary["rows"] - summary["different_rows"]
-    equal = f" ({same:,} are repetitions)" if same else ""
-    inputs = f"{summary['inputs']} inputs"
+    equal = f" ({quantity(same, 'repetition')})" if same else ""
+    inputs = quantity(summary["inputs"], "input")
     if task.pictures:
         inputs = f"pictures of {task.shape[0]} × {task.shape[1]} × {task.shape[2]}"
     click.echo(
-        f"{summary['rows']:,} rows{equal}, {inputs} as {summary['coordinates']} "
-        f"coordinates; {', '.join(task.targets)}: {what}\n"
+        f"{summary['rows']:,} rows{equal}, {inputs} as {quantity(summary['coordinates'], 'coordinate')}"
+        f"; {', '.join(task.targets)}: {what}\n"
     )
     ours, mean = summary["leave_one_out"], summary["baseline"]
     echo_table(

@@ -9,16 +9,29 @@ from typing import TYPE_CHECKING, Any
 import click
 import numpy as np
 
-from lior.errors import MissingPackage, UsageError
+from lior.errors import MissingPackage, UsageError, quantity
 from lior.files import writing
 from lior_cli import RealNumber, json_option
-from lior_tables.cli.sharing import bad_input, file_argument, number, opened, run_argument
+from lior_tables.cli.sharing import (
+    bad_input,
+    file_argument,
+    inputs_of,
+    number,
+    opened,
+    refuse_input,
+    run_argument,
+    shown,
+)
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+    from lior_tables.cells import Column, Form
     from lior_tables.loading import Estimator
     from lior_tables.reading import Task
+
+_NAMED = 3
+"""Maximum number of rows without a score that are named."""
 
 
 @click.command()
@@ -48,9 +61,9 @@ def predict(
 ) -> None:
     """Predict the rows of FILE with the model RUN.
 
-    FILE has the columns that the model was fitted with, in any order; others are ignored. If the target is
-    there, the predictions are compared with it on standard error. A model of
-    pictures takes one, a folder, or a table of their files. Classes come with their probabilities.
+    FILE has the columns that the model predicts from, in any order; others are ignored. If the target is
+    there, the predictions are compared with it on standard error. A model of pictures takes one, a folder, or
+    a table of their files. Classes come with their probabilities.
     """
     estimator, _, task = opened(run)
     if interval is not None and task.classes:
@@ -59,20 +72,22 @@ def predict(
         raise UsageError("--balanced is for classes; this model predicts numbers")
     if as_json and out:
         raise UsageError("--json prints one object and nothing else; leave out --out")
+    if out:
+        _check_out(out, file)
     from lior_tables.reading import opened as opened_table
 
     frame = opened_table(file, task)
     with bad_input(file):
-        answers, compared = _answers(estimator, task, task.rows(frame, file), interval, balanced)
-    score = _score(estimator, task, frame, compared, balanced)
+        rows = inputs_of(frame, file, estimator, task)
+        answers, compared = _answers(estimator, task, rows, interval, balanced)
+    score, lacking = _score(estimator, task, frame, compared, balanced)
     if as_json:
-        rows = json.loads(answers.to_json(orient="records"))
-        click.echo(json.dumps({"predictions": rows, "score": score}))
+        predictions = json.loads(answers.to_json(orient="records"))
+        click.echo(json.dumps({"predictions": predictions, "score": score, "not_scored": lacking}))
         return
     _write(answers, out)
-    if score:
-        said = ", ".join(f"{name} {number(value)}" for name, value in score.items())
-        click.echo(f"against the targets in the file: {said}", err=True)
+    if score or lacking:
+        click.echo(_account(score, lacking, task, frame), err=True)
 
 
 def _answers(
@@ -102,26 +117,64 @@ def _answers(
 
 def _score(
     estimator: Estimator, task: Task, frame: DataFrame, compared: Any, balanced: bool
-) -> dict[str, float] | None:
-    """Return scores on rows whose targets are in the file and known to the model; ``None`` without any."""
-    import pandas as pd
+) -> tuple[dict[str, float] | None, list[int]]:
+    """Return scores on the rows with targets that the model knows, and the other rows.
 
+    Without such a row, the scores are ``None``; without any target, there are no other rows.
+    """
     from lior_tables.estimators import GeometricClassifier
     from lior_tables.judging import scores
 
-    if any(name not in frame for name in task.targets):
-        return None
+    if any(name not in frame or frame[name].isna().all() for name in task.targets):
+        return None, []
     picked = None
     if isinstance(estimator, GeometricClassifier):
         y = estimator.encoded(frame[task.targets[0]])
         known = y.sum(1) > 0
         picked = estimator.pick(compared[known], balanced=balanced)
     else:
-        for name, form in task.forms.items():
-            frame[name] = form.read(frame[name])
-        y = frame[list(task.targets)].apply(pd.to_numeric, errors="coerce").to_numpy(float)
+        y = np.stack([_numbers(frame[name], task.forms.get(name)) for name in task.targets], 1)
         known = np.isfinite(y).all(1)
-    return scores(y[known], compared[known], classes=task.classes, picked=picked) if known.any() else None
+    lacking = np.flatnonzero(~known).tolist()
+    if not known.any():
+        return None, lacking
+    return scores(y[known], compared[known], classes=task.classes, picked=picked), lacking
+
+
+def _numbers(column: Column, form: Form | None) -> Any:
+    """Return the numbers of a target, NaN for cells that have none; ``form`` is that of the model's."""
+    import pandas as pd
+
+    from lior_tables.cells import Form
+
+    form = form or Form.of(column)
+    read = form.read(column) if form and form.kind != "date" else column
+    return pd.to_numeric(read, errors="coerce").to_numpy(float)
+
+
+def _account(score: dict[str, float] | None, lacking: list[int], task: Task, frame: DataFrame) -> str:
+    """Return the scores in words, with the rows that have none."""
+    targets = frame[list(task.targets)].astype(object)
+    cells = targets.where(targets.notna(), None).to_numpy()
+    named = [f"row {row} ({', '.join(map(shown, cells[row]))})" for row in lacking[:_NAMED]]
+    named += [f"{len(lacking) - _NAMED:,} more"] if len(lacking) > _NAMED else []
+    others = f"no {'class of the model' if task.classes else 'number'}: {', '.join(named)}"
+    if score is None:
+        return f"nothing to compare with, the targets in the file are {others}"
+    said = ", ".join(f"{name} {number(value)}" for name, value in score.items())
+    if not lacking:
+        return f"against the targets in the file: {said}"
+    count = quantity(len(frame), "target")
+    return f"against {len(frame) - len(lacking):,} of {count} in the file: {said}; {others}"
+
+
+def _check_out(out: Path, file: Path) -> None:
+    """Refuse, before any work, the input, and names of formats that are not written."""
+    from lior_tables.reading import PARQUET
+
+    if out.suffix.lower() not in ("", ".csv", ".txt", *PARQUET):
+        raise UsageError(f"{out}: predictions are CSV or Parquet; give a name that ends in .csv or .parquet")
+    refuse_input(out, file)
 
 
 def _write(answers: DataFrame, out: Path | None) -> None:
@@ -139,4 +192,4 @@ def _write(answers: DataFrame, out: Path | None) -> None:
                 answers.to_csv(stream, index=False)
     except ImportError as error:
         raise MissingPackage(f"{out}: {NO_PARQUET}") from error
-    click.echo(f"{done} {click.format_filename(out)}: {len(answers):,} rows", err=True)
+    click.echo(f"{done} {click.format_filename(out)}: {quantity(len(answers), 'row')}", err=True)

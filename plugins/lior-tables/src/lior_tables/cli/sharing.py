@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 import sys
 import time
 import warnings
@@ -11,9 +12,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import click
 
-from lior.errors import DataError, RunError
+from lior.errors import DataError, RunError, UsageError
 from lior.plots import format_number
 from lior_cli import (
     PLAIN_SECONDS,
@@ -44,6 +46,7 @@ seed_option = click.option(
     show_default=True,
     help="Seed of the splits that choices are made on.",
 )
+skip_option = click.option("--skip-missing", is_flag=True, help="Leave out rows whose target is missing.")
 _TASK = (
     click.option(
         "--target",
@@ -67,7 +70,7 @@ _TASK = (
         default=None,
         help="Predict a class, or a number.  [default: as the target looks]",
     ),
-    click.option("--skip-missing", is_flag=True, help="Leave out rows whose target is missing."),
+    skip_option,
     click.option(
         "--pictures",
         metavar="COLUMN",
@@ -160,11 +163,15 @@ def task_of(frame: DataFrame, path: Path, given: dict[str, Any]) -> tuple[Task, 
     for name, form in task.forms.items() if given["skip_missing"] else ():
         frame[name] = read_cells(frame[name], name, form)
     frame = task.with_targets(frame)
-    if given["skip_missing"]:
-        frame = frame.dropna(subset=list(task.targets))
-        if frame.empty:
-            raise DataError(f"{path}: every row lacks the target")
-    return task, frame
+    return task, without_gaps(frame, task, path) if given["skip_missing"] else frame
+
+
+def without_gaps(frame: DataFrame, task: Task, path: Path) -> DataFrame:
+    """Return the rows that have targets, by their numbers in the file."""
+    frame = frame.dropna(subset=[name for name in task.targets if name in frame])
+    if frame.empty:
+        raise DataError(f"{path}: every row lacks the target")
+    return frame
 
 
 def opened(run: Path) -> tuple[Estimator, Path, Task]:
@@ -176,6 +183,38 @@ def opened(run: Path) -> tuple[Estimator, Path, Task]:
     if task is None:
         raise RunError(f"{run}: saved in Python, without the names of a file's columns; use it there")
     return estimator, place, task
+
+
+def inputs_of(
+    frame: DataFrame, path: Path, estimator: Estimator, task: Task, *, learning: bool = False
+) -> DataFrame:
+    """Return the columns of a model; those that it does not need may be missing, and are then empty.
+
+    For ``learning``, they are stored if they are there.
+    """
+    if task.pictures:
+        return task.rows(frame, path)
+    needed = estimator.inputs(learning=learning)
+    there = [name for name in task.inputs if name in needed or (learning and name in frame)]
+    return attrs.evolve(task, inputs=there).rows(frame, path).reindex(columns=list(task.inputs))
+
+
+def refuse_input(out: Path, file: Path) -> None:
+    """Refuse, before any work, to replace the input, or a picture of the folder that is the input.
+
+    Raises
+    ------
+    UsageError
+        For any spelling of the same path, a link to it, and for a file that is standard input.
+    """
+    from lior_tables.images import holds
+
+    same = file.is_dir() and holds(out) and out.exists() and out.resolve().is_relative_to(file.resolve())
+    with contextlib.suppress(OSError, ValueError):  # there is no such file; or standard input is none
+        given = os.fstat(sys.stdin.fileno()) if str(file) == "-" else file.stat()
+        same = same or os.path.samestat(given, out.stat())
+    if same:
+        raise UsageError(f"{out}: is the input, which would be replaced; give --out another name")
 
 
 @contextlib.contextmanager

@@ -9,10 +9,18 @@ from typing import TYPE_CHECKING
 import attrs
 import click
 
-from lior.errors import UsageError
+from lior.errors import UsageError, quantity
 from lior_cli import WholeNumber, check_page, echo_table, json_option, write_page
 from lior_tables.cli import page
-from lior_tables.cli.sharing import bad_input, file_argument, opened, run_argument, shorter, shown
+from lior_tables.cli.sharing import (
+    bad_input,
+    file_argument,
+    inputs_of,
+    opened,
+    run_argument,
+    shorter,
+    shown,
+)
 
 if TYPE_CHECKING:
     from lior_tables.reasons import Reason
@@ -59,13 +67,14 @@ def why(run: Path, file: Path, at: int, top: int, of: str | None, html: Path | N
     if at >= len(frame):
         raise UsageError(f"--row {at}: {file} has the rows 0 to {len(frame) - 1}")
     with bad_input(file):
-        found = reason(estimator, task, task.rows(frame, file).iloc[[at]], top=top, target=of)
+        asked = inputs_of(frame, file, estimator, task).iloc[[at]]
+        found = reason(estimator, task, asked, top=top, target=of)
     if as_json:
         click.echo(json.dumps(attrs.asdict(found) | {"file": str(file), "row": at}))
     else:
         _show(found, at)
     if html:
-        rows = estimator.rows(task.rows(frame, file).iloc[[at]])
+        rows = estimator.rows(asked)
         shown_ones = page.images_of(estimator, task, found, rows) if task.pictures else []
         title = rows[task.pictures].iloc[0] if task.pictures else f"{file}, row {at}"
         done = write_page(html, page.page(found, title=title, pictures=shown_ones))
@@ -83,4 +92,4 @@ def _show(found: Reason, at: int) -> None:
     echo_table(["weight", "share", "row", shorter(found.column), *map(shorter, inputs)], rows)
     more = len(found.importances) - len(inputs)
     if more:
-        click.echo(f"\n{more} more inputs, that count less: --html or --json shows them")
+        click.echo(f"\n{quantity(more, 'further input')}: --html or --json shows all")
