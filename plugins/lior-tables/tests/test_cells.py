@@ -110,7 +110,7 @@ def test_a_note_shows_how_a_column_is_read_and_names_the_cells_without_a_number(
         found = table(frame, ["price", "code"])
     assert [str(note.message) for note in notes] == [
         "column 'price' holds numbers: '$5' is read as 5",
-        "column 'price': 1 cells that are no numbers in $ count as missing ('free' in row 3)",
+        "column 'price': 1 cell that is no number in $ counts as missing ('free' in row 3)",
     ]
     assert found["price"].fillna(-1).tolist() == [5, 6, 7, -1, -1, 1000]
     assert found["code"].tolist() == ["1", "2"] * 3

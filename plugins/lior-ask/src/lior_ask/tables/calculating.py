@@ -120,8 +120,9 @@ def _with_likeliest(answer: Answer, ranked: Chosen, top: int, spoken: Sequence[s
     nearest = zip(answer.passages, answer.evidence, strict=True)
     others = [each for each in nearest if (each[0][0].document, each[0][0].line) not in own]
     half = max(top // 2, top - len(others))
-    both = [*(((row, 0.0), {}) for row in told.result.rows[:half]), *others][:top]
-    passages, evidence = (tuple(each[n] for each in both) for n in (0, 1))
+    rows = [((row, 0.0), {}) for row in told.result.rows[:half]]
+    both = [*rows, *others][:top]
+    passages, evidence = tuple(each for each, _ in both), tuple(each for _, each in both)
     return attrs.evolve(answer, said=said, note=said, passages=passages, evidence=evidence)
 
 
