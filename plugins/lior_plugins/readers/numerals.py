@@ -148,8 +148,9 @@ def number_in(cell: str, decimal: str, minus: str = "", unit: str | None = None)
     minus
         The mark of the side of an account whose amounts are negative.
     unit
-        The unit of the column: a number with another one is ``None``. Without a unit or with a currency,
-        ``k`` and ``M`` directly behind a number are thousands and millions. By default any unit is accepted.
+        The unit of the column: a number with another one is ``None``, but for a currency in a column
+        without a unit. Without a unit or with a currency, ``k`` and ``M``
+        directly behind a number are thousands and millions. By default any unit is accepted.
 
     >>> number_in("1.234,50 €", ","), number_in("free", "."), number_in("(67.00)", ".")
     (Decimal('1234.50'), None, Decimal('-67.00'))
@@ -163,7 +164,8 @@ def number_in(cell: str, decimal: str, minus: str = "", unit: str | None = None)
     if match is None:
         return None
     side = match["side"] if match["side"] in ("S", "H") and not minus else ""
-    if unit is not None and (_unit(match) or side) not in ("", unit):
+    other = _unit(match) or side
+    if unit is not None and other not in ("", unit) and (unit or not _MONEY.fullmatch(other)):
         return None
     number = _without_groups(_SPACES.sub("", match["digits"]), decimal)
     if number is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import date
 from functools import cache, partial
+from typing import Any
 
 import attrs
 
@@ -120,7 +121,7 @@ def _with_likeliest(answer: Answer, ranked: Chosen, top: int, spoken: Sequence[s
     nearest = zip(answer.passages, answer.evidence, strict=True)
     others = [each for each in nearest if (each[0][0].document, each[0][0].line) not in own]
     half = max(top // 2, top - len(others))
-    rows = [((row, 0.0), {}) for row in told.result.rows[:half]]
+    rows: list[Any] = [((row, 0.0), {}) for row in told.result.rows[:half]]
     both = [*rows, *others][:top]
     passages, evidence = tuple(each for each, _ in both), tuple(each for _, each in both)
     return attrs.evolve(answer, said=said, note=said, passages=passages, evidence=evidence)
