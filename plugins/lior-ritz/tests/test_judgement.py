@@ -14,6 +14,7 @@ from lior_ritz import config as configuration
 from lior_ritz.cli.config import explain
 from lior_ritz.cli.evaluate import evaluate
 from lior_ritz.cli.levels import echo_levels
+from lior_ritz.cli.reference import reference as command_of_reference
 from lior_ritz.cli.run import run
 from lior_ritz.potentials.wells import HarmonicBarrier
 from lior_ritz.problem import Problem
@@ -64,11 +65,35 @@ def test_the_exit_code_says_it_too_and_a_looser_accuracy_allows_it(tmp_path):
 
 def test_levels_that_are_not_within_the_tolerance_are_an_exit_code_of_1(tmp_path, monkeypatch):
     solved = reference.solve
-    monkeypatch.setattr(reference, "solve", lambda *a: attrs.evolve(solved(*a), converged=False))
+    monkeypatch.setattr(
+        reference, "solve", lambda *a: attrs.evolve(found := solved(*a), within=~found.within)
+    )
     for command, options in ((run, ["--out", tmp_path / "a", "--quiet"]), (evaluate, [tmp_path / "a"])):
         done = CliRunner().invoke(command, [*map(str, options)])
-        assert "NOT within the tolerance" in done.output
+        assert "NOT within the tolerance: E0, E1, E2, E3\n" in done.output
         assert done.exit_code == 1
+
+
+def test_bars_include_what_the_walls_are_said_to_move(tmp_path):
+    """By the command's README: the same lines and exit code by all three commands."""
+    well = ["--set", "potential.type=gaussian"]
+    out = str(tmp_path / "a")
+    for command, options in (
+        (run, [*well, "--out", out, "--quiet"]),
+        (evaluate, [out]),
+        (command_of_reference, well),
+    ):
+        done = CliRunner().invoke(command, options)
+        assert "it would move E1 by about -0.015 meV" in done.output
+        assert "NOT within the tolerance: E0, E1, E2, E3" in done.output
+        assert done.exit_code == 1
+    found = solve({"potential": {"type": "gaussian"}})
+    larger = reference.solve(Problem(found.problem.potential, (12.0, 12.0)), 2)
+    assert abs(found.energies[1] - larger.energies[1]) < found.reference.errors[1] < 0.1
+    one = CliRunner().invoke(
+        run, [*well, "--set", "domain.X=8", "--set", "domain.Y=8", "--set", "solver.K=1", "--out", f"{out}b"]
+    )
+    assert "NOT" not in one.output  # of levels above those asked for
 
 
 def test_a_splitting_lies_between_bounds_that_are_narrower_than_its_levels(capsys):

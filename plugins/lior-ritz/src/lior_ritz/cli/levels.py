@@ -47,7 +47,7 @@ def echo_levels(solution: Solution) -> None:
             f"reference alone ({reference.method}): {reference.seconds:.3f}"
         )
     else:
-        click.echo(echo_method(reference))
+        click.echo(echo_method(reference, count))
 
 
 def echo_reference(found: Reference, count: int, units: Units) -> None:
@@ -59,10 +59,10 @@ def echo_reference(found: Reference, count: int, units: Units) -> None:
     echo_table(["level", "meV", "E0", "error bar, E0"], rows)
 
 
-def echo_method(found: Reference) -> str:
-    """How the reference solved it, in a line."""
-    said = "" if found.converged else "; NOT within the tolerance"
-    return f"{found.method}, {' x '.join(map(str, found.sizes))}, {found.seconds:.3f} processor seconds{said}"
+def echo_method(found: Reference, count: int) -> str:
+    """How the reference solved it, in a line, and which of ``count`` error bars miss the tolerance."""
+    sizes = " x ".join(map(str, found.sizes))
+    return f"{found.method}, {sizes}, {found.seconds:.3f} processor seconds{found.misses(count)}"
 
 
 def _echo_trained(solution: Solution, net: Trained) -> None:

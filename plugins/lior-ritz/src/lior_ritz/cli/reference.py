@@ -58,7 +58,7 @@ def reference(
         echo_reference(found, len(pairs), problem.units)
         if both:
             echo_spins(both, problem.units)
-        click.echo(f"\n{echo_method(found)}")
+        click.echo(f"\n{echo_method(found, len(pairs))}")
         if shell:
             click.echo(shell)
         if walls := box.warning(problem, found, len(pairs)):

@@ -146,7 +146,7 @@ def _results(sampler: Sampler, grids: list[Slice], made: Arrays, history: Histor
         "reference": {
             "method": reference.method,
             "sizes": list(reference.sizes),
-            "converged": reference.converged,
+            "converged": not reference.misses(len(solution.energies)),
             "seconds": reference.seconds,
             "E_E0": reference.energies.tolist(),
             "bars_E0": reference.errors.tolist(),

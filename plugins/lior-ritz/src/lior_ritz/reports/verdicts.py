@@ -52,7 +52,7 @@ def judgement(solution: Solution) -> str:
         bar = float(solution.relative_errors.max())
         said = f"levels by the reference ({reference.method}), off by no more than {bar:.1e}, relatively"
         more = f"; allowed {accuracy:g}: see its error bars" if solution.missed else ""
-        return said + ("" if reference.converged else "; NOT within its tolerance") + more
+        return said + reference.misses(len(solution.energies)) + more
     if not solution.missed:
         return f"levels within {accuracy:g}, relatively, of the reference's"
     names = ", ".join(f"E{k}" for k in solution.missed)

@@ -22,7 +22,7 @@ from lior_ritz.problem import Problem, devices
 from lior_ritz.reports.observables import dipoles, left_weight
 from lior_ritz.sweeps.tracking import Sampled, follow
 from lior_ritz.training.solution import train
-from lior_ritz.verification import reference
+from lior_ritz.verification import box, reference
 from lior_ritz.verification.gradients import gradients, listed
 from lior_ritz.verification.reference.measuring import measure
 from lior_ritz.verification.spin import spins
@@ -246,7 +246,7 @@ def _answer(point: Point) -> tuple[Row, Sampled]:
     """Return the reference's numbers, and the network's if one is trained; energies in meV unless a name
     says otherwise. Also the states, to follow them."""
     problem, count = point.problem, point.config.solver.K
-    unit, found = problem.units.E0_meV, reference.solve(problem, count + 1)
+    unit, found = problem.units.E0_meV, box.widened(problem, reference.solve(problem, count + 1))
     states = measure(problem, found, count)
     energies, bars = found.energies[:count], found.errors[:count]
     names = [name for name in point.values if "." not in name]
@@ -266,7 +266,7 @@ def _answer(point: Point) -> tuple[Row, Sampled]:
         "dsplitting_meV": {name: listed(np.diff(row)) for name, row in slopes.items()},
         "dipole_x_01_nm": None if dipole is None else abs(dipole) * problem.units.L0_nm,
         "left_weight": left_weight(psi, weights, points).tolist(),
-        "good": found.converged,
+        "good": not found.misses(count),
     } | {f"spin_{name}": value for name, value in spin.items()}
     if point.config.solver.network:
         row |= _train(point)

@@ -98,7 +98,7 @@ class Solution:
     def doubtful(self) -> bool:
         """Whether a command that prints it ends with 1: a level is :attr:`missed`, or without a network an
         error bar is not within the reference's tolerance."""
-        return bool(self.missed) or not (self.network or self.reference.converged)
+        return bool(self.missed) or bool(not self.network and self.reference.misses(len(self.energies)))
 
     @property
     def splittings(self) -> tuple[Splitting, ...]:

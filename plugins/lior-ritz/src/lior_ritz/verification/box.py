@@ -8,8 +8,6 @@ moves outwards by δ lowers it by ``δ ∮ |∂ψ/∂n|² dS``; for the natural 
 
 from __future__ import annotations
 
-import math
-
 import attrs
 import numpy as np
 
@@ -79,23 +77,25 @@ def _wall(problem: Problem, axis: int, sign: float) -> tuple[Array, Array]:
     return points, weights
 
 
-def widened(problem: Problem, found: Reference, tolerance: float = math.inf) -> Reference:
-    """Return the levels with error bars that include the walls where V does not rise at one.
+def widened(problem: Problem, found: Reference, tolerance: float = _SMALL) -> Reference:
+    """Return the levels with error bars that include the walls.
 
-    The bar of a level grows by :data:`CAUTION` times its move, unless the level is one of the box.
-    ``tolerance``: relative bar above which the levels have not converged.
+    The bar of a level grows by :data:`CAUTION` times its move, if V does not rise at a wall or the level is
+    one that :func:`warning` names. ``tolerance``: maximum of a bar, relative to :func:`scale`.
     """
     by = moves(problem, found)
-    if by is None or not _open(problem):
+    if by is None:
         return found
     size = scale(found.energies, problem)
-    by = np.where(np.abs(by) > NOTED * size, 0.0, CAUTION * by)
+    by = CAUTION * np.where(_open(problem) | (np.abs(by) > NOTED * size), by, 0.0)
+    if not by.any():
+        return found
     errors = found.errors + np.abs(by)
     return attrs.evolve(
         found,
         errors=errors,
         splitting_errors=found.splitting_errors + np.abs(np.diff(by)),
-        converged=found.converged and bool((np.abs(by) <= tolerance * size).all()),
+        within=found.within & (np.abs(by) <= tolerance * size),
     )
 
 

@@ -20,11 +20,11 @@ def remark(found: Reference, count: int) -> str:
 
     ``found``: the levels, with :data:`SPARE` beyond ``count``.
     """
-    levels, errors = found.energies.tolist(), found.errors.tolist()
+    levels = found.energies.tolist()
     if len(levels) <= count:
         return ""
     gap, mean = levels[count] - levels[count - 1], (levels[-1] - levels[0]) / (len(levels) - 1)
-    off = errors[count] + errors[count - 1]
+    off = float(found.splitting_errors[count - 1])
     if gap > max(off, _NEAR * mean):
         return ""
     return (

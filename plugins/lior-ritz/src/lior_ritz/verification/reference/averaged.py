@@ -69,8 +69,7 @@ def _extrapolate(
     off = np.maximum(np.abs(limit - coarse), _LEAST * np.abs(limit - largest.energies))
     errors = _CAUTION * off + largest.rounding
     allowed = np.maximum(tolerance * scale(limit, problem), 2 * largest.rounding)
-    good = bool((errors <= allowed).all())
-    return largest._replace(energies=limit), Bars(errors, errors[1:] + errors[:-1], good)
+    return largest._replace(energies=limit), Bars(errors, errors[1:] + errors[:-1], errors <= allowed)
 
 
 def _limit(smaller: Array, larger: Array) -> Array:

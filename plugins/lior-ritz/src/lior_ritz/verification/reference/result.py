@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import attrs
 import numpy as np
+from numpy.typing import NDArray
 
 from lior.errors import UsageError
 from lior_ritz.problem import Problem
@@ -18,6 +19,7 @@ CAUTION = 3
 the change for p = 7 (ψ = 0 at an edge where V has a slope), 1.3 for 5 (natural there), 2.5 for 3 (V jumps);
 when it grows by 30 %, or with the degree of elements, less. The rest of the factor is for the
 quadrature of a jump."""
+Flags: TypeAlias = "NDArray[np.bool_]"
 Evaluate = Callable[[Array, int | None], Array]
 """Points ``[N, d]`` -> values of the states, ``[k, N]``, or their derivatives by one coordinate."""
 
@@ -37,13 +39,23 @@ class Reference:
     """``separable``, ``sine``, ``elements``, ``enriched``, ``averaged`` or ``hermitian``."""
     sizes: tuple[int, ...]
     """Basis functions along each axis of the largest calculation."""
-    converged: bool
-    """Whether every error bar is within what was asked for."""
+    within: Flags
+    """Whether each error bar is within the tolerance, bool ``[k]``."""
     seconds: float
     """Processor seconds."""
     _evaluate: Evaluate = attrs.field(repr=False)
     rule: Rule | None = attrs.field(default=None, repr=False)
     """A rule for products of the states, where one of smooth functions would not do."""
+
+    @property
+    def converged(self) -> bool:
+        """Whether every error bar is within the tolerance."""
+        return bool(self.within.all())
+
+    def misses(self, count: int) -> str:
+        """The end of a line: which of the lowest ``count`` error bars are not within the tolerance."""
+        names = ", ".join(f"E{k}" for k in np.flatnonzero(~self.within[:count]))
+        return f"; NOT within the tolerance: {names}" if names else ""
 
     def functions(self, points: Array) -> Array:
         """The eigenfunctions at ``points``, ``[N, d]`` in ``L0``; float64 ``[k, N]``, or complex128 with a
@@ -66,8 +78,14 @@ class Bars(NamedTuple):
     """``[k]``."""
     splitting_errors: Array
     """Errors of their differences, ``[k - 1]``: at most the sum of both levels' errors."""
-    good: bool
-    """Whether the levels are within the tolerance, relatively, or as good as rounding lets them be."""
+    within: Flags
+    """Whether each level is within the tolerance, relative to :func:`scale`, or as good as rounding lets it
+    be, ``[k]``."""
+
+    @property
+    def good(self) -> bool:
+        """Whether all levels are."""
+        return bool(self.within.all())
 
     @classmethod
     def of(cls, before: Array, now: Array, rounding: float, problem: Problem, tolerance: float) -> Bars:
@@ -75,10 +93,10 @@ class Bars(NamedTuple):
         errors = CAUTION * np.abs(before - now) + rounding
         allowed = np.maximum(tolerance * scale(now, problem), 2 * rounding)
         changes = np.abs(np.diff(before) - np.diff(now))
-        good, splits = bool((errors <= allowed).all()), errors[1:] + errors[:-1]
-        if good:  # changes of levels that are not near their limits have nothing in common
+        within, splits = errors <= allowed, errors[1:] + errors[:-1]
+        if within.all():  # changes of levels that are not near their limits have nothing in common
             splits = np.minimum(CAUTION * changes + 2 * rounding, splits)
-        return cls(errors, splits, good)
+        return cls(errors, splits, within)
 
 
 class Answer(NamedTuple):

@@ -83,7 +83,7 @@ def solve(
         splitting_errors=bars.splitting_errors,
         method=method,
         sizes=tuple(answer.sizes),
-        converged=bars.good,
+        within=bars.within,
         seconds=time.process_time() - start,
         evaluate=answer.evaluate,
         rule=answer.rule,
