@@ -28,6 +28,7 @@ from lior.reading.files import (
 from lior.reading.finding import (
     FOREIGN as FOREIGN,
     SourceFile as SourceFile,
+    archive_names as archive_names,
     as_paths as as_paths,
     find_files as find_files,
     folders_of as folders_of,

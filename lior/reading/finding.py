@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -26,6 +27,8 @@ _RUN = {"config.toml", "checkpoints"}
 """Names by which the directory of a run is recognised; it is made from the text around it and changes with
 it.
 """
+_ARCHIVE = re.compile(r"lock|archive\.json(\.partial)?|\d{5,}(\.(json|npy|spool|partial))?")
+"""Names in an archive of ``lior archive``, which is made from the text around it too."""
 _MAILDIR = {"cur", "new", "tmp"}
 """Folders of a Maildir, in which each message is a file; those in the last one are incomplete."""
 _MAIL_INDEX = ".msf"
@@ -167,6 +170,16 @@ def is_run(path: Path) -> bool:
         return False  # not a name that the file system can hold, or a folder of another user
 
 
+def archive_names(names: Collection[str]) -> set[str]:
+    """Return those of the names in a folder that are of an archive, or of its unfinished build.
+
+    >>> sorted(archive_names(["lock", "archive.json", "00000", "notes.txt"]))
+    ['00000', 'archive.json', 'lock']
+    """
+    found = {name for name in names if _ARCHIVE.fullmatch(name)}
+    return found if "lock" in found and len(found) > 1 else set()
+
+
 def names_path(text: str) -> bool:
     """Return whether a text is the path of a file or folder that exists."""
     return _exists(_home(text))
@@ -236,6 +249,7 @@ def walk(folder: Path) -> Iterator[tuple[Path, _Cause | None]]:
                     yield path, (SkipReason.RUN_DIRECTORY, "")
                     continue
                 stack += found
+                own |= {str(path / name) for name in archive_names(names)}
                 if names >= _MAILDIR:
                     own |= {str(path / each.name) for each in found if each.name == "tmp" or each.is_file()}
             except OSError as error:

@@ -140,6 +140,32 @@ def test_faults_are_named(texts, tmp_path):
         building.build([str(texts)], tmp_path / "a")
 
 
+def test_an_archive_is_not_written_among_texts_and_not_read_as_text(tmp_path):
+    texts = tmp_path / "texts"
+    texts.mkdir()
+    (texts / "10000.txt").write_text("one\n")
+    for out in (texts, texts / "sub"):
+        out.mkdir(exist_ok=True)
+        (out / "notes").write_text("two\n")
+        with pytest.raises(RunError, match=r"not empty, and no archive \(.* is in it\); nothing was touched"):
+            building.build([str(texts)], out)
+        assert not (out / "lock").exists()
+    inside = texts / "a.archive"
+    for interrupted in (False, True):
+        building.build([str(texts)], inside)
+        assert documents(inside / "00000")[0] == ["10000.txt", "notes", "sub/notes"]
+        if interrupted:
+            (inside / "archive.json").unlink()
+        assert building.build([str(texts)], tmp_path / f"b{interrupted}").documents == 3
+    building.build([str(texts)], inside)
+    for path in inside.iterdir():  # as an earlier version did
+        path.rename(texts / path.name)
+    assert building.build([str(texts)], tmp_path / "c").documents == 3
+    with pytest.raises(DataError, match="no text in there"):
+        building.build([str(tmp_path / "c")], tmp_path / "d")
+    building.build([str(texts)], tmp_path / "d")  # a build that found no text left its lock
+
+
 def test_a_full_disk_is_one_line_and_what_is_complete_stays(texts, made, tmp_path, monkeypatch):
     whole, left = shards.write_shard, [1]
 

@@ -290,6 +290,11 @@ def test_a_damaged_archive_is_one_line(tmp_path, monkeypatch):
     file.unlink()
     with pytest.raises(DataError, match=r"order\.npy"):
         Suffix(archive=place)
+    manifest = tmp_path / "archive.json"
+    for damaged in (manifest.read_text() + "}", "[]", "{}"):
+        manifest.write_text(damaged)
+        with pytest.raises(DataError, match=r"archive\.json: damaged \(.*run `lior archive` again"):
+            Suffix(archive=place)
 
 
 @pytest.mark.parametrize(

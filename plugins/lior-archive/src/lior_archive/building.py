@@ -28,6 +28,7 @@ from lior.reading import (
     SkippedFile,
     SkipReason,
     SourceFile,
+    archive_names,
     documents_in,
     find_files,
     is_compressed,
@@ -127,7 +128,7 @@ def build(
     MissingPackage
         When a package that reads an address or a compressed file is not installed.
     RunError
-        When another process is changing the archive.
+        When another process is changing the archive, or the folder has other files; nothing is then written.
     UsageError
         For a size or share out of range, or missing workers.
     """
@@ -171,6 +172,10 @@ def _tidy(folder: Path, made: Sequence[Entry]) -> Iterator[None]:
 
 def _lock(folder: Path) -> IO[str]:
     folder.mkdir(0o700, parents=True, exist_ok=True)
+    names = {path.name for path in folder.iterdir() if not path.name.startswith(".")}
+    if others := names - archive_names(names) - {"lock"}:
+        fault = f"not empty, and no archive ({min(others)} is in it); nothing was touched"
+        raise RunError(f"{folder}: {fault}; name a new folder for OUT")
     try:
         return lock(folder / "lock")
     except RunError:

@@ -178,8 +178,11 @@ def entries(folder: Path) -> list[Entry]:
         raise DataError(
             f"{folder}: no archive there ({MANIFEST} is missing); `lior archive` builds or completes one"
         ) from None
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise DataError(f"{folder / MANIFEST}: cannot be read ({error})") from error
+    except OSError as error:
+        raise DataError(f"{folder / MANIFEST}: cannot be read ({error.strerror})") from error
+    except (ValueError, TypeError, KeyError) as error:
+        fault = f"damaged ({error}); run `lior archive` again to repair it"
+        raise DataError(f"{folder / MANIFEST}: {fault}") from error
 
 
 @attrs.frozen(eq=False)
