@@ -386,8 +386,24 @@ def test_a_profile_needs_a_focal_length_and_says_where_photographs_differ(tmp_pa
     assert done.returncode == 2
     assert "focal length" in done.stderr
     done = lens(*common, tmp_path / "lens.json")
-    assert "they differ" in done.stderr
+    assert done.returncode == 2
+    assert re.search(r"lens\.json: not written: their lenses differ by \d+\.\d times what", done.stderr)
+    for name, k1 in (("a", -0.1), ("b", 0.06), ("c", -0.1), ("d", -0.1)):  # judged together
+        taken(source / f"{name}.png", grid(k1=k1), focal=24.0)
+    done = lens(*common, tmp_path / "lens.xml")
+    assert (done.returncode, "4 photographs" in done.stderr) == (2, True)
+    assert "their lenses differ by" in done.stderr
+    assert not list(tmp_path.glob("lens.*"))
+    (source / "b.png").unlink()
+    assert lens(*common, tmp_path / "lens.json").returncode == 0
     assert profiles.read_lens(tmp_path / "lens.json").radial[0] == 1
+
+
+def test_a_picture_without_a_line_is_said_to_have_none(tmp_path):
+    Image.fromarray(np.full((200, 300, 3), 90, np.uint8)).save(tmp_path / "grey.png")
+    done = lens("judge", tmp_path / "grey.png", "--model", "none")
+    assert "; no line found; not sure" in done.stdout
+    assert "nan" not in done.stdout
 
 
 def test_a_profile_by_exif_is_lensfuns_own_map(tmp_path):
@@ -421,7 +437,10 @@ def test_points_go_there_and_back(tmp_path, given_lens):
     back = lens("points", "--lens", given_lens, "--size", "600x400", *there.stdout.split())
     found = np.array([[float(v) for v in each.split(",")] for each in back.stdout.split()])
     assert np.abs(found - [[10, 20], [300, 200], [599, 399]]).max() <= 1e-8
-    assert lens("points", "--lens", given_lens, "--size", "600x400", "1;2").returncode == 2
+    for wrong in (["1;2"], ["10,nan"], ["inf,2"], ["1", "2"], ["1,2,3,4"]):
+        done = lens("points", "--lens", given_lens, "--size", "600x400", *wrong)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "a point is two finite numbers" in done.stderr
 
 
 def test_a_lens_is_shown_for_opencv(given_lens):

@@ -53,6 +53,8 @@ class Estimate:
     """How many were judged together."""
     share: float = 1.0
     """The share of the lens that is corrected (:attr:`lior_lens.lines.Verdict.share`)."""
+    birge: float = 1.0
+    """The Birge ratio of the photographs alone (:func:`lior_lens.profiles.birge`)."""
 
     @property
     def careful(self) -> Lens:

@@ -10,6 +10,7 @@ A network's estimate can serve as the prior.
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -327,3 +328,8 @@ def straightness(found: Arcs, lens: Lens | None = None, *, believed: Lens | None
     order = np.argsort(bow)
     share = np.cumsum(weights[order]) / max(weights.sum(), 1e-12)
     return float(bow[order][min(int(np.searchsorted(share, 0.5)), len(order) - 1)])
+
+
+def in_words(bow: float, digits: int = 2) -> str:
+    """A result of :func:`straightness` in words."""
+    return "no line found" if math.isnan(bow) else f"median bow {bow:.{digits}f} px"

@@ -58,7 +58,9 @@ def together(alone: Sequence[Estimate], camera: str, trust: Trust | None = None)
     """Return the posterior of the lens that took several photographs."""
     found = [each.arcs for each in alone if each.arcs is not None]
     verdict = lines.judge_all(sorted(found, key=len, reverse=True)[:MOST], trust=trust)
-    known = np.mean([one.verdict.spread**-2 for one in alone if one.verdict is not None])
+    verdicts = [one.verdict for one in alone if one.verdict is not None]
+    spreads = [one.spread for one in verdicts]
+    known = np.mean(np.power(spreads, -2.0))
     verdict = attrs.evolve(verdict, spread=float(np.hypot(verdict.spread, SHARED * known**-0.5)))
     return Estimate(
         lens=verdict.lens,
@@ -67,5 +69,6 @@ def together(alone: Sequence[Estimate], camera: str, trust: Trust | None = None)
         verdict=verdict,
         photographs=len(alone),
         share=verdict.share,
+        birge=profiles.birge([one.strength for one in verdicts], spreads),
         words=f"{verdict.words}; {len(alone)} photographs of {camera} together",
     )

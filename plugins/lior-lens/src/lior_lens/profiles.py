@@ -32,7 +32,7 @@ _SAME_FOCAL, _SAME_CROP = 0.02, 0.03
 """Shares by which focal lengths and crop factors may differ and count as the same, since EXIF rounds focal
 lengths (chosen by hand)."""
 _DIFFERENT = 3.0
-"""Birge ratio above which photographs are reported as different."""
+"""Birge ratio above which photographs are of different lenses."""
 
 
 # --- OpenCV ---
@@ -352,23 +352,29 @@ class Measured:
     exif: Mapping[str, Any]
     photographs: int = 1
     """The number of photographs it was estimated from."""
+    birge: float = 1.0
+    """The Birge ratio of the photographs: their scatter relative to their spreads, at least 1."""
 
 
 @attrs.frozen(kw_only=True)
 class Pooled(Measured):
     """The pooled lens of photographs with the same camera, lens, focal length and shape."""
 
-    birge: float
-    """The Birge ratio of the photographs: their scatter relative to their spreads, at least 1."""
-
     @property
     def words(self) -> str:
         """The result in one line."""
-        differ = "; they differ, as different lenses do" if self.birge > _DIFFERENT else ""
         return (
             f"{named(self.exif)}: from {self.photographs} photographs, give or take "
-            f"{100 * self.spread:.1f} % at the corner{differ}"
+            f"{100 * self.spread:.1f} % at the corner"
         )
+
+    def check(self) -> None:
+        """Raise ``UsageError`` if the photographs are of different lenses."""
+        if self.birge > _DIFFERENT:
+            raise UsageError(
+                f"their lenses differ by {self.birge:.1f} times what their spreads allow; "
+                "give only photographs of one lens, at one focal length"
+            )
 
 
 def named(exif: Mapping[str, Any]) -> str:
@@ -385,11 +391,18 @@ def camera(exif: Mapping[str, Any], size: Size) -> tuple[Any, ...]:
     return (*names, *lengths, round(size.ratio, 2))
 
 
+def birge(strengths: Sequence[float], spreads: Sequence[float]) -> float:
+    """Return the scatter of estimates relative to their spreads, at least 1 (R. T. Birge, "The calculation of
+    errors by the method of least squares", 1932)."""
+    values, weights = np.array(strengths), np.maximum(spreads, 1e-4) ** -2.0
+    off = values - weights @ values / weights.sum()
+    return max(1.0, math.sqrt(float(weights @ off**2) / max(1, len(values) - 1)))
+
+
 def pooled(measured: Sequence[Measured]) -> list[Pooled]:
     """Lenses of one camera, lens, focal length and shape taken together, by the inverse of their variances.
 
-    If they differ by more than their spreads allow, the spread is multiplied by the Birge ratio (R. T. Birge,
-    "The calculation of errors by the method of least squares", 1932).
+    If they differ by more than their spreads allow, the spread is multiplied by :func:`birge`.
     """
     groups: dict[tuple[Any, ...], list[Measured]] = {}
     for each in measured:
@@ -398,17 +411,15 @@ def pooled(measured: Sequence[Measured]) -> list[Pooled]:
     for _, group in sorted(groups.items()):
         weights = np.array([1 / max(each.spread, 1e-4) ** 2 for each in group])
         radial = weights @ np.array([centre(each.lens).radial for each in group]) / weights.sum()
-        lens = Lens(radial=radial)
-        off = np.array([strength_of(each.lens) for each in group]) - strength_of(lens)
-        birge = max(1.0, math.sqrt(float(weights @ off**2) / max(1, len(group) - 1)))
+        scatter = birge([strength_of(each.lens) for each in group], [each.spread for each in group])
         found.append(
             Pooled(
                 exif=group[0].exif,
-                lens=lens,
-                spread=birge * float(weights.sum() ** -0.5),
+                lens=Lens(radial=radial),
+                spread=scatter * float(weights.sum() ** -0.5),
                 size=group[0].size,
                 photographs=sum(each.photographs for each in group),
-                birge=birge,
+                birge=max(scatter, *(each.birge for each in group)),
             )
         )
     return found
@@ -426,6 +437,7 @@ def database(found: Sequence[Pooled]) -> tuple[str, list[str]]:
     lines = []
     for each in found:
         try:
+            each.check()
             element = _distortion(each)
         except UsageError as error:
             lines.append(f"{each.words}: not written: {error}")

@@ -92,8 +92,8 @@ def before_after(picture: Picture, correction: Correction, words: str) -> Pictur
     shown = with_grid(with_edges(picture, found, correction.lens), correction)
     top = [titled(picture, "photograph"), titled(after, f"corrected: {words}")]  # type: ignore[arg-type]
     bottom = [
-        titled(shown, f"edges and grid, median bow {bow[0]:.1f} px"),
-        titled(with_edges(after, again, Lens()), f"edges after, median bow {bow[1]:.1f} px"),  # type: ignore[arg-type]
+        titled(shown, f"edges and grid, {lines.in_words(bow[0], 1)}"),
+        titled(with_edges(after, again, Lens()), f"edges after, {lines.in_words(bow[1], 1)}"),  # type: ignore[arg-type]
     ]
     return sheet([top, bottom])
 

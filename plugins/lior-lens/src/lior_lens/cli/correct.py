@@ -154,6 +154,7 @@ def _written(outcomes: list[CorrectionOutcome], page: Path | None, profile: Path
                 size=each.size,
                 exif=profiles.exif_of(each.path),
                 photographs=each.estimate.photographs,
+                birge=each.estimate.birge,
             )
             for each in outcomes
             if each.size and each.estimate and each.estimate.verdict and each.estimate.sure
@@ -163,10 +164,14 @@ def _written(outcomes: list[CorrectionOutcome], page: Path | None, profile: Path
             raise UsageError(f"{profile}: not written, for the lines of no photograph are sure")
         if profile.suffix.lower() == ".json" and len(found) > 1:
             raise UsageError(f"{profile}: {len(found)} cameras, lenses, focal lengths or shapes; choose .xml")
-        if profile.suffix.lower() == ".json":
-            text, lines = profiles.write_lens(found[0].lens, found[0].size), [found[0].words]
-        else:
-            text, lines = profiles.database(found)
+        try:
+            if profile.suffix.lower() == ".json":
+                found[0].check()
+                text, lines = profiles.write_lens(found[0].lens, found[0].size), [found[0].words]
+            else:
+                text, lines = profiles.database(found)
+        except UsageError as error:
+            raise UsageError(f"{profile}: not written: {error}") from None
         with writing(profile, parents=True) as stream:
             stream.write(text.encode())
         yield from (f"{profile}: {line}" for line in lines)
@@ -201,6 +206,7 @@ def judge(source: Path, model_path: str, as_json: bool) -> None:
             click.echo(json.dumps(told | {"lens": said.lens.table()}))
         else:
             sure = "sure" if said.sure else "not sure: would be left alone"
-            click.echo(f"{path}: {said.words}; median bow {before:.2f} px, corrected {after:.2f} px; {sure}")
+            corrected = f", corrected {after:.2f} px" if len(found) else ""
+            click.echo(f"{path}: {said.words}; {lines.in_words(before)}{corrected}; {sure}")
     if failed:
         click.get_current_context().exit(1)

@@ -42,11 +42,12 @@ def points(
     pixels = size_of(size)
     given = list(points) or [line for line in sys.stdin.read().split() if line]
     try:
-        pairs = np.array([[float(part) for part in each.split(",")] for each in given], np.float64).reshape(
-            -1, 2
-        )
+        pairs = np.array([[float(part) for part in each.split(",")] for each in given], np.float64)
+        pairs = pairs.reshape(len(given), 2)
+        if not np.isfinite(pairs).all():
+            raise ValueError
     except ValueError:
-        raise UsageError("a point is two numbers with a comma and no space, as 120.5,33") from None
+        raise UsageError("a point is two finite numbers with a comma and no space, as 120.5,33") from None
     lens = profiles.read_lens(lens_path, pixels)
     used = estimating.safe(lens, pixels, frame=frame)
     if used.how != "as it is":
