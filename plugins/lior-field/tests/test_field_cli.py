@@ -55,6 +55,13 @@ def test_action_lists_lines_says_whether_they_agree_and_draws(trained: Path) -> 
         assert -1 <= value["low"] <= value["value"] <= value["high"] <= 1
 
 
+def test_a_text_of_few_lines_is_refused_in_one_line(trained: Path, tmp_path: Path) -> None:
+    for text, said in (("One line.\n\n", "1 line with text"), ("Two.\nLines.\n", "2 lines with text")):
+        (tmp_path / "new.txt").write_text(text)
+        told = run("action", trained / "run", tmp_path / "new.txt", code=2).stderr
+        assert told == f"lior: error: {said}: comparing two measures needs at least 8\n"
+
+
 def test_spectrum_measures_and_says_what_fewer_ranks_cost(trained: Path) -> None:
     tables = json.loads(run("spectrum", trained / "run", "--json").stdout)["tables"]
     assert all(1 <= t["effective_rank"] <= min(t["shape"]) for t in tables)

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from lior import Model
-from lior.errors import RunError, UsageError
+from lior.errors import RunError, UsageError, quantity
 from lior.geometry import metric
 from lior.model import Corpus, ScoredDocument, byte_lengths
 from lior.tensors import sub
@@ -123,7 +123,9 @@ def agreement(a: NDArray[np.float64], b: NDArray[np.float64], *, seed: int = 0) 
         With fewer than 8 lines.
     """
     if len(a) < _FEWEST_LINES:
-        raise UsageError(f"{len(a)} lines: comparing two measures needs at least {_FEWEST_LINES} lines")
+        raise UsageError(
+            f"{quantity(len(a), 'line')} with text: comparing two measures needs at least {_FEWEST_LINES}"
+        )
     rng = np.random.default_rng(seed)
     draws = [_spearman(a[rows], b[rows]) for rows in rng.integers(len(a), size=(_DRAWS, len(a)))]
     low, high = np.quantile(draws, [0.025, 0.975])

@@ -54,8 +54,8 @@ def action(
 
     The action of a line is the mean over its bytes of R sqrt(g(dz, dz)), the cost of the steps that its
     coordinates take. Its agreement with the surprise of `lior score` is measured by a rank correlation with
-    a 95 % interval. Two others are shown beside it: that of the angle between steps and, as the control,
-    that of the plain length of a step.
+    a 95 % interval; FILE needs at least 8 lines with text. Two others are shown beside it: that of the angle
+    between steps and, as the control, that of the plain length of a step.
     """
     refuse_without_effect(text=text, as_json=as_json)
     import_torch(quiet=as_json)
