@@ -26,6 +26,7 @@ from typing import IO, TypeVar
 import attrs
 
 from lior.errors import RunError, SkippedCheckpoint, UsageError
+from lior.packages import PARTS
 from lior.runs import files
 
 __all__ = [
@@ -49,6 +50,8 @@ T = TypeVar("T")
 CONFIG, LOCK = "config.toml", "lock"
 _CHECKPOINTS = "checkpoints"
 _NAME = re.compile(r"step-(\d{9})")
+_PROGRAM = re.compile(r'\{\s*"format": \{\s*"program": "([^"]+)"')
+"""The beginning of a manifest, and of ``run_meta.json`` in a run that may have no checkpoint."""
 _REMEDY = "give another --out"
 
 
@@ -170,7 +173,7 @@ def check(path: Path, *, program: str, command: str) -> None:
     Raises
     ------
     RunError
-        When there is nothing, a file, or a directory without ``config.toml``.
+        When there is nothing, a file, a directory without ``config.toml``, or the run of another program.
     """
     if not path.exists():
         raise RunError(f"{path}: no such run directory; `{command} --out {path}` makes one")
@@ -180,6 +183,21 @@ def check(path: Path, *, program: str, command: str) -> None:
         )
     if not (path / CONFIG).is_file():
         raise RunError(f"{path}: not a run directory of {program} (config.toml is missing)")
+    if (found := _program(path)) not in (None, program):
+        names = (found, f"{found}[model]")
+        uses = [part.brings for part in PARTS.values() if part.requirement in names]
+        hint = f"; it is for `{uses[0].rpartition(': ')[2]}`" if uses else ""
+        raise RunError(f"{path}: a run of {found}, not of {program}{hint}")
+
+
+def _program(run: Path) -> str | None:
+    """Return the program that wrote a run; ``None`` if the directory does not say it."""
+    manifests = [checkpoint / "manifest.json" for checkpoint in list_checkpoints(run)[:1]]
+    for file in (*manifests, run / "run_meta.json"):
+        with contextlib.suppress(OSError, UnicodeDecodeError), file.open(encoding="utf-8") as stream:
+            if found := _PROGRAM.match(stream.read(200)):
+                return found[1]
+    return None
 
 
 def refuse_used(path: Path, contents: Mapping[str, str]) -> None:

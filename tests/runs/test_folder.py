@@ -138,6 +138,25 @@ def test_what_is_no_run(tmp_path):
         check(tmp_path / "f")
 
 
+def test_a_run_of_another_program_is_named_with_its_command(folder, tmp_path):
+    save(folder, 1, 1.0)
+    for program, said in (
+        ("theirs", "theirs, not of mine"),
+        ("lior-tables", "lior-tables, not of mine; it is for `lior table`"),
+        ("lior", "lior, not of mine; it is for `lior train, generate, why`"),
+    ):
+        with folder.writing(2) as path:
+            bundle.write(path, {}, {}, format=Format(program=program, version=1))
+        with pytest.raises(RunError, match=rf": a run of {said}$"):
+            runfolder.check(folder.path, program="mine", command="mine train")
+        folder.newest = None
+    other = tmp_path / "other"  # a run without a checkpoint
+    RunFolder.create(other, FILES).close()
+    (other / "run_meta.json").write_text('{\n "format": {\n  "program": "theirs",\n  "version": 2}}')
+    with pytest.raises(RunError, match="a run of theirs, not of mine"):
+        runfolder.check(other, program="mine", command="mine train")
+
+
 # --- which stay ---
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -10,6 +11,8 @@ import pytest
 from commands import ritz
 from test_ritz_cli import QUICK, sets
 
+from lior.errors import RunError
+from lior.runs import folder as runfolder
 from lior_ritz import config as configuration
 from lior_ritz.reports.pictures import names
 from lior_ritz.runs import session
@@ -21,7 +24,7 @@ EVERY_LINE = (
 )
 """Those of the first solver, and more."""
 EVALUATED = "eval_energies eval_eigsum quadrature_error quadrature_mismatch nq"
-META = "run_id status start_time end_time hostname platform python git_sha seed versions threads"
+META = "format run_id status start_time end_time hostname platform python git_sha seed versions threads"
 
 
 @pytest.fixture(scope="module")
@@ -77,9 +80,14 @@ def test_the_log_says_how_training_went(run):
     assert len(end) < 400
 
 
-def test_what_is_said_of_the_run(run):
+def test_what_is_said_of_the_run(run, tmp_path):
     meta = json.loads((run / "run_meta.json").read_text())
     assert set(meta) == set(META.split())
+    for name in ("config.toml", "run_meta.json"):  # as a run without a network, which has no checkpoint
+        shutil.copy(run / name, tmp_path)
+    for path in (run, tmp_path):
+        with pytest.raises(RunError, match="a run of lior-ritz, not of lior; it is for `lior ritz`"):
+            runfolder.check(path, program="lior", command="lior train")
     assert (meta["run_id"], meta["status"], meta["seed"]) == ("dot", "completed", 42)
     assert meta["start_time"] <= meta["end_time"]
 

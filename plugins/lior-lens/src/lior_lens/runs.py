@@ -261,6 +261,7 @@ def _known(given: Mapping[str, Any], keys: Mapping[str, Any]) -> dict[str, Any]:
 def _weights(path: Path) -> tuple[LensConfig, Mapping[str, Tensor]]:
     """Configuration and best weights of a run or a package."""
     config = read_config(path)
+    runfolder.check(path, program=_PROGRAM, command=_COMMAND)
     if (path / "package").is_dir():
         manifest, tensors = bundle.read(path / "package", format=FORMAT)
         _check_config(path, manifest)

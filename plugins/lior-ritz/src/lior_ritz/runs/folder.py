@@ -238,6 +238,7 @@ def _describe(path: Path, config: RitzConfig) -> dict[str, Any]:
 
         threads = torch.get_num_threads()
     return {
+        "format": attrs.asdict(FORMAT),  # first, as in a manifest
         "run_id": path.absolute().name,
         "status": "started",
         "start_time": _now(),
