@@ -8,7 +8,7 @@ from functools import cached_property, partial
 
 from lior.interfaces import Judge, Ranking, Retriever
 from lior_ask.answer import selection as answering
-from lior_ask.answer.overview import overview, topic_of, topic_question
+from lior_ask.answer.overview import overview, topic_of, topic_questions
 from lior_ask.answer.selection import Answer
 from lior_ask.content import Content
 from lior_ask.judging import FOUND, chosen_judge
@@ -94,13 +94,16 @@ class Asker:
 
     def _overview(self, asked: Question, topic: str, period: Period | None, known: Known, top: int) -> Answer:
         """Return quotations about a topic; a period restricts their dates."""
-        wanted = topic_question(asked, topic, known.inverted)
-        rank = partial(self.retriever.rank, known.inverted, wanted)
-        quoted = partial(
-            overview, wanted, view=known.inverted, top=top, judge=self.judge, dates_of=known.dates_of
-        )
         fits = period.covers if period else None
-        return filtered(known, asked.filters, rank, max(FOUND, top), partial(quoted, fits=fits))
+        for wanted in topic_questions(asked, topic, known.inverted):
+            rank = partial(self.retriever.rank, known.inverted, wanted)
+            quoted = partial(
+                overview, wanted, view=known.inverted, top=top, judge=self.judge, dates_of=known.dates_of
+            )
+            answer = filtered(known, asked.filters, rank, max(FOUND, top), partial(quoted, fits=fits))
+            if answer.found:
+                break
+        return answer
 
     @property
     def reads_ahead(self) -> bool:

@@ -8,7 +8,7 @@ quotation has.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 
 import attrs
@@ -63,20 +63,23 @@ def topic_of(text: str) -> str:
     return next(filter(None, found.groupdict().values()), "") if found else ""
 
 
-def topic_question(asked: Question, topic: str, view: PassageView) -> Question:
-    """Return a short question about a topic as the judge knows them, in its language if the text has it.
+def topic_questions(asked: Question, topic: str, view: PassageView) -> Iterator[Question]:
+    """Yield short questions about a topic, as the judge knows them, the next one if one is refused.
+
+    They are in the main language of the text and, if the question has another one of the text, in that.
 
     Raises ``UsageError`` if the topic has no word to look for.
     """
     asked.saying(topic).checked()
-    before, line = stop_words(asked.language), topic.split()
-    while len(line) > 1 and line[0].lower() in before:  # "die Miete" in an English question
+    known, spoken = {own.name: own for own in languages()}, languages_of(view)
+    own, (main, *_) = asked.language, spoken
+    line = topic.split()
+    while len(line) > 1 and line[0].lower() in stop_words(own):  # "die Miete" in an English question
         line = line[1:]
-    known = {own.name: own for own in languages()}
-    spoken = languages_of(view)
-    main = asked.language if asked.language in spoken else spoken[0]
-    [form] = known.get(main, languages()[0]).lists["overviews.question"]
-    return asked.saying(form.format(" ".join(line)), asked.follows)
+    ways = [(main, topic), (main, " ".join(line))] if main != own else []
+    for name, about in [*ways, (own, topic)][: 2 + (own in spoken)]:
+        [form] = known.get(name, languages()[0]).lists["overviews.question"]
+        yield asked.saying(form.format(about), asked.follows)
 
 
 def overview(
@@ -93,7 +96,7 @@ def overview(
     Parameters
     ----------
     question
-        The question about the topic, from :func:`topic_question`.
+        The question about the topic, from :func:`topic_questions`.
     ranking
         The best passages for it.
     top
