@@ -120,7 +120,8 @@ FLEET = (
 @pytest.mark.parametrize(
     ("question", "value"),
     [
-        ("Which boats are longer than the Gannet?", "2 rows with length m > 10.1 (Gannet): Petrel, Skua"),
+        ("Which boats are longer than the Petrel?", "1 row with length m > 11.2 (Petrel): Skua"),
+        ("Is any boat longer than the Skua?", "no: 0 rows with length m > 12.6 (Skua)"),
         ("Quels bateaux sont plus longs que le Petrel ?", "1 ligne avec length m > 11.2 (Petrel): Skua"),
         ("Which other boats have the same berth as Gannet?", "1 row with berth = South (Gannet): Petrel"),
         ("Which boat comes after Skua in the list?", "Gannet: boat below Skua"),

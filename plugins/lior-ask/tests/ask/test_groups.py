@@ -329,8 +329,7 @@ def test_a_row_instead_of_a_calculation_is_doubtful_or_not_quoted(
     assert answer.found == (name == "music.csv" or (name == "tools.csv" and confidence > 0.6))
     assert (answer.result is not None) == (name == "music.csv")  # a likely query, and no row
     assert answer.passages[0][0].line == 2
-    likeliest = "the likeliest calculation"
-    assert (answer.note.startswith(likeliest)) == (name == "tools.csv" and not answer.found)
+    assert bool(answer.note) == (not answer.found)
 
 
 INVOICES = (
@@ -361,7 +360,7 @@ SPENT = {
     "which purchase was the most expensive?": "149.00",
 }
 ALONE = [
-    ("invoices.csv", INVOICES.format("Paid", "2025-03-04", "", ""), UNPAID | {BY_DATE: None}),
+    ("invoices.csv", INVOICES.format("Paid", "2025-03-04", "", ""), UNPAID | {BY_DATE: "2"}),
     ("invoices.csv", INVOICES.format("paid on", "2025-03-04", "-", ""), UNPAID | {BY_DATE: "2"}),
     ("invoices.csv", INVOICES.format("Paid", "yes", "no", "no"), UNPAID),
     ("invoices.csv", INVOICES.format("Paid", "by card", "", ""), UNPAID),
