@@ -360,7 +360,7 @@ SPENT = {
     "which purchase was the most expensive?": "149.00",
 }
 ALONE = [
-    ("invoices.csv", INVOICES.format("Paid", "2025-03-04", "", ""), UNPAID | {BY_DATE: None}),
+    ("invoices.csv", INVOICES.format("Paid", "2025-03-04", "", ""), UNPAID | {BY_DATE: "2"}),
     ("invoices.csv", INVOICES.format("paid on", "2025-03-04", "-", ""), UNPAID | {BY_DATE: "2"}),
     ("invoices.csv", INVOICES.format("Paid", "yes", "no", "no"), UNPAID),
     ("invoices.csv", INVOICES.format("Paid", "by card", "", ""), UNPAID),

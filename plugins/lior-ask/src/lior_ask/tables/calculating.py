@@ -31,9 +31,9 @@ from lior_ask.tables.words import has_word
 
 LEAST = 0.76
 """Minimum probability of a ranked query: the least one of which .90 are right in folders left out."""
-_IN_SPITE = 0.85
-"""Minimum probability of a ranked query if the grammar refuses the question. Where words name nothing to it,
-that is the least probability of which .95 are right in folders left out."""
+_IN_SPITE, _UNDECIDED = 0.85, 0.78
+"""Minimum probabilities of a ranked query if words name nothing to the grammar, the least one of which .95
+are right in folders left out, and if several columns or tables fit its reading."""
 _SENTENCE = 0.8
 """Minimum probability of a sentence that is quoted in place of a calculation."""
 SURE = 0.9
@@ -91,8 +91,9 @@ def calculate(
         ranked = ranked if planned.told is None else choose(question, known, today)
         planned = Planned(None)
     if planned.unclear is not None:
-        sure = ranked.in_spite() if planned.unclear.words else ranked.probability * planned.unclear.choice
-        if ranked.told is not None and sure >= _IN_SPITE:
+        lost, choice = planned.unclear.words, planned.unclear.choice
+        sure, least = (ranked.in_spite(), _IN_SPITE) if lost else (ranked.probability * choice, _UNDECIDED)
+        if ranked.told is not None and sure >= least:
             return calculated(question, ranked.told, sure, top, spoken)
         return _refused(planned, quoted(), known, filters)
     if planned.told is not None:
