@@ -450,6 +450,8 @@ def test_events_that_are_left_are_those_to_come():
     assert "goes on" in index.ask("How many birthdays are there?").said
     listed = index.ask("List the events in the next 14 days").result.rows
     assert ["Dentist" in row.text for row in listed] == [False, True, False], "by date"
+    named = index.ask("What do I have in the next 14 days?").said
+    assert 0 < named.find("Swimming") < named.find("Dentist"), "as the rows"
 
 
 STATEMENT = """date;payee;amount

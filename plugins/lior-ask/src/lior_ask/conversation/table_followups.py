@@ -75,7 +75,7 @@ def _with_phrase(asked: str, phrase: str, word: str) -> str:
     same = re.compile(rf"\b{word} .+?(?= {_PREPOSITION} |$)", re.I)
     places, language = [*same.finditer(asked)], of_question(tokens(asked))
     timed = _period(phrase, language) is not None
-    # A period takes the place of the first period, and other phrases that of others: "en comida en marzo".
+    # Replace a period by a period only, and other phrases by others: "en comida en marzo".
     at = next((each for each in places if (_period(each[0], language) is not None) == timed), None)
     if at is None:
         return f"{asked} {phrase}?"

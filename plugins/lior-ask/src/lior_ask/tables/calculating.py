@@ -32,8 +32,8 @@ from lior_ask.tables.words import has_word
 LEAST = 0.76
 """Minimum probability of a ranked query: the least one of which .90 are right in folders left out."""
 _IN_SPITE, _UNDECIDED = 0.85, 0.78
-"""Minimum probabilities of a ranked query if words name nothing to the grammar, the least one of which .95
-are right in folders left out, and if several columns or tables fit its reading."""
+"""Minimum probabilities of a ranked query that the grammar refuses: because words name nothing, the least one
+of which .95 are right in folders left out; because several columns or tables fit."""
 _SENTENCE = 0.8
 """Minimum probability of a sentence that is quoted in place of a calculation."""
 SURE = 0.9

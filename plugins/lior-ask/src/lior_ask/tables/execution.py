@@ -13,7 +13,7 @@ import numpy as np
 from lior_ask.tables.columns import Kind, percentage
 from lior_ask.tables.grammar import Request
 from lior_ask.tables.plan import Condition, Plan, Unclear
-from lior_ask.tables.sentences import Told, counts_of, left_out, names_of_rows, tell, unit_of
+from lior_ask.tables.sentences import Told, counts_of, in_order, left_out, names_of_rows, tell, unit_of
 
 
 def execute(plan: Plan, request: Request) -> Told:
@@ -24,7 +24,7 @@ def execute(plan: Plan, request: Request) -> Told:
     Unclear
         When no row has a required number or date.
     """
-    rows = select(plan)
+    rows = in_order(plan.table, select(plan))
     about = describe(plan, len(rows) if plan.operation in ("count", "list") else max(plan.few, 1))
     if plan.operation in ("count", "list"):
         return _count(plan, request, rows, about)

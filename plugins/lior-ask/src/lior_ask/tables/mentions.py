@@ -339,10 +339,8 @@ class Links:
                 assert isinstance(before.condition, Is)
                 both = (*dict.fromkeys((*before.condition.values, *piece.condition.values)),)
                 condition = Is(piece.column, both, several=True)
-                kind, parts = (
-                    before.kind if before.kind == piece.kind else "part",
-                    (*(before.parts or (before,)), piece),
-                )
+                kind = before.kind if before.kind == piece.kind else "part"
+                parts = (*(before.parts or (before,)), piece)
                 positions = before.positions | piece.positions
                 piece = attrs.evolve(piece, condition=condition, positions=positions, kind=kind, parts=parts)
             found[key] = piece

@@ -187,10 +187,8 @@ class _Maker:
         named = [piece for piece in chosen if isinstance(piece.condition, Is)]
         ways = [([piece], [each for each in chosen if each != piece]) for piece in named]
         ways += [(named, [each for each in chosen if each not in named])] * (len(named) > 1)
-        for two in (
-            piece for piece in named if len(piece.parts) == 2
-        ):  # "is the Petrel longer than the Tern?"
-            rest = [each for each in chosen if each != two]
+        for two in (piece for piece in named if len(piece.parts) == 2):
+            rest = [each for each in chosen if each != two]  # "is the Petrel longer than the Tern?"
             ways += [([one], [*rest, other]) for one, other in permutations(two.parts)]
         for some, others in ways:
             found = (self.links.beside(some, *each) for each in self.beside)

@@ -137,14 +137,18 @@ def tell(
     table: Table, rows: Sequence[int] | np.ndarray, operation: str, value: str, about: str, **parts: Any
 ) -> Told:
     """Return a result with its rows, unless ``shows`` is false; ``parts`` are of it or of its sentence."""
-    if table.kind == "events" and table.dated is not None:  # of several calendars and series
-        own = np.asarray(rows, int)
-        rows = own[np.argsort(table.coded("date", table.dated).ranks[own], kind="stable")]
     shown = table.shown(rows if parts.pop("shows", True) else ())
     shown |= {name: parts.pop(name) for name in ("arithmetic", "unit", "groups") if name in parts}
     result = Result(operation=operation, value=value, about=about, **shown)
     defaults: dict[str, Any] = {"count": len(rows), "how": operation}
     return Told(result=result, table=table, **(defaults | parts))
+
+
+def in_order(table: Table, rows: np.ndarray) -> np.ndarray:
+    """Return rows as they are shown: events of several calendars and series by date."""
+    if table.kind != "events" or table.dated is None:
+        return rows
+    return rows[np.argsort(table.coded("date", table.dated).ranks[rows], kind="stable")]
 
 
 def _word(language: str, key: str, count: int = 1, case: int = 1) -> str:

@@ -33,6 +33,7 @@ from lior_ask.tables.sentences import (
     PLACES,
     Told,
     counts_of,
+    in_order,
     left_out,
     listed,
     names_of_rows,
@@ -67,6 +68,7 @@ class Teller:
         NoResult
             When no row has the number or date that is needed.
         """
+        rows = in_order(self.table, rows)
         if query.group is not None:
             return self._groups(query, rows)
         if query.aggregate in ADDED:
