@@ -31,6 +31,7 @@ from lior_tables.blocks import Blocks
 from lior_tables.cells import Form
 from lior_tables.columns import Categories, Columns
 from lior_tables.explanation import Explanation
+from lior_tables.gaps import Gap, GapErrors, Gaps
 from lior_tables.intervals import Spread
 from lior_tables.ledger import Ledger
 from lior_tables.levels import LevelErrors, rare_words
@@ -56,6 +57,7 @@ class Geometric(BaseEstimator, ABC):
     columns_: Columns | Patches
     model_: TableModel
     n_features_in_: int
+    _gaps: Gaps | None
     _forms: dict[str, Form | None]
     """The form of each column of texts; ``None`` for words."""
 
@@ -181,9 +183,13 @@ class Geometric(BaseEstimator, ABC):
         return found
 
     def _coordinates(self, rows: pd.DataFrame) -> Tensor:
-        columns = self.columns_
-        given = columns.encode(self.pixels(rows)) if isinstance(columns, Patches) else columns.encode(rows)
-        return torch.from_numpy(given)
+        if isinstance(self.columns_, Patches):
+            return torch.from_numpy(self.columns_.encode(self.pixels(rows)))
+        z = torch.from_numpy(self.columns_.encode(rows))
+        if gaps := self._rare_gaps(rows):
+            for gap, places in gaps.find(rows).items():
+                z[places] = gaps.fill(z[places], gap)
+        return z
 
     def pixels(self, rows: pd.DataFrame) -> Floats:
         """Return the pictures in :meth:`rows`, ``(rows, H·W·C)``: its last columns; others name them."""
@@ -222,6 +228,32 @@ class Geometric(BaseEstimator, ABC):
                 self._levels[name] = LevelErrors.fit(table, name, y, predicted, classes=self._classes)
             found.append(self._levels[name])
         return found
+
+    def _rare_gaps(self, rows: pd.DataFrame) -> Gaps | None:
+        """Return what stands in for missing numbers, if ``rows`` lack any; computed once.
+
+        Pictures lack none.
+        """
+        if not isinstance(self.columns_, Columns) or not rows.isna().to_numpy().any():
+            return None
+        if self._gaps is None:
+            table = self.ledger_.table.iloc[self.ledger_.representatives()]
+            weights = torch.from_numpy(self.ledger_.slot_weights())
+            self._gaps = Gaps.of(self.columns_, table, self.model_.coordinates, weights)
+        return self._gaps
+
+    def _errors_of_gaps(self, rows: pd.DataFrame) -> list[tuple[list[int], GapErrors]]:
+        """Return the places of ``rows`` with each gap, and the errors of such rows; computed once."""
+        gaps = self._rare_gaps(rows)
+        found = gaps.find(rows) if gaps else {}
+        new = [gap for gap in found if gap not in self._gap_errors]
+        if gaps and new:
+            ledger = self.ledger_
+            first, weights = ledger.representatives(), torch.from_numpy(ledger.slot_weights())
+            y, blocks = torch.from_numpy(ledger.y[first]), self._blocks(ledger.table.iloc[first])
+            errors = GapErrors.fit(self.model_, gaps, new, y, weights, blocks)
+            self._gap_errors |= dict(zip(new, errors, strict=True))
+        return [(places, self._gap_errors[gap]) for gap, places in found.items()]
 
     # --- fitting and editing ---
 
@@ -333,6 +365,8 @@ class Geometric(BaseEstimator, ABC):
         """Drop what was computed from other rows."""
         self._spread: Spread | None = None
         self._levels: dict[str, LevelErrors] = {}
+        self._gaps = None
+        self._gap_errors: dict[Gap, GapErrors] = {}
         self._worth: Worth | None = None
         self._without: Tensor | None = None
 

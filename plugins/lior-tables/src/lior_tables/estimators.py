@@ -102,7 +102,7 @@ class GeometricRegressor(MultiOutputMixin, RegressorMixin, Geometric):
         """Return intervals that hold the target with probability ``1 - alpha``.
 
         A rare or new word widens them, by the error of whole levels of its column when their word is
-        hidden.
+        hidden, and so does a missing number, by the error of rows in which the same number is hidden.
 
         Returns
         -------
@@ -116,8 +116,12 @@ class GeometricRegressor(MultiOutputMixin, RegressorMixin, Geometric):
         rows = self.rows(X)
         z = self._coordinates(rows)
         values = self._answers(self.model_.predict(z))
-        levels = self.spread().levels(self.model_.coordinates, z)
-        squares = np.square(self.spread().half_widths(self._mapped(z), alpha, levels))
+        spread, points = self.spread(), self._mapped(z)
+        half = spread.half_widths(points, alpha, spread.levels(self.model_.coordinates, z))
+        for places, errors in self._errors_of_gaps(rows):
+            ratio = errors.quantile(spread.scale(self._mapped(errors.z)), alpha)
+            half[places] = (spread.scale(points[places]) * ratio).numpy()
+        squares = np.square(half)
         for each in self._level_errors(rows):
             squares += np.square(each.half_widths(rows, alpha))
         half = np.sqrt(squares)
@@ -211,6 +215,8 @@ class GeometricClassifier(ClassifierMixin, Geometric):
     def answers(self, rows: pd.DataFrame) -> Floats:
         values = self.model_.predict(self._coordinates(rows))
         found = self._answers(values)
+        for places, errors in self._errors_of_gaps(rows):
+            found[places] = errors.calibration().probabilities(values[places].double()).cpu().numpy()
         for each in self._level_errors(rows):
             found = each.mixed(rows, found, values)
         return found

@@ -31,7 +31,7 @@ _MOST = 4_000
 _BLOCK = 1_000
 _FLOOR = 1e-3
 """Minimum scale, as a share of the mean residual."""
-_LEVELS, _LEAST = 10, 20
+_LEVELS, LEAST = 10, 20
 """Maximum number of values of a coordinate that has levels, and minimum number of rows of a level."""
 _ROUNDS = 20
 """Maximum number of factors of levels, chosen by hand."""
@@ -119,7 +119,9 @@ class Spread:
 
         It is infinite if there are too few rows or groups: the ``⌈(N + 1)(1 - alpha)⌉``-th of N.
         """
-        return torch.stack([_quantile(each, self.weights, alpha, int(self.count)) for each in self.ratios.T])
+        return torch.stack(
+            [find_quantile(each, self.weights, alpha, int(self.count)) for each in self.ratios.T]
+        )
 
     def half_widths(self, points: Tensor, alpha: float, levels: Sequence[Level] = ()) -> Floats:
         """Return half the width of the intervals at ``points (B, m)``, ``(B, targets)``.
@@ -146,12 +148,12 @@ class Spread:
                 cuts = (values[1:] + values[:-1]) / 2
                 given, wanted = (torch.bucketize(each.to(cuts).contiguous(), cuts) for each in (own, new))
                 found += [(given == level, wanted == level) for level in range(len(values))]
-        return [each for each in found if each[0].sum() >= _LEAST]
+        return [each for each in found if each[0].sum() >= LEAST]
 
     def _factor(self, ratios: Tensor, alpha: float, levels: Sequence[Level], new: int) -> Tensor:
         """Return the quantile of one target for each of the new rows, by their levels."""
         ratios, factor = ratios.clone(), torch.ones(new, dtype=torch.float64)
-        whole = _quantile(ratios, self.weights, alpha, int(self.count))
+        whole = find_quantile(ratios, self.weights, alpha, int(self.count))
         for _ in range(_ROUNDS if levels and 0 < whole < math.inf else 0):
 
             def off(own: Tensor, ratios: Tensor = ratios, whole: Tensor = whole) -> float:
@@ -162,11 +164,11 @@ class Spread:
             if off(own) < math.sqrt(alpha * (1 - alpha)):  # within one standard error
                 break
             rows = int(own.sum())
-            times = _quantile(ratios[own], self.weights[own], alpha, rows) / whole
-            times **= rows / (rows + _LEAST)  # few rows say little
+            times = find_quantile(ratios[own], self.weights[own], alpha, rows) / whole
+            times **= rows / (rows + LEAST)  # few rows say little
             ratios[own] /= times
             factor[asked] *= times
-            whole = _quantile(ratios, self.weights, alpha, int(self.count))
+            whole = find_quantile(ratios, self.weights, alpha, int(self.count))
         return factor * whole
 
     def snapshot(self) -> State:
@@ -174,7 +176,7 @@ class Spread:
         return attrs.asdict(self, recurse=False)
 
 
-def _quantile(values: Tensor, weights: Tensor, alpha: float, count: int) -> Tensor:
+def find_quantile(values: Tensor, weights: Tensor, alpha: float, count: int) -> Tensor:
     """Return the smallest of ``values (N,)`` that bounds a new one with probability ``1 - alpha``."""
     total = weights.sum()
     level = (1 - alpha) * (1 + 1 / count) * total

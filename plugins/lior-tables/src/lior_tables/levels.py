@@ -36,12 +36,14 @@ _Predict = Callable[[pd.DataFrame, list[tuple[NDArray[np.int64], NDArray[np.int6
 
 
 def rare_words(table: pd.DataFrame, rows: pd.DataFrame) -> list[str]:
-    """Return the columns in which one of ``rows`` has a word that fewer than five rows of ``table`` have."""
+    """Return the columns in which one of ``rows`` has a word that fewer than five of ``table`` have.
+
+    A gap counts as a word.
+    """
     found = []
     for name in (name for name, column in table.items() if is_words(column)):
-        counts, words = table[name].value_counts(), as_words(rows[name])
-        given = words.dropna().astype(object).unique()
-        if any(counts.get(word, 0) < _FEW for word in given):
+        counts = _spelled(table[name]).value_counts()
+        if any(counts.get(word, 0) < _FEW for word in _spelled(rows[name]).unique()):
             found.append(str(name))
     return found
 

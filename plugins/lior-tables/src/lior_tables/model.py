@@ -178,9 +178,12 @@ class TableModel:
         z, rows = self._coordinates(z), self.members[0].rows
         found = torch.full_like(rows.y, torch.nan)
         for known, asked in parts:
-            members = [member.solved_on(known) for member in self.members]
-            found[asked] = self._mean([member.predict(z[asked]) for member in members]).to(found)
+            found[asked] = self.solved_on(known).predict(z[asked]).to(found)
         return found
+
+    def solved_on(self, known: Tensor) -> TableModel:
+        """Return the model with some of the rows only, metric fixed."""
+        return attrs.evolve(self, members=[member.solved_on(known) for member in self.members])
 
     def learned_on(self, known: Tensor) -> TableModel:
         """Return a model of some of the rows, with metrics of these rows and the same settings."""
