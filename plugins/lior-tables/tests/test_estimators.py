@@ -272,6 +272,41 @@ def test_bad_input_gets_one_clear_line(call, said):
         call(frame, y)
 
 
+def test_a_word_among_plain_numbers_is_missing_and_far_values_are_named():
+    frame, y = rows(60)
+    frame = frame.assign(day=pd.date_range("2026-01-01", periods=60))
+    model = GeometricRegressor(**QUICK).fit(frame, y)
+    new = frame[:4].astype(object).set_axis([7, 8, 9, 10])
+    new.loc[8, "a"], gap = "n/a?", frame[:4].assign(a=frame["a"].where(frame.index != 1)[:4])
+    said = "column 'a': 1 cell that is no number counts as missing .'n/a\\?' in row 8"
+    for given in (new, new.assign(a=new["a"].map(str)), new[1:2]):
+        with pytest.warns(ColumnNote, match=said):
+            found = model.predict(given)
+        np.testing.assert_array_equal(found, model.predict(gap if len(given) > 1 else gap[1:2]))
+    with pytest.raises(TypeError, match="column 'a': 'x' is a word, and numbers were there before"):
+        model.predict(new.assign(a=["x", "y", "x", "y"]))
+    with pytest.warns(ColumnNote) as notes:
+        model.predict(frame[:4].assign(a=[0.0, 1e4, 9e3, 0.0], day=pd.Timestamp("2026-03-02 12:00")))
+    said = [str(note.message) for note in notes if "outside" in str(note.message)]
+    assert len(said) == 2  # one for each column
+    assert said[0].startswith("column 'a': 10,000 in row 1 is outside the training rows (")
+    assert said[0].endswith("); so is 1 other row")
+    assert said[1].startswith("column 'day': 2026-03-02 12:00 in row 0 is outside the training rows (2026-")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.learn(frame[:1].assign(a=1e4), [0.5])  # it is a row of the model then
+        model.predict(frame[:1].assign(a=1e4))
+
+
+def test_intervals_that_need_more_rows_say_how_many():
+    frame, y = rows(60)
+    model = GeometricRegressor(**QUICK).fit(frame, y)
+    said = "0.99 need the errors of 99 rows, and the model has 60: .* with 0.98 or less"
+    with pytest.warns(ColumnNote, match=said):
+        low, _ = model.predict_interval(frame[:2], alpha=0.01)
+    assert np.isinf(low).all()
+
+
 @pytest.mark.parametrize(
     "spoilt",
     [

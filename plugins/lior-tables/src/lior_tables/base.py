@@ -29,7 +29,7 @@ from torch import Tensor
 from lior.workers import Where, Workers
 from lior_tables.blocks import Blocks
 from lior_tables.cells import Form
-from lior_tables.columns import Categories, Columns
+from lior_tables.columns import Categories, Columns, note_far
 from lior_tables.explanation import Explanation
 from lior_tables.gaps import Gap, GapErrors, Gaps
 from lior_tables.intervals import Spread
@@ -176,13 +176,34 @@ class Geometric(BaseEstimator, ABC):
         if len(X) < 1 or not self.n_features_in_:
             X = check_array(np.empty(np.shape(X)))  # scikit-learn says what is missing
         known = dict.fromkeys(self._named("categorical_features")) if reset else self._forms
-        found = table(X, self._names(), known, () if reset else getattr(self.columns_, "days", ()))
+        days = () if reset else getattr(self.columns_, "days", ())
+        found = table(X, self._names(), known, days, () if reset else self._plain_numbers())
+        if not reset and isinstance(X, pd.DataFrame):
+            found.index = X.index  # notes name rows by it
         if reset:
             forms = found.attrs["forms"]
             self._forms = {name: forms.get(name) for name in found if name in forms or is_words(found[name])}
         return found
 
+    def _plain_numbers(self) -> list[str]:
+        """Return the names of the columns that were numbers in training and are no names of anything."""
+        named = (*self._named("categorical_features"), *self._forms)
+        columns = self.ledger_.table.items()
+        return [name for name, column in columns if not is_words(column) and name not in named]
+
     def _coordinates(self, rows: pd.DataFrame) -> Tensor:
+        """Return the coordinates of rows to predict; notes name values far from those of the model."""
+        found = self._encoded(rows)
+        if isinstance(self.columns_, Columns):
+            if not self._ranges:
+                self._ranges.update(self.columns_.ranges(self.ledger_.table))
+            for name, (low, high) in self._ranges.items():
+                if name not in self._named("time"):  # later rows are expected
+                    note_far(rows[name], low, high, dates=name in self.columns_.days)
+        return found
+
+    def _encoded(self, rows: pd.DataFrame) -> Tensor:
+        """Return the coordinates of rows, with what stands in for missing numbers."""
         if isinstance(self.columns_, Patches):
             return torch.from_numpy(self.columns_.encode(self.pixels(rows)))
         z = torch.from_numpy(self.columns_.encode(rows))
@@ -364,6 +385,7 @@ class Geometric(BaseEstimator, ABC):
     def _changed(self) -> None:
         """Drop what was computed from other rows."""
         self._spread: Spread | None = None
+        self._ranges: dict[str, tuple[float, float]] = {}
         self._levels: dict[str, LevelErrors] = {}
         self._gaps = None
         self._gap_errors: dict[Gap, GapErrors] = {}
@@ -386,7 +408,7 @@ class Geometric(BaseEstimator, ABC):
             z = self.model_.coordinates[torch.from_numpy(again)].double().cpu()
             y = self.ledger_.y[self.ledger_.representatives()[again]]
             if len(new):
-                z = torch.cat([z, self._coordinates(ledger.table.iloc[new])])
+                z = torch.cat([z, self._encoded(ledger.table.iloc[new])])
                 y = np.concatenate([y, ledger.y[new]])
             self.model_.learn(z, torch.from_numpy(y), torch.from_numpy(ledger.slot_weights()[-count:]))
         if len(gone):  # last: a model must not be without rows

@@ -70,6 +70,17 @@ class Form:
         enough = len(read) >= share * len(cells) or form._has_most_rows(column, cells, read, share)
         return form if enough else None
 
+    @classmethod
+    def among(cls, column: Column, kind: Literal["number", "date"]) -> Form | None:
+        """Return the form of texts in a column whose training rows were plain numbers or dates.
+
+        It is ``None`` if the texts differ and none has a value: they are then of another column.
+        """
+        cells = _different(column)
+        known = [form for form in (cls(kind, ""), cls.of(column)) if form and form.kind == kind]
+        form = max(known, key=lambda form: len(form.values(cells)))
+        return form if len(cells) < 2 or form.values(cells) else None
+
     def _has_most_rows(
         self, column: Column, cells: Sequence[str], read: Mapping[str, Any], share: float
     ) -> bool:

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from lior.errors import quantity
 from lior_tables.fitting import Progress
-from lior_tables.rows import Column, ColumnNote, Floats, as_numbers, as_words, is_words
+from lior_tables.rows import Column, ColumnNote, Floats, as_dates, as_numbers, as_words, is_words
 from lior_tables.texts import Texts, words_recur
 
 Categories: TypeAlias = Literal["auto", "one-hot", "distance"]
@@ -42,6 +42,8 @@ _ID = re.compile(r"(?i:(?:.*[\W_])?(?:id|index|uuid)|unnamed: \d+)|.*[a-z]I[dD]"
 """Pattern of the name of an ID column."""
 _LEAK, _FEWEST, _LOOKED_AT = 0.99, 50, 20_000
 """Share of the target that one column should not reach alone; fewest and most rows to judge that by."""
+_MARGIN = 0.1
+"""Share of the range of the training rows by which a number may be outside without a note, chosen by hand."""
 _PARTS = 5
 """Number of parts of the training rows; a part gets the means of the other parts."""
 
@@ -93,6 +95,11 @@ class Encoding:
         hot[np.arange(len(codes)), codes] = 1.0  # -2 and -1 count from the end
         hot[((codes == -2) & (others == 0)) | ((codes == -1) & (missing == 0))] = np.nan
         return hot
+
+    @property
+    def is_number(self) -> bool:
+        """Whether the column holds numbers or dates."""
+        return self.levels is None and self.texts is None
 
     @property
     def used(self) -> NDArray[np.bool_]:
@@ -204,6 +211,11 @@ class Columns:
                 _note_new(encoding, column)
             found.append(encoding.standardised(raw))
         return _join(found, len(table))
+
+    def ranges(self, table: pd.DataFrame) -> dict[str, tuple[float, float]]:
+        """Return the least and the greatest value of each column of numbers or dates that has coordinates."""
+        names = [each.name for each in self.encodings if each.is_number and each.deviation[0] > 0]
+        return {name: (float(table[name].min()), float(table[name].max())) for name in names}
 
     @property
     def days(self) -> list[str]:
@@ -400,10 +412,30 @@ def _note_new(encoding: Encoding, column: Column) -> None:
     """Warn about words that were never seen, if that changes their encoding."""
     if encoding.places is None and encoding.mean[-2]:
         return  # rare words were seen in training too
-    new = as_words(column)[_codes(column, encoding.levels or ()) == -2].unique()
+    unknown = _codes(column, encoding.levels or ()) == -2
+    new = as_words(column)[unknown].unique()
     if len(new):
         others = f" and {quantity(len(new) - 1, 'other')}" * (len(new) > 1)
         were = "were not there in training; they count" if others else "was not there in training; it counts"
+        row = f"({'first in ' * bool(others)}row {column.index[unknown.argmax()]})"
         warnings.warn(
-            f"column {encoding.name!r}: {new[0]!r}{others} {were} as unknown", ColumnNote, stacklevel=3
+            f"column {encoding.name!r}: {new[0]!r}{others} {were} as unknown {row}", ColumnNote, stacklevel=3
         )
+
+
+def note_far(column: Column, low: float, high: float, *, dates: bool) -> None:
+    """Warn about numbers and dates far outside the range of the training rows, the farthest first.
+
+    Every date before or after counts: what changes with time is not known there.
+    """
+    beyond = np.maximum(low - column, column - high).to_numpy()
+    far = beyond > (0.0 if dates else _MARGIN * (high - low))
+    if not far.any():
+        return
+    row = int(np.where(far, beyond, 0.0).argmax())
+    shown = pd.Series([column.iloc[row], low, high])
+    value, least, most = as_dates(shown) if dates else map("{:,.6g}".format, shown)
+    others = int(far.sum()) - 1
+    more = f"; so {'is' if others == 1 else 'are'} {quantity(others, 'other row')}" * (others > 0)
+    note = f"{value} in row {column.index[row]} is outside the training rows ({least} to {most}){more}"
+    warnings.warn(f"column {column.name!r}: {note}", ColumnNote, stacklevel=5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import Any
 
@@ -125,7 +126,16 @@ class GeometricRegressor(MultiOutputMixin, RegressorMixin, Geometric):
         for each in self._level_errors(rows):
             squares += np.square(each.half_widths(rows, alpha))
         half = np.sqrt(squares)
+        if not np.isfinite(half).all():
+            self._note_infinite(alpha)
         return self._shaped(values - half), self._shaped(values + half)
+
+    def _note_infinite(self, alpha: float) -> None:
+        count, what = int(self.spread().count), "rows" if self.group is None else "groups"
+        need = math.ceil(1 / alpha - 1 - 1e-6)
+        note = f"intervals of probability {1 - alpha:.6g} need the errors of {need:,} {what}"
+        note += f", and the model has {count:,}: they are infinite; with {count * 100 // (count + 1) / 100:g}"
+        warnings.warn(f"{note} or less they are finite", ColumnNote, stacklevel=3)
 
     def spread(self) -> Spread:
         """Return the distribution of prediction errors, from the leave-one-out residuals; computed once."""

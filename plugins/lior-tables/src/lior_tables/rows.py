@@ -53,12 +53,14 @@ def table(
     names: Sequence[str],
     forms: Mapping[str, Form | None] | None = None,
     dates: Collection[str] = (),
+    numbers: Collection[str] = (),
 ) -> pd.DataFrame:
     """Convert a frame, or an array or list of rows with as many columns as ``names``, to one form.
 
     Dates are days since 1970; ``attrs["dates"]`` names their columns. Texts that are numbers or dates
     are read by the form in ``forms`` (``None``: they stay texts), or by one inferred from the cells.
-    ``attrs["forms"]`` has all forms. Numbers in a column of ``dates`` count as missing.
+    ``attrs["forms"]`` has all forms. Numbers in a column of ``dates`` count as missing; so do words there
+    and in a column of ``numbers``, unless all are words.
 
     Raises
     ------
@@ -78,18 +80,24 @@ def table(
         cells = column.reset_index(drop=True)
         if name in dates and types.is_numeric_dtype(cells):
             known[name] = Form("date")
+        elif name in (*dates, *numbers) and name not in known and _has_words(cells):
+            cells = cells.astype(object).map(str, na_action="ignore")
+            known[name] = Form.among(cells, "date" if name in dates else "number")
         form = known[name] if name in known else _form(cells, name, bare=bare)
         known[name] = form
         columns.append(_column(cells if form is None else read_cells(cells, name, form, column), name))
-    for name, column in zip(names, columns, strict=True):
+    for name, own, column in zip(names, given, columns, strict=True):
         if not is_words(column) and np.isinf(column).any():
-            raise ValueError(
-                f"Input X contains infinity or a value too large for dtype('float64') (column {name!r})."
-            )
+            row = own.index[np.isinf(column).argmax()]
+            raise ValueError(f"column {name!r}: row {row} has infinity, or a number above 1e308; correct it")
     found = pd.DataFrame(dict(enumerate(columns)), index=range(len(x))).set_axis(list(names), axis=1)
     found.attrs["dates"] = [name for name, column in zip(names, columns, strict=True) if DAYS in column.attrs]
     found.attrs["forms"] = {name: form for name, form in known.items() if form}
     return found
+
+
+def _has_words(column: Column) -> bool:
+    return not types.is_numeric_dtype(column) and any(isinstance(cell, str) for cell in column.dropna())
 
 
 def _from_polars(column: Any) -> Column:
