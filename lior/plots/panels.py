@@ -112,6 +112,10 @@ class LineChart(Panel):
     """Whether an error is drawn as a bar at each point instead of a band."""
     error_name: str = "± 1 standard error"
 
+    def name_x(self, value: float) -> str:
+        """Return a value of ``x`` as text."""
+        return format_number(value)
+
     def inches(self) -> tuple[float, float]:
         """Return width and height with space for the names of all levels."""
         width, height = super().inches()
@@ -194,12 +198,12 @@ class LineChart(Panel):
             for i in (found[round(k)] for k in _evenly(len(found), count)):
                 error = [format_number(curve.error[i])] if curve.error else [""] * errors
                 rows.append(
-                    [*[curve.name] * several, format_number(curve.x[i]), format_number(curve.y[i]), *error]
+                    [*[curve.name] * several, self.name_x(curve.x[i]), format_number(curve.y[i]), *error]
                 )
             if len(found) > 1:
                 ends = [(curve.y[i], curve.x[i]) for i in found]
                 least, greatest = (
-                    f"{format_number(y)} at {format_number(x)}" for y, x in (min(ends), max(ends))
+                    f"{format_number(y)} at {self.name_x(x)}" for y, x in (min(ends), max(ends))
                 )
                 notes.append(f"{curve.name}: least {least}, greatest {greatest}")
         notes += [named(name, value) for name, value in self.levels.items()]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from lior.plots import Curve, Histogram, LeftOut, LineChart, Panel, Picture
 from lior_tables.intervals import Spread
-from lior_tables.ranges import RangeChart
+from lior_tables.ranges import DateChart, RangeChart
 from lior_tables.rows import is_words
 
 if TYPE_CHECKING:
@@ -244,11 +244,14 @@ def _effect(source: FigureSource, name: str, part: float) -> Panel:
         what = names[0] if len(names) == 1 else "probability"
     rows = estimator.ledger_.table
     column, some = rows[name], rows.iloc[source.drawn(_ROWS)]
+    dated = name in getattr(estimator.columns_, "days", ())
     places: list[Any]
     if is_words(column):
         places = column.value_counts().index[:_LEVELS].tolist()
     else:
-        places = np.unique(np.nanquantile(column, np.linspace(0.02, 0.98, _STEPS))).tolist()
+        at = np.nanquantile(column, np.linspace(0.02, 0.98, _STEPS))
+        whole = dated and bool((column.dropna() % 1 == 0).all())  # days without a time
+        places = np.unique(np.floor(at) if whole else at).tolist()
     settings = (pd.Series([place] * len(some), some.index, column.dtype) for place in places)
     found = np.stack([estimator.answers(some.assign(**{name: value}))[:, of] for value in settings])
     mean, spread = found.mean(1), (found - found.mean(0)).std(1)  # how the effect differs between rows
@@ -264,7 +267,7 @@ def _effect(source: FigureSource, name: str, part: float) -> Panel:
             high=high,
             notes=[""] * len(places),
         )
-    return LineChart(
+    return (DateChart if dated else LineChart)(
         title=title,
         x_label=name,
         y_label=what,

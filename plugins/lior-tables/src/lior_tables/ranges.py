@@ -1,13 +1,19 @@
-"""The panel that lior does not have: numbers with their ranges, by name."""
+"""The panels that lior does not have: numbers with their ranges by name, and curves over dates."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any, ClassVar
 
 import attrs
+import pandas as pd
 
-from lior.plots import COLOURS, LEVEL_COLOURS, Finish, Panel, Table, format_number, name_rows
+from lior.plots import COLOURS, LEVEL_COLOURS, Finish, LineChart, Panel, Table, format_number, name_rows
+from lior_tables.rows import as_dates
+
+_TICKS = 6
+"""Maximum number of dates at an axis."""
 
 
 @attrs.frozen(kw_only=True)
@@ -57,3 +63,18 @@ class RangeChart(Panel):
         ]
         rows = [*zip(self.names, map(format_number, self.values), ranges, self.notes, strict=True)]
         return Table(["", self.x_label, "range", ""], rows)
+
+
+@attrs.frozen(kw_only=True)
+class DateChart(LineChart):
+    """Curves over days since 1970, which are shown as dates."""
+
+    def name_x(self, value: float) -> str:
+        return str(as_dates(pd.Series([value]))[0])
+
+    def draw(self, axis: Any) -> Finish:
+        """Draw as for numbers, with dates at the axis; Matplotlib counts the same days."""
+        finish, dates = super().draw(axis), import_module("matplotlib.dates")
+        axis.xaxis.set_major_locator(locator := dates.AutoDateLocator(maxticks=_TICKS))
+        axis.xaxis.set_major_formatter(dates.AutoDateFormatter(locator))
+        return finish
