@@ -43,18 +43,23 @@ __all__ = [
 ]
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return a sentence that names the nearest of ``known``, or an empty string.
+_ALIKE = 0.75
+"""Minimum ratio of equal letters in a name that is suggested; 'rnak' and 'rank' have it. Chosen by hand."""
 
-    >>> did_you_mean("rottor", ["rotor", "lowrank"])
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return a sentence that names the nearest of ``known``, or an empty string; cases are the same.
+
+    >>> did_you_mean("Rottor", ["rotor", "lowrank"])
     "Did you mean 'rotor'?"
-    >>> did_you_mean("xyz", ["rotor"])
-    ''
+    >>> did_you_mean("xyz", ["rotor"]), did_you_mean("age", ["mileage"])
+    ('', '')
     """
     from difflib import get_close_matches  # costs start-up time, needed only after an error
 
-    close = get_close_matches(word, list(known), n=1)
-    return f"Did you mean {close[0]!r}?" if close else ""
+    folded = {name.casefold().strip(): name for name in known if name != word}
+    close = get_close_matches(word.casefold().strip(), folded, n=1, cutoff=_ALIKE)
+    return f"Did you mean {folded[close[0]]!r}?" if close else ""
 
 
 def quantity(number: int, noun: str) -> str:
