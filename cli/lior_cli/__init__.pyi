@@ -22,6 +22,7 @@ from lior_cli.options import (
     WholeNumber as WholeNumber,
     device_option as device_option,
     field_options as field_options,
+    given as given,
     is_run as is_run,
     limits_option as limits_option,
     run_among as run_among,

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import gzip
+import warnings
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from lior.errors import DataError, UsageError
 from lior_tables.cli.sharing import task_of
-from lior_tables.reading import Task, are_classes, opened, read
+from lior_tables.reading import Task, are_classes, check_variety, opened, read
+from lior_tables.rows import ColumnNote
 
 
 @pytest.mark.parametrize(
@@ -67,9 +70,12 @@ def test_parquet(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("empty.csv", b"", "not a table: No columns"),
+        ("empty.csv", b"", "not a table: the file is empty"),
         ("head.csv", b"a,b\n", "no rows under the header"),
-        ("ragged.csv", b"a,b\n1,2\n1,2,3\n", "not a table: .*line 3"),
+        ("ragged.csv", b"a,b\n1,2\n1,2,3\n", "line 3 has 3 cells, and the lines before have 2"),
+        ("quote.csv", b'a,b\n1,"2\n', "a quotation mark in line 2 has no second one"),
+        ("binary.csv", b"PK\0\1,2\n", "binary, or in UTF-16; save it as CSV"),
+        *((f"bad.csv.{end}", b"x" * 99, "damaged, or neither") for end in ("gz", "xz", "zip", "tar")),
         ("twice.csv.gz", b"a,b\n1,2\n", "not a table|cannot be read"),
         ("bad.parquet", b"no parquet", "not a table|cannot be read"),
         ("same.csv", b"a,b,a\n1,2,3\n", r"same\.csv: two columns are named 'a'; rename one"),
@@ -101,6 +107,28 @@ def test_whether_a_target_is_a_class(values, classes):
     assert are_classes(pd.Series(values)) == classes
 
 
+@pytest.mark.parametrize("values", [list(range(11)), [3, 4, 5]])
+def test_a_target_of_few_whole_numbers_is_read_as_a_note_says_and_an_option_changes_it(values):
+    frame = pd.DataFrame({"x": range(220), "y": [values[i % len(values)] for i in range(220)]})
+    asked = f"has {len(values)} different whole numbers, read as "
+    read = "classes; --regress predicts a number" if 0 in values else "numbers; --classify predicts a class"
+    with pytest.warns(ColumnNote, match=asked + read):
+        assert Task.of(frame, ["y"]).classes == (0 in values)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert [Task.of(frame, ["y"], classes=each).classes for each in (True, False)] == [True, False]
+
+
+def test_a_target_that_hardly_varies_is_noted_and_a_single_class_refused():
+    said = "the target 'y' is 2.0 in 300 of 300 rows"
+    with pytest.warns(ColumnNote, match=said):
+        check_variety(pd.DataFrame({"y": [2.0] * 300}), PATH, classes=False)
+    with pytest.warns(ColumnNote, match="the target 'y' is 'a' in 299 of 300 rows: there is little to learn"):
+        check_variety(pd.DataFrame({"y": ["a"] * 299 + ["b"]}), PATH, classes=True)
+    with pytest.raises(DataError, match="f: the target 'y' has one class only, 'a'"):
+        check_variety(pd.DataFrame({"y": ["a"] * 9}), PATH, classes=True)
+
+
 PATH = Path("f")
 DAYS = pd.date_range("2026-01-01", periods=50)
 NAMES = pd.DataFrame({"x": range(50), "name": [f"no {i}" for i in range(50)], "day": DAYS})
@@ -117,9 +145,14 @@ def test_a_task_leaves_its_columns_out_of_the_inputs():
 @pytest.mark.parametrize(
     ("call", "said"),
     [
-        (lambda: Task.of(FRAME, ["A"]), r"no column 'A'\. There are a, b, n, w"),
+        (lambda: Task.of(FRAME, ["A"]), r"no column 'A'\. Did you mean 'a'\? There are a, b, n, w"),
         (lambda: Task.of(FRAME, ["a"], drop=["bb"]), r"no column 'bb'"),
+        (lambda: Task.of(FRAME, ["a"], others=["B"]), "no column 'B'. Did you mean 'b'"),
         (lambda: Task.of(FRAME[["a"]], ["a"]), "no column is left"),
+        (
+            lambda: Task.of(FRAME, ["a"]).answers(FRAME.assign(a=[1, np.inf]), PATH),
+            "'a' has infinity, or a number above 1e308, in row 1",
+        ),
         (lambda: Task.of(FRAME, ["a", "w"], classes=True), "one target"),
         (lambda: Task.of(NAMES, ["name"]), "'name' has 50 different values in 50 rows; these are too many"),
         (lambda: Task.of(NAMES, ["written"]), "'written' holds dates, which are neither numbers nor classes"),

@@ -38,7 +38,7 @@ from lior_tables.levels import LevelErrors, rare_words
 from lior_tables.model import Progress, TableModel
 from lior_tables.patches import Patches
 from lior_tables.plan import Options
-from lior_tables.rows import ColumnNote, Floats, as_numbers, is_frame, is_words, table
+from lior_tables.rows import ColumnNote, Floats, as_numbers, is_frame, is_words, no_column, table
 from lior_tables.worth import Worth, worth
 
 _DEFAULT = Options()
@@ -150,7 +150,7 @@ class Geometric(BaseEstimator, ABC):
         found = [given] if isinstance(given, str | int) else list(given or ())
         for each in found:
             if isinstance(each, str) and each not in names:
-                raise ValueError(f"{parameter}: no column {each!r}; there are {', '.join(names)}")
+                raise ValueError(f"{parameter}: {no_column(each, names)}")
             if not isinstance(each, str) and not 0 <= each < len(names):
                 raise ValueError(f"{parameter}: no column {each}; there are 0 to {len(names) - 1}")
         return [each if isinstance(each, str) else names[each] for each in found]

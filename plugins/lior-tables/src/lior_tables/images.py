@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from lior.errors import DataError, MissingPackage, UsageError, install_hint
-from lior_tables.rows import ColumnNote
+from lior_tables.rows import ColumnNote, no_column
 
 FILE, FOLDER = "file", "folder"
 """Columns of a folder of pictures: the file, and its folder, which is its class."""
@@ -131,8 +131,7 @@ def _places(path: Path, column: str, listed: pd.DataFrame | None) -> Iterator[tu
     """Yield the files with their rows."""
     if listed is not None:
         if column not in listed:
-            known = ", ".join(map(str, listed))
-            raise UsageError(f"{path}: no column {column!r}, which names the pictures; there are {known}")
+            raise UsageError(f"{path}: {no_column(column, list(listed), ', which names the pictures')}")
         for row in listed.to_dict("records"):
             row[column] = str(row[column])
             yield path.parent / row[column], row

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import sys
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,10 +16,19 @@ import numpy as np
 import pandas as pd
 from pandas.api import types
 
-from lior.errors import DataError, MissingPackage, UsageError, did_you_mean, install_hint, quantity, sentences
+from lior.errors import (
+    DataError,
+    MissingPackage,
+    UsageError,
+    did_you_mean,
+    install_hint,
+    out_of_memory,
+    quantity,
+    sentences,
+)
 from lior_tables import images
 from lior_tables.cells import Column, Form, restored
-from lior_tables.rows import first_cells, note_numbers
+from lior_tables.rows import ColumnNote, first_cells, no_column, note_numbers
 
 PARQUET = (".parquet", ".pq")
 _SEPARATORS = ",;\t|"
@@ -27,6 +38,8 @@ _HEAD = 1000
 """Number of rows in which codes with leading zeros are looked for."""
 _CODE = r"\s*[-+]?0\d+\s*"
 _NONE = "None"
+_SAME = 0.995
+"""Share of the rows with the same target above which a note says so, chosen by hand."""
 _FEW = 20
 """Maximum number of distinct whole numbers in a target that are taken for classes by default."""
 
@@ -99,17 +112,37 @@ def read(path: Path, none: Sequence[str] | None = None, targets: Sequence[str] =
             frame, names = _csv(path, "infer", none, targets)
     except ImportError as error:
         raise MissingPackage(f"{path}: {NO_PARQUET}") from error
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except (ValueError, EOFError) as error:  # those of pandas are ValueErrors too
-        cause = " ".join(str(error).split()) or type(error).__name__
-        raise DataError(f"{path}: not a table: {cause}") from error
+    except Exception as error:  # each library of a format or a compression has errors of its own
+        if out_of_memory(error):
+            raise
+        strerror = getattr(error, "strerror", None)
+        cause = f"cannot be read: {strerror}" if strerror else f"not a table: {_cause(error)}"
+        raise DataError(f"{path}: {cause}") from error
     if frame.empty:
         raise DataError(f"{path}: no rows under the header" if len(frame.columns) else f"{path}: empty")
     repeated = names[names.duplicated()]
     if len(repeated):
         raise DataError(f"{path}: two columns are named {repeated[0]!r}; rename one")
     return frame.rename(columns=str).reset_index(drop=True)
+
+
+class _Binary(ValueError):
+    """The file is no text."""
+
+
+def _cause(error: Exception) -> str:
+    """Return why a file is no table, in our words."""
+    text = str(error)
+    if isinstance(error, pd.errors.EmptyDataError):
+        return "the file is empty"
+    if isinstance(error, _Binary):
+        return "binary, or in UTF-16; save it as CSV in UTF-8, or as Parquet"
+    if found := re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", text):
+        head, line, cells = map(int, found.groups())
+        return f"line {line} has {quantity(cells, 'cell')}, and the lines before have {head}; correct it"
+    if found := re.search(r"EOF inside string starting at row (\d+)", text):
+        return f"a quotation mark in line {int(found[1]) + 1} has no second one; correct it"
+    return "damaged, or neither CSV nor Parquet"
 
 
 def _csv(
@@ -120,7 +153,9 @@ def _csv(
         try:
             with pd.io.common.get_handle(source, "r", encoding=encoding, compression=compression) as opened:
                 text: Any = opened.handle
-                separator = _separator(text.read(_SAMPLE))
+                if "\0" in (start := text.read(_SAMPLE)):
+                    raise _Binary
+                separator = _separator(start)
                 text.seek(0)
                 names = pd.read_csv(text, sep=separator, header=None, nrows=1, dtype=str).iloc[0]
                 text.seek(0)
@@ -223,11 +258,14 @@ class Task:
         *,
         drop: Sequence[str] = (),
         classes: bool | None = None,
+        others: Sequence[str] = (),
     ) -> Task:
         """Return the task that options describe.
 
         Parameters
         ----------
+        others
+            Columns that other options name, which must be there.
         classes
             ``None``: classes if the target has words, truth values, or at most 20 different whole numbers
             that most values share.
@@ -240,12 +278,9 @@ class Task:
         """
         known = list(frame.columns)
         named = [*targets, *drop]
-        for name in named:
+        for name in [*named, *others]:
             if name not in known:
-                listed = ", ".join(known[:12]) + (f" and {len(known) - 12} more" if len(known) > 12 else "")
-                raise UsageError(
-                    sentences(f"no column {name!r}.", did_you_mean(name, known), f"There are {listed}.")
-                )
+                raise UsageError(no_column(name, known))
         forms = {name: form for name in targets if (form := Form.of(frame[name]))}
         for name in targets:
             if types.is_datetime64_any_dtype(frame[name]) or (name in forms and forms[name].kind == "date"):
@@ -265,6 +300,8 @@ class Task:
             form = forms.get(targets[0])
             column = form.read(frame[targets[0]]) if form else frame[targets[0]]
             classes = len(targets) == 1 and are_classes(column)
+            if len(targets) == 1:
+                _note_kind(targets[0], column, classes)
         if classes and len(targets) > 1:
             raise UsageError("--classify takes one target; fit a model for each")
         if classes and too_many:
@@ -315,6 +352,12 @@ class Task:
                     f"{path}: the target {name!r} is missing in {len(gone):,} of {len(column):,} rows, first "
                     f"in row {column.index[gone[0]]}; leave these rows out, or give --skip-missing"
                 )
+            wild = np.isinf(column) if types.is_float_dtype(column) else column.isna()
+            if wild.any():
+                raise DataError(
+                    f"{path}: the target {name!r} has infinity, or a number above 1e308, in row "
+                    f"{column.index[wild.argmax()]}; correct it"
+                )
             if not self.classes and not types.is_numeric_dtype(column):
                 form = self.forms.get(name, Form("number"))
                 bad = form.lost(column, form.read(column)) or [*range(len(column))]
@@ -347,14 +390,48 @@ def _columns(frame: pd.DataFrame, names: Sequence[str], path: Path, what: str) -
     return frame[list(names)]
 
 
+def _whole_numbers(column: Column) -> Any:
+    """Return the different values of a column of few whole numbers, ascending; none of another one."""
+    there = column.dropna()
+    different = np.sort(there.unique())
+    few = len(different) <= min(_FEW, max(len(there) // 10, 2))
+    return different if few and not (different % 1 != 0).any() else different[:0]
+
+
+def _note_kind(name: str, column: Column, classes: bool) -> None:
+    """Note how a target of more than two whole numbers is read, and the option that changes it."""
+    if not types.is_numeric_dtype(column) or types.is_bool_dtype(column):
+        return
+    if (count := len(_whole_numbers(column))) > 2:
+        read = "classes; --regress predicts a number" if classes else "numbers; --classify predicts a class"
+        note = f"the target {name!r} has {count} different whole numbers, read as {read}"
+        warnings.warn(note, ColumnNote, stacklevel=3)
+
+
+def check_variety(targets: pd.DataFrame, path: Path, *, classes: bool) -> None:
+    """Note targets of which one value has nearly all rows.
+
+    Raises
+    ------
+    DataError
+        For a single class.
+    """
+    for name, column in targets.items():
+        counts = column.value_counts()
+        if classes and len(counts) == 1:
+            raise DataError(f"{path}: the target {name!r} has one class only, {counts.index[0]!r}")
+        if len(column) and counts.max() > _SAME * len(column):
+            value, rows = counts.index.tolist()[0], f"{counts.max():,} of {len(column):,} rows"
+            note = f"the target {name!r} is {value!r} in {rows}: there is little to learn"
+            warnings.warn(note, ColumnNote, stacklevel=3)
+
+
 def are_classes(column: Column) -> bool:
     """Return whether values look like classes: words, truth values, or few whole numbers."""
-    there = column.dropna()
     if not types.is_numeric_dtype(column) or types.is_bool_dtype(column):
         return True
-    different = np.sort(there.unique())
-    few = 0 < len(different) <= min(_FEW, max(len(there) // 10, 2))
-    if not few or (different % 1 != 0).any():
+    different = _whole_numbers(column)
+    if not len(different):
         return False
     # 0 or 1 and consecutive numbers are codes of classes rather than counts.
     return len(different) == 2 or (different[0] in (0, 1) and bool((np.diff(different) == 1).all()))

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from pandas.api import types
 from pandas.api.types import union_categoricals
 
-from lior.errors import quantity
+from lior.errors import did_you_mean, quantity, sentences
 from lior_plugins import NOTHING
 from lior_tables.cells import Column, Form
 
@@ -30,6 +30,8 @@ _NUMBERS = {"empty", "floating", "integer", "mixed-integer-float", "boolean", "d
 _DATES = {"datetime", "datetime64", "date"}
 DAYS = "days since 1970"
 """Name of the attribute of a column that was made from dates."""
+_LISTED = 12
+"""Maximum number of columns that a message lists."""
 _SHOWN = 3
 """Maximum number of rows that a note names."""
 
@@ -138,6 +140,14 @@ def read_cells(column: Column, name: str, form: Form, named: Column | None = Non
         cells = first_cells(column if named is None else named, lost)
         warnings.warn(f"column {name!r}: {note} ({cells})", ColumnNote, stacklevel=5)
     return found
+
+
+def no_column(name: str, known: Sequence[Any], what: str = "") -> str:
+    """Return the message for a name that is no column of ``known``, with the nearest one."""
+    listed = ", ".join(map(str, known[:_LISTED]))
+    more = f" and {len(known) - _LISTED} more" if len(known) > _LISTED else ""
+    hint = did_you_mean(name, map(str, known))
+    return sentences(f"no column {name!r}{what}.", hint, f"There are {listed}{more}.")
 
 
 def first_cells(column: Column, rows: Sequence[int]) -> str:

@@ -17,6 +17,7 @@ from lior_tables.cli.sharing import (
     bad_input,
     file_argument,
     import_torch,
+    note_without_effect,
     number,
     plugin_options,
     refuse_input,
@@ -87,6 +88,7 @@ def compare(
     task, frame = task_of(frame, file, given)
     if len(task.targets) > 1:
         raise UsageError("compare takes one --target")
+    note_without_effect(task)
     if len(frame) > most:
         frame = frame.sample(most, random_state=seed)
     y = task.answers(frame, file)
@@ -123,8 +125,6 @@ def _check(y: Any, classes: bool, folds: int, file: Path) -> None:
         )
     if classes:
         labels, counts = np.unique(y, return_counts=True)
-        if len(labels) < 2:
-            raise DataError(f"{file}: the target has one class only, {labels[0]!r}")
         if counts.min() < 2:
             raise DataError(
                 f"{file}: the class {labels[counts.argmin()]!r} has one row only, none to judge it by"

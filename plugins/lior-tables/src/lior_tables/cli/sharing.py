@@ -24,6 +24,7 @@ from lior_cli import (
     RunPath,
     WholeNumber,
     escape_controls,
+    given,
     import_torch,
     printable_line,
     unescape,
@@ -139,6 +140,9 @@ _PLUGINS = (
         "--time-limit", type=RealNumber(min=0, min_open=True), metavar="SECONDS", help="Time for fitting."
     ),
 )
+_FOR_PICTURES = {"size": "--size", "features": "--features"}
+_FOR_TABLES = {"words": "--category", "categories": "--categories", "texts": "--texts"}
+"""Options that only one kind of inputs has, by parameter."""
 PARAMETERS: tuple[str, ...] = ("frame", "rsource", "product", "readout", "categories", "texts", "members")
 PARAMETERS += ("rounds", "time_limit")
 """Options that are parameters of an estimator."""
@@ -156,14 +160,25 @@ def plugin_options(command: Callback) -> Callback:
 
 def task_of(frame: DataFrame, path: Path, given: dict[str, Any]) -> tuple[Task, DataFrame]:
     """Return the task, and the rows that have targets; ``given`` are the values of :func:`task_options`."""
-    from lior_tables.reading import Task
+    from lior_tables.reading import Task, check_variety
     from lior_tables.rows import read_cells
 
-    task = Task.of(frame, given["targets"], drop=given["drop"], classes=given["classes"])
+    others = [*given.get("words", ()), *filter(None, (given.get("time"), given.get("group")))]
+    task = Task.of(frame, given["targets"], drop=given["drop"], classes=given["classes"], others=others)
     for name, form in task.forms.items() if given["skip_missing"] else ():
         frame[name] = read_cells(frame[name], name, form)
     frame = task.with_targets(frame)
-    return task, without_gaps(frame, task, path) if given["skip_missing"] else frame
+    frame = without_gaps(frame, task, path) if given["skip_missing"] else frame
+    check_variety(frame[list(task.targets)], path, classes=task.classes)
+    return task, frame
+
+
+def note_without_effect(task: Task) -> None:
+    """Say which options of the current command have no effect on pictures, or on a table."""
+    kind, names = ("pictures", _FOR_TABLES) if task.pictures else ("a table", _FOR_PICTURES)
+    for name, flag in names.items():
+        if given(name):
+            click.echo(f"note: {flag} has no effect on {kind}", err=True)
 
 
 def without_gaps(frame: DataFrame, task: Task, path: Path) -> DataFrame:
