@@ -142,6 +142,42 @@ def test_predictions_of_classes_have_probabilities(home):
     assert table("predict", "runs/price", "b.csv", "--balanced", cwd=path).returncode == 2
 
 
+def test_each_of_several_targets_has_its_scores(tmp_path):
+    rows().assign(cents=lambda frame: 100 * frame["price"]).to_csv(tmp_path / "a.csv", index=False)
+    given = ("--target", "price", "--target", "cents", "--drop", "big", "--out", "m", *QUICK)
+    done = table("fit", "a.csv", *given, cwd=tmp_path)
+    errors = dict(re.findall(r"(\w+): root mean squared error +([\d.]+)", done.stdout))
+    assert float(errors["cents"]) == pytest.approx(100 * float(errors["price"]), rel=0.01)
+    said = table("predict", "m", "a.csv", cwd=tmp_path).stderr
+    assert "in the file: price: root mean squared error" in said
+    assert "cents: R² " in said
+    found = json.loads(table("predict", "m", "a.csv", "--json", cwd=tmp_path).stdout)["score"]
+    assert list(found) == ["price", "cents"]
+    assert found["cents"]["R²"] == pytest.approx(found["price"]["R²"], abs=1e-3)
+
+
+def test_options_without_effect_are_named(home, tmp_path):
+    path, *_ = home
+    given = ("fit", "a.csv", "--target", "price", "--drop", "big", *QUICK)
+    idle = ("--size", "9", "--features", "pixels", "--texts", "words", "--categories", "distance")
+    done = table(*given, *idle, "--drop", "kind", "--out", tmp_path / "m", cwd=path)
+    assert [line for line in done.stderr.splitlines() if "no effect" in line] == [
+        "note: --size has no effect on a table",
+        "note: --features has no effect on a table",
+        "note: --texts has no effect: no input holds texts",
+        "note: --categories has no effect: no input holds words",
+    ]
+    assert "no effect" not in table(*given, "--out", tmp_path / "n", cwd=path).stderr
+    arrays = np.random.RandomState(0).rand(12, 4, 4)
+    for i, array in enumerate(arrays):
+        (tmp_path / "arrays" / "ab"[i % 2]).mkdir(parents=True, exist_ok=True)
+        np.save(tmp_path / "arrays" / "ab"[i % 2] / f"{i}.npy", array)
+    done = table("fit", "arrays", "--target", "folder", *idle, *QUICK, "--out", "p", cwd=tmp_path)
+    assert "--categories has no effect on pictures" in done.stderr
+    assert "--texts has no effect on pictures" in done.stderr
+    assert "--size" not in done.stderr
+
+
 def test_predictions_go_to_a_file(home):
     path, *_ = home
     done = table("predict", "runs/price", "b.csv", "--out", "out.parquet", cwd=path)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -40,7 +43,7 @@ def scores(
     ----------
     classes
         Whether ``y`` is one-hot and the answers are probabilities. For numbers the scores are means over the
-        targets.
+        targets; see :func:`scores_by_target`.
     picked
         Places of the predicted classes ``(rows,)``; the likeliest by default.
     """
@@ -61,3 +64,27 @@ def scores(
         "mean absolute error": float(np.abs(error).mean()),
         "R²": float(explained.mean()),
     }
+
+
+def scores_by_target(
+    y: Floats,
+    answers: Floats,
+    targets: Sequence[str],
+    *,
+    classes: bool,
+    picked: NDArray[np.int64] | None = None,
+) -> dict[str, Any]:
+    """Return the :func:`scores` of a single target, or those of each target by its name."""
+    if len(targets) == 1:
+        return dict(scores(y, answers, classes=classes, picked=picked))
+    columns = ((name, slice(i, i + 1)) for i, name in enumerate(targets))
+    return {name: scores(y[:, at], answers[:, at], classes=False) for name, at in columns}
+
+
+def named_scores(found: Mapping[str, Any]) -> dict[str, float]:
+    """Return :func:`scores_by_target` without nesting, each score with the name of its target."""
+    plain: dict[str, float] = {}
+    for name, value in found.items():
+        nested = value.items() if isinstance(value, Mapping) else ()
+        plain |= {f"{name}: {score}": part for score, part in nested} if nested else {name: value}
+    return plain

@@ -13,12 +13,13 @@ import click
 from lior.errors import Interrupted, quantity
 from lior.files import PARTIAL
 from lior.workers import check
-from lior_cli import echo_table, json_option, quiet_option
+from lior_cli import echo_table, given, json_option, quiet_option
 from lior_tables.cli.sharing import (
     PARAMETERS,
     bad_input,
     file_argument,
     import_torch,
+    note_without_effect,
     number,
     percent,
     plugin_options,
@@ -99,6 +100,7 @@ def fit(
     frame = opened(file, pictures=given["pictures"], size=given["size"], targets=given["targets"])
     count = len(frame)
     task, frame = task_of(frame, file, given)
+    note_without_effect(task)
     path = out or _default_out(file, task)
     kind = GeometricClassifier if task.classes else GeometricRegressor
     estimator: Estimator = kind(
@@ -124,6 +126,7 @@ def fit(
         goes_on = f"the same command with --out {path} goes on" if kept.exists() else "nothing was written"
         raise Interrupted(f"interrupted; {goes_on}") from None
     seconds = time.perf_counter() - started
+    _note_no_column(estimator)
     save(estimator, path, task)
     summary = _summary(estimator, task) | {"run": str(path), "seconds": seconds}
     if task.pictures:
@@ -144,6 +147,16 @@ def _note_idle(rows: int, exact: int, readout: str) -> None:
         )
 
 
+def _note_no_column(estimator: Estimator) -> None:
+    """Say which options for words and texts have no effect because no input holds any."""
+    encodings = getattr(estimator.columns_, "encodings", None)
+    if encodings is None:
+        return
+    for name, what, field in (("texts", "texts", "texts"), ("categories", "words", "levels")):
+        if given(name) and not any(getattr(each, field) for each in encodings):
+            click.echo(f"note: --{name} has no effect: no input holds {what}", err=True)
+
+
 def _default_out(file: Path, task: Task) -> Path:
     name = "table" if str(file) == "-" else file.name.split(".")[0]
     return Path("runs") / f"{name}-{task.targets[0]}-{time.strftime('%Y%m%d-%H%M%S')}".replace("/", "_")
@@ -153,7 +166,7 @@ def _summary(estimator: Estimator, task: Task) -> dict[str, Any]:
     """Return numbers for people and programs: errors of leave-one-out predictions, and important inputs."""
     import numpy as np
 
-    from lior_tables.judging import scores
+    from lior_tables.judging import scores_by_target
 
     ledger, model, answers = estimator.ledger_, estimator.model_, estimator.left_out()
     baseline = ledger.weights @ ledger.y / ledger.weights.sum()
@@ -166,8 +179,8 @@ def _summary(estimator: Estimator, task: Task) -> dict[str, Any]:
         "coordinates": len(estimator.columns_.origins),
         "targets": list(task.targets),
         "classes": [str(each) for each in getattr(estimator, "classes_", [])],
-        "leave_one_out": scores(y, answers, classes=task.classes),
-        "baseline": scores(y, baseline + 0 * answers, classes=task.classes),
+        "leave_one_out": scores_by_target(y, answers, task.targets, classes=task.classes),
+        "baseline": scores_by_target(y, baseline + 0 * answers, task.targets, classes=task.classes),
         "new": "time" if estimator.time else "group" if estimator.group else None,
         "drift": None if np.isnan(drift) else drift,
         "importances": {} if task.pictures else estimator.worth().by_name(),
@@ -180,6 +193,8 @@ def _summary(estimator: Estimator, task: Task) -> dict[str, Any]:
 
 
 def _report(summary: dict[str, Any], task: Task) -> None:
+    from lior_tables.judging import named_scores
+
     what = f"{len(summary['classes'])} classes" if task.classes else "numbers"
     same = summary["rows"] - summary["different_rows"]
     equal = f" ({quantity(same, 'repetition')})" if same else ""
@@ -190,7 +205,7 @@ def _report(summary: dict[str, Any], task: Task) -> None:
         f"{summary['rows']:,} rows{equal}, {inputs} as {quantity(summary['coordinates'], 'coordinate')}"
         f"; {', '.join(task.targets)}: {what}\n"
     )
-    ours, mean = summary["leave_one_out"], summary["baseline"]
+    ours, mean = (named_scores(summary[which]) for which in ("leave_one_out", "baseline"))
     echo_table(
         [_PREDICTED[summary["new"]], "model", "commonest" if task.classes else "mean"],
         [[name, number(ours[name]), number(mean[name])] for name in ours],

@@ -117,13 +117,13 @@ def _answers(
 
 def _score(
     estimator: Estimator, task: Task, frame: DataFrame, compared: Any, balanced: bool
-) -> tuple[dict[str, float] | None, list[int]]:
+) -> tuple[dict[str, Any] | None, list[int]]:
     """Return scores on the rows with targets that the model knows, and the other rows.
 
     Without such a row, the scores are ``None``; without any target, there are no other rows.
     """
     from lior_tables.estimators import GeometricClassifier
-    from lior_tables.judging import scores
+    from lior_tables.judging import scores_by_target
 
     if any(name not in frame or frame[name].isna().all() for name in task.targets):
         return None, []
@@ -138,7 +138,8 @@ def _score(
     lacking = np.flatnonzero(~known).tolist()
     if not known.any():
         return None, lacking
-    return scores(y[known], compared[known], classes=task.classes, picked=picked), lacking
+    found = scores_by_target(y[known], compared[known], task.targets, classes=task.classes, picked=picked)
+    return found, lacking
 
 
 def _numbers(column: Column, form: Form | None) -> Any:
@@ -152,8 +153,10 @@ def _numbers(column: Column, form: Form | None) -> Any:
     return pd.to_numeric(read, errors="coerce").to_numpy(float)
 
 
-def _account(score: dict[str, float] | None, lacking: list[int], task: Task, frame: DataFrame) -> str:
+def _account(score: dict[str, Any] | None, lacking: list[int], task: Task, frame: DataFrame) -> str:
     """Return the scores in words, with the rows that have none."""
+    from lior_tables.judging import named_scores
+
     targets = frame[list(task.targets)].astype(object)
     cells = targets.where(targets.notna(), None).to_numpy()
     named = [f"row {row} ({', '.join(map(shown, cells[row]))})" for row in lacking[:_NAMED]]
@@ -161,7 +164,7 @@ def _account(score: dict[str, float] | None, lacking: list[int], task: Task, fra
     others = f"no {'class of the model' if task.classes else 'number'}: {', '.join(named)}"
     if score is None:
         return f"nothing to compare with, the targets in the file are {others}"
-    said = ", ".join(f"{name} {number(value)}" for name, value in score.items())
+    said = ", ".join(f"{name} {number(value)}" for name, value in named_scores(score).items())
     if not lacking:
         return f"against the targets in the file: {said}"
     count = quantity(len(frame), "target")
