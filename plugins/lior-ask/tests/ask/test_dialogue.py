@@ -76,10 +76,29 @@ def test_a_follow_up_is_confirmed_with_what_its_passage_has(notes):
     assert confirm_turn(turn, turn.passages[0]) == "And the car? serviced"
 
 
-def test_what_was_not_answered_leaves_the_subject(say):
+def test_a_follow_up_that_was_not_answered_leaves_the_subject(say):
     say("When is the boiler serviced?")
-    assert say("Who is the emperor of Mongolia?") is None
+    assert say("and the emperor of it?") is None
     assert "cellar" in say("Does it stand in the cellar?")
+
+
+def test_a_follow_up_of_a_declined_question_is_not_about_the_one_before(notes):
+    talk = Dialogue(notes.ask)
+    for declined in ("Who is the emperor of Mongolia?", "Where did Beckett live as a child?"):
+        talk.ask("When is the boiler serviced?")
+        assert not talk.ask(declined).answer.found
+        turn = talk.ask("Does it stand in the cellar?")
+        assert not turn.answer.found and "boiler" not in turn.inherited
+    assert "car" in talk.ask("What is serviced by him?").answer.answer.text
+
+
+def test_a_declined_question_is_asked_again_with_another_period(notes):
+    talk, asked = Dialogue(notes.ask), []
+    talk._ask = lambda question, top: asked.append(question.text) or notes.ask(question, top)
+    talk.ask("When is the boiler serviced?")
+    for message in ("How much rent did Quintus pay in October?", "and in November?", "and in December?"):
+        assert not talk.ask(message).answer.found
+    assert asked[-1] == "How much rent did Quintus pay in December?"
 
 
 def test_without_a_subject_a_message_needs_a_word(notes):

@@ -1,11 +1,11 @@
-"""Dialogue: a follow-up question inherits the subject of the last question that was answered.
+"""Dialogue: a follow-up question inherits the subject of the last question.
 
 A complete question is asked as it is, whatever came before. A follow-up begins with "and", "what about" or
 the like, has a pronoun, has no content word, or has a single one that finds nothing alone. It is asked with
-the content words of the last answered question. A passage answers it if it has the words of the follow-up. If
+the content words of the last question that was answered or was itself complete. A passage answers it if it has the words of the follow-up. If
 a pronoun refers to the subject, the passage must also have the subject, or be in the document of the last
 answer. Otherwise nothing is found. If it is uncertain whether the follow-up means the passage, the confidence
-is at most 89 %, 69 % or 49 %. Small talk, tasks and questions without an answer do not change the subject.
+is at most 89 %, 69 % or 49 %. Small talk, tasks and follow-ups without an answer do not change the subject.
 """
 
 from __future__ import annotations
@@ -76,17 +76,17 @@ class Dialogue:
         self.last: Turn | None = None
         """The last message that could be asked and was not small talk."""
         self._subject: tuple[str, ...] = ()
-        """The content words of the last question that was answered."""
+        """The content words of the last question."""
         self._names: tuple[str, ...] = ()
         """The content words that a pronoun may refer to."""
         self._focus: tuple[str, ...] = ()
-        """The content words of the last message that was answered."""
+        """The content words of the last message that was no declined follow-up."""
         self._quoted: list[Passage] = []
         """The passages quoted about this subject."""
         self._people: list[str] = []
-        """Possible names of people in the last message that was answered and in its answer."""
+        """Possible names of people in that message and in its answer."""
         self._calculated: tuple[str, str] | None = None
-        """The last answered question, if it was a calculation, and what it calculated."""
+        """The last question, if it was calculated or declined, and what it calculated; empty if declined."""
         self._asked: list[str] = []
         """The messages so far, without small talk."""
         self._root: tuple[str, ...] = ()
@@ -125,7 +125,7 @@ class Dialogue:
         goes_on = self._calculated and (said.marked or only_operates(said.own))
         if goes_on and (carried := self._carried_on(message, said)):
             self.last = carried
-            if self._calculated and carried.answer.result:
+            if self._calculated and (carried.answer.result or not carried.answer.said):
                 whole = question.saying(self._calculated[0])
                 self._focus = self._subject = self._names = _known((*whole.content,), carried.answer)
                 self._quoted = _sources(carried.answer)
@@ -160,7 +160,8 @@ class Dialogue:
         if wanted is None:
             return None
         if wanted.opens:
-            places = self.last.passages if self.last and wanted.ordinal else self._quoted[-1:]
+            shown = self.last.passages if self.last else ()
+            places = shown if wanted.ordinal else self._quoted[-1:] or shown
             found = places[max(wanted.ordinal, 1) - 1 :][:1]
             if not found:
                 return _saying(message, "Nothing was quoted that could be opened.")
@@ -203,29 +204,33 @@ class Dialogue:
     def _remember(self, said: Message, turn: Turn) -> None:
         """Store the subject of an answered message for the messages that follow."""
         quoted, result = next(iter(_quotations(turn.answer)), None), turn.answer.result
-        if quoted is None and result is None:
-            if turn.answer.said:  # a calculation that was refused
-                self._calculated = turn.message, ""
-            elif said.own:  # "and in August?" does not continue an earlier calculation
-                self._calculated = None
+        declined = quoted is None and result is None
+        goes_on = bool(turn.inherited) or (declined and len(said.own) == 1)
+        if declined and (turn.answer.said or (said.own and not goes_on)):
+            self._calculated = turn.message, ""
+        elif result or said.own:  # "and in August?" does not continue an earlier calculation
+            self._calculated = (turn.message, result.about) if result else None
+        if declined and (not said.own or (goes_on and said.marked)):
             return
-        self._calculated = (turn.message, result.about) if result else None
         about = _sources(turn.answer)
-        self._quoted = [*(self._quoted if turn.inherited else ()), *about]
+        self._quoted = [*(self._quoted if goes_on else ()), *about]
         told = (f"{passage.text}\n{passage.context}" for passage in about[:1])
-        self._people = people_in(turn.message.partition(" ")[2], *told) or self._people
+        people = people_in(turn.message.partition(" ")[2], *told)
+        self._people = people or (self._people if goes_on or not declined else [])
         if not said.own:
             return
         self._focus = _known(said.own, turn.answer)
         if not (turn.inherited and said.pronoun):
-            kept = _share(turn.inherited, quoted) if quoted else ()
+            kept = _share(turn.inherited, quoted) if quoted else self._subject * (declined and goes_on)
             self._subject = (*self._focus, *_without(kept, self._focus))
             self._names = _names(turn, self._subject) or self._subject
 
     # --- follow-ups ---
 
     def _carried_on(self, message: str, said: Message) -> Turn | None:
-        """Return the last calculation as the message changes it, or ``None`` if it is about a passage."""
+        """Return the last calculation as the message changes it, or ``None`` if it is about a passage.
+
+        A question that was declined is asked again as the message changes it, whatever its answer is."""
         assert self._calculated
         wholes = ((whole, re.compile("")) for whole in whole_questions(*self._calculated, said.text))
         for whole, of in (*wholes, *other_values(*self._calculated, said.text)):
@@ -236,7 +241,10 @@ class Dialogue:
                 self._calculated = whole, turn.answer.result.about
                 sure = min(turn.answer.confidence, _LIKELY)
                 return attrs.evolve(turn, answer=attrs.evolve(turn.answer, confidence=sure))
-        if not calculates(said.text):
+            if not self._calculated[1]:
+                self._calculated = whole, ""
+                return turn
+        if not calculates(said.text) or not self._calculated[1]:
             return None
         turn = self._turn(message, said.question.saying(message))
         answer = attrs.evolve(
@@ -256,7 +264,8 @@ class Dialogue:
         joint = self._turn(message, said.question.saying(" ".join([said.text, *added])), added)
         best = self._best(said, added, joint, alone)
         if best is None:
-            return _nothing(joint, said.own, self._names)
+            complete = not (said.marked or said.question.names.isdisjoint(said.own))
+            return alone if complete else _nothing(joint, said.own, self._names)
         key, turn, passage = best
         about, most = key[1], _most(said, *key[:3], first=key[-2])
         turn = attrs.evolve(turn, inherited=added if about else turn.inherited)
