@@ -193,3 +193,35 @@ def test_a_question_is_of_one_language_throughout():
         index.learn("de", "Das Laternenfest ist am Montag, und wir treffen uns an dem Brunnen.\n")
         index.learn("fr", "Le garage est ouvert le lundi, et il ne ferme pas pour le pneu.\n")
         assert 0 <= index.ask(question).confidence <= 1, question
+
+
+PEOPLE = """# People
+
+## Gerd
+Talstraße 30
+Tel. 0761 44 12 90
+
+## Aiko
+Mobile: 0176 5550 1234
+
+## Lina
+Lina answers the phone at 8, and lives in Oslo.
+"""
+
+
+@pytest.mark.parametrize(
+    ("question", "number"),
+    [
+        ("What is Gerd's phone number?", "0761 44 12 90"),
+        ("What is Aiko's telephone number?", "0176 5550 1234"),
+        ("What is Aiko's number?", "0176 5550 1234"),
+        ("Wie ist die Telefonnummer von Gerd?", "0761 44 12 90"),
+        ("What is Lina's phone number?", ""),
+    ],
+)
+def test_a_telephone_number_stands_for_the_words_that_ask_for_it(question, number):
+    index = Index(retriever="settle", embedder="")
+    index.learn("people.md", PEOPLE)
+    answer = index.ask(question)
+    assert not answer.missing and answer.found == bool(number)
+    assert number in (answer.answer.text if answer.answer else "")

@@ -15,6 +15,7 @@ from lior_ask.chunking.page import ITEM
 from lior_ask.judging.features import NAMES, RETRIEVED, gather, stems_of
 from lior_ask.languages.dates import show
 from lior_ask.languages.words import asking_words
+from lior_ask.question.answer_type import type_words
 from lior_ask.question.query import languages_of
 from lior_ask.question.question import LIGHT
 
@@ -53,7 +54,7 @@ def answer(question: Question, ranking: Ranking, view: PassageView, top: int, ju
         shorten = partial(_shorten, question=question, view=view)
         quoted, block = _quote(question, candidates, best, view)
         if question.expected is not None and not question.suits(block.text):
-            confidence = min(confidence, _OTHER_KIND)
+            confidence = min(confidence, 0.0 if type_words(question.text) else _OTHER_KIND)
         found = confidence >= judge.least(candidates)
         shares = np.exp(scores - scores[best])
         for each in _order(candidates, scores, top):

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 
-from lior_ask.languages.lists import any_of, languages
+from lior_ask.languages.lists import any_of, either, languages
+from lior_ask.languages.words import tokens
 
 
 def _any(key: str) -> str:
@@ -19,7 +20,10 @@ _TIMES = any_of([*_ENGLISH.months, *_ENGLISH.lists["answers.times"]])
 _TITLES = any_of(form.title() for form in _ENGLISH.lists["calculations.title"])
 _NAMED = any_of(_ENGLISH.lists["answers.named"])
 _WHO_IS = re.compile(rf"\W*(?i:who {any_of(_ENGLISH.lists['words.auxiliary'])})(?: [^\W\d_a-z][\w'’-]*)+\W*")
-_EXPECTED = tuple(
+_PHONE = re.compile(rf"\b{either('answers.phone')}\b", re.I)
+_EXPECTED = (
+    (_PHONE, re.compile(r"(?<![\w.:-])[+(]?\d[\d ()/.-]{5,}\d(?![\w:])")),
+    *(
     (re.compile(_any(f"answers.{kind}"), re.I), re.compile(wanted))
     for kind, wanted in (
         ("time", rf"\b(19|20)\d\d\b|\b\d\d?([:.]\d\d|st|nd|rd|th| ?[ap]m)\b|(?i:\b{_TIMES}\b)"),
@@ -31,6 +35,7 @@ _EXPECTED = tuple(
         ("place", f"(?i){_any('answers.place_told')}"),
         ("reason", f"(?i){_any('answers.reason_told')}"),
     )
+    ),
 )  # the first matching type is expected
 
 
@@ -42,3 +47,12 @@ def expected(question: str) -> re.Pattern[str] | None:
     if _WHO_IS.fullmatch(question):
         return None
     return next((wanted for asked, wanted in _EXPECTED if asked.search(question)), None)
+
+
+def type_words(question: str) -> set[str]:
+    """Return the words of a question that only name the type of its answer.
+
+    >>> sorted(type_words("What is the phone number of Ada?"))
+    ['number', 'phone']
+    """
+    return {word for phrase in _PHONE.findall(question) for word in tokens(phrase)}

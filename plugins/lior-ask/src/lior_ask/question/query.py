@@ -22,6 +22,7 @@ from lior_ask.languages.words import (
     stop_words,
     tokens,
 )
+from lior_ask.question.answer_type import type_words
 from lior_ask.question.spelling import corrections
 
 MOST_WORDS = 128
@@ -38,6 +39,8 @@ def analyse(view: PassageView, question: Question) -> TermQuery:
     found, languages = _words_of(view, question), languages_of(view)
     own = question.among(languages)
     counted = Counter(word[:LONGEST] for word in found if word not in stop_words(own))
+    typed = type_words(question.text)  # the type of the answer stands for them
+    counted = Counter({word: n for word, n in counted.items() if word not in typed}) or counted
     matches, corrected = list[_Match](), 0
     for word in counted:
         corrects = corrected < MOST_CORRECTIONS and len(word) > 2 and not is_marked(word)
