@@ -122,3 +122,25 @@ def test_an_article_of_another_language_is_no_word_of_the_topic(notes):
 def test_a_refused_overview_has_a_reason(notes, monkeypatch):
     monkeypatch.setattr("lior_ask.answer.overview._confidence", lambda *_: 0.0)
     assert "too few passages" in notes.ask("What do I know about the Petrel?").note
+
+
+MAIL = """From: Ines Berg <ines@example.org>
+To: Nora <nora@example.org>
+Date: Thu, 12 Nov 2026 20:31:00 +0100
+Subject: The cellar lamp
+
+Dear Dr. Feldmann,
+
+the cellar lamp is broken since Monday.
+The cellar lamp needs a new switch, says Gerd.
+
+Kind regards
+I. Berg
+"""
+
+
+def test_greetings_and_signatures_of_mails_are_not_quoted(tmp_path):
+    (tmp_path / "lamp.eml").write_text(MAIL)
+    texts = quoted(Index(tmp_path, retriever="settle", embedder="").ask("What do I know about the cellar lamp?"))
+    assert any("switch" in text for text in texts)
+    assert not any("Feldmann" in text or "regards" in text for text in texts), texts

@@ -35,6 +35,8 @@ _NAMED = 1.0
 """Bonus of a passage that has all words of the topic: it needs no other passage to be understood."""
 _NEVER = -1e9
 """Less than any score."""
+_NO_SENTENCE = re.compile(r"(?:[^\W\d_](?:\.|[\w'’-]+(?:\.(?= ))?)[\s,!–-]*){1,6}")
+"""Pattern of up to six words without an end of a sentence: "Dear Dr. Sommer," or "Kind regards, K.-H."."""
 _FREE, _SAME, _TWICE = 0.3, 0.9, 4.0
 """Share of words that an earlier quotation may have, share from which on a passage says nothing new, and the
 loss of score for all words."""
@@ -151,6 +153,7 @@ def _choose(candidates: Candidates, scores: np.ndarray, said: np.ndarray) -> lis
     )
     about = (named > 0) | (read >= _RELATED) | (candidates.level != "encoder")
     about &= (around >= _SHARE * around.max()) & (silent + beside == 0)
+    about &= ~np.array([_greets(passage) for passage in candidates.passages], bool)
     relevance, chosen = np.where(about, scores + _NAMED * named, -np.inf), list[int]()
     left = relevance
     least = min(_LEAST, relevance.max() - _NEAR)
@@ -160,6 +163,11 @@ def _choose(candidates: Candidates, scores: np.ndarray, said: np.ndarray) -> lis
         left = relevance - _TWICE * np.maximum(known - _FREE, 0) / (1 - _FREE)
         left[known >= _SAME] = left[chosen] = -np.inf
     return chosen
+
+
+def _greets(passage: Passage) -> bool:
+    """Return whether it is a greeting or signature: a few words of a mail that are no sentence."""
+    return "@" in passage.context and bool(_NO_SENTENCE.fullmatch(passage.text))
 
 
 def _said(candidates: Candidates, question: Question, view: PassageView) -> np.ndarray:
