@@ -13,6 +13,7 @@ from lior_ask.api import Index
 from lior_ask.languages.lists import Language, languages, of_question
 from lior_ask.languages.words import tokens
 from lior_ask.question.filters import Filters
+from lior_ask.tables.lexicon import PAYEES, is_money
 from lior_ask.tables.sources import Table, tables_of
 
 LEAST = 0.9
@@ -28,7 +29,7 @@ _REPEATED = 4
 def suggestions(index: Index, most: int = 6) -> list[str]:
     """Return at most ``most`` questions of different kinds, in the language of most documents.
 
-    Each of them was asked, and its answer has a confidence of at least 90 %.
+    Each of them was asked. Its answer has a confidence of at least 90 %, and no other one has the same answer.
     """
     tables = index.content.read(lambda: tables_of(index.asker.known, Filters()))
     language = _language(index)
@@ -36,24 +37,30 @@ def suggestions(index: Index, most: int = 6) -> list[str]:
         list(islice(dict.fromkeys(kind(index, tables)), _TRIED))
         for kind in (_paid, _events, _topics, _sums, _messages, _highest)
     ]
-    found = list[str]()
+    found = dict[str, object]()
     kept = Counter[str]()
     for key, name in (each for row in zip_longest(*kinds) for each in row if each):
         [form] = language.lists[f"suggestions.{key}"]
         question = form.format(name)
-        if len(found) < most and kept[key] < 2 and _answers(index, question):
-            kept[key] += 1
-            found.append(question)
-    return found
+        if len(found) < most and kept[key] < 2:
+            answer = _answer(index, question)
+            if answer is not None and answer not in found.values():
+                kept[key] += 1
+                found[question] = answer
+    return [*found]
 
 
-def _answers(index: Index, question: str) -> bool:
+def _answer(index: Index, question: str) -> object:
+    """Return what a confident answer says, to compare it with others, or ``None``."""
     try:
         answer = index.ask(question)
     except UsageError:
-        return False
-    shown = answer.result is None or bool(answer.result.rows)
-    return answer.found and shown and answer.confidence >= LEAST
+        return None
+    if not answer.found or answer.confidence < LEAST:
+        return None
+    if answer.result is None:
+        return answer.answer or [passage for passage, _ in answer.passages]
+    return (answer.result.value, answer.result.rows) if answer.result.rows else None
 
 
 def _first(index: Index) -> list[Passage]:
@@ -79,8 +86,11 @@ def _paid(index: Index, tables: Sequence[Table]) -> Iterator[tuple[str, str]]:
     amounts = [(table, n) for table in tables for n in table.places("number") if n not in table.derived]
     for signed in (True, False):
         for table, n in ((table, n) for table, n in amounts if table.signed(n) == signed):
-            numbers = table.numbers(n)
-            for column in table.places("text"):
+            if not (signed or is_money(table.columns[n].name, table.columns[n].unit)):  # minutes or points
+                continue
+            numbers, texts = table.numbers(n), table.places("text")
+            payees = [each for each in texts if not PAYEES.isdisjoint(tokens(table.columns[each].name))]
+            for column in payees or texts:
                 cells = table.cells(column)
                 if len({*cells}) * _REPEATED < len(cells):  # a kind of payment, and nobody's name
                     continue
@@ -144,5 +154,6 @@ def _amounts(tables: Sequence[Table]) -> Iterator[tuple[Table, int]]:
     for table in (each for each in tables if each.kind == "rows" and len(each.heads) == 1):
         for n in table.places("number"):
             own = table.columns[n]
-            if n not in table.derived and own.decimal and not own.key and count[own.name] == 1:
+            several = len(table.coded("number", n).order) > 1
+            if several and n not in table.derived and own.decimal and not own.key and count[own.name] == 1:
                 yield table, n

@@ -81,9 +81,8 @@ def group_rows(
 
 def _flows(head: Head, column: int) -> bool:
     """Return whether the numbers of a column can be added up in a month, such as amounts and hours."""
-    named = {*tokens(head.columns[column].name)}
-    money = head.columns[column].unit in lexicon.CURRENCIES or not named.isdisjoint(lexicon.MEASURES["money"])
-    return money or not named.isdisjoint(lexicon.QUANTITIES)
+    own = head.columns[column]
+    return lexicon.is_money(own.name, own.unit) or not lexicon.QUANTITIES.isdisjoint(tokens(own.name))
 
 
 def _asked(request: Request, head: Head, linked: Linked, *, account: bool) -> int | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from lior_ask.languages.lists import any_of, either, languages, words
+from lior_ask.languages.words import tokens
 from lior_ask.tables.query import Sign
 
 
@@ -172,3 +173,8 @@ VERBS = words("words.verbs") | words("words.says_little") | words("words.vague")
 """Words that may name a column or a value, but need not."""
 FUNCTION = words("words.function")
 """Words that need not name a column or a value."""
+
+
+def is_money(name: str, unit: str) -> bool:
+    """Return whether a column with this name and unit has amounts of money."""
+    return unit in CURRENCIES or not MEASURES["money"].isdisjoint(tokens(name))
