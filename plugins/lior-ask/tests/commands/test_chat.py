@@ -167,7 +167,7 @@ def test_the_file_quoted_last_is_opened_and_an_overview_is_whole(command, work, 
     monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(said.encode()), isatty=lambda: False))
     out = command("chat", str(folder)).out
     assert f"{folder / 'a.txt'}:41\n33- The tower has the stair number 16.\n" in out
-    assert f"\n41: {FACT}\n5 places speak of it:\n" in out
+    assert f"\n41: {FACT}\n\n5 places speak of it:\n" in out
     assert re.findall(r"^(\d)  2025-0(\d)", out, re.M) == [(str(n), str(n)) for n in range(1, 6)]
 
 

@@ -108,7 +108,13 @@ class _Replies:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._replying = self._stopped = False
+        self._replying = self._stopped = self._replied = False
+
+    def _begin(self) -> None:
+        """Print an empty line between two replies in a pipe, where the messages are not seen."""
+        if self._replied and not self._session.live:
+            click.echo()
+        self._replied = True
 
     def reply(self, line: str) -> None:
         """Answer a message; the word "more" shows further passages, and "quit" ends the chat."""
@@ -119,6 +125,7 @@ class _Replies:
         if word in ("quit", "exit"):
             self._session.leave()
             return
+        self._begin()
         self._session.message, self._session.continued = line, False
         self._session.refresh()
         try:
@@ -239,6 +246,7 @@ class _Replies:
         if not listed:
             _say("there are no further passages")
             return
+        self._begin()
         echo_passages(self._session.index, turn.answer, listed, first=self._session.shown + 1)
         self._session.shown += len(listed)
 
