@@ -267,3 +267,22 @@ def test_words_are_not_corrected_to_identifiers():
     index.add("a", [("max_connections is a number", "")])
     words, _ = index.vocabulary()
     assert words.split("\n") == ["connections", "max", "number"]
+
+
+@pytest.mark.parametrize(
+    ("question", "language"),
+    [
+        ("¿Cuánto cuesta la máquina de coser?", "spanish"),
+        ("¿Cómo se llama la perra?", "spanish"),
+        ("¿Cuántos correos?", "spanish"),
+        ("Cuanto gastamos en comida", "spanish"),
+        ("¿Me lleva Ines?", "spanish"),
+        ("Combien coûte la machine de Marta ?", "french"),
+        ("Welche Reparaturen?", "german"),
+        ("Was the lamp repaired?", "english"),
+        ("Was Pixel vaccinated?", "english"),
+    ],
+)
+def test_a_short_question_is_of_the_language_of_the_words_that_ask(question, language):
+    assert Question(question).language == language
+    assert Question(question).among(["french", "english", "german", "spanish"]) == language

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 
 from lior_ask.languages.lists import any_of, either, languages, of_question
-from lior_ask.languages.words import tokens
+from lior_ask.languages.words import asked_words
 from lior_ask.tables.days import Period
 from lior_ask.tables.lexicon import UNSUPPORTED
 from lior_ask.tables.periods import period_in
@@ -73,7 +73,7 @@ def whole_questions(before: str, about: str, message: str) -> Iterator[str]:
 def _with_phrase(asked: str, phrase: str, word: str) -> str:
     """Return a question with a phrase in place of one that begins with the same word, or at its end."""
     same = re.compile(rf"\b{word} .+?(?= {_PREPOSITION} |$)", re.I)
-    places, language = [*same.finditer(asked)], of_question(tokens(asked))
+    places, language = [*same.finditer(asked)], of_question(asked_words(asked))
     timed = _period(phrase, language) is not None
     # Replace a period by a period only, and other phrases by others: "en comida en marzo".
     at = next((each for each in places if (_period(each[0], language) is not None) == timed), None)

@@ -76,6 +76,15 @@ def tokens(text: str) -> list[str]:
     return list(chain.from_iterable(_pairs(word) if re.match(_IS_CJK, word) else (word,) for word in found))
 
 
+def asked_words(text: str) -> list[str]:
+    """Return the words of a question, and the marks that only Spanish has, to detect its language.
+
+    >>> asked_words("¿Dónde está?")
+    ['dónde', 'está', '¿']
+    """
+    return [*tokens(text), *re.findall("[¿¡]", text)]
+
+
 def identifiers(text: str) -> list[list[str]]:
     """Return the words of each name of a program's part in a text: the whole name, then its last parts.
 
@@ -100,9 +109,16 @@ def _pairs(run: str) -> list[str]:
 
 
 def language_of(
-    words: Iterable[str], known: Collection[str] = LANGUAGES, default: str = ENGLISH, least: int = 3
+    words: Iterable[str],
+    known: Collection[str] = LANGUAGES,
+    default: str = ENGLISH,
+    least: int = 3,
+    *,
+    asks: bool = False,
 ) -> str:
     """Return the language of ``known`` with the most stop words among ``words``.
+
+    If a text ``asks``, the words that ask count too, also without accents.
 
     It is ``default`` if there is too little evidence: fewer than ``least`` stop words, or fewer than one in
     20 words. Cyrillic letters are evidence of Russian, the only language here that has them.
@@ -110,7 +126,7 @@ def language_of(
     sample = list(words)
     if "russian" in known and 2 * sum("\u0400" <= word[0] <= "\u04ff" for word in sample) > len(sample):
         return "russian"
-    languages = _languages_of()
+    languages = _languages_of(asks)
     evidence = Counter(word for word in sample if word in languages)
     found = dict.fromkeys(known, 0)
     for word, count in evidence.items():
@@ -122,11 +138,14 @@ def language_of(
 
 
 @cache
-def _languages_of() -> dict[str, list[str]]:
-    """Return the languages of each stop word."""
+def _languages_of(asks: bool) -> dict[str, list[str]]:
+    """Return the languages of each stop word; of questions, also of each word that asks."""
     found: dict[str, list[str]] = {}
+    keys = ("words.asking", "words.interrogative") if asks else ()
+    asking = {own.name: {word for key in keys for word in own.lists[key]} for own in languages()}
     for language in LANGUAGES:
-        for word in stop_words(language):
+        own = asking.get(language, set())
+        for word in stop_words(language) | own | {*map(bare, own)}:
             found.setdefault(word, []).append(language)
     return found
 

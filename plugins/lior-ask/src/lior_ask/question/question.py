@@ -12,7 +12,7 @@ from lior.errors import UsageError
 from lior.interfaces import Date
 from lior_ask.languages.dates import dates
 from lior_ask.languages.lists import languages, words
-from lior_ask.languages.words import asking_words, language_of, stop_words, tokens
+from lior_ask.languages.words import asked_words, asking_words, language_of, stop_words, tokens
 from lior_ask.question.answer_type import expected
 from lior_ask.question.filters import Filters
 
@@ -56,7 +56,9 @@ class Question:
         """Return its language among those of a text; the first if it is undecided."""
         known = (*languages,)
         if known not in self._among:
-            self._among[known] = language_of(self.tokens, known, default=known[0], least=1)
+            self._among[known] = language_of(
+                asked_words(self.text), known, default=known[0], least=1, asks=True
+            )
         return self._among[known]
 
     @cached_property
@@ -66,8 +68,8 @@ class Question:
 
     @cached_property
     def language(self) -> str:
-        """The language; one stop word is enough evidence."""
-        return language_of(self.tokens, least=1)
+        """The language; one stop word or word that asks is enough evidence."""
+        return language_of(asked_words(self.text), least=1, asks=True)
 
     @cached_property
     def dates(self) -> list[Date]:

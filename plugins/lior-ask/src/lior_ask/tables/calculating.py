@@ -12,7 +12,7 @@ import attrs
 from lior.interfaces import Passage
 from lior_ask.answer.selection import Answer
 from lior_ask.languages.lists import of_question
-from lior_ask.languages.words import tokens
+from lior_ask.languages.words import asked_words
 from lior_ask.question.filters import Filters, Known
 from lior_ask.question.query import languages_of
 from lior_ask.question.question import LONGEST_MESSAGE, Question
@@ -119,7 +119,7 @@ def _with_likeliest(answer: Answer, ranked: Chosen, top: int, spoken: Sequence[s
     told = ranked.told
     if answer.found or told is None or ranked.probability < DOUBTFUL:
         return answer
-    said = told.said(of_question(tokens(answer.question), spoken))
+    said = told.said(of_question(asked_words(answer.question), spoken))
     said = f"the likeliest calculation ({ranked.probability:.0%}) is {said}: {told.result.about}"
     own = {(row.document, row.line) for row in told.result.rows}
     nearest = zip(answer.passages, answer.evidence, strict=True)
@@ -161,7 +161,7 @@ def calculated(
         passages=tuple((row, confidence) for row in result.rows[:top]),
         evidence=({},) * min(len(result.rows), top),
         method=METHOD,
-        said=told.said(of_question(question.tokens, spoken)),
+        said=told.said(of_question(asked_words(question.text), spoken)),
         result=result,
     )
 

@@ -16,7 +16,7 @@ import attrs
 from lior_ask.languages.dates import MONTHS
 from lior_ask.languages.lists import any_of, either, of_question
 from lior_ask.languages.lists import words as listed
-from lior_ask.languages.words import tokens
+from lior_ask.languages.words import asked_words, tokens
 from lior_ask.question.question import Question
 from lior_ask.tables import lexicon
 from lior_ask.tables.asked import Compared
@@ -157,7 +157,7 @@ def parse(question: Question, today: date, names: Set[str] = frozenset()) -> Req
     if operation in ("sum", "count"):
         before, after = (lexicon.TOTAL.sub(" ", part) for part in (before, after))
     few, before, after = _few(before, after) if operation in _EXTREMES else (0, before, after)
-    read = _words(before, after, of_question(question.tokens))
+    read = _words(before, after, of_question(asked_words(question.text)))
     who = listed("words.who")
     words = [word for word in read.words if word.text not in who]
     unit, words = _unit("lacking" if operation == "which" and read.negations else operation, words)
