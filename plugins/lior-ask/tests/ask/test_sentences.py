@@ -14,7 +14,7 @@ from lior_ask.languages.lists import languages
 from lior_ask.question.filters import Filters
 from lior_ask.question.question import Question
 from lior_ask.tables.calculating import calculated, plan_calculation
-from lior_ask.tables.query import Aggregate, Compares, Group, Is, Not, Query
+from lior_ask.tables.query import Aggregate, Compares, Group, Is, Not, Query, Within
 from lior_ask.tables.sentences import unit_of
 from lior_ask.tables.sources import tables_of
 from lior_ask.tables.telling import Teller
@@ -126,6 +126,22 @@ def test_amounts_of_a_table_of_expenses_were_spent():
 def test_the_exact_query_has_the_file_and_its_columns(known):
     told = by_grammar(known, "How much did we spend at Edeka?")
     assert told.result.about == "Betrag (€) in giro.csv paid out where Empfänger is Edeka"
+
+
+def test_the_direction_of_payments_is_named_behind_a_period(known):
+    told = by_grammar(known, "How much did we receive in January 2026?")
+    assert told.result.about == "Betrag (€) in giro.csv in January 2026 paid in"
+    period = Within(0, "2026-01-01", "2026-01-31", shown="in January 2026")
+    query = by_query(known, aggregate=Aggregate.SUM, measure=3, where=(Compares(3, ">", Decimal(0)), period))
+    assert query.result.about == told.result.about
+
+
+def test_a_column_with_several_conditions_is_named_once(known):
+    parts = Is(2, ("Rep",), part="rep"), Is(2, ("Kauf",), part="kauf"), Is(1, ("Edeka",))
+    query = by_query(known, aggregate=Aggregate.COUNT, where=parts)
+    assert query.said("english") == "0 rows with Zweck rep, kauf at Edeka"
+    query = by_query(known, aggregate=Aggregate.COUNT, where=(Not(parts[0]), Not(parts[1]), parts[0]))
+    assert query.said("english") == "0 rows without Zweck rep, kauf with Zweck rep"
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,16 @@ import numpy as np
 from lior_ask.tables.columns import Kind, percentage
 from lior_ask.tables.grammar import Request
 from lior_ask.tables.plan import Condition, Plan, Unclear
-from lior_ask.tables.sentences import Told, counts_of, in_order, left_out, names_of_rows, tell, unit_of
+from lior_ask.tables.sentences import (
+    Told,
+    counts_of,
+    in_order,
+    left_out,
+    names_of_rows,
+    paid_last,
+    tell,
+    unit_of,
+)
 
 
 def execute(plan: Plan, request: Request) -> Told:
@@ -137,6 +146,5 @@ def describe(plan: Plan, count: int = 2) -> str:
     else:
         of = plan.table.noun(count) + f" of {plan.place}" * bool(plan.place)
     told = ", ".join(each.shown for each in plan.where if each.told)
-    return " ".join([of, *(each.shown for each in plan.where if not each.told)]) + f" where {told}" * bool(
-        told
-    )
+    others = (each.shown for each in paid_last(plan.where) if not each.told)
+    return " ".join([of, *others]) + f" where {told}" * bool(told)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -110,7 +110,7 @@ class Told:
 
     def _conditions(self, conditions: Sequence[Condition], say: Callable[..., str]) -> str:
         """Return conditions as phrases, and those without words as they are, after commas."""
-        phrases, others = "", ""
+        phrases, others, before = "", "", ""
         for test, shown in ((each.test, each.shown) for each in conditions):
             column = getattr(test.of if isinstance(test, Not) else test, "column", None)
             name = "" if column is None else self.table.columns[column].name
@@ -123,6 +123,8 @@ class Told:
                 phrases += f" {shown}"
             elif side:
                 phrases += f" {say(side[1]).format(side[2])}"
+            elif match and f"{match[1] or ''}{name}" == before:
+                phrases += f", {match[2]}"
             elif match and match[1]:
                 phrases += f" {say('without').format(f'{name} {match[2]}')}"
             elif match:
@@ -130,6 +132,7 @@ class Told:
                 phrases += f" {say('at').format(match[2]) if payee else say('with').format(name, match[2])}"
             elif shown not in PAID:
                 others += f", {shown}"
+            before = f"{match[1] or ''}{name}" if match else ""
         return phrases + others
 
 
@@ -142,6 +145,11 @@ def tell(
     result = Result(operation=operation, value=value, about=about, **shown)
     defaults: dict[str, Any] = {"count": len(rows), "how": operation}
     return Told(result=result, table=table, **(defaults | parts))
+
+
+def paid_last(conditions: Iterable[Condition]) -> list[Condition]:
+    """Return conditions with the direction of payments last: "in 2026 paid in", and not "paid in in 2026"."""
+    return sorted(conditions, key=lambda each: each.shown in PAID)
 
 
 def in_order(table: Table, rows: np.ndarray) -> np.ndarray:

@@ -37,6 +37,7 @@ from lior_ask.tables.sentences import (
     left_out,
     listed,
     names_of_rows,
+    paid_last,
     tell,
     unit_of,
 )
@@ -90,7 +91,7 @@ class Teller:
         of = self.table.noun(2) if query.measure is None else self._name(query.measure)
         place = f" in {self.table.title}" if self.table.kind in ("rows", "log", "events") else ""
         told, timed = "", ""
-        for each in self._conditions((*query.where, *query.part)):
+        for each in paid_last(self._conditions((*query.where, *query.part))):
             if isinstance(each.test, Within) or each.shown in PAID:
                 timed += f" {each.shown}" * bool(each.shown)
             else:
