@@ -29,7 +29,7 @@ _REPEATED = 4
 def suggestions(index: Index, most: int = 6) -> list[str]:
     """Return at most ``most`` questions of different kinds, in the language of most documents.
 
-    Each of them was asked. Its answer has a confidence of at least 90 %, and no other one has the same answer.
+    Each of them was asked. The answers have a confidence of at least 90 %, and are different.
     """
     tables = index.content.read(lambda: tables_of(index.asker.known, Filters()))
     language = _language(index)

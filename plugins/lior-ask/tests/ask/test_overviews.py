@@ -141,6 +141,8 @@ I. Berg
 
 def test_greetings_and_signatures_of_mails_are_not_quoted(tmp_path):
     (tmp_path / "lamp.eml").write_text(MAIL)
-    texts = quoted(Index(tmp_path, retriever="settle", embedder="").ask("What do I know about the cellar lamp?"))
+    texts = quoted(
+        Index(tmp_path, retriever="settle", embedder="").ask("What do I know about the cellar lamp?")
+    )
     assert any("switch" in text for text in texts)
     assert not any("Feldmann" in text or "regards" in text for text in texts), texts

@@ -2,10 +2,11 @@
 
 A complete question is asked as it is, whatever came before. A follow-up begins with "and", "what about" or
 the like, has a pronoun, has no content word, or has a single one that finds nothing alone. It is asked with
-the content words of the last question that was answered or was itself complete. A passage answers it if it has the words of the follow-up. If
-a pronoun refers to the subject, the passage must also have the subject, or be in the document of the last
-answer. Otherwise nothing is found. If it is uncertain whether the follow-up means the passage, the confidence
-is at most 89 %, 69 % or 49 %. Small talk, tasks and follow-ups without an answer do not change the subject.
+the content words of the last question that was answered or was itself complete. A passage answers it if it
+has the words of the follow-up. If a pronoun refers to the subject, the passage must also have the subject, or
+be in the document of the last answer. Otherwise nothing is found. If it is uncertain whether the follow-up
+means the passage, the confidence is at most 89 %, 69 % or 49 %. Small talk, tasks and follow-ups without an
+answer do not change the subject.
 """
 
 from __future__ import annotations

@@ -21,20 +21,22 @@ _TITLES = any_of(form.title() for form in _ENGLISH.lists["calculations.title"])
 _NAMED = any_of(_ENGLISH.lists["answers.named"])
 _WHO_IS = re.compile(rf"\W*(?i:who {any_of(_ENGLISH.lists['words.auxiliary'])})(?: [^\W\d_a-z][\w'’-]*)+\W*")
 _PHONE = re.compile(rf"\b{either('answers.phone')}\b", re.I)
+_NO_PHONE = r"(?:\d+[.,]\d\d|\d{4}-\d\d-\d\d|\d\d?\.\d\d?\.\d{4})"
+"""Pattern of amounts and dates, which look like telephone numbers."""
 _EXPECTED = (
-    (_PHONE, re.compile(r"(?<![\w.:-])[+(]?\d[\d ()/.-]{5,}\d(?![\w:])")),
+    (_PHONE, re.compile(rf"(?<![\w.:-])(?!{_NO_PHONE}(?!\d))[+(]?\d[\d ()/.-]{{5,}}\d(?![\w:])")),
     *(
-    (re.compile(_any(f"answers.{kind}"), re.I), re.compile(wanted))
-    for kind, wanted in (
-        ("time", rf"\b(19|20)\d\d\b|\b\d\d?([:.]\d\d|st|nd|rd|th| ?[ap]m)\b|(?i:\b{_TIMES}\b)"),
-        ("number", rf"(?<![A-Za-z_])\d|(?i:{_any('answers.numbers')})"),
-        (
-            "person",
-            rf"(?<=[\w,;:('\"] )[A-Z][a-z]+|\b{_TITLES}\b|@|\b[A-Z][a-z]+(, | {_NAMED}\b)",
-        ),
-        ("place", f"(?i){_any('answers.place_told')}"),
-        ("reason", f"(?i){_any('answers.reason_told')}"),
-    )
+        (re.compile(_any(f"answers.{kind}"), re.I), re.compile(wanted))
+        for kind, wanted in (
+            ("time", rf"\b(19|20)\d\d\b|\b\d\d?([:.]\d\d|st|nd|rd|th| ?[ap]m)\b|(?i:\b{_TIMES}\b)"),
+            ("number", rf"(?<![A-Za-z_])\d|(?i:{_any('answers.numbers')})"),
+            (
+                "person",
+                rf"(?<=[\w,;:('\"] )[A-Z][a-z]+|\b{_TITLES}\b|@|\b[A-Z][a-z]+(, | {_NAMED}\b)",
+            ),
+            ("place", f"(?i){_any('answers.place_told')}"),
+            ("reason", f"(?i){_any('answers.reason_told')}"),
+        )
     ),
 )  # the first matching type is expected
 
