@@ -476,3 +476,13 @@ def test_tables_alone():
         index = Index(embedder="")
         index.learn(name, text)
         assert values(index, wanted) == wanted, text
+
+
+def test_the_month_with_the_highest_payments_of_a_kind_adds_them_up():
+    account = Index(embedder="")
+    account.learn(
+        "cash.csv",
+        "date,text,category,income,expense\n2026-01-03,box,gifts,10.00,\n2026-01-09,pens,office,,4.00\n"
+        "2026-02-03,box,gifts,25.00,\n2026-03-03,box,gifts,7.00,\n2026-03-05,fair,gifts,8.00,\n",
+    )
+    assert account.ask("Which month had the highest gifts?").result.value == "2026-02 25.00"

@@ -148,7 +148,8 @@ def _of_table(request: Request, head: Head, source: TableSource, names: list[Wor
     sign, account = _account(request, head, source, names)
     request, words = _words(request, head, source, names, account)
     linked = link(request, words, head, source)
-    told = sign or (not names and request.operation not in ("highest", "lowest"))
+    extreme = request.operation in ("highest", "lowest") and not request.unit  # maybe of another column
+    told = sign or not (names or extreme)
     if account is not None and told and linked.where and not linked.unknown:
         sign = _sign_of_rows(head, source, linked, account) or sign
     if account is not None and not sign:
