@@ -486,3 +486,33 @@ def test_the_month_with_the_highest_payments_of_a_kind_adds_them_up():
         "2026-02-03,box,gifts,25.00,\n2026-03-03,box,gifts,7.00,\n2026-03-05,fair,gifts,8.00,\n",
     )
     assert account.ask("Which month had the highest gifts?").result.value == "2026-02 25.00"
+
+
+STATEMENT = """day,what,amount,balance
+2026-01-03,salary,2100.00,3350.00
+2026-01-05,rent,-900.00,2450.00
+2026-01-19,food,-84.20,2365.80
+2026-02-02,salary,2100.00,4465.80
+2026-02-21,repair,-612.35,3853.45
+2026-02-21,fee,-3.00,3850.45
+2026-04-02,salary,2100.00,5950.45
+"""
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
+def test_a_balance_is_that_of_the_last_row_and_no_sum(newest_first):
+    head, *rows = STATEMENT.splitlines()
+    lines = [head, *(rows[::-1] if newest_first else rows)]
+    account = Index(embedder="")
+    account.learn("statement.csv", "\n".join(lines))
+    values = {
+        "balance per month": "2026-01 2,365.80, 2026-02 3,850.45, 2026-04 5,950.45",
+        "which month had the highest balance": "2026-04 5,950.45",
+        "total of balance in February": "3,850.45",
+        "sum of amount": "4,700.45",
+        "average balance in February": "4,056.57",
+    }
+    for question, value in values.items():
+        result = account.ask(question).result
+        assert result is not None, question
+        assert result.value == value, question

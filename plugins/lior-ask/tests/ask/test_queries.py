@@ -26,7 +26,7 @@ from lior_ask.tables.plan import Unclear
 from lior_ask.tables.query import Aggregate, Compares, Filled, Is, Not, Query, Within
 from lior_ask.tables.ranking import Ranker
 from lior_ask.tables.sentences import tell
-from lior_ask.tables.sources import tables_of
+from lior_ask.tables.sources import tables_of, until_end
 from lior_ask.tables.telling import NoResult, Teller
 
 TRIPS = (
@@ -582,3 +582,21 @@ def test_what_is_told_of_messages_answers_questions_for_messages_only(words, tol
     index.learn("WhatsApp Chat with Jule.txt", chat + "\n")
     result = index.ask(words).result
     assert (result is not None and "2025" in result.value and "15" in result.value) == told
+
+
+@pytest.mark.parametrize("columns", ["amount", "into,out"])
+def test_the_balance_of_a_day_without_a_row_is_the_one_before(columns):
+    rows = [f"day,{columns},balance"]
+    for day, amount, balance in (("01-03", 5, 105), ("01-09", -7, 98), ("02-11", -1, 97), ("03-01", 4, 101)):
+        amounts = [amount] if columns == "amount" else [max(amount, 0) or "", max(-amount, 0) or ""]
+        rows.append(f"2026-{day},{','.join(map(str, amounts))},{balance}")
+    table = table_of(notes("\n".join(rows) + "\n"))
+    [measure] = table.balances
+    when = Within(0, "2026-02-20", "2026-02-20", "on 20 February")
+    query = Query(table=0, aggregate=Aggregate.VALUE, measure=measure, where=(when,))
+    told = Teller(table).tell(query, table.where(until_end(query.where)))
+    assert told.result.value == "97"
+    assert told.result.rows[0].line == 4
+    assert not table_of(
+        notes("day,a,b\n2026-01-03,5,7\n2026-01-04,6,9\n2026-01-09,7,9\n2026-01-10,4,6\n")
+    ).balances

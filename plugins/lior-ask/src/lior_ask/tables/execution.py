@@ -88,14 +88,15 @@ def _count(plan: Plan, request: Request, rows: np.ndarray, about: str) -> Told:
 
 def _added(plan: Plan, rows: np.ndarray, about: str) -> Told:
     assert plan.measure is not None
-    column, counted = plan.columns[plan.measure], plan.table.numbered(plan.measure, rows)
+    column, mean = plan.columns[plan.measure], plan.operation == "mean"
+    numbered = plan.table.numbered(plan.measure, rows)
+    counted = numbered if mean else plan.table.summands(plan.measure, rows)
     none = plan.operation == "sum" and not len(rows) and all(each.covered is not False for each in plan.where)
     if not len(counted) and not none:
         raise Unclear(f"there is no number to be added up: {about}")
-    mean = plan.operation == "mean"
     value, arithmetic = plan.table.added(plan.measure, counted, plan.sign, column.show, mean=mean)
     totals = sum(len(head.totals) for head in plan.table.heads)
-    without = left_out(plan.table, len(rows) - len(counted)) + left_out(plan.table, totals, "of totals")
+    without = left_out(plan.table, len(rows) - len(numbered)) + left_out(plan.table, totals, "of totals")
     return tell(
         plan.table,
         counted,
@@ -106,6 +107,8 @@ def _added(plan: Plan, rows: np.ndarray, about: str) -> Told:
         unit=unit_of(column),
         column=plan.measure,
         where=plan.where,
+        how=plan.operation if len(counted) == len(numbered) else "newest",
+        count=len(numbered),
     )
 
 

@@ -139,7 +139,8 @@ def execute_groups(plan: Plan, request: Request) -> Told:
     unit = "" if plan.measure is None else unit_of(plan.columns[plan.measure])
     by = plan.group.by if isinstance(plan.group.by, str) else plan.columns[plan.group.by].name
     of = describe(plan)
-    about = f"{plan.operation} of {of} by {by}"
+    balance = plan.operation == "sum" and plan.measure in plan.table.balances
+    about = f"{'last' if balance else plan.operation} of {of} by {by}"
     every = np.concatenate([*groups.values()])
     own = partial(tell, column=plan.measure, where=plan.where, by=plan.group.by, over=plan.group.over)
     told: Callable[..., Told] = partial(own, plan.table, unit=unit)
@@ -149,7 +150,9 @@ def execute_groups(plan: Plan, request: Request) -> Told:
         return _lacking(plan, groups, of, partial(told, every))
     dated = isinstance(plan.group.by, str) or plan.columns[plan.group.by].kind == "date"
     order = [*values] if dated else sorted(values, key=lambda name: -values[name])
-    if plan.group.by in ("week", "month", "year") and plan.operation != "mean" and not plan.group.over:
+    if balance:
+        told = partial(told, how="newest")
+    elif plan.group.by in ("week", "month", "year") and plan.operation != "mean" and not plan.group.over:
         order = _units(order, plan.group.by)
         values = {name: values.get(name, Decimal(0)) for name in order}
     if plan.group.over:
@@ -223,7 +226,8 @@ def _value(plan: Plan, rows: np.ndarray) -> Decimal:
     if plan.operation == "count":
         return Decimal(len(rows))
     assert plan.measure is not None
-    total = plan.table.total(plan.measure, rows, plan.sign)
+    added = plan.table.summands(plan.measure, rows) if plan.operation == "sum" else rows
+    total = plan.table.total(plan.measure, added, plan.sign)
     return total if plan.operation == "sum" else (total / len(rows)).quantize(Decimal("0.01"))
 
 

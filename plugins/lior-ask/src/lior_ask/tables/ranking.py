@@ -25,7 +25,7 @@ from lior_ask.tables.query import (
     Within,
     atom,
 )
-from lior_ask.tables.sources import Table, first_rows
+from lior_ask.tables.sources import Table, first_rows, until_end
 
 _MERGED = 60
 """Number of the best queries that are compared by their results."""
@@ -107,9 +107,11 @@ class Ranker:
         return self._placed(query)[0]
 
     def _placed(self, query: Query) -> tuple[np.ndarray, int]:
-        key, table = (query.table, query.where), self.tables[query.table]
+        table = self.tables[query.table]
+        where = until_end(query.where) if table.asks_balance(query) else query.where
+        key = query.table, where
         if key not in self._selected:
-            rows = table.where(query.where)
+            rows = table.where(where)
             self._selected[key] = rows, hash(table.marks[rows].tobytes())
         return self._selected[key]
 
@@ -159,6 +161,10 @@ class Ranker:
         if how in FIRST and query.group is None:
             return self._first(query, rows)
         if measure is not None and query.group is None:
+            if table.asks_balance(query):
+                return (
+                    (how.SUM, table.total(measure, table.summands(measure, rows), 1)) if len(rows) else None
+                )
             if how is Aggregate.VALUE:
                 cells = table.cells(measure)
                 return (

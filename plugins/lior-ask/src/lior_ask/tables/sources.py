@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from decimal import Decimal
 from functools import cache, cached_property
-from itertools import combinations, pairwise
+from itertools import combinations, pairwise, permutations
 from pathlib import PurePath
 from typing import Any
 
@@ -26,7 +26,7 @@ from lior_ask.languages.lists import either, words
 from lior_ask.languages.words import tokens
 from lior_ask.question.filters import Filters, Known, fitting
 from lior_ask.tables.columns import Columns, Kind, is_empty
-from lior_ask.tables.query import Query, Sign
+from lior_ask.tables.query import Aggregate, Expr, Query, Sign, Within
 from lior_ask.tables.words import stems
 
 YES, NO = words("words.yes"), words("words.none")
@@ -39,6 +39,8 @@ _LIKE = 4
 """Number of letters that a word and a similar one have in common at their beginning."""
 _ALIKE = 200
 """Maximum number of words that begin alike."""
+_STEPS, _BALANCED, _CENT = 3, 0.9, 0.005
+"""Minimum number of steps of a balance, minimum share of them that are amounts, and the rounding."""
 _COMPARED = 5
 """Maximum number of columns of a type that are compared with each other."""
 _DAYS = 4
@@ -149,6 +151,43 @@ class Table(Columns):
         """The stored number columns with zeros and larger numbers, and no others."""
         orders = [(n, self.coded("number", n).order) for n in self._amounts()]
         return [n for n, order in orders if len(order) > 1 and order[0] == 0]
+
+    @cached_property
+    def balances(self) -> dict[int, int]:
+        """The columns whose number is that of the row before plus the amounts of the row, as in a statement.
+
+        The value is 1, or -1 if the newest row is the first.
+        """
+        amounts = self._amounts()
+        if not 1 < len(amounts) <= _COMPARED:
+            return {}
+        read = {
+            n: np.array([np.nan if v is None else v for v in self.numbers(n)[:_COUNTED]], float)
+            for n in amounts
+        }
+        found = dict[int, int]()
+        for column, own in read.items():
+            others = [np.nan_to_num(other) for n, other in read.items() if n != column]
+            changes = [*others, *(a - b for a, b in permutations(others, 2))]
+            for way in (1, -1):
+                grows = way * np.diff(own)
+                moved = (change[1:] if way > 0 else change[:-1] for change in changes)
+                if any(_equal(grows, each) for each in moved):
+                    found[column] = way
+        return found
+
+    def asks_balance(self, query: Query) -> bool:
+        """Return whether a query asks for the balance at the end of a time, which is no sum of its rows."""
+        one = query.aggregate in (Aggregate.SUM, Aggregate.VALUE) and query.group is None
+        return one and query.measure in self.balances
+
+    def summands(self, column: int, rows: np.ndarray) -> np.ndarray:
+        """Return the rows whose numbers are added up: those with one, or the last of them of a balance."""
+        known = self.numbered(column, rows)
+        if column not in self.balances or not len(known):
+            return known
+        days = known if self.dated is None else self.coded("date", self.dated).ranks[known]
+        return known[[np.lexsort((self.balances[column] * known, days))[-1]]]
 
     @cached_property
     def comparable(self) -> dict[tuple[int, int], tuple[Sign, ...]]:
@@ -286,6 +325,11 @@ class Table(Columns):
                 yield None if number is None or earlier is None else number - earlier
 
 
+def until_end(where: tuple[Expr, ...]) -> tuple[Expr, ...]:
+    """Return conditions that rows before each period fulfil, too."""
+    return tuple(attrs.evolve(c, first="") if isinstance(c, Within) and c.last else c for c in where)
+
+
 def first_rows(table: Table, query: Query, rows: np.ndarray) -> list[int]:
     """Return the first of ``rows`` in the order of a query with one of ``FIRST``, with ties.
 
@@ -297,6 +341,12 @@ def first_rows(table: Table, query: Query, rows: np.ndarray) -> list[int]:
         return ends
     kind: Kind = "date" if table.columns[query.measure].kind == "date" else "number"
     return table.first(kind, query.measure, rows, few, largest=query.descends(kind))
+
+
+def _equal(one: np.ndarray, other: np.ndarray) -> bool:
+    """Return whether nearly all of several numbers are equal to others, which vary."""
+    same = np.abs(one - other) < _CENT
+    return len(one) >= _STEPS and bool(same.mean() >= _BALANCED) and len(np.unique(other)) > 1
 
 
 def _day(text: str) -> date:

@@ -70,6 +70,8 @@ class Teller:
             When no row has the number or date that is needed.
         """
         rows = in_order(self.table, rows)
+        if len(rows) > 1 and self.table.asks_balance(query):
+            query = attrs.evolve(query, aggregate=Aggregate.SUM)
         if query.group is not None:
             return self._groups(query, rows)
         if query.aggregate in ADDED:
@@ -171,15 +173,19 @@ class Teller:
     def _added(self, query: Query, rows: np.ndarray) -> Told:
         measure = query.measure
         assert measure is not None
-        used = self.table.numbered(measure, rows)
+        known = self.table.numbered(measure, rows)
+        used = self.table.summands(measure, rows) if query.aggregate is Aggregate.SUM else known
         if not len(used) and (len(rows) or query.aggregate is not Aggregate.SUM):
             raise NoResult(f"there is no number to be added up: {self.about(query)}")
         value, arithmetic = self._value(query, used)
         own, about = (
             self.table.columns[measure],
-            self.about(query) + left_out(self.table, len(rows) - len(used)),
+            self.about(query) + left_out(self.table, len(rows) - len(known)),
         )
-        return self._told(query, used, own.show(value), about, arithmetic=arithmetic, unit=unit_of(own))
+        parts: dict[str, Any] = {"arithmetic": arithmetic, "unit": unit_of(own), "count": len(known)}
+        if len(used) < len(known):
+            parts["how"] = "newest"
+        return self._told(query, used, own.show(value), about, **parts)
 
     def _value(self, query: Query, rows: np.ndarray) -> tuple[Decimal, str]:
         """Return the sum, the mean or the median of the numbers of rows, and the arithmetic."""
@@ -302,9 +308,10 @@ class Teller:
         added_up = query.measure is not None and query.aggregate is not Aggregate.DISTINCT
         unit = unit_of(self.table.columns[query.measure]) if query.measure is not None and added_up else ""
         by = query.group.by if isinstance(query.group.by, str) else self._name(query.group.by)
-        told = partial(
-            self._told, query, about=f"{self.about(query)} per {by}", unit=unit, by=query.group.by, over=over
-        )
+        about = f"{self.about(query)} per {by}"
+        told = partial(self._told, query, about=about, unit=unit, by=query.group.by, over=over)
+        if query.aggregate is Aggregate.SUM and query.measure in self.table.balances:
+            told = partial(told, how="newest")
         if over == "mean":
             total = sum(known.values(), Decimal(0))
             value, _ = added(total, (), len(known), show, mean=True)
@@ -340,5 +347,7 @@ class Teller:
         known = self.table.numbered(query.measure, rows)
         if not len(known) or query.aggregate is Aggregate.MEDIAN:
             return self._value(query, known)[0] if len(known) else None
+        if query.aggregate is Aggregate.SUM:
+            known = self.table.summands(query.measure, rows)
         total = self.table.total(query.measure, known, query.sign)
         return added(total, (), len(known), show, mean=query.aggregate is Aggregate.MEAN)[0]
