@@ -175,6 +175,29 @@ def test_lines_of_a_price_list_are_passages():
     assert quotes(wrapped) == [wrapped]
 
 
+def test_a_leader_joins_a_name_and_its_amount():
+    for leader in (
+        " ............ ",
+        ".......... ",
+        " . . . . . . ",
+        " ... ",
+        "………… ",
+        " ········ ",
+        " ______ ",
+        " ----- ",
+    ):
+        lines = [
+            f"{name}{leader}{price} €" for name, price in (("Cuota fija", "11,38"), ("IVA 10%", "-4,97"))
+        ]
+        text = "\n".join(["RESUMEN", *lines, f"cuota de la sección de vela{leader}Club Náutico"])
+        assert quotes(text, "prose")[: len(lines) + 1] == ["RESUMEN", *lines], leader
+        assert not [p.text for p in passages("\n".join(lines), "prose") if p.title]
+    assert not any(p.title for p in passages("Coffee ..... 3\nTea ..... 2\nWater ..... 1", "prose"))
+    for stop in ("...", "....", " ..."):
+        sentences = [f"He thought about it for a while{stop}", "Then he left the room."]
+        assert quotes(" ".join(sentences)) == sentences
+
+
 def test_lines_of_notes_are_not_joined():
     for text in (
         "wifi flat: Kutterhafen / seegurke-44-lampe\n"

@@ -117,8 +117,11 @@ _LABEL = re.compile(r"\s*[^\W\d_][\w -]{0,30}:\s|\s*\[?\d{1,4}[-./]\d{1,2}[-./]?
 """Pattern of a line that never continues the line before, such as "Phone: 12 34" or "24.03. 09:15 Ada"."""
 _ENTRIES = 3
 """Minimum number of lines that begin with a capital, have no stop and are a list; two may be one sentence."""
-_CELLS = re.compile(r"\S {4,}\S")
+_LEADER = r"(?:(?:[.·_\u2010-\u2015-] ?){5,}|(?:… ?){2,}|\s[.…]{2,4}(?=\s[^\w\s]?\d))"
+"""Pattern of a leader, the dots or dashes between a name and its amount; a short one precedes a number."""
+_CELLS = re.compile(rf"\S {{4,}}\S|\S\s?{_LEADER}")
 """Pattern in a row of a table, which never continues the row before, however long that is."""
+_LED = re.compile(rf"{_LEADER}\s")
 _ABBREVIATED = re.compile(
     rf"(?:^|[\s(\[\"'“])(?:(?:\w\.)*\w|\d{{1,2}}|{any_of(sorted(listed('words.abbreviations')))})\.$",
     re.IGNORECASE,
@@ -222,9 +225,10 @@ def _sentences(text: str, begin: int, end: int) -> Iterator[Span]:
 
 
 def _goes_on(text: str, begin: int, stop: re.Match[str]) -> bool:
-    """Return whether the text from ``begin`` to a stop ends with an abbreviation, or amid a date."""
+    """Return whether the text from ``begin`` to a stop ends with an abbreviation or leader, or in a date."""
     last = stop.start("gap")
-    if _ABBREVIATED.search(text, begin, last):
+    led = _LED.search(text, begin, stop.end() + 2)
+    if (led and led.end() > last) or _ABBREVIATED.search(text, begin, last):
         return True
     part = _OF_DATE.search(text, begin, last)
     if not part:

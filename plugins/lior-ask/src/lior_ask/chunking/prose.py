@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from itertools import groupby
+from itertools import groupby, pairwise
 
 import attrs
 
@@ -26,7 +26,7 @@ _LITERAL = re.compile(
 )
 """Pattern of a paragraph that announces code in reStructuredText."""
 _LINK = re.compile(r"\s*(?:(?:[-*+•]|\d{1,3}[.)])\s+)?\[[^\[\]]+\]\([^()\s]*\)\s*$")
-_LEADERS = re.compile(r"(?:\. ?){4,}\s*\w{1,5}\s*$")
+_LEADERS = re.compile(r"(?:\. ?){4,}\s*(\w{1,5})\s*$")
 _NUMBERED = re.compile(
     r"(?:(\d{1,2}(?:\.\d{1,3})+)\.?|(?:Chapter|Appendix|Part) [\dA-Z]{1,4}[.:]?)\s+\S.{0,78}[^\s.,;:!?]$"
 )
@@ -217,10 +217,10 @@ def _lines(page: Page, lines: range, group: int, headings: tuple[str, ...], *, e
         yield from _table(page, lines, group, headings)
         return
     waiting: list[int] = []
-    contents = _is_contents(page, lines)
+    contents, amounts = _is_contents(page, lines), _has_amounts(page, lines)
     for number in lines:
         line = page.lines[number]
-        named = number not in page.wrapped and (contents or _names(line))
+        named = number not in page.wrapped and (contents or _names(line)) and not amounts
         names = number in page.titles or named
         ruled = (len(line) <= _LONGEST_RULE and _RULE.match(line)) or _FRAME.match(line[:LONG])
         if names or ruled or ITEM.match(line) or line.lstrip()[:1] == "│":
@@ -237,6 +237,13 @@ def _is_contents(page: Page, lines: range) -> bool:
     """Return whether lines are a table of contents with the numbers of sections."""
     entries = [_ENTRY.match(page.lines[number][:LONG]) for number in lines]
     return len(lines) > 3 and all(entries) and any(e[1].count(".") > 1 for e in entries if e)
+
+
+def _has_amounts(page: Page, lines: range) -> bool:
+    """Return whether numbers behind leaders are no pages: more than a third are less than the one before."""
+    ends = (_LEADERS.search(page.lines[number][-LONG:]) for number in lines if _names(page.lines[number]))
+    numbers = [int(end[1]) for end in ends if end and end[1].isdecimal()]
+    return 3 * sum(b < a for a, b in pairwise(numbers)) > len(numbers)
 
 
 def _title(page: Page, number: int, lines: range, group: int, headings: tuple[str, ...]) -> Iterator[Part]:
