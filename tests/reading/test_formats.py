@@ -698,6 +698,12 @@ def test_two_lines_of_a_log_are_no_chat():
 
 
 PADDED = "Konto;DE02 6805;;\nZeitraum:;01.01.2025 - 31.01.2025;;\n;;;\n"
+STATEMENT = """\
+Date;Date de valeur;Libellé;Débit;Crédit
+03/01/2024;03/01/2024;EDF;84,20;
+08/01/2024;08/01/2024;LE GOFF;;120,00
+12/01/2024;12/01/2024;VOILERIE;1 245,50;
+"""
 PREAMBLE = "Konto;DE02 6805\nZeitraum:;01.01.2025 - 31.01.2025\n\n"
 
 
@@ -709,6 +715,13 @@ PREAMBLE = "Konto;DE02 6805\nZeitraum:;01.01.2025 - 31.01.2025\n\n"
         ("time\tset\tactual\n09:00\t37.0\t37,1\n10:00\t37.0\t37,2\n", 3, 2, 1),
         ('"Konto";"DE1"\n""\n"Tag";"Wer";"Betrag"\n"01.01.";"A";"1,5"\n"02.01.";"B";"2,5"\n', 3, 2, 3),
         (f"{PADDED}Tag;Wer;Was;Betrag\n01.01.2025;A;x;-1,5\n02.01.2025;B;y;2,5\n", 4, 2, 4),
+        (f"Solde au 30/06/2024;4 318,27;EUR;;\n\n{STATEMENT}", 5, 3, 3),
+        (f"Banque;;;;\nCompte;0012;;;\nTitulaire;YC;;;\nSolde;4 318,27;EUR;;\n{STATEMENT}", 5, 3, 5),
+        (f"Compte;0012;Solde;4 318,27;EUR\n{STATEMENT}", 5, 3, 2),
+        ("Titulaire;YC;\nSolde;4 318,27;\nDate;Libellé;Montant\n03/01/2024;EDF;84,20\n", 3, 1, 3),
+        (f"Von:;01.01.2024;\nBis:;31.01.2024;\nStand:;4,27 EUR;\nBank:;A;\nIBAN:;D1;\n{STATEMENT}", 5, 3, 6),
+        ("Ada;12;x\nBo;13;y\nEve;;z\nIda;15;w\n", 3, 4, 0),
+        ("Name;Alter;\nAda;unbekannt;neu\nBo;13;alt\nEve;14;alt\n", 3, 3, 1),
         ("Name;Tag;Stunden;Notiz\nAda;;;\nBo;;;\nEve;2026-01-02;4;\n", 4, 3, 1),
         ("a,b\n1,2\n", 2, 1, 1),
     ],
@@ -718,3 +731,24 @@ def test_lines_above_the_names_of_the_columns_are_no_rows(text, columns, rows, l
     (table,) = document.tables
     assert (len(table.columns), len(table.rows)) == (columns, rows)
     assert table.lines[0] == line
+
+
+def test_lines_with_numbers_above_the_header_of_a_sheet_are_no_rows():
+    names = ["Date", "Text", "Amount"]
+    above, rows = [["Account", 12, "EUR"], ["Balance", 4318.27]], [["2024-01-03", "EDF", 84.2]] * 2
+    (table,) = one(sheet(*above, names, *rows), "a.xlsx").tables
+    assert ([*table.columns], len(table.rows)) == (names, 2)
+
+
+@cases(
+    ("text", "note"),
+    [
+        ("Ada;12\nBo;13\n", "no header row"),
+        ("one\ntwo\n", "no table"),
+        ("name;age\nAda;12\n", ""),
+        ("one\n", ""),
+    ],
+)
+def test_a_note_says_that_rows_have_no_table_or_header(text, note):
+    notes = parse_bytes(text.encode(), "a.csv")[0].notes
+    assert [each[: len(note)] for each in notes] == [note] * bool(note)

@@ -12,7 +12,7 @@ from lior.interfaces import ParsedDocument, Table
 from lior.reading.limits import current_limits
 from lior_plugins.readers.collecting import Collected, too_much_text
 from lior_plugins.readers.sheet_rows import LONGEST_NAME, Row, Sheet
-from lior_plugins.readers.tables import YEAR
+from lior_plugins.readers.tables import YEAR, header_below
 
 _TITLES = 4
 """The maximum number of rows above a table that become the title of the sheet."""
@@ -214,8 +214,11 @@ def _covered(sheet: Sheet) -> dict[int, list[tuple[int, int, str, str]]]:
 def _head(block: Sequence[Row]) -> int | None:
     """Return the header row of a block, or ``None`` for a block that is not a table. Among the rows before
     the first number or date it is the one with most cells. If all cells are text, it is the first row with
-    several cells.
+    several cells. Lines on an account above it may have numbers.
     """
+    columns = _columns(block[:_PROBED])
+    if below := header_below([_cells(row, columns) for row in block[:_PROBED]]):
+        return below
     plain = [len(row.cells) for row in takewhile(_is_plain, block)]
     several = [number for number, count in enumerate(plain) if count > 1]
     if not several or several[0] + 1 == len(block):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from itertools import groupby, takewhile, zip_longest
+from itertools import groupby, zip_longest
 
 from lior.interfaces import Table
 
@@ -15,6 +16,8 @@ _MARKS = re.compile(r"\*\*|__|`|\[\[|\]\]|\[([^\]]{0,500})\]\([^)]{0,2000}\)")
 SPARSE = 100
 """The maximum ratio of a table's cells to its filled cells."""
 _NUMBER = re.compile(r"[-+\d.,\s]*\d[\d.,\s]*")
+_VALUE = re.compile(r"(?:[A-Z]{3}\s?)?(?=\D*\d)[\W\d_]+(?:[A-Z]{3})?")
+"""A cell of a number or date, perhaps with a currency."""
 YEAR = re.compile(r"(19|20)\d\d")
 _FOOT = re.compile(
     r"[*†‡¹²³©]|\W*(page|seite|página|source|quelle|fuente|notes?|printed|exported|generated|created|stand"
@@ -27,6 +30,8 @@ _PAIR = re.compile(
 )
 """A line of a key and its value."""
 _PAGE = re.compile(r"\W*(page|seite|página|p\.) *\d", re.I)
+UNNAMED = "column {}"
+"""The name of a column, by its number, in a table without a header row."""
 _HEAD = 50
 """The number of rows that show how many cells of a row are filled."""
 _LONGEST = 300
@@ -59,7 +64,7 @@ def table(
     width = len(rows[0]) if named else max(map(len, rows))
     if width * len(rows) > SPARSE * sum(map(len, rows)) + 1000:  # empty cells would fill the memory
         return ()
-    columns, below = tuple(f"column {number}" for number in range(1, width + 1)), 0
+    columns, below = tuple(UNNAMED.format(number) for number in range(1, width + 1)), 0
     if named:
         two = _has_second_header(rows, width)
         columns, below = joined(rows[0], rows[1]) if two else rows[0], 1 + two
@@ -116,18 +121,10 @@ def _unique(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _bounds(rows: Sequence[tuple[str, ...]]) -> tuple[int, int]:
-    """Return the first and the end of the rows without the lines above the header and notes below the rows.
-
-    A line above the header has one cell, or, in a bank's file that a spreadsheet program filled up with empty
-    cells, at most half of the cells of the fullest row, all at its beginning.
-    """
+    """Return the first and the end of the rows, without lines above the header and notes below the rows."""
     filled = [sum(map(bool, row)) for row in rows[:_HEAD]]
     usual = sorted(filled)[len(filled) // 2] if filled else 0
-    first, end = 0, len(rows)
-    half = max(filled, default=0) // 2
-    above = takewhile(lambda n: filled[n] <= half and all(rows[n][: filled[n]]), range(len(filled) - 2))
-    if half > 1 and (header := sum(1 for _ in above)) and rows[header][0] and _is_header(rows[header:]):
-        first = header
+    first, end = header_below(rows[:_HEAD]), len(rows)
     while first + 2 < len(filled) and rows[first][0] and filled[first] * 2 <= usual and filled[first] == 1:
         if usual == 2 and len(rows[first]) > 1 and any(re.search(r"\d", cell) for cell in rows[first + 1]):
             break  # a header whose other cell is empty
@@ -135,6 +132,33 @@ def _bounds(rows: Sequence[tuple[str, ...]]) -> tuple[int, int]:
     while end > first + 2 and usual > 1 and _is_below(rows[end - 1]):
         end -= 1
     return first, end
+
+
+def header_below(rows: Sequence[tuple[str, ...]]) -> int:
+    """Return the header row below lines on an account or another title; 0 if there are none.
+
+    It is the row that names most columns of numbers and dates. Lines above it, which a spreadsheet program
+    may have filled up with empty cells, have no gap, and fewer cells or a word in such a column.
+    """
+    best, first, columns = 0, 0, set[int]()
+    filled, valued = Counter[int](), Counter[int]()
+    for number in range(len(rows) - 1, -1, -1):
+        cells = {column: cell for column, cell in enumerate(rows[number]) if cell}
+        named = {column for column in cells if 2 * valued[column] >= filled[column] > 0}
+        if len(named) >= max(best, 1) and (0 in cells or not number) and _is_header(rows[number:]):
+            best, first, columns = len(named), number, named
+        filled.update([*cells])
+        valued.update(column for column, cell in cells.items() if _VALUE.fullmatch(cell))
+    size = sum(map(bool, rows[first])) if first else 0
+    for row in rows[:first]:
+        own = [*filter(None, row)]
+        words = any(
+            cell and not _VALUE.fullmatch(cell) for column, cell in enumerate(row) if column in columns
+        )
+        title = best > 1 or 2 * len(own) <= size or re.search(r"\d", " ".join(own))
+        if not (all(row[: len(own)]) and (len(own) < size or words) and title):
+            return 0
+    return first
 
 
 def _is_below(row: tuple[str, ...]) -> bool:

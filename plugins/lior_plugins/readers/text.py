@@ -6,6 +6,7 @@ import csv
 import re
 from bisect import bisect_right
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import suppress
 from itertools import takewhile
 from pathlib import PurePath
@@ -17,7 +18,7 @@ from lior.interfaces import ParsedDocument, Table
 from lior.reading.decoding import decode_text
 from lior.reading.limits import TAKES_ALL, is_late
 from lior_plugins.readers.notes import titles_of
-from lior_plugins.readers.tables import barred, delimited, paired
+from lior_plugins.readers.tables import UNNAMED, barred, delimited, paired
 
 _MARKUP = ".md .markdown .mdown .mkd .rst .rest .qmd .rmd .adoc .asciidoc"
 _CODE = (
@@ -168,6 +169,7 @@ class Rows:
         first, delimiter = _layout(source)
         if '"' not in text:
             tables = delimited(source, delimiter, first)
+            notes = (*notes, *_note(tables, source))
             return [ParsedDocument(text=text, kind="rows", notes=notes, tables=tables)]
         try:
             starts = _starts(source, delimiter)
@@ -176,15 +178,24 @@ class Rows:
             return [ParsedDocument(text=text, kind="rows", notes=notes)]
         ends = [*starts[1:], len(source)]
         rows = [" ".join(source[a:b]) for a, b in zip(starts, ends, strict=True)]
+        tables = delimited(rows, delimiter, bisect_right(starts, first) - 1)
         return [
             ParsedDocument(
                 text="\n".join(rows),
                 kind="rows",
                 lines=tuple(a + 1 for a in starts),
-                notes=notes,
-                tables=delimited(rows, delimiter, bisect_right(starts, first) - 1),
+                notes=(*notes, *_note(tables, rows)),
+                tables=tables,
             )
         ]
+
+
+def _note(tables: tuple[Table, ...], rows: list[str]) -> Iterator[str]:
+    """Yield what is missing for calculations: the table of several rows, or its header row."""
+    if not tables and sum(map(bool, map(str.strip, rows))) > 1:
+        yield "no table: rows with the same number of cells, separated by comma, semicolon, tab or |, are one"
+    elif tables and tables[0].columns[0] == UNNAMED.format(1):
+        yield f"no header row was found; the columns are called {UNNAMED.format(1)}, {UNNAMED.format(2)}, …"
 
 
 def _layout(source: list[str]) -> tuple[int, str]:
@@ -205,7 +216,8 @@ def _layout(source: list[str]) -> tuple[int, str]:
                 starts.setdefault(len(row), lines[begin])
                 counts[len(row)] += 1
                 begin = min(rows.line_num, len(lines) - 1)
-        width, count = next(iter(counts.most_common(1)), (0, 0))
+        width = max(counts, key=lambda width: width * counts[width], default=0)
+        count = counts[width]
         if count > 2 and width > 1:
             best = max(best, (count / counts.total(), width, -starts[width], delimiter))
     return -best[2], best[3]
