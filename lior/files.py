@@ -135,18 +135,21 @@ CONTROLS = (
 )
 """Characters, for a class of a regular expression, that no text shows."""
 _HIDDEN = re.compile(rf"[\t\n\r{CONTROLS}]")
-_AMBIGUOUS = re.compile(r"\\(?=u[0-9a-f]{4})")
-_ESCAPE = re.compile(r"\\u([0-9a-f]{4})")
+_AMBIGUOUS = re.compile(r"\\(?=u[0-9a-f]{4}|x[89a-f][0-9a-f])")
+_ESCAPE = re.compile(r"\\(?:u([0-9a-f]{4})|x([89a-f][0-9a-f]))")
+_BYTES = 0xDC00
+"""The offset of Python's characters for bytes that are no UTF-8."""
 
 
 def escape(found: re.Match[str]) -> str:
-    r"""Return ``\u`` and four digits for a character."""
-    return f"\\u{ord(found[0]):04x}"
+    r"""Return ``\x`` and two digits for a byte that is no UTF-8, ``\u`` and four for another character."""
+    code = ord(found[0])
+    return f"\\x{code - _BYTES:02x}" if _BYTES + 0x80 <= code <= _BYTES + 0xFF else f"\\u{code:04x}"
 
 
 def in_line(name: str) -> str:
-    r"""Return a name other than a file's, with ``\u`` and four digits for each character that no line
-    shows.
+    r"""Return a name other than a file's, with ``\u`` and four digits, or ``\x`` and two, for each character
+    that no line shows.
 
     Results of :func:`printable` are not changed.
     """
@@ -156,11 +159,11 @@ def in_line(name: str) -> str:
 def printable(path: str) -> str:
     r"""Return the name or path of a file in one line, so that :func:`original` restores it.
 
-    A byte that is no UTF-8 becomes ``\udc`` and its two digits; a backslash before such digits becomes
-    ``\u005c``.
+    A byte that is no UTF-8 becomes ``\x`` and its two digits, as a shell writes it; a backslash before such
+    digits becomes ``\u005c``.
 
     >>> printable("a\nb\udce9.txt"), printable(r"C:\users"), printable(r"\u0041")
-    ('a\\u000ab\\udce9.txt', 'C:\\users', '\\u005cu0041')
+    ('a\\u000ab\\xe9.txt', 'C:\\users', '\\u005cu0041')
     """
     return in_line(_AMBIGUOUS.sub(escape, path))
 
@@ -168,7 +171,7 @@ def printable(path: str) -> str:
 def original(name: str) -> str:
     r"""Return the name or path from which :func:`printable` made ``name``.
 
-    >>> original("a\\u000ab\\udce9.txt")
+    >>> original("a\\u000ab\\xe9.txt")
     'a\nb\udce9.txt'
     """
-    return _ESCAPE.sub(lambda found: chr(int(found[1], 16)), name)
+    return _ESCAPE.sub(lambda found: chr(int(found[1], 16) if found[1] else _BYTES + int(found[2], 16)), name)

@@ -37,6 +37,8 @@ _PIECES = (
     b"\\",
     b"\\u0041",
     b"\\udce9",
+    b"\\xe9",
+    b"\\x41",
     b"\\u005c",
     b"%E9",
     b"%",
@@ -75,7 +77,7 @@ def filled(folder: Path, names: list[bytes]) -> dict[str, str]:
 
 
 @given(st.binary(max_size=60))
-@example(b"\\u0041\\u005c\\udce9\xe9\n")
+@example(b"\\u0041\\u005c\\udce9\\xe9\xe9\n")
 def test_a_name_is_shown_in_a_line_and_leads_back(name):
     path = os.fsdecode(name)
     shown = printable(path)
@@ -83,6 +85,10 @@ def test_a_name_is_shown_in_a_line_and_leads_back(name):
     assert not CONTROL.search(shown)
     assert shown.encode().decode() == shown  # no surrogates
     assert in_line(shown) == shown
+
+
+def test_a_byte_is_shown_as_on_a_shell():
+    assert printable(os.fsdecode(b"fus\xe9es.txt")) == r"fus\xe9es.txt"
 
 
 @given(st.lists(st.text(max_size=12), unique=True))

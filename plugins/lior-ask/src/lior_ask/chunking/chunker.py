@@ -110,7 +110,7 @@ def name_words(name: str) -> str:
 
     >>> name_words("house/heatPump_manual-2024.pdf")
     'house heat Pump manual 2024'
-    >>> name_words(r"notes/caf\\udce9.txt")
+    >>> name_words(r"notes/caf\\xe9.txt")
     'notes caf'
     """
     parts = PurePath(original(name)).parts[-2:]
