@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import threading
+from email.message import EmailMessage
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from lior.events import hookimpl
 from lior.plugins import listening
 from lior_ask import Index
 from lior_ask.watching import _seen
+from lior_serve.documents import document_lines, passage_lines
 from lior_serve.folder import FolderSource
 from serve.calling import BEGIN
 from serve.servers import TEXTS, running
@@ -298,6 +300,24 @@ def test_lines_are_those_of_the_file(copy):
         assert version.file_of(passage.document) == name, name
         lines = b"\n".join(version.text(name)).decode().split("\n")
         assert shown in lines[passage.line - 1], name
+
+
+@pytest.mark.parametrize("encoding", ["quoted-printable", "base64"])
+def test_an_encoded_mail_is_shown_decoded_with_the_passage_marked(copy, encoding):
+    mail = EmailMessage()
+    mail["Subject"], mail["From"], mail["Date"] = "Clés", "ada@b.example", "Mon, 08 Jan 2024 09:12:00 +0100"
+    wanted = "Le double des clés du hangar est chez la boulangère du port de pêche."
+    mail.set_content(f"Bonjour à tous,\n\nÀ savoir. {wanted} Merci à Zoé.\n", cte=encoding)
+    (copy / "mail.eml").write_bytes(bytes(mail))
+    version = FolderSource([copy]).current
+    passage = next(p for p, _ in version.ask("Où est le double des clés ?", 9).passages if wanted in p.text)
+    shown = passage_lines(version, passage)
+    mark, line = shown["mark"], shown["lines"][passage.line - shown["first"]]
+    assert mark["line"] == mark["end_line"] == passage.line
+    assert line[mark["column"] - 1 : mark["end_column"] - 1] == passage.text
+    read = document_lines(version, "mail.eml", 1, 50)["lines"]
+    assert "Subject: Clés" in read
+    assert read[passage.line - 1] == line
 
 
 WITHOUT_TORCH = """

@@ -33,13 +33,9 @@ class Lines:
 def around(texts: Sequence[bytes], passage: Passage, count: int) -> Lines:
     """Return a passage with ``count`` lines before and after it; ``texts`` are those of its file, UTF-8."""
     parts = [lines_of(text) for text in texts]
-    wanted = passage.text.split("\n")
-    lines = next((part for part in parts if _contains(part, passage, wanted)), parts[0])
-    last = min(passage.line + len(wanted) - 1, len(lines))
-    column = end_column = None
-    if _contains(lines, passage, wanted):
-        column = passage.column
-        end_column = (column if len(wanted) == 1 else 1) + len(wanted[-1])
+    lines = next((part for part in parts if _span(part, passage)), parts[0])
+    last = min(passage.line + passage.text.count("\n"), len(lines))
+    column, last, end_column = _span(lines, passage) or (None, last, None)
     first = max(passage.line - count, 1)
     return Lines(
         first=first,
@@ -55,16 +51,26 @@ def around(texts: Sequence[bytes], passage: Passage, count: int) -> Lines:
 def file_texts(path: Path, parsed: Sequence[ParsedDocument] = ()) -> list[bytes]:
     """Return the text of a file in UTF-8, or the extracted texts of formats such as PDF and sheets.
 
-    ``parsed`` are the documents of the file, if they were read before. Raises ``OSError`` or ``LiorError``
-    when it cannot be read now.
+    The text of an encoded mail is the decoded one, at the same lines. ``parsed`` are the documents of the
+    file, if they were read before. Raises ``OSError`` or ``LiorError`` when it cannot be read now.
     """
     data, inner = decompress(read_limited(path), path.name)
     documents = parsed or parse_bytes(data, inner)
-    if is_utf8(data):
-        return [data]
-    if b"\0" not in data and any(each.lines is not None for each in documents):
-        return [decode_text(data)[0].encode()]
-    return [by_lines(each).encode() for each in documents]
+    source = data if is_utf8(data) else b""
+    if not source and b"\0" not in data and any(each.lines is not None for each in documents):
+        source = decode_text(data)[0].encode()
+    if not source or any(each.kind == "mail" and _is_encoded(each, lines_of(source)) for each in documents):
+        return [by_lines(each).encode() for each in documents]
+    return [source]
+
+
+def _is_encoded(document: ParsedDocument, source: Sequence[str]) -> bool:
+    """Return whether a line of a mail differs from the line of its file; a long header may continue below."""
+    for line, number in zip(document.text.split("\n"), document.lines or (), strict=False):
+        stored = source[number - 1] if number <= len(source) else ""
+        if line not in stored and not line.startswith(stored.strip() or "\n"):
+            return True
+    return False
 
 
 def lines_of(text: bytes) -> list[str]:
@@ -73,11 +79,20 @@ def lines_of(text: bytes) -> list[str]:
     return lines if lines[-1] else lines[:-1] or lines
 
 
-def _contains(lines: Sequence[str], passage: Passage, wanted: Sequence[str]) -> bool:
-    """Return whether the passage is at its line and column of these lines."""
-    here = lines[passage.line - 1 : passage.line - 1 + len(wanted)]
-    if len(here) < len(wanted):
-        return False
-    return here[0][passage.column - 1 :].startswith(wanted[0]) and all(
-        line.startswith(part) for line, part in zip(here[1:], wanted[1:], strict=True)
-    )
+def _span(lines: Sequence[str], passage: Passage) -> tuple[int, int, int] | None:
+    """Return the column, last line and end column of a passage at its line; ``None`` if it is not there.
+
+    Its column may differ if several lines of the text stand in one line of the file, and lines between its
+    lines are empty if those continue the line before."""
+    number, wanted = passage.line, passage.text.split("\n")
+    first = lines[number - 1] if number <= len(lines) else ""
+    if not first.startswith(wanted[0], passage.column - 1):
+        text = " ".join(wanted)
+        column = first.find(text) + 1
+        return (column, number, column + len(text)) if column else None
+    for part in wanted[1:]:
+        below = (n for n in range(number + 1, len(lines) + 1) if lines[n - 1].strip())
+        number = next(below, number)
+        if not lines[number - 1].startswith(part):
+            return None
+    return passage.column, number, (1 if wanted[1:] else passage.column) + len(wanted[-1])
