@@ -215,8 +215,8 @@ def test_bad_input_is_one_line_and_code_2(lior):
         assert len(told.err) < 300
 
 
-def test_in_a_folder_without_files_nothing_is_found(lior):
-    """Whether it was indexed before or not: code 1, as where the text does not speak of it."""
+def test_a_folder_without_files_is_an_error(lior):
+    """Whether it was indexed before or not: code 2, since no text can be asked."""
     for name in ("empty", "emptied"):
         Path(name).mkdir()
     Path("emptied/a.txt").write_text("The key hangs behind the clock.")
@@ -224,9 +224,19 @@ def test_in_a_folder_without_files_nothing_is_found(lior):
     Path("emptied/a.txt").unlink()
     for name in ("empty", "emptied", "emptied"):
         told = lior("ask", name, "Where does the key hang?")
-        assert (told.code, told.out) == (1, "")
+        assert (told.code, told.out) == (2, "")
         assert told.err.endswith(f"{name}: no file in there; give a file or folder with text\n")
         assert told.err.count("\n") == 1
+
+
+def test_a_folder_alone_says_that_it_does_not_read_a_pipe(lior, monkeypatch):
+    Path("questions.txt").write_text(f"{RESET}\n")
+    with Path("questions.txt").open() as questions:
+        monkeypatch.setattr("sys.stdin", questions)
+        told = lior("ask", "notes")
+        assert "They answer" in told.out
+        assert told.err == "note: standard input is not read; to ask each of its lines: lior chat notes\n"
+        assert lior("ask", "notes", RESET).err == ""
 
 
 def test_editor_opens_the_file_at_the_line(lior, monkeypatch):

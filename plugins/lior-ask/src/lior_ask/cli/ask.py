@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shlex
+import stat
 import subprocess
 import sys
 import time
@@ -19,7 +20,7 @@ import attrs
 import click
 from platformdirs import user_cache_path
 
-from lior.errors import DataError, EndpointError, LiorError, NoFiles, UsageError, quantity
+from lior.errors import DataError, EndpointError, LiorError, UsageError, quantity
 from lior.files import narrow_rights, replacing
 from lior.process import environment_of_user
 from lior.reading import names_path
@@ -57,14 +58,14 @@ _DEEPEST = 1000
 
 
 def _errors_exit_with_2(run: Callable[..., int]) -> Callable[..., int]:
-    """Make errors exit with 2, not with the code for "nothing found"; folders without files exit with 1."""
+    """Make errors exit with 2, not with the code for "nothing found"."""
 
     @functools.wraps(run)
     def inner(*args: Any, **kwargs: Any) -> int:
         try:
             return run(*args, **kwargs)
         except (LiorError, OSError) as error:
-            error.exit_code = NOT_FOUND if isinstance(error, NoFiles) else FAILED  # type: ignore[union-attr]
+            error.exit_code = FAILED  # type: ignore[union-attr]
             raise
 
     return inner
@@ -170,6 +171,9 @@ def _suggest(index: Index, where: Sequence[str], *, as_json: bool) -> int:
     """Print what was read, and questions that it answers."""
     from lior_ask.suggesting import suggestions
 
+    if _is_piped():
+        chat = shlex.join(["lior", "chat", *where])
+        click.echo(f"note: standard input is not read; to ask each of its lines: {chat}", err=True)
     found = suggestions(index)
     if as_json:
         click.echo(json.dumps({"questions": found}, ensure_ascii=False))
@@ -180,6 +184,15 @@ def _suggest(index: Index, where: Sequence[str], *, as_json: bool) -> int:
     for question in found:
         click.echo(f"  {command} {shlex.quote(question)}")
     return 0
+
+
+def _is_piped() -> bool:
+    """Return whether standard input is a pipe or a file."""
+    try:
+        mode = os.fstat(sys.stdin.fileno()).st_mode
+    except (AttributeError, OSError, ValueError):  # closed, or no stream of the system
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISREG(mode)
 
 
 def _code_of(answer: Answer) -> int:
