@@ -16,11 +16,19 @@ from urllib.parse import quote, unquote
 from mcp import MCPError
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.lowlevel.helper_types import ReadResourceContents
-from mcp.server.mcpserver import MCPServer
+from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ResourceNotFoundError, ToolError
 from mcp.server.stdio import stdio_server
 from mcp.server.transport_security import TransportSecuritySettings
-from mcp_types import INTERNAL_ERROR, INVALID_PARAMS, GetPromptResult, Resource, ToolAnnotations
+from mcp_types import (
+    INTERNAL_ERROR,
+    INVALID_PARAMS,
+    CallToolResult,
+    GetPromptResult,
+    InputRequiredResult,
+    Resource,
+    ToolAnnotations,
+)
 from pydantic import ValidationError
 from starlette.routing import BaseRoute, Route
 
@@ -63,6 +71,11 @@ class Agents(MCPServer[Any]):
             self.add_tool(tool, annotations=ToolAnnotations(read_only_hint=True))
         for tool in server.tools:
             self.add_tool(tool)
+        for each in self._tool_manager.list_tools():
+            form = each.fn_metadata.arg_model
+            form.model_config["extra"] = "forbid"  # the SDK drops arguments that it does not know
+            form.model_rebuild(force=True)
+            each.parameters = form.model_json_schema(by_alias=True)
 
     def routes(self) -> list[BaseRoute]:
         """Return the route ``/mcp``; the middleware checks host and origin."""
@@ -136,6 +149,17 @@ class Agents(MCPServer[Any]):
         with tool_errors():
             form = ListRequest(search=search, offset=offset, count=count)
             return documents.list_documents(await self._server.latest(), form)
+
+    async def call_tool(
+        self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None
+    ) -> CallToolResult | InputRequiredResult:
+        """Call a tool. Raises :class:`ToolError`, with one line about an argument that is wrong."""
+        try:
+            return await super().call_tool(name, arguments, context)
+        except ToolError as error:
+            if isinstance(error.__cause__, ValidationError):
+                raise ToolError(str(http_error(error.__cause__))) from None
+            raise
 
     async def get_prompt(self, name: str, arguments: Any = None, context: Any = None) -> GetPromptResult:
         """Raise :class:`MCPError`: there are none, and the SDK would call it a defect."""

@@ -92,12 +92,38 @@ def http_error(error: Exception, absent: str = "") -> HTTPError:
     return HTTPError(500, "a defect of the server; its log says more", code="internal")
 
 
+_WORDS = {
+    "missing": "is missing",
+    "extra_forbidden": "is no field of this request",
+    "string_too_short": "must not be empty",
+    "too_short": "must not be empty",
+    "string_too_long": "may have at most {max_length:,} characters",
+    "too_long": "may have at most {max_length:,} entries",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "may be at most {le}",
+    "less_than": "must be less than {lt}",
+    "literal_error": "must be {expected}",
+    "json_invalid": "is not JSON in UTF-8: {error}",
+    **dict.fromkeys(("model_type", "model_attributes_type", "dict_type"), "must be an object"),
+    **dict.fromkeys(("string_type", "string_unicode"), "must be a text"),
+    **dict.fromkeys(("bool_type", "bool_parsing"), "must be true or false"),
+    **dict.fromkeys(
+        ("int_type", "int_parsing", "int_parsing_size", "int_from_float"), "must be a whole number"
+    ),
+    **dict.fromkeys(("float_type", "float_parsing", "finite_number"), "must be a number"),
+    "list_type": "must be a list",
+}
+"""The types of pydantic's errors -> what is wrong with a field; the minimum length of fields is 1."""
+
+
 def _innermost(error: ValidationError) -> str:
     """Return the innermost error of a request in one line, without the value.
 
     If a field may have several forms, the innermost error belongs to the intended one.
     """
-    found = error.errors(include_url=False, include_input=False, include_context=False)
+    found = error.errors(include_url=False, include_input=False)
     told = max(found, key=lambda each: len(each["loc"]))
-    where = ".".join(str(part) for part in told["loc"] if not str(part).startswith(("list[", "function-")))
-    return f"{where or 'body'}: {told['msg'][:200]}"
+    forms = "list[", "function-", "constrained-", "literal["
+    where = ".".join(str(part) for part in told["loc"] if not str(part).startswith(forms))
+    wrong = _WORDS[told["type"]].format_map(told.get("ctx", {})) if told["type"] in _WORDS else told["msg"]
+    return f"{where or 'body'}: {wrong[:200]}"

@@ -41,6 +41,8 @@ def test_tools_and_resources_over_http(kind, request):
 
 
 def test_refusals_are_results_that_an_agent_can_read(live):
+    told = list[str]()
+
     async def main():
         async with Client(f"{live.url}/mcp") as client:
             for name, given in (
@@ -51,6 +53,7 @@ def test_refusals_are_results_that_an_agent_can_read(live):
                 ("learn", {"name": "x", "text": "y"}),
                 ("forget", {"name": "house.md"}),
                 ("ask", {}),
+                ("get", {"document": "house.md", "first": 5}),
             ):
                 try:
                     result = await client.call_tool(name, given)
@@ -58,6 +61,11 @@ def test_refusals_are_results_that_an_agent_can_read(live):
                     assert name in ("learn", "forget")
                 else:
                     assert result.is_error, name
+                    told.append(result.content[0].text)
+            assert "question: is missing" in told
+            assert "first: is no field of this request" in told
+            assert any(each.endswith("line: must be at least 1") for each in told)
+            assert all("\n" not in each for each in told)
             with pytest.raises(mcp.MCPError):
                 await client.read_resource("lior://documents/..%2Fconfig.toml")
 

@@ -340,7 +340,7 @@ def test_what_is_no_message_has_a_reply_with_its_number_where_there_is_one(serve
     )
     [missing] = [each["error"]["message"] for each in replies if each["id"] == 6]
     assert missing.startswith("params.")
-    assert missing.endswith("Field required")
+    assert missing.endswith(": is missing")
 
 
 def test_requests_before_the_end_of_the_input_are_answered(server):
