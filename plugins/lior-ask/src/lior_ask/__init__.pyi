@@ -78,4 +78,5 @@ from lior_ask.suggesting import (
 )
 from lior_ask.watching import (
     watch_changes as watch_changes,
+    watch_fault as watch_fault,
 )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -32,8 +35,9 @@ def watch_changes(
 
     Raises
     ------
-    OSError, RuntimeError
-        When they cannot be watched, for instance because there are too many folders.
+    OSError, RuntimeError, UnicodeError
+        When they cannot be watched, for instance because there are too many folders; :func:`watch_fault` has
+        the reason in words.
     """
     from watchfiles import watch
 
@@ -52,6 +56,24 @@ def watch_changes(
         if changed or time.monotonic() - last >= _AGAIN:
             yield
             last = time.monotonic()
+
+
+def watch_fault(error: Exception) -> str:
+    """Return in words why changes cannot be watched, without a path.
+
+    >>> watch_fault(RuntimeError('Unable to decode path "/notes/caf\\xE9.txt" to string'))
+    'the name of a file is not UTF-8'
+    """
+    text = str(error)
+    if isinstance(error, UnicodeError) or "decode path" in text:
+        return "the name of a file is not UTF-8"
+    found = re.search(r"os error (\d+)", text)  # of the system, in the words of watchfiles
+    number = int(found[1]) if found else getattr(error, "errno", None)
+    if number == errno.ENOSPC or "MaxFilesWatch" in text:
+        return "there are more folders than the system watches (fs.inotify.max_user_watches)"
+    if number == errno.EMFILE:
+        return "too many programs watch files (fs.inotify.max_user_instances)"
+    return os.strerror(number) if number else "the file system does not report changes"
 
 
 def _seen(roots: Sequence[Path]) -> Callable[[object, str], bool]:

@@ -21,7 +21,7 @@ from lior.errors import DataError, LiorError
 from lior.interfaces import Passage
 from lior.plugins import tell
 from lior.reading import SourceFile, find_files, folders_of, labels_of
-from lior_ask import Answer, Filters, IdleReader, Index, Question, file_texts, watch_changes
+from lior_ask import Answer, Filters, IdleReader, Index, Question, file_texts, watch_changes, watch_fault
 from lior_serve.sources import Version, confirm_as, file_of, name_of, state_of
 
 INTERVAL = 2.0
@@ -125,8 +125,8 @@ class FolderSource:
                 self._watched = True
                 self._closed.wait(min(_PAUSE * (time.monotonic() - began), _LONGEST_PAUSE))
         except (OSError, RuntimeError, UnicodeError, LiorError) as error:  # names that are not UTF-8
-            cause = getattr(error, "strerror", "") or type(error).__name__  # the message may have a path
-            _LOG.warning("changes of files cannot be watched, and are looked for at each question: %s", cause)
+            told = "changes of files cannot be watched, and are looked for at each question: %s"
+            _LOG.warning(told, watch_fault(error))
         finally:
             self._watched = False
 

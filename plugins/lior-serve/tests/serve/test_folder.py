@@ -254,6 +254,27 @@ def test_files_that_are_watched_are_read_when_they_change_and_not_for_questions(
     assert reads.acquire(blocking=False)
 
 
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (RuntimeError(r'Unable to decode path "/n/\xE9.txt" to string'), "the name of a file is not UTF-8"),
+        (RuntimeError("error: No space left on device (os error 28)"), "fs.inotify.max_user_watches"),
+        (RuntimeError("unknown"), "the file system does not report changes"),
+        (PermissionError(13, "Permission denied", "/secret"), "Permission denied"),
+    ],
+)
+def test_the_log_says_in_words_why_files_are_not_watched(copy, monkeypatch, caplog, error, told):
+    def fails(*_, **__):
+        raise error
+
+    monkeypatch.setattr("lior_serve.folder.find_spec", lambda name: True)
+    monkeypatch.setattr("lior_serve.folder.watch_changes", fails)
+    FolderSource([copy])._thread.join(60)
+    [line] = [record.getMessage() for record in caplog.records if "cannot be watched" in record.getMessage()]
+    assert told in line
+    assert "/" not in line
+
+
 @pytest.mark.skipif(find_spec("watchfiles") is None, reason="watchfiles is not installed")
 def test_the_file_system_tells_of_changes(copy, reads):
     source = FolderSource([copy])
