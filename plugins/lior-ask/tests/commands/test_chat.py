@@ -199,7 +199,10 @@ def test_only_what_was_shown_is_good_and_quit_ends_the_chat(say, work, monkeypat
     (work / "notes").mkdir()
     (work / "notes" / "shed.md").write_text("The winter tyres are in the shed.\n\nSummer tyres are green.\n")
     done = say("Where are the winter tyres?", "/good 2", "quit", "Is it green?", arguments=("notes",))
-    assert "a number from 1 to 1 is allowed, that of a passage shown; /more shows further ones" in done.err
+    assert (
+        "/good 2: only passage 1 is shown, and /good 1 confirms the first one; /more shows further ones"
+        in done.err
+    )
     assert "green" not in done.out
 
 
@@ -211,7 +214,7 @@ def test_good_confirms_a_passage_of_a_folder_and_takes_it_back(say, work, monkey
     monkeypatch.setenv("LIOR_EMBEDDER", "")  # which knows it as a kind of shed
     early = say("/good", question, "/good 9", "/good x", arguments=("notes",))
     assert "there is none; ask something first" in early.err
-    assert early.err.count("a number from 1 to ") == 2
+    assert early.err.count("shown, and /good 1 confirms the first one") == 2
     done = say(question, "/good", question, "/good", arguments=("notes",))
     assert done.code == 0, done.err
     assert f"notes/key.md:3 counts as an answer to {question!r}; /good 1 again takes that back" in done.err

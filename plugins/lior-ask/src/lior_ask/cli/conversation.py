@@ -320,8 +320,9 @@ class _Commands:
             )
         shown = min(max(self._session.shown, 1), len(turn.passages))
         if rest not in ("", *map(str, range(1, shown + 1))):
-            allowed = f"a number from 1 to {shown} is allowed, that of a passage shown"
-            raise UsageError(f"/good {rest}: {allowed}; /more shows further ones")
+            there = "only passage 1 is shown" if shown == 1 else f"passages 1 to {shown} are shown"
+            further = "; /more shows further ones" * (shown < len(turn.passages))
+            raise UsageError(f"/good {rest}: {there}, and /good 1 confirms the first one{further}")
         passage = turn.passages[int(rest or 1) - 1]
         question = confirm_turn(turn, passage)
         counts = (self._session.run_chat.run if self._session.run_chat else self._session.index).confirm(
