@@ -4,6 +4,8 @@ from lior_ask.answer.figures import (
     bars as bars,
     event_time as event_time,
     headline as headline,
+    refusal as refusal,
+    shown as shown,
 )
 from lior_ask.answer.selection import (
     Answer as Answer,
@@ -58,6 +60,11 @@ from lior_ask.judging.features import (
 )
 from lior_ask.languages.words import (
     tokens as tokens,
+)
+from lior_ask.languages.replies import (
+    code as code,
+    code_of as code_of,
+    in_words_of as in_words_of,
 )
 from lior_ask.question.filters import (
     Filters as Filters,

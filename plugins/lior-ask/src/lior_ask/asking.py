@@ -6,14 +6,19 @@ from collections.abc import Callable
 from datetime import date
 from functools import cached_property, partial
 
+import attrs
+
 from lior.interfaces import Judge, Ranking, Retriever
 from lior_ask.answer import selection as answering
 from lior_ask.answer.overview import overview, topic_of, topic_questions
 from lior_ask.answer.selection import Answer
 from lior_ask.content import Content
 from lior_ask.judging import FOUND, chosen_judge
-from lior_ask.languages.words import tokens
+from lior_ask.languages.lists import of_question
+from lior_ask.languages.replies import in_words_of
+from lior_ask.languages.words import asked_words, tokens
 from lior_ask.question.filters import Known, filtered
+from lior_ask.question.query import languages_of
 from lior_ask.question.question import Question, understood
 from lior_ask.tables.calculating import calculate
 from lior_ask.tables.days import Period
@@ -90,7 +95,10 @@ class Asker:
             answer = self._overview(asked, topic, period, known, top)
         else:
             answer = calculate(asked, known, date.today(), top, quote)
-        return with_gaps(answer, content.files.values(), content.skipped)
+        answer = with_gaps(answer, content.files.values(), content.skipped)
+        language = of_question(asked_words(asked.text), languages_of(known.inverted))
+        said = answer.said if answer.result else in_words_of(answer.said, language)
+        return attrs.evolve(answer, language=language, note=in_words_of(answer.note, language), said=said)
 
     def _overview(self, asked: Question, topic: str, period: Period | None, known: Known, top: int) -> Answer:
         """Return quotations about a topic; a period restricts their dates."""

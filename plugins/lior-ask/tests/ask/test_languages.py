@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import lior_ask
-from lior_ask import Index
+from lior_ask import Index, answer_record, in_words, in_words_of, refusal
 from lior_ask.conversation.dialogue import Dialogue
 from lior_ask.conversation.table_followups import whole_questions
 from lior_ask.languages.dates import counted_words
@@ -318,7 +318,64 @@ def test_a_refusal_says_that_the_question_is_in_another_language():
     index.learn("gastos.csv", "fecha,importe\n2024-01-03,12.50\n2024-02-03,9.10\n")
     note = index.ask("Where do I have to transfer the money?").note
     assert note == "the question seems to be English, and the text is Spanish"
-    assert "nowhere in the text" in index.ask("¿Dónde está la bicicleta?").note
+    assert index.ask("¿Dónde está la bicicleta?").note == "'bicicleta' no está en ninguna parte del texto"
     for number in range(12):
         index.learn(f"{number}.csv", "fecha,importe\n2024-01-03,12.50\n2024-02-03,9.10\n")
-    assert "nowhere in the text" in index.ask("¿Dónde está la bicicleta?").note, "most are tables"
+    assert "no está en ninguna parte" in index.ask("¿Dónde está la bicicleta?").note, "most are tables"
+
+
+def test_every_translated_sentence_has_the_parts_of_the_english_one():
+    english = languages()[0].lists["results.replies"]
+    for own in languages()[1:]:
+        for sentence, other in zip(english, own.lists["results.replies"], strict=True):
+            parts = [f"<{n}>" for n in range(sentence.count("{}"))]
+            told = in_words_of(sentence.format(*parts), own.name)
+            assert all(part in told for part in parts), (own.code, other)
+            assert "{" not in told, (own.code, other)
+
+
+LIGHTHOUSE = {
+    "en": "Where is the lighthouse?",
+    "de": "Wo ist der Leuchtturm?",
+    "fr": "Où est le phare ?",
+    "es": "¿Dónde está el faro?",
+}
+KEY = {
+    "en": "The key is in the shed, and it is for the house.",
+    "de": "Der Schlüssel ist in dem Schuppen, und er ist für das Haus.",
+    "fr": "La clé est dans la cabane, et elle est pour la maison.",
+    "es": "La llave está en el cobertizo, y es para la casa.",
+}
+
+
+@pytest.mark.parametrize(
+    ("question", "said", "likely", "refused"),
+    [
+        ("How much did we spend on books?", "1,231.50", "very likely", "is nowhere in the text"),
+        (
+            "Wie viel haben wir für books ausgegeben?",
+            "1.231,50",
+            "sehr wahrscheinlich",
+            "steht nirgends im Text",
+        ),
+        (
+            "Combien avons-nous dépensé pour books ?",
+            "1\u00a0231,50",
+            "très probable",
+            "nulle part dans le texte",
+        ),
+        ("¿Cuánto gastamos en books?", "1.231,50", "muy probable", "en ninguna parte del texto"),
+    ],
+)
+def test_numbers_and_refusals_are_in_the_language_of_the_question(question, said, likely, refused):
+    index = Index(embedder="")
+    index.learn("expenses.csv", "date,category,amount\n2025-02-27,books,1200.00\n2025-03-01,books,31.50\n")
+    answer = index.ask(question)
+    record = answer_record(answer)
+    assert answer.said.startswith(said)
+    assert record["result"]["value"] == "1,231.50"
+    assert record["wording"]["value"] == said
+    assert said in record["wording"]["arithmetic"]
+    assert (in_words(0.95, answer.language), in_words(0.95)) == (likely, "very likely")
+    index.learn("notes.md", KEY[record["wording"]["lang"]])
+    assert refused in refusal(index.ask(LIGHTHOUSE[record["wording"]["lang"]]))

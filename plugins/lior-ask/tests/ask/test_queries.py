@@ -124,8 +124,14 @@ def test_what_is_made_of_rows(query, value):
             {"aggregate": Aggregate.BETWEEN, "where": (ADA_OR_BO,)},
             "1: Zeilen mit driver Ada or Bo: Ada 2, Bo 1",
         ),
-        ({"aggregate": Aggregate.NEWEST, "show": PLACE}, "Voss: das Letzte von 4 Zeilen"),
-        ({"aggregate": Aggregate.OLDEST, "show": PLACE}, "Oslo: das Erste von 4 Zeilen"),
+        (
+            {"aggregate": Aggregate.NEWEST, "show": PLACE},
+            "Voss: das Letzte von 4 Zeilen, in der Reihenfolge der Tabelle",
+        ),
+        (
+            {"aggregate": Aggregate.OLDEST, "show": PLACE},
+            "Oslo: das Erste von 4 Zeilen, in der Reihenfolge der Tabelle",
+        ),
     ],
 )
 def test_differences_of_counts_and_the_ends_of_a_table_are_told(query, said):
@@ -462,7 +468,7 @@ def test_a_column_without_values_is_named_in_place_of_zero():
 def test_the_likeliest_calculation_is_named_where_none_is_told():
     marks = "Gruppe;Name;Protokoll 1;Protokoll 2\nA;Ida;20;14\nA;Max;12;18\nB;Lea;9;19\n"
     answer = notes(marks).ask("Wie viele haben weniger als 15 Punkte in Protokoll 2?")
-    assert answer.result is not None or "likeliest calculation" in answer.said
+    assert answer.result is not None or "die wahrscheinlichste Rechnung" in answer.said
     assert "Protokoll 2 < 15" in answer.said
 
 

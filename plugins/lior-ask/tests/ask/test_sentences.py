@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from lior_ask import Index
-from lior_ask.answer.figures import headline
+from lior_ask.answer.figures import headline, shown
 from lior_ask.index.table_schema import Column
 from lior_ask.languages.lists import languages
 from lior_ask.question.filters import Filters
@@ -51,13 +51,13 @@ def by_query(known, **query):
     ("question", "value", "sentence"),
     [
         ("How much did we spend at Edeka?", "146.39 €", "spent at Edeka, 3 payments"),
-        ("Wie viel haben wir bei Edeka ausgegeben?", "146.39 €", "ausgegeben bei Edeka, 3 Zahlungen"),
-        ("Combien avons-nous dépensé chez Edeka ?", "146.39 €", "dépensés chez Edeka, 3 paiements"),
-        ("¿Cuánto gastamos en Edeka?", "146.39 €", "gastados en Edeka, 3 pagos"),
+        ("Wie viel haben wir bei Edeka ausgegeben?", "146,39 €", "ausgegeben bei Edeka, 3 Zahlungen"),
+        ("Combien avons-nous dépensé chez Edeka ?", "146,39 €", "dépensés chez Edeka, 3 paiements"),
+        ("¿Cuánto gastamos en Edeka?", "146,39 €", "gastados en Edeka, 3 pagos"),
         ("Wie viel Geld haben wir pro Monat ausgegeben?", "", "ausgegeben pro Monat, 4 Zahlungen"),
         (
             "Wie viel haben wir im Januar 2026 bekommen?",
-            "2,310.00 €",
+            "2.310,00 €",
             "eingenommen im Januar 2026, 1 Zahlung",
         ),
     ],
@@ -65,7 +65,7 @@ def by_query(known, **query):
 def test_a_sentence_is_in_the_language_of_its_question(known, question, value, sentence):
     answer = calculated(Question(question), by_grammar(known, question), 0.9, 3)
     assert headline(answer) == (value, sentence)
-    assert answer.said.startswith(answer.result.value)
+    assert answer.said.startswith(shown(answer.result, answer.language).value)
 
 
 @pytest.mark.parametrize(
@@ -151,3 +151,16 @@ def test_a_column_with_several_conditions_is_named_once(known):
 def test_a_unit_is_read_from_the_name_of_a_column(name, unit):
     assert unit_of(Column(name=name)) == unit
     assert unit_of(Column(name=name, unit="kg")) == "kg"
+
+
+@pytest.mark.parametrize(
+    ("query", "german", "english"),
+    [
+        ({"measure": 0}, "frühester Wert in Datum von 5 Zeilen", "earliest Datum of 5 rows"),
+        ({}, "das Erste von 5 Zeilen, in der Reihenfolge", "first of 5 rows, in the table's order"),
+    ],
+)
+def test_the_oldest_names_its_column_or_the_order_of_the_table(known, query, german, english):
+    told = by_query(known, aggregate=Aggregate.OLDEST, show=1, **query)
+    assert german in told.said("german")
+    assert english in told.said("english")

@@ -147,6 +147,8 @@ def test_json_has_this_shape(lior):
     }
     assert record["answer"].pop("context") == record["passages"][0].pop("context")
     assert all(isinstance(part, float) for part in record["passages"][0].pop("evidence").values())
+    assert record["passages"][0].pop("lang") == "en"
+    assert record.pop("wording")["likely"] == in_words(confidence)
     assert set(record.pop("words")) == {"reset", "boiler"}
     assert record.pop("method")
     block = record.pop("block")
@@ -158,8 +160,10 @@ def test_json_has_this_shape(lior):
         "found": True,
         "answer": passage,
         "passages": [passage],
+        "lang": "en",
         "missing": [],
         "dates": [],
+        "language": "english",
         "note": "",
         "said": "",
         "result": None,
@@ -282,7 +286,7 @@ def test_a_name_with_a_line_break_and_a_question_in_another_language(lior):
     assert told.out.splitlines()[1].startswith(r"notes/a\u000ab.md:1")
     assert told.err.count("\n") == 2
     told = lior("ask", "notes", "Wie heißt der Nachbar?")
-    assert (told.code, told.out.split("\n")[0][:36]) == (1, "Nothing in the text speaks of it: th")
+    assert (told.code, told.out.split("\n")[0][:36]) == (1, "Im Text steht nichts davon: die Frag")
 
 
 def test_lines_wrap_at_words(lior):

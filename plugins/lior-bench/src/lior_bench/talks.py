@@ -194,8 +194,12 @@ def _said(answer: Answer, *, every: bool) -> list[str]:
         block = answer.block.text if answer.block else ""
         return [answer.said, block] + ([answer.answer.text, answer.answer.place] if answer.answer else [])
     if every or len(answer.result.rows) <= _MOST:
-        return [answer.said, *(f"{row.text} {row.context} {row.place}" for row in answer.result.rows)]
-    return [answer.said]
+        return [
+            answer.said,
+            answer.result.value,
+            *(f"{row.text} {row.context} {row.place}" for row in answer.result.rows),
+        ]
+    return [answer.said, answer.result.value]
 
 
 def _without_marks(text: str) -> str:

@@ -18,7 +18,16 @@ import numpy as np
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
 
-from lior_ask import Filters, Turn, answer_record, embedder, passage_record
+from lior_ask import (
+    Filters,
+    Turn,
+    answer_record,
+    embedder,
+    in_words_of,
+    passage_record,
+    refusal,
+    shown,
+)
 from lior_ask import tokens as words_of
 from lior_serve.documents import converse
 from lior_serve.errors import HTTPError, http_error
@@ -263,13 +272,14 @@ def _reply(turn: Turn) -> tuple[str, list[dict[str, Any]]]:
         cited = [turn.passages[0]]
         text = f"{cited[0].text} [1]\n"
     else:
-        result, nearest = answer.result, "" if answer.said else "The nearest:\n"
+        result = answer.result and shown(answer.result, answer.language)
+        nearest = "" if answer.said else f"{in_words_of('The nearest:', answer.language)}\n"
         cited = list(result.rows[:_ROWS] if result else turn.passages[: len(answer.dates) or 3])
-        text = f"{answer.said or f'Nothing in the documents speaks of it: {answer.note}.'}\n"
+        text = f"{answer.said or refusal(answer)}\n"
         if result:
             text += f"{result.arithmetic}\n" if result.arithmetic else ""
-            shown = (f"- {name}: {value} {result.unit}".rstrip() for name, value in result.groups)
-            text += "".join(f"{line}\n" for line in shown)
+            groups = (f"- {name}: {value} {result.unit}".rstrip() for name, value in result.groups)
+            text += "".join(f"{line}\n" for line in groups)
         text += f"\n{nearest}" if cited else ""
         text += "".join(f"{each.text} [{number}]\n" for number, each in enumerate(cited, 1))
     places = "".join(f"[{number}] {p.document}:{p.line}\n" for number, p in enumerate(cited, 1))

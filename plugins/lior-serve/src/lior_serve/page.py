@@ -22,7 +22,19 @@ from starlette.staticfiles import StaticFiles
 
 from lior.errors import LiorError
 from lior.interfaces import Passage, Result
-from lior_ask import LONGEST_QUESTION, SEARCH_DEPTH, Answer, bars, event_time, headline, in_words
+from lior_ask import (
+    LONGEST_QUESTION,
+    SEARCH_DEPTH,
+    Answer,
+    bars,
+    code,
+    code_of,
+    event_time,
+    headline,
+    in_words,
+    refusal,
+    shown,
+)
 from lior_serve import documents
 from lior_serve.errors import HTTPError, http_error
 from lior_serve.schema import AskRequest, LinesRequest, ListRequest
@@ -196,8 +208,8 @@ class Page:
         return Response(text, media_type="application/opensearchdescription+xml")
 
 
-def _notice(text: str) -> str:
-    return f'<p class="notice">{escape(text)}</p>'
+def _notice(text: str, lang: str = "") -> str:
+    return f'<p class="notice"{_lang(lang)}>{escape(text)}</p>'
 
 
 def _turn(answer: Answer) -> str:
@@ -206,10 +218,11 @@ def _turn(answer: Answer) -> str:
         head = _spoken(answer)
     elif answer.answer:
         head = (
-            f'<blockquote class="quote">{_quote(answer)}</blockquote>{_where(answer.answer, _sure(answer))}'
+            f'<blockquote class="quote"{_lang(code_of(answer.answer.text))}>{_quote(answer)}</blockquote>'
+            f"{_where(answer.answer, _sure(answer))}"
         )
     else:
-        head = _notice(f"Nothing in the documents speaks of it: {answer.note}.")
+        head = _notice(refusal(answer), code(answer.language))
     others = [passage for passage, _ in answer.passages if passage != answer.answer]
     others = [] if answer.result else others if answer.answer or answer.dates else others[:_NEAREST]
     more = f"{len(others)} more passage{'s' * (len(others) != 1)}"
@@ -223,16 +236,18 @@ def _spoken(answer: Answer) -> str:
     """Return HTML of a calculation, or of the reply in place of a quotation."""
     result = answer.result
     if result is None:
-        return f'<p class="saying">{escape(answer.said)}</p>'
+        return f'<p class="saying"{_lang(code(answer.language))}>{escape(answer.said)}</p>'
+    exact, result = result, shown(result, answer.language)
     value, sentence = map(escape, headline(answer))
     said = f'<p class="number">{value}</p>' * bool(value)
-    said += f'<div class="saying">{sentence}{_sure(answer)}</div>'
+    said += f'<div class="saying"{_lang(code(answer.language))}>{sentence}{_sure(answer)}</div>'
     if result.arithmetic:
         said += f'<p class="arithmetic">{escape(result.arithmetic)}</p>'
     said += f'<p class="place">{escape(result.about)}</p>'
     count = len(result.rows)
-    shown = _table(result) if result.cells else _list(result.rows)
-    return said + _chart(result) + _details(f"{count} row{'s' * (count != 1)} used", shown, open=count <= 10)
+    used = _table(result) if result.cells else _list(result.rows)
+    rows = f"{count} row{'s' * (count != 1)} used"
+    return said + _chart(result, exact) + _details(rows, used, open=count <= 10)
 
 
 def _table(result: Result) -> str:
@@ -256,17 +271,17 @@ def _table(result: Result) -> str:
     return f'<table class="cells rows {size}">{head}<tr>{rows}</table>'
 
 
-def _chart(result: Result) -> str:
-    """Return HTML of the groups of a calculation: name, value and, if all values are numbers, a bar."""
-    drawn = bars(result.groups)
+def _chart(result: Result, exact: Result) -> str:
+    """Return HTML of the groups of a calculation: name, value and, if all ``exact`` ones are numbers, bar."""
+    drawn = bars(exact.groups)
     zero, lengths = drawn or (0, [0.0] * len(result.groups))
     rows = ""
     for (name, value), length in zip(result.groups, lengths, strict=True):
-        shown = escape(f"{value} {result.unit}".strip())
-        row = f'<th scope="row">{escape(name)}</th><td class="number">{shown}</td>'
+        number = escape(f"{value} {result.unit}".strip())
+        row = f'<th scope="row">{escape(name)}</th><td class="number">{number}</td>'
         if drawn:
             x, width = 100 * (zero + min(length, 0)), 100 * abs(length)
-            title = f"<title>{escape(name)}: {shown}</title>"
+            title = f"<title>{escape(name)}: {number}</title>"
             bar = f'<rect x="{x:.4g}%" width="{width:.4g}%" height="100%"/>'
             row += f'<td class="bar"><svg role="img">{title}{bar}</svg></td>'
         rows += f"<tr>{row}</tr>"
@@ -275,16 +290,23 @@ def _chart(result: Result) -> str:
 
 def _sure(answer: Answer) -> str:
     """Return the confidence as a word, which shows its number when it is opened."""
-    word = in_words(answer.confidence)
-    number = f"{answer.confidence:.0%}"
-    return f' <details class="sure" data-likely="{word}"><summary>{word}</summary>&nbsp;{number}</details>'
+    likely, word = in_words(answer.confidence), in_words(answer.confidence, answer.language)
+    number, lang = f"{answer.confidence:.0%}", _lang(code(answer.language))
+    summary = f"<summary{lang}>{word}</summary>"
+    return f' <details class="sure" data-likely="{likely}">{summary}&nbsp;{number}</details>'
+
+
+def _lang(code: str) -> str:
+    """Return the attribute with the language of a text, or nothing if it is unknown or that of the page."""
+    return f' lang="{code}"' * (code not in ("", "en"))
 
 
 def _list(passages: Sequence[Passage], dates: Sequence[str] = ()) -> str:
     """Return HTML of passages with their places, and their dates if there are any."""
     more = [f" · {date[:16]}" * bool(date) for date in dates] or [""] * len(passages)
     each = (
-        f"<li><p>{escape(p.text)}</p>{_where(p, when)}</li>" for p, when in zip(passages, more, strict=True)
+        f"<li><p{_lang(code_of(p.text))}>{escape(p.text)}</p>{_where(p, when)}</li>"
+        for p, when in zip(passages, more, strict=True)
     )
     rows = "".join(each)
     return f'<ol class="others">{rows}</ol>' * bool(rows)

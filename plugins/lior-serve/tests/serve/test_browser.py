@@ -311,7 +311,17 @@ def test_what_is_calculated_or_said_is_shown(page):
         "groups": [["<b>", "-4.20"], ["tea", "12.60"]],
         "rows": [row, row | {"line": 3}],
     }
+    wording = {
+        "lang": "de",
+        "likely": "sehr wahrscheinlich",
+        "value": "16,50 €",
+        "sentence": "for <b>food</b>.",
+        "arithmetic": "12,30 + 4,20 = 16,50",
+        "groups": result["groups"],
+    }
+    dated = [["a", "2025-03-04"], ["b", "1"]]
     answer = {
+        "wording": wording,
         "found": True,
         "confidence": 0.99,
         "likely": "very likely",
@@ -329,16 +339,18 @@ def test_what_is_calculated_or_said_is_shown(page):
         [
             answer,
             answer | {"said": "Hello. Ask about your documents.", "result": None},
-            answer | {"result": result | {"cells": [], "groups": [["a", "2025-03-04"], ["b", "1"]]}},
+            answer
+            | {"result": result | {"cells": [], "groups": dated}, "wording": wording | {"groups": dated}},
         ],
     )
     page.ask("What did I spend?")
-    assert page.text(".number") == "16.50 €"
-    assert page.text(".saying") == "for <b>food</b>. very likely\u00a099%"
+    assert page.text(".number") == "16,50 €"
+    assert page.text(".saying") == "for <b>food</b>. sehr wahrscheinlich\u00a099%"
+    assert page("return document.querySelector('.saying').lang") == "de"
     assert not page("return document.querySelector('.saying').innerText").endswith("99%")
     page.driver.find_element("css selector", ".sure summary").click()  # its number, on demand
     assert page("return document.querySelector('.saying').innerText").endswith("99%")
-    assert page.text(".arithmetic") == "12.30 + 4.20 = 16.50"
+    assert page.text(".arithmetic") == "12,30 + 4,20 = 16,50"
     assert page.text(".arithmetic + .place") == "amount"
     cells = page("return [...document.querySelectorAll('.cells tr')].map((row) => row.innerText)")
     assert [row.split() for row in cells] == [

@@ -290,6 +290,17 @@ def test_no_fault_of_accessibility(page, scheme, width):
     page.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
+def test_a_text_in_another_language_than_the_page_says_so():
+    quoted = Passage(document="a.md", line=1, text="Le tirage des bateaux est interdit dans la cale.")
+    told = {"question": "?", "found": True, "confidence": 0.95, "method": "", "passages": ((quoted, 0.9),)}
+    text = _turn(Answer(answer=quoted, language="german", **told))
+    assert '<blockquote class="quote" lang="fr">' in text
+    assert '<summary lang="de">sehr wahrscheinlich</summary>' in text
+    refused = Answer(answer=None, note="x", language="spanish", **told | {"found": False})
+    assert '<p class="notice" lang="es">Los documentos no hablan de eso: x.</p>' in _turn(refused)
+    assert '<li><p lang="fr">Le tirage' in _turn(refused)
+
+
 def test_an_overview_is_a_list_with_dates():
     places = (
         Passage(document="log.txt", line=2, text="<b>painted"),

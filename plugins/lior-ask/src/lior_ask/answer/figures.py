@@ -11,19 +11,50 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Protocol
 
+import attrs
+
 from lior.interfaces import Result
+from lior_ask.languages.replies import in_marks, in_words_of
 
 _IN_WORDS = ((0.9, "very likely"), (0.7, "likely"), (0.5, "perhaps"), (0.2, "doubtful"), (0.0, "unlikely"))
 _NUMBER = re.compile(r"([-−]?)(\d[\d,]*(?:\.\d+)?)\D*")
 
 
-def in_words(confidence: float) -> str:
+def in_words(confidence: float, language: str = "english") -> str:
     """Return a probability in words: ``perhaps`` at 0.51, ``very likely`` at 0.899, shown as 90 %."""
-    return next(words for least, words in _IN_WORDS if round(confidence, 2) >= least)
+    return in_words_of(next(word for least, word in _IN_WORDS if round(confidence, 2) >= least), language)
+
+
+def refusal(answer: Calculated, what: str = "documents") -> str:
+    """Return the sentence that nothing was found, with the reason, in the language of the question."""
+    return in_words_of(f"Nothing in the {what} speaks of it: {answer.note}.", answer.language)
+
+
+def shown(result: Result, language: str) -> Result:
+    """Return a calculation with its numbers, but not its cells, written as in a language.
+
+    >>> spent = Result(operation="sum", value="1,199.10", unit="€", about="costs.csv")
+    >>> shown(spent, "german").value, shown(spent, "english").value
+    ('1.199,10', '1,199.10')
+    """
+    if result.operation == "value":  # cells
+        return result
+    return attrs.evolve(
+        result,
+        value=in_marks(result.value, language),
+        arithmetic=in_words_of(in_marks(result.arithmetic, language), language),
+        groups=tuple((name, in_marks(value, language)) for name, value in result.groups),
+    )
 
 
 class Calculated(Protocol):
-    """The part of an answer that has a calculation."""
+    """The part of an answer that has a calculation or a refusal."""
+
+    @property
+    def language(self) -> str: ...
+
+    @property
+    def note(self) -> str: ...
 
     @property
     def result(self) -> Result | None: ...
@@ -44,9 +75,9 @@ def headline(answer: Calculated) -> tuple[str, str]:
     >>> headline(Answer(question="How much?", said="199.19 € for the car.", **told))
     ('199.19 €', 'for the car.')
     """
-    result = answer.result
-    if result is None:
+    if answer.result is None:
         return "", answer.said
+    result = shown(answer.result, answer.language)
     said = answer.said or f"{result.value}: {result.about}"
     listed = result.groups and result.value.startswith(" ".join(result.groups[0]))
     value = f"{result.value} {result.unit}".strip()

@@ -10,7 +10,8 @@ from html import escape
 from typing import Any
 
 from lior.interfaces import Passage
-from lior_ask.answer.figures import bars, headline, in_words
+from lior_ask.answer.figures import bars, headline, in_words, shown
+from lior_ask.languages.replies import in_words_of
 
 _ROWS = 8
 """Maximum number of rows and of further passages that are shown, as on a terminal."""
@@ -18,7 +19,7 @@ _ROWS = 8
 
 def as_html(answer: Any) -> str:
     """Return a :class:`~lior_ask.Answer`, which imports this module, as HTML; texts are escaped."""
-    sure = f"{in_words(answer.confidence)}, {answer.confidence:.0%}"
+    sure = f"{in_words(answer.confidence, answer.language)}, {answer.confidence:.0%}"
     if answer.result:
         value, sentence = headline(answer)
         parts = [_large(value), _line(f"{sentence}  ({sure})"), _groups(answer), _rows(answer)]
@@ -28,7 +29,10 @@ def as_html(answer: Any) -> str:
         parts = [_large(answer.answer.text), _line(f"{_place(answer.answer)}  ({sure})")]
     else:
         nearest = [f"{passage.text}  {_place(passage)}" for passage, _ in answer.passages[:_ROWS]]
-        parts = [_large(f"No answer found: {answer.note}"), *map(_line, nearest)]
+        parts = [
+            _large(in_words_of(f"No answer found: {answer.note}", answer.language)),
+            *map(_line, nearest),
+        ]
     return f"<div>{''.join(parts)}</div>"
 
 
@@ -48,6 +52,7 @@ def _groups(answer: Any) -> str:
     """Return the groups of a calculation with bars, of which only the lengths are computed."""
     groups, unit = answer.result.groups, answer.result.unit
     _, lengths = bars(groups) or (0, [0.0] * len(groups))
+    groups = shown(answer.result, answer.language).groups
     bar = '<div style="background:currentColor;height:.7em;width:{:.1f}em"></div>'
     marks = [bar.format(20 * abs(length)) for length in lengths]
     cells = (

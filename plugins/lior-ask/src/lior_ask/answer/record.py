@@ -37,6 +37,8 @@ class Answer:
     """The words of the text that the question was matched to."""
     missing: tuple[str, ...] = ()
     """The words of the question that the text lacks, without question words and light words."""
+    language: str = "english"
+    """The language of the question, in which replies are: English, French, German or Spanish."""
     note: str = ""
     """The reason why nothing was found, in one sentence."""
     said: str = ""

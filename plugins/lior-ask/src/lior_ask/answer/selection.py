@@ -172,7 +172,8 @@ def _why(question: Question, ranking: Ranking, view: PassageView) -> str:
     own, known = question.language, languages_of(view, _SPOKEN)
     nowhere = _missing(question, ranking)
     if nowhere and own not in known:
-        return f"the question seems to be {own.title()}, and the text is {' and '.join(known[:3]).title()}"
+        listed = " and ".join(map(str.title, known[:3]))
+        return f"the question seems to be {own.title()}, and the text is {listed}"
     if nowhere:
         listed = " and ".join(map(repr, nowhere[:3]))
         return f"{listed} {'is' if len(nowhere) == 1 else 'are'} nowhere in the text"

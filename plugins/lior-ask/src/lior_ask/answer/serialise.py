@@ -8,10 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 from lior.interfaces import Block, Passage, Result
-from lior_ask.answer.figures import in_words
+from lior_ask.answer.figures import headline, in_words, refusal, shown
 from lior_ask.answer.record import Answer
+from lior_ask.languages.replies import code, code_of
 
-_PLAIN = ("question", "found", "confidence", "method", "note", "said")
+_PLAIN = ("question", "found", "confidence", "method", "language", "note", "said")
 _PASSAGE = ("document", "line", "column", "text", "context", "place")
 _RESULT = ("operation", "value", "about", "arithmetic", "unit", "columns", "cells", "groups")
 _BLOCK = ("document", "line", "end_line", "text", "begin", "end")
@@ -20,11 +21,14 @@ _BLOCK = ("document", "line", "end_line", "text", "begin", "end")
 def answer_record(answer: Answer) -> dict[str, Any]:
     """Return an answer as a JSON object.
 
-    Its keys are those of :class:`~lior_ask.Answer`, and ``likely``, the confidence in words. ``answer`` is a
-    passage or ``None``. ``block`` contains it from ``begin`` to ``end`` of the block's text. ``passages``
-    have their ``score`` and ``evidence``, best first; those of an overview have ``dates``. ``words`` were
-    looked for, and those ``missing`` are not in the text. ``note`` is the reason why nothing was found.
-    ``said`` is the reply if nothing is quoted, and ``result`` is a calculation.
+    Its keys are those of :class:`~lior_ask.Answer`, and ``likely``, the confidence in English words.
+    ``wording`` has the texts that people see, in the language of the question, whose code is its ``lang``;
+    numbers in ``result`` have a decimal point. ``lang`` is the code of the language of a quoted text, or
+    empty if it is unknown. ``answer`` is a passage or ``None``. ``block`` contains it from ``begin`` to
+    ``end`` of the block's text. ``passages`` have their ``score`` and ``evidence``, best first; those of an
+    overview have ``dates``. ``words`` were looked for, and those ``missing`` are not in the text. ``note`` is
+    the reason why nothing was found. ``said`` is the reply if nothing is quoted, and ``result`` is a
+    calculation.
     """
     return {
         "question": answer.question,
@@ -33,9 +37,11 @@ def answer_record(answer: Answer) -> dict[str, Any]:
         "likely": in_words(answer.confidence),
         "answer": answer.answer and passage_record(answer.answer),
         "block": answer.block and {name: getattr(answer.block, name) for name in _BLOCK},
+        "lang": code_of(answer.answer.text) if answer.answer else "",
         "passages": [
             passage_record(each)
             | {
+                "lang": code_of(each.text),
                 "score": round(score, 6),
                 "evidence": {name: round(part, 4) for name, part in evidence.items()},
             }
@@ -45,10 +51,28 @@ def answer_record(answer: Answer) -> dict[str, Any]:
         "method": answer.method,
         "words": list(answer.words),
         "missing": list(answer.missing),
+        "language": answer.language,
         "note": answer.note,
         "said": answer.said,
         "result": answer.result and _result_record(answer.result),
+        "wording": _wording(answer),
     }
+
+
+def _wording(answer: Answer) -> dict[str, Any]:
+    """Return the texts of an answer that people see, in the language of the question."""
+    likely = in_words(answer.confidence, answer.language)
+    worded = {
+        "lang": code(answer.language),
+        "likely": likely,
+        "refusal": refusal(answer) if answer.note else "",
+    }
+    if answer.result is None:
+        return worded
+    value, sentence = headline(answer)
+    result = shown(answer.result, answer.language)
+    both = {"arithmetic": result.arithmetic, "groups": result.groups}
+    return worded | {"value": value, "sentence": sentence} | both
 
 
 def _result_record(result: Result) -> dict[str, Any]:

@@ -14,7 +14,8 @@ import click
 
 from lior.errors import quantity
 from lior.files import printable
-from lior_ask.answer.figures import bars, event_time, headline, in_words
+from lior_ask.answer.figures import bars, event_time, headline, in_words, refusal, shown
+from lior_ask.languages.replies import in_words_of
 from lior_cli import colored, echo_table, printable_line, terminal_columns, wrap_text
 
 if TYPE_CHECKING:
@@ -77,12 +78,12 @@ def echo_answer(
             echo_passages(index, answer, passages)
         return
     if not answer.found:
-        click.echo(f"Nothing in the {'documents' if alone else 'text'} speaks of it: {answer.note}.")
+        click.echo(printable_line(refusal(answer, "documents" if alone else "text")))
         if passages:
-            click.echo("The nearest:\n")
+            click.echo(in_words_of("The nearest:", answer.language) + "\n")
         echo_passages(index, answer, passages)
         return
-    sure = f"  ({in_words(answer.confidence)}, {answer.confidence:.0%})"
+    sure = f"  ({in_words(answer.confidence, answer.language)}, {answer.confidence:.0%})"
     if lines:
         _echo_lines(lines, _marker(answer))
     _echo(index, passages[0], _marker(answer), "", sure, None if alone else answer.block, quiet=bool(lines))
@@ -105,37 +106,38 @@ def echo_document(index: Searched, passage: Passage, lines: Lines | None) -> Non
 
 def _echo_said(index: Searched, answer: Answer) -> None:
     """Print the reply line of an answer; of a calculation the number, its arithmetic, groups and rows."""
-    result = answer.result
-    if result is None:
+    exact = answer.result
+    if exact is None:
         click.echo("".join(wrap_text([answer.said], terminal_columns())))
         return
     value, sentence = map(printable_line, headline(answer))
     if value:
         click.echo(style(value, bold=True), color=colored())
-    sure = f"  ({in_words(answer.confidence)}, {answer.confidence:.0%})"
+    result = shown(exact, answer.language)
+    sure = f"  ({in_words(answer.confidence, answer.language)}, {answer.confidence:.0%})"
     click.echo((sentence if value else style(sentence, bold=True)) + sure, color=colored())
     if result.arithmetic:
         click.echo(f"  {printable_line(result.arithmetic)}")
-    if (exact := printable_line(result.about)) != sentence:
-        click.echo(style(f"  {exact}", dim=True), color=colored())
-    _echo_groups(result)
+    if (about := printable_line(result.about)) != sentence:
+        click.echo(style(f"  {about}", dim=True), color=colored())
+    _echo_groups(result, exact)
     _echo_rows(index, result)
 
 
-def _echo_groups(result: Result) -> None:
-    """Print the groups of a calculation with their values and bars."""
+def _echo_groups(result: Result, exact: Result) -> None:
+    """Print the groups of a calculation with their values and the bars of the ``exact`` ones."""
     groups = [
         (printable_line(name), printable_line(f"{value} {result.unit}").strip())
         for name, value in result.groups
     ]
-    shown, chart = groups[:_GROUPS], bars(result.groups[:_GROUPS])
-    zero, lengths = chart or (0, [0] * len(shown))
-    names, values = (max((len(each[n]) for each in shown), default=0) for n in (0, 1))
-    for (name, value), length in zip(shown, lengths, strict=True):
+    some, chart = groups[:_GROUPS], bars(exact.groups[:_GROUPS])
+    zero, lengths = chart or (0, [0] * len(some))
+    names, values = (max((len(each[n]) for each in some), default=0) for n in (0, 1))
+    for (name, value), length in zip(some, lengths, strict=True):
         size = max(round(abs(length) * _BAR), 1) if length else 0
         bar = " " * (math.ceil(zero * _BAR) - size * (length < 0)) + "█" * size
         click.echo(f"  {name:<{names}}  {value:>{values}}  {bar}".rstrip())
-    if more := len(groups) - len(shown):
+    if more := len(groups) - len(some):
         click.echo(f"  and {quantity(more, 'more group')}; --json has all")
 
 

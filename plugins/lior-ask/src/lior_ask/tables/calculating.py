@@ -151,6 +151,7 @@ def calculated(
 ) -> Answer:
     """Return the answer with a result, in the language of the question; ``spoken`` are those of documents."""
     confidence, result = round(confidence, 3), told.result
+    language = of_question(asked_words(question.text), spoken)
     alone = told.count and len(result.rows) == 1 and result.operation != "count"
     single = result.rows[0] if alone else None
     return Answer(
@@ -161,7 +162,8 @@ def calculated(
         passages=tuple((row, confidence) for row in result.rows[:top]),
         evidence=({},) * min(len(result.rows), top),
         method=METHOD,
-        said=told.said(of_question(asked_words(question.text), spoken)),
+        language=language,
+        said=told.said(language),
         result=result,
     )
 

@@ -16,12 +16,14 @@ import attrs
 import numpy as np
 
 from lior.interfaces import Result
+from lior_ask.answer.figures import shown
 from lior_ask.index.table_schema import Column
 from lior_ask.languages.lists import languages, words
+from lior_ask.languages.replies import in_marks, in_words_of
 from lior_ask.languages.words import tokens
 from lior_ask.tables import lexicon
 from lior_ask.tables.plan import Condition
-from lior_ask.tables.query import Beside, Not, Within
+from lior_ask.tables.query import Beside, Filled, Not, Within
 from lior_ask.tables.sources import Table
 
 LISTED = 12
@@ -37,6 +39,8 @@ PLACES = {
     "above": ("above_row", "above"),
 }
 """The place of a row beside another one -> the key of its words, and the exact ones."""
+_DATED = {"newest": "latest", "oldest": "earliest"}
+"""The operation over dates -> the key of the words that name their column."""
 PAID = {"paid out": "paid_out", "paid in": "paid_in"}
 """The exact words for the direction of an account's amounts -> the key of the plain ones."""
 
@@ -65,21 +69,22 @@ class Told:
 
     def said(self, language: str) -> str:
         """Return the sentence in a language; it begins with the value and its unit."""
-        say, how, result = partial(_word, language), self.how, self.result
+        say, how, result = partial(_word, language), self.how, shown(self.result, language)
         value, columns = f"{result.value} {result.unit}".strip(), self.table.columns
         measure = "" if self.column is None else _IN_NAME.sub("", columns[self.column].name)
         money = _MONEY.issuperset(tokens(measure)) or result.unit in lexicon.CURRENCIES
         spent = measure and money and not words("columns.expenses").isdisjoint(tokens(self.table.title))
         paid = next((PAID[each.shown] for each in self.where if each.shown in PAID), "paid_out" * bool(spent))
         kind = "paid" if paid else self.table.kind
-        noun, of = say(kind, self.count), say("of").format(f"{self.count:,} {say(kind, self.count, 2)}")
-        counted, where = f"{self.count:,} {noun}", self._conditions(self.where, say)
+        count = in_marks(f"{self.count:,}", language)
+        noun, of = say(kind, self.count), say("of").format(f"{count} {say(kind, self.count, 2)}")
+        counted, where = f"{count} {noun}", self._conditions(self.where, say, language)
         names = listed(self.names, say("others"))
         told, named = say(paid) if paid else measure, f": {names}" * bool(names)
         if self.part is not None:
             share = told if paid or not measure else say("of").format(measure)
-            where = self._conditions(self.part[1], say) + where
-            return f"{_joined(value, share)}{where}, {self.part[0]:,} {of}"
+            where = self._conditions(self.part[1], say, language) + where
+            return f"{_joined(value, share)}{where}, {in_marks(f'{self.part[0]:,}', language)} {of}"
         if how == "lacking":
             without = say("without").format(say(kind, 2))
             return f"{value} {say(str(self.by), self.count)} {without}{where}{named}"
@@ -93,7 +98,7 @@ class Told:
             elif how == "sum":
                 what = told if paid else _joined(measure, say("sum"))
             by = say(self.by) if isinstance(self.by, str) else columns[self.by].name
-            used = counted if measure else f"{self.count:,} {say('sum')}"
+            used = counted if measure else f"{count} {say('sum')}"
             return f"{value}{':' * (self.over != 'mean')} {what} {say('per').format(by)}{where}, {used}"
         if how in ("count", "list", "exists"):
             answer = f"{say('yes' if self.count else 'no')}: " * (how == "exists")
@@ -105,22 +110,25 @@ class Told:
         if how in ("sum", "mean", "median"):
             what = told if paid and how == "sum" else _joined(told if paid or not money else "", say(how))
             return f"{value} {what}{where}, {counted}"
-        degree = say(how).format(measure) if measure else say("last_row" if how == "newest" else "first_row")
-        return f"{value}: {names}{', ' * bool(names)}{degree} {of}{where}"
+        dated = measure and self.table.kind == "rows"  # columns of mails and events have names of our own
+        degree = say(_DATED.get(how, how) if dated else how).format(measure)
+        degree = degree if measure else say("last_row" if how == "newest" else "first_row")
+        order = "" if measure else f", {say('in_order')}"
+        return f"{value}: {names}{', ' * bool(names)}{degree} {of}{where}{order}"
 
-    def _conditions(self, conditions: Sequence[Condition], say: Callable[..., str]) -> str:
+    def _conditions(self, conditions: Sequence[Condition], say: Callable[..., str], language: str) -> str:
         """Return conditions as phrases, and those without words as they are, after commas."""
         phrases, others, before = "", "", ""
-        for test, shown in ((each.test, each.shown) for each in conditions):
+        for test, told in ((each.test, each.shown) for each in conditions):
             column = getattr(test.of if isinstance(test, Not) else test, "column", None)
             name = "" if column is None else self.table.columns[column].name
-            match = re.fullmatch(rf"(not )?{re.escape(name)} (?:(?:is|has) )?(.+)", shown)
-            side = re.fullmatch(r"(from|to) (?:is )?(.+)", shown)
+            match = re.fullmatch(rf"(not )?{re.escape(name)} (?:(?:is|has) )?(.+)", told)
+            side = re.fullmatch(r"(from|to) (?:is )?(.+)", told)
             if isinstance(test, Beside) and test.how in PLACES:
                 key, words_ = PLACES[test.how]
-                phrases += f" {say(key).format(shown.removeprefix(f'{words_} '))}"
+                phrases += f" {say(key).format(told.removeprefix(f'{words_} '))}"
             elif isinstance(test, Within) or test is None:
-                phrases += f" {shown}"
+                phrases += f" {told}"
             elif side:
                 phrases += f" {say(side[1]).format(side[2])}"
             elif match and f"{match[1] or ''}{name}" == before:
@@ -129,9 +137,10 @@ class Told:
                 phrases += f" {say('without').format(f'{name} {match[2]}')}"
             elif match:
                 payee = not lexicon.PAYEES.isdisjoint(tokens(name))
-                phrases += f" {say('at').format(match[2]) if payee else say('with').format(name, match[2])}"
-            elif shown not in PAID:
-                others += f", {shown}"
+                cell = in_words_of(match[2], language) if isinstance(test, Filled | Not) else match[2]
+                phrases += f" {say('at').format(cell) if payee else say('with').format(name, cell)}"
+            elif told not in PAID:
+                others += f", {told}"
             before = f"{match[1] or ''}{name}" if match else ""
         return phrases + others
 
@@ -140,9 +149,9 @@ def tell(
     table: Table, rows: Sequence[int] | np.ndarray, operation: str, value: str, about: str, **parts: Any
 ) -> Told:
     """Return a result with its rows, unless ``shows`` is false; ``parts`` are of it or of its sentence."""
-    shown = table.shown(rows if parts.pop("shows", True) else ())
-    shown |= {name: parts.pop(name) for name in ("arithmetic", "unit", "groups") if name in parts}
-    result = Result(operation=operation, value=value, about=about, **shown)
+    used = table.shown(rows if parts.pop("shows", True) else ())
+    used |= {name: parts.pop(name) for name in ("arithmetic", "unit", "groups") if name in parts}
+    result = Result(operation=operation, value=value, about=about, **used)
     defaults: dict[str, Any] = {"count": len(rows), "how": operation}
     return Told(result=result, table=table, **(defaults | parts))
 

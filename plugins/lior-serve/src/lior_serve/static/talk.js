@@ -19,7 +19,7 @@ function keep() {
 function kept() {
   try {
     const found = JSON.parse(sessionStorage.getItem("talk"));
-    return found.name === root.dataset.name ? found.turns : [];
+    return found.name === root.dataset.name ? found.turns.filter(({ record }) => record.wording) : [];
   } catch { return []; }
 }
 
@@ -122,9 +122,9 @@ function focus(article) {
 }
 
 // What a screen reader says when the answer is there.
-function summary({ said, answer, likely, note }) {
+function summary({ said, answer, wording }) {
   if (said) return said;
-  return answer ? `${likely}: ${answer.text} ${answer.document}, line ${answer.line}` : `Nothing in the documents speaks of it: ${note}.`;
+  return answer ? `${wording.likely}: ${answer.text} ${answer.document}, line ${answer.line}` : wording.refusal;
 }
 
 // --- turns on the page ---
@@ -168,14 +168,14 @@ function conditions({ record: { inherited = [] }, filters }) {
 function body(turn, told) {
   const { record } = turn;
   if (record.said || record.result) return spoken(turn, told);
-  if (!record.answer) return [make("p", { class: "notice" }, `Nothing in the documents speaks of it: ${record.note}.`)];
+  if (!record.answer) return [make("p", { class: "notice", ...lang(record.wording) }, record.wording.refusal)];
   const said = make("span", { class: "said" }, record.answer.text);
   const { text = "", begin = 0, end = 0 } = record.block ?? {};
   const letters = [...text];  // the server counts characters, a string counts halves of some
   const before = letters.slice(0, begin).join(""), after = letters.slice(end).join("");
   const last = [...before.split("\n").slice(-NEAR).join("\n")].slice(-LETTERS).join(""), next = [...after.split("\n").slice(0, NEAR).join("\n")].slice(0, LETTERS).join("");
   const around = (text) => text ? [make("span", { class: "around" }, text)] : [];  // the rest is beside
-  const quote = make("blockquote", { class: "quote" }, ...around(last === before ? last : `…${last}`), said, ...around(next === after ? next : `${next}…`));
+  const quote = make("blockquote", { class: "quote", ...lang(record) }, ...around(last === before ? last : `…${last}`), said, ...around(next === after ? next : `${next}…`));
   const { document, line } = record.answer;
   const buttons = [copier(`“${record.answer.text}” (${document}:${line})`, told),
     tool("Open", "open", () => shown(record.answer, told)), ...thumbs(turn, record.answer, told),
@@ -185,13 +185,13 @@ function body(turn, told) {
 
 // What is calculated or said instead of a quotation.
 function spoken({ record }, told) {
-  const { said, result } = record;
-  if (!result) return [make("p", { class: "saying" }, said)];
-  const text = said || `${result.value}: ${result.about}`, [value, sentence] = headline(text, result);
+  const { said, result, wording } = record;
+  if (!result) return [make("p", { class: "saying", ...lang(wording) }, said)];
+  const { value, sentence, arithmetic } = wording, text = said || `${value}: ${result.about}`;
   const parts = value ? [make("p", { class: "number" }, value)] : [];
-  parts.push(make("div", { class: "saying" }, sentence, " ", sure(record)));
-  if (result.arithmetic) parts.push(make("p", { class: "arithmetic" }, result.arithmetic));
-  parts.push(make("p", { class: "place" }, result.about), ...chart(result));
+  parts.push(make("div", { class: "saying", ...lang(wording) }, sentence, " ", sure(record)));
+  if (arithmetic) parts.push(make("p", { class: "arithmetic" }, arithmetic));
+  parts.push(make("p", { class: "place" }, result.about), ...chart(result, wording));
   const { rows, cells = [] } = result, list = () =>
     make("ol", { class: "others" }, ...rows.map((row) => make("li", {}, make("p", {}, row.text), place(row, told))));
   if (rows.length) {
@@ -201,15 +201,7 @@ function spoken({ record }, told) {
     parts.push(used);
   }
   const from = [...new Set(rows.map((row) => row.document))].join(", ");
-  return [...parts, tools([copier([text, result.arithmetic, from].filter(Boolean).join("\n"), told)])];
-}
-
-// The number with its unit, and the sentence that does not repeat it: as headline() in lior_ask, which has the reasons.
-function headline(said, { value, unit = "", groups = [] }) {
-  const number = `${value} ${unit}`.trim(), rest = said.slice(number.length);
-  const again = said.startsWith(number) && rest.match(/^(?![\p{L}\p{N}_]|[.,]\d)[\s:,]*(?=[\p{L}\p{N}_'(])/u);
-  const apart = groups.length && value.startsWith(groups[0].join(" "));
-  return [apart ? "" : number, again ? rest.slice(again[0].length) : said];
+  return [...parts, tools([copier([text, arithmetic, from].filter(Boolean).join("\n"), told)])];
 }
 
 // The rows of a calculation: events as lines of a diary, others as a table, each with a link to its line.
@@ -232,12 +224,12 @@ function eventTime(begin, end) {
 }
 
 // The groups with a bar for each, if all values are numbers: as bars() in lior_ask.
-function chart({ groups = [], unit = "" }) {
+function chart({ groups = [], unit = "" }, wording) {
   const NUMBER = /^[-−]?\d[\d,]*(\.\d+)?\D*$/, drawn = groups.every(([, value]) => NUMBER.test(value));
   const numbers = groups.map(([, value]) => drawn ? parseFloat(value.replace("−", "-").replaceAll(",", "")) : 0);
   const low = Math.min(0, ...numbers), scale = 100 / (Math.max(0, ...numbers) - low || 1);
-  const rows = groups.map(([name, value], n) => {
-    const shown = `${value} ${unit}`.trim(), x = scale * (Math.min(numbers[n], 0) - low), width = scale * Math.abs(numbers[n]);
+  const rows = groups.map(([name], n) => {
+    const shown = `${wording.groups[n][1]} ${unit}`.trim(), x = scale * (Math.min(numbers[n], 0) - low), width = scale * Math.abs(numbers[n]);
     const rect = make("rect", { x: `${x}%`, width: `${width}%`, height: "100%" });
     const bar = make("td", { class: "bar" }, make("svg", { role: "img" }, make("title", {}, `${name}: ${shown}`), rect));
     return make("tr", {}, make("th", { scope: "row" }, name), make("td", { class: "number" }, shown), ...(drawn ? [bar] : []));
@@ -252,7 +244,7 @@ function others(turn, told) {
   const same = (p) => answer && p.text === answer.text && p.line === answer.line && p.document === answer.document;
   const inside = (p) => block && p.document === block.document && p.line >= block.line && p.line <= block.end_line && block.text.includes(p.text);
   const rows = passages.filter((p) => !same(p) && !inside(p)).slice(0, answer ? PASSAGES : dates.length || NEAREST).map((p, n) =>
-    make("li", {}, make("p", {}, p.text), make("div", { class: "line" }, place(p, told, ...when(n)), ...thumbs(turn, p, told).slice(0, 1))));
+    make("li", {}, make("p", lang(p), p.text), make("div", { class: "line" }, place(p, told, ...when(n)), ...thumbs(turn, p, told).slice(0, 1))));
   if (!rows.length) return [];
   if (dates.length) return [make("ol", { class: "others" }, ...rows)];  // an overview
   const title = answer ? `${rows.length} more passage${rows.length === 1 ? "" : "s"}` : "The nearest passages";
@@ -261,10 +253,13 @@ function others(turn, told) {
   return [list];
 }
 
-function sure({ likely, confidence }) {
+function sure({ likely, confidence, wording }) {
   const number = `\u00a0${Math.round(confidence * 100)}%`;
-  return make("details", { class: "sure", "data-likely": likely }, make("summary", {}, likely), number);
+  return make("details", { class: "sure", "data-likely": likely }, make("summary", lang(wording), wording.likely), number);
 }
+
+// The attribute with the language of a text, where it is known and not that of the page.
+function lang({ lang }) { return lang && lang !== root.lang ? { lang } : {}; }
 
 // --- what can be done with an answer ---
 
