@@ -23,6 +23,7 @@ from lior_ask.tables.sentences import (
     tell,
     unit_of,
 )
+from lior_ask.tables.sources import summands
 
 
 def execute(plan: Plan, request: Request) -> Told:
@@ -90,7 +91,7 @@ def _added(plan: Plan, rows: np.ndarray, about: str) -> Told:
     assert plan.measure is not None
     column, mean = plan.columns[plan.measure], plan.operation == "mean"
     numbered = plan.table.numbered(plan.measure, rows)
-    counted = numbered if mean else plan.table.summands(plan.measure, rows)
+    counted = numbered if mean else summands(plan.table, plan.measure, rows)
     none = plan.operation == "sum" and not len(rows) and all(each.covered is not False for each in plan.where)
     if not len(counted) and not none:
         raise Unclear(f"there is no number to be added up: {about}")

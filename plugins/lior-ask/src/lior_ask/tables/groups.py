@@ -24,6 +24,7 @@ from lior_ask.tables.linking import Linked, column_of_people
 from lior_ask.tables.plan import Group, Plan, Unclear, list_columns, title
 from lior_ask.tables.query import Within
 from lior_ask.tables.sentences import Told, listed, tell, unit_of
+from lior_ask.tables.sources import summands
 
 _OVER = {
     "lacking": "none",
@@ -226,7 +227,7 @@ def _value(plan: Plan, rows: np.ndarray) -> Decimal:
     if plan.operation == "count":
         return Decimal(len(rows))
     assert plan.measure is not None
-    added = plan.table.summands(plan.measure, rows) if plan.operation == "sum" else rows
+    added = summands(plan.table, plan.measure, rows) if plan.operation == "sum" else rows
     total = plan.table.total(plan.measure, added, plan.sign)
     return total if plan.operation == "sum" else (total / len(rows)).quantize(Decimal("0.01"))
 

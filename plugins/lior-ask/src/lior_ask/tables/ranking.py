@@ -25,7 +25,7 @@ from lior_ask.tables.query import (
     Within,
     atom,
 )
-from lior_ask.tables.sources import Table, first_rows, until_end
+from lior_ask.tables.sources import Table, asks_balance, first_rows, summands, until_end
 
 _MERGED = 60
 """Number of the best queries that are compared by their results."""
@@ -108,7 +108,7 @@ class Ranker:
 
     def _placed(self, query: Query) -> tuple[np.ndarray, int]:
         table = self.tables[query.table]
-        where = until_end(query.where) if table.asks_balance(query) else query.where
+        where = until_end(query.where) if asks_balance(table, query) else query.where
         key = query.table, where
         if key not in self._selected:
             rows = table.where(where)
@@ -161,9 +161,9 @@ class Ranker:
         if how in FIRST and query.group is None:
             return self._first(query, rows)
         if measure is not None and query.group is None:
-            if table.asks_balance(query):
+            if asks_balance(table, query):
                 return (
-                    (how.SUM, table.total(measure, table.summands(measure, rows), 1)) if len(rows) else None
+                    (how.SUM, table.total(measure, summands(table, measure, rows), 1)) if len(rows) else None
                 )
             if how is Aggregate.VALUE:
                 cells = table.cells(measure)

@@ -176,19 +176,6 @@ class Table(Columns):
                     found[column] = way
         return found
 
-    def asks_balance(self, query: Query) -> bool:
-        """Return whether a query asks for the balance at the end of a time, which is no sum of its rows."""
-        one = query.aggregate in (Aggregate.SUM, Aggregate.VALUE) and query.group is None
-        return one and query.measure in self.balances
-
-    def summands(self, column: int, rows: np.ndarray) -> np.ndarray:
-        """Return the rows whose numbers are added up: those with one, or the last of them of a balance."""
-        known = self.numbered(column, rows)
-        if column not in self.balances or not len(known):
-            return known
-        days = known if self.dated is None else self.coded("date", self.dated).ranks[known]
-        return known[[np.lexsort((self.balances[column] * known, days))[-1]]]
-
     @cached_property
     def comparable(self) -> dict[tuple[int, int], tuple[Sign, ...]]:
         """The pairs of stored columns of numbers of the same unit, or of days, of which now one is larger and
@@ -323,6 +310,21 @@ class Table(Columns):
             for n, number in enumerate(known):
                 earlier = known[before[n]] if n in before else None
                 yield None if number is None or earlier is None else number - earlier
+
+
+def asks_balance(table: Table, query: Query) -> bool:
+    """Return whether a query asks for the balance at the end of a time, which is no sum of its rows."""
+    one = query.aggregate in (Aggregate.SUM, Aggregate.VALUE) and query.group is None
+    return one and query.measure in table.balances
+
+
+def summands(table: Table, column: int, rows: np.ndarray) -> np.ndarray:
+    """Return the rows whose numbers are added up: those with one, or the last of them of a balance."""
+    known = table.numbered(column, rows)
+    if column not in table.balances or not len(known):
+        return known
+    days = known if table.dated is None else table.coded("date", table.dated).ranks[known]
+    return known[[np.lexsort((table.balances[column] * known, days))[-1]]]
 
 
 def until_end(where: tuple[Expr, ...]) -> tuple[Expr, ...]:

@@ -41,7 +41,7 @@ from lior_ask.tables.sentences import (
     tell,
     unit_of,
 )
-from lior_ask.tables.sources import Table, first_rows
+from lior_ask.tables.sources import Table, asks_balance, first_rows, summands
 
 _SHOWN = 4
 """Maximum number of rows that are shown of those that are not larger than another one."""
@@ -70,7 +70,7 @@ class Teller:
             When no row has the number or date that is needed.
         """
         rows = in_order(self.table, rows)
-        if len(rows) > 1 and self.table.asks_balance(query):
+        if len(rows) > 1 and asks_balance(self.table, query):
             query = attrs.evolve(query, aggregate=Aggregate.SUM)
         if query.group is not None:
             return self._groups(query, rows)
@@ -174,7 +174,7 @@ class Teller:
         measure = query.measure
         assert measure is not None
         known = self.table.numbered(measure, rows)
-        used = self.table.summands(measure, rows) if query.aggregate is Aggregate.SUM else known
+        used = summands(self.table, measure, rows) if query.aggregate is Aggregate.SUM else known
         if not len(used) and (len(rows) or query.aggregate is not Aggregate.SUM):
             raise NoResult(f"there is no number to be added up: {self.about(query)}")
         value, arithmetic = self._value(query, used)
@@ -348,6 +348,6 @@ class Teller:
         if not len(known) or query.aggregate is Aggregate.MEDIAN:
             return self._value(query, known)[0] if len(known) else None
         if query.aggregate is Aggregate.SUM:
-            known = self.table.summands(query.measure, rows)
+            known = summands(self.table, query.measure, rows)
         total = self.table.total(query.measure, known, query.sign)
         return added(total, (), len(known), show, mean=query.aggregate is Aggregate.MEAN)[0]
