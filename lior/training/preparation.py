@@ -16,14 +16,14 @@ import attrs
 import torch
 from torch import Generator
 
-from lior.config import Components, TrainConfig, with_instances
+from lior.config import Components, TrainConfig, build, with_instances
 from lior.config.options import check_keywords
 from lior.data import corpus
 from lior.data.corpus import Corpus
 from lior.data.split import split
-from lior.errors import BrokenPlugin, DataError, UsageError
+from lior.errors import BrokenPlugin, DataError, UsageError, quantity
 from lior.geometry.retrieval import PARTS, Geometry
-from lior.interfaces import State, Tokenizer
+from lior.interfaces import State, Text, Tokenizer
 from lior.model import validation
 from lior.model.language_model import Model
 from lior.plugins.devices import pick_device
@@ -31,6 +31,7 @@ from lior.plugins.registry import registry
 from lior.plugins.trust import opening
 from lior.reading.documents import RawDocument, documents_of, read_documents, read_files
 from lior.reading.files import File
+from lior.reading.finding import as_path
 from lior.runs.directory import RunDirectory, unstarted
 from lior.runs.format import misfits_as_run_errors
 from lior.runs.loop import START, LoopState, Stopwatch, never_stop
@@ -39,6 +40,8 @@ from lior.tensors import sub
 from lior.training.loop import Training
 from lior.training.stages import Split, Stage, StageState
 
+_PROBE = 64
+"""Tokens of the text with which a memory's snapshot is checked; chosen by hand."""
 MIN_TOKENS = 64
 """Minimum tokens of a text that can be split into memory, calibration split and validation text."""
 
@@ -125,7 +128,7 @@ def resume(
     RunError
         When it is no run, finished, damaged, or its configuration was changed.
     """
-    run = Path(run)
+    run = as_path("run", run)
     if config := unstarted(run):
         with opening(run):
             return train(config, run, callbacks=callbacks, stop=stop)
@@ -229,18 +232,42 @@ def build_model(config: TrainConfig, device: torch.device, generator: Generator)
         _check_plugins(geometry, config)
         state = geometry.init(generator=generator)
     counts = torch.zeros(tokenizer.vocab, dtype=torch.int64, device=device)
-    return Model(tokenizer=tokenizer, memories=memories, geometry=geometry, state=state, token_counts=counts)
+    model = Model(tokenizer=tokenizer, memories=memories, geometry=geometry, state=state, token_counts=counts)
+    _check_snapshots(model, config)
+    return model
 
 
 def _check_plugins(geometry: Geometry, config: TrainConfig) -> None:
     """Refuse plugins with unusable outputs, before anything is computed with them."""
     generator, n = Generator().manual_seed(0), geometry.encoder.n
-    form = geometry.frame.form(geometry.frame.init(n, generator=generator))
+    try:
+        form = geometry.frame.form(geometry.frame.init(n, generator=generator))
+    except UsageError as error:  # an option that does not fit the dimension
+        raise UsageError(f"frame.{error}") from error
     wrong = validation.form_fault(form, n)
     found = [("frame", wrong)] if wrong else validation.faults(geometry, geometry.init(generator=generator))
     for kind, fault in found:
         origin = registry.origin(kind, getattr(config, kind).name)
         raise BrokenPlugin(f"{origin.label} violates its interface: {fault}.")
+
+
+def _check_snapshots(model: Model, config: TrainConfig) -> None:
+    """Refuse a memory of another distribution whose snapshot does not hold what it learned."""
+    device = model.device
+    for part in config.memory.components:
+        origin = registry.origin("memory", part.name)
+        if origin.distribution == "lior":
+            continue
+        new, other = (build("memory", attrs.evolve(part, plugin=None)) for _ in range(2))
+        places = torch.arange(_PROBE, device=device)
+        text = Text(places % 5 % model.tokenizer.vocab, places, torch.zeros_like(places))
+        new.learn([model.items(text)])
+        other.restore({key: value.clone() for key, value in new.snapshot().items()})
+        query, alphabet = model.query(text, places), text.tokens.unique()
+        wanted, found = (memory.predict(query, alphabet).log_p for memory in (new, other))
+        if wanted.shape != found.shape or not torch.allclose(wanted, found, atol=1e-4, equal_nan=True):
+            fault = "a memory that is restored from a snapshot does not predict as the one that made it"
+            raise BrokenPlugin(f"{origin.label} violates its interface: {fault}.")
 
 
 def tokenize(config: TrainConfig, tokenizer: Tokenizer, documents: list[RawDocument]) -> tuple[Corpus, Split]:
@@ -259,10 +286,12 @@ def tokenize(config: TrainConfig, tokenizer: Tokenizer, documents: list[RawDocum
     valid = read_documents([data.valid], field=data.field, limit=data.limit) if data.valid else []
     tokenizer.fit(corpus.until(divided.documents, divided.cut))
     text, train = corpus.build_parts([*divided.documents, *valid], tokenizer, divided.cut)
-    where = ", ".join(data.text) or "the text"
+    where = ", ".join(data.text) or "documents"
     for count, least in ((train if data.valid else len(text), MIN_TOKENS), (train, MIN_TOKENS // 2)):
         if count < least:
-            raise DataError(f"{where}: {count} tokens are too few to learn from; give at least {least}")
+            raise DataError(
+                f"{where}: {quantity(count, 'token')}, too few to learn from; give at least {least}"
+            )
     memory = max(train - max(int(train * config.mixer.calibration), 1), 1)
     if text.names[: len(divided.documents)] == tuple(document.name for document in divided.documents):
         text = attrs.evolve(

@@ -24,9 +24,10 @@ from lior.errors import UsageError
 from lior.geometry.metric import SCALE_MAX, SCALE_MIN, WEIGHT_MAX, WEIGHT_MIN
 from lior.interfaces import MetricForm, State
 
-__all__ = ["form", "init", "project", "pullback", "unit_columns"]
+__all__ = ["RANK", "form", "init", "project", "pullback", "unit_columns"]
 
-
+RANK = 4
+"""The default number of directions, which coordinates of any dimension may have."""
 _INITIAL_WEIGHT = 0.1
 """Initial ``D``: a small part of the metric, yet far from 0, where its gradient vanishes."""
 
@@ -39,7 +40,7 @@ def init(n: int, *, rank: int = 0, spread: float = 0.0, generator: Generator) ->
     n
         Dimension of a coordinate, at least 2.
     rank
-        Number ``r`` of directions of the low-rank part.
+        Number ``r`` of directions of the low-rank part, at most ``n`` or :data:`RANK`.
     spread
         Standard deviation of ``log λ`` around 0.
     generator
@@ -48,10 +49,12 @@ def init(n: int, *, rank: int = 0, spread: float = 0.0, generator: Generator) ->
     Raises
     ------
     UsageError
-        When ``n < 2``.
+        When ``n < 2``, or ``rank`` is too large.
     """
     if n < 2:
         raise UsageError(f"n = {n}: a metric needs coordinates of at least 2 dimensions")
+    if rank > (most := max(n, RANK)):
+        raise UsageError(f"rank = {rank}: allowed is 0 to {most}, as coordinates have {n} dimensions")
     device = generator.device
     return {
         "log_lam": spread * torch.randn(n, generator=generator, device=device),

@@ -47,6 +47,12 @@ def test_one_dimension_is_refused(frame):
         frame.init(1, generator=torch.Generator())
 
 
+@cases("frame", [LowRank(rank=9), Rotor(rank=9)])
+def test_more_directions_than_dimensions_are_refused(frame):
+    with pytest.raises(UsageError, match="rank = 9: allowed is 0 to 8"):
+        frame.init(8, generator=torch.Generator())
+
+
 # --- derived ----------------------------------------------------------------
 
 

@@ -27,6 +27,7 @@ BASES = {
 BODIES = {
     "form": ("frame", "def form(self, state):\n    form = super().form(state)\n    return "),
     "read": ("memory", "def predict(self, *a, **k):\n    e = super().predict(*a, **k)\n    return "),
+    "kept": ("memory", "def snapshot(self):\n    kept = super().snapshot()\n    return "),
     "step": ("updater", "def step(self, *a, **k):\n    p, *more = super().step(*a, **k)\n    return "),
     "version": ("frame", "api_version: ClassVar[int] = "),
 }
@@ -42,6 +43,7 @@ CASES = {
     "not a number": ("form", "form._replace(lam=form.lam * torch.nan)", "form.lam has numbers that are not"),
     "not positive": ("form", "form._replace(omega2=-form.omega2)", "form is not positive definite"),
     "another version": ("version", "99", "for version 99 of the interface"),
+    "a snapshot without the text": ("kept", "{}", "1.2 violates its interface: a memory that is restored"),
     "evidence of another shape": ("read", "e._replace(log_p=e.log_p[:, :, 1:])", OTHER),
     "evidence without numbers": ("read", "e._replace(log_p=e.log_p * 1e999 * 0)", "gave no numbers: theirs"),
     "an update without numbers": ("step", UPDATED, "loss of the geometry is not finite after update"),

@@ -23,7 +23,9 @@ class LowRank:
     api_version: ClassVar[int] = 1
     learned: ClassVar[tuple[str, ...]] = ("log_lam", "log_omega", "u", "raw_d")
 
-    rank: int = option(4, help="number of learned directions besides the axes", low=0)
+    rank: int = option(
+        parametrise.RANK, help="learned directions besides the axes, at most the dimension", low=0
+    )
 
     def init(self, n: int, *, generator: Generator) -> State:
         """Return scales 1, and random directions of weight 0.1.
@@ -31,7 +33,7 @@ class LowRank:
         Raises
         ------
         UsageError
-            When ``n < 2``.
+            When ``n < 2``, or ``rank`` is too large.
         """
         return parametrise.init(n, rank=self.rank, generator=generator)
 

@@ -32,7 +32,7 @@ class Rotor:
     learned: ClassVar[tuple[str, ...]] = ("theta", "log_lam", "log_omega", "u", "raw_d")
 
     layers: int = option(0, help="layers of n/2 disjoint planes; 0 for as many as turn every plane", low=0)
-    rank: int = option(0, help="number of learned directions besides the rotated axes", low=0)
+    rank: int = option(0, help="learned directions besides the rotated axes, at most n", low=0)
 
     def init(self, n: int, *, generator: Generator) -> State:
         """Return small random angles, and scales that differ, so that no gradient is 0 by symmetry.
@@ -40,7 +40,7 @@ class Rotor:
         Raises
         ------
         UsageError
-            When ``n < 2``.
+            When ``n < 2``, or ``rank`` is too large.
         """
         scales = parametrise.init(n, rank=self.rank, spread=_SPREAD, generator=generator)
         layers = self.layers or rotations.cycle(n)
