@@ -21,11 +21,14 @@ import attrs
 from lior.config import Override, TrainConfig, flatten, load_chosen
 from lior.config.options import check_keywords
 from lior.errors import UsageError
-from lior.reading.documents import RawDocument, as_bytes
-from lior.reading.finding import as_paths
+from lior.reading.finding import as_path, as_paths
+from lior.runs.documents import named
 from lior.runs.run import Run
 from lior.runs.telemetry import ProgressLine, is_watched
 from lior.training import preparation
+
+_TEXT = ("data", "text")
+"""The key of the paths of the text."""
 
 
 @check_keywords(TrainConfig)
@@ -46,7 +49,7 @@ def train(
     text
         Paths as `lior train` takes them, of files and folders; none means the embedded corpus.
     documents
-        Name -> text, instead of ``text``.
+        Name -> text, instead of ``text``. A name is one line of text.
     out
         Run directory, new or empty; without it the model stays in memory.
     recipe
@@ -76,13 +79,15 @@ def train(
     _refuse_used(settings.get("tokenizer"), *(memory if isinstance(memory, list | tuple) else [memory]))
     overrides = [Override(path, value, "code") for path, value in flatten(settings)]
     if paths := as_paths("text", text):
-        overrides.append(Override("data.text", paths, "code"))
-    config = load_chosen(recipe, overrides).config
-    read = None
-    if documents is not None:
-        read = [RawDocument(name, as_bytes(value)) for name, value in documents.items()]
+        overrides.append(Override(_TEXT, paths, "code"))
+    read = None if documents is None else named(documents)
+    if read is not None and any(each.key == _TEXT for each in overrides):
+        raise UsageError("text and documents are both given; give one of them")
+    config = load_chosen(recipe and str(as_path("recipe", recipe)), overrides).config
+    if read is not None:  # a recipe may name files, which are not read
+        config = attrs.evolve(config, data=attrs.evolve(config.data, text=()))
     heard = [*callbacks] if quiet or not is_watched() else [*callbacks, ProgressLine()]
-    return preparation.train(config, Path(out) if out else None, documents=read, callbacks=heard)
+    return preparation.train(config, as_path("out", out) if out else None, documents=read, callbacks=heard)
 
 
 def _refuse_used(*plugins: Any) -> None:

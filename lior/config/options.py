@@ -14,7 +14,7 @@ converted: a truth value is not a number, and a number is not text.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import wraps
 from inspect import signature
 from types import NoneType, UnionType
@@ -245,6 +245,16 @@ def _check(field: TypedField, value: Any) -> Any:
     return result
 
 
+def _sections(name: str, settings: Iterable[type]) -> str:
+    """Return a sentence on the tables in ``settings`` that have an option ``name``, or an empty string."""
+    fields = (item for cls in settings for item in typed_fields(cls).items())
+    tables = [
+        table for table, typed in fields if not typed.field.metadata and name in typed_fields(typed.hint)
+    ]
+    given = " or ".join(f"{table}={{{name!r}: ...}}" for table in tables)
+    return f"It is an option of a table: {given}." if given else ""
+
+
 def check_keywords(*settings: type) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Make a function raise ``UsageError`` for an unknown keyword, with the nearest known one.
 
@@ -259,7 +269,8 @@ def check_keywords(*settings: type) -> Callable[[Callable[P, R]], Callable[P, R]
         def checked(*args: P.args, **kwargs: P.kwargs) -> R:
             for name in kwargs:
                 if name not in known:
-                    hint = did_you_mean(name, known) or f"Known: {', '.join(known)}."
+                    hint = _sections(name, settings) or did_you_mean(name, known)
+                    hint = hint or f"Known: {', '.join(known)}."
                     raise UsageError(f"{function.__name__}: no argument {name!r}. {hint}")
             return function(*args, **kwargs)
 

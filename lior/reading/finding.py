@@ -335,6 +335,14 @@ def as_paths(name: str, given: Any) -> list[str]:
     """
     paths = [given] if isinstance(given, str | os.PathLike) or not isinstance(given, Iterable) else [*given]
     for path in paths:
-        if not isinstance(path, str | os.PathLike):
-            raise UsageError(f"{name}: {path!r} is of type {type(path).__name__}; give a path (str or Path)")
+        as_path(name, path)
     return [os.fspath(path) for path in paths]
+
+
+def as_path(name: str, given: Any) -> Path:
+    """Return the path of an argument of that name; raises ``UsageError`` for anything else."""
+    if not isinstance(given, str | os.PathLike):
+        raise UsageError(f"{name}: {given!r} is of type {type(given).__name__}; give a path (str or Path)")
+    if "\0" in os.fspath(given):
+        raise UsageError(f"{name}: {given!r} has a NUL, which no path can have")
+    return Path(given)

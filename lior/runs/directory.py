@@ -150,14 +150,16 @@ class RunDirectory:
         ------
         OSError
             When the directory cannot be written, for instance because the disk is full.
+        RunError
+            When the checkpoint cannot be read back; the older ones stay.
         """
         if checkpoint.training is not None:
             numbers = checkpoint.training.numbers | {"config": _fingerprint(self.path)}
             checkpoint = attrs.evolve(checkpoint, training=attrs.evolve(checkpoint.training, numbers=numbers))
         before = self.folder.newest
-        with self.folder.writing(number) as path:
-            groups, manifest = checkpoints.contents(checkpoint)
-            bundle.write(path, groups, manifest, format=FORMAT, share={TEXT: before} if before else None)
+        with self.folder.writing(number, checkpoints.load) as path:
+            share = {TEXT: before} if before else None
+            bundle.write(path, *checkpoints.contents(checkpoint), format=FORMAT, share=share)
         self._prune()
 
     def save_edited(self, checkpoint: Checkpoint, *, forgotten: bool) -> None:
@@ -170,16 +172,15 @@ class RunDirectory:
         OSError
             When the directory cannot be written; the run is then unchanged.
         RunError
-            When the checkpoint was written, but an older one cannot be removed.
+            As :meth:`save`; or when the checkpoint was written, but an older one cannot be removed.
         """
         assert self.folder.newest is not None
         if checkpoint.pending_erasure:  # the process that forgot was interrupted
             runfolder.remove_older(self.path, self.folder.newest)
         edited = attrs.evolve(checkpoint, score=None, pending_erasure=forgotten)
         last = runfolder.number(runfolder.list_checkpoints(self.path)[0])
-        with self.folder.writing(last + 1) as path:
-            groups, manifest = checkpoints.contents(edited)
-            bundle.write(path, groups, manifest, format=FORMAT)
+        with self.folder.writing(last + 1, checkpoints.load) as path:
+            bundle.write(path, *checkpoints.contents(edited), format=FORMAT)
         if not forgotten:
             self._prune()
             return

@@ -6,7 +6,9 @@ This needs no torch if the tokens of the run are bytes.
 from __future__ import annotations
 
 import logging
+import reprlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -164,16 +166,41 @@ def of_checkpoint(checkpoint: Any, only: str | None = None) -> dict[str, list[Ra
 
 
 def as_text(name: str, value: Any) -> bytes:
-    """A text that was given as an argument of that name; raises ``UsageError`` for another type."""
+    """A text that was given as an argument of that name; raises ``UsageError`` for anything else."""
     if not isinstance(value, str | bytes):
         raise UsageError(f"{name} is of type {type(value).__name__}; give a text (str or bytes)")
-    return as_bytes(value)
+    try:
+        return as_bytes(value)
+    except UnicodeEncodeError as error:
+        fault = f"character {error.start} is half of a surrogate pair, which UTF-8 cannot express"
+        raise UsageError(f"{name}: {fault}; give whole characters, or bytes") from error
+
+
+def check_name(name: Any) -> str:
+    """Return ``name`` if a document can have it; raises ``DataError`` otherwise."""
+    if isinstance(name, str) and name.splitlines() == [name] and "\0" not in name:
+        with suppress(UnicodeEncodeError):
+            name.encode()
+            return name
+    allowed = "one line of text that UTF-8 can express, without NUL"
+    raise DataError(f"{reprlib.repr(name)}: a document needs a name, {allowed}; give another")
+
+
+def named(texts: Mapping[str, str | bytes]) -> list[RawDocument]:
+    """The documents of a mapping of names to texts; raises as :func:`check_name` and :func:`as_text`."""
+    if not isinstance(texts, Mapping):
+        raise UsageError(
+            f"documents is of type {type(texts).__name__}; give a table of names and texts (dict)"
+        )
+    return [
+        RawDocument(check_name(name), as_text(f"document {name!r}", text)) for name, text in texts.items()
+    ]
 
 
 def given(text: str | Path | Sequence[str] | Mapping[str, str | bytes], field: str) -> list[RawDocument]:
     """The documents of paths, or of a mapping of names to texts; see :meth:`lior.Run.learn`."""
     if isinstance(text, Mapping):
-        return [RawDocument(name, as_text(f"document {name!r}", value)) for name, value in text.items()]
+        return named(text)
     paths = as_paths("text", text)
     if not paths:
         raise UsageError("nothing to learn was given; name files or folders")

@@ -25,6 +25,7 @@ from lior.model.weighting import add_memory, drop_memory
 from lior.plugins.registry import registry
 from lior.reading.documents import RawDocument
 from lior.runs.checkpoint import Checkpoint
+from lior.runs.documents import check_name
 
 _BLOCK = 65536
 _QUOTES = "match"
@@ -41,7 +42,7 @@ def learn(checkpoint: Checkpoint, documents: Sequence[RawDocument]) -> Checkpoin
     Raises
     ------
     DataError
-        When a document is empty or has no name, or its name exists already; nothing is changed then.
+        When a document is empty, or its name exists already or is not allowed; nothing is changed then.
     """
     check(documents, checkpoint.corpus.names)
     checkpoint, found = _quoting(checkpoint), checkpoint
@@ -86,8 +87,7 @@ def check(documents: Sequence[RawDocument], held: Collection[str]) -> None:
     """Raise ``DataError`` for documents that cannot be learned beside documents named ``held``."""
     held, names = set(held), set[str]()
     for document in documents:
-        if not document.name:
-            raise DataError("'': a document needs a name, or it could not be forgotten; give one")
+        check_name(document.name)
         if document.name in held:
             fault = "there is a document of this name already; forget it, or give another name"
             raise DataError(f"{format_name(document.name)}: {fault}")
@@ -152,7 +152,7 @@ def find(checkpoint: Checkpoint, name: str) -> list[int]:
         When there is none, or documents with different names have this ending.
     """
     names = checkpoint.corpus.names
-    wanted = (name, printable(name))
+    wanted = (name, printable(name)) if isinstance(name, str) else ()
     found = [i for i, each in enumerate(names) if each in wanted]
     found = found or [i for i, each in enumerate(names) if any(_ends_with(each, part) for part in wanted)]
     different = sorted({names[i] for i in found})
@@ -162,6 +162,8 @@ def find(checkpoint: Checkpoint, name: str) -> list[int]:
             f"{format_name(name)}: {len(different)} documents have this name ({some}); give more of the path"
         )
     if not found:
+        if not isinstance(name, str):
+            check_name(name)
         hint = did_you_mean(name, names) or did_you_mean(name, [PurePath(each).name for each in names])
         hint = hint or ("`lior docs` lists them." if names else "It has no documents.")
         raise DataError(sentences(f"{format_name(name)}: no document of this name in the run.", hint))

@@ -64,8 +64,10 @@ class Edited:
 
         Raises ``DataError`` when there is none.
         """
-        found = texts.of_checkpoint(self.checkpoint, only=name).get(name)
+        found = texts.of_checkpoint(self.checkpoint, only=name).get(name) if isinstance(name, str) else None
         if found is None:
+            if not isinstance(name, str):
+                texts.check_name(name)
             fault = f"{editing.format_name(name)}: no document of this name in the run."
             raise DataError(sentences(fault, did_you_mean(name, self.checkpoint.corpus.names)))
         return found

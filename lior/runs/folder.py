@@ -25,7 +25,7 @@ from typing import IO, TypeVar
 
 import attrs
 
-from lior.errors import RunError, SkippedCheckpoint, UsageError
+from lior.errors import LiorError, RunError, SkippedCheckpoint, UsageError
 from lior.packages import PARTS
 from lior.runs import files
 
@@ -120,12 +120,18 @@ class RunFolder:
         self._lock.close()
 
     @contextlib.contextmanager
-    def writing(self, number: int) -> Iterator[Path]:
+    def writing(self, number: int, read: Callable[[Path], object] | None = None) -> Iterator[Path]:
         """Give the path of the checkpoint of that number, which the block writes (context manager).
 
         A damaged or forgotten checkpoint of this number is removed before, because a folder cannot be
         replaced in one operation. The block must write a whole checkpoint or none, as
         :func:`lior.runs.bundle.write` does.
+
+        Parameters
+        ----------
+        read
+            Function that opens a checkpoint of the program. A new one that it cannot open is removed, so that
+            it never replaces a good one.
 
         Raises
         ------
@@ -133,6 +139,8 @@ class RunFolder:
             When :attr:`newest` has this number: it remains until its successor exists.
         OSError
             When the old checkpoint cannot be removed.
+        RunError
+            When ``read`` cannot open the new one.
         """
         path = checkpoint_path(self.path, number)
         if path == self.newest:
@@ -141,6 +149,15 @@ class RunFolder:
             )
         _remove(path)
         yield path
+        try:
+            if read is not None:
+                read(path)
+        except LiorError as error:
+            _remove(path)
+            raise RunError(f"nothing was saved, because it could not be read back: {error}") from error
+        except BaseException:
+            _remove(path)
+            raise
         self.newest = path
 
     def prune(self, *, last: int = 1, every: int = 0) -> None:

@@ -22,8 +22,8 @@ False
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, TypeVar, overload
 
@@ -43,6 +43,7 @@ from lior.model.language_model import Model
 from lior.model.provenance import Explained, explain
 from lior.plugins.listening import tell
 from lior.reading.documents import RawDocument
+from lior.reading.finding import as_path, as_paths
 from lior.runs import documents as texts
 from lior.runs.checkpoint import Checkpoint, Document, total
 from lior.runs.directory import RunDirectory, is_changed, read_summary
@@ -66,8 +67,7 @@ class Run(Measured):
 
     edited: Edited
     """The model and its documents in memory, with the changes of this object."""
-    summary: dict[str, Any] | None = None
-    """The object that ``lior train --json`` prints; ``None`` when the directory has no ``summary.json``."""
+    _summary: dict[str, Any] | None = None
 
     def __repr__(self) -> str:
         text = self.checkpoint.corpus
@@ -80,7 +80,20 @@ class Run(Measured):
     def _repr_html_(self) -> str:
         from lior.runs.notebook import as_html
 
-        return as_html(repr(self), self.summary, self.path / "metrics.jsonl" if self.path else None)
+        summary = None
+        with suppress(RunError):
+            summary = self.summary
+        return as_html(repr(self), summary, self.path / "metrics.jsonl" if self.path else None)
+
+    @property
+    def summary(self) -> dict[str, Any] | None:
+        """The object that ``lior train --json`` prints; ``None`` when the directory has no ``summary.json``.
+
+        Raises ``RunError`` when that file is damaged.
+        """
+        if self._summary is None and self.path is not None:
+            self._summary = read_summary(self.path)
+        return self._summary
 
     @property
     def checkpoint(self) -> Checkpoint:
@@ -210,7 +223,7 @@ class Run(Measured):
             return "".join(self.stream(prompt, tokens, seed=seed, **sampling))
         prompts = [as_text(f"prompt {number}", each) for number, each in enumerate(prompt, 1)]
         encode, how = self.model.tokenizer.encode, Sampling(**sampling)
-        _check_count(tokens)
+        _check_counts(tokens=tokens, seed=seed)
         requests = [
             Request(encode(each).tolist(), tokens, how, torch.Generator().manual_seed(seed))
             for each in prompts
@@ -223,7 +236,7 @@ class Run(Measured):
         self, prompt: str | bytes, tokens: int = 200, *, seed: int = 0, **sampling: Any
     ) -> Iterator[str]:
         """Yield the result of :meth:`complete` in pieces of whole characters, as tokens are drawn."""
-        _check_count(tokens)
+        _check_counts(tokens=tokens, seed=seed)
         model, how = self.model, Sampling(**sampling)
         generator = torch.Generator().manual_seed(seed)
         context = model.tokenizer.encode(as_text("prompt", prompt)).tolist()
@@ -282,6 +295,7 @@ class Run(Measured):
         UsageError
             When ``prompt`` or ``text`` is not a text.
         """
+        _check_counts(most=most)
         encode = self.model.tokenizer.encode
         before, tokens = encode(as_text("prompt", prompt)).tolist(), encode(as_text("text", text)).tolist()
         return explain(self.model, self.checkpoint.corpus, before, tokens, most=most, words=words)
@@ -335,7 +349,7 @@ class Run(Measured):
         DataError
             When there is no such document, or several of different names.
         """
-        return total(self.forget_all([name]))
+        return total(self.edited.forget([name]))
 
     def forget_all(self, names: Sequence[str]) -> list[Document]:
         """Forget several documents in the time of one; all of them or none.
@@ -345,6 +359,8 @@ class Run(Measured):
         DataError
             As :meth:`forget`.
         """
+        if isinstance(names, str | bytes) or not isinstance(names, Iterable):
+            names = [names]  # which is refused unless it is a name
         return self.edited.forget(names)
 
     @check_keywords()
@@ -373,8 +389,7 @@ class Run(Measured):
             As :meth:`save`.
         """
         self._directory()
-        given = [paths] if isinstance(paths, str | Path) else paths or []
-        names = [*map(str, given)]
+        names = as_paths("paths", paths or [])
         return self.edited.compare(names) if dry_run else self._save(lambda edited: edited.follow(names))
 
     def save(self, *, warm_up: bool = True) -> Path:
@@ -448,10 +463,12 @@ def load(run: str | Path, *, device: str = "cpu") -> Run:
     RunError
         When it is no run, unfinished or damaged.
     """
-    path = Path(run)
-    return Run(Edited.open(path, device), read_summary(path))
+    path = as_path("run", run)
+    return Run(Edited.open(path, device))
 
 
-def _check_count(tokens: Any) -> None:
-    if not isinstance(tokens, int) or tokens < 0:
-        raise UsageError(f"tokens = {tokens!r}: give the number of tokens to add, 0 or more")
+def _check_counts(**given: Any) -> None:
+    """Raise ``UsageError`` for a keyword that is no count."""
+    for name, value in given.items():
+        if not isinstance(value, int) or not 0 <= value < 1 << 63:
+            raise UsageError(f"{name} = {value!r}: give a whole number, 0 or more, below 2**63")

@@ -112,7 +112,7 @@ def test_too_few_tokens_to_learn_from_are_refused_although_bytes_are_many(config
     """Half of it is noise to validate on, and the other half is one token again and again."""
     config = configure("tokenizer.name=bpe", "data.holdout=0.5")
     noise = bytes(i * i % 251 for i in range(600))
-    with pytest.raises(DataError, match=r"tokens are too few to learn from; give at least 32"):
+    with pytest.raises(DataError, match=r"tokens, too few to learn from; give at least 32"):
         tokenize(config, build("tokenizer", config.tokenizer), [RawDocument("a", b"a" * 600 + noise)])
 
 

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 import lior
-from lior.errors import DataError, DeviceError, UsageError
+from lior.errors import DataError, DeviceError, UsageError, quantity
 from lior.model.generation import Session
 from lior.reading.documents import read_documents
 from lior.runs import directory as rundir
@@ -68,7 +68,7 @@ NOISE = random.Random(0).randbytes(3000)
 def test_texts_that_are_too_short(refuse, size):
     Path("short.txt").write_bytes(b"x" * size)
     text = refuse("train", "short.txt", *TRAIN)
-    assert f"{size} tokens are too few" in text
+    assert f"short.txt: {quantity(size, 'token')}, too few" in text
     assert f"at least {MIN_TOKENS}" in text
 
 

@@ -9,15 +9,17 @@ from pathlib import Path
 import pytest
 
 import lior
-from lior.errors import RunError, UsageError
+from lior.errors import DataError, RunError, UsageError
 from lior.plots.panels import LeftOut
 from lior.reading.documents import RawDocument
-from lior.runs import files
+from lior.runs import editing, files
 from lior.runs import folder as runfolder
 from lior.runs.bundle import digest
 from lior.training.preparation import train
 from tests.cases import cases
 
+NAMED = {"a": "b"}
+WIDE = {"name": "lowrank", "rank": 65}
 TINY = ("memory.name=match", "geometry.updates=0", "mixer.positions=64", "fit.passes=0")
 
 
@@ -51,20 +53,49 @@ def test_the_summary_is_that_of_the_training(configure, path, tmp_path):
     (path / "summary.json").unlink()
     assert lior.load(path).summary is None
     (path / "summary.json").write_text("[1")
+    damaged = lior.load(path)  # the model does not need it
+    assert damaged.complete("words", 3, temperature=0)
+    assert damaged._repr_html_()
     with pytest.raises(RunError, match=r"summary.json: cannot be read"):
-        lior.load(path)
+        _ = damaged.summary
+
+
+def test_what_does_not_fit_its_reader_never_replaces_a_version(path, monkeypatch):
+    monkeypatch.setattr(editing, "check_name", lambda name: name)
+    run = lior.load(path)
+    run.edited.learn([RawDocument(1, b"words")])  # type: ignore[arg-type]
+    for _ in range(2):
+        with pytest.raises(RunError, match=r"could not be read back: .* not one name and one structure for"):
+            run.save()
+        assert len(runfolder.list_checkpoints(path)) == 1
+        assert [each.name for each in lior.load(path).documents()] == ["a text.txt"]
 
 
 @cases(
     ("call", "message"),
     [
+        (lambda run: run.score("\ud800"), "text: character 0 is half of a surrogate pair"),
+        (lambda run: run.complete("a", seed="b"), "seed = 'b': give a whole number"),
+        (lambda run: run.sync(5), "paths: 5 is of type int; give a path"),
+        (lambda run: lior.load(5), "run: 5 is of type int; give a path (str or Path)"),
+        (lambda run: lior.resume(None), "run: None is of type NoneType; give a path"),
+        (lambda run: lior.train(documents=NAMED, out="a\0"), "out: 'a\\x00' has a NUL"),
+        (lambda run: lior.train(documents=["a"]), "documents is of type list; give a table of names"),
+        (lambda run: lior.train("a.txt", documents=NAMED), "text and documents are both given; give one"),
+        (lambda run: lior.train(documents=NAMED, data={"text": ["a"]}), "text and documents are both given"),
+        (lambda run: lior.train(holdout=0.1), "It is an option of a table: data={'holdout': ...}."),
+        (lambda run: lior.train(passes=1), "of a table: fit={'passes': ...} or mixer={'passes': ...}."),
+        (
+            lambda run: lior.train(documents={"a": "b" * 99}, frame=WIDE),
+            "frame.rank = 65: allowed is 0 to 64",
+        ),
         (lambda run: run.score([["a"]]), "text 1 is of type list; give a text (str or bytes)"),
         (lambda run: run.score(None), "text is of type NoneType; give a text"),
         (lambda run: run.complete(3), "prompt is of type int; give a text"),
         (lambda run: run.sources("a", None), "text is of type NoneType"),
         (lambda run: run.learn({"a": 3}), "document 'a' is of type int; give a text"),
-        (lambda run: run.complete("The", -1), "tokens = -1: give the number of tokens to add, 0 or more"),
-        (lambda run: run.complete("The", "all"), "tokens = 'all': give the number"),
+        (lambda run: run.complete("The", -1), "tokens = -1: give a whole number, 0 or more"),
+        (lambda run: run.complete("The", "all"), "tokens = 'all': give a whole number"),
         (lambda run: run.chat(0), "tokens = 0: give the largest number of a reply, 1 or more"),
         (lambda run: run.chat(stop=3), "stop is of type int; give a text"),
         (lambda run: run.chat(temprature=0), "chat: no argument 'temprature'. Did you mean 'temperature'?"),
@@ -80,6 +111,35 @@ def test_a_wrong_argument_is_named(trained, call, message):
         call(lior.load(trained))
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+NAMES = (1, None, "", "a\nb", "a\r", "a\u2028b", "a\0", "\ud800")
+
+
+@pytest.mark.parametrize("name", NAMES, ids=ascii)
+def test_a_name_that_no_document_can_have_is_refused(trained, name, tmp_path):
+    run = lior.load(trained)
+    for call in (
+        lambda: run.learn({"fine": "words", name: "words"}),
+        lambda: run.edited.learn([RawDocument(name, b"words")]),
+        lambda: lior.train(documents={name: "words " * 99}, out=tmp_path / "r"),
+    ):
+        with pytest.raises(
+            DataError, match="a document needs a name, one line of text that UTF-8 can express"
+        ):
+            call()
+    for call in (lambda: run.forget(name), lambda: run.text(name)):
+        with pytest.raises(DataError, match=r"a document needs a name|no document of this name"):
+            call()
+    assert run.changes == 0
+    assert not run.edited.interrupted
+    assert not (tmp_path / "r").exists()
+
+
+def test_too_short_documents_are_named_as_documents(tmp_path):
+    (tmp_path / "a.toml").write_text('data.text = "a.txt"')
+    with pytest.raises(DataError, match=r"^documents: 1 token, too few"):
+        lior.train(documents=NAMED, recipe=str(tmp_path / "a.toml"))
 
 
 # --- runs that cannot be opened ---

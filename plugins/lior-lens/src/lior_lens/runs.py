@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -178,7 +179,8 @@ class _Training(Loop[_Stage]):
             "score": trainer.progress.best,
             "config": bundle.fingerprint(self.kept.path / CONFIG),
         }
-        with self.kept.writing(trainer.progress.step + finished) as path:
+        number = trainer.progress.step + finished
+        with self.kept.writing(number, partial(bundle.read, format=FORMAT)) as path:
             bundle.write(path, tensors, manifest, format=FORMAT)
         self.kept.prune(last=1)
 

@@ -40,7 +40,7 @@ def save(estimator: Any, path: Path, task: Task | None = None) -> None:
     Raises
     ------
     RunError
-        When the folder is not empty, or cannot be written.
+        When the folder is not empty, or cannot be written, or the model cannot be read back.
     """
     folder = RunFolder.create(path, {CONFIG: _config(estimator, task)})
     try:
@@ -70,10 +70,12 @@ def save_edited(path: Path, place: Path, estimator: Any, task: Task | None) -> N
 
 
 def _write(folder: RunFolder, number: int, estimator: Any, task: Task | None) -> Path:
+    from lior_tables.loading import read_checkpoint
+
     manifest, groups = _record(estimator)
     manifest["task"] = task and attrs.asdict(task)
     try:
-        with folder.writing(number) as path:
+        with folder.writing(number, read_checkpoint) as path:
             bundle.write(path, groups, manifest, format=FORMAT)
         return path
     except OSError as error:

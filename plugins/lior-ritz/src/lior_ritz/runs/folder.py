@@ -18,6 +18,7 @@ import socket
 import time
 import traceback
 from collections.abc import Iterator, Mapping
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -138,7 +139,7 @@ class RitzRun:
         score = best.evaluation.eigsum if best else None
         manifest = {"trainer": trainer.numbers(), "finished": finished, "score": score, **numbers}
         number = trainer.progress.step + finished  # the last has a number of its own
-        with self.folder.writing(number) as path:
+        with self.folder.writing(number, partial(bundle.read, format=FORMAT)) as path:
             bundle.write(path, groups, manifest, format=FORMAT)
         self.folder.prune(last=self.config.training.checkpoint.last)
 
