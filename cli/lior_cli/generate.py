@@ -126,7 +126,8 @@ def _lines(batch: Path) -> Iterator[tuple[str, str]]:
     try:
         whole = sys.stdin.read() if str(batch) == "-" else batch.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{batch}: cannot be read: {error}") from None
+        cause = getattr(error, "strerror", None) or error
+        raise DataError(f"--batch {batch}: the file of prompts cannot be read: {cause}") from None
     for number, line in enumerate(whole.splitlines(), 1):
         if line.strip():
             yield f"{batch}:{number}", line

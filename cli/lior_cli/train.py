@@ -85,6 +85,7 @@ def train(
     began = time.perf_counter()
     import_torch(quiet=quiet, verbose=verbose, compiling=True)
     from lior.compiling import compiled
+    from lior.runs.folder import check_place
     from lior_cli.progress import Progress
 
     progress = Progress(quiet=quiet)
@@ -96,6 +97,8 @@ def train(
         start = _Start(time.perf_counter() - began, compiled.waited())
         run = _go_on(resume, progress)
     else:
+        if out is not None:
+            check_place(out)
         if text:
             overrides = [*overrides, Override("data.text", list(text), "TEXT")]
         resolved, files = _prepare(recipe, overrides, progress, quiet=quiet)

@@ -41,6 +41,7 @@ LIMIT = 1 << 31
 _LOG = logging.getLogger("lior")
 _JSON_LINES = (".jsonl", ".ndjson")
 _HEAD = 1 << 16
+_BINARY = "binary data, learned byte for byte"
 
 
 class RawDocument(NamedTuple):
@@ -209,7 +210,7 @@ def _documents(
     reader = None if raw else choose_reader(data, name)
     plain = reader is None or isinstance(reader, registry.get("reader", "text"))
     if plain and _is_binary(data, refused=not source.named):
-        notes.append("binary data, learned byte for byte")  # any bytes can be learned on request
+        notes.append(_BINARY)  # any bytes can be learned on request
         return whole
     if reader is None or (plain and is_utf8(data)):
         return whole
@@ -286,4 +287,4 @@ def _log(files: Sequence[File], skipped: Sequence[SkippedFile]) -> None:
         _LOG.debug("skipped %s: %s", each.name, each)
     for file in files:
         for note in file.notes:
-            _LOG.debug("%s: %s", file.name, note)
+            _LOG.log(logging.INFO if note == _BINARY else logging.DEBUG, "%s: %s", file.name, note)

@@ -109,7 +109,7 @@ class Edited:
     def compare(self, paths: Sequence[str]) -> Synced:
         """Return what :meth:`follow` would do; nothing is changed."""
         assert self.path is not None
-        found = syncing.scan_files(self.path, paths, base=self.base)
+        found = syncing.scan_files(self.path, paths, base=self.base, held=self.checkpoint.corpus.names)
         return found.outcome() if found.up_to_date else syncing.compare(self.checkpoint, found).done
 
     def follow(self, paths: Sequence[str]) -> tuple[Synced, AbstractContextManager[None] | None]:
@@ -118,7 +118,7 @@ class Edited:
         It is ``None`` if there is nothing to save.
         """
         assert self.path is not None
-        found = syncing.scan_files(self.path, paths, base=self.base)
+        found = syncing.scan_files(self.path, paths, base=self.base, held=self.checkpoint.corpus.names)
         if found.up_to_date:
             return syncing.finish_sync(found), None
         changes = syncing.compare(self.checkpoint, found)

@@ -18,6 +18,7 @@ import json
 import os
 import re
 import shutil
+import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -34,6 +35,7 @@ __all__ = [
     "LOCK",
     "RunFolder",
     "check",
+    "check_place",
     "checkpoint_path",
     "choose_kept",
     "list_checkpoints",
@@ -53,6 +55,7 @@ _NAME = re.compile(r"step-(\d{9})")
 _PROGRAM = re.compile(r'\{\s*"format": \{\s*"program": "([^"]+)"')
 """The beginning of a manifest, and of ``run_meta.json`` in a run that may have no checkpoint."""
 _REMEDY = "give another --out"
+_NOT_EMPTY = f"the directory is not empty; nothing was touched; {_REMEDY}"
 
 
 @attrs.define
@@ -236,7 +239,26 @@ def refuse_used(path: Path, contents: Mapping[str, str]) -> None:
     same = CONFIG in contents and all(_has(path / name, contents[name]) for name in there & contents.keys())
     begun = same and (CONFIG in there or there <= contents.keys()) and not list_checkpoints(path)
     if there and not begun:
-        raise RunError(f"{path}: the directory is not empty; nothing was touched; {_REMEDY}")
+        raise RunError(f"{path}: {_NOT_EMPTY}")
+
+
+def check_place(path: Path) -> None:
+    """Refuse, before any work, a path at which no run can be created.
+
+    Raises
+    ------
+    RunError
+        When a folder there cannot be written, or has something else in it than the beginning of a run.
+    """
+    try:
+        place = next(each for each in (path, *path.absolute().parents) if each.exists())
+        with tempfile.TemporaryDirectory(prefix=".lior-", dir=place):
+            pass  # permissions say nothing about a file system that is read-only, or the kernel's own
+        there = {each.name for each in path.iterdir()} - {LOCK} if path.exists() else set()
+    except OSError as error:
+        raise RunError(f"{path}: cannot be written: {error.strerror}; {_REMEDY}") from error
+    if there and (CONFIG not in there or list_checkpoints(path)):
+        raise RunError(f"{path}: {_NOT_EMPTY}")
 
 
 def _has(file: Path, text: str) -> bool:

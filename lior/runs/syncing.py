@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,7 @@ from lior.reading.finding import STDIN, SourceFile, absolute, find_files, folder
 from lior.reading.skipping import LIMITED, SkippedFile, SkipReason
 from lior.runs import documents, files, manifest
 from lior.runs import folder as runfolder
+from lior.runs.format import read_manifest
 from lior.runs.manifest import FileManifest
 
 if TYPE_CHECKING:
@@ -75,6 +76,8 @@ class Scan:
     """Files that may have other documents than the run."""
     entries: dict[str, File] = attrs.field(factory=dict)
     """All other files, as entries of the next manifest."""
+    held: Collection[str] = ()
+    """Names of the documents in the run."""
     skipped: list[SkippedFile] = attrs.field(factory=list)
     notes: list[str] = attrs.field(factory=list)
 
@@ -110,7 +113,7 @@ class Scan:
         same: int = 0,
     ) -> Synced:
         """Return the report for a caller; ``same`` is the number of unchanged documents in the files read."""
-        same += sum(len(each.documents) for each in self.entries.values())
+        same += sum(name in self.held for each in self.entries.values() for name in each.documents)
         every = (file.skipped for file in (*self.entries.values(), *self.read.values()))
         known = {each.name for each in self.skipped}
         skipped = (*self.skipped, *(each for each in every if each and each.name not in known))
@@ -151,7 +154,13 @@ class Changes:
             attrs.evolve(self.after, checkpoint=manifest.newest(self.run)).save(self.run)
 
 
-def scan_files(run: Path, paths: Sequence[str] | None = None, *, base: Path | None = None) -> Scan:
+def scan_files(
+    run: Path,
+    paths: Sequence[str] | None = None,
+    *,
+    base: Path | None = None,
+    held: Iterable[str] | None = None,
+) -> Scan:
     """Find the files at ``paths``, or the files of ``run``, and read the changed ones.
 
     Parameters
@@ -159,6 +168,8 @@ def scan_files(run: Path, paths: Sequence[str] | None = None, *, base: Path | No
     base
         The checkpoint in memory, instead of the newest. If it is older than the manifest, every file is
         read.
+    held
+        Names of the documents in memory, instead of those of the newest checkpoint.
 
     Raises
     ------
@@ -180,7 +191,8 @@ def scan_files(run: Path, paths: Sequence[str] | None = None, *, base: Path | No
     chosen = absolute(paths) if paths else made
     if not chosen or STDIN in chosen:
         raise UsageError(f"{run}: not made from files; name the folder: lior sync {run} FOLDER")
-    found = Scan(run, before, chosen, field, moved=chosen != made, notes=notes)
+    names = frozenset(_names_in(run) if held is None else held)
+    found = Scan(run, before, chosen, field, moved=chosen != made, held=names, notes=notes)
     number = runfolder.number(base) if base else manifest.newest(run)
     anew = before is not None and number < before.checkpoint
     sources, skipped = _outside(run, chosen)
@@ -194,6 +206,14 @@ def scan_files(run: Path, paths: Sequence[str] | None = None, *, base: Path | No
         hidden = {name: each for name, each in found.old.items() if name.startswith(f"{folder}/")}
         found.entries |= hidden
     return found
+
+
+def _names_in(run: Path) -> list[str]:
+    """Return the names of the documents in the newest checkpoint whose manifest can be read."""
+    for place in runfolder.list_checkpoints(run):
+        with contextlib.suppress(RunError):
+            return list(read_manifest(place)["documents"])
+    return []
 
 
 def _outside(run: Path, paths: Sequence[str]) -> tuple[list[SourceFile], list[SkippedFile]]:

@@ -121,8 +121,9 @@ class Training(Loop[Stage]):
             if step < steps:
                 self.stop_if_asked(stage, len(self.stages), metrics=position)
 
-        message = f"scoring {parts.end - parts.train:,} tokens"
-        self.hook.lior_train_stage(stage="validate", message=message)
+        if parts.end > parts.train:
+            message = f"scoring {parts.end - parts.train:,} tokens"
+            self.hook.lior_train_stage(stage="validate", message=message)
         with self.clock.measure("validate"), ThreadPoolExecutor(1) as beside:
             measure = partial(
                 baseline.measure, self.text, parts.train, parts.end, vocab=model.tokenizer.vocab

@@ -33,6 +33,7 @@ from lior.reading.documents import RawDocument, documents_of, read_documents, re
 from lior.reading.files import File
 from lior.reading.finding import as_path
 from lior.runs.directory import RunDirectory, unstarted
+from lior.runs.folder import check_place
 from lior.runs.format import misfits_as_run_errors
 from lior.runs.loop import START, LoopState, Stopwatch, never_stop
 from lior.runs.run import Run
@@ -79,6 +80,8 @@ def train(
         For a fault of the text, the configuration, the device or the directory.
     """
     clock = Stopwatch()
+    if out:
+        check_place(out)
     config = with_instances(_with_budget(config))
     device = pick_device(config.device)
     generator = Generator(device).manual_seed(config.seed)

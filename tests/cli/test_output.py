@@ -52,7 +52,7 @@ def places(finished, tmp_path_factory) -> dict[str, Path]:
     run = place / f"r{EVIL}"
     shutil.copytree(finished, run)
     opened = lior.load(run)
-    opened.learn({NAME: note.read_text() * 20})
+    opened.learn({NAME.replace("\r", ""): note.read_text() * 20})  # a name in Python is one line
     opened.save()
     broken = Path(shutil.copytree(run, place / "broken"))
     forge(broken, lambda m: m["components"]["memory"][0].update(name=EVIL, distribution=EVIL, version=EVIL))

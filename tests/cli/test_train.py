@@ -179,6 +179,7 @@ def test_nothing_held_out_is_said_and_gives_no_numbers(command, short, small):
     result = command("train", short, "--out", "r", *small, "--holdout", 0)
     assert result.out.startswith("no text was held out, so the model was not scored\n")
     assert "lior eval" not in result.out, "there is nothing of its own to score"
+    assert "scoring" not in result.err
     summary = json.loads((Path("r") / "summary.json").read_text())
     scores = [summary[key] for key in ("val_nats_per_byte", "val_bits_per_byte", "baseline")]
     assert scores == [None, None, None]

@@ -66,7 +66,7 @@ def test_a_folder_is_read_without_what_is_no_text(tmp_path, caplog):
 
 
 @pytest.mark.parametrize("raw", [False, True])
-def test_what_a_file_gives_by_its_format(tmp_path, raw):
+def test_what_a_file_gives_by_its_format(tmp_path, raw, caplog):
     """Raw, all are taken byte for byte and named by their paths."""
     page, latin = b"<p>A page\nabout herons.", "Le café est à gauche, près du musée.".encode("latin-1")
     contents = {"plain.txt": b"a\r\nb", "page.html": page, "latin.txt": latin, "x.bin": bytes(range(256))}
@@ -81,7 +81,9 @@ def test_what_a_file_gives_by_its_format(tmp_path, raw):
     }
     wanted = {f"{tmp_path}/{name}": data for name, data in (contents | {"packed.md.gz": b"packed"}).items()}
     paths = [tmp_path / name for name in parsed]
-    assert dict(found(*paths, raw=raw)) == (wanted if raw else parsed)
+    with caplog.at_level(logging.INFO, logger="lior"):
+        assert dict(found(*paths, raw=raw)) == (wanted if raw else parsed)
+    assert "x.bin: binary data, learned byte for byte" in caplog.text
 
 
 def test_a_file_that_is_not_on_this_machine():

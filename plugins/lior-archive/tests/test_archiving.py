@@ -204,6 +204,11 @@ def test_files_that_cannot_grow_are_named_with_the_cause(texts, tmp_path, size):
     assert again.shards >= 3
 
 
+def test_a_folder_of_other_files_is_refused_before_it_is_said_to_be_filled(texts, lior):
+    told = lior("archive", texts, texts)
+    assert told.stderr.startswith(f"lior: error: {texts}: not empty, and no archive")
+
+
 @pytest.mark.slow
 def test_a_model_looks_up_what_it_was_not_trained_on(texts, tmp_path, lior):
     """From the command line: the archive is used, and a run without it is worse."""

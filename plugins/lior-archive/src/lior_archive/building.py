@@ -170,12 +170,18 @@ def _tidy(folder: Path, made: Sequence[Entry]) -> Iterator[None]:
         shards.remove_unfinished(folder, made)
 
 
-def _lock(folder: Path) -> IO[str]:
-    folder.mkdir(0o700, parents=True, exist_ok=True)
-    names = {path.name for path in folder.iterdir() if not path.name.startswith(".")}
+def check_folder(folder: Path) -> None:
+    """Refuse a folder with other files than those of an archive; raises ``RunError``."""
+    files = folder.iterdir() if folder.is_dir() else ()
+    names = {path.name for path in files if not path.name.startswith(".")}
     if others := names - archive_names(names) - {"lock"}:
         fault = f"not empty, and no archive ({min(others)} is in it); nothing was touched"
         raise RunError(f"{folder}: {fault}; name a new folder for OUT")
+
+
+def _lock(folder: Path) -> IO[str]:
+    folder.mkdir(0o700, parents=True, exist_ok=True)
+    check_folder(folder)
     try:
         return lock(folder / "lock")
     except RunError:

@@ -73,6 +73,7 @@ def archive(
     from lior_cli import Progress
 
     team = teams.check(workers)
+    building.check_folder(out)
     with Progress(quiet=quiet) as progress:
         progress.lior_train_stage("archive", f"sorting to {out}")
         done = building.build(

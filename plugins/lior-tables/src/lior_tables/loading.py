@@ -44,15 +44,14 @@ def open_saved(path: Path) -> tuple[Estimator, Task | None, Path]:
         As :func:`load`.
     """
     runfolder.check(path, program=PROGRAM, command="lior table fit")
-    (estimator, task), place = runfolder.newest(path, read_checkpoint)
+
+    def read(place: Path) -> tuple[Estimator, Task | None]:
+        manifest, groups = bundle.read(place, format=FORMAT)
+        with bundle.misfits_as_run_errors(place, program=PROGRAM):
+            return _restore(manifest, groups), Task(**manifest["task"]) if manifest["task"] else None
+
+    (estimator, task), place = runfolder.newest(path, read)
     return estimator, task, place
-
-
-def read_checkpoint(place: Path) -> tuple[Estimator, Task | None]:
-    """Return the model and the task of one checkpoint; raises ``RunError`` if it cannot be used."""
-    manifest, groups = bundle.read(place, format=FORMAT)
-    with bundle.misfits_as_run_errors(place, program=PROGRAM):
-        return _restore(manifest, groups), Task(**manifest["task"]) if manifest["task"] else None
 
 
 def _restore(manifest: Mapping[str, Any], groups: Mapping[str, State]) -> Estimator:

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ FORMAT = bundle.Format(program=PROGRAM, version=2)
 
 def check_new(estimator: Any, path: Path, task: Task | None = None) -> None:
     """Refuse, before any work, a folder that :func:`save` would refuse; raises ``RunError``."""
+    runfolder.check_place(path)
     runfolder.refuse_used(path, {CONFIG: _config(estimator, task)})
 
 
@@ -70,12 +72,10 @@ def save_edited(path: Path, place: Path, estimator: Any, task: Task | None) -> N
 
 
 def _write(folder: RunFolder, number: int, estimator: Any, task: Task | None) -> Path:
-    from lior_tables.loading import read_checkpoint
-
     manifest, groups = _record(estimator)
     manifest["task"] = task and attrs.asdict(task)
     try:
-        with folder.writing(number, read_checkpoint) as path:
+        with folder.writing(number, partial(bundle.read, format=FORMAT)) as path:
             bundle.write(path, groups, manifest, format=FORMAT)
         return path
     except OSError as error:
