@@ -151,7 +151,7 @@ def test_a_removed_working_directory_does_not_matter(tmp_path, monkeypatch, caps
     assert "lior: the working directory was removed; relative names are those of" in told.err
     (empty,) = temporary.iterdir()
     assert Path.cwd() == empty
-    assert main(["ask", ".", "When is the launch?"]) == 1
+    assert main(["ask", ".", "When is the launch?"]) == 2
     assert str(empty) in capsys.readouterr().err, "nothing of another folder is read"
     entry._remove_if_empty(str(empty))
     assert not empty.exists()
