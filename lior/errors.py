@@ -43,9 +43,9 @@ __all__ = [
 ]
 
 
-_ALIKE = 0.66
-"""Minimum ratio of equal letters in a name that is suggested; 'barier' and 'barrier_meV' have .71. Chosen by
-hand."""
+_ALIKE = 0.7
+"""Minimum ratio of equal letters in a name that is suggested; 'barier' and 'barrier_meV' have .71,
+'compare' and 'score' .67. Chosen by hand."""
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -104,8 +104,8 @@ def _faults(case: Case, files: int, code: int, output: str, errors: str) -> Iter
 def _memory(session: int) -> int:
     """Return the resident memory of all processes of a session, in bytes."""
     used = 0
-    for each in filter(str.isdigit, os.listdir("/proc")):
+    for each in (path for path in Path("/proc").iterdir() if path.name.isdigit()):
         with suppress(OSError):  # it has ended
-            fields = Path("/proc", each, "stat").read_text(errors="replace").rpartition(")")[2].split()
+            fields = (each / "stat").read_text(errors="replace").rpartition(")")[2].split()
             used += int(fields[21]) * os.sysconf("SC_PAGE_SIZE") * (int(fields[3]) == session)
     return used
