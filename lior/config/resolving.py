@@ -205,21 +205,6 @@ def flatten(table: Mapping[str, Any], path: Path = ()) -> Iterator[tuple[Path, A
             yield (*path, key), value
 
 
-def _empty(table: Mapping[str, Any], path: Path = ()) -> Iterator[Path]:
-    """Yield the paths of the empty tables in nested tables."""
-    for key, value in table.items():
-        if isinstance(value, Mapping):
-            yield from _empty(value, (*path, key)) if value else [(*path, key)]
-
-
-def _is_table(path: Path, schema: type) -> bool:
-    """Return whether a table at ``path`` has keys of the schema, or the options of one of several plugins."""
-    return any(
-        key.table[: len(path)] == path or (key.several and path[:-1] == key.table)
-        for key in schema_keys(schema)
-    )
-
-
 def _nest(values: Iterable[tuple[Path, Any]]) -> dict[str, Any]:
     """Return nested tables from values by path: the inverse of :func:`flatten`."""
     table: dict[str, Any] = {}
@@ -250,7 +235,6 @@ def _table_layers(
             continue
         file = "" if isinstance(given, Mapping) else str(given)
         layer = {_whole(path, plugins): Entry(value, origin, file=file) for path, value in flatten(table)}
-        layer |= {path: Entry({}, origin, file=file) for path in _empty(table) if not _is_table(path, schema)}
         if "description" not in typed_fields(schema):
             layer.pop(("description",), None)
         found.append(layer)

@@ -109,15 +109,6 @@ def test_check_reports_every_fault_of_keys_and_of_plugin_options(command, tmp_pa
     )
 
 
-def test_check_names_empty_tables_that_are_unknown(command, tmp_path):
-    path = tmp_path / "r.toml"
-    path.write_text("[foo]\n[data.bar]\n[frame.baz]\n")
-    lines = command("config", "check", str(path)).err.splitlines()[1:]
-    assert sorted(line.split(" = {}")[0].strip() for line in lines) == ["data.bar", "foo", "frame.baz"]
-    path.write_text("[data]\n[frame]\n[memory.sdm]\n[geometry]\n")
-    assert command("config", "check", str(path)).out == f"{path}: ok\n"
-
-
 @pytest.mark.slow
 def test_check_of_the_shipped_recipes(command):
     for name in recipes.list_shipped():
