@@ -124,7 +124,8 @@ def test_a_refused_overview_has_a_reason(notes, monkeypatch):
     assert "too few passages" in notes.ask("What do I know about the Petrel?").note
 
 
-MAIL = """From: Ines Berg <ines@example.org>
+MAIL = (
+    """From: Ines Berg <ines@example.org>
 To: Nora <nora@example.org>
 Date: Thu, 12 Nov 2026 20:31:00 +0100
 Subject: The cellar lamp
@@ -136,7 +137,10 @@ The cellar lamp needs a new switch, says Gerd.
 
 Kind regards
 I. Berg
+
 """
+    + "switch" * 70
+)
 
 
 def test_greetings_and_signatures_of_mails_are_not_quoted(tmp_path):

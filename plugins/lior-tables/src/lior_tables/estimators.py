@@ -226,7 +226,7 @@ class GeometricClassifier(ClassifierMixin, Geometric):
         values = self.model_.predict(self._coordinates(rows))
         found = self._answers(values)
         for places, errors in self._errors_of_gaps(rows):
-            found[places] = errors.calibration().probabilities(values[places].double()).cpu().numpy()
+            found[places] = errors.calibration.probabilities(values[places].double()).cpu().numpy()
         for each in self._level_errors(rows):
             found = each.mixed(rows, found, values)
         return found

@@ -14,6 +14,7 @@ rows of the model lack a cell, the gap has a coordinate that the model learned, 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import attrs
 import numpy as np
@@ -136,6 +137,7 @@ class GapErrors:
         count = self.groups or len(ratios)
         return torch.stack([find_quantile(each, self.weights, alpha, count) for each in ratios.T])
 
+    @cached_property
     def calibration(self) -> Calibration:
         """Return the calibration of the values of such rows, for classes."""
         return Calibration.fit(self.values, self.y, self.weights)

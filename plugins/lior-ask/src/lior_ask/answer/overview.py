@@ -35,8 +35,12 @@ _NAMED = 1.0
 """Bonus of a passage that has all words of the topic: it needs no other passage to be understood."""
 _NEVER = -1e9
 """Less than any score."""
-_NO_SENTENCE = re.compile(r"(?:[^\W\d_](?:\.|[\w'’-]+(?:\.(?= ))?)[\s,!–-]*){1,6}")
-"""Pattern of up to six words without an end of a sentence: "Dear Dr. Sommer," or "Kind regards, K.-H."."""
+_GREETING = re.compile(r"(?:[^\W\d_]\.-?)+[,!]*|[^\W\d_][\w'’–-]+\.?[,!]*|[,!–-]+")
+"""Pattern of a word of a greeting or signature: "Dear Dr. Sommer," or "Kind regards, K.-H."."""
+_GREETS = 6
+"""Maximum number of its words."""
+_END = re.compile(r"\w\w[.?…]\s*$")
+"""Pattern of the end of a sentence."""
 _FREE, _SAME, _TWICE = 0.3, 0.9, 4.0
 """Share of words that an earlier quotation may have, share from which on a passage says nothing new, and the
 loss of score for all words."""
@@ -167,7 +171,9 @@ def _choose(candidates: Candidates, scores: np.ndarray, said: np.ndarray) -> lis
 
 def _greets(passage: Passage) -> bool:
     """Return whether it is a greeting or signature: a few words of a mail that are no sentence."""
-    return "@" in passage.context and bool(_NO_SENTENCE.fullmatch(passage.text))
+    words = passage.text.split()
+    short = "@" in passage.context and len(words) <= _GREETS and not _END.search(passage.text[-_GREETS:])
+    return short and all(map(_GREETING.fullmatch, words))
 
 
 def _said(candidates: Candidates, question: Question, view: PassageView) -> np.ndarray:

@@ -162,9 +162,8 @@ class Ranker:
             return self._first(query, rows)
         if measure is not None and query.group is None:
             if asks_balance(table, query):
-                return (
-                    (how.SUM, table.total(measure, summands(table, measure, rows), 1)) if len(rows) else None
-                )
+                last = table.total(measure, summands(table, measure, rows), 1)
+                return (Aggregate.SUM, last) if len(rows) else None
             if how is Aggregate.VALUE:
                 cells = table.cells(measure)
                 return (
