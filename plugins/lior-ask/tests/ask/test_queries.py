@@ -606,3 +606,19 @@ def test_the_balance_of_a_day_without_a_row_is_the_one_before(columns):
     assert not table_of(
         notes("day,a,b\n2026-01-03,5,7\n2026-01-04,6,9\n2026-01-09,7,9\n2026-01-10,4,6\n")
     ).balances
+
+
+@pytest.mark.parametrize(
+    ("question", "said"),
+    [
+        ("Has Marie paid?", "1 row with member Marie"),
+        ("Hat Marie bezahlt?", "1 Zeile mit member Marie"),
+        ("Is Marie in team B?", "yes: 1 row"),
+        ("Does Luc have the Yole?", "yes: 1 row"),
+    ],
+)
+def test_a_row_of_a_name_is_no_yes_to_what_is_asked_of_it(question, said):
+    rows = "Marie,B,non,Skiff\nLuc,A,oui,Yole\nAnne,B,oui,Yole\nGareth,A,oui,Quad\n"
+    index = Index()
+    index.learn("membres.csv", f"member,team,cotisation payée,boat\n{rows}")
+    assert index.ask(question).said.startswith(said)

@@ -14,7 +14,7 @@ from lior.interfaces import Passage, Result
 from lior_ask.languages.lists import words
 from lior_ask.question.filters import Filters, Known
 from lior_ask.question.question import Question
-from lior_ask.tables.asked import asked
+from lior_ask.tables.asked import Asked, asked
 from lior_ask.tables.headers import read_headers
 from lior_ask.tables.learned import (
     Learned,
@@ -141,6 +141,8 @@ def choose(question: Question, known: Known, today: date, *, shows: bool = True)
         return Chosen(weights, calculation=ranked.calculation)
     best, spoken = ranked.proposals[0], {token.word for token in said.tokens}
     query, told, paid = best.query, None, not spoken.isdisjoint(OUTGOING)
+    if query.aggregate is Aggregate.EXISTS and _only_names(best, said):
+        query = attrs.evolve(query, aggregate=Aggregate.LIST)
     with suppress(NoResult):
         told = tell(ranker, query, shows=shows)
         if paid and query.aggregate in ADDED and told.result.value.startswith("-"):
@@ -156,6 +158,20 @@ def choose(question: Question, known: Known, today: date, *, shows: bool = True)
     if told and _repeats(query, told, spoken):
         told = None
     return Chosen(weights, query, told, ranked.probability, ranked.calculation)
+
+
+def _only_names(best: Proposal, said: Asked) -> bool:
+    """Return whether a query finds what the question names, and nothing that it says of it.
+
+    "Has Ada paid?" is no "yes" because there is a row of Ada; what is asked is in the row.
+    """
+    table, where = best.links.table, best.query.where
+    named = {each.column for each in where if isinstance(each, Is) and not each.named}
+    if len(named) != 1 or len(where) > 1:
+        return False
+    cells = [cell for cell in table.cells(*named) if cell.strip()]
+    left = (n for n, each in enumerate(said.tokens) if not each.kind and n not in said.function)
+    return len({*cells}) == len(cells) or not best.explained.issuperset(left)
 
 
 def _repeats(query: Query, told: Told, spoken: Set[str]) -> bool:
