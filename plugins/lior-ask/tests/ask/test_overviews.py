@@ -150,3 +150,13 @@ def test_greetings_and_signatures_of_mails_are_not_quoted(tmp_path):
     )
     assert any("switch" in text for text in texts)
     assert not any("Feldmann" in text or "regards" in text for text in texts), texts
+
+
+def test_sentences_of_one_file_leave_room_for_other_places(tmp_path):
+    log = "sailed to Cowes|won at Lymington|met fog off Yarmouth|took on fuel|broke a shroud|is old"
+    (tmp_path / "log.md").write_text("".join(f"The Aster {each}.\n\n" for each in log.split("|")))
+    (tmp_path / "diary.md").write_text("Uncle Bert says that the rudder of the Aster was never his fault.\n")
+    (tmp_path / "yard.md").write_text("Blue paint for the hull is ordered, and the Aster comes in May.\n")
+    texts = quoted(Index(tmp_path, retriever="settle", embedder="").ask("What do I know about the Aster?"))
+    assert any("rudder" in text for text in texts)
+    assert any("paint" in text for text in texts)

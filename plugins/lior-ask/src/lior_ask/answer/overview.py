@@ -44,6 +44,8 @@ _END = re.compile(r"\w\w[.?…]\s*$")
 _FREE, _SAME, _TWICE = 0.3, 0.9, 4.0
 """Share of words that an earlier quotation may have, share from which on a passage says nothing new, and the
 loss of score for all words."""
+_CROWDED, _APIECE = 3.0, 2
+"""Loss of score for each quotation of the same file beyond so many of them."""
 _RELATED = 0.3
 """Minimum relatedness, by an encoder, of a passage without a word of the topic, as below a heading."""
 _SHARE = 0.5
@@ -159,12 +161,14 @@ def _choose(candidates: Candidates, scores: np.ndarray, said: np.ndarray) -> lis
     about &= (around >= _SHARE * around.max()) & (silent + beside == 0)
     about &= ~np.array([_greets(passage) for passage in candidates.passages], bool)
     relevance, chosen = np.where(about, scores + _NAMED * named, -np.inf), list[int]()
-    left = relevance
+    left, files = relevance, np.array([passage.document for passage in candidates.passages])
     least = min(_LEAST, relevance.max() - _NEAR)
     while len(chosen) < MOST and left.max() >= max(least, _NEVER):
         chosen.append(int(left.argmax()))
         known = said[:, chosen].max(1)
         left = relevance - _TWICE * np.maximum(known - _FREE, 0) / (1 - _FREE)
+        there = (files[:, None] == files[chosen]).sum(1)
+        left -= _CROWDED * np.maximum(there - _APIECE, 0)
         left[known >= _SAME] = left[chosen] = -np.inf
     return chosen
 
