@@ -622,3 +622,24 @@ def test_a_row_of_a_name_is_no_yes_to_what_is_asked_of_it(question, said):
     index = Index()
     index.learn("membres.csv", f"member,team,cotisation payée,boat\n{rows}")
     assert index.ask(question).said.startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("text", "counts"),
+    [
+        ("How many lavenders did we plant?", True),
+        ("Wie viele Tulpen haben wir gepflanzt?", True),
+        ("Combien de tulipes avons-nous plantées ?", True),
+        ("¿Cuántas lavandas plantamos?", True),
+        ("Um wie viel Uhr beginnt es?", False),
+        ("When did we plant the lavender?", False),
+    ],
+)
+def test_no_day_answers_how_many(text, counts):
+    index = Index(embedder="")
+    index.learn("trips.csv", "plant,planted,pieces\nlavender,2026-04-11,12\ntulip,2026-10-17,40\n")
+    known = asked(text, date(2026, 12, 1))
+    assert known.counts == counts
+    found, _ = Ranker(known, learned(), [table_of(index)]).proposed()
+    days = [p for p in found if p.query.aggregate is Aggregate.VALUE and p.query.measure == 1]
+    assert bool(days) != counts

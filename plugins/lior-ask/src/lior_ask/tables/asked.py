@@ -62,6 +62,7 @@ _MARKS = {"period": "\x11", "number": "\x12", "file": "\x13"}
 _TOKEN = re.compile(rf"[{''.join(_MARKS.values())}]|\d+(?:[.,]\d+)+|n't\b|{NAME}?[^\W_]+(?:'s\b)?|%")
 NEGATIONS = words("words.not")
 _EXCEPT = re.compile(either("calculations.except"))
+_COUNTS = re.compile(rf"\b{either('calculations.count')}")
 
 
 @attrs.frozen
@@ -127,6 +128,11 @@ class Asked:
             elif token.word in _NUMERALS:
                 found[n] = _NUMERALS[token.word]
         return found
+
+    @cached_property
+    def counts(self) -> bool:
+        """Whether it asks how many there are."""
+        return _COUNTS.search(self.text.lower()) is not None
 
     @cached_property
     def ordinals(self) -> dict[int, int]:

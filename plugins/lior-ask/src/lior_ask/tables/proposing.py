@@ -238,7 +238,8 @@ class _Maker:
                 yield {"measure": date_or_place}
         elif aggregate is Aggregate.VALUE:
             for n in self.any:
-                if n not in used or self.table.columns[n].kind != "text":
+                kind = self.table.columns[n].kind
+                if not (n in used and kind == "text") and not (self.asked.counts and kind == "date"):
                     yield {"measure": n}
         elif aggregate in (Aggregate.DISTINCT, Aggregate.DUPLICATES):
             for n in self.texts:
