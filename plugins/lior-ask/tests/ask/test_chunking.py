@@ -153,6 +153,8 @@ contacts, e.g. under heating. Dr. Berg knows it too."""
 def test_abbreviations_and_dates_do_not_end_a_sentence():
     sentences = ["The lamp was mended by Dr. Berg on 3. May, e.g. in the hall.", "Prof. A. Lund paid for it."]
     assert quotes(" ".join(sentences)) == sentences
+    offer = ["Der Preis ist 120 Euro inkl. MwSt und Fahrt.", "Das Angebot gilt bis Juli."]
+    assert quotes(" ".join(offer)) == offer
     assert quotes("これは東京の駅の写真です。次の文が続きます。") == [
         "これは東京の駅の写真です。次の文が続きます。"
     ]

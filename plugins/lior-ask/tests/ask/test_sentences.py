@@ -14,6 +14,7 @@ from lior_ask.languages.lists import languages
 from lior_ask.question.filters import Filters
 from lior_ask.question.question import Question
 from lior_ask.tables.calculating import calculated, plan_calculation
+from lior_ask.tables.mentions import next_days
 from lior_ask.tables.query import Aggregate, Compares, Group, Is, Not, Query, Within
 from lior_ask.tables.sentences import unit_of
 from lior_ask.tables.sources import tables_of
@@ -164,3 +165,11 @@ def test_the_oldest_names_its_column_or_the_order_of_the_table(known, query, ger
     told = by_query(known, aggregate=Aggregate.OLDEST, show=1, **query)
     assert german in told.said("german")
     assert english in told.said("english")
+
+
+def test_a_period_with_one_end_is_told_in_the_language_of_the_question(known):
+    query = by_query(known, aggregate=Aggregate.COUNT, where=(next_days(0, date(2026, 3, 4)),))
+    assert query.said("german").endswith(" ab 2026-03-04")
+    assert query.said("english").endswith(" from 2026-03-04 on")
+    query = by_query(known, aggregate=Aggregate.COUNT, where=(next_days(0, date(2026, 3, 4), before=True),))
+    assert query.said("french").endswith(" jusqu’au 2026-03-04")

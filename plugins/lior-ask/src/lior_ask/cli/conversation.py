@@ -23,6 +23,7 @@ from lior_ask.cli.wording import echo_reply
 from lior_ask.conversation.composing import Material, prepare_material
 from lior_ask.conversation.dialogue import Dialogue, Turn, confirm_turn
 from lior_ask.conversation.endpoint import Endpoint
+from lior_ask.languages.replies import in_words_of
 from lior_cli import printable_line, printable_text, terminal_columns, wrap_text
 
 if TYPE_CHECKING:
@@ -148,7 +149,7 @@ class _Replies:
     def _answer(self, turn: Turn) -> None:
         """Print the answer, or the reply of a model."""
         if turn.inherited:
-            _say(f"(with {', '.join(turn.inherited)} from before)")
+            _say(in_words_of(f"(with {', '.join(turn.inherited)} from before)", turn.answer.language))
         if turn.opens:
             self._open(turn.passages[0])
             return

@@ -23,6 +23,7 @@ from lior_ask.answer.selection import Answer
 from lior_ask.conversation.followups import Message, about_conversation, meant_instead, people_in, read
 from lior_ask.conversation.table_followups import calculates, only_operates, other_values, whole_questions
 from lior_ask.languages.dates import MARK
+from lior_ask.languages.replies import in_words_of
 from lior_ask.languages.words import language_of, stem, tokens
 from lior_ask.question.question import LONGEST_MESSAGE, Question, named, understood
 from lior_ask.tables.reported import REPORTED
@@ -249,7 +250,7 @@ class Dialogue:
             return None
         turn = self._turn(message, said.question.saying(message))
         answer = attrs.evolve(
-            turn.answer, found=False, confidence=0.0, answer=None, block=None, result=None, said=_WHOLE
+            _declined(turn.answer), said=in_words_of(_WHOLE, turn.answer.language), confidence=0.0
         )
         return turn if turn.answer.result else attrs.evolve(turn, answer=answer)
 
@@ -407,18 +408,16 @@ def _quoting(turn: Turn, passage: Passage, confidence: float) -> Turn:
 def _nothing(turn: Turn, own: Sequence[str], names: Sequence[str]) -> Turn:
     """Return the turn without an answer."""
     what = " and ".join(map(repr, [*own, *names][:3]))
-    answer = attrs.evolve(
-        turn.answer,
-        found=False,
-        confidence=min(turn.answer.confidence, 0.1),
-        answer=None,
-        block=None,
-        said="",
-        dates=(),
-        result=None,
-        note=turn.answer.note or f"no passage answers it that is about {what}",
+    note = turn.answer.note or in_words_of(
+        f"no passage answers it that is about {what}", turn.answer.language
     )
+    sure = min(turn.answer.confidence, 0.1)
+    answer = attrs.evolve(_declined(turn.answer), confidence=sure, said="", dates=(), note=note)
     return attrs.evolve(turn, answer=answer)
+
+
+def _declined(answer: Answer) -> Answer:
+    return attrs.evolve(answer, found=False, answer=None, block=None, result=None)
 
 
 def _known(words: Sequence[str], answer: Answer) -> tuple[str, ...]:

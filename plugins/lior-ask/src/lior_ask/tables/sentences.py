@@ -39,6 +39,8 @@ PLACES = {
     "above": ("above_row", "above"),
 }
 """The place of a row beside another one -> the key of its words, and the exact ones."""
+_OPEN = re.compile(r"from (?P<first>[\d-]{10}) on|until (?P<last>[\d-]{10})")
+"""Pattern of a period with one end."""
 _DATED = {"newest": "latest", "oldest": "earliest"}
 """The operation over dates -> the key of the words that name their column."""
 PAID = {"paid out": "paid_out", "paid in": "paid_in"}
@@ -70,6 +72,9 @@ class Told:
     def said(self, language: str) -> str:
         """Return the sentence in a language; it begins with the value and its unit."""
         say, how, result = partial(_word, language), self.how, shown(self.result, language)
+        ahead = any(open_["first"] for each in self.where if (open_ := _OPEN.fullmatch(each.shown)))
+        if how == "oldest" and self.table.kind == "events" and ahead:
+            how = "next"
         value, columns = f"{result.value} {result.unit}".strip(), self.table.columns
         measure = "" if self.column is None else _IN_NAME.sub("", columns[self.column].name)
         money = _MONEY.issuperset(tokens(measure)) or result.unit in lexicon.CURRENCIES
@@ -127,6 +132,10 @@ class Told:
             if isinstance(test, Beside) and test.how in PLACES:
                 key, words_ = PLACES[test.how]
                 phrases += f" {say(key).format(told.removeprefix(f'{words_} '))}"
+            elif isinstance(test, Within) and (open_ := _OPEN.fullmatch(told)):
+                phrases += (
+                    f" {say('until' if open_['last'] else 'since').format(open_['last'] or open_['first'])}"
+                )
             elif isinstance(test, Within) or test is None:
                 phrases += f" {told}"
             elif side:
