@@ -130,13 +130,18 @@ class Question:
         return expected(self.text)
 
     def suits(self, text: str) -> bool:
-        """Return whether a passage has the expected type of answer.
+        """Return whether a passage has the expected type of answer. A number of the question is none.
 
-        >>> asked = Question("When is the flight?")
-        >>> asked.suits("It departs at 12:15."), asked.suits("It is full.")
+        >>> asked = Question("When is flight 12?")
+        >>> asked.suits("Flight 12 departs at 12:15."), asked.suits("Flight 12 is full.")
         (True, False)
         """
-        return bool(self.expected and self.expected.search(text))
+        return bool(self.expected and self.expected.search(self._numbers.sub("", text)))
+
+    @cached_property
+    def _numbers(self) -> re.Pattern[str]:
+        own = "|".join(map(re.escape, re.findall(r"\d+(?:[.,:]\d+)*", self.text)))
+        return re.compile(rf"(?<![\w.,:])(?:{own})(?![\w:]|[.,]\d)" if own else "(?!)")
 
     def checked(self) -> Question:
         """Return the question if it can be looked for.
