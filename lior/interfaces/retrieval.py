@@ -20,16 +20,17 @@ if TYPE_CHECKING:
 
 TEXT_KINDS = ("prose", "markdown", "mail", "chat", "log", "code", "rows")
 """Kinds of text; they decide how a parsed document is cut into passages."""
-TABLE_KINDS = ("rows", "mail", "chat", "log", "events", "contacts")
+TABLE_KINDS = ("rows", "mail", "chat", "log", "events", "contacts", "tasks")
 """Kinds of tables, some with fixed columns. Mail: from, to, date, subject. Chat: date, from, text. Log: date,
 level, text. Events: begin, end, summary, place. Contacts: name, phone, mail, birthday, organisation,
-address."""
+address. Tasks: status, task, due, completed, person, list,
+notes."""
 
 
 @attrs.frozen(kw_only=True)
 class Table:
     """Rows of a document that can be counted, listed and used in calculations. They are rows of an ordinary
-    table, messages, entries of a log, events of a calendar, or contacts."""
+    table, messages, entries of a log, events of a calendar, contacts, or tasks."""
 
     kind: str = attrs.field(default="rows", validator=attrs.validators.in_(TABLE_KINDS))
     name: str = ""

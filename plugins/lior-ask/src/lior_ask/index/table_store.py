@@ -19,6 +19,7 @@ from lior.reading import TAKES_ALL, is_late
 from lior_ask.index.database import DamagedIndex, Database, intact
 from lior_ask.index.passage_store import PassageStore
 from lior_ask.index.table_schema import Column, Kind, column, date_of
+from lior_ask.index.tasks import COLUMNS, task_tables
 from lior_ask.index.total_rows import total_rows
 from lior_ask.languages.lists import either
 
@@ -47,6 +48,7 @@ _TYPES: dict[str, dict[str, Kind]] = {
         "address": "text",
     },
     "events": {"begin": "date", "end": "date", "summary": "text", "place": "text"},
+    "tasks": {name: "date" if name in ("due", "completed") else "text" for name in COLUMNS},
 }
 """Kind of table -> types of its known columns."""
 _LOG = tuple(Column(name=name, kind=kind) for name, kind in _TYPES["log"].items())
@@ -54,7 +56,7 @@ _THREE = re.compile(r"[^\d,.]*(?:\d{1,3}(?:,\d{3})?)?[^\d,.]*")
 """Pattern of a cell without decimals, or with three of them: "1,234"."""
 _KEYED = re.compile(r'(?<!\S)([^\W\d]\w*)=("[^"]*"|[^\s"]+)')
 """Pattern of a key and its value in a log: ``temp=9.1``."""
-_SHOWN = {"rows": 1, "mail": 1, "log": 1}
+_SHOWN = {"rows": 1, "mail": 1, "log": 1, "tasks": 1}
 """Maximum number of lines shown of a row; three for other kinds."""
 _FRONT = re.compile(
     rf"\ufeff?---\n(?:.*\n){{0,40}}?{either('dates.front_matter')}\s*:\s*"
@@ -176,8 +178,10 @@ def pack_tables(parsed: ParsedDocument) -> PackedTables:
     """Return the tables of a document as they are stored.
 
     A table that is too wide is left out; it remains as passages. Rows beyond the time limit are left out."""
-    pairs = _pairs(parsed.text.split("\n")) if parsed.kind == "log" else ()
-    narrow = [table for table in (*pairs, *parsed.tables) if len(table.columns) <= _WIDEST]
+    made = _pairs(parsed.text.split("\n")) if parsed.kind == "log" else ()
+    if parsed.kind in ("prose", "markdown"):
+        made = task_tables(parsed.text)
+    narrow = [table for table in (*made, *parsed.tables) if len(table.columns) <= _WIDEST]
     tables = [*map(_square, narrow[: _TABLES - 1])]
     source = parsed.text.split("\n") if tables else []
     packed = [_pack(table, parsed, source) for table in tables]
@@ -429,7 +433,7 @@ def kind_of(about: About, document: str) -> str:
     """Return the kind of a document: mail, chat, log, table, calendar, contacts, code or note."""
     named = {"rows": "table", "events": "calendar"}
     for head in about.heads:
-        if head.kind != "rows":
+        if head.kind not in ("rows", "tasks"):
             return named.get(head.kind, head.kind)
     kind = {"prose": "note", "markdown": "note", "rows": "table"}.get(about.kind, about.kind)
     sheets = (".xlsx", ".xls", ".ods")

@@ -41,7 +41,7 @@ SURE = 0.9
 DOUBTFUL = 0.5
 """Minimum confidence of a passage as the answer to a question for a sum, a mean or a list, and minimum
 probability of a calculation from which on an event answers no better than a row."""
-_SENTENCES = ("who", "which", "paid", "next", "newest", "oldest", *grammar.VIEWED)
+_SENTENCES = ("who", "which", "paid", "next", "newest", "oldest", "to do", *grammar.VIEWED)
 """Operations whose words usually ask for a sentence."""
 _LIKELY = 0.35
 """Minimum probability of a row that is quoted, chosen on the folders of which its weights were learned."""
@@ -133,17 +133,22 @@ def _with_likeliest(answer: Answer, ranked: Chosen, top: int, spoken: Sequence[s
 
 def plan_calculation(question: Question, known: Known, today: date) -> Planned:
     """Return the calculation that the words of a question ask for, or the reason for which there is none."""
-    request = parse(question, today, named_months(question, known))
-    if request is None:
-        return Planned(None)
-    try:
-        plan = make_plan(request, known, question)
-        if plan is None:
-            return Planned(request)
-        run = execute_groups if plan.group else execute_share if plan.part else execute
-        return Planned(request, run(plan, request))
-    except Unclear as unclear:
-        return Planned(request, unclear=unclear)
+    has = any(head.kind == "tasks" for about in known.abouts.values() for head in about.heads)
+    request, names = None, named_months(question, known)
+    for tasks in (True, False) if has else (False,):  # "what is left in the freezer?" may be about no task
+        request = parse(question, today, names, tasks=tasks)
+        if request is None:
+            continue
+        try:
+            plan = make_plan(request, known, question)
+            if plan is not None:
+                run = execute_groups if plan.group else execute_share if plan.part else execute
+                return Planned(request, run(plan, request))
+        except Unclear as unclear:
+            return Planned(request, unclear=unclear)
+        if request.operation != "to do":
+            break
+    return Planned(request)
 
 
 def calculated(

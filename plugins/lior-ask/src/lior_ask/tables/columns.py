@@ -48,6 +48,7 @@ _NOUNS = {
     "log": ("entry", "entries"),
     "events": ("event", "events"),
     "contacts": ("contact", "contacts"),
+    "tasks": ("task", "tasks"),
     "files": ("file", "files"),
 }
 
@@ -139,7 +140,8 @@ class Columns:
 
     @property
     def kind(self) -> str:
-        """The kind: ``rows``, ``mail``, ``chat``, ``log``, ``events``, ``contacts`` or ``files``."""
+        """The kind: ``rows``, ``mail``, ``chat``, ``log``, ``events``, ``contacts``, ``tasks`` or
+        ``files``."""
         return self.heads[0].kind
 
     @cached_property
@@ -342,11 +344,12 @@ class Columns:
         return added(self.total(column, rows, sign), terms, len(rows), shown, mean=mean)
 
     def shown(self, rows: Sequence[int] | np.ndarray) -> dict[str, Any]:
-        """Return rows as passages; those of tables, calendars and contacts with their cells, too."""
+        """Return rows as passages; those of tables, calendars, contacts and tasks with their cells,
+        too."""
         own, known = np.asarray(rows, int).tolist(), self._passages
         if len(known) < len(self):
             known.update((n, self._passage(n)) for n in own if n not in known)
-        tabular = self.kind in ("rows", "events", "contacts")
+        tabular = self.kind in ("rows", "events", "contacts", "tasks")
         cells = self._once("cells", lambda: [row.cells for _, row in self.rows])
         return {
             "rows": tuple(map(known.__getitem__, own)),

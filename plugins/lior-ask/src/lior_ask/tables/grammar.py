@@ -36,7 +36,7 @@ _COMPARED = [
 ]
 _TITLE = re.compile(rf"(?<=\s){either('calculations.title')}\b\.?\s", re.I)
 _EXTREMES = ("next", "newest", "oldest", "highest", "lowest")
-DOUBTFUL = ("who", "most", "least", "share", "groups", "lacking")
+DOUBTFUL = ("who", "most", "least", "share", "groups", "lacking", "to do")
 """Operations whose words occur in many other questions, too: not calculated if unclear."""
 VIEWED = ("used", "worth", "net", "lasts")
 """Operations that only views of tables support (:mod:`lior_ask.tables.views`)."""
@@ -78,7 +78,7 @@ class Request:
     """The operation, as in :class:`~lior.interfaces.Result` or one of these. ``which`` and ``who`` may ask
     for a list. ``paid`` may ask for a sum of an account. ``next`` is the first event from ``today`` on.
     ``most`` and ``least`` are the group of rows with the highest or lowest number or sum. ``lacking`` is for
-    units of time without a row."""
+    units of time without a row; ``to do`` for tasks that are not done."""
     today: date
     measure: str = ""
     """A key of :data:`~lior_ask.tables.lexicon.MEASURES`, if the operation implies one."""
@@ -124,10 +124,12 @@ class Request:
         return self.exists or self.operation in ("which", "paid", *VIEWED, *DOUBTFUL)
 
 
-def parse(question: Question, today: date, names: Set[str] = frozenset()) -> Request | None:
+def parse(
+    question: Question, today: date, names: Set[str] = frozenset(), *, tasks: bool = False
+) -> Request | None:
     """Return the request of a question, or ``None`` if it has no word of a calculation.
 
-    ``names`` are months that are names of people in these documents.
+    ``names`` are months that are names of people in these documents; ``tasks`` is whether they have tasks.
 
     >>> found = parse(Question("How many mails did Marta send in March 2025?"), date(2025, 6, 1))
     >>> found.operation, found.heads, [word.text for word in found.words]
@@ -139,13 +141,14 @@ def parse(question: Question, today: date, names: Set[str] = frozenset()) -> Req
         text = text.replace(name, " , ")
     text = as_names(_NAMED.sub(rf"{NAME}\1", text), names)
     text = re.sub(r"(?<![\d ]) ?%|(?<=[^\d] )%", " percent ", text)
-    for pattern, not_paid in lexicon.OWING:
+    tasks = tasks and lexicon.TO_DO.search(text.lower()) is not None
+    for pattern, not_paid in () if tasks else lexicon.OWING:  # "que doit faire Nadia ?" is about no debt
         text = pattern.sub(not_paid, text)
     text, left_out = _left_out(text)
     period, second, text = _periods(text, today, question.language)
     compared, text = _compared(text)
     than, text = _than(text)
-    whole, found = text, _operation(text)
+    whole, found = text, ("to do", "", text, 0) if tasks else _operation(text)
     if found is None or (found[0] == "paid" and period is None and lexicon.NOW.search(whole)):
         return None
     operation, measure, text, at = found

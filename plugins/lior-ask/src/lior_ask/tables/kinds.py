@@ -1,4 +1,4 @@
-"""Plans over mails, chats, logs, calendars, contacts and files."""
+"""Plans over mails, chats, logs, calendars, contacts, tasks and files."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ from lior_ask.tables.plan import (
 )
 from lior_ask.tables.query import Is, Meets, Test
 from lior_ask.tables.sources import Table, table_of_files
+from lior_ask.tables.tasks import asks_for_tasks, plan_of_tasks
 from lior_ask.tables.words import alike, has_word
 
 
@@ -60,6 +61,8 @@ def asks_for(kind: str, request: Request, source: TableSource) -> bool:
         )
     if kind == "files":
         return any(lexicon.FILES.fullmatch(w) or _endings(w, source) for w in words) and not request.files
+    if kind == "tasks":
+        return has and asks_for_tasks(request, words, source)
     pattern = lexicon.EVENTS if kind == "events" else lexicon.CONTACTS
     return has and (any(pattern.fullmatch(word) for word in words) or _happens(kind, request, source))
 
@@ -292,5 +295,6 @@ PLANS = (
     ("files", _files),
     ("events", _others),
     ("contacts", _others),
+    ("tasks", plan_of_tasks),
 )
 """Kinds of rows and the functions that plan over them."""

@@ -159,6 +159,16 @@ THAN = tuple(
 DIFFERENT = _words("different")
 AHEAD = words("words.ahead")
 """Words for events that are still to come."""
+TASKS, OVERDUE, DO = (re.compile(either(f"tasks.{key}")) for key in ("tasks", "overdue", "do"))
+"""Patterns of words for tasks, for those that should be done already, and of what remains to be done."""
+IDLE = frozenset().union(
+    *(words(f"words.{key}") for key in ("stop", "asking", "interrogative", "light", "still"))
+)
+"""Words of any question, which name no task."""
+MUST = re.compile(rf"\b{either('tasks.must')}\b")
+"""Pattern of what has to be done."""
+TO_DO = re.compile(rf"^\W*{either('tasks.asked')}(?!\w)")
+"""Pattern of a question for tasks that does not name them: "what is still open?"."""
 USED = words("words.used")
 """Words for consumption, which a meter counts."""
 BETWEEN, TIMES_WORDS = words("words.between"), words("words.times")

@@ -26,6 +26,7 @@ _NOUNS = {
     "events": (lexicon.EVENTS,),
     "contacts": (lexicon.CONTACTS,),
     "files": (lexicon.FILES,),
+    "tasks": (lexicon.TASKS,),
 }
 """Kind of table -> patterns of words that name it."""
 _MOST_PIECES = 14

@@ -260,7 +260,7 @@ def plan_of(
         where=tuple(where),
         dated=dated,
         few=request.few,
-        place=table.title if table.kind in ("rows", "log") else "",
+        place=table.title if table.kind in ("rows", "log", "tasks") else "",
     )
 
 

@@ -32,7 +32,9 @@ def make_plan(request: Request, known: Known, question: Question) -> Plan | None
     """
     source = TableSource(known, question.filters)
     from_on = request.period is not None and request.period.first and request.period.last is None
-    if request.operation == "next" and not asks_for("events", request, source):
+    if request.operation == "next" and not any(
+        asks_for(kind, request, source) for kind in ("events", "tasks")
+    ):
         return _next_called(request, source, question)
     if request.operation == "oldest" and from_on and (found := _next_called(request, source, question)):
         return found  # "the first stall after 13 June"
@@ -43,18 +45,22 @@ def make_plan(request: Request, known: Known, question: Question) -> Plan | None
     for kind, plan in (
         () if request.operation in ("paid", *VIEWED) else PLANS
     ):  # only rows of a table support these
-        if request.exists and kind != "events":
+        if request.exists and kind not in ("events", "tasks"):
             continue
         if asks_for(kind, request, source):
             try:
                 plans.append(_grouped(plan(kind, counted, source, question), request))
             except Unclear as error:
+                if kind == "tasks" and not error.words:
+                    raise  # a day that can be read in two ways
                 unclear = unclear or error
     if len(plans) > 1:
         raise Unclear(f"what is meant is not clear: {' or '.join(plan.noun for plan in plans)}")
     found = plans[0] if plans else None
     try:
-        rows = None if found or request.exists else plan_of_rows(request, source)
+        rows = (
+            None if found or request.exists or request.operation == "to do" else plan_of_rows(request, source)
+        )
         # "mails from Ngozi", if there are none, are not contacts of this name
         found = rows if rows and (rows.named or unclear is None) else found
     except Unclear as error:
@@ -72,6 +78,8 @@ def make_plan(request: Request, known: Known, question: Question) -> Plan | None
 
 def _grouped(plan: Plan, request: Request) -> Plan:
     """Return the plan over mails, messages, entries or events with the groups of the request."""
+    if plan.table.kind == "tasks":
+        return plan
     _check_ends(plan, request)
     operation, group = group_messages(request, plan.table.heads[0])
     left_out = any(word.role == "except" for word in request.words)

@@ -91,7 +91,7 @@ class Teller:
     def about(self, query: Query) -> str:
         """Return the object of a query with all conditions: ``amount in pets.csv where kind is food``."""
         of = self.table.noun(2) if query.measure is None else self._name(query.measure)
-        place = f" in {self.table.title}" if self.table.kind in ("rows", "log", "events") else ""
+        place = f" in {self.table.title}" if self.table.kind in ("rows", "log", "events", "tasks") else ""
         told, timed = "", ""
         for each in paid_last(self._conditions((*query.where, *query.part))):
             if isinstance(each.test, Within) or each.shown in PAID:
