@@ -30,6 +30,7 @@ from lior.reading.finding import (
     SourceFile as SourceFile,
     archive_names as archive_names,
     as_paths as as_paths,
+    expand as expand,
     find_files as find_files,
     folders_of as folders_of,
     follow_links as follow_links,
@@ -60,6 +61,7 @@ from lior.reading.skipping import (
     LIMITED as LIMITED,
     SkipReason as SkipReason,
     SkippedFile as SkippedFile,
+    most_common_reasons as most_common_reasons,
     no_text_message as no_text_message,
 )
 from lior.reading.structure import (

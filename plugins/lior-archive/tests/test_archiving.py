@@ -124,6 +124,42 @@ def test_a_sample_is_left_out_of_the_archive(texts, tmp_path):
     assert len(taken) + len(kept) == 2_021
 
 
+@pytest.mark.parametrize("name", ["texts/sample.jsonl", "texts/new/s.jsonl", "texts/00.txt", "a/s.jsonl"])
+def test_a_sample_replaces_no_text_and_never_becomes_one(tmp_path, name):
+    """Built twice, the second archive would hold what the first left out."""
+    folder = tmp_path / "texts"
+    folder.mkdir()
+    for number in range(20):
+        (folder / f"{number:02}.txt").write_text(f"text {number}\n")
+    sample = tmp_path / name
+    for paths in ([folder], [folder / "00.txt", folder / "01.txt"])[: 2 if name.endswith("00.txt") else 1]:
+        with pytest.raises(UsageError, match=r"name a file outside of the texts and of the archive$"):
+            building.build([*map(str, paths)], tmp_path / "a", sample=sample, share=0.5)
+    assert not (tmp_path / "a").exists()
+    assert len([*folder.iterdir()]) == 20
+    assert (folder / "00.txt").read_text() == "text 0\n"
+
+
+def test_a_document_in_pieces_counts_whichever_piece_the_sample_takes(tmp_path, monkeypatch):
+    text, sample = tmp_path / "long.txt", tmp_path / "s.jsonl"
+    text.write_text("a line of a long log\n" * 60_000)
+    for first in (True, False):
+        monkeypatch.setattr(building, "_chosen", lambda name, share, first=first: (":" not in name) == first)
+        done = building.build([str(text)], tmp_path / "a", sample=sample)
+        assert (done.documents, done.sample_documents) == (1, 1)
+
+
+def test_every_reason_for_leaving_files_out_is_told(tmp_path, lior):
+    texts = tmp_path / "texts"
+    texts.mkdir()
+    for number in range(5):
+        (texts / f"{number}.txt").touch()
+    (texts / "link").symlink_to("missing")
+    (texts / "text").write_text("text\n")
+    told = lior("archive", tmp_path / "out", texts, "--quiet").stderr
+    assert "skipped 3 more: 3 × empty\n" in told
+
+
 def test_faults_are_named(texts, tmp_path):
     with pytest.raises(UsageError, match="shard"):
         building.build([str(texts)], tmp_path, shard=1000)

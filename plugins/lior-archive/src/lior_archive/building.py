@@ -30,6 +30,7 @@ from lior.reading import (
     SourceFile,
     archive_names,
     documents_in,
+    expand,
     find_files,
     is_compressed,
     read_document_file,
@@ -117,7 +118,7 @@ def build(
         As in :class:`~lior.workers.Workers`; workers of a cluster need the folder under the same name.
     sample
         File for some of the documents, as JSON Lines, to train and score a model; the archive does not hold
-        them.
+        them. It must not lie in ``folder`` or among the texts.
     share
         Share of the documents for the sample; a document's name decides.
 
@@ -130,12 +131,15 @@ def build(
     RunError
         When another process is changing the archive, or the folder has other files; nothing is then written.
     UsageError
-        For a size or share out of range, or missing workers.
+        For a size or share out of range, a place of the sample that is not allowed, or missing workers.
     """
     if not PIECE <= shard <= 1 << 30:
         raise UsageError(f"shard = {shard}: allowed are {PIECE} to {1 << 30} bytes")
     if not 0 < share < 1:
         raise UsageError(f"share = {share}: a number between 0 and 1")
+    roots = [root for path in paths if "://" not in path for root in expand(path)]
+    if sample:
+        _check_sample(sample, [folder, *roots])
     started, done, made = time.perf_counter(), Summary(), list[Entry]()
     with closing(_lock(folder)), _tidy(folder, made), _sampling(sample) as stream, Workers(workers) as team:
 
@@ -188,6 +192,14 @@ def _lock(folder: Path) -> IO[str]:
         raise RunError(f"{folder}: another process is changing this archive; wait until it ends") from None
 
 
+def _check_sample(sample: Path, roots: Sequence[Path]) -> None:
+    """Refuse a sample that would replace a text, or that the next build would read as one."""
+    place = sample.resolve()
+    if inside := [root for root in roots if root.resolve() in (place, *place.parents)]:
+        fault = f"{inside[0]} is read as text, or holds the archive"
+        raise UsageError(f"sample = {sample}: {fault}; name a file outside of the texts and of the archive")
+
+
 def _sampling(sample: Path | None) -> AbstractContextManager[IO[bytes] | None]:
     return replacing(sample) if sample else nullcontext()
 
@@ -206,7 +218,7 @@ def _batches(
     progress: Progress,
 ) -> Iterator[_Batch]:
     """Yield the documents of the archive, a shard at a time; documents of the sample go to ``stream``."""
-    batch, last, number, steps = _Batch(), "", 0, 0
+    batch, last, counted, number, steps = _Batch(), "", None, 0, 0
     for document, step, steps in _documents(paths, field, done.skipped):
         for piece in _pieces(document.data):
             number = number + 1 if document.name == last else 0
@@ -218,7 +230,8 @@ def _batches(
                 done.sample_bytes += len(piece)
                 continue
             batch.add(last, piece)
-            done.documents += number == 0
+            done.documents += counted != last
+            counted = last
             done.bytes += len(piece)
             if batch.size >= shard:
                 progress("archive", step, steps, {"bytes": done.bytes})

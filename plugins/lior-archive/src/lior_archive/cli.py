@@ -69,6 +69,7 @@ def archive(
     """
     import_torch(quiet=quiet)
     from lior import workers as teams
+    from lior.reading import most_common_reasons
     from lior_archive import building
     from lior_cli import Progress
 
@@ -89,7 +90,8 @@ def archive(
     for each in done.skipped[:_FEW]:
         click.echo(f"skipped {each.name}: {each}", err=True)
     if len(done.skipped) > _FEW:
-        click.echo(f"skipped {len(done.skipped) - _FEW:,} more", err=True)
+        more = done.skipped[_FEW:]
+        click.echo(f"skipped {len(more):,} more: {most_common_reasons(more)}", err=True)
     if as_json:
         click.echo(json.dumps(attrs.asdict(done) | {"skipped": len(done.skipped)}))
         sys.exit(0)
