@@ -19,6 +19,7 @@ from lior_ritz.potentials.wells import Box, Harmonic, HarmonicBarrier
 from lior_ritz.problem import Problem
 from lior_ritz.problem.arrays import slopes
 from lior_ritz.problem.quadrature import legendre
+from lior_ritz.training import solution
 from lior_ritz.verification.reference import solve
 from lior_ritz.verification.reference.lowest import lowest, lowest_of_operator
 from lior_ritz.verification.reference.separable import lowest_sums
@@ -312,3 +313,27 @@ def test_the_references_slopes_are_those_of_its_functions(method, boundary):
         shift[axis] = step
         ends = found.functions(points + shift) - found.functions(points - shift)
         np.testing.assert_allclose(slopes[axis], ends / (2 * step), atol=1e-7, rtol=0)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        {"potential": {"type": "harmonic"}},
+        {"potential": {"type": "harmonic"}, "physics": {"field_tesla": 1.0}},
+        {"potential": {"type": "expression", "expression": "abs(x) + abs(y)"}},
+        {"potential": {"type": "box"}, "domain": {"boundary": "natural"}},
+    ],
+)
+def test_states_end_at_the_walls(layer):
+    """Sines repeat there, polynomials grow."""
+    found = solution.solve(layer, overrides=["solver.K=2"])
+    inside, *outside = found.states(np.array([[0.5, 0.0], [7.5, 0.0], [0.0, -4.5], [1e9, 0.0]])).T
+    natural = found.problem.boundary == "natural"
+    assert np.abs(inside).max() > 0.1
+    assert np.isnan(outside).all() if natural else not np.any(outside)
+
+
+@pytest.mark.parametrize("points", [[0.0, 0.0], [[0.0]], [[0.0, 0.0, 0.0]], [[np.nan, 0.0]], 1.0])
+def test_points_of_another_shape_are_refused(points):
+    with pytest.raises(UsageError, match=r"^points of shape .*: allowed are finite coordinates, \[N, 2\]$"):
+        solution.solve({"potential": {"type": "box"}}, overrides=["solver.K=2"]).states(points)

@@ -12,6 +12,7 @@ import attrs
 import numpy as np
 import scipy.linalg
 
+from lior.errors import UsageError
 from lior_ritz import config as configuration
 from lior_ritz.config import RitzConfig
 from lior_ritz.problem import Problem
@@ -119,8 +120,21 @@ class Solution:
         return np.asarray(vectors * np.conj(largest) / np.abs(largest))
 
     def states(self, points: Array) -> Array:
-        """The K states at ``points``, of norm 1 in the box: ``[K, N]``."""
-        return self.coefficients().T @ self.basis(points)
+        """Return the K states at ``points``, ``[N, d]`` in ``L0``, of norm 1 in the box: ``[K, N]``.
+
+        Beyond the walls a state is 0; with a natural boundary it has no value there, NaN.
+
+        Raises ``UsageError`` for points of another shape, or that are not finite.
+        """
+        points, half_widths = np.asarray(points, float), np.array(self.problem.half_widths)
+        if points.shape[1:] != half_widths.shape or not np.isfinite(points).all():
+            raise UsageError(
+                f"points of shape {points.shape}: allowed are finite coordinates, [N, {self.problem.dim}]"
+            )
+        nearest = np.clip(points, -half_widths, half_widths)
+        beyond = 0.0 if self.problem.boundary == "dirichlet" else np.nan
+        inside = (nearest == points).all(1)
+        return np.asarray(np.where(inside, self.coefficients().T @ self.basis(nearest), beyond))
 
 
 def solve(
