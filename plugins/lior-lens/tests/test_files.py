@@ -431,12 +431,11 @@ def test_a_profile_by_exif_is_lensfuns_own_map(tmp_path):
 
 
 def test_points_go_there_and_back(tmp_path, given_lens):
-    there = lens(
-        "points", "--lens", given_lens, "--size", "600x400", "10,20", "300,200", "599,399", "--to-photo"
-    )
+    points = "-10,-20", "300,200", "599,399"
+    there = lens("points", "--lens", given_lens, "--size", "600x400", *points, "--to-photo")
     back = lens("points", "--lens", given_lens, "--size", "600x400", *there.stdout.split())
     found = np.array([[float(v) for v in each.split(",")] for each in back.stdout.split()])
-    assert np.abs(found - [[10, 20], [300, 200], [599, 399]]).max() <= 1e-8
+    assert np.abs(found - [[-10, -20], [300, 200], [599, 399]]).max() <= 1e-8
     for wrong in (["1;2"], ["10,nan"], ["inf,2"], ["1", "2"], ["1,2,3,4"]):
         done = lens("points", "--lens", given_lens, "--size", "600x400", *wrong)
         assert (done.returncode, done.stdout) == (2, "")
@@ -450,13 +449,38 @@ def test_a_lens_is_shown_for_opencv(given_lens):
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [("[]", "JSON object"), ("<x", "no XML"), ("{", "neither"), ('{"k1": "a"}', "numbers")],
+    [
+        ("[]", "JSON object"),
+        ("<x", "no XML"),
+        ("{", "neither"),
+        ('{"k1": "a"}', "numbers"),
+        ('{"lens": null}', "missing or no number"),
+        ('{"size": [0, 40], "lens": {"k1": 0}}', "allowed are width and height in pixels, above 0"),
+        *[
+            (f'{{"size": {size}, "lens": {{}}}}', "missing or no number")
+            for size in ('"x"', "[1]", "[1e999, 1]")
+        ],
+        ('{"K": "abc", "size": [60, 40]}', "missing or no number"),
+        ('{"K": [[1, 0, 1], [0, 1, 1], [0, 0, 1]], "distortion": null}', "missing or no number"),
+        ('<lens><distortion model="poly3" k1="x"/></lens>', "missing or no number"),
+        ('<lens><aspect-ratio>3:0</aspect-ratio><distortion model="poly3"/></lens>', "missing or no number"),
+    ],
 )
 def test_files_without_a_lens_are_refused(tmp_path, content, said):
     (tmp_path / "lens").write_text(content)
     done = lens("points", "--lens", tmp_path / "lens", "--size", "60x40", "1,1")
     assert done.returncode == 2
+    assert done.stderr.startswith(f"lior: error: {tmp_path / 'lens'}: ")
     assert said in done.stderr
+
+
+def test_a_lens_file_has_its_size(tmp_path, given_lens):
+    assert lens("lens", given_lens).returncode == 2
+    (tmp_path / "sized.json").write_text(lens("lens", given_lens, "--size", "600x400").stdout)
+    shown = [
+        lens("lens", tmp_path / "sized.json", *size, "--to", "opencv") for size in ((), ("--size", "600x400"))
+    ]
+    assert shown[0].stdout == shown[1].stdout != ""
 
 
 def test_a_raw_file_that_is_none_gets_its_line(tmp_path):

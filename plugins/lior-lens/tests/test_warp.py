@@ -125,3 +125,8 @@ def test_24_megapixels_work_within_half_a_gigabyte():
         assert out.nbytes < tracemalloc.get_traced_memory()[1] < 500 << 20
     finally:
         tracemalloc.stop()
+
+
+def test_a_lens_of_which_nothing_is_safe_corrects_nothing():
+    used = estimating.safe(Lens(radial=(1.0, 0.0, -90.0, 0.0, 0.0, 0.0, 0.0)), SMALL)
+    assert (used.how, used.correction.is_identity) == ("identity", True)

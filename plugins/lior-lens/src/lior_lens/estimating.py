@@ -131,7 +131,7 @@ def safe(lens: Lens, size: Size, *, flow: Flow | None = None, frame: str = "crop
             high = middle
         else:
             low, best = middle, made
-    if best is None:
+    if best is None or round(100 * low) == 0:
         return Safe(correction=Correction(lens=Lens(), size=size), how="identity")
     return Safe(correction=best, how=f"weakened to {100 * low:.0f} %")
 

@@ -255,8 +255,14 @@ def write_lens(lens: Lens, size: Size) -> str:
 def read_lens(
     path: Path, size: Size | None = None, *, focal: float | None = None, crop: float | None = None
 ) -> Lens:
-    """A lens from a file: what :func:`write_lens` wrote, ``{"k1": ...}``, OpenCV's numbers as JSON, lensfun's
-    XML.
+    """Return the lens of :func:`read_sized_lens`."""
+    return read_sized_lens(path, size, focal=focal, crop=crop)[0]
+
+
+def read_sized_lens(
+    path: Path, size: Size | None = None, *, focal: float | None = None, crop: float | None = None
+) -> tuple[Lens, Size | None]:
+    """Read a lens: what :func:`write_lens` wrote, ``{"k1": ...}``, OpenCV's numbers as JSON, lensfun's XML.
 
     Parameters
     ----------
@@ -268,6 +274,11 @@ def read_lens(
         Crop factor of the camera. lensfun's file has that of the measurement; without one of the two they
         count as the same.
 
+    Returns
+    -------
+    lens, size
+        The size in the file, or the given one.
+
     Raises ``DataError`` when the file cannot be read; ``UsageError`` when there is no lens in it.
     """
     try:
@@ -276,35 +287,47 @@ def read_lens(
         raise DataError(
             f"{path}: cannot be read: {getattr(error, 'strerror', None) or 'not text'}"
         ) from error
-    if text.lstrip().startswith("<"):
-        return _from_xml(path, text, size, focal, crop)
+    try:
+        if text.lstrip().startswith("<"):
+            return _from_xml(text, size, focal, crop), size
+        return _from_json(text, size)
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from None
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        raise UsageError(
+            f"{path}: a value is missing or no number ({error}); `lior lens lens` writes such files"
+        ) from None
+
+
+def _from_json(text: str, size: Size | None) -> tuple[Lens, Size | None]:
     try:
         table = json.loads(text)
-    except ValueError:
-        raise UsageError(f"{path}: neither JSON nor lensfun's XML") from None
+    except (ValueError, RecursionError):
+        raise UsageError("neither JSON nor lensfun's XML") from None
     if not isinstance(table, dict):
-        raise UsageError(f"{path}: a lens is a JSON object")
+        raise UsageError("a lens is a JSON object")
     if "size" in table:
-        size = Size(width=int(table["size"][0]), height=int(table["size"][1]))
+        width, height = map(int, table["size"])
+        if min(width, height) < 1:
+            raise UsageError(f'"size": [{width}, {height}]: allowed are width and height in pixels, above 0')
+        size = Size(width=width, height=height)
     if "lens" in table:
-        return Lens.of(table["lens"])
+        return Lens.of(table["lens"]), size
     if "K" in table:
         if size is None:
-            raise UsageError(
-                f'{path}: OpenCV\'s numbers are for pictures of one size; add "size": [width, height]'
-            )
-        return from_opencv(table["K"], table.get("distortion", []), size)
-    return Lens.of(table)
+            raise UsageError('OpenCV\'s numbers are for pictures of one size; add "size": [width, height]')
+        return from_opencv(table["K"], table.get("distortion", []), size), size
+    return Lens.of(table), size
 
 
-def _from_xml(path: Path, text: str, size: Size | None, focal: float | None, crop: float | None) -> Lens:
+def _from_xml(text: str, size: Size | None, focal: float | None, crop: float | None) -> Lens:
     if size is None:
-        raise UsageError(f"{path}: lensfun's terms need the size of the pictures; give --size")
+        raise UsageError("lensfun's terms need the size of the pictures; give --size")
     try:
         root = ElementTree.fromstring(text if "<lensdatabase" in text else f"<all>{text}</all>")
     except ElementTree.ParseError as error:
-        raise UsageError(f"{path}: no XML: {error}") from None
-    lens, element = _only_distortion(path, root, focal)
+        raise UsageError(f"no XML: {error}") from None
+    lens, element = _only_distortion(root, focal)
     model = element.get("model", "")
     names = {"poly3": ("k1",), "poly5": ("k1", "k2"), "ptlens": ("a", "b", "c")}.get(model, ())
     ratio = [float(each) for each in (lens.findtext("aspect-ratio") or "").split(":") if each]
@@ -320,7 +343,7 @@ def _from_xml(path: Path, text: str, size: Size | None, focal: float | None, cro
 
 
 def _only_distortion(
-    path: Path, root: ElementTree.Element, focal: float | None
+    root: ElementTree.Element, focal: float | None
 ) -> tuple[ElementTree.Element, ElementTree.Element]:
     """Return the lens and its one ``<distortion>``: the only one, or the only one for the focal length."""
     found = [(lens, each) for lens in [root, *root.iter("lens")] for each in _distortions(lens)]
@@ -329,9 +352,7 @@ def _only_distortion(
     ]
     if len(found) != 1 and len(fitting) != 1:
         asked = "" if focal is None else f", {len(fitting)} of them for {focal:g} mm"
-        raise UsageError(
-            f"{path}: {len(found)} <distortion> elements{asked}; leave the one for your focal length"
-        )
+        raise UsageError(f"{len(found)} <distortion> elements{asked}; leave the one for your focal length")
     return found[0] if len(found) == 1 else fitting[0]
 
 

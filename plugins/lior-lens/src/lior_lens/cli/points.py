@@ -19,7 +19,7 @@ _SIZE = click.option("--size", required=True, metavar="WxH", help="Pixels of the
 _FRAME = click.option("--frame", type=click.Choice(["crop", "keep", "fixed"]), default="crop")
 
 
-@click.command()
+@click.command(context_settings={"ignore_unknown_options": True})  # a point may begin with a minus
 @_LENS
 @_SIZE
 @_FRAME
@@ -90,7 +90,7 @@ def lens(path: Path, size: str | None, form: str, board: str | None, focal: floa
             raise UsageError(f"{path}: its EXIF names no camera and lens of lensfun's database")
         shown = found[0]
     else:
-        shown = profiles.read_lens(path, pixels)
+        shown, pixels = profiles.read_sized_lens(path, pixels)
     if pixels is None:
         raise UsageError("give --size WxH: the numbers depend on it")
     if form == "opencv":
