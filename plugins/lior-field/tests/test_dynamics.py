@@ -190,3 +190,43 @@ def test_a_wave_of_the_largest_frequency_is_stable_at_the_limit_and_not_beyond(g
     for _ in range(2000):
         state = beyond.step(state)
     assert not state["field"].abs().max() < 1e6
+
+
+# --- fields -----------------------------------------------------------------
+
+ALL = [
+    Unitary(hamiltonian=plain(), dt=0.1),
+    Dissipative(hamiltonian=plain(), dt=0.1),
+    Symplectic(grid=Grid(shape=(8, 8)), dt=0.1),
+]
+
+
+@pytest.mark.parametrize("system", ALL)
+@pytest.mark.parametrize("shape", [(8,), (1, 8), (4, 8, 8), ()])
+def test_a_field_of_other_sites_is_refused(system: Unitary, shape: tuple[int, ...]) -> None:
+    """Broadcasting made a field of the grid's shape out of it."""
+    with pytest.raises(UsageError, match=r"field of shape .*: allowed is \(8, 8\)"):
+        system.start(torch.ones(shape))
+
+
+@pytest.mark.parametrize("system", ALL)
+def test_a_field_that_is_not_finite_is_refused(system: Unitary) -> None:
+    with pytest.raises(UsageError, match="finite at every site"):
+        system.start(torch.full((8, 8), math.nan))
+
+
+@pytest.mark.parametrize("system", ALL)
+def test_whole_numbers_are_a_field_of_double_precision(system: Unitary) -> None:
+    ones = torch.ones(8, 8, dtype=torch.float64)
+    whole, wanted = (system.step(system.start(field))["field"] for field in (ones.long(), ones))
+    torch.testing.assert_close(whole, wanted, rtol=0, atol=0)
+
+
+def test_imaginary_time_needs_a_field() -> None:
+    with pytest.raises(UsageError, match="0 everywhere"):
+        Dissipative(hamiltonian=plain(), dt=0.1).start(torch.zeros(8, 8))
+
+
+def test_a_complex_potential_is_refused() -> None:
+    with pytest.raises(UsageError, match="must be real"):
+        Hamiltonian(grid=Grid(shape=(8, 8)), potential=torch.full((8, 8), 1 - 1j))

@@ -107,6 +107,12 @@ def test_the_exponential_is_that_of_the_matrix(grid: Grid, factor: complex, gene
     ("kwargs", "said"),
     [
         ({"shape": (2, 5)}, "at least 3"),
+        ({"shape": (16,)}, "two whole numbers"),
+        ({"shape": (4, 4, 4)}, "two whole numbers"),
+        ({"shape": (4.0, 5)}, "two whole numbers"),
+        ({"shape": 16}, "two whole numbers"),
+        ({"shape": (5, 5), "spacing": 0.5}, "two finite numbers"),
+        ({"shape": (5, 5), "spacing": (0.5,)}, "two finite numbers"),
         ({"shape": (5, 5), "spacing": (0.0, 1.0)}, "above 0"),
         ({"shape": (5, 5), "inverse": torch.zeros(2, 2)}, "positive definite"),
         ({"shape": (5, 5), "inverse": torch.eye(3)}, "inverse metric of shape"),

@@ -70,6 +70,19 @@ def test_points_near_the_rim_are_connected(generator: Generator) -> None:
         assert length(paths.connect(ball, a, b, steps=400), ball) == pytest.approx(in_ball(a, b), rel=1e-6)
 
 
+def test_points_of_single_precision_are_connected() -> None:
+    """Their rounding is larger than the tolerance of a path."""
+    a, b = torch.tensor([0.1, 0.2]), torch.tensor([-0.1, 0.2])
+    path = paths.connect(sphere, a, b).points
+    torch.testing.assert_close(path, paths.connect(sphere, a.double(), b.double()).points)
+
+
+@pytest.mark.parametrize("shapes", [((2,), (3,)), ((1, 2), (1, 2)), ((), ())])
+def test_points_of_different_spaces_are_refused(shapes: tuple[tuple[int, ...], ...]) -> None:
+    with pytest.raises(UsageError, match="points of shapes"):
+        paths.connect(sphere, *(torch.full(shape, 0.1).double() for shape in shapes))
+
+
 def test_points_too_far_apart_are_refused() -> None:
     with pytest.raises(UsageError, match="nearer"):
         paths.connect(

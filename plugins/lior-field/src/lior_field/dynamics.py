@@ -7,7 +7,8 @@ symplectic   ``dT/dt = P/m``, ``dP/dt = −∂W/∂T + F``            keeps a sh
 ===========  =================================================  ==========================================
 
 Each class holds the constants and one step ``dt``; ``start`` creates a state, a dict of tensors, and
-``step`` returns the next one without changing its argument. ``drive``, in the field's shape, is the source,
+``step`` returns the next one without changing its argument. ``start`` raises ``UsageError`` for a field that
+:meth:`Grid.field` refuses. ``drive``, in the field's shape, is the source,
 the evidence or the force. ``limit`` is the largest allowed ``dt``, in the unit of time.
 """
 
@@ -43,7 +44,6 @@ class Unitary:
     the metric depends on the place, it is the exponential of the whole ``H`` by Chebyshev polynomials. A
     source acts half before and half after. A step beyond the limit turns the fastest wave by more than π,
     which looks like a slower wave that turns back.
-    for a slower one that turns back.
 
     Raises
     ------
@@ -66,7 +66,7 @@ class Unitary:
 
     def start(self, field: Tensor) -> State:
         """Return the field alone."""
-        return {"field": field}
+        return {"field": self.hamiltonian.grid.field(field)}
 
     def step(self, state: State, *, drive: Tensor | None = None) -> State:
         """Make one step; ``drive`` is the source ``J``, constant, an energy times the field's unit."""
@@ -135,7 +135,12 @@ class Dissipative:
 
     def start(self, field: Tensor) -> State:
         """Return the field, its norm and, with memory, the modes of a constant past."""
+        field = self.hamiltonian.grid.field(field)
         state = {"field": field, "norm": self.hamiltonian.grid.norm(field)}
+        if not state["norm"] > 0:
+            raise UsageError(
+                "the field is 0 everywhere: its norm, which every step restores, must be above 0"
+            )
         if self.remembering and self.kernel is not None:
             memory = FieldMemory.start(self.kernel, field)
             state |= {"modes": memory.modes, "poles": memory.kernel.poles, "coeff": memory.kernel.coeff}
@@ -218,6 +223,7 @@ class Symplectic:
 
     def start(self, field: Tensor) -> State:
         """Return the field at rest."""
+        field = self.grid.field(field)
         return {"field": field, "momentum": torch.zeros_like(field)}
 
     def step(self, state: State, *, drive: Tensor | None = None) -> State:

@@ -18,13 +18,20 @@ volume L². Fields have any unit, here ``F``.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from functools import cached_property
+from typing import Any, SupportsIndex
 
 import attrs
 import torch
 from torch import Tensor
 
 from lior.errors import UsageError
+
+
+def _pair(value: Any) -> Any:
+    """Return a tuple of the items, or of a value that has none."""
+    return tuple(value) if isinstance(value, Iterable) else (value,)
 
 
 def _inverse_metric(value: Tensor | None) -> Tensor:
@@ -41,9 +48,9 @@ class Grid:
         If a size, a spacing or the metric is not allowed.
     """
 
-    shape: tuple[int, int]
+    shape: tuple[int, int] = attrs.field(converter=_pair)
     """Sites along x and y, at least 3 each."""
-    spacing: tuple[float, float] = (1.0, 1.0)
+    spacing: tuple[float, float] = attrs.field(default=(1.0, 1.0), converter=_pair)
     """Distance of neighbouring sites in coordinates, ``dx`` and ``dy``, in ``L``."""
     inverse: Tensor = attrs.field(default=None, converter=_inverse_metric)
     """``g^{ab}``, symmetric and positive definite.
@@ -54,9 +61,9 @@ class Grid:
     """Whether derivatives are taken of the Fourier series; only for a uniform metric."""
 
     def __attrs_post_init__(self) -> None:
-        if min(self.shape) < 3:
-            raise UsageError(f"grid of {self.shape[0]} x {self.shape[1]} sites: at least 3 along each axis")
-        if not all(0 < step < math.inf for step in self.spacing):
+        if len(self.shape) != 2 or not all(isinstance(n, SupportsIndex) and n >= 3 for n in self.shape):
+            raise UsageError(f"grid of shape {self.shape}: allowed are two whole numbers of at least 3")
+        if len(self.spacing) != 2 or not all(0 < step < math.inf for step in self.spacing):
             raise UsageError(f"grid spacing {self.spacing}: allowed are two finite numbers above 0")
         if self.inverse.shape not in ((2, 2), (*self.shape, 2, 2)):
             raise UsageError(
@@ -90,6 +97,23 @@ class Grid:
         ]
         x, y = torch.meshgrid(*axes, indexing="ij")
         return x, y
+
+    def field(self, values: Tensor) -> Tensor:
+        """Return ``values`` as a field; whole numbers become float64.
+
+        Raises
+        ------
+        UsageError
+            If their first two dimensions are not the sites, or a value is not finite.
+        """
+        found = torch.as_tensor(values)
+        if found.shape[:2] != torch.Size(self.shape):
+            raise UsageError(
+                f"field of shape {tuple(found.shape)}: allowed is {self.shape}, or components after these two"
+            )
+        if not bool(found.isfinite().all()):
+            raise UsageError("the field must be finite at every site")
+        return found if found.is_floating_point() or found.is_complex() else found.double()
 
     def inner(self, a: Tensor, b: Tensor) -> Tensor:
         """Return ``⟨A, B⟩``, summed over sites and components, in ``F² L²``: a scalar, conjugate in ``A``."""

@@ -22,6 +22,8 @@ _MOST_TERMS = 100_000
 
 
 def _potential(value: Tensor | float) -> Tensor:
+    if torch.as_tensor(value).is_complex():
+        raise UsageError("the potential must be real; an imaginary part, which absorbs, has no dynamics here")
     return torch.as_tensor(value, dtype=torch.float64)
 
 
@@ -32,7 +34,7 @@ class Hamiltonian:
     Raises
     ------
     UsageError
-        If a constant is not above 0, or the potential does not fit the grid.
+        If a constant is not above 0, or the potential is not real or does not fit the grid.
     """
 
     grid: Grid

@@ -129,16 +129,22 @@ def connect(
     tolerance: float = 1e-10,
     rounds: int = 50,
 ) -> Geodesic:
-    """Find the geodesic between two points, by shooting with Newton's method from the straight line.
+    """Find the geodesic between two points ``(n,)``, by shooting with Newton's method from the straight line.
 
-    A step is halved if it moves the end of the path further away.
+    It is computed in float64. A step is halved if it moves the end of the path further away.
 
     Raises
     ------
     UsageError
-        When the factor is not finite at one of them, as outside of :func:`ball`, or no geodesic is found
-        within ``rounds``: the points may be too far apart for a geodesic near the straight line.
+        When the points are no two of one space, the factor is not finite at one of them, as outside of
+        :func:`ball`, or no geodesic is found within ``rounds``: the points may be too far apart for a
+        geodesic near the straight line.
     """
+    start, end = (torch.as_tensor(point, dtype=torch.float64) for point in (start, end))
+    if start.ndim != 1 or start.shape != end.shape:
+        raise UsageError(
+            f"points of shapes {tuple(start.shape)} and {tuple(end.shape)}: allowed are two of (n,)"
+        )
     _refuse_outside(factor, start=start, end=end)
     velocity, n = end - start, len(start)
     scale = float(velocity.norm())
