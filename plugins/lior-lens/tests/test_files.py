@@ -510,6 +510,7 @@ def test_a_lens_is_calibrated_with_chessboards(tmp_path):
     done = lens("lens", tmp_path, "--board", "9x6", "--to", "opencv")
     assert json.loads(done.stdout)["distortion"][0] < -0.05
     assert lens("lens", tmp_path, "--board", "5x4").returncode == 1
+    assert "at least 3 along each side" in lens("lens", tmp_path, "--board", "2x9").stderr
 
 
 def test_a_page_shows_before_and_after_and_needs_nothing_else(tmp_path):
@@ -534,3 +535,22 @@ def test_a_page_shows_before_and_after_and_needs_nothing_else(tmp_path):
     assert before.shape == after.shape
     assert lines.straightness(find_arcs(after)) < 0.5
     assert lens("correct", source, tmp_path / "out", "--replace", "--page", source).returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        (["judge", "in"], 0),
+        (["score", "in", "in"], 0),
+        (["lens", "in", "--board", "9x6"], 1),
+        (["data", "drawn", "--kind", "photos", "--photos", "in"], 1),
+    ],
+)
+def test_pictures_of_a_line_of_pixels_stop_no_folder(tmp_path, command, code):
+    """Half of a pixel is no pixel to OpenCV."""
+    (tmp_path / "in").mkdir()
+    for number, (width, height) in enumerate([(1, 1), (9000, 1), (3, 9000), (2, 3)]):
+        Image.fromarray(np.full((height, width, 3), 90, np.uint8)).save(tmp_path / "in" / f"{number}.png")
+    done = lens(*command, cwd=tmp_path)
+    assert done.returncode == code, done.stderr
+    assert "OpenCV" not in done.stderr

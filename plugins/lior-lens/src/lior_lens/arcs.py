@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from lior_lens import edges, meeting
 from lior_lens.edges import Edge
 from lior_lens.geometry import Floats, Lens, Size
+from lior_lens.warp import reduced
 
 LONG_SIDE = 1024
 """Pictures are made this small before edges are sought."""
@@ -132,9 +133,7 @@ def find_arcs(picture: NDArray[np.generic]) -> Arcs:
     grey = np.asarray(picture, np.uint8)
     if grey.ndim == 3:
         grey = cv2.cvtColor(np.ascontiguousarray(grey[..., :3]), cv2.COLOR_RGB2GRAY)
-    fit = LONG_SIDE / max(grey.shape)
-    if fit < 1:
-        grey = cv2.resize(grey, None, fx=fit, fy=fit, interpolation=cv2.INTER_AREA)
+    grey = reduced(grey, LONG_SIDE / max(grey.shape))
     size = Size(width=grey.shape[1], height=grey.shape[0])
     pixel = 1 / size.half_diagonal
     found: list[Edge] = []

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Protocol
 
 import attrs
-import cv2
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 from lior.errors import DataError, install_hint
 from lior_lens import images, lenses, scenes
 from lior_lens.geometry import Lens, Size
+from lior_lens.warp import reduced
 
 Picture = NDArray[np.uint8]
 SHAPES = ((4, 3), (3, 2), (16, 9), (1, 1), (3, 4), (2, 3))
@@ -93,10 +93,7 @@ class Photos:
         cut = picture[y : y + h, x : x + w]
         if rng.random() < 0.5:
             cut = cut[:, ::-1]
-        fit = 1.25 * size.width / w
-        if fit < 1:
-            cut = cv2.resize(cut, None, fx=fit, fy=fit, interpolation=cv2.INTER_AREA)
-        return np.ascontiguousarray(cut), name
+        return np.ascontiguousarray(reduced(cut, 1.25 * size.width / w)), name
 
 
 @attrs.frozen(kw_only=True)
@@ -213,8 +210,7 @@ def image_files(path: Path) -> Iterator[Path]:
 def read_rgb(path: Path) -> Picture:
     """A file as ``[height, width, 3]`` of uint8, upright, at most 1,600 long; raises ``DataError``."""
     picture = images.read(path, least=_LONGEST).upright()
-    fit = _LONGEST / max(picture.shape[:2])
-    return picture if fit >= 1 else cv2.resize(picture, None, fx=fit, fy=fit, interpolation=cv2.INTER_AREA)
+    return reduced(picture, _LONGEST / max(picture.shape[:2]))
 
 
 def photo_source(found: Sequence[tuple[str, Picture]]) -> Photos:

@@ -31,6 +31,8 @@ _OF_PICTURE = {"lens": 0xA434, "focal": 0x920A, "aperture": 0x829D, "focal_35": 
 _SAME_FOCAL, _SAME_CROP = 0.02, 0.03
 """Shares by which focal lengths and crop factors may differ and count as the same, since EXIF rounds focal
 lengths (chosen by hand)."""
+_SMALLEST_BOARD = 32
+"""Pixels of a side below which OpenCV does not look for a chessboard; chosen by hand."""
 _DIFFERENT = 3.0
 """Birge ratio above which photographs are of different lenses."""
 
@@ -83,12 +85,17 @@ def from_boards(paths: Sequence[Path], columns: int, rows: int) -> tuple[Lens, S
     lens, size, error
         The error is the root mean square of the corners' distances in pixels.
 
-    Raises ``DataError`` when fewer than three photographs of one size show the board.
+    Raises ``DataError`` when fewer than three photographs of one size show the board; ``UsageError`` for a
+    board that OpenCV cannot find.
     """
+    if min(columns, rows) < 3:
+        raise UsageError(f"a board of {columns}x{rows} inner corners: allowed are at least 3 along each side")
     corners, size = [], None
     for path in paths:
         grey = cv2.cvtColor(images.read(path).upright(), cv2.COLOR_RGB2GRAY)
         own = Size(width=grey.shape[1], height=grey.shape[0])
+        if min(grey.shape) < _SMALLEST_BOARD:
+            continue
         seen, found = cv2.findChessboardCorners(grey, (columns, rows))
         if seen and (size is None or own == size):
             size = own

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lior.errors import DataError
+from lior_lens.warp import reduced
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -93,7 +94,7 @@ def _mean_over_scales(part: Any, a: Any, b: Any) -> float:
     values = []
     for scale in _SCALES:
         if scale != 1:
-            a, b = (cv2.resize(x, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) for x in (a, b))
+            a, b = (reduced(x, scale) for x in (a, b))
         values.append(part(a, b, scale))
     return float(np.mean(values))
 

@@ -283,6 +283,16 @@ def resample(
 # --- is it safe to use ---
 
 
+def reduced(picture: NDArray[Any], scale: float) -> NDArray[Any]:
+    """Return a picture with its sides multiplied by a scale below 1, and no side below a pixel."""
+    if scale >= 1:
+        return picture
+    height, width = (max(1, round(side * scale)) for side in picture.shape[:2])
+    # OpenCV refuses a side that its scale rounds to 0; elsewhere the scale itself is exact.
+    size = (width, height) if min(picture.shape[:2]) * scale < 1 else None
+    return cv2.resize(picture, size, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+
+
 @attrs.frozen(kw_only=True)
 class Safety:
     """Properties of a correction, computed on a coarse grid from exact slopes."""
