@@ -14,7 +14,7 @@ from lior_ritz.potentials.biquadratic import Biquadratic
 from lior_ritz.potentials.expression import Expression
 from lior_ritz.potentials.gaussian import DoubleGaussian, Gaussian
 from lior_ritz.potentials.gridded import Gridded
-from lior_ritz.potentials.grids import AssumedAxes
+from lior_ritz.potentials.grids import AssumedAxes, read_grid
 from lior_ritz.potentials.wells import Box, Harmonic, HarmonicBarrier
 from lior_ritz.problem import AXES, Potential, Problem
 from lior_ritz.problem.arrays import STEP, slopes
@@ -288,6 +288,23 @@ def _write(path, x, y, values, header="", shuffled=False):
         lines = [separator.join(repr(float(value)) for value in row) for row in rows]
         path.write_text("\n".join(([header] if header else []) + lines))
     return str(path)
+
+
+@pytest.mark.parametrize("header", ["x;V\n", ""])
+def test_commas_between_semicolons_are_decimal(tmp_path, header):
+    """The digits behind them were a column of their own, or lost."""
+    path = tmp_path / "v.csv"
+    path.write_text(header + "".join(f"{x};{x * x},75\n" for x in range(-9, 10)))
+    nodes, values = read_grid(str(path), (), "")
+    assert nodes[0].tolist() == [*range(-9, 10)]
+    assert values.tolist() == [x * x + 0.75 for x in range(-9, 10)]
+
+
+def test_a_column_without_a_name_is_refused(tmp_path):
+    path = tmp_path / "v.csv"
+    path.write_text("x,V\n" + "".join(f"{x},{x * x},75\n" for x in range(-9, 10)))
+    with pytest.raises(UsageError, match="2 names of columns and 3 numbers on each line"):
+        read_grid(str(path), (), "")
 
 
 @pytest.mark.parametrize("name", ["v.npy", "v.csv", "v.txt"])

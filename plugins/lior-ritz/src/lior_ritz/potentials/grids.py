@@ -121,15 +121,20 @@ def _load(path: Path) -> Array:
 
 def _parse(text: str, path: str) -> Array:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    rows = [line.replace(",", " ").replace(";", " ").split() for line in lines if not line.startswith("#")]
-    if not rows:
+    lines = [line for line in lines if not line.startswith("#")]
+    if not lines:
         raise UsageError(f"path: {path!r} is empty")
+    comma = "." if ";" in lines[-1] else " "  # columns are parted by one of the two
+    rows = [line.replace(",", comma).replace(";", " ").split() for line in lines]
     names = None if all(map(_is_number, rows[0])) else rows.pop(0)
     if len({len(row) for row in rows}) != 1:
         raise UsageError(f"path: {path!r} has lines of different lengths, or none but a header")
     table = np.array(rows, dtype=np.float64)
     if names is None:
         return table
+    if len(names) != table.shape[1]:
+        found = f"{len(names)} names of columns and {table.shape[1]} numbers on each line"
+        raise UsageError(f"path: {path!r} has {found}; part columns with spaces, commas, or semicolons")
     order = [*AXES[: len(names) - 1], "v"]
     given = [name.strip('"').lower() for name in names]
     if sorted(given) != sorted(order):
