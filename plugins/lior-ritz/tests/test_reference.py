@@ -337,3 +337,10 @@ def test_states_end_at_the_walls(layer):
 def test_points_of_another_shape_are_refused(points):
     with pytest.raises(UsageError, match=r"^points of shape .*: allowed are finite coordinates, \[N, 2\]$"):
         solution.solve({"potential": {"type": "box"}}, overrides=["solver.K=2"]).states(points)
+
+
+def test_levels_that_rounding_hides_are_not_within_the_tolerance():
+    """The error bar of a level of a few E0 is 1e13."""
+    found = solve(of(Expression(expression="exp(x**4/4)")), 2)
+    assert (found.errors > np.abs(found.energies)).all()
+    assert not found.within.any()

@@ -68,8 +68,8 @@ def _extrapolate(
     # Two limits may agree by chance, so that a share of what was added counts as well.
     off = np.maximum(np.abs(limit - coarse), _LEAST * np.abs(limit - largest.energies))
     errors = _CAUTION * off + largest.rounding
-    allowed = np.maximum(tolerance * scale(limit, problem), 2 * largest.rounding)
-    return largest._replace(energies=limit), Bars(errors, errors[1:] + errors[:-1], errors <= allowed)
+    bars = Bars.judged(errors, limit, largest.rounding, problem, tolerance)
+    return largest._replace(energies=limit), bars
 
 
 def _limit(smaller: Array, larger: Array) -> Array:

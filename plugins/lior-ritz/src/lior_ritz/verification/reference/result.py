@@ -79,24 +79,29 @@ class Bars(NamedTuple):
     splitting_errors: Array
     """Errors of their differences, ``[k - 1]``: at most the sum of both levels' errors."""
     within: Flags
-    """Whether each level is within the tolerance, relative to :func:`scale`, or as good as rounding lets it
-    be, ``[k]``."""
-
-    @property
-    def good(self) -> bool:
-        """Whether all levels are."""
-        return bool(self.within.all())
+    """Whether each level is within the tolerance, relative to :func:`scale`, ``[k]``."""
+    good: bool
+    """Whether all levels are, or as good as rounding lets them be: a larger calculation gains nothing."""
 
     @classmethod
     def of(cls, before: Array, now: Array, rounding: float, problem: Problem, tolerance: float) -> Bars:
         """From ``[k]`` levels of a smaller calculation and of the last one."""
-        errors = CAUTION * np.abs(before - now) + rounding
-        allowed = np.maximum(tolerance * scale(now, problem), 2 * rounding)
+        bars = cls.judged(CAUTION * np.abs(before - now) + rounding, now, rounding, problem, tolerance)
+        if not bars.good:  # changes of levels that are not near their limits have nothing in common
+            return bars
         changes = np.abs(np.diff(before) - np.diff(now))
-        within, splits = errors <= allowed, errors[1:] + errors[:-1]
-        if within.all():  # changes of levels that are not near their limits have nothing in common
-            splits = np.minimum(CAUTION * changes + 2 * rounding, splits)
-        return cls(errors, splits, within)
+        return bars._replace(
+            splitting_errors=np.minimum(CAUTION * changes + 2 * rounding, bars.splitting_errors)
+        )
+
+    @classmethod
+    def judged(
+        cls, errors: Array, energies: Array, rounding: float, problem: Problem, tolerance: float
+    ) -> Bars:
+        """From the errors of ``[k]`` levels, of which ``rounding`` is a part."""
+        allowed = tolerance * scale(energies, problem)
+        good = bool((errors <= np.maximum(allowed, 2 * rounding)).all())
+        return cls(errors, errors[1:] + errors[:-1], errors <= allowed, good)
 
 
 class Answer(NamedTuple):
