@@ -173,3 +173,6 @@ def test_a_period_with_one_end_is_told_in_the_language_of_the_question(known):
     assert query.said("english").endswith(" from 2026-03-04 on")
     query = by_query(known, aggregate=Aggregate.COUNT, where=(next_days(0, date(2026, 3, 4), before=True),))
     assert query.said("french").endswith(" jusqu’au 2026-03-04")
+    shown = "im März (2 without a date left out)"
+    query = by_query(known, aggregate=Aggregate.COUNT, where=(Within(0, "2026-03-01", "2026-03-31", shown),))
+    assert query.said("german").endswith(" im März (2 ohne Datum weggelassen)")

@@ -62,6 +62,7 @@ _MARKS = {"period": "\x11", "number": "\x12", "file": "\x13"}
 _TOKEN = re.compile(rf"[{''.join(_MARKS.values())}]|\d+(?:[.,]\d+)+|n't\b|{NAME}?[^\W_]+(?:'s\b)?|%")
 NEGATIONS = words("words.not")
 _EXCEPT = re.compile(either("calculations.except"))
+_CLOCK = re.compile(rf"\b{either('calculations.clock')}\b")
 _COUNTS = re.compile(rf"\b{either('calculations.count')}")
 
 
@@ -133,6 +134,11 @@ class Asked:
     def counts(self) -> bool:
         """Whether it asks how many there are."""
         return _COUNTS.search(self.text.lower()) is not None
+
+    @cached_property
+    def clock(self) -> bool:
+        """Whether it asks for the time of a day."""
+        return _CLOCK.search(self.text.lower()) is not None
 
     @cached_property
     def ordinals(self) -> dict[int, int]:

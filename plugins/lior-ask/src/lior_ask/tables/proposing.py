@@ -239,7 +239,7 @@ class _Maker:
         elif aggregate is Aggregate.VALUE:
             for n in self.any:
                 kind = self.table.columns[n].kind
-                if not (n in used and kind == "text") and not (self.asked.counts and kind == "date"):
+                if not (n in used and kind == "text") and not (kind == "date" and self._no_day(n)):
                     yield {"measure": n}
         elif aggregate in (Aggregate.DISTINCT, Aggregate.DUPLICATES):
             for n in self.texts:
@@ -255,6 +255,11 @@ class _Maker:
             if aggregate is Aggregate.LIST:
                 for n in self.texts:
                     yield {"measure": n}
+
+    def _no_day(self, column: int) -> bool:
+        """Return whether the days of a column are not what is asked for: how many, or what time."""
+        timed = self.asked.clock and any(":" in when for when in self.table.dates(column))
+        return self.asked.counts or (self.asked.clock and not timed)
 
     def _between(self) -> Iterator[dict[str, object]]:
         for column in self.table.derived.values():

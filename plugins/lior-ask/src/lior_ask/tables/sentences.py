@@ -41,6 +41,7 @@ PLACES = {
 """The place of a row beside another one -> the key of its words, and the exact ones."""
 _OPEN = re.compile(r"from (?P<first>[\d-]{10}) on|until (?P<last>[\d-]{10})")
 """Pattern of a period with one end."""
+_UNDATED = re.compile(r"\(([\d,]+) without a date left out\)")
 _DATED = {"newest": "latest", "oldest": "earliest"}
 """The operation over dates -> the key of the words that name their column."""
 PAID = {"paid out": "paid_out", "paid in": "paid_in"}
@@ -128,6 +129,7 @@ class Told:
             column = getattr(test.of if isinstance(test, Not) else test, "column", None)
             name = "" if column is None else self.table.columns[column].name
             match = re.fullmatch(rf"(not )?{re.escape(name)} (?:(?:is|has) )?(.+)", told)
+            told = _UNDATED.sub(lambda found: f"({say('undated').format(found[1])})", told)
             side = re.fullmatch(r"(from|to) (?:is )?(.+)", told)
             if isinstance(test, Beside) and test.how in PLACES:
                 key, words_ = PLACES[test.how]
