@@ -615,12 +615,16 @@ def test_the_balance_of_a_day_without_a_row_is_the_one_before(columns):
         ("Hat Marie bezahlt?", "1 Zeile mit member Marie"),
         ("Is Marie in team B?", "yes: 1 row"),
         ("Does Luc have the Yole?", "yes: 1 row"),
+        ("Is the cellar door repaired?", "1 row with place cellar with fault door"),
+        ("Is there a lift?", "yes: 1 row"),
     ],
 )
 def test_a_row_of_a_name_is_no_yes_to_what_is_asked_of_it(question, said):
     rows = "Marie,B,non,Skiff\nLuc,A,oui,Yole\nAnne,B,oui,Yole\nGareth,A,oui,Quad\n"
     index = Index()
     index.learn("membres.csv", f"member,team,cotisation payée,boat\n{rows}")
+    rows = "lift,stuck,done\ncellar,door jams,open\nflat 3,tap drips,open\n"
+    index.learn("repairs.csv", f"place,fault,state\n{rows}")
     assert index.ask(question).said.startswith(said)
 
 

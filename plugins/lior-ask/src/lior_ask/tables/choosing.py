@@ -161,17 +161,15 @@ def choose(question: Question, known: Known, today: date, *, shows: bool = True)
 
 
 def _only_names(best: Proposal, said: Asked) -> bool:
-    """Return whether a query finds what the question names, and nothing that it says of it.
+    """Return whether a query finds rows by names in the question, and does not use all of its words.
 
     "Has Ada paid?" is no "yes" because there is a row of Ada; what is asked is in the row.
     """
-    table, where = best.links.table, best.query.where
-    named = {each.column for each in where if isinstance(each, Is) and not each.named}
-    if len(named) != 1 or len(where) > 1:
+    if not all(isinstance(each, Is) for each in best.query.where):
         return False
-    cells = [cell for cell in table.cells(*named) if cell.strip()]
-    left = (n for n, each in enumerate(said.tokens) if not each.kind and n not in said.function)
-    return len({*cells}) == len(cells) or not best.explained.issuperset(left)
+    used = [piece.positions | best.links.columns.get(piece.column, frozenset()) for piece in best.pieces]
+    left = {n for n, each in enumerate(said.tokens) if not each.kind} - said.function
+    return not left.issubset(frozenset().union(*used))
 
 
 def _repeats(query: Query, told: Told, spoken: Set[str]) -> bool:
