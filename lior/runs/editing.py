@@ -30,6 +30,9 @@ from lior.runs.documents import check_name
 _BLOCK = 65536
 _QUOTES = "match"
 """Name of the memory that repeats texts learned once."""
+_TRUST = 1.25
+"""Its weight, relative to a memory of all text: a text that was learned on purpose should be repeated. After
+learning 40 kB beside 60 kB, other text costs at most 0.006 bits per byte more, and mostly less."""
 
 
 @torch.no_grad()
@@ -67,7 +70,7 @@ def _quoting(checkpoint: Checkpoint) -> Checkpoint:
     if _QUOTES in model.memories or not model.weights:
         return checkpoint
     kind: Any = registry.get("memory", _QUOTES)
-    memory: Memory = kind()
+    memory: Memory = kind(weight=_TRUST)
     add_memory(model, _QUOTES, memory)
     memories = [*checkpoint.components["memory"], Component(name=_QUOTES, plugin=memory)]
     return attrs.evolve(checkpoint, quoting=True, components={**checkpoint.components, "memory": memories})

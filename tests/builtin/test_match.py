@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -12,7 +11,6 @@ from lior.errors import UsageError
 from lior.interfaces import Items, Query, Text
 from lior.model import memories
 from lior.testing.strategies import LAW
-from lior_plugins.counting.matching import LENGTHS
 from lior_plugins.memories.match import Match
 
 
@@ -91,86 +89,6 @@ def test_context_is_no_place():
     trace = memory.trace(asked, asked.text.tokens[6:30], torch.arange(256))
     assert len(trace.offset)
     assert int(trace.offset.min()) >= 36
-
-
-def missed(memory):
-    """Missed tokens by the class of the match's length."""
-    return memory._chained().missed.tolist()
-
-
-def looked_up(documents, shortest, longest):
-    """The same, by looking everywhere in the text before each token."""
-    found = [0] * (len(LENGTHS) + 1)
-    for number, document in enumerate(documents):
-        for place, token in enumerate(document):
-            before = [*documents[:number], document[:place]]
-            # A document's beginning has no match; the place asked for is no part of the text before it.
-            places = longest_matches(before, document[:place], shortest, longest) if place else []
-            length = max((common(before[n], p, document, place, longest) for n, p in places), default=0)
-            follow = {before[n][p] for n, p in places}
-            if follow != {token}:
-                found[np.searchsorted(LENGTHS, length, side="right") if len(follow) == 1 else 0] += 1
-    return found
-
-
-def common(text, place, other, at, longest):
-    length = 0
-    while length < min(place, at, longest) and text[place - 1 - length] == other[at - 1 - length]:
-        length += 1
-    return length
-
-
-@LAW
-@given(documents=st.lists(LETTERS, min_size=1, max_size=3), shortest=st.integers(1, 4), cut=st.integers(1, 9))
-def test_missed_tokens_are_counted_before_they_are_stored(documents, shortest, cut):
-    """Also in parts, in another order, with a larger index, and after another document is forgotten."""
-
-    def make():
-        return Match(shortest=shortest, longest=12, candidates=500)
-
-    whole, parts, turned, forgetful = (make() for _ in range(4))
-    items = Items(text_of(*documents), 0, None)
-    whole.learn([items])
-    assert missed(whole) == looked_up(documents, shortest, 12)
-    cut = min(cut, len(items.text.tokens) - 1)
-    if cut:
-        parts.learn([Items(Text(*(column[:cut] for column in items.text)), 0, None)])
-        missed(parts)  # makes the index, which then grows
-    parts.learn([items._replace(start=cut)])
-    assert missed(parts) == missed(whole)
-    for number in reversed(range(len(documents))):
-        here = items.text.document == number
-        turned.learn([Items(Text(*(column[here] for column in items.text)), 0, None)])
-        missed(turned)
-    assert missed(turned) == missed(whole)
-    forgetful.learn([Items(text_of(*documents, b"abababababaab" * 200), 0, None)])
-    assert missed(forgetful) != missed(whole)
-    memories.rewrite(forgetful, [items])
-    assert missed(forgetful) == missed(whole)
-    turned.restore(forgetful.snapshot())
-    assert missed(turned) == missed(whole)
-
-
-def pieces(count, seed=0):
-    """Sentences made of a few pieces."""
-    draw = np.random.default_rng(seed).choice
-    who, verb = ["The old baker", "My neighbour", "Our little dog"], [" is looking for ", " has hidden "]
-    what = ["the key of the garden door", "a loaf of white bread", "the letter from the captain"]
-    return "".join(f"{draw(who)}{draw(verb)}{draw(what)}. " for _ in range(count))
-
-
-def test_a_match_is_trusted_less_in_recombined_text():
-    memory = Match()
-    sentence = b"The launch of the great balloon is on the fourth of May."
-    memory.learn([Items(text_of(sentence), 0, None)])
-    at = torch.arange(40, 45)
-    gate = memory.predict(Query(text_of(sentence), at, None), torch.arange(256)).gates[0]
-    (trust,) = memory.abilities.trust
-    assert (trust[gate] == 1).all(), "text that never misled is quoted"
-    text = pieces(200).encode()
-    memory.learn([Items(text_of(sentence, text), len(sentence), None)])
-    gate = memory.predict(Query(text_of(text[:200]), torch.arange(60, 200), None), torch.arange(256)).gates[0]
-    assert trust[gate].max() == 0
 
 
 def test_the_shortest_is_not_longer_than_the_longest():

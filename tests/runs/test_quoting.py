@@ -12,7 +12,6 @@ from lior.errors import DataError
 from lior.reading.documents import RawDocument
 from lior.runs import checkpoint as checkpoints
 from lior.runs import editing
-from tests.builtin.test_match import pieces
 
 PROMPT, NEWS = (
     "The launch of the great ",
@@ -69,9 +68,8 @@ def test_what_was_learned_once_is_said_again_and_forgotten_to_the_last_bit(place
     before, names = held(run), list(run.model.memories)
     assert probability(run) < 1e-6
     run.learn({"plan.txt": PROMPT + NEWS})
-    # Pages of one manual repeat each other, so a match is trusted less; distances of few items are sure of
-    # what they say.
-    assert probability(run) >= {"sdm": 0.5, "sdm,match": 0.1, "exact": 0.1}[",".join(names)]
+    # A match that was fitted in training is trusted less; distances of few items are sure of what they say.
+    assert probability(run) >= {"sdm": 0.5, "sdm,match": 0.4, "exact": 0.1}[",".join(names)]
     assert run.complete(PROMPT, len(NEWS), temperature=0) == NEWS
     (word,) = run.sources(PROMPT, "balloon")
     assert max(word.documents, key=word.documents.get) == "plan.txt"
@@ -125,14 +123,3 @@ def test_it_is_saved_and_changes_of_two_processes_meet(place, tmp_path):
     both.forget("plan.txt")
     both.save()
     assert is_equal(held(run), held(lior.load(place)))
-
-
-def test_recombined_text_that_is_learned_does_no_harm():
-    """Its long matches are often wrong, and the counts know by themselves what follows."""
-    run = lior.train(documents={"a": pieces(600)}, recipe="fast", data={"after_validation": "keep"})
-    held_out = pieces(200, seed=2)
-    before = run.score(held_out)
-    run.learn({"b": pieces(300, seed=1)})
-    assert run.score(held_out) < 1.02 * before
-    run.forget("b")
-    assert run.score(held_out) == before

@@ -104,9 +104,9 @@ def _others(engine: Engine) -> None:
     before = engine.store
     locations.inherit(before, before)
     locations.prune(before, 0, engine.clock)
-    index = matching.append(matching.empty(1, 1, 1, 8), _TOKENS, np.ones(4, np.bool_))
+    index = matching.append(matching.empty(1, 8), _TOKENS, np.ones(4, np.bool_))
     found = matching.Matches(np.zeros((4, 1), np.int64), np.zeros(4, np.int64))
-    matching.find(index, _TOKENS, _DEPTH, np.arange(4), found)
+    matching.find(index, _TOKENS, _DEPTH, np.arange(4), 1, found)
     tracing.trace(
         engine, _TOKENS, _DEPTH, np.array([3]), np.array([2]), _ALPHABET, (learned, learned), [segment]
     )

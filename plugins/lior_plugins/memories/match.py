@@ -12,7 +12,6 @@ from typing import ClassVar
 import attrs
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from lior.config.options import option
@@ -22,16 +21,19 @@ from lior_plugins.counting import matching
 from lior_plugins.counting.journal import JournalMemory, StoredSpan
 from lior_plugins.counting.matching import BREAK, HashChains, Matches
 
-_TRUST = np.array([0, 0, 0, 0.05, 0.15, 0.25, 0.5, 1, 1, 1, 1, 1, 1])
-"""Maximum trust in a match by the class of its length, chosen by hand."""
-_LEVELS = 7
-"""Number of steps from no trust to all of it; runs hold as many weights since version 0.1."""
-_BEARABLE, _SETTLED, _STEEPNESS = 0.05, 3_000, 0.26
-"""Share of missed tokens at which there is no trust; number of missed tokens at which a text has half of this
-share, because matches have hardly begun in a short text; rise of the trust while the share falls e-fold.
-Fitted so that learning recombined text of 2 kB or more costs 2 % at most, and prose is still quoted."""
-_DIVIDED = 0.3
-"""Weight relative to that of places with the same next token if they have others."""
+_LENGTHS = (1, 8, 10, 12, 16, 20, 24, 32)
+"""Lengths of a match at which the next value of the gate begins; 0 is no match."""
+_TRUST = (
+    (0.0, 0.0, 0.0),
+    (0.0, 0.0, 0.0),
+    (0.05, 0.05, 0.05),
+    (0.15, 0.15, 0.05),
+    (0.15, 0.15, 0.0),
+    (0.2, 0.3, 0.0),
+    (0.5, 0.7, 0.1),
+    (1.0, 1.0, 0.3),
+)
+"""Weight of the expert at these lengths, by agreement, times the option."""
 _AGREE = 3
 """Number of agreements: one place, several with the same next token, several with others."""
 
@@ -43,7 +45,7 @@ class Match(JournalMemory):
     name: ClassVar[str] = "match"
 
     shortest: int = option(6, help="minimum tokens of a match", low=1, high=64)
-    longest: int = option(128, help="maximum tokens that are compared", low=1, high=1024)
+    longest: int = option(32, help="maximum tokens that are compared", low=1, high=1024)
     candidates: int = option(32, help="maximum places that a read compares, the latest first", low=1)
     smoothing: float = option(0.02, help="share of the uniform distribution", low=1e-6, high=0.5)
 
@@ -58,12 +60,11 @@ class Match(JournalMemory):
 
     @property
     def abilities(self) -> Abilities:
-        """One expert, and a gate of levels of trust × agreements of places.
+        """One expert, and a gate of match lengths × agreements of places.
 
-        The weights begin in proportion to the level: most texts have too few long matches to learn them from.
+        A longer match has more weight: most texts have none long enough to learn this from.
         """
-        levels = torch.arange(_LEVELS + 1)[:, None] / _LEVELS * torch.tensor([1, 1, _DIVIDED])
-        trust = torch.cat([torch.zeros(1), self.weight * levels.flatten()])[:, None]
+        trust = torch.cat([torch.zeros(1), self.weight * torch.tensor(_TRUST).flatten()])[:, None]
         return Abilities(
             context=self.longest, experts=("longest match",), gates=(len(trust),), trust=(trust,)
         )
@@ -92,7 +93,7 @@ class Match(JournalMemory):
         if self._chains is None:
             spans = self._journal.spans
             capacity = sum(len(p.tokens) + 1 for p in spans) + 1024
-            self._chains = matching.empty(self.shortest, self.longest, self.candidates, capacity)
+            self._chains = matching.empty(self.shortest, capacity)
             for span in spans:
                 self._append(span, continues=False)
         return self._chains
@@ -115,22 +116,9 @@ class Match(JournalMemory):
         p = torch.where(total > 0, hits / total.clamp(min=1), 1 / len(alphabet))
         p = (1 - self.smoothing) * p + self.smoothing / len(alphabet)
         agree = torch.where(total[:, 0] == 1, 0, torch.where(hits.amax(1) == total[:, 0], 1, 2))
-        level = torch.from_numpy(self._levels()[np.searchsorted(matching.LENGTHS, lengths, side="right")])
-        gate = torch.where(total[:, 0] > 0, level * _AGREE + agree + 1, 0)
+        bins = torch.searchsorted(torch.tensor(_LENGTHS), torch.from_numpy(lengths), right=True)
+        gate = torch.where((bins > 0) & (total[:, 0] > 0), (bins - 1) * _AGREE + agree + 1, 0)
         return Evidence(p.log_()[:, None].to(alphabet.device), (gate.to(alphabet.device),))
-
-    def _levels(self) -> NDArray[np.int64]:
-        """Return the level of trust in a match by the class of its length.
-
-        Other memories expect most of what a match predicts. So a wrong match costs more than a right one
-        gains, except where a text is quoted. Of all tokens that the text itself did not predict as it was
-        written, many follow a long match if it recombines pieces, and hardly any in other texts.
-        """
-        missed = self._chained().missed
-        late, total = missed[::-1].cumsum()[::-1], missed.sum() + 1
-        bearable = _BEARABLE * total / (1 + (_SETTLED / total) ** 2)
-        trust = _STEEPNESS * np.log(bearable / np.maximum(late, 1e-9))
-        return np.floor(_LEVELS * np.clip(trust, 0, _TRUST)).astype(np.int64)
 
     def trace(self, query: Query, tokens: Tensor, alphabet: Tensor) -> Trace:
         """Return the places with the longest match that have the token; each has the same share."""
@@ -156,5 +144,5 @@ class Match(JournalMemory):
         positions = query.positions.cpu().numpy()
         rows = len(positions)
         found = Matches(np.zeros((rows, self.candidates), np.int64), np.zeros(rows, np.int64))
-        matching.find(self._chained(), tokens, depth, positions, found)
+        matching.find(self._chained(), tokens, depth, positions, self.longest, found)
         return found
