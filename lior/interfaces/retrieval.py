@@ -23,8 +23,7 @@ TEXT_KINDS = ("prose", "markdown", "mail", "chat", "log", "code", "rows")
 TABLE_KINDS = ("rows", "mail", "chat", "log", "events", "contacts", "tasks")
 """Kinds of tables, some with fixed columns. Mail: from, to, date, subject. Chat: date, from, text. Log: date,
 level, text. Events: begin, end, summary, place. Contacts: name, phone, mail, birthday, organisation,
-address. Tasks: status, task, due, completed, person, list,
-notes."""
+address. Tasks: status, task, due, completed, person, list, notes."""
 
 
 @attrs.frozen(kw_only=True)

@@ -520,20 +520,6 @@ def test_what_was_paid_is_a_positive_number():
 
 
 @pytest.mark.parametrize(
-    ("days", "question", "value"),
-    [
-        (("--1003", "19831012", "--0402"), "How many birthdays are in October?", "2"),
-        (("19701003", "19831012", "19900402"), "How many birthdays are in October?", "2"),
-        (("--1224", "19840103", "--0402"), "How many birthdays are between 20 and 31 December?", "1"),
-    ],
-)
-def test_birthdays_recur_every_year(tmp_path, days, question, value):
-    cards = (f"BEGIN:VCARD\nVERSION:4.0\nFN:A {n}\nBDAY:{day}\nEND:VCARD\n" for n, day in enumerate(days))
-    (tmp_path / "people.vcf").write_text("".join(cards))
-    assert Index(tmp_path, cache=False).ask(question).result.value == value
-
-
-@pytest.mark.parametrize(
     ("question", "shown"),
     [
         ("how many frames per check in May?", ["in May"]),
@@ -563,33 +549,6 @@ def test_a_day_without_a_year_is_in_a_period_without_one():
     assert not december.covers("0000-11-05")
 
 
-@pytest.mark.parametrize(
-    ("words", "told"),
-    [
-        ("When does Jule's passport run out?", False),
-        ("When did Jule write about the passport?", True),
-        ("Do we have a tent?", False),
-    ],
-)
-def test_what_is_told_of_messages_answers_questions_for_messages_only(words, told):
-    chat = "\n".join(
-        f"{n:02}/03/2025, 18:10 - {who}: {text}"
-        for n, (who, text) in enumerate(
-            [
-                ("Konrad", "I asked for the pitch by the lake"),
-                ("Jule", "my passport runs out on 2 September, is that enough?"),
-                ("Konrad", "an identity card is fine, too"),
-                ("Jule", "I bring the tent"),
-            ],
-            14,
-        )
-    )
-    index = Index()
-    index.learn("WhatsApp Chat with Jule.txt", chat + "\n")
-    result = index.ask(words).result
-    assert (result is not None and "2025" in result.value and "15" in result.value) == told
-
-
 @pytest.mark.parametrize("columns", ["amount", "into,out"])
 def test_the_balance_of_a_day_without_a_row_is_the_one_before(columns):
     rows = [f"day,{columns},balance"]
@@ -606,26 +565,6 @@ def test_the_balance_of_a_day_without_a_row_is_the_one_before(columns):
     assert not table_of(
         notes("day,a,b\n2026-01-03,5,7\n2026-01-04,6,9\n2026-01-09,7,9\n2026-01-10,4,6\n")
     ).balances
-
-
-@pytest.mark.parametrize(
-    ("question", "said"),
-    [
-        ("Has Marie paid?", "1 row with member Marie"),
-        ("Hat Marie bezahlt?", "1 Zeile mit member Marie"),
-        ("Is Marie in team B?", "yes: 1 row"),
-        ("Does Luc have the Yole?", "yes: 1 row"),
-        ("Is the cellar door repaired?", "1 row with place cellar with fault door"),
-        ("Is there a lift?", "yes: 1 row"),
-    ],
-)
-def test_a_row_of_a_name_is_no_yes_to_what_is_asked_of_it(question, said):
-    rows = "Marie,B,non,Skiff\nLuc,A,oui,Yole\nAnne,B,oui,Yole\nGareth,A,oui,Quad\n"
-    index = Index()
-    index.learn("membres.csv", f"member,team,cotisation payée,boat\n{rows}")
-    rows = "lift,stuck,done\ncellar,door jams,open\nflat 3,tap drips,open\n"
-    index.learn("repairs.csv", f"place,fault,state\n{rows}")
-    assert index.ask(question).said.startswith(said)
 
 
 @pytest.mark.parametrize(

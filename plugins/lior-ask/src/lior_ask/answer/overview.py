@@ -45,7 +45,7 @@ _FREE, _SAME, _TWICE = 0.3, 0.9, 4.0
 """Share of words that an earlier quotation may have, share from which on a passage says nothing new, and the
 loss of score for all words."""
 _CROWDED, _APIECE = 3.0, 2
-"""Loss of score for each quotation of the same file beyond so many of them."""
+"""Loss of score for each quotation from the same file, and the number of quotations that are free of it."""
 _RELATED = 0.3
 """Minimum relatedness, by an encoder, of a passage without a word of the topic, as below a heading."""
 _SHARE = 0.5

@@ -132,8 +132,8 @@ class Question:
     def suits(self, text: str) -> bool:
         """Return whether a passage has the expected type of answer. A number of the question is none.
 
-        >>> asked = Question("When is flight 12?")
-        >>> asked.suits("Flight 12 departs at 12:15."), asked.suits("Flight 12 is full.")
+        >>> asked = Question("How much water did flat 9 use?")
+        >>> asked.suits("Flat 9 used 73 cubic metres."), asked.suits("Flat 9 used too much.")
         (True, False)
         """
         return bool(self.expected and self.expected.search(self._numbers.sub("", text)))

@@ -58,9 +58,8 @@ def make_plan(request: Request, known: Known, question: Question) -> Plan | None
         raise Unclear(f"what is meant is not clear: {' or '.join(plan.noun for plan in plans)}")
     found = plans[0] if plans else None
     try:
-        rows = (
-            None if found or request.exists or request.operation == "to do" else plan_of_rows(request, source)
-        )
+        of_rows = not (found or request.exists or request.operation == "to do")
+        rows = plan_of_rows(request, source) if of_rows else None
         # "mails from Ngozi", if there are none, are not contacts of this name
         found = rows if rows and (rows.named or unclear is None) else found
     except Unclear as error:

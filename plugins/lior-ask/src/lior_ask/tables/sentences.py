@@ -42,6 +42,7 @@ PLACES = {
 _OPEN = re.compile(r"from (?P<first>[\d-]{10}) on|until (?P<last>[\d-]{10})")
 """Pattern of a period with one end."""
 _UNDATED = re.compile(r"\(([\d,]+) without a date left out\)")
+"""Pattern of the remark behind a period, with the number of rows."""
 _DATED = {"newest": "latest", "oldest": "earliest"}
 """The operation over dates -> the key of the words that name their column."""
 PAID = {"paid out": "paid_out", "paid in": "paid_in"}

@@ -1,0 +1,68 @@
+"""Which results of likely queries are told, and how."""
+
+from __future__ import annotations
+
+import pytest
+
+from lior_ask import Index
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("When does Jule's passport run out?", False),
+        ("When did Jule write about the passport?", True),
+        ("Do we have a tent?", False),
+    ],
+)
+def test_what_is_told_of_messages_answers_questions_for_messages_only(words, told):
+    chat = "\n".join(
+        f"{n:02}/03/2025, 18:10 - {who}: {text}"
+        for n, (who, text) in enumerate(
+            [
+                ("Konrad", "I asked for the pitch by the lake"),
+                ("Jule", "my passport runs out on 2 September, is that enough?"),
+                ("Konrad", "an identity card is fine, too"),
+                ("Jule", "I bring the tent"),
+            ],
+            14,
+        )
+    )
+    index = Index()
+    index.learn("WhatsApp Chat with Jule.txt", chat + "\n")
+    result = index.ask(words).result
+    assert (result is not None and "2025" in result.value and "15" in result.value) == told
+
+
+@pytest.mark.parametrize(
+    ("question", "said"),
+    [
+        ("Has Marie paid?", "1 row with member Marie"),
+        ("Hat Marie bezahlt?", "1 Zeile mit member Marie"),
+        ("Is Marie in team B?", "yes: 1 row"),
+        ("Does Luc have the Yole?", "yes: 1 row"),
+        ("Is the cellar door repaired?", "1 row with place cellar with fault door"),
+        ("Is there a lift?", "yes: 1 row"),
+    ],
+)
+def test_a_row_of_a_name_is_no_yes_to_what_is_asked_of_it(question, said):
+    rows = "Marie,B,non,Skiff\nLuc,A,oui,Yole\nAnne,B,oui,Yole\nGareth,A,oui,Quad\n"
+    index = Index()
+    index.learn("membres.csv", f"member,team,cotisation payée,boat\n{rows}")
+    rows = "lift,stuck,done\ncellar,door jams,open\nflat 3,tap drips,open\n"
+    index.learn("repairs.csv", f"place,fault,state\n{rows}")
+    assert index.ask(question).said.startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("days", "question", "value"),
+    [
+        (("--1003", "19831012", "--0402"), "How many birthdays are in October?", "2"),
+        (("19701003", "19831012", "19900402"), "How many birthdays are in October?", "2"),
+        (("--1224", "19840103", "--0402"), "How many birthdays are between 20 and 31 December?", "1"),
+    ],
+)
+def test_birthdays_recur_every_year(tmp_path, days, question, value):
+    cards = (f"BEGIN:VCARD\nVERSION:4.0\nFN:A {n}\nBDAY:{day}\nEND:VCARD\n" for n, day in enumerate(days))
+    (tmp_path / "people.vcf").write_text("".join(cards))
+    assert Index(tmp_path, cache=False).ask(question).result.value == value
