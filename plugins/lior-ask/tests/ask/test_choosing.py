@@ -66,3 +66,18 @@ def test_birthdays_recur_every_year(tmp_path, days, question, value):
     cards = (f"BEGIN:VCARD\nVERSION:4.0\nFN:A {n}\nBDAY:{day}\nEND:VCARD\n" for n, day in enumerate(days))
     (tmp_path / "people.vcf").write_text("".join(cards))
     assert Index(tmp_path, cache=False).ask(question).result.value == value
+
+
+def test_a_task_is_no_yes_to_whether_it_is_done():
+    index = Index()
+    tasks = [
+        "[x] Order seed potatoes, done 2 Feb 2026",
+        "[ ] Repair the water butt by 5 December 2026 @Priya",
+    ]
+    tasks += ["[ ] Turn the compost", "[~] New gate hinge, waiting for the blacksmith"]
+    tasks.append("[ ] Pay the plot rent, due 1 November 2026")
+    lines = "".join(f"- {each}\n" for each in tasks)
+    index.learn("garden.md", f"# Allotment\n\n## Spring jobs\n{lines}")
+    answer = index.ask("Is the water butt repaired?")
+    assert answer.said.startswith("1 task with task water butt repaired")
+    assert "- [ ] Repair" in answer.result.rows[0].text

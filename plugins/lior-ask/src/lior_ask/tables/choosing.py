@@ -11,6 +11,7 @@ import attrs
 import numpy as np
 
 from lior.interfaces import Passage, Result
+from lior_ask.index.tasks import COLUMNS
 from lior_ask.languages.lists import words
 from lior_ask.question.filters import Filters, Known
 from lior_ask.question.question import Question
@@ -42,6 +43,7 @@ probability of a calculation.
 
 They were learned by logistic regression from 126 rows that were quoted for 900 questions about w10 to w12.
 From a probability of 35 % on, 12 of 28 rows quoted for w6 and w13 to w15 were right; below, 22 of 98 were."""
+_STATUS = COLUMNS.index("status")
 _WE = words("words.we")
 _SENT = words("words.sent") | words("words.said")
 
@@ -163,10 +165,13 @@ def choose(question: Question, known: Known, today: date, *, shows: bool = True)
 def _only_names(best: Proposal, said: Asked) -> bool:
     """Return whether a query finds rows by names in the question, and does not use all of its words.
 
-    "Has Ada paid?" is no "yes" because there is a row of Ada; what is asked is in the row.
+    "Has Ada paid?" is no "yes" because there is a row of Ada; what is asked is in the row. The words of a
+    task name what is to be done, and not that it is.
     """
     if not all(isinstance(each, Is) for each in best.query.where):
         return False
+    if best.links.table.kind == "tasks" and not any(piece.column == _STATUS for piece in best.pieces):
+        return True
     used = [piece.positions | best.links.columns.get(piece.column, frozenset()) for piece in best.pieces]
     left = {n for n, each in enumerate(said.tokens) if not each.kind} - said.function
     return not left.issubset(frozenset().union(*used))
