@@ -189,6 +189,7 @@ MIRRORS = [
     ("(x-1)*(x+1)*y**2", {}, {0, 1}, False),
     ("sqrt(x**2+1) + sin(x)*tanh(x) + x/x**3 + x**-2", {}, {0, 1}, True),
     ("2*(x**2 + 3*y**2 - 1)/4 - (y-1)**3", {}, {0}, True),
+    ("-3/cosh(x)**2 + x*sinh(x) + cosh(y - 1)", {}, {0}, True),
     ("minimum(x**2 + y**2, 4)", {}, {0, 1}, False),
 ]
 
@@ -207,7 +208,7 @@ def _formulas():
     leaves = st.sampled_from(["x", "y", "-x", "2", "0.5", "k", "x**2", "(x-1)**2", "(x+1)**2", "x**3"])
     combine = lambda inner: st.one_of(  # noqa: E731
         st.tuples(inner, st.sampled_from("+-*"), inner).map(lambda t: f"({t[0]} {t[1]} {t[2]})"),
-        st.tuples(st.sampled_from(["sin", "cos", "abs", "exp", "tanh"]), inner).map(
+        st.tuples(st.sampled_from(["sin", "cos", "abs", "exp", "tanh", "sinh", "cosh"]), inner).map(
             lambda t: f"{t[0]}({t[1]})"
         ),
         st.tuples(inner, st.integers(1, 3)).map(lambda t: f"({t[0]})**{t[1]}"),
@@ -239,7 +240,7 @@ REFUSED = [
     ("x < 1", {}, r"outside where\(\)"),
     ("where(x, 1, 2)", {}, "is a comparison"),
     ("x.real", {}, "character 1: attribute"),
-    ("1 + cosh(x)", {}, "character 5: no function 'cosh'. Did you mean 'cos'"),
+    ("1 + cost(x)", {}, "character 5: no function 'cost'. Did you mean 'cos"),
     ("(lambda: 1)()", {}, "not allowed"),
     ("9" * 1000, {}, "too large"),
     ("x*" * 1000 + "x", {}, "2001 characters"),

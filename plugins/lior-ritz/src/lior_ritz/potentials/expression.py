@@ -41,9 +41,9 @@ def _check_parameters(instance: object, field: attrs.Attribute[Any], table: Any)
 class Expression(Written):
     """A formula of the coordinates ``x, y, z, w`` in ``L0`` and of named parameters, with a value in ``E0``.
 
-    A formula may have ``+ - * / **``, numbers, ``pi``, ``exp log sqrt sin cos tan tanh abs minimum maximum``,
-    and ``where(test, then, otherwise)`` with a test such as ``-1 < x <= 1``. Each parameter can be varied by
-    its name.
+    A formula may have ``+ - * / **``, numbers, ``pi``, ``exp log sqrt sin cos tan sinh cosh tanh abs minimum
+    maximum``, and ``where(test, then, otherwise)`` with a test such as ``-1 < x <= 1``. Each parameter can be
+    varied by its name.
 
     Raises ``UsageError`` when the formula cannot be parsed, has an unknown name or does not use a parameter,
     or when a parameter is no finite number.

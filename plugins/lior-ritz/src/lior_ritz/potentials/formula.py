@@ -40,7 +40,7 @@ COMPARISONS: Mapping[type, Callable[[Any, Any], Any]] = {
     ast.GtE: operator.ge,
 }
 FUNCTIONS: Mapping[str, int] = {
-    **dict.fromkeys(("exp", "log", "sqrt", "sin", "cos", "tan", "tanh", "abs"), 1),
+    **dict.fromkeys(("exp", "log", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh", "abs"), 1),
     **dict.fromkeys(("minimum", "maximum"), 2),
     "where": 3,
 }

@@ -18,7 +18,7 @@ Form: TypeAlias = "tuple[float, Any]"
 """A coefficient and what it multiplies: nested tuples that compare equal for equal functions."""
 
 _ONE = ("one",)
-_EVEN, _ODD = frozenset({"cos", "abs"}), frozenset({"sin", "tan", "tanh"})
+_EVEN, _ODD = frozenset({"cos", "cosh", "abs"}), frozenset({"sin", "tan", "sinh", "tanh"})
 _SWAPPED = {"Gt": "Lt", "GtE": "LtE"}
 
 
