@@ -135,5 +135,5 @@ def _picture(lines: LineMeasures) -> Picture:
         curves=curves,
     )
     names = list(dict.fromkeys(lines.document))
-    subject = names[0] if len(names) == 1 else f"{len(names)} documents"
-    return Picture(name="action", title=f"Where {subject} bends", panels=[chart])
+    title = f"Where {names[0]} bends" if len(names) == 1 else f"Where {len(names)} documents bend"
+    return Picture(name="action", title=title, panels=[chart])
