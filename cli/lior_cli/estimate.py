@@ -49,7 +49,7 @@ def estimate(config: TrainConfig, documents: Sequence[RawDocument]) -> float:
     assert summary is not None
     spent: Mapping[str, float] = summary["seconds"]
     read = sum(len(document.data) for document in given)
-    found = sum(spent[stage] for stage in ("memory", "mixer", "validate")) * size / read
+    found = sum(spent[stage] for stage in ("memory", "folds", "mixer", "validate")) * size / read
     found += spent["geometry"] * max(updates / _UPDATES, 1)
     return min(found, config.time_limit or found)
 

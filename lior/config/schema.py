@@ -117,12 +117,23 @@ class FitConfig:
     passes: int = option(
         1, help="readings of the training text, each from an empty memory; 0 only counts it", low=0
     )
+    folds: int = option(
+        4,
+        help="parts of the training text on which a memory that is only read is fitted, each without itself;"
+        " 0 is none",
+        low=0,
+        high=64,
+    )
     calibration_passes: int = option(
         2, help="readings of the calibration split by an unchanged memory, for static use", low=0
     )
     noise_passes: int = option(
         2, help="readings of the calibration split with errors in half of it, for unseen contexts", low=0
     )
+
+    def __attrs_post_init__(self) -> None:
+        if self.folds == 1:
+            raise UsageError("folds = 1: no other part is left to read it; allowed is 0, or 2 to 64")
 
 
 @attrs.frozen(kw_only=True)

@@ -34,6 +34,7 @@ from lior.interfaces.memories import (
     Evidence as Evidence,
     Features as Features,
     FittedMemory as FittedMemory,
+    FoldedMemory as FoldedMemory,
     Items as Items,
     Limits as Limits,
     Memory as Memory,

@@ -1,8 +1,9 @@
 """Interfaces of memories, and the records that pass between a memory and a model.
 
 :class:`Memory` is the interface of every memory; :class:`Abilities` says as data what it needs and returns.
-Three optional protocols replace slow ways of the core: :class:`FittedMemory`, :class:`StreamingMemory` and
-:class:`TracingMemory`. :mod:`lior.model.memories` is the only module that asks which of them a memory has.
+Four optional protocols learn more, or replace slow ways of the core: :class:`FittedMemory`,
+:class:`FoldedMemory`, :class:`StreamingMemory` and :class:`TracingMemory`. :mod:`lior.model.memories` is the
+only module that asks which of them a memory has.
 """
 
 from __future__ import annotations
@@ -222,6 +223,20 @@ class FittedMemory(Memory, Protocol):
 
     def finish(self, batch: Sequence[Items]) -> None:
         """Learn the last items of a training's text, which may now be counted as a whole."""
+
+
+@runtime_checkable
+class FoldedMemory(FittedMemory, Protocol):
+    """A memory whose parameters for reading a fixed memory can be fitted on all of its own text.
+
+    Others fit them on the calibration split alone.
+    """
+
+    def without(self, first: int, end: int) -> FittedMemory:
+        """Return a memory of all tokens but ``first .. end - 1`` in their order, to read and to fit.
+
+        It is never written. Parameters learned by one are learned by the other.
+        """
 
 
 class CellTable(NamedTuple):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from lior.interfaces import (
     Evidence,
     FittedMemory,
+    FoldedMemory,
     Items,
     Memory,
     Query,
@@ -61,6 +62,11 @@ def read(memory: Memory, items: Items, query: Query, alphabet: Tensor, progress:
     if isinstance(memory, FittedMemory):
         return memory.fit(items, alphabet, progress=progress, write=False)
     return memory.predict(query, alphabet)
+
+
+def folded(memories: Mapping[str, Memory]) -> dict[str, FoldedMemory]:
+    """Return the memories that can be fitted on their own text."""
+    return {name: memory for name, memory in memories.items() if isinstance(memory, FoldedMemory)}
 
 
 def trace(memory: Memory, query: Query, tokens: Tensor, alphabet: Tensor) -> Trace | None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -250,6 +251,19 @@ class MemoryContract(Contract[Memory]):
             straight.rewrite([])
             straight.finish([items])
             _assert_same_evidence(_read(memory, other), _read(straight, other), _SUMS)
+
+    @law(seed=seeds())
+    @_of("without")
+    def test_what_is_taken_out_is_not_read(self, seed: int) -> None:
+        rest, asked = _document(seed, 1), _document(seed, 3)
+        found = []
+        for taken in (_document(seed, 0), _document(seed + 1, 0)):
+            for memory in memories.folded({"": self.holding(taken, rest)}).values():
+                before = memory.snapshot()
+                found.append(_read(memory.without(0, _LENGTH), asked))
+                assert_same(memory.snapshot(), before)
+        for first, second in pairwise(found):
+            _assert_same_evidence(first, second)
 
     @law(seed=seeds())
     @_of("session")

@@ -26,6 +26,7 @@ from lior.runs.run import Run
 from lior.tensors import add_prefix
 from lior.training.control import WeighGeometry, can_weigh
 from lior.training.stages import (
+    FitFolds,
     FitMemories,
     FitMixer,
     Job,
@@ -36,7 +37,7 @@ from lior.training.stages import (
     WriteText,
 )
 
-_STAGES = ("memory", "geometry", "mixer", "validate")
+_STAGES = ("memory", "geometry", "folds", "mixer", "validate")
 
 
 @attrs.define(kw_only=True)
@@ -209,7 +210,8 @@ def plan(job: Job) -> list[Stage]:
     before memories that may leave with the geometry hold the text.
 
     Fitted memories read the text ``fit.passes`` times, the last time without the calibration split, which
-    they read after the mixer has been fitted on it.
+    they read after the mixer has been fitted on it. Before the mixer, a memory of the other parts of the
+    text reads each part of it.
     """
     model, parts, config = job.model, job.parts, job.config
     passes = config.fit.passes if model.fitted else 0
@@ -227,6 +229,7 @@ def plan(job: Job) -> list[Stage]:
         stages.append(FitMemories(job, 0, end, number, passes))
     written = WriteText(job, 0, parts.memory, passes > 0)
     stages += [*weigh, written] if passes else [written, *weigh]
+    stages += [FitFolds(job)] if job.folds else []
     stages.append(FitMixer(job))
     if passes:
         stages.append(FitMemories(job, parts.memory, parts.train, passes - 1, passes))

@@ -21,8 +21,8 @@ from lior.data.corpus import Corpus
 from lior.errors import PluginError
 from lior.geometry import adam
 from lior.geometry.retrieval import Geometry
-from lior.interfaces import Evidence, Items, State, Text, Updater
-from lior.model import mixer
+from lior.interfaces import Evidence, FittedMemory, Items, State, Text, Updater
+from lior.model import memories, mixer
 from lior.model.evaluation import ProgressCallback
 from lior.model.language_model import Model
 from lior.model.mixer import columns, rows_at_once
@@ -60,6 +60,12 @@ class Job:
     """Measurements of the stages, for the summary of the run; checkpoints store it."""
     alphabet: Tensor = attrs.field(init=False)
     """Tokens of the training text, ascending; computed once, because it waits for a GPU."""
+
+    @property
+    def folds(self) -> bool:
+        """Whether memories are fitted on parts of their own text."""
+        folded = memories.folded(self.model.memories)
+        return bool(self.config.fit.folds and folded and self.parts.memory)
 
     @alphabet.default
     def _tokens(self) -> Tensor:
@@ -287,6 +293,7 @@ def _rewound(generator: Generator, origin: Tensor) -> Iterator[None]:
 _WRITE_BLOCK = 65536
 _FIT_BLOCK = 16384
 _TEXT_TIME = 0.6
+_FOLD_TIME = 0.7
 
 
 @attrs.define
@@ -326,8 +333,7 @@ class FitMemories:
         if job.spent() < _TEXT_TIME:
             progress = (self.number + self._at / train) / self.count
             evidence = model.fit(items, job.alphabet, progress=progress, write=True)
-            first, target = next(iter(evidence.values())), columns(job.alphabet, text.tokens[start:])
-            self._nats -= float(first.log_p[:, 0].gather(1, target[:, None]).double().sum())
+            self._nats += _cost(evidence, job.alphabet, text.tokens[start:])
             self._read += end - self._at
             metrics = {"nats_per_token": self._nats / self._read}
         else:
@@ -346,6 +352,69 @@ class FitMemories:
 
     def restore(self, state: StageState) -> None:
         self._at, self._nats, self._read = (state.numbers[key] for key in ("at", "nats", "read"))
+
+
+@attrs.define
+class FitFolds:
+    """A stage that fits memories on all of their text: a memory of the other parts reads each part.
+
+    They learn the parameters for reading a fixed memory, which the calibration split alone teaches less well.
+    """
+
+    job: Job
+    name: str = attrs.field(default="folds", init=False)
+    _at: int = attrs.field(default=0, init=False)
+    _nats: float = attrs.field(default=0.0, init=False)
+    _end: int = attrs.field(default=0, init=False)
+    """End of the part that the memories in ``_others`` do not hold."""
+    _others: dict[str, FittedMemory] = attrs.field(factory=dict, init=False)
+
+    @property
+    def message(self) -> str:
+        count = self.job.config.fit.folds
+        return f"fitting on {self.job.parts.memory:,} tokens, in {count} parts, each by the others"
+
+    def begin(self) -> None:
+        """Every part is taken out when its first block is read."""
+
+    def advance(self) -> bool:
+        """Read one block; after the time for this stage there is none."""
+        job, size = self.job, self.job.parts.memory
+        if self._at >= size or job.spent() > _FOLD_TIME:
+            return False
+        if self._at >= self._end:
+            self._take_out()
+        end = min(self._at + rows_at_once(_FIT_BLOCK, len(job.alphabet)), self._end)
+        text, start = job.text.text(self._at, end, context=job.model.context)
+        items = _fitted_items(job.model, text, start)
+        evidence = {
+            name: memory.fit(items, job.alphabet, progress=self._at / size, write=False)
+            for name, memory in self._others.items()
+        }
+        self._nats += _cost(evidence, job.alphabet, text.tokens[start:])
+        self._at = end
+        job.progress("folds", end, size, {"nats_per_token": self._nats / end})
+        return True
+
+    def _take_out(self) -> None:
+        """Let go of the memories without the part before, and take those without the part at ``_at``."""
+        size, count = self.job.parts.memory, self.job.config.fit.folds
+        number = self._at * count // size
+        first, self._end = -(-size * number // count), -(-size * (number + 1) // count)
+        folded = memories.folded(self.job.model.memories)
+        self._others = {}
+        self._others = {name: memory.without(first, self._end) for name, memory in folded.items()}
+
+    def end(self) -> None:
+        """Let go of the memories."""
+        self._others = {}
+
+    def state(self) -> StageState:
+        """Return the position in the text, and the sum of the metric."""
+        return StageState({}, {"at": self._at, "nats": self._nats})
+
+    def restore(self, state: StageState) -> None:
+        self._at, self._nats = state.numbers["at"], state.numbers["nats"]
 
 
 @attrs.define
@@ -411,6 +480,12 @@ class WriteText:
 
     def restore(self, state: StageState) -> None:
         self._at = state.numbers["at"]
+
+
+def _cost(evidence: Mapping[str, Evidence], alphabet: Tensor, tokens: Tensor) -> float:
+    """Return the nats of ``tokens`` by the first distribution of the first memory."""
+    first, target = next(iter(evidence.values())), columns(alphabet, tokens)
+    return -float(first.log_p[:, 0].gather(1, target[:, None]).double().sum())
 
 
 def _fitted_items(model: Model, text: Text, start: int) -> Items:
@@ -493,8 +568,10 @@ class FitMixer:
         return True
 
     def _progress(self, done: float) -> float:
-        """Return the finished share of the passes of this kind."""
+        """Return the finished share of the passes of this kind; after folds, that of clean ones is 1."""
         clean, damaged = self._passes
+        if self._number < clean and self.job.folds:
+            return 1.0
         if self._number < clean:
             return (self._number + done) / clean
         return (self._number - clean + done) / damaged

@@ -193,8 +193,6 @@ def test_sdm_alphabets_may_grow_and_hold_large_tokens():
         ({"orders": (0, 3, 3)}, "orders = "),
         ({"orders": (0, 3, 256), "joint": ()}, "1-256"),
         ({"base_order": 9}, "base_order = 9"),
-        ({"folds": 2}, "folds = 2: allowed is 0; 2 or more with counts = totals"),
-        ({"folds": 1, "counts": "totals"}, "folds = 1"),
         ({"discounts": (0.0, 0.5)}, "discounts = "),
         ({"discounts": (1.1,)}, "discounts = "),
         ({"novel_discounts": (0.7, 1.0, 3.5)}, "novel_discounts = "),
@@ -316,14 +314,15 @@ def test_what_was_learned_in_sequence_keeps_its_logits_when_all_is_counted_again
     assert {key: after.get(key) for key in kept} == kept
 
 
-def test_each_fold_is_learned_by_the_counts_of_the_others():
+def test_a_memory_without_a_part_holds_the_rest_and_shares_what_it_learns():
     text = document(0, 0, 1024).text
     first, second = Items(Text(*(column[:512] for column in text)), 0, None), Items(text, 512, None)
-    memory, steps = Sdm(counts="totals", folds=2, **FEW), Sdm(counts="totals", **FEW)
+    memory, steps = Sdm(counts="totals", **FEW), Sdm(counts="totals", **FEW)
     memory.finish([Items(text, 0, None)])
-    for number, (here, other) in enumerate(((first, second), (second, first))):
+    for begin, here, other in ((0, first, second), (512, second, first)):
         steps.rewrite([other])
-        steps.fit(here, text.tokens.unique(), progress=number / 2, write=False)
+        for each in (memory.without(begin, begin + 512), steps):
+            each.fit(here, text.tokens.unique(), progress=begin / 1024, write=False)
     steps.rewrite([])
     steps.finish([Items(text, 0, None)])
     assert_same(memory.snapshot(), steps.snapshot())

@@ -92,7 +92,13 @@ def test_progress_is_on_standard_error(command, finished):
 def test_curves_end_where_the_summary_does(numbers, finished):
     summary = json.loads((finished / "summary.json").read_text())
     panels = numbers("curves")
-    assert [panel["title"].split(":")[0] for panel in panels] == ["geometry", "memory", "mixer", "validate"]
+    assert [panel["title"].split(":")[0] for panel in panels] == [
+        "geometry",
+        "memory",
+        "folds",
+        "mixer",
+        "validate",
+    ]
     last = panels[-1]
     assert last["curves"][0]["y"][-1] == pytest.approx(summary["val_bits_per_byte"])
     assert last["levels"]["4-gram"] == pytest.approx(summary["baseline"]["order4"])

@@ -61,7 +61,15 @@ def test_json_is_the_only_line_of_output_and_has_every_key(command, short, small
     assert summary["bytes"] == short.stat().st_size
     assert summary["val_bits_per_byte"] == pytest.approx(summary["val_nats_per_byte"] / 0.693147180559945)
     assert set(summary["baseline"]) == {"unigram", "order4"}
-    assert set(summary["seconds"]) == {"memory", "geometry", "mixer", "validate", "compiling", "total"}
+    assert set(summary["seconds"]) == {
+        "memory",
+        "geometry",
+        "folds",
+        "mixer",
+        "validate",
+        "compiling",
+        "total",
+    }
     assert sum(summary["seconds"].values()) <= 2 * summary["seconds"]["total"]
     assert summary["components"]["memory"] == ["sdm", "exact"]
     assert 50e6 < summary["peak_rss_bytes"] < 8e9
@@ -74,7 +82,7 @@ def test_what_is_printed_and_that_the_hints_work(command, sample, small, monkeyp
     assert result.code == 0
     stages = [line.split(":")[0] for line in result.err.splitlines()]
     assert stages.pop(0) == "60 kB of text"
-    assert list(dict.fromkeys(stages)) == ["geometry", "memory", "mixer", "validate"]
+    assert list(dict.fromkeys(stages)) == ["geometry", "memory", "mixer", "folds", "validate"]
     score, worth, note, cost, *lines = result.out.splitlines()
     assert re.fullmatch(
         r"\d\.\d{3} bits per byte on 1,200 bytes of held-out text: "

@@ -170,6 +170,11 @@ def test_a_bad_file_is_one_line(tmp_path, content, complaint):
     assert "\n" not in str(caught.value)
 
 
+def test_a_single_fold_is_refused():
+    with pytest.raises(ConfigError, match="folds = 1: no other part is left"):
+        load({"fit": {"folds": 1}}, env={})
+
+
 @cases("name", ["defualt", "nowhere/x.toml", "\0", "/"])
 def test_a_missing_recipe(name):
     with pytest.raises(ConfigError) as caught:

@@ -75,7 +75,7 @@ def product_bits(text, page):
             "smoothing": page.SMOOTHING,
             "resilience_at": "item",
         },
-        fit={"passes": 0, "calibration_passes": 1, "noise_passes": 0},
+        fit={"passes": 0, "folds": 0, "calibration_passes": 1, "noise_passes": 0},
         mixer={
             "calibration": page.CALIBRATION,
             "passes": page.PASSES,

@@ -23,7 +23,7 @@ def test_every_line_of_the_metrics_has_time_stage_and_step(finished):
     times = [record["time"] for record in records]
     assert times == sorted(times)
     assert times[0] >= 0
-    names = ("geometry", "memory", "mixer", "validate")
+    names = ("geometry", "memory", "folds", "mixer", "validate")
     stages = {name: [r for r in records if r["stage"] == name] for name in names}
     assert sum(map(len, stages.values())) == len(records)
     assert [r["step"] for r in stages["geometry"]] == [1, 2, 3, 4]
@@ -43,7 +43,7 @@ def test_the_log_tells_the_run_in_words(finished, sample):
     assert all(re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \S", line) for line in lines)
     words = [line.split(" ", 2)[2] for line in lines]
     assert words[0] == f"start, seed 0, text {sample}"
-    stages = ["geometry", "memory", "mixer", "memory", "mixer", "memory", "memory", "validate"]
+    stages = ["geometry", "memory", "mixer", "memory", "folds", "mixer", "memory", "memory", "validate"]
     begins = ["start", "checkpoint", *stages, "checkpoint", "end"]
     assert [re.split("[,:]", line)[0] for line in words] == begins
 

@@ -199,6 +199,7 @@ ALTERNATIVES: dict[str, object] = {
     "memory.exact.smoothing": 0.3,
     "memory.exact.probes": 1,
     "fit.passes": 2,
+    "fit.folds": 3,
     "fit.calibration_passes": 3,
     "fit.noise_passes": 0,
     "memory.sdm.orders": [0, 1, 2, 3, 4, 5],
@@ -215,7 +216,6 @@ ALTERNATIVES: dict[str, object] = {
     "memory.sdm.unseen_contexts": 0,
     "memory.sdm.window": 8,
     "memory.sdm.counts": "totals",
-    "memory.sdm.folds": 3,
     "memory.sdm.budget": 100_000,
     "memory.sdm.weight_rate": [1e-3, 1e-3],
     "memory.sdm.token_rate": [1e-2, 1e-2],
@@ -285,9 +285,8 @@ def setting(key: str) -> tuple[dict[str, object], str]:
     kind, *rest = key.split(".")
     if key in ("geometry.group", "geometry.refresh"):
         return {"geometry.near": 3, "geometry.updates": 7}, key
-    if key in ("memory.sdm.counts", "memory.sdm.folds"):
-        settings = {"memory.name": "sdm", "fit.passes": 0, "memory.sdm.gates": ["longest", "previous"]}
-        return settings | ({} if key.endswith("counts") else {"memory.sdm.counts": "totals"}), key
+    if key == "memory.sdm.counts":
+        return {"memory.name": "sdm", "fit.passes": 0, "memory.sdm.gates": ["longest", "previous"]}, key
     if key == "geometry.patience":
         return {"geometry.updates": 30, "updater.learning_rate": 3}, key
     if len(rest) < 2:

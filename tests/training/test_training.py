@@ -18,6 +18,7 @@ from lior.runs import checkpoint
 from lior.runs import directory as rundir
 from lior.training import control
 from lior.training.preparation import build_model, train
+from lior_plugins.memories.sdm import Sdm
 from lior_plugins.rsources.constitutive import MAX_POWER
 from tests.cases import cases
 from tests.work import ticking
@@ -286,6 +287,23 @@ def test_the_time_limit_ends_the_mixer(configure):
     assert groups("time_limit=1e-9") == 1
 
 
+def test_a_memory_of_the_others_reads_each_part_of_the_text_once(configure, short, monkeypatch):
+    taken, held, without = [], [], Sdm.without
+
+    def recorded(memory: Sdm, first: int, end: int) -> Sdm:
+        taken.append((first, end))
+        rest = without(memory, first, end)
+        held.append(rest._engine.clock)
+        return rest
+
+    monkeypatch.setattr(Sdm, "without", recorded)
+    train(configure("memory.name=sdm", "fit.folds=3", text=short))
+    size = taken[-1][1]
+    assert [first for first, _ in taken] == [0, *(end for _, end in taken[:-1])]
+    assert held == [size - (end - first) for first, end in taken]
+    assert len(taken) == 3
+
+
 @cases("share", [0.02, 0.25])
 def test_the_held_out_share_is_scored_and_not_learned(configure, short, share):
     result = train(configure(f"data.holdout={share}", text=short))
@@ -333,7 +351,7 @@ def test_documents_are_counted_and_kept_apart(configure, tmp_path):
 def test_callbacks_hear_the_run_in_order(configure, short, tmp_path):
     recorder = Recorder()
     result = train(configure(text=short), tmp_path / "r", callbacks=[recorder])
-    stages = ["geometry", "memory", "mixer", "memory", "mixer", "memory", "memory", "validate"]
+    stages = ["geometry", "memory", "mixer", "memory", "folds", "mixer", "memory", "memory", "validate"]
     assert recorder.told == ["start", "saved", *stages, "saved", "end"]
     assert len(recorder.losses["geometry"]) == 4
     assert len(recorder.losses["mixer"]) == 1

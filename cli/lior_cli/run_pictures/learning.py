@@ -17,6 +17,7 @@ _COSTS = ("calibration_loss", "nats_per_token")
 _STAGES = {
     "geometry": ("geometry: retrieval on the calibration split", "updates"),
     "memory": ("memory: training text, mean so far", "tokens read"),
+    "folds": ("folds: training text read by its other parts, mean so far", "tokens read"),
     "mixer": ("mixer: calibration split, block by block", "tokens read"),
     "validate": ("validate: held-out text, mean so far", "tokens scored"),
 }

@@ -96,20 +96,14 @@ class Sdm(JournalMemory):
         help="counting method: sequence walks through the text; totals is faster and uses all cores",
         choices=("sequence", "totals"),
     )
-    folds: int = option(
-        0,
-        help="parts of the text that the weights are learned on, each by the counts of all others; 0 is none",
-        low=0,
-        high=64,
-    )
     budget: int = option(0, help="bytes for locations and counters; 0 is no limit", low=0)
     weight_rate: tuple[float, ...] = option((5e-4, 3e-5), help="step size of weights, first and last")
     token_rate: tuple[float, ...] = option((1e-3, 1e-4), help="step size of tokens' weights, first and last")
     table_rate: tuple[float, ...] = option((3e-3, 3e-4), help="step size of state tables, first and last")
     logit_rate: tuple[float, ...] = option((8e-3, 2e-3), help="step size of counters' logits, first and last")
-    static_weight_rate: tuple[float, ...] = option((1e-4, 2e-5), help="weight_rate on the calibration split")
-    static_token_rate: tuple[float, ...] = option((5e-4, 1e-4), help="token_rate on the calibration split")
-    static_table_rate: tuple[float, ...] = option((1e-3, 2e-4), help="table_rate on the calibration split")
+    static_weight_rate: tuple[float, ...] = option((1e-4, 5e-6), help="weight_rate while nothing is written")
+    static_token_rate: tuple[float, ...] = option((5e-4, 2.5e-5), help="token_rate while none is written")
+    static_table_rate: tuple[float, ...] = option((1e-3, 5e-5), help="table_rate while nothing is written")
 
     _engine: Engine = attrs.field(init=False, repr=False, eq=False)
     _settled: int = attrs.field(default=0, init=False, repr=False, eq=False)
@@ -224,26 +218,6 @@ class Sdm(JournalMemory):
         self._count(spans)
         if self._settled != self._to_settle:
             self._renew()
-        if self.folds and self._settled:
-            self._fit_folds()
-
-    def _fit_folds(self) -> None:
-        """Learn the static weights on all of the text; the counts of the other folds predict each fold."""
-        whole, clock = self._engine.store, self._engine.clock
-        segments = [span.segment() for span in self._journal.spans]
-        alphabet = np.unique(np.concatenate([each.tokens for each in segments]))
-        self._widen(torch.from_numpy(alphabet))
-        sets, schedule = self._weight_sets("static"), self._schedule("static")
-        folds = batch_counting.pieces(segments, self.folds)
-        for number, fold in enumerate(folds):
-            self._settle([piece.segment for other in folds if other is not fold for piece in other])
-            size = clock - self._engine.clock
-            parts = batch_counting.pieces([piece.segment for piece in fold], -(-size // LONG))
-            for done, part in enumerate(parts):
-                rates = (schedule.at((number + done / len(parts)) / len(folds)),) * 2
-                for segment, _ in part:
-                    self._engine.partial_fit(segment, alphabet, sets, rates, write=False, long=True)
-        self._engine.load(whole, clock)
 
     def _renew(self) -> None:
         """Count the whole journal again; existing counters keep their learned logits."""
@@ -385,6 +359,22 @@ class Sdm(JournalMemory):
                     table[:] = table.mean(0)
         return other
 
+    def without(self, first: int, end: int) -> Sdm:
+        """Return a memory of all tokens but ``first .. end - 1``, counted from totals unless they are too
+        many; it shares the learned parameters."""
+        other = copy.copy(self)
+        other._engine, other._mirror = copy.copy(self._engine), Mirror()
+        before, rest = self._journal.divided(first, REACH)
+        _, after = Journal(rest).divided(end - first, REACH)
+        segments = [span.segment() for span in (*before, *after)]
+        if len(self._journal) - (end - first) <= batch_counting.MOST:
+            other._settle(segments)
+            return other
+        other._engine.clear()
+        for segment in segments:
+            other._engine.write(segment)
+        return other
+
     def _weight_sets(self, mode: str) -> WeightSets:
         """Return the two weight sets of a mode; new ones begin as copies of the previous mode's."""
         learned = self._learned
@@ -407,7 +397,7 @@ class Sdm(JournalMemory):
     def _widen(self, alphabet: Tensor) -> None:
         vocab = min(int(alphabet[-1]) + 1, WIDEST) if len(alphabet) else 0
         if any(len(learned.bias) < vocab for learned in self._learned.values()):
-            self._learned = {mode: layout.widen(learned, vocab) for mode, learned in self._learned.items()}
+            self._learned |= {mode: layout.widen(learned, vocab) for mode, learned in self._learned.items()}
 
     def _schedule(self, mode: str) -> Schedule:
         if mode == "online":

@@ -83,10 +83,6 @@ def check_options(sdm: Any, address_patterns: Sequence[str]) -> None:
     for name in (*_RATES, *("static_" + each for each in _RATES), "logit_rate"):
         if len(values := getattr(sdm, name)) != 2 or not all(0 < v <= 1 for v in values):
             raise UsageError(f"{name} = {list(values)}: two numbers in (0, 1], first and last")
-    if sdm.folds == 1 or (sdm.folds and (sdm.counts != "totals" or "cell" in sdm.gates)):
-        raise UsageError(
-            f"folds = {sdm.folds}: allowed is 0; 2 or more with counts = totals, without gate cell"
-        )
     if unknown := set(sdm.gates) - set(GATES):
         raise UsageError(f"gates: {sorted(unknown)} unknown; allowed are {', '.join(GATES)}")
     for pattern in address_patterns:
