@@ -14,6 +14,7 @@ import gc
 import os
 import re
 import sys
+import traceback
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,6 +30,8 @@ from lior_cli.output import escape_controls, escaping
 
 if TYPE_CHECKING:
     from importlib.metadata import Distribution
+
+    from lior.plugins.discovery import Origin
 
 COMMANDS = {
     "train": ("lior_cli.train:train", "Learn a model from text."),
@@ -262,9 +265,8 @@ def main(args: Sequence[str] | None = None) -> int:
         try:
             code = cli.main(args=args, prog_name="lior", obj=options, standalone_mode=False)
             sys.stdout.flush()
-        except SystemExit:  # from click, when the reader of the output has closed it
-            _discard_output()
-            return 0
+        except SystemExit as error:
+            return _exited(error)
         except Exception as error:
             if options.debug and not isinstance(error, click.exceptions.ClickException | click.Abort):
                 raise
@@ -362,6 +364,20 @@ def _report(error: Exception) -> int:
     return _report_defect(error)
 
 
+def _exited(error: SystemExit) -> int:
+    """Return the exit code after ``sys.exit``, which a command may call, and another plugin may not."""
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    if frame.f_globals.get("__name__") == click.core.__name__:  # the reader has closed the output
+        _discard_output()
+        return 0
+    origin, _ = _plugin_at_fault(error)
+    if origin and origin.kind != "command":
+        return _report_defect(error)
+    if isinstance(error.code, str):
+        return _fail(error.code)
+    return error.code or 0
+
+
 def _told_of_usage(error: click.UsageError) -> str:
     """Return what is wrong with the arguments, and where the right ones are."""
     told = error.format_message()
@@ -371,38 +387,30 @@ def _told_of_usage(error: click.UsageError) -> str:
     return f"{told} Try '{error.ctx.command_path if error.ctx else 'lior'} --help'."
 
 
-def _report_defect(error: Exception) -> int:
+def _report_defect(error: BaseException) -> int:
     """Print who must mend the defect behind an error, and return the exit code."""
     cause = f"{type(error).__name__}: {error}".strip().splitlines()[0]
-    if plugin := _plugin_at_fault(error):
-        told = f"{plugin} failed: {cause}. Tell its authors; `lior --debug ...` shows the traceback."
+    origin, place = _plugin_at_fault(error)
+    if origin:
+        told = f"{origin.label} ({place}) failed: {cause}. Tell its authors; `lior --debug ...` shows the traceback."
         return _fail(told, DEFECT)
     told = f"{cause}. This is a defect of lior or of a plugin; please report it at {REPORTED_AT}"
     return _fail(f"{told} with what `lior --debug ...` shows.", DEFECT)
 
 
-def _plugin_at_fault(error: BaseException) -> str:
-    """Return the plugin of another distribution whose module raised ``error``, with the line; or an empty
-    text.
+def _plugin_at_fault(error: BaseException) -> tuple[Origin | None, str]:
+    """Return the plugin that is not of lior and whose module raised ``error``, if any, with module and line.
 
     The innermost plugin counts: an error in torch inside a plugin's call is attributed to the plugin.
     """
-    from lior.plugins.kinds import KINDS
     from lior.plugins.registry import registry
 
-    owners = {
-        origin.target.partition(":")[0]: origin
-        for kind in KINDS
-        for name in registry.names(kind)
-        for origin in registry.origins(kind, name)
-        if origin.distribution != "lior"
-    }
-    found, trace = "", error.__traceback__
-    while trace is not None:
-        module = trace.tb_frame.f_globals.get("__name__", "")
+    owners = registry.foreign_modules()
+    found: tuple[Origin | None, str] = (None, "")
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        module = frame.f_globals.get("__name__", "")
         if origin := owners.get(module):
-            found = f"{origin.label} ({module}, line {trace.tb_lineno})"
-        trace = trace.tb_next
+            found = origin, f"{module}, line {line}"
     return found
 
 

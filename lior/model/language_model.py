@@ -13,7 +13,7 @@ import torch
 from torch import Generator, Tensor
 
 from lior.compiling.repetition import Repeats
-from lior.errors import BrokenPlugin
+from lior.errors import BrokenPlugin, PluginError
 from lior.geometry.retrieval import Geometry
 from lior.interfaces import (
     Abilities,
@@ -223,7 +223,9 @@ class Model:
         needed = "cells" in self.weights or not given.keys() >= self.memories.keys()  # coordinates cost time
         query = self.query(text, positions, z) if needed else Query(text, positions, None)
         evidence = [
-            _check(name, m, given.get(name) or m.predict(query, alphabet), len(positions), len(alphabet))
+            check_evidence(
+                name, m, given.get(name) or m.predict(query, alphabet), len(positions), len(alphabet)
+            )
             for name, m in self.memories.items()
         ]
         return evidence, self.space.gate(query.z) if "cells" in self.weights else None
@@ -249,6 +251,7 @@ class Model:
             if len(alphabet):
                 inputs = self.inputs(text, positions, alphabet, given, z)
                 found = mixer.vote(inputs) if vote else mixer.log_probs(self.weights, inputs)
+                self._check_numbers(found, inputs)
                 full.index_copy_(1, alphabet, found + kept)
             return full
 
@@ -276,7 +279,21 @@ class Model:
         _, _, kept, escape, *_ = self.known
         known = mixer.log_probs(self.weights, inputs) + kept
         padded = torch.cat([known, escape.expand(len(known), 1)], 1)  # the last column, -1, is the escape
-        return padded.gather(1, targets[:, None] % padded.shape[1])[:, 0]
+        found = padded.gather(1, targets[:, None] % padded.shape[1])[:, 0]
+        self._check_numbers(found, inputs)  # a row with one such value has no others
+        return found
+
+    def _check_numbers(self, found: Tensor, inputs: mixer.Inputs) -> None:
+        """Refuse log-probabilities that are not numbers."""
+        if bool(found.isnan().any()):
+            raise PluginError(f"the prediction is not a number; {self.without_numbers(inputs.log_p)}")
+
+    def without_numbers(self, log_p: Tensor) -> str:
+        """Name the memories whose evidence ``log_p (B, E, A)`` has values that are not numbers."""
+        names = [name for name, memory in self.memories.items() for _ in memory.abilities.experts]
+        wrong = log_p.isnan().any(2).any(0).tolist()
+        found = sorted({name for name, bad in zip(names, wrong, strict=True) if bad}) or ["none by itself"]
+        return f"memories that gave no numbers: {', '.join(found)}"
 
 
 class Known(NamedTuple):
@@ -295,8 +312,11 @@ class Known(NamedTuple):
     """Their total share."""
 
 
-def _check(name: str, memory: Memory, evidence: Evidence, rows: int, columns: int) -> Evidence:
+def check_evidence(name: str, memory: Memory, evidence: Evidence, rows: int, columns: int) -> Evidence:
     """Return ``evidence``, or raise an error that names the memory if the mixer cannot use its shapes."""
+    if not isinstance(evidence, Evidence):
+        given = type(evidence).__name__
+        raise BrokenPlugin(f"memory {name!r} violates its interface: predict gave {given}, not Evidence.")
     wanted = rows, len(memory.abilities.experts), columns
     found = tuple(evidence.log_p.shape)
     if found != wanted or any(tuple(gate.shape) != (rows,) for gate in evidence.gates):

@@ -42,6 +42,11 @@ class Origin:
     """``package.module:attribute``."""
 
     @property
+    def module(self) -> str:
+        """The module of the target."""
+        return self.target.partition(":")[0]
+
+    @property
     def source(self) -> str:
         """The distribution and its version, or ``code``."""
         return f"{self.distribution} {self.version}" if self.distribution else "code"

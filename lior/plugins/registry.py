@@ -61,6 +61,8 @@ class Registry:
         self._hidden: dict[tuple[str, str], Origin] = {}
         self._faults: list[str] = []
         self._registered: dict[tuple[str, str], tuple[Origin, Any]] = {}
+        self._named: dict[str, Origin] = {}
+        """Plugins that were loaded by ``package.module:Class``."""
 
     @property
     def faults(self) -> tuple[str, ...]:
@@ -115,6 +117,15 @@ class Registry:
                 f"distributions to use, or give the class in place of the name: {classes}."
             )
         return claims[0]
+
+    def foreign_modules(self) -> dict[str, Origin]:
+        """Return the modules of plugins that are not of lior: installed, registered, or loaded by class."""
+        listed = [
+            each for kind in self._kinds for name in self.names(kind) for each in self.origins(kind, name)
+        ]
+        own = {each.module for each in listed if each.distribution == "lior"}
+        found = {each.module: each for each in (*listed, *self._named.values())}
+        return {module: each for module, each in found.items() if module not in own}
 
     def register(self, kind: str, name: str, plugin: type | str) -> None:
         """Add a plugin in code.
@@ -205,6 +216,8 @@ class Registry:
         plugin = self._registered.get((kind, name), (origin, origin.target))[1]
         if isinstance(plugin, str):
             plugin = _load(origin)
+        if ":" in name:
+            self._named[name] = origin
         _check(plugin, origin, self._kinds[kind])
         return plugin
 
@@ -274,7 +287,7 @@ def _load(origin: Origin) -> Any:
     """Import the object that ``origin.target`` names."""
     if not all(part.strip() for part in (origin.target.partition(":"))):
         raise BrokenPlugin(f"{origin.label} cannot be loaded: {origin.target!r} is not package.module:Class.")
-    if origin.distribution and (place := foreign_place(origin.target.partition(":")[0], origin.distribution)):
+    if origin.distribution and (place := foreign_place(origin.module, origin.distribution)):
         raise UntrustedPlugin(
             f"{origin.label} would be imported from {place}, not from its installed location. Work in "
             "another directory, or remove that one from PYTHONPATH."

@@ -25,7 +25,7 @@ from lior.errors import BrokenPlugin, DataError, UsageError, quantity
 from lior.geometry.retrieval import PARTS, Geometry
 from lior.interfaces import State, Text, Tokenizer
 from lior.model import validation
-from lior.model.language_model import Model
+from lior.model.language_model import Model, check_evidence
 from lior.plugins.devices import pick_device
 from lior.plugins.registry import registry
 from lior.plugins.trust import opening
@@ -267,8 +267,11 @@ def _check_snapshots(model: Model, config: TrainConfig) -> None:
         new.learn([model.items(text)])
         other.restore({key: value.clone() for key, value in new.snapshot().items()})
         query, alphabet = model.query(text, places), text.tokens.unique()
-        wanted, found = (memory.predict(query, alphabet).log_p for memory in (new, other))
-        if wanted.shape != found.shape or not torch.allclose(wanted, found, atol=1e-4, equal_nan=True):
+        wanted, found = (
+            check_evidence(part.name, each, each.predict(query, alphabet), len(places), len(alphabet)).log_p
+            for each in (new, other)
+        )
+        if not torch.allclose(wanted, found, atol=1e-4, equal_nan=True):
             fault = "a memory that is restored from a snapshot does not predict as the one that made it"
             raise BrokenPlugin(f"{origin.label} violates its interface: {fault}.")
 

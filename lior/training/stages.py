@@ -583,7 +583,7 @@ class FitMixer:
         fit = model.weights, self._adam, inputs, targets
         model.weights, self._adam, loss = learn(config, self.job.generator, *fit, done, share)
         if not math.isfinite(loss):
-            raise self._fault(inputs.log_p)
+            raise PluginError(f"the mixer's loss is not finite; {model.without_numbers(inputs.log_p)}")
         return loss
 
     def _examples(self, items: Items, evidence: Mapping[str, Evidence]) -> tuple[mixer.Inputs, Tensor]:
@@ -603,15 +603,6 @@ class FitMixer:
         given = {name: each.rows(chosen) for name, each in evidence.items()}
         inputs = job.model.inputs(text, chosen + start, job.alphabet, given)
         return inputs, columns(job.alphabet, text.tokens[chosen + start])
-
-    def _fault(self, log_p: Tensor) -> PluginError:
-        """Return an error that names memories whose evidence is not a number; ``log_p`` is ``(B, E, A)``."""
-        names = [name for name, memory in self.job.model.memories.items() for _ in memory.abilities.experts]
-        wrong = log_p.isnan().any(2).any(0).tolist()
-        found = sorted({name for name, bad in zip(names, wrong, strict=True) if bad}) or ["none by itself"]
-        return PluginError(
-            f"the mixer's loss is not finite; memories that gave no numbers: {', '.join(found)}"
-        )
 
     def end(self) -> None:
         """Do nothing: the model has the weights already."""

@@ -53,6 +53,7 @@ def failing(monkeypatch):
         (OSError(errno.ENOSPC, "No space left on device", "/x/y"), 1, "no space left on the device: /x/y"),
         (PermissionError(errno.EACCES, "Permission denied", "/x/y"), 1, "/x/y: Permission denied"),
         (ValueError("odd\nsecond line"), 70, "ValueError: odd. This is a defect"),
+        (SystemExit("not this way"), 1, "not this way"),
         (OSError("without a number"), 70, "OSError: without a number. This is a defect"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
@@ -66,6 +67,12 @@ def test_an_error_is_one_line_and_a_code(failing, capsys, error, code, message):
     assert out == ""
     assert err.startswith(f"lior: error: {message}")
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("code", [None, 0, 3])
+def test_a_command_may_exit_with_its_own_code(failing, code):
+    failing(SystemExit(code))
+    assert main(["train"]) == (code or 0)
 
 
 def test_interruption(failing, capsys):

@@ -46,6 +46,12 @@ CASES = {
     "a snapshot without the text": ("kept", "{}", "1.2 violates its interface: a memory that is restored"),
     "evidence of another shape": ("read", "e._replace(log_p=e.log_p[:, :, 1:])", OTHER),
     "evidence without numbers": ("read", "e._replace(log_p=e.log_p * 1e999 * 0)", "gave no numbers: theirs"),
+    "evidence of another type": (
+        "read",
+        "None",
+        "memory 'theirs' violates its interface: predict gave NoneType",
+    ),
+    "ends the process": ("read", "exit(0)", f"memory 'theirs' {BY_NAME}SystemExit: 0. "),
     "an update without numbers": ("step", UPDATED, "loss of the geometry is not finite after update"),
 }
 
@@ -73,6 +79,17 @@ def test_a_plugin_that_fails_is_named(train, case):
     assert message in done.err
     assert done.err.startswith("lior: error: ")
     assert (done.out, done.err.count("\n")) == ("", 1)
+
+
+def test_a_class_that_fails_is_named(command, short, tmp_path, monkeypatch):
+    source = SOURCE.format(**BASES["memory"], body="def predict(self, *a, **k):\n        return 1 / 0")
+    (tmp_path / "class_mod.py").write_text(source)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    done = command(
+        "train", short, "--memory", "class_mod:Theirs", "--config", "tiny", "--out", "r", "--quiet"
+    )
+    assert done.code == 70
+    assert "memory 'class_mod:Theirs' (class_mod, line 10) failed: ZeroDivisionError" in done.err
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ from torch.testing import assert_close
 
 from lior.config import TrainConfig
 from lior.data import corpus
+from lior.errors import PluginError
 from lior.geometry.retrieval import Geometry
 from lior.model import evaluation, online
 from lior.model.evaluation import evaluate
@@ -195,6 +196,21 @@ def test_documents_do_not_see_each_other(names, seed):
     for before in (b"x", words(seed + 3)):
         behind = model.log_probs(whole(corpus_of(before, last)), at + len(before))
         assert_close(behind, alone, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("predict", [Model.log_probs, Model.score], ids=lambda each: each.__name__)
+@pytest.mark.parametrize("name", BOTH)
+def test_a_prediction_that_is_not_a_number_names_the_memory(predict, name, monkeypatch):
+    model, text = trained(BOTH), whole(corpus_of(words(2)))
+    right = type(model.memories[name]).predict
+
+    def wrong(*args):
+        evidence = right(*args)
+        return evidence._replace(log_p=evidence.log_p * torch.nan)
+
+    monkeypatch.setattr(type(model.memories[name]), "predict", wrong)
+    with pytest.raises(PluginError, match=f"not a number; memories that gave no numbers: {name}$"):
+        predict(model, text, torch.arange(4))
 
 
 @FEW
