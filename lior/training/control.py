@@ -197,7 +197,8 @@ def compare(costs: Tensor, size: float) -> tuple[dict[str, float], bool]:
     for name, saved in zip(("geometry", "geometry_random"), costs[1:] - costs[0], strict=False):
         # Neighbours are not independent: a repeated passage is one event, and blocks are its clusters.
         blocks = torch.stack([block.sum() for block in saved.split(_BLOCK)]) / size
-        gain, error = float(blocks.sum()), float(blocks.std(correction=0)) * len(blocks) ** 0.5
+        spread = blocks.std(correction=0) if len(blocks) > 1 else blocks[0].abs()  # one may be all chance
+        gain, error = float(blocks.sum()), float(spread) * len(blocks) ** 0.5
         found |= {name: gain, f"{name}_error": error}
         earned &= gain > APART * error
     return found, earned

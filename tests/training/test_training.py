@@ -418,6 +418,13 @@ def test_a_gain_is_over_no_geometry_and_over_a_random_one(none, random, earned):
     assert found["geometry_random_error"] == pytest.approx(0.02 / math.sqrt(10))
 
 
+def test_the_gain_in_a_single_block_may_be_chance():
+    costs = torch.tensor([1.0, 1.25]).double()[:, None].expand(2, control._BLOCK)
+    found, kept = control.compare(costs, control._BLOCK)
+    assert found == {"geometry": 0.25, "geometry_error": 0.25}
+    assert not kept
+
+
 @cases(("memory", "gates"), [("exact", None), ("sdm", ["always"])])
 def test_nothing_is_said_of_a_geometry_alone_or_of_none(configure, memory, gates):
     given = [f"memory.name={memory}"] + ([f"memory.sdm.gates={gates}"] if gates else [])
