@@ -392,8 +392,8 @@ def _report_defect(error: BaseException) -> int:
     cause = f"{type(error).__name__}: {error}".strip().splitlines()[0]
     origin, place = _plugin_at_fault(error)
     if origin:
-        told = f"{origin.label} ({place}) failed: {cause}. Tell its authors; `lior --debug ...` shows the traceback."
-        return _fail(told, DEFECT)
+        told = f"{origin.label} ({place}) failed: {cause}. Tell its authors;"
+        return _fail(f"{told} `lior --debug ...` shows the traceback.", DEFECT)
     told = f"{cause}. This is a defect of lior or of a plugin; please report it at {REPORTED_AT}"
     return _fail(f"{told} with what `lior --debug ...` shows.", DEFECT)
 

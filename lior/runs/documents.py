@@ -144,14 +144,33 @@ def documents_of_run(place: Path, manifest: Mapping[str, Any]) -> dict[str, list
     return by_name(manifest["documents"], texts.__getitem__, structures, manifest["split_parts"])
 
 
-def note_learned(checkpoint: Any, texts: Sequence[RawDocument]) -> None:
-    """Tell the user which of ``texts`` a checkpoint's memories hold, at least in part."""
-    sizes = {len(text.data) for text in texts if text.data}
-    names = {each.name for each in checkpoint.documents() if each.held and each.bytes in sizes}
-    held = {each.data for name in names for each in of_checkpoint(checkpoint, name)[name]}
-    if known := [text.name for text in texts if text.data in held]:
+def note_learned(checkpoint: Any, texts: Sequence[RawDocument] = ()) -> None:
+    """Tell the user which of ``texts`` a checkpoint's memories hold, at least in part.
+
+    Without texts, these are the run's documents that its memories do not hold, as they are to be scored.
+    """
+    texts = texts or _chosen(checkpoint, lambda document: not document.held)
+    sizes = {len(text.data) for text in texts}
+    note_known(_chosen(checkpoint, lambda document: document.held and document.bytes in sizes), texts)
+
+
+def note_known(held: Iterable[RawDocument], texts: Iterable[RawDocument]) -> None:
+    """Tell the user which of ``texts``, which are to be scored, are among the documents ``held``."""
+    learned = {each.data for each in held} - {b""}
+    if known := [text.name for text in texts if text.data in learned]:
         more = f" and {len(known) - 1:,} more" if known[1:] else ""
         _LOG.info("%s%s: learned by this run, so the score is of known text", known[0], more)
+
+
+def _chosen(checkpoint: Any, wanted: Callable[[Any], bool]) -> list[RawDocument]:
+    """Return the documents of a checkpoint of which ``wanted`` is true."""
+    listed = checkpoint.documents()
+    found = []
+    for name in {each.name for each in listed if wanted(each)}:
+        same = (each for each in listed if each.name == name)
+        pairs = zip(same, of_checkpoint(checkpoint, name)[name], strict=True)
+        found += [text for each, text in pairs if wanted(each)]
+    return found
 
 
 def of_checkpoint(checkpoint: Any, only: str | None = None) -> dict[str, list[RawDocument]]:

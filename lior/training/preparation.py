@@ -33,6 +33,7 @@ from lior.reading.documents import RawDocument, documents_of, read_documents, re
 from lior.reading.files import File
 from lior.reading.finding import as_path
 from lior.runs.directory import RunDirectory, unstarted
+from lior.runs.documents import note_known
 from lior.runs.folder import check_place
 from lior.runs.format import misfits_as_run_errors
 from lior.runs.loop import START, LoopState, Stopwatch, never_stop
@@ -290,6 +291,7 @@ def tokenize(config: TrainConfig, tokenizer: Tokenizer, documents: list[RawDocum
     data = config.data
     divided = split(documents, 0.0 if data.valid else data.holdout, config.mixer.calibration)
     valid = read_documents([data.valid], field=data.field, limit=data.limit) if data.valid else []
+    note_known(documents, valid)
     tokenizer.fit(corpus.until(divided.documents, divided.cut))
     text, train = corpus.build_parts([*divided.documents, *valid], tokenizer, divided.cut)
     where = ", ".join(data.text) or "documents"

@@ -60,6 +60,20 @@ def test_a_text_that_the_run_has_learned_is_told(command, short, small_recipe, o
     assert "known text" not in command("eval", "r", other).err
 
 
+def test_a_validation_text_that_is_learned_is_told(command, short, small_recipe, other):
+    known = shutil.copy(short, "known.txt")
+    flags = ("--memory", "sdm", "--config", small_recipe, "--valid")
+    note = "lior: known.txt: learned by this run, so the score is of known text\n"
+    assert note in command("train", known, "--out", "r", *flags, known).err
+    assert note in command("eval", "r").err
+    same_name = Path("new", "known.txt")
+    same_name.parent.mkdir()
+    same_name.write_bytes(short.read_bytes()[::-1])
+    assert "known text" not in command("train", known, "--out", "p", *flags, same_name).err
+    assert "known text" not in command("eval", "p", same_name).err, "of the name and size of one that is"
+    assert "known text" not in command("eval", "p").err
+
+
 def test_online_learns_while_reading_and_leaves_the_run_alone(evaluate, other, finished):
     before = _digests(finished)
     assert evaluate(other, "--online")["bits_per_byte"] < 0.7 * evaluate(other)["bits_per_byte"]

@@ -46,11 +46,7 @@ CASES = {
     "a snapshot without the text": ("kept", "{}", "1.2 violates its interface: a memory that is restored"),
     "evidence of another shape": ("read", "e._replace(log_p=e.log_p[:, :, 1:])", OTHER),
     "evidence without numbers": ("read", "e._replace(log_p=e.log_p * 1e999 * 0)", "gave no numbers: theirs"),
-    "evidence of another type": (
-        "read",
-        "None",
-        "memory 'theirs' violates its interface: predict gave NoneType",
-    ),
+    "evidence of another type": ("read", "None", "interface: predict gave NoneType, not Evidence"),
     "ends the process": ("read", "exit(0)", f"memory 'theirs' {BY_NAME}SystemExit: 0. "),
     "an update without numbers": ("step", UPDATED, "loss of the geometry is not finite after update"),
 }
