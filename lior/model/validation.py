@@ -14,7 +14,7 @@ from torch import Tensor
 
 from lior.errors import UsageError
 from lior.geometry.retrieval import Geometry
-from lior.interfaces import MetricForm, State
+from lior.interfaces import MetricForm, State, Tokenizer
 from lior.model.language_model import Model
 from lior.model.weighting import fresh_weights
 from lior.tensors import Expected, check, like, sub
@@ -77,6 +77,25 @@ def form_fault(form: MetricForm, n: int) -> str:
     if not (bool((form.lam > 0).all()) and bool(form.omega2 > 0) and bool((form.d >= 0).all())):
         return "form is not positive definite: lam and omega2 must be above 0, d not below"
     return ""
+
+
+def tokens_fault(tokenizer: Tokenizer, data: bytes) -> str:
+    """Return the fault of ``tokenizer`` with ``data``; empty without a fault."""
+    tokens = tokenizer.encode(data)
+    if not isinstance(tokens, Tensor) or tokens.dtype != torch.int64 or tokens.ndim != 1:
+        tensor = isinstance(tokens, Tensor)
+        given = f"{tokens.dtype} {tuple(tokens.shape)}" if tensor else type(tokens).__name__
+        return f"encode gave {given}, and should give a tensor of int64 with one dimension"
+    wrong = tokens[(tokens < 0) | (tokens >= tokenizer.vocab)]
+    if len(wrong):
+        return f"encode gave the id {int(wrong[0])}, and should give 0 to {tokenizer.vocab - 1}"
+    back = tokenizer.decode(tokens.tolist())
+    if not isinstance(back, bytes):
+        return f"decode gave {type(back).__name__}, and should give bytes"
+    if back == data:
+        return ""
+    at = next((i for i in range(len(data)) if back[i : i + 1] != data[i : i + 1]), len(data))
+    return f"decode(encode(data)) is not data: it differs from byte {at} on, {data[at : at + 8]!r}"
 
 
 def _unlike(value: Tensor, shape: tuple[int, ...], what: str) -> str:

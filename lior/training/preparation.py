@@ -44,6 +44,8 @@ from lior.training.stages import Split, Stage, StageState
 
 _PROBE = 64
 """Tokens of the text with which a memory's snapshot is checked; chosen by hand."""
+_BYTES, _SAMPLE = bytes(range(256)), 4096
+"""The text with which a tokenizer is checked, and bytes of each document; chosen by hand."""
 MIN_TOKENS = 64
 """Minimum tokens of a text that can be split into memory, calibration split and validation text."""
 
@@ -277,6 +279,16 @@ def _check_snapshots(model: Model, config: TrainConfig) -> None:
             raise BrokenPlugin(f"{origin.label} violates its interface: {fault}.")
 
 
+def _check_tokenizer(tokenizer: Tokenizer, name: str, documents: Iterable[RawDocument]) -> None:
+    """Refuse a tokenizer of another distribution that loses bytes: the run would keep another text."""
+    origin = registry.origin("tokenizer", name)
+    if origin.distribution == "lior":
+        return
+    for data in (_BYTES, *(document.data[:_SAMPLE] for document in documents)):
+        if fault := validation.tokens_fault(tokenizer, data):
+            raise BrokenPlugin(f"{origin.label} violates its interface: {fault}.")
+
+
 def tokenize(config: TrainConfig, tokenizer: Tokenizer, documents: list[RawDocument]) -> tuple[Corpus, Split]:
     """Return the tokens of ``documents``, and the ends of their parts; fits ``tokenizer`` on the training
     text.
@@ -293,6 +305,7 @@ def tokenize(config: TrainConfig, tokenizer: Tokenizer, documents: list[RawDocum
     valid = read_documents([data.valid], field=data.field, limit=data.limit) if data.valid else []
     note_known(documents, valid)
     tokenizer.fit(corpus.until(divided.documents, divided.cut))
+    _check_tokenizer(tokenizer, config.tokenizer.name, [*documents, *valid])
     text, train = corpus.build_parts([*divided.documents, *valid], tokenizer, divided.cut)
     where = ", ".join(data.text) or "documents"
     for count, least in ((train if data.valid else len(text), MIN_TOKENS), (train, MIN_TOKENS // 2)):

@@ -22,12 +22,14 @@ class Theirs({base}):
 BASES = {
     "frame": {"module": "frames.lowrank", "base": "LowRank", "made": "frozen"},
     "memory": {"module": "memories.exact", "base": "Exact", "made": "define"},
+    "tokenizer": {"module": "tokenizers.bytes", "base": "Bytes", "made": "frozen"},
     "updater": {"module": "updaters.contrastive", "base": "Contrastive", "made": "frozen"},
 }
 BODIES = {
     "form": ("frame", "def form(self, state):\n    form = super().form(state)\n    return "),
     "read": ("memory", "def predict(self, *a, **k):\n    e = super().predict(*a, **k)\n    return "),
     "kept": ("memory", "def snapshot(self):\n    kept = super().snapshot()\n    return "),
+    "tokens": ("tokenizer", "def encode(self, data):\n    ids = super().encode(data)\n    return "),
     "step": ("updater", "def step(self, *a, **k):\n    p, *more = super().step(*a, **k)\n    return "),
     "version": ("frame", "api_version: ClassVar[int] = "),
 }
@@ -47,6 +49,11 @@ CASES = {
     "evidence of another shape": ("read", "e._replace(log_p=e.log_p[:, :, 1:])", OTHER),
     "evidence without numbers": ("read", "e._replace(log_p=e.log_p * 1e999 * 0)", "gave no numbers: theirs"),
     "evidence of another type": ("read", "None", "interface: predict gave NoneType, not Evidence"),
+    "tokens of another type": ("tokens", "ids.tolist()", "gave list, and should give a tensor of int64"),
+    "tokens of another shape": ("tokens", "ids[:, None]", "encode gave torch.int64 (256, 1), and should"),
+    "tokens beyond the vocabulary": ("tokens", "ids + 9", "gave the id 256, and should give 0 to 255"),
+    "tokens that lose bytes": ("tokens", "ids % 128", "from byte 128 on, b'\\x80\\x81"),
+    "no tokens": ("tokens", "ids[:0]", "lior-theirs 1.2 violates its interface: decode(encode(data))"),
     "ends the process": ("read", "exit(0)", f"memory 'theirs' {BY_NAME}SystemExit: 0. "),
     "an update without numbers": ("step", UPDATED, "loss of the geometry is not finite after update"),
 }
