@@ -28,7 +28,7 @@ def installed() -> tuple[object, ...]:
         try:
             listener = Guarded(registry.get("listener", name)(), registry.origin("listener", name).label)
             manager([listener])
-        except Exception as error:  # an error of one listener must not stop the others
+        except (Exception, SystemExit) as error:  # an error of one listener must not stop the others
             _left_out(f"listener {name!r}", error)
         else:
             found.append(listener)
@@ -56,7 +56,7 @@ class Guarded:
                 return
             try:
                 method(*args, **arguments)
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 self._broken = True
                 _left_out(f"{self._label}, {method.__name__}", error)
 
@@ -68,6 +68,6 @@ def heard(listener: object) -> list[str]:
     return [name for name in dir(listener) if getattr(getattr(listener, name), "lior_impl", None)]
 
 
-def _left_out(where: str, error: Exception) -> None:
+def _left_out(where: str, error: BaseException) -> None:
     cause = str(error) if isinstance(error, PluginError) else f"{type(error).__name__}: {error}"
     warnings.warn(f"{where} is left out: {' '.join(cause.split())}", LeftOut, stacklevel=3)

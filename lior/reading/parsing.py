@@ -113,7 +113,7 @@ def parse_with(reader: Reader, data: bytes, name: str) -> list[ParsedDocument]:
     if not isolation.is_inside() and (plugin := _apart(type(reader), tuple(registry.names("reader")))):
         return from_json(isolation.read_apart(data, name, reader=plugin)[1])
     try:
-        documents = reader.read(data, name)
+        documents = _checked(reader.read(data, name))
     except LiorError:
         raise
     except Exception as error:  # no library's error on a damaged file may stop the others
@@ -124,6 +124,16 @@ def parse_with(reader: Reader, data: bytes, name: str) -> list[ParsedDocument]:
     if not documents:
         raise UnreadableFile(SkipReason.NO_TEXT)
     return [attrs.evolve(each, text=whole_characters(each.text)) for each in documents]
+
+
+def _checked(documents: object) -> list[ParsedDocument]:
+    """Return what a reader gave; raises ``TypeError`` unless these are documents with text."""
+    found = []
+    for each in documents if isinstance(documents, Iterable) else [documents]:
+        if not isinstance(each, ParsedDocument) or not isinstance(each.text, str):
+            raise TypeError(f"its reader gave {type(each).__name__}, not ParsedDocument with a text of str")
+        found.append(each)
+    return found
 
 
 @cache

@@ -43,12 +43,13 @@ def test_train_and_learn_tell_those_of_other_packages(install, lior, sample, tmp
 
 
 @pytest.mark.slow
-def test_one_that_fails_is_named_once_and_left_out(install, lior, sample):
-    source = HEARS.replace('print("told", stage)', "raise ValueError")
+@pytest.mark.parametrize(("fault", "named"), [("raise ValueError", "ValueError"), ("exit(0)", "SystemExit")])
+def test_one_that_fails_is_named_once_and_left_out(install, lior, sample, fault, named):
+    source = HEARS.replace('print("told", stage)', fault)
     site = install("lior-note", "[lior.listeners]\nnote = tp_note:Note", tp_note=source)
     done = lior("train", str(sample), "--config", "tiny", "--memory", "sdm", "--out", "run", path=site)
     assert done.returncode == 0, done.stderr
-    assert done.stderr.count("'note' of lior-note 1.2, lior_train_stage is left out: ValueError") == 1
+    assert done.stderr.count(f"'note' of lior-note 1.2, lior_train_stage is left out: {named}") == 1
 
 
 @pytest.mark.parametrize(
@@ -60,6 +61,10 @@ def test_one_that_fails_is_named_once_and_left_out(install, lior, sample):
         (
             HEARS.replace("api_version = 1", "api_version = 1\n    def __init__(self): 1 / 0"),
             "ZeroDivisionError",
+        ),
+        (
+            HEARS.replace("api_version = 1", "api_version = 1\n    def __init__(self): exit(0)"),
+            "SystemExit: 0",
         ),
     ],
 )

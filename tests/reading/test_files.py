@@ -313,6 +313,24 @@ class Shouting:
         return [ParsedDocument(text=data.decode().upper(), kind="prose")]
 
 
+@pytest.mark.parametrize(
+    ("given", "cause"),
+    [
+        ("None", "TypeError: its reader gave NoneType, not ParsedDocument"),
+        ("['text']", "TypeError: its reader gave str, not ParsedDocument"),
+        (
+            "[ParsedDocument(text=b'bytes', kind='prose')]",
+            "gave ParsedDocument, not ParsedDocument with a text",
+        ),
+    ],
+)
+def test_a_reader_that_gives_no_documents_is_named_by_what_it_gave(given, cause, monkeypatch):
+    monkeypatch.setattr(parsing, "_apart", lambda *_: "")
+    monkeypatch.setattr(Shouting, "read", lambda *_: eval(given))
+    with pytest.raises(UnreadableFile, match=cause):
+        parsing.parse_with(Shouting(), b"text", "a.shout")
+
+
 CACHES = parsing._readers, parsing._reader_version, parsing._package
 
 
