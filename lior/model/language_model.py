@@ -251,7 +251,7 @@ class Model:
             if len(alphabet):
                 inputs = self.inputs(text, positions, alphabet, given, z)
                 found = mixer.vote(inputs) if vote else mixer.log_probs(self.weights, inputs)
-                self._check_numbers(found, inputs)
+                _check_numbers(self.memories, found, inputs)
                 full.index_copy_(1, alphabet, found + kept)
             return full
 
@@ -280,20 +280,8 @@ class Model:
         known = mixer.log_probs(self.weights, inputs) + kept
         padded = torch.cat([known, escape.expand(len(known), 1)], 1)  # the last column, -1, is the escape
         found = padded.gather(1, targets[:, None] % padded.shape[1])[:, 0]
-        self._check_numbers(found, inputs)  # a row with one such value has no others
+        _check_numbers(self.memories, found, inputs)  # a row with one such value has no others
         return found
-
-    def _check_numbers(self, found: Tensor, inputs: mixer.Inputs) -> None:
-        """Refuse log-probabilities that are not numbers."""
-        if bool(found.isnan().any()):
-            raise PluginError(f"the prediction is not a number; {self.without_numbers(inputs.log_p)}")
-
-    def without_numbers(self, log_p: Tensor) -> str:
-        """Name the memories whose evidence ``log_p (B, E, A)`` has values that are not numbers."""
-        names = [name for name, memory in self.memories.items() for _ in memory.abilities.experts]
-        wrong = log_p.isnan().any(2).any(0).tolist()
-        found = sorted({name for name, bad in zip(names, wrong, strict=True) if bad}) or ["none by itself"]
-        return f"memories that gave no numbers: {', '.join(found)}"
 
 
 class Known(NamedTuple):
@@ -326,3 +314,17 @@ def check_evidence(name: str, memory: Memory, evidence: Evidence, rows: int, col
             f"{gates}; they should have {wanted} and ({rows},)."
         )
     return evidence
+
+
+def _check_numbers(memories: Mapping[str, Memory], found: Tensor, inputs: mixer.Inputs) -> None:
+    """Refuse log-probabilities that are not numbers."""
+    if bool(found.isnan().any()):
+        raise PluginError(f"the prediction is not a number; {without_numbers(memories, inputs.log_p)}")
+
+
+def without_numbers(memories: Mapping[str, Memory], log_p: Tensor) -> str:
+    """Name the memories whose evidence ``log_p (B, E, A)`` has values that are not numbers."""
+    names = [name for name, memory in memories.items() for _ in memory.abilities.experts]
+    wrong = log_p.isnan().any(2).any(0).tolist()
+    found = sorted({name for name, bad in zip(names, wrong, strict=True) if bad}) or ["none by itself"]
+    return f"memories that gave no numbers: {', '.join(found)}"

@@ -24,7 +24,7 @@ from lior.geometry.retrieval import Geometry
 from lior.interfaces import Evidence, FittedMemory, Items, State, Text, Updater
 from lior.model import memories, mixer
 from lior.model.evaluation import ProgressCallback
-from lior.model.language_model import Model
+from lior.model.language_model import Model, without_numbers
 from lior.model.mixer import columns, rows_at_once
 from lior.model.space import Space
 from lior.model.weighting import fresh_weights
@@ -583,7 +583,8 @@ class FitMixer:
         fit = model.weights, self._adam, inputs, targets
         model.weights, self._adam, loss = learn(config, self.job.generator, *fit, done, share)
         if not math.isfinite(loss):
-            raise PluginError(f"the mixer's loss is not finite; {model.without_numbers(inputs.log_p)}")
+            named = without_numbers(model.memories, inputs.log_p)
+            raise PluginError(f"the mixer's loss is not finite; {named}")
         return loss
 
     def _examples(self, items: Items, evidence: Mapping[str, Evidence]) -> tuple[mixer.Inputs, Tensor]:
