@@ -574,3 +574,27 @@ def test_help_needs_neither_torch_nor_pandas():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.stdout.endswith("[]\n")
+
+
+@pytest.mark.parametrize(
+    ("scale", "offset"), [(1e-12, 0.0), (1e-30, 0.0), (1.0, 1e9), (1e-3, 1e6), (1e4, 5e6)]
+)
+def test_targets_of_any_scale_are_predicted_and_printed_with_the_digits_that_matter(tmp_path, scale, offset):
+    """Numbers such as 1e-12 are read, saved and printed; numbers far from 0 do not lose what differs."""
+    x = np.linspace(-2, 2, 60)
+    frame = pd.DataFrame({"x": x, "y": offset + scale * np.round(3 * x, 2)})
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    done = table("fit", "a.csv", "--target", "y", "--out", "runs/a", "--regress", *QUICK, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    printed = table("predict", "runs/a", "a.csv", "--interval", "0.9", cwd=tmp_path).stdout
+    found = pd.read_csv(io.StringIO(printed), index_col="row").to_numpy()
+    assert "e+" not in printed
+    predictions = json.loads(
+        table("predict", "runs/a", "a.csv", "--interval", "0.9", "--json", cwd=tmp_path).stdout
+    )
+    exact = pd.DataFrame(predictions["predictions"]).set_index("row").to_numpy()
+    assert np.abs(found - exact).max() <= 1e-4 * frame["y"].std()
+    assert np.abs(exact[:, 0] - frame["y"]).max() < 0.5 * frame["y"].std()
+    why = table("why", "runs/a", "a.csv", "--top", "1", cwd=tmp_path).stdout.splitlines()[0]
+    low, high = (float(part.replace(",", "")) for part in re.search(r"\((\S+) to (\S+) with", why).groups())
+    assert np.abs(np.array([low, high]) - exact[0, 1:]).max() <= 1e-2 * (exact[0, 2] - exact[0, 1])

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from lior.errors import quantity
 from lior_tables.fitting import Progress
-from lior_tables.rows import Column, ColumnNote, Floats, as_dates, as_numbers, as_words, is_words
+from lior_tables.rows import Column, ColumnNote, Floats, as_dates, as_numbers, as_words, is_words, rounded
 from lior_tables.texts import Texts, words_recur
 
 Categories: TypeAlias = Literal["auto", "one-hot", "distance"]
@@ -434,7 +434,7 @@ def note_far(column: Column, low: float, high: float, *, dates: bool) -> None:
         return
     row = int(np.where(far, beyond, 0.0).argmax())
     shown = pd.Series([column.iloc[row], low, high])
-    value, least, most = as_dates(shown) if dates else map("{:,.6g}".format, shown)
+    value, least, most = as_dates(shown) if dates else (rounded(each, high - low, mark=",") for each in shown)
     others = int(far.sum()) - 1
     more = f"; so {'is' if others == 1 else 'are'} {quantity(others, 'other row')}" * (others > 0)
     note = f"{value} in row {column.index[row]} is outside the training rows ({least} to {most}){more}"

@@ -10,7 +10,7 @@ import numpy as np
 
 from lior.errors import UsageError, did_you_mean, sentences
 from lior_tables.estimators import GeometricRegressor
-from lior_tables.rows import as_dates
+from lior_tables.rows import as_dates, rounded
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -59,11 +59,17 @@ class Reason:
         if self.likeliest:
             named = f"{self.column} is {self.target}: probability {self.prediction:.3g}"
             return named if self.likeliest == self.target else f"{named} ({self.likeliest} is likelier)"
-        said = f"{self.target}: {self.prediction:,.6g}"
+        said = f"{self.target}: {self._rounded(self.prediction, 6)}"
         if self.interval is None:
             return said
         low, high = self.interval
-        return f"{said} ({low:,.5g} to {high:,.5g} with probability {100 * _INTERVAL:.0f} %)"
+        span = f"{self._rounded(low, 5)} to {self._rounded(high, 5)}"
+        return f"{said} ({span} with probability {100 * _INTERVAL:.0f} %)"
+
+    def _rounded(self, value: float, digits: int) -> str:
+        """Return a number with as many digits as tell it from others in the interval."""
+        low, high = self.interval or (0.0, 0.0)
+        return rounded(value, high - low, digits, mark=",")
 
     def account(self) -> str:
         """Return the sum of the shares in words."""
@@ -71,7 +77,8 @@ class Reason:
         rows = "row" if len(self.rows) == 1 else f"{len(self.rows)} rows"
         base = 0.0 if abs(self.base) < 1e-4 * abs(self.value) else self.base  # 0 but for rounding
         return (
-            f"{'value' if self.likeliest else 'prediction'} {self.value:,.5g} = {base:,.5g}, the mean, "
+            f"{'value' if self.likeliest else 'prediction'} {self._rounded(self.value, 5)} = "
+            f"{self._rounded(base, 5)}, the mean, "
             f"{self.value - self.base - self.others:+,.4g} from the {rows} below, "
             f"{self.others:+,.4g} from {others:,} other{'s' * (others != 1)}; "
             f"{self.needed:,} {'row has' if self.needed == 1 else 'rows have'} 90 % of all weight"

@@ -7,6 +7,7 @@ word is a category, and the categories of a column are sorted. Nothing is learne
 
 from __future__ import annotations
 
+import math
 import numbers
 import reprlib
 import sys
@@ -231,6 +232,22 @@ def as_words(column: Column) -> Column:
 
 def _spell(value: float) -> str:
     return str(int(value)) if value == int(value) and abs(value) < 1e15 else repr(float(value))
+
+
+def rounded(value: float, spread: float, digits: int = 6, *, mark: str = "") -> str:
+    """Return a number in the digits that tell it from others of the same spread, and without an exponent
+    below 10¹⁵.
+
+    Parameters
+    ----------
+    spread
+        Typical difference of such numbers; numbers that are larger have more than ``digits`` digits.
+    mark
+        The mark between thousands.
+    """
+    more = math.log10(abs(value) / spread) if spread > 0 and 0 < abs(value) / spread < math.inf else 0
+    digits = min(digits + max(int(more), 0), 17)
+    return f"{value:{mark}.0f}" if 10**digits <= abs(value) < 1e15 else f"{value:{mark}.{digits}g}"
 
 
 def join(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:

@@ -122,6 +122,13 @@ def _config(estimator: Any, task: Task | None) -> str:
     """Return the requested options as TOML, which has no null."""
     tables = {"model": {"kind": type(estimator).__name__, **_parameters(estimator)}}
     tables |= {"task": attrs.asdict(task)} if task else {}
-    return tomli_w.dumps(
-        {name: {key: v for key, v in table.items() if v is not None} for name, table in tables.items()}
-    )
+    return tomli_w.dumps(_without_nulls(tables))
+
+
+def _without_nulls(table: dict[str, Any]) -> dict[str, Any]:
+    """Return a table, and the tables in it, without the keys whose value is ``None``."""
+    return {
+        name: _without_nulls(value) if isinstance(value, dict) else value
+        for name, value in table.items()
+        if value is not None
+    }

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from lior_tables.loading import Estimator
     from lior_tables.reading import Task
 
+_NUMBERS = ("predicted", "low", "high")
+"""Last words of the columns of a target that is a number."""
 _NAMED = 3
 """Maximum number of rows without a score that are named."""
 
@@ -82,10 +84,16 @@ def predict(
         answers, compared = _answers(estimator, task, rows, interval, balanced)
     score, lacking = _score(estimator, task, frame, compared, balanced)
     if as_json:
-        predictions = json.loads(answers.to_json(orient="records"))
-        click.echo(json.dumps({"predictions": predictions, "score": score, "not_scored": lacking}))
+        from lior.runs.telemetry import finite
+
+        predictions = answers.to_dict("records")
+        found = finite({"predictions": predictions, "score": score, "not_scored": lacking})
+        click.echo(json.dumps(found, allow_nan=False))
         return
-    _write(answers, out)
+    if out:
+        _write(answers, out)
+    else:
+        _print(answers, estimator, task)
     if score or lacking:
         click.echo(_account(score, lacking, task, frame), err=True)
 
@@ -180,10 +188,18 @@ def _check_out(out: Path, file: Path) -> None:
     refuse_input(out, file)
 
 
-def _write(answers: DataFrame, out: Path | None) -> None:
-    if out is None:
-        click.echo(answers.to_csv(index=False, float_format="%.6g"), nl=False)
-        return
+def _print(answers: DataFrame, estimator: Estimator, task: Task) -> None:
+    """Print the predictions as CSV, with the digits that matter beside the spread of the targets."""
+    from lior_tables.rows import rounded
+
+    spreads = {} if task.classes else dict(zip(task.targets, estimator.ledger_.y.std(0), strict=True))
+    for name, spread in spreads.items():
+        for column in answers.columns.intersection([f"{name} {what}" for what in _NUMBERS]):
+            answers[column] = [rounded(value, spread) for value in answers[column]]
+    click.echo(answers.to_csv(index=False, float_format="%.6g"), nl=False)
+
+
+def _write(answers: DataFrame, out: Path) -> None:
     from lior_tables.reading import NO_PARQUET, PARQUET
 
     done = "replaced" if out.exists() else "wrote"
