@@ -8,6 +8,7 @@ import pytest
 
 from lior_tables import GeometricRegressor, load
 from lior_tables.cells import Form
+from lior_tables.reading import read
 from lior_tables.rows import ColumnNote, table
 
 
@@ -38,6 +39,7 @@ from lior_tables.rows import ColumnNote, table
         ("3/14/2021|2/3/2021", ["2021-03-14", "2021-02-03"]),
         ("2021/02/03|2021-2-4", ["2021-02-03", "2021-02-04"]),
         ("19 Feb 2021|Mar 3, 2021|Fri, 5 Mar 2021 10:30", ["2021-02-19", "2021-03-03", "2021-03-05T10:30"]),
+        ("True|false|?|TRUE", [1, 0, None, 1]),
         ("2026-01-02|2026-01-03T11:30+01:00", ["2026-01-02", "2026-01-03T10:30"]),
     ],
 )
@@ -137,3 +139,21 @@ def test_cells_as_people_write_them_predict_what_bare_numbers_do(tmp_path):
     np.testing.assert_array_equal(first.predict(bare[70:]), second.predict(dirty[70:]))
     np.testing.assert_array_equal(again.predict(dirty[70:71]), second.predict(bare[70:71]))
     np.testing.assert_array_equal(first.predict(dirty[70:71]), second.predict(bare[70:71]))
+
+
+@pytest.mark.filterwarnings("ignore::lior_tables.rows.ColumnNote")
+@pytest.mark.parametrize("gap", ["", "?", "None", "maybe"])
+@pytest.mark.parametrize("learned", [True, False])
+def test_truth_values_mean_the_same_with_and_without_gaps(tmp_path, gap, learned):
+    """A column of truth values is of another type in a file in which a cell is none."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"x": rng.normal(size=60), "on": rng.random(60) < 0.5})
+    frame["y"] = frame["x"] + 5 * frame["on"]
+    gappy = frame.assign(on=frame["on"].astype(object).where(frame.index % 9 > 0, gap))
+    for name, each in (("whole", frame), ("gappy", gappy)):
+        each.to_csv(tmp_path / f"{name}.csv", index=False)
+    first, second = ("gappy", "whole") if learned else ("whole", "gappy")
+    known, new = (read(tmp_path / f"{name}.csv") for name in (first, second))
+    model = GeometricRegressor(random_state=0, members=1).fit(known[["x", "on"]], known["y"])
+    said = gappy["on"] != gap
+    assert np.abs(model.predict(new[["x", "on"]]) - frame["y"])[said].max() < 1

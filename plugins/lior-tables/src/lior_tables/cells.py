@@ -29,6 +29,8 @@ _DATE = re.compile(
     rf"(?:(?:,? ?T?| at ){_TIME}.*)?",
     re.I,
 )
+_TRUTH = {"true": 1.0, "false": 0.0}
+"""Values of the words for truth values, as tables without gaps have them."""
 _NOON = re.compile(rf"({_TIME}|\d\d?)\s?([ap])\.?m\.?", re.I)
 
 
@@ -36,7 +38,7 @@ _NOON = re.compile(rf"({_TIME}|\d\d?)\s?([ap])\.?m\.?", re.I)
 class Form:
     """The way in which the cells of a column are written."""
 
-    kind: Literal["number", "time", "date"]
+    kind: Literal["number", "time", "date", "truth value"]
     decimal: str = "."
     """The decimal mark of numbers; empty if only bare ones such as ``1e-3`` are read."""
     minus: str = ""
@@ -63,6 +65,8 @@ class Form:
         cells = cells[:: len(cells) // _SAMPLE + 1]
         if not cells or any(map(_CODE.fullmatch, cells)):
             return None
+        if all(cell.lower() in _TRUTH for cell in cells):
+            return cls("truth value")
         if not bare and all(map(_BARE.fullmatch, cells)) and not _has_marks(column):
             return None
         form = max(_forms(cells, share), key=lambda form: len(form.values(cells)))
@@ -72,12 +76,13 @@ class Form:
 
     @classmethod
     def among(cls, column: Column, kind: Literal["number", "date"]) -> Form | None:
-        """Return the form of texts in a column whose training rows were plain numbers or dates.
+        """Return the form of texts in a column whose training rows were plain numbers, truth values or dates.
 
         It is ``None`` if the texts differ and none has a value: they are then of another column.
         """
         cells = _different(column)
         known = [form for form in (cls(kind, ""), cls.of(column)) if form and form.kind == kind]
+        known += [cls("truth value")] * (kind == "number")
         form = max(known, key=lambda form: len(form.values(cells)))
         return form if len(cells) < 2 or form.values(cells) else None
 
@@ -116,6 +121,8 @@ class Form:
         """Return the values of the cells that have one."""
         if self.kind == "date":
             return _dates([cell for cell in cells if _DATE.fullmatch(cell)], months=self.first)
+        if self.kind == "truth value":
+            return {cell: _TRUTH[cell.lower()] for cell in cells if cell.lower() in _TRUTH}
         value = partial(_hours, seconds=self.first) if self.kind == "time" else self._number
         return {cell: found for cell in cells if (found := value(cell)) is not None}
 

@@ -218,7 +218,7 @@ def as_numbers(column: Column, form: Form | None = None) -> Column:
     if types.is_numeric_dtype(column) or not (form := form or Form.of(column, 1)):
         return column
     found = form.read(column)
-    return column if form.kind == "date" or form.lost(column, found) else found
+    return column if form.kind in ("date", "truth value") or form.lost(column, found) else found
 
 
 def _are_numbers(column: Column, form: Form | None = None) -> bool:
@@ -282,6 +282,7 @@ class Task:
             if name not in known:
                 raise UsageError(no_column(name, known))
         forms = {name: form for name in targets if (form := Form.of(frame[name]))}
+        forms = {name: form for name, form in forms.items() if form.kind != "truth value"}  # two classes
         for name in targets:
             if types.is_datetime64_any_dtype(frame[name]) or (name in forms and forms[name].kind == "date"):
                 raise UsageError(

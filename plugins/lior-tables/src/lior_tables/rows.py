@@ -63,7 +63,8 @@ def table(
     Dates are days since 1970; ``attrs["dates"]`` names their columns. Texts that are numbers or dates
     are read by the form in ``forms`` (``None``: they stay texts), or by one inferred from the cells.
     ``attrs["forms"]`` has all forms. Numbers in a column of ``dates`` count as missing; so do words there
-    and in a column of ``numbers``, unless all are words.
+    and in a column of ``numbers``, unless all are words. Truth values in a column whose texts stay texts
+    are the words True and False.
 
     Raises
     ------
@@ -83,6 +84,8 @@ def table(
         cells = column.reset_index(drop=True)
         if name in dates and types.is_numeric_dtype(cells):
             known[name] = Form("date")
+        elif name in known and known[name] is None and types.infer_dtype(cells, skipna=True) == "boolean":
+            cells = cells.astype(object).map(str, na_action="ignore")
         elif name in (*dates, *numbers) and name not in known and _has_words(cells):
             cells = cells.astype(object).map(str, na_action="ignore")
             known[name] = Form.among(cells, "date" if name in dates else "number")
@@ -123,7 +126,7 @@ def note_numbers(column: Column, name: str, form: Form) -> None:
     there = column.dropna().unique().astype(object)
     unlike = [cell.strip() for cell in there[pd.isna(pd.to_numeric(there, errors="coerce"))]]
     values = form.values([cell for cell in unlike if cell.lower() not in NOTHING][:1])
-    for cell, value in values.items() if form.kind != "date" else ():
+    for cell, value in values.items() if form.kind in ("number", "time") else ():
         note = f"column {name!r} holds numbers: {cell!r} is read as {value:.10g}"
         warnings.warn(note + " hours" * (form.kind == "time"), ColumnNote, stacklevel=6)
 
