@@ -209,6 +209,18 @@ def test_a_wild_value_counts_no_more_than_a_large_one():
     assert np.abs(z).max() < CLIP
 
 
+@pytest.mark.parametrize(("scale", "offset"), [(1.0, 1e12), (1e-12, 1.0), (1e-300, 0.0), (1e300, 0.0)])
+@pytest.mark.parametrize("rows", [5, 20_000])
+def test_numbers_far_from_0_keep_what_differs_and_constants_are_left_out(scale, offset, rows):
+    x = np.linspace(-1, 1, rows)
+    frame = pd.DataFrame({"x": offset + scale * x, "same": 0.1 + offset, "rounded": offset})
+    frame.loc[0, "rounded"] = np.nextafter(offset, 2 * offset)
+    y, rng = np.zeros((rows, 1)), np.random.RandomState(0)
+    columns, z = Columns.fit(table(frame, list(frame)), np.full(rows, 0.7), y, rng=rng)
+    assert columns.origins.tolist() == [0, -1]
+    np.testing.assert_allclose(z[:, 0], x / x.std(), atol=1e-3)
+
+
 def test_codes_that_are_numbers_can_be_words():
     columns, _ = fitted(pandas_rows().assign(sold=[3.0, 3.0, 12.0, 12.0, 100.0]), words=["sold"])
     assert set(columns.encodings[NAMES.index("sold")].levels) == {"3", "12", "100"}

@@ -44,6 +44,8 @@ _LEAK, _FEWEST, _LOOKED_AT = 0.99, 50, 20_000
 """Share of the target that one column should not reach alone; fewest and most rows to judge that by."""
 _MARGIN = 0.1
 """Share of the range of the training rows by which a number may be outside without a note, chosen by hand."""
+_ROUNDING = 1e-14
+"""Largest deviation, relative to the largest value, that may be rounding: 45 units in the last place."""
 _PARTS = 5
 """Number of parts of the training rows; a part gets the means of the other parts."""
 
@@ -355,15 +357,18 @@ def _moments(values: Floats, weights: Floats) -> tuple[Floats, Floats]:
     """Return weighted mean and deviation of each column's known values; deviations within rounding are 0."""
     there = ~np.isnan(values)
     values = np.where(there, values, 0.0)
+    known = there.any(0)
     share = weights[:, None] * there
-    share = share / np.where(there.any(0), share.sum(0), 1.0)
+    share = share / np.where(known, share.sum(0), 1.0)
     scale = np.abs(values).max(0, initial=0.0)
     scale[scale == 0] = 1.0
     scaled = values / scale  # squares of large numbers would overflow
+    least = np.where(known, np.where(there, scaled, np.inf).min(0, initial=np.inf), 0.0)
+    scaled -= least  # sums of numbers far from 0 would round off what differs
     mean = (share * scaled).sum(0)
     deviation = np.sqrt((share * (scaled - mean) ** 2).sum(0))
-    deviation[deviation < 1e-12] = 0.0
-    return mean * scale, deviation * scale
+    deviation[deviation < _ROUNDING] = 0.0
+    return (mean + least) * scale, deviation * scale
 
 
 def _join(parts: list[Floats], rows: int) -> Floats:
