@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lior_tables import GeometricClassifier, GeometricRegressor, load
@@ -85,6 +85,7 @@ def test_intervals_of_groups_count_groups_with_gaps_too():
         assert np.isfinite(model.predict_interval(each, alpha=0.2)).all()
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10_000), st.integers(1, 4))
 def test_the_stand_in_is_the_least_squares_estimate(seed, hidden):
     z = torch.randn(200, 6, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
