@@ -55,6 +55,13 @@ def test_none_is_a_value_where_it_is_the_commonest_word(tmp_path):
     assert Task.of(frame, ["damage"]).none == ("damage",)
 
 
+def test_a_target_without_any_cell_is_no_damage(tmp_path):
+    (tmp_path / "a.csv").write_text("x,y,w\n1,nan,a\n2,None,\n")
+    frame = read(tmp_path / "a.csv", targets=["y"])
+    assert frame["y"].isna().all()
+    assert frame["x"].tolist() == [1, 2]
+
+
 def test_none_is_a_value_in_a_file_for_a_model_that_has_it(tmp_path):
     (tmp_path / "one.csv").write_text("damage,size\nNone,None\n")
     frame = read(tmp_path / "one.csv", ("damage", "gone"))
@@ -149,6 +156,8 @@ def test_a_task_leaves_its_columns_out_of_the_inputs():
         (lambda: Task.of(FRAME, ["a"], drop=["bb"]), r"no column 'bb'"),
         (lambda: Task.of(FRAME, ["a"], others=["B"]), "no column 'B'. Did you mean 'b'"),
         (lambda: Task.of(FRAME[["a"]], ["a"]), "no column is left"),
+        (lambda: Task.of(FRAME, ["a", "a"]), "'a' is given to --target twice; give it once"),
+        (lambda: Task.of(FRAME, ["a"], drop=["a"]), "'a' is given to --target and to --drop; give it once"),
         (
             lambda: Task.of(FRAME, ["a"]).answers(FRAME.assign(a=[1, np.inf]), PATH),
             "'a' has infinity, or a number above 1e308, in row 1",

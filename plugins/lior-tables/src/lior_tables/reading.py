@@ -189,7 +189,8 @@ def _stripped(frame: pd.DataFrame, words: Mapping[str, type]) -> pd.DataFrame:
 
 def _has_gaps(column: Column) -> bool:
     """Return whether a column has words and gaps."""
-    return column.hasnans and types.infer_dtype(column.dropna()) == "string"
+    there = column.dropna()
+    return 0 < len(there) < len(column) and types.infer_dtype(there) == "string"
 
 
 def _keep_none(frame: pd.DataFrame, said: pd.DataFrame, none: Sequence[str] | None) -> None:
@@ -273,14 +274,17 @@ class Task:
         Raises
         ------
         UsageError
-            For a missing column, if no column is left to predict from, or if nearly every row has a class
-            of its own.
+            For a missing column, a target that is given twice or dropped, if no column is left to predict
+            from, or if nearly every row has a class of its own.
         """
         known = list(frame.columns)
         named = [*targets, *drop]
         for name in [*named, *others]:
             if name not in known:
                 raise UsageError(no_column(name, known))
+            if name in targets and named.count(name) > 1:
+                where = "to --target and to --drop" if name in drop else "to --target twice"
+                raise UsageError(f"the column {name!r} is given {where}; give it once")
         forms = {name: form for name in targets if (form := Form.of(frame[name]))}
         forms = {name: form for name, form in forms.items() if form.kind != "truth value"}  # two classes
         for name in targets:
