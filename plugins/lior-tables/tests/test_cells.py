@@ -157,3 +157,20 @@ def test_truth_values_mean_the_same_with_and_without_gaps(tmp_path, gap, learned
     model = GeometricRegressor(random_state=0, members=1).fit(known[["x", "on"]], known["y"])
     said = gappy["on"] != gap
     assert np.abs(model.predict(new[["x", "on"]]) - frame["y"])[said].max() < 1
+
+
+@pytest.mark.filterwarnings("ignore::lior_tables.rows.ColumnNote")
+@pytest.mark.parametrize("sizes", ["1.50 2.50 XL 3.00", "1e3 2.10 XL 2.1", "7 8 XL 9"])
+def test_words_that_are_numbers_mean_the_same_where_no_other_words_are(tmp_path, sizes):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"x": rng.normal(size=80), "size": sizes.split() * 20})
+    frame["y"] = frame["x"] + 5 * (frame.index % 4)
+    for name, part in (("all", frame), ("numbers", frame[frame["size"] != "XL"])):
+        part.to_csv(tmp_path / f"{name}.csv", index=False)
+    known, new = (read(tmp_path / f"{name}.csv") for name in ("all", "numbers"))
+    model = GeometricRegressor(random_state=0, members=1).fit(known[["x", "size"]], known["y"])
+    told = ~new["size"].isin([2.1])  # 2.1 and 2.10 are one number
+    assert np.abs(model.predict(new[["x", "size"]]) - new["y"])[told].max() < 1
+    ids = model.learn(new[["x", "size"]], new["y"] + 0.25)
+    model.forget(ids)
+    assert set(model.ledger_.table["size"].cat.categories) >= set(sizes.split())

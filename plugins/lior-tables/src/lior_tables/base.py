@@ -38,7 +38,16 @@ from lior_tables.levels import LevelErrors, rare_words
 from lior_tables.model import Progress, TableModel
 from lior_tables.patches import Patches
 from lior_tables.plan import Options
-from lior_tables.rows import ColumnNote, Floats, as_numbers, is_frame, is_words, no_column, table
+from lior_tables.rows import (
+    ColumnNote,
+    Floats,
+    as_known_words,
+    as_numbers,
+    is_frame,
+    is_words,
+    no_column,
+    table,
+)
 from lior_tables.worth import Worth, worth
 
 _DEFAULT = Options()
@@ -178,8 +187,12 @@ class Geometric(BaseEstimator, ABC):
         known = dict.fromkeys(self._named("categorical_features")) if reset else self._forms
         days = () if reset else getattr(self.columns_, "days", ())
         found = table(X, self._names(), known, days, () if reset else self._plain_numbers())
-        if not reset and isinstance(X, pd.DataFrame):
-            found.index = X.index  # notes name rows by it
+        if not reset:
+            for name, column in self.ledger_.table.items():
+                if is_words(column) and not is_words(found[name]):
+                    found[name] = as_known_words(found[name], column.cat.categories)
+            if isinstance(X, pd.DataFrame):
+                found.index = X.index  # notes name rows by it
         if reset:
             forms = found.attrs["forms"]
             self._forms = {name: forms.get(name) for name in found if name in forms or is_words(found[name])}

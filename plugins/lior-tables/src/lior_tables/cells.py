@@ -19,7 +19,7 @@ ENOUGH = 0.8
 _SAMPLE = 4000
 """Maximum number of cells from which the form of a column is inferred."""
 _BARE = re.compile(r"[-+]?\d+(\.\d+)?")
-_CODE = re.compile(r"[-+]?0\d+")
+CODE = re.compile(r"[-+]?0\d+")
 """Pattern of a code, such as 007."""
 _TIME = r"\d\d?:\d\d(?::\d\d(?:[.,]\d+)?)?"
 _DATE = re.compile(
@@ -63,7 +63,7 @@ class Form:
         """
         cells = _different(column)
         cells = cells[:: len(cells) // _SAMPLE + 1]
-        if not cells or any(map(_CODE.fullmatch, cells)):
+        if not cells or any(map(CODE.fullmatch, cells)):
             return None
         if all(cell.lower() in _TRUTH for cell in cells):
             return cls("truth value")

@@ -23,7 +23,7 @@ from pandas.api.types import union_categoricals
 
 from lior.errors import did_you_mean, quantity, sentences
 from lior_plugins import NOTHING
-from lior_tables.cells import Column, Form
+from lior_tables.cells import CODE, Column, Form
 
 Floats: TypeAlias = NDArray[np.float64]
 
@@ -235,6 +235,29 @@ def as_words(column: Column) -> Column:
 
 def _spell(value: float) -> str:
     return str(int(value)) if value == int(value) and abs(value) < 1e15 else repr(float(value))
+
+
+def as_known_words(column: Column, known: Collection[str]) -> Column:
+    """Return numbers as words, those that known words write as these: ``2.50`` for 2.5.
+
+    A file in which all cells of such a column are numbers does not show how they are written. A code such as
+    ``007`` is no number.
+    """
+    written: dict[str, str] = {}
+    for word in known:
+        value = None if CODE.fullmatch(word) else _finite(word)
+        written |= {} if value is None else {_spell(value): word}
+    written |= {word: word for word in known}
+    return _words(column.map(lambda value: written.get(_spell(value), _spell(value)), na_action="ignore"))
+
+
+def _finite(word: str) -> float | None:
+    """Return the finite number that a word writes, or ``None``."""
+    try:
+        value = float(word)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
 
 
 def rounded(value: float, spread: float, digits: int = 6, *, mark: str = "") -> str:
