@@ -249,6 +249,8 @@ def test_they_compose_with_scikit_learn():
     [
         (lambda f, y: GeometricRegressor().fit(f, np.where(y > 1, np.nan, y)), "Input y contains NaN"),
         (lambda f, y: GeometricClassifier().fit(f, np.zeros(80)), "only one class: 0\\.0"),
+        (lambda f, y: GeometricRegressor().fit(f, y * 1e160), "give y in another unit"),
+        (lambda f, y: GeometricRegressor().fit(f, y * 1e-300), "give y in another unit"),
         (lambda f, y: GeometricRegressor().fit(f[:1], y[:1]), "minimum of 2 is required"),
         (lambda f, y: GeometricRegressor().fit(f, y[:-1]), "inconsistent numbers of samples"),
         (lambda f, y: GeometricRegressor().fit(f, y, sample_weight=-np.ones(80)), "Negative values"),

@@ -20,6 +20,8 @@ from lior_tables.base import Geometric
 from lior_tables.intervals import Spread
 from lior_tables.rows import ColumnNote, Floats
 
+_LARGEST = 1e150
+"""Largest target; the square of 1e154 is no double."""
 _NAMED = 5
 """Maximum number of classes of one row that are named."""
 
@@ -80,6 +82,12 @@ class GeometricRegressor(MultiOutputMixin, RegressorMixin, Geometric):
 
     def encoded(self, y: Any) -> Floats:
         values: Floats = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
+        spread = np.ptp(values / 2, axis=0)  # halves do not overflow
+        if np.abs(values).max() > _LARGEST or ((spread > 0) & (spread < 1 / _LARGEST)).any():
+            raise ValueError(
+                f"y has numbers above {_LARGEST:g}, or that differ by less than {1 / _LARGEST:g}; "
+                "their squares cannot be computed; give y in another unit"
+            )
         if values.ndim == 2 and values.shape[1] == 1:
             values = column_or_1d(values, warn=True)
         return values.reshape(len(values), -1)
