@@ -84,11 +84,9 @@ def predict(
         answers, compared = _answers(estimator, task, rows, interval, balanced)
     score, lacking = _score(estimator, task, frame, compared, balanced)
     if as_json:
-        from lior.runs.telemetry import finite
-
-        predictions = answers.to_dict("records")
-        found = finite({"predictions": predictions, "score": score, "not_scored": lacking})
-        click.echo(json.dumps(found, allow_nan=False))
+        bounded = answers.replace([np.inf, -np.inf], np.nan).astype(object)  # JSON has no infinity
+        predictions = bounded.where(bounded.notna(), None).to_dict("records")
+        click.echo(json.dumps({"predictions": predictions, "score": score, "not_scored": lacking}))
         return
     if out:
         _write(answers, out)
