@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 
+import lior_ask.asking
 from lior_ask import Index
 
 
@@ -81,3 +84,53 @@ def test_a_task_is_no_yes_to_whether_it_is_done():
     answer = index.ask("Is the water butt repaired?")
     assert answer.said.startswith("1 task with task water butt repaired")
     assert "- [ ] Repair" in answer.result.rows[0].text
+
+
+class _Day(date):
+    @classmethod
+    def today(cls):
+        return cls(2026, 12, 1)
+
+
+_PRACTICE = """BEGIN:VCALENDAR
+BEGIN:VEVENT
+SUMMARY:Back exercises
+DTSTART:20260907T180000
+RRULE:FREQ=WEEKLY;UNTIL=20261221T225959Z
+END:VEVENT
+BEGIN:VEVENT
+SUMMARY:Supervision
+DTSTART:20260903T123000
+RRULE:FREQ=WEEKLY;INTERVAL=2
+END:VEVENT
+BEGIN:VEVENT
+SUMMARY:Holidays
+DTSTART;VALUE=DATE:20261223
+DTEND;VALUE=DATE:20270104
+END:VEVENT
+END:VCALENDAR
+"""
+
+
+@pytest.mark.parametrize(
+    ("question", "value", "said"),
+    [
+        ("What do I have on 28 December?", "1", "Holidays"),  # only in 2034 does supervision fall on it
+        ("Welche Termine habe ich am 28. Dezember?", "1", "2026"),
+        ("How many appointments do I have in December?", "6", "2026"),
+        ("Wie viele Termine habe ich im Januar?", "3", "2027"),
+        ("Welche Termine hatte ich im Oktober?", "7", "2026"),
+        ("What did I have in October?", "7", "2026"),
+        ("¿Cuántas citas tenía en octubre?", "7", "2026"),
+        ("Combien de rendez-vous avais-je en octobre ?", "7", "2026"),
+    ],
+)
+def test_a_period_of_a_series_without_an_end_is_the_next_or_in_the_past_tense_the_last(
+    monkeypatch, question, value, said
+):
+    monkeypatch.setattr(lior_ask.asking, "date", _Day)
+    index = Index()
+    index.learn("calendar.ics", _PRACTICE.replace("\n", "\r\n"))
+    answer = index.ask(question)
+    assert answer.result.value == value
+    assert said in answer.said

@@ -97,6 +97,8 @@ class Period:
     """Whether the year is unknown; the days are then in the year 2000."""
     near: bool = attrs.field(default=False, eq=False, repr=False)
     """Whether it is a day of the nearest month, as none is named."""
+    over: bool = attrs.field(default=False, eq=False, repr=False)
+    """Whether the question is in the past tense: "what did I have in October?"."""
     bare: int = attrs.field(default=0, eq=False, repr=False)
     """The day of a month, if neither month nor year are known; there are no ends then."""
 
@@ -105,14 +107,31 @@ class Period:
         first, last = (day and moved(day, year) for day in (self.first, self.last))
         return attrs.evolve(self, first=first, last=last, yearless=False)
 
+    def reachable(self, years: Collection[int], today: date) -> list[int]:
+        """Return the years that it may be in if it has none: none after that in which it comes next.
+
+        A series without an end has events in many years, but "in December" is not in ten years. In the past
+        tense it has begun.
+
+        >>> christmas = Period(first=date(2000, 12, 24), last=date(2000, 12, 26), shown="", yearless=True)
+        >>> christmas.reachable([2025, 2026, 2027], date(2026, 12, 1))
+        [2025, 2026]
+        """
+        known, first, last = sorted(years), self.first, self.last
+        if self.over:
+            found = [year for year in known if not year or not first or moved(first, year) <= today]
+        else:
+            found = [year for year in known if year < 2 or not last or moved(last, year - 1) < today]
+        return found or known[:1]
+
     @property
     def ends(self) -> tuple[date, date] | None:
         """Both ends; ``None`` if one is open."""
         return (self.first, self.last) if self.first and self.last else None
 
     def coming(self, today: date) -> Period:
-        """Return a day whose month is not named in the next month if it is over."""
-        if not (self.near and self.last and self.last < today):
+        """Return a day without a month in the next month if it is over; not if in the past tense."""
+        if self.over or not (self.near and self.last and self.last < today):
             return self
         found = next((each for each in _near(today, self.last.day) if each > today), self.last)
         return attrs.evolve(self, first=found, last=found)

@@ -496,8 +496,8 @@ def _runs(positions: list[int]) -> Iterator[frozenset[int]]:
 def _within(column: int, period: Period, dates: Coded[str], today: date, *, coming: bool) -> Within | None:
     """Return the condition that a date is in a period.
 
-    A month without a year is the last one that has begun, or if ``coming`` the next one that is not over. An
-    end without a begin is the nearest one.
+    A month without a year is the last one that has begun, or if ``coming`` the next one that is not over,
+    unless the question is in the past tense. An end without a begin is the nearest one.
     """
     years = dates.years
     if not years:
@@ -509,6 +509,7 @@ def _within(column: int, period: Period, dates: Coded[str], today: date, *, comi
     years = [year for year in years if year]  # days without a year are in no year
     shown = period.shown
     if period.yearless:
+        years = period.reachable(years, today) if coming else years
         fit = [year for year in years if any(period.within(year).has(when) for when in dates.days)]
         past = [year for year in fit if (ends := period.within(year)).first and ends.first <= today]
         next_ = [year for year in fit if (ends := period.within(year)).last and ends.last >= today]
@@ -516,7 +517,7 @@ def _within(column: int, period: Period, dates: Coded[str], today: date, *, comi
             year = min(fit, key=lambda each: abs((period.within(each).last or today) - today))
         else:
             known = past or fit or [y for y in years if y <= today.year] or years
-            year = next_[0] if coming and next_ else known[-1]
+            year = next_[0] if coming and next_ and not period.over else known[-1]
         period, shown = period.within(year), f"{shown} {year}"
     first, last = (day.isoformat() if day else "" for day in (period.first, period.last))
     return Within(column, first, last, shown)

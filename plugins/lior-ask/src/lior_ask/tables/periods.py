@@ -7,6 +7,7 @@ another date behind "to" or "or". Days without a month and relative dates are ne
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Set
 from datetime import date, timedelta
 
@@ -98,10 +99,13 @@ def period_in(text: str, today: date, language: str = "english", start: int = 0)
         if found := reader.read(match.start()):
             period, end = found
             shown = " ".join(text[match.start() : end].split())
-            return attrs.evolve(period, shown=shown), text[: match.start()] + " , " + text[end:]
+            over = not _PAST[language].isdisjoint(re.findall(r"\w+", small))
+            return attrs.evolve(period, shown=shown, over=over), text[: match.start()] + " , " + text[end:]
     return None, text
 
 
+_PAST = defaultdict(frozenset[str], {each.name: frozenset(each.lists["words.past"]) for each in languages()})
+"""Verbs in the past tense of each language: "was" asks for something else in German."""
 _NUMBERED = re.compile(rf"\d{NTH}(?!\w)|(?<!\w){any_period('the_day')}\s+\d")
 _OF_UNIT = re.compile(
     rf"(?:{UNIT_FORMS['day']}|{UNIT_FORMS['week']})\s+(?:{any_period('before_date', 'in')}\s+)*$"

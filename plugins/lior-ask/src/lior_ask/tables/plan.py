@@ -192,6 +192,7 @@ def in_period(
         if period.recurs(years, head.kind):
             return [_in_any_year(period, days, dated)]
         if period.yearless:
+            years = {*period.reachable(years, request.today)} if head.kind == "events" else years
             some = {year for year in years if any(period.within(year).has(when) for when in days)}
             years = some if some and period.first and period.last else years
             if len(years) > 1 and not some and period.first and period.last:
