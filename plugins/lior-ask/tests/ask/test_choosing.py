@@ -134,3 +134,12 @@ def test_a_period_of_a_series_without_an_end_is_the_next_or_in_the_past_tense_th
     answer = index.ask(question)
     assert answer.result.value == value
     assert said in answer.said
+
+
+def test_a_calculation_that_leaves_a_period_out_is_not_told(monkeypatch):
+    monkeypatch.setattr(lior_ask.asking, "date", _Day)
+    index = Index()
+    index.learn("calendar.ics", _PRACTICE.replace("\n", "\r\n"))
+    index.learn("stock.csv", "item,room,count\npaper,1,14\noil,2,3\nmat,3,12\n")
+    result = index.ask("What do I have on 17 December?").result
+    assert result is None or not result.rows

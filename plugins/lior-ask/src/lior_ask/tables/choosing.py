@@ -154,8 +154,8 @@ def choose(question: Question, known: Known, today: date, *, shows: bool = True)
         told = None
     if _tells_of_messages(best) and not _asks_for_messages(spoken):
         told = None  # the day of a message, for "when does the passport run out?"
-    unexplained = (each.word for n, each in enumerate(said.tokens) if n not in best.explained)
-    if any(map(BEYOND.fullmatch, unexplained)):
+    unexplained = [each for n, each in enumerate(said.tokens) if n not in best.explained]
+    if any(BEYOND.fullmatch(each.word) or each.kind == "period" for each in unexplained):
         told = None
     if told and _repeats(query, told, spoken):
         told = None
