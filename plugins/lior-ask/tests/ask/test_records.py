@@ -9,6 +9,7 @@ from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from openpyxl import Workbook
 
 from ask.content import values
 from lior.reading.parsing import parse_bytes
@@ -382,6 +383,21 @@ def test_the_next_event_is_from_today_on():
     assert index.ask("next appointment").result.value == "2999-01-02 09:00"
     assert ": Dentist, next of 2 events from " in index.ask("next appointment").said
     assert index.ask("how many appointments?").result.value == "3"
+
+
+def test_the_name_of_a_file_means_the_sheet_of_this_name(tmp_path):
+    book = Workbook()
+    book.active.title = "Invoices 2026"
+    for row in (["customer", "count", "amount"], ["Ada", 2, 520], ["Bo", 3, 114]):
+        book.active.append(row)
+    for row in (["entry", "size"], ["office", 45061]):
+        (book["Data"] if "Data" in book.sheetnames else book.create_sheet("Data")).append(row)
+    book.save(tmp_path / "Invoices 2026.xlsx")
+    index = Index(tmp_path, cache=False, embedder="")
+    assert index.ask("How many invoices are there?").result.value == "2"
+    assert index.ask("highest amount of the invoices").result.value == "520"
+    answer = index.ask("highest invoice")
+    assert answer.result is None or answer.result.value == "520"
 
 
 POTTERY = """BEGIN:VCALENDAR

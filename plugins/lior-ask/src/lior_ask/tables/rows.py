@@ -46,8 +46,9 @@ def plan_of_rows(request: Request, source: TableSource) -> Plan | None:
 
     Raises ``Unclear`` if several tables do, or a named table does not."""
     plans, unclear = list[Plan](), list[tuple[int, Unclear]]()
-    for head in source.kind("rows", request.files):
-        names = [w for w in request.words if names_it(w.text, head) or _is_expense(w.text, head)]
+    heads = source.kind("rows", request.files)
+    for head in heads:
+        names = _naming(request, head, heads)
         try:
             asked, view = choose_view(request, head, source)
             called = (
@@ -70,6 +71,15 @@ def plan_of_rows(request: Request, source: TableSource) -> Plan | None:
         return None
     most = max(plan.named for plan in plans)
     return _together([plan for plan in plans if plan.named == most], source)
+
+
+def _naming(request: Request, head: Head, heads: Sequence[Head]) -> list[Word]:
+    """Return the words that name a table. The name of a file does not if another sheet in it has the word."""
+    words = [w for w in request.words if names_it(w.text, head) or _is_expense(w.text, head)]
+    file = head.document.partition("#")[0]
+    beside = [each for each in heads if each != head and each.document.partition("#")[0] == file]
+    own, *others = (attrs.evolve(each, document="") for each in (head, *beside))
+    return [w for w in words if names_it(w.text, own) or not any(names_it(w.text, o) for o in others)]
 
 
 def _is_called(request: Request, head: Head, source: TableSource) -> bool:
