@@ -77,6 +77,8 @@ def test_sheets_of_a_workbook():
         ),
         ([["region", 2024, 2025], ["North", 5, 7]], "", [("region", "2024", "2025"), ("North", "5", "7")]),
         ([["Rex", 2019], ["Pia", 2020]], "", []),
+        ([["tax number", "031 845 01234"], ["customer", "450612345"]], "", []),
+        ([["region", "2024"], ["North", 5]], "", [("region", "2024"), ("North", "5")]),
         ([[None] * n + ["x", "y"] for n in range(0, 400, 10)], "", []),  # scattered
         ([["milk"], ["tea"]], "", []),
         ([[1, 2], [3, 4]], "", []),

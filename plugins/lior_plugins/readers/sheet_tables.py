@@ -12,7 +12,7 @@ from lior.interfaces import ParsedDocument, Table
 from lior.reading.limits import current_limits
 from lior_plugins.readers.collecting import Collected, too_much_text
 from lior_plugins.readers.sheet_rows import LONGEST_NAME, Row, Sheet
-from lior_plugins.readers.tables import YEAR, header_below
+from lior_plugins.readers.tables import VALUE, YEAR, header_below
 
 _TITLES = 4
 """The maximum number of rows above a table that become the title of the sheet."""
@@ -227,9 +227,19 @@ def _head(block: Sequence[Row]) -> int | None:
 
 
 def _is_plain(row: Row) -> bool:
-    """Return whether all cells are text, or several are years that ascend, as in the head of a table."""
+    """Return whether all cells are text, or several are years that ascend, as in the head of a table.
+
+    A text and a number written as text are a key and its value.
+    """
+    if len(row.cells) == 2 and [*map(_is_value, row.cells)] == [False, True]:
+        return False
     years = [cell for cell, kind in zip(row.cells, row.kinds, strict=True) if kind == "n"]
     return not years or (len(years) > 1 and years == sorted({*years}) and all(map(YEAR.fullmatch, years)))
+
+
+def _is_value(cell: str) -> bool:
+    """Return whether a cell is a number or a date, and no year."""
+    return VALUE.fullmatch(cell) is not None and not YEAR.fullmatch(cell)
 
 
 def _columns(rows: Iterable[Row], more: Iterable[int] = ()) -> tuple[int, ...]:

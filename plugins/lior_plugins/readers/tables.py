@@ -16,7 +16,7 @@ _MARKS = re.compile(r"\*\*|__|`|\[\[|\]\]|\[([^\]]{0,500})\]\([^)]{0,2000}\)")
 SPARSE = 100
 """The maximum ratio of a table's cells to its filled cells."""
 _NUMBER = re.compile(r"[-+\d.,\s]*\d[\d.,\s]*")
-_VALUE = re.compile(r"(?:[A-Z]{3}\s?)?(?=\D*\d)[\W\d_]+(?:[A-Z]{3})?")
+VALUE = re.compile(r"(?:[A-Z]{3}\s?)?(?=\D*\d)[\W\d_]+(?:[A-Z]{3})?")
 """A cell of a number or date, perhaps with a currency."""
 YEAR = re.compile(r"(19|20)\d\d")
 _FOOT = re.compile(
@@ -148,12 +148,12 @@ def header_below(rows: Sequence[tuple[str, ...]]) -> int:
         if len(named) >= max(best, 1) and (0 in cells or not number) and _is_header(rows[number:]):
             best, first, columns = len(named), number, named
         filled.update([*cells])
-        valued.update(column for column, cell in cells.items() if _VALUE.fullmatch(cell))
+        valued.update(column for column, cell in cells.items() if VALUE.fullmatch(cell))
     size = sum(map(bool, rows[first])) if first else 0
     for row in rows[:first]:
         own = [*filter(None, row)]
         words = any(
-            cell and not _VALUE.fullmatch(cell) for column, cell in enumerate(row) if column in columns
+            cell and not VALUE.fullmatch(cell) for column, cell in enumerate(row) if column in columns
         )
         title = best > 1 or 2 * len(own) <= size or re.search(r"\d", " ".join(own))
         if not (all(row[: len(own)]) and (len(own) < size or words) and title):
