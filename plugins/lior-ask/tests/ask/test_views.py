@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ask.content import folder, values
+from lior_ask import Index
 
 TEXTS = {
     "cellar.md": (
@@ -66,6 +67,22 @@ def test_what_rows_do_not_have_is_calculated(index):
         "how many hours did the staff work in March and April?": "26.5",
         "average water use of the basin per month": "2.50",
         "which tool brought in the most money?": "mower 415.00",
+    }
+    assert values(index, wanted) == wanted
+
+
+def test_income_minus_expenses_of_a_statement_with_two_dates():
+    rows = "01.09.26;02.09.26;Rent;-400,00\n03.09.26;03.09.26;Ada;900,00\n"
+    rows += "30.09.26;01.10.26;Power;-50,00\n05.10.26;05.10.26;Bo;300,00\n"
+    index = Index(retriever="settle", embedder="")
+    index.learn("statement.csv", f"Buchungstag;Valutadatum;Text;Betrag\n{rows}")
+    wanted = {
+        "income minus expenses in September": "450.00",
+        "Einnahmen minus Ausgaben im Oktober 2026": "300.00",
+        "Wie hoch war der Gewinn im September?": "450.00",
+        "income minus our expenses per month": "2026-09 450.00, 2026-10 300.00",
+        "recettes moins dépenses par mois": "2026-09 450.00, 2026-10 300.00",
+        "ingresos menos gastos": "750.00",
     }
     assert values(index, wanted) == wanted
 

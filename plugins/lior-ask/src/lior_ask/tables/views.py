@@ -284,7 +284,8 @@ def _net(request: Request, head: Head, source: TableSource) -> tuple[Request, He
         came, went = (column.number(row.cells[n]) for column, n in ((into, account.into), (out, account.out)))
         return (came or Decimal(0)) - (abs(went or Decimal(0)) if into != out else 0)
 
-    texts = [attrs.evolve(c, kind="text") if c.kind == "number" else c for c in head.columns]
+    dated = head.places("date")[:1]  # the booking date; the value date follows it
+    texts = [c if n in dated else attrs.evolve(c, kind="text") for n, c in enumerate(head.columns)]
     name = f"{into.name} {_LEFT} {out.name}" if into != out else f"{into.name}, in {_LEFT} out"
     return request, _with_column(head, texts, name, into.unit, left, source)
 
