@@ -100,7 +100,8 @@ def words(key: str, language: str = "") -> frozenset[str]:
 
 
 def of_question(said: Iterable[str], spoken: Sequence[str] = ()) -> str:
-    """Return the language with most of these words; of several, the first of ``spoken``, else of all.
+    """Return the language with most of these words; of several, the one with most words for columns, or else
+    the first of ``spoken``, or of all.
 
     All words of a short text count. ``spoken`` are the languages of the documents; one word of another
     language is not enough.
@@ -111,15 +112,27 @@ def of_question(said: Iterable[str], spoken: Sequence[str] = ()) -> str:
     'spanish'
     >>> of_question("pieces in winter bin".split(), ["english"])
     'english'
+    >>> of_question("ausgaben pro monat".split(), ["english", "german"])
+    'german'
     """
     said, rank = set(said), {name: len(spoken) - n for n, name in enumerate(spoken)}
     score = {name: len(said & own) - (bool(spoken) and name not in rank) for name, own in _telling()}
-    return max(score, key=lambda name: (score[name], rank.get(name, 0)))
+    named = {name: len(said & own) for name, own in _naming()}
+    return max(score, key=lambda name: (score[name], named[name], rank.get(name, 0)))
+
+
+def _telling() -> list[tuple[str, set[str]]]:
+    """Return the words in every text of each language."""
+    return _words_of("words.stop", "words.asking", "words.function", "words.verbs")
+
+
+def _naming() -> list[tuple[str, set[str]]]:
+    """Return the words of each language for columns, such as "expenses" and "hours"."""
+    return _words_of(*(key for key in languages()[0].lists if key.startswith("columns.")))
 
 
 @cache
-def _telling() -> list[tuple[str, set[str]]]:
-    keys = ("words.stop", "words.asking", "words.function", "words.verbs")
+def _words_of(*keys: str) -> list[tuple[str, set[str]]]:
     return [
         (each.name, {word for key in keys for word in each.lists[key]} - each.shared) for each in languages()
     ]
