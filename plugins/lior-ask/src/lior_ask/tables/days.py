@@ -70,6 +70,7 @@ _RELATIVE = {
     "week_before_last": ("week", -2),
     "last_week": ("week", -1),
     "this_week": ("week", 0),
+    "week_after_next": ("week", 2),
     "next_week": ("week", 1),
     "last_month": ("month", -1),
     "this_month": ("month", 0),
