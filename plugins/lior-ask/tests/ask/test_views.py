@@ -71,7 +71,7 @@ def test_what_rows_do_not_have_is_calculated(index):
     assert values(index, wanted) == wanted
 
 
-def test_income_minus_expenses_of_a_statement_with_two_dates():
+def test_a_statement_with_two_dates():
     rows = "01.09.26;02.09.26;Rent;-400,00\n03.09.26;03.09.26;Ada;900,00\n"
     rows += "30.09.26;01.10.26;Power;-50,00\n05.10.26;05.10.26;Bo;300,00\n"
     index = Index(retriever="settle", embedder="")
@@ -83,6 +83,11 @@ def test_income_minus_expenses_of_a_statement_with_two_dates():
         "income minus our expenses per month": "2026-09 450.00, 2026-10 300.00",
         "recettes moins dépenses par mois": "2026-09 450.00, 2026-10 300.00",
         "ingresos menos gastos": "750.00",
+        "list the payments": "2",
+        "How many payments did we make in September?": "2",
+        "Welche Einnahmen hatten wir im September?": "1",
+        "montre les paiements en septembre": "2",
+        "lista los pagos de septiembre": "2",
     }
     assert values(index, wanted) == wanted
 

@@ -229,7 +229,8 @@ def _account(
         sign = -sign
     if request.measure == "money" and request.operation in ("highest", "lowest"):
         sign = sign or -1  # "most expensive"
-    asked = request.operation in _ADDED or request.times or (sign and request.compared)
+    counted = not (lexicon.OUTGOING | lexicon.INCOMING).isdisjoint(request.heads)  # "list the payments"
+    asked = request.operation in _ADDED or request.times or (sign and (request.compared or counted))
     return sign, accounts.account_of(head, source) if asked else None
 
 
