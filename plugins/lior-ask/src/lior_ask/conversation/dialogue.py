@@ -21,7 +21,13 @@ from lior.interfaces import Passage
 from lior_ask.answer.intents import question_in, small_talk, task
 from lior_ask.answer.selection import Answer
 from lior_ask.conversation.followups import Message, about_conversation, meant_instead, people_in, read
-from lior_ask.conversation.table_followups import calculates, only_operates, other_values, whole_questions
+from lior_ask.conversation.table_followups import (
+    calculates,
+    object_of,
+    only_operates,
+    other_values,
+    whole_questions,
+)
 from lior_ask.languages.dates import MARK
 from lior_ask.languages.replies import in_words_of
 from lior_ask.languages.words import language_of, stem, tokens
@@ -211,7 +217,7 @@ class Dialogue:
         if declined and (turn.answer.said or (said.own and not goes_on)):
             self._calculated = turn.message, ""
         elif result or said.own:  # "and in August?" does not continue an earlier calculation
-            self._calculated = (turn.message, result.about) if result else None
+            self._calculated = (turn.message, object_of(result)) if result else None
         if declined and (not said.own or (goes_on and said.marked)):
             return
         about = _sources(turn.answer)
@@ -239,8 +245,8 @@ class Dialogue:
             asked, had = said.question.saying(whole), Question(message).subjects
             own = tuple(w for w in asked.content if w not in had and MARK not in w)
             turn = self._turn(message, asked, own)
-            if turn.answer.result and of.match(turn.answer.result.about):
-                self._calculated = whole, turn.answer.result.about
+            if turn.answer.result and of.match(object_of(turn.answer.result)):
+                self._calculated = whole, object_of(turn.answer.result)
                 sure = min(turn.answer.confidence, _LIKELY)
                 return attrs.evolve(turn, answer=attrs.evolve(turn.answer, confidence=sure))
             if not self._calculated[1]:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from datetime import date
+from pathlib import PurePath
 
+from lior.interfaces import Result
 from lior_ask.languages.lists import any_of, either, languages, of_question
 from lior_ask.languages.words import asked_words
+from lior_ask.tables.asked import FILE
 from lior_ask.tables.days import Period
 from lior_ask.tables.lexicon import UNSUPPORTED
 from lior_ask.tables.periods import period_in
@@ -21,6 +24,34 @@ _LAST = re.compile(rf"\b{either('followups.last')}\b", re.I)
 """Pattern of a message that asks for the newest of the rows counted or listed."""
 _VALUE = re.compile(r"\b(?:(?:is|has) (?P<value>[^,]+)|(?:from|to) (?P<name>\S+(?: [^\W\d_a-z]\S*)*))")
 """Pattern of a condition in the description of a result: "where by is Tom", "from Ada"."""
+
+
+_HEADING = r"(?: \((?:[^()]|\([^()]*\))*\))?"
+"""Pattern of the name of a sheet or heading behind a document."""
+
+
+def object_of(result: Result) -> str:
+    """Return the object of a calculation as a question can name it.
+
+    Numbers in the name of a file or a heading are left out: they are no period of the question.
+
+    >>> from lior.interfaces import Passage
+    >>> row = Passage(document="Bills 2026.xlsx#May 2026", line=3, column=1, text="RE-1 | Ada")
+    >>> about = "rows of Bills 2026.xlsx#May 2026 (May 2026) where who is Ada"
+    >>> object_of(Result(operation="count", value="1", about=about, rows=(row,)))
+    'rows of Bills where who is Ada'
+    """
+    about = result.about
+    for document in {row.document for row in result.rows}:
+        file = document.partition("#")[0]
+        name = file if FILE.fullmatch(file) else " ".join(re.findall(r"[^\W\d_]+", PurePath(file).stem))
+
+        def told(match: re.Match[str], name: str = name) -> str:
+            heading = match[0].removeprefix(document)  # noqa: B023
+            return name if re.search(r"\d", heading) else name + heading
+
+        about = re.sub(re.escape(document) + _HEADING, told, about)
+    return about
 
 
 def _period(phrase: str, language: str) -> Period | None:

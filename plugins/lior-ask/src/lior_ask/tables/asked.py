@@ -22,7 +22,8 @@ from lior_ask.tables.query import Sign
 from lior_ask.tables.units import UNITS, number_said
 from lior_ask.tables.words import stems
 
-_FILE = re.compile(r"(?<![\w@.])[\w+/-]+(?:\.[\w+-]+)*\.[a-z]\w{1,5}\b(?!@)", re.I)
+FILE = re.compile(r"(?<![\w@.])[\w+/-]+(?:\.[\w+-]+)*\.[a-z]\w{1,5}\b(?!@)", re.I)
+"""Pattern of the name of a file in a question."""
 _NUMERALS = {word: 2 + n for each in languages() for n, word in enumerate(each.lists["words.numbers"])}
 """Words for numbers from two on in all languages."""
 _ORDINALS = {
@@ -159,7 +160,7 @@ def asked(text: str, today: date, names: Set[str] = frozenset()) -> Asked:
     """
     text = re.sub(r"(?<!\d)\.$", "", text.strip().rstrip("?! "))
     text = _TITLE.sub(" ", f" {text} ".replace("’", "'"))
-    files = [match[0] for match in _FILE.finditer(text)]
+    files = [match[0] for match in FILE.finditer(text)]
     for name in files:
         text = text.replace(name, f" {_MARKS['file']} ", 1)
     text = as_names(text, names)

@@ -19,14 +19,13 @@ from lior_ask.languages.lists import words as listed
 from lior_ask.languages.words import asked_words, tokens
 from lior_ask.question.question import Question
 from lior_ask.tables import lexicon
-from lior_ask.tables.asked import Compared
+from lior_ask.tables.asked import FILE, Compared
 from lior_ask.tables.days import NAME, NUMBERS, UNIT_FORMS, Period
 from lior_ask.tables.periods import as_names, period_in
 from lior_ask.tables.query import Sign
 from lior_ask.tables.units import number_said
 
 Role = Literal["", "from", "to", "about", "per", "unit", "except"]
-_FILE = re.compile(r"(?<![\w@.])[\w+/-]+(?:\.[\w+-]+)*\.[a-z]\w{1,5}\b(?!@)", re.I)
 _AMOUNT = (
     r"(?:[€$£]|eur|chf|usd)?\s?(?P<number>\d[\d.,' ]*\d|\d)"
     r"\s?(?P<unit>[€$£%]|[^\W\d_]{1,3}\b|euros?|dollars?|francs?)?"
@@ -136,7 +135,7 @@ def parse(
     ('count', ('mails',), ['mails', 'marta', 'send'])
     """
     text = _TITLE.sub(" ", f" {question.text.strip().rstrip('?!. ')} ".replace("’", "'"))
-    files = tuple(match[0] for match in _FILE.finditer(text))
+    files = tuple(match[0] for match in FILE.finditer(text))
     for name in files:
         text = text.replace(name, " , ")
     text = as_names(_NAMED.sub(rf"{NAME}\1", text), names)
