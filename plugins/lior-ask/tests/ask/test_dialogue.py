@@ -210,6 +210,26 @@ def test_calculations_are_carried_on():
     assert "Odile" in talk.ask("and who cut the hedge?").answer.answer.text
 
 
+@pytest.mark.parametrize(
+    ("first", "then", "value"),
+    [
+        ("Which invoices are not paid?", "how many of them are from Ada?", "1"),
+        ("Which invoices are not paid?", "and the total of them?", "500"),
+        ("Which invoices are over 150?", "how many of them are from Ada?", "1"),
+        ("Which invoices are over 150?", "how many of them are from Cy?", None),
+        ("list the invoices", "how many of them are from Ada?", "2"),
+    ],
+)
+def test_some_of_them_are_among_the_rows_of_the_last_answer(first, then, value):
+    index = Index()
+    rows = "1,Ada,100,2026-01-02\n2,Ada,200,\n3,Bo,300,\n4,Cy,50,2026-02-01\n"
+    index.learn("invoices.csv", f"number,customer,amount,paid\n{rows}")
+    talk = Dialogue(index.ask)
+    talk.ask(first)
+    result = talk.ask(then).answer.result
+    assert (result and result.value) == value
+
+
 MAILBOX = """From monika@brandt.example Mon Mar 03 09:10:00 2025
 From: Monika Brandt <monika@brandt.example>
 To: Ada Kern <ada@kern.example>

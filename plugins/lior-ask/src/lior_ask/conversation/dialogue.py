@@ -17,7 +17,7 @@ from difflib import get_close_matches
 
 import attrs
 
-from lior.interfaces import Passage
+from lior.interfaces import Passage, Result
 from lior_ask.answer.intents import question_in, small_talk, task
 from lior_ask.answer.selection import Answer
 from lior_ask.conversation.followups import Message, about_conversation, meant_instead, people_in, read
@@ -26,6 +26,7 @@ from lior_ask.conversation.table_followups import (
     object_of,
     only_operates,
     other_values,
+    refers_to_rows,
     whole_questions,
 )
 from lior_ask.languages.dates import MARK
@@ -245,8 +246,9 @@ class Dialogue:
             asked, had = said.question.saying(whole), Question(message).subjects
             own = tuple(w for w in asked.content if w not in had and MARK not in w)
             turn = self._turn(message, asked, own)
-            if turn.answer.result and of.match(object_of(turn.answer.result)):
-                self._calculated = whole, object_of(turn.answer.result)
+            result = turn.answer.result
+            if result and of.match(object_of(result)) and self._of_them(result, said.text):
+                self._calculated = whole, object_of(result)
                 sure = min(turn.answer.confidence, _LIKELY)
                 return attrs.evolve(turn, answer=attrs.evolve(turn.answer, confidence=sure))
             if not self._calculated[1]:
@@ -258,7 +260,15 @@ class Dialogue:
         answer = attrs.evolve(
             _declined(turn.answer), said=in_words_of(_WHOLE, turn.answer.language), confidence=0.0
         )
-        return turn if turn.answer.result else attrs.evolve(turn, answer=answer)
+        alone = turn.answer.result
+        return turn if alone and self._of_them(alone, message) else attrs.evolve(turn, answer=answer)
+
+    def _of_them(self, result: Result, message: str) -> bool:
+        """Return whether a result has only rows of the last one, if a message asks for some "of them"."""
+        last = self.last.answer.result if self.last else None
+        if last is None or not refers_to_rows(message):
+            return True
+        return {(row.document, row.line) for row in result.rows} <= {(r.document, r.line) for r in last.rows}
 
     def _follow_up(self, message: str, said: Message, inherited: tuple[str, ...]) -> Turn:
         if not said.own:

@@ -63,6 +63,11 @@ def calculates(message: str) -> bool:
     return bool(_ASKED.search(message))
 
 
+def refers_to_rows(message: str) -> bool:
+    """Return whether a message asks for some of the rows that were counted or listed: "how many of them"."""
+    return _THEM.search(message) is not None
+
+
 def only_operates(words: Sequence[str]) -> bool:
     """Return whether words name an operation only, and not its object: "which is the newest?"."""
     return bool(words) and all(re.fullmatch(_OPERATION, word, re.I) for word in words)
@@ -89,6 +94,7 @@ def whole_questions(before: str, about: str, message: str) -> Iterator[str]:
         noun = re.split(rf" (?:where|{_PREPOSITION}) ", about)[0]
         for each in dict.fromkeys((about, noun)) if about else ():
             yield re.sub(r"\s+", " ", _THEM.sub(lambda _: each, plain)) + "?"  # noqa: B023
+        yield re.sub(r"\s+", " ", f"{_THEM.sub('', plain)}, {asked}?")
     elif found := _PHRASE.fullmatch(plain):
         yield _with_phrase(asked, plain, found[1])
     elif about and _LAST.search(plain):
