@@ -57,6 +57,17 @@ def _each(text):
     return (" ".join(each.split()) for each in text.split("|"))
 
 
+def test_the_end_of_a_conversation_is_small_talk():
+    for message in (
+        "great, that's all for today, thank you",
+        "Danke, das war es für heute",
+        "merci, c'est tout",
+        "gracias, eso es todo por hoy",
+    ):
+        assert (small_talk(message) or ("", ""))[1] == "thanks", message
+    assert small_talk("that's all the water we used?") is None
+
+
 def test_small_talk():
     for kind, text in SMALL.items():
         for message in _each(text):

@@ -82,6 +82,7 @@ def test_a_statement_with_two_dates():
         "Wie hoch war der Gewinn im September?": "450.00",
         "income minus our expenses per month": "2026-09 450.00, 2026-10 300.00",
         "recettes moins dépenses par mois": "2026-09 450.00, 2026-10 300.00",
+        "recettes moins dépenses, ça fait combien en septembre ?": "450.00",
         "ingresos menos gastos": "750.00",
         "list the payments": "2",
         "How many payments did we make in September?": "2",
