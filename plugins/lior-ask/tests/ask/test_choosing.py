@@ -143,3 +143,17 @@ def test_a_calculation_that_leaves_a_period_out_is_not_told(monkeypatch):
     index.learn("stock.csv", "item,room,count\npaper,1,14\noil,2,3\nmat,3,12\n")
     result = index.ask("What do I have on 17 December?").result
     assert result is None or not result.rows
+
+
+@pytest.mark.parametrize(
+    ("question", "value"),
+    [("What was the highest fee in 2025?", "25"), ("What did the cake cost in spring 2026?", "5")],
+)
+def test_a_period_in_the_name_of_a_table_is_not_left_out(question, value):
+    index = Index()
+    index.learn("members 2025.csv", "name,team,fee\nAda,A,20\nBo,B,25\nCy,A,20\n")
+    rows = "| cake | Ada | 5 |\n| tea | Bo | 2 |\n"
+    index.learn("stalls.md", f"# Stalls spring 2026\n\n| stall | person | price |\n|---|---|---|\n{rows}")
+    answer = index.ask(question)
+    assert answer.result.value == value
+    assert answer.confidence > 0.8

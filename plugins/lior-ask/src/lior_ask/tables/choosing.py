@@ -13,6 +13,7 @@ import numpy as np
 from lior.interfaces import Passage, Result
 from lior_ask.index.tasks import COLUMNS
 from lior_ask.languages.lists import words
+from lior_ask.languages.words import asking_words, tokens
 from lior_ask.question.filters import Filters, Known
 from lior_ask.question.question import Question
 from lior_ask.tables.asked import Asked, asked
@@ -155,7 +156,7 @@ def choose(question: Question, known: Known, today: date, *, shows: bool = True)
     if _tells_of_messages(best) and not _asks_for_messages(spoken):
         told = None  # the day of a message, for "when does the passport run out?"
     unexplained = [each for n, each in enumerate(said.tokens) if n not in best.explained]
-    if any(BEYOND.fullmatch(each.word) or each.kind == "period" for each in unexplained):
+    if any(BEYOND.fullmatch(each.word) for each in unexplained) or _leaves_period_out(best, said):
         told = None
     if told and _repeats(query, told, spoken):
         told = None
@@ -175,6 +176,15 @@ def _only_names(best: Proposal, said: Asked) -> bool:
     used = [piece.positions | best.links.columns.get(piece.column, frozenset()) for piece in best.pieces]
     left = {n for n, each in enumerate(said.tokens) if not each.kind} - said.function
     return not left.issubset(frozenset().union(*used))
+
+
+def _leaves_period_out(best: Proposal, said: Asked) -> bool:
+    """Return whether a query leaves a period out that is not in the name of its table: "members 2025"."""
+    names = {*tokens(" ".join(f"{head.document} {head.name}" for head in best.links.table.heads))}
+    names -= asking_words(said.language)
+    places = [n for n, token in enumerate(said.tokens) if token.kind == "period"]
+    pairs = zip(places, said.periods, strict=False)
+    return any(n not in best.explained and names.isdisjoint(tokens(each.shown)) for n, each in pairs)
 
 
 def _repeats(query: Query, told: Told, spoken: Set[str]) -> bool:
