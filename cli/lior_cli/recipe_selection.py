@@ -19,6 +19,9 @@ _PATIENCE = 80.0
 _FREE = ("seed", "device", "data.", "tokenizer.", "checkpoint.")
 """Settings that do not affect the method of learning; with any other setting, the user has chosen."""
 
+_SIZE = "size of the text"
+"""The origin of a setting that the user did not choose."""
+
 _CALIBRATION, _HELD_OUT = 60_000, 100_000
 """Sufficient sizes of the calibration split and of the hold-out split, in bytes; both are read more than
 once.
@@ -40,7 +43,7 @@ def free(resolved: Resolved[TrainConfig]) -> bool:
 
 
 def choose(resolved: Resolved[TrainConfig], documents: Sequence[RawDocument], load: Load) -> Selection:
-    """Return the defaults, or ``fast`` where these would take much more than a minute.
+    """Return the defaults, or ``fast`` where these would take much more than a minute, with folds if it can.
 
     Parameters
     ----------
@@ -63,9 +66,13 @@ def choose(resolved: Resolved[TrainConfig], documents: Sequence[RawDocument], lo
     if resolved.origins["data.holdout"] != "default":
         del least["data.holdout"]
     now = {"mixer.calibration": fast.config.mixer.calibration, "data.holdout": fast.config.data.holdout}
-    trimmed = [Override(key, value, "size of the text") for key, value in least.items() if value < now[key]]
-    fast = load("fast", trimmed)
-    note = f"recipe fast: about {duration(estimate(fast.config, documents))} for {_bytes(size)}"
+    trimmed = [Override(key, value, _SIZE) for key, value in least.items() if value < now[key]]
+    folds = Override("fit.folds", resolved.config.fit.folds, _SIZE)
+    fast, name = load("fast", [*trimmed, folds]), f"fast with fit.folds={folds.value}"
+    if (time := estimate(fast.config, documents)) > _PATIENCE:
+        fast, name = load("fast", trimmed), "fast"
+        time = estimate(fast.config, documents)
+    note = f"recipe {name}: about {duration(time)} for {_bytes(size)}"
     slow = f"--config default takes about {duration(default)}, and --config best longer still"
     return Selection(fast, f"{note}; {slow}; they predict better")
 

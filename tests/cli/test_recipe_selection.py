@@ -14,11 +14,11 @@ from lior_cli import estimate, recipe_selection
 
 @pytest.fixture
 def seconds(monkeypatch):
-    """Let recipes with a geometry gate take so long, and those without a tenth of it."""
+    """Let the defaults take so long, ``fast`` with folds a fifth, and without a tenth of it."""
 
     def take(default: float) -> None:
         def told(config, documents):
-            return default if config.fit.passes else default / 10
+            return default / (1 if config.fit.passes else 5 if config.fit.folds else 10)
 
         monkeypatch.setattr(estimate, "estimate", told)
 
@@ -77,6 +77,14 @@ def test_more_than_a_minute_is_not(seconds, given):
     assert found.note.startswith("recipe fast: about 59 s for 2.0 MB; --config default takes about 10 min,")
 
 
+def test_folds_come_before_counting_alone(seconds):
+    seconds(390.0)
+    _, found = chosen(2_000_000)
+    assert found.resolved.config.memory == load("fast", env={}).config.memory
+    assert found.resolved.config.fit.folds == load(env={}).config.fit.folds
+    assert found.note.startswith("recipe fast with fit.folds=4: about 78 s for 2.0 MB;")
+
+
 @pytest.mark.slow
 def test_it_is_said_before_training(command, sample, small_recipe):
     result = command("train", sample, "--out", "r", "--config", small_recipe)
@@ -94,7 +102,7 @@ def test_the_run_has_the_recipe_that_was_chosen(command, tmp_path, monkeypatch):
     text = tmp_path / "long.txt"
     text.write_bytes(b"".join(b"Line %d of a long text.\n" % i for i in range(6000)))
     result = command("train", text, "--out", "r")
-    assert result.err.startswith("recipe fast: about 6 s for 155 kB")
+    assert result.err.startswith("recipe fast with fit.folds=4: about 6 s for 155 kB")
     table = tomllib.loads(Path("r/config.toml").read_text())
     assert table["fit"]["passes"] == 0
     assert load("r/config.toml", env={}).config.memory == load("fast", env={}).config.memory
