@@ -110,3 +110,30 @@ def test_levels_leave_rows_alone_whose_level_is_unknown_or_rare():
         len(found.levels(known, known)) == 1
     )  # the other level has ten rows, the other coordinate no levels
     assert attrs.evolve(found, count=torch.tensor(5)).levels(known, known) == []
+
+
+def few(count, seed):
+    """Rows of ten inputs, five of which count, and a noise of variance 1 (J. H. Friedman, 1991)."""
+    rng = np.random.RandomState(seed)
+    x = rng.rand(count, 10)
+    y = 10 * np.sin(np.pi * x[:, 0] * x[:, 1]) + 20 * (x[:, 2] - 0.5) ** 2 + 10 * x[:, 3] + 5 * x[:, 4]
+    return x, y + rng.normal(size=count)
+
+
+@pytest.mark.slow
+def test_intervals_hold_with_thirty_rows():
+    held = []
+    for seed in range(12):
+        x, y = few(300, seed)
+        low, high = GeometricRegressor(random_state=0).fit(x[:30], y[:30]).predict_interval(x[30:])
+        held.append(((low <= y[30:]) & (y[30:] <= high)).mean())
+    assert 0.88 < np.mean(held) < 0.97
+
+
+def test_intervals_of_few_rows_do_not_depend_on_their_order():
+    x, y = few(40, 0)
+    model = GeometricRegressor(random_state=0).fit(x, y)
+    before = model.predict_interval(x)
+    model.forget([3])
+    model.learn(x[3:4], y[3:4])
+    np.testing.assert_allclose(model.predict_interval(x), before, rtol=1e-5)

@@ -37,7 +37,8 @@ def test_intervals_of_known_cities_are_as_before():
     model = GeometricRegressor(random_state=0, members=2).fit(table, y)
     low, high = model.predict_interval(table.head(20))
     rows = model.rows(table.head(20))
-    half = model.spread().half_widths(model._mapped(model._coordinates(rows)), 0.1)[:, 0]
+    z, spread = model._coordinates(rows), model.spread()
+    half = spread.half_widths(model._mapped(z), 0.1, spread.levels(model.model_.coordinates, z))[:, 0]
     assert np.allclose((high - low) / 2, half)
 
 

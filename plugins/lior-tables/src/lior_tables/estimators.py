@@ -17,11 +17,15 @@ from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d
 from torch import Tensor
 
 from lior_tables.base import Geometric
+from lior_tables.blocks import Blocks
 from lior_tables.intervals import Spread
+from lior_tables.model import TableModel
 from lior_tables.rows import ColumnNote, Floats
 
 _LARGEST = 1e150
 """Largest target; the square of 1e154 is no double."""
+_LEAST, _FEW, _PARTS = 10, 250, 5
+"""Least and most rows with errors of models fitted anew, each without one of so many parts of the rows."""
 _NAMED = 5
 """Maximum number of classes of one row that are named."""
 
@@ -150,9 +154,11 @@ class GeometricRegressor(MultiOutputMixin, RegressorMixin, Geometric):
         if self._spread is None:
             ledger = self.ledger_
             first = ledger.representatives()
-            residuals = torch.from_numpy(ledger.y[first]) - self._leave_one_out()
-            there = residuals.isfinite().all(1)
             blocks = self._blocks(ledger.table.iloc[first])
+            few = self.shape is None and blocks is None and _LEAST <= len(first) <= _FEW
+            values = self._refitted() if few else self._leave_one_out()
+            residuals = torch.from_numpy(ledger.y[first]) - values
+            there = residuals.isfinite().all(1)
             groups = None if blocks is None or blocks.ordered else int(blocks.codes.max()) + 1
             found = Spread.fit(
                 self._mapped(self.model_.coordinates)[there],
@@ -163,6 +169,32 @@ class GeometricRegressor(MultiOutputMixin, RegressorMixin, Geometric):
             )
             self._spread = attrs.evolve(found, places=there.nonzero()[:, 0][found.places])
         return self._spread
+
+    def _refitted(self) -> Tensor:
+        """Return each row's values by a model that was fitted without its part of the rows, ``(N, targets)``.
+
+        The choices and the metric of the model know all rows: with few of them, the errors of its values
+        without a row are too small. The parts do not depend on the order of the rows.
+        """
+        ledger, z = self.ledger_, self.model_.coordinates.double().cpu()
+        y = torch.from_numpy(ledger.y[ledger.representatives()])
+        seen = torch.cat([z, y], 1)
+        ray = torch.randn(seen.shape[1], generator=torch.Generator().manual_seed(0), dtype=seen.dtype)
+        order = (seen @ ray).argsort()
+        z, y, weights = z[order], y[order], torch.from_numpy(ledger.slot_weights())[order]
+        found = torch.empty_like(y)
+        blocks = Blocks(torch.arange(len(y)), ordered=False)
+        for known, asked in blocks.parts(_PARTS, torch.Generator().manual_seed(0)):
+            one = TableModel.fit(
+                z[known],
+                y[known],
+                weights[known],
+                classes=False,
+                options=self._options(len(known)),
+                generator=torch.Generator().manual_seed(0),
+            )
+            found[order[asked]] = one.predict(z[asked]).double().cpu()
+        return found
 
     def _mapped(self, z: Tensor) -> Tensor:
         """Return coordinates whose Euclidean distances are those of the blended metric."""

@@ -5,7 +5,9 @@ softmax mean of the sizes of these residuals, with weights ``softmax(-β d)`` in
 is a resilience of the point, the expected size of the error there. An interval is the prediction ± the
 scale times a quantile of ``|residual| / scale`` over the training rows. A row does not enter its own scale
 (J. Lei et al., *Distribution-free predictive inference for regression*, 2018, section 5.2, with
-leave-one-out in place of a split).
+leave-one-out in place of a split). The metric and the choices of a model know the rows that are left
+out. With few rows that makes residuals too small, so those of models that were fitted without a part of the
+rows serve (R. F. Barber et al., *Predictive inference with the jackknife+*, 2021, section 3).
 
 The scale may miss that a level of an input, such as a word, has larger errors. So the intervals of levels
 that hold too seldom or too often are multiplied by a factor of their own (C. Jung et al., *Batch multivalid
