@@ -121,13 +121,17 @@ def few(count, seed):
 
 
 @pytest.mark.slow
-def test_intervals_hold_with_thirty_rows():
-    held = []
+def test_intervals_and_errors_of_thirty_rows_hold_for_new_rows():
+    held, stated, errors = [], [], []
     for seed in range(12):
         x, y = few(300, seed)
-        low, high = GeometricRegressor(random_state=0).fit(x[:30], y[:30]).predict_interval(x[30:])
+        model = GeometricRegressor(random_state=0).fit(x[:30], y[:30])
+        low, high = model.predict_interval(x[30:])
         held.append(((low <= y[30:]) & (y[30:] <= high)).mean())
+        stated.append(np.square(model.unseen()[:, 0] - y[:30]).mean())
+        errors.append(np.square(model.predict(x[30:]) - y[30:]).mean())
     assert 0.88 < np.mean(held) < 0.97
+    assert 0.8 < np.mean(stated) / np.mean(errors) < 1.5
 
 
 def test_intervals_of_few_rows_do_not_depend_on_their_order():

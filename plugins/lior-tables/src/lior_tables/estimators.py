@@ -155,9 +155,7 @@ class GeometricRegressor(MultiOutputMixin, RegressorMixin, Geometric):
             ledger = self.ledger_
             first = ledger.representatives()
             blocks = self._blocks(ledger.table.iloc[first])
-            few = self.shape is None and blocks is None and _LEAST <= len(first) <= _FEW
-            values = self._refitted() if few else self._leave_one_out()
-            residuals = torch.from_numpy(ledger.y[first]) - values
+            residuals = torch.from_numpy(ledger.y[first]) - self._unseen()
             there = residuals.isfinite().all(1)
             groups = None if blocks is None or blocks.ordered else int(blocks.codes.max()) + 1
             found = Spread.fit(
@@ -169,6 +167,14 @@ class GeometricRegressor(MultiOutputMixin, RegressorMixin, Geometric):
             )
             self._spread = attrs.evolve(found, places=there.nonzero()[:, 0][found.places])
         return self._spread
+
+    def _unseen(self) -> Tensor:
+        ordinary = self.shape is None and self.time is None and self.group is None
+        if not ordinary or not _LEAST <= self.model_.rows <= _FEW:
+            return self._leave_one_out()
+        if self._anew is None:
+            self._anew = self._refitted()
+        return self._anew
 
     def _refitted(self) -> Tensor:
         """Return each row's values by a model that was fitted without its part of the rows, ``(N, targets)``.

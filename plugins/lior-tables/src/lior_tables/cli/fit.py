@@ -163,12 +163,12 @@ def _default_out(file: Path, task: Task) -> Path:
 
 
 def _summary(estimator: Estimator, task: Task) -> dict[str, Any]:
-    """Return numbers for people and programs: errors of leave-one-out predictions, and important inputs."""
+    """Return numbers for people and programs: errors of rows that were left out, and important inputs."""
     import numpy as np
 
     from lior_tables.judging import scores_by_target
 
-    ledger, model, answers = estimator.ledger_, estimator.model_, estimator.left_out()
+    ledger, model, answers = estimator.ledger_, estimator.model_, estimator.unseen()
     baseline = ledger.weights @ ledger.y / ledger.weights.sum()
     there = np.isfinite(answers).all(1)
     y, answers, drift = ledger.y[there], answers[there], estimator.drift()
