@@ -34,6 +34,8 @@ def notes(resolved: Resolved) -> Iterator[str]:
     if not dispatch.fitted(memories):
         yield from _note(resolved, f"memory {names} does not learn while it reads", ("fit.",))
         return
+    if not dispatch.folded(memories):
+        yield from _note(resolved, f"memory {names} cannot leave out parts of its text", ("fit.folds",))
     if not config.fit.noise_passes:
         yield from _note(resolved, "fit.noise_passes is 0", ("memory.sdm.unseen_contexts",))
     if config.fit.passes:

@@ -119,8 +119,7 @@ class FitConfig:
     )
     folds: int = option(
         4,
-        help="parts of the training text on which a memory that is only read is fitted, each without itself;"
-        " 0 is none",
+        help="parts of the training text, on each of which a memory of the others is fitted; 0 is none",
         low=0,
         high=64,
     )

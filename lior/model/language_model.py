@@ -15,17 +15,7 @@ from torch import Generator, Tensor
 from lior.compiling.repetition import Repeats
 from lior.errors import BrokenPlugin, PluginError
 from lior.geometry.retrieval import Geometry
-from lior.interfaces import (
-    Abilities,
-    Evidence,
-    FittedMemory,
-    Items,
-    Memory,
-    Query,
-    State,
-    Text,
-    Tokenizer,
-)
+from lior.interfaces import Abilities, Evidence, FittedMemory, Items, Memory, Query, State, Text, Tokenizer
 from lior.model import memories, mixer
 from lior.model.kneser_ney import unseen_share
 from lior.model.space import Space

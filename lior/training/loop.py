@@ -210,8 +210,8 @@ def plan(job: Job) -> list[Stage]:
     before memories that may leave with the geometry hold the text.
 
     Fitted memories read the text ``fit.passes`` times, the last time without the calibration split, which
-    they read after the mixer has been fitted on it. Before the mixer, a memory of the other parts of the
-    text reads each part of it.
+    they read after the mixer has been fitted on it. Before the mixer, each part of the text is read by a
+    memory of the other parts.
     """
     model, parts, config = job.model, job.parts, job.config
     passes = config.fit.passes if model.fitted else 0

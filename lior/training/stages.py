@@ -568,7 +568,7 @@ class FitMixer:
         return True
 
     def _progress(self, done: float) -> float:
-        """Return the finished share of the passes of this kind; after folds, that of clean ones is 1."""
+        """Return the finished share of the clean or the damaged passes; clean ones after folds have ended."""
         clean, damaged = self._passes
         if self._number < clean and self.job.folds:
             return 1.0
