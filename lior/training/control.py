@@ -23,7 +23,8 @@ from lior.model import memories, mixer
 from lior.model.language_model import Model
 from lior.model.space import Space
 from lior.model.weighting import first_weights
-from lior.training.stages import Job, LearnGeometry, StageState, learn
+from lior.training.job import Job, StageState
+from lior.training.stages import LearnGeometry, learn
 
 APART = 3
 """Minimum gain of a geometry that is kept, in standard errors over blocks of tokens."""

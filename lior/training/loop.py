@@ -25,17 +25,9 @@ from lior.runs.loop import Loop, LoopState
 from lior.runs.run import Run
 from lior.tensors import add_prefix
 from lior.training.control import WeighGeometry, can_weigh
-from lior.training.stages import (
-    FitFolds,
-    FitMemories,
-    FitMixer,
-    Job,
-    LearnGeometry,
-    Split,
-    Stage,
-    StageState,
-    WriteText,
-)
+from lior.training.job import Job, Split, Stage, StageState
+from lior.training.reading import FitFolds, FitMemories, WriteText
+from lior.training.stages import FitMixer, LearnGeometry
 
 _STAGES = ("memory", "geometry", "folds", "mixer", "validate")
 

@@ -1,7 +1,7 @@
 """Training: from a configuration and texts to a model.
 
 :func:`train` and :func:`resume` prepare a :class:`~lior.training.loop.Training` and run it; its stages are
-in :mod:`lior.training.stages`.
+in :mod:`lior.training.stages` and :mod:`lior.training.reading`.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ from lior.runs.format import misfits_as_run_errors
 from lior.runs.loop import START, LoopState, Stopwatch, never_stop
 from lior.runs.run import Run
 from lior.tensors import sub
+from lior.training.job import Split, Stage, StageState
 from lior.training.loop import Training
-from lior.training.stages import Split, Stage, StageState
 
 _PROBE = 64
 """Tokens of the text with which a memory's snapshot is checked; chosen by hand."""

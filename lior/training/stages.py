@@ -1,4 +1,4 @@
-"""The stages of training: the metric, the text, the mixer.
+"""The stages of training that fit the metric and the mixer.
 
 :mod:`lior.training.loop` orders them and runs them one after the other.
 """
@@ -6,89 +6,30 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, NamedTuple, Protocol
 
 import attrs
 import torch
 from torch import Generator, Tensor
 
-from lior.config import MixerConfig, TrainConfig
+from lior.config import MixerConfig
 from lior.data import noise
-from lior.data.corpus import Corpus
 from lior.errors import PluginError
 from lior.geometry import adam
 from lior.geometry.retrieval import Geometry
-from lior.interfaces import Evidence, FittedMemory, Items, State, Text, Updater
-from lior.model import memories, mixer
-from lior.model.evaluation import ProgressCallback
-from lior.model.language_model import Model, without_numbers
+from lior.interfaces import Evidence, Items, State, Updater
+from lior.model import mixer
+from lior.model.language_model import without_numbers
 from lior.model.mixer import columns, rows_at_once
 from lior.model.space import Space
 from lior.model.weighting import fresh_weights
 from lior.plugins.devices import fit_blocks
-from lior.runs.loop import LoopStage
 from lior.tensors import add_prefix, sub, threads
 from lior.training.batches import BatchProbe, BatchSampler, BatchStream
-
-
-@attrs.frozen
-class Split:
-    """Token positions at which the parts of a corpus end: memory, calibration split, validation text."""
-
-    memory: int
-    train: int
-    end: int
-
-
-@attrs.frozen(kw_only=True)
-class Job:
-    """The common data of a training's stages: model, text, configuration, random generator."""
-
-    model: Model
-    text: Corpus
-    parts: Split
-    config: TrainConfig
-    generator: Generator
-    progress: ProgressCallback
-    """Callback after every step with (stage, step, steps, metrics)."""
-    spent: Callable[[], float]
-    """Function that returns the used share of the run's time limit."""
-    found: dict[str, float] = attrs.field(factory=dict)
-    """Measurements of the stages, for the summary of the run; checkpoints store it."""
-    alphabet: Tensor = attrs.field(init=False)
-    """Tokens of the training text, ascending; computed once, because it waits for a GPU."""
-
-    @property
-    def folds(self) -> bool:
-        """Whether memories are fitted on parts of their own text."""
-        folded = memories.folded(self.model.memories)
-        return bool(self.config.fit.folds and folded and self.parts.memory)
-
-    @alphabet.default
-    def _tokens(self) -> Tensor:
-        return self.text.tokens[: self.parts.train].long().unique()
-
-
-class StageState(NamedTuple):
-    """The data from which a stage, with the model, continues after an interruption."""
-
-    tensors: State
-    numbers: dict[str, Any]
-    """Counters and settings, ready for JSON."""
-
-
-class Stage(LoopStage, Protocol):
-    """A part of training with its own loop; it is built again from the job when a run is resumed."""
-
-    def state(self) -> StageState:
-        """Return the data from which :meth:`restore`, with the model, continues."""
-
-    def restore(self, state: StageState) -> None:
-        """Continue where a stage of an equal job was interrupted."""
-
+from lior.training.job import Job, StageState
+from lior.training.reading import fitted_items
 
 # --- the metric -------------------------------------------------------------
 
@@ -288,212 +229,6 @@ def _rewound(generator: Generator, origin: Tensor) -> Iterator[None]:
         generator.set_state(now)
 
 
-# --- the text ---------------------------------------------------------------
-
-_WRITE_BLOCK = 65536
-_FIT_BLOCK = 16384
-_TEXT_TIME = 0.6
-_FOLD_TIME = 0.7
-
-
-@attrs.define
-class FitMemories:
-    """A stage that fits memories to tokens ``lo .. hi - 1`` and stores them; pass ``number`` of
-    ``count``."""
-
-    job: Job
-    lo: int
-    hi: int
-    number: int
-    count: int
-    name: str = attrs.field(default="memory", init=False)
-    _at: int = attrs.field(init=False)
-    _nats: float = attrs.field(default=0.0, init=False)
-    _read: int = attrs.field(default=0, init=False)
-
-    @property
-    def message(self) -> str:
-        return f"reading and learning {self.hi - self.lo:,} tokens, reading {self.number + 1} of {self.count}"
-
-    def begin(self) -> None:
-        """Empty the memories if the pass starts at the beginning of the text; learned parameters stay."""
-        self._at = self.lo
-        if not self.lo:
-            for memory in self.job.model.fitted.values():
-                memory.rewrite(())
-
-    def advance(self) -> bool:
-        """Process one block; after the time for learning, blocks are only stored."""
-        if self._at >= self.hi:
-            return False
-        job, model, train = self.job, self.job.model, self.job.parts.train
-        end = min(self._at + rows_at_once(_FIT_BLOCK, len(job.alphabet)), self.hi)
-        text, start = job.text.text(self._at, end, context=model.context)
-        items, metrics = _fitted_items(model, text, start), {}
-        if job.spent() < _TEXT_TIME:
-            progress = (self.number + self._at / train) / self.count
-            evidence = model.fit(items, job.alphabet, progress=progress, write=True)
-            self._nats += _cost(evidence, job.alphabet, text.tokens[start:])
-            self._read += end - self._at
-            metrics = {"nats_per_token": self._nats / self._read}
-        else:
-            for memory in model.fitted.values():
-                memory.learn([items])
-        self._at = end
-        job.progress("memory", self.number * train + end, self.count * train, metrics)
-        return True
-
-    def end(self) -> None:
-        """Do nothing: the memories hold the text already."""
-
-    def state(self) -> StageState:
-        """Return the position in the text, and the sums of the metric."""
-        return StageState({}, {"at": self._at, "nats": self._nats, "read": self._read})
-
-    def restore(self, state: StageState) -> None:
-        self._at, self._nats, self._read = (state.numbers[key] for key in ("at", "nats", "read"))
-
-
-@attrs.define
-class FitFolds:
-    """A stage that fits memories on all of their text: a memory of the other parts reads each part.
-
-    They learn the parameters for reading a fixed memory, which the calibration split alone teaches less well.
-    """
-
-    job: Job
-    name: str = attrs.field(default="folds", init=False)
-    _at: int = attrs.field(default=0, init=False)
-    _nats: float = attrs.field(default=0.0, init=False)
-    _end: int = attrs.field(default=0, init=False)
-    """End of the part that the memories in ``_others`` do not hold."""
-    _others: dict[str, FittedMemory] = attrs.field(factory=dict, init=False)
-
-    @property
-    def message(self) -> str:
-        count = self.job.config.fit.folds
-        return f"fitting on {self.job.parts.memory:,} tokens, in {count} parts, each by the others"
-
-    def begin(self) -> None:
-        """Every part is taken out when its first block is read."""
-
-    def advance(self) -> bool:
-        """Read one block; after the time for this stage there is none."""
-        job, size = self.job, self.job.parts.memory
-        if self._at >= size or job.spent() > _FOLD_TIME:
-            return False
-        if self._at >= self._end:
-            self._take_out()
-        end = min(self._at + rows_at_once(_FIT_BLOCK, len(job.alphabet)), self._end)
-        text, start = job.text.text(self._at, end, context=job.model.context)
-        items = _fitted_items(job.model, text, start)
-        evidence = {
-            name: memory.fit(items, job.alphabet, progress=self._at / size, write=False)
-            for name, memory in self._others.items()
-        }
-        self._nats += _cost(evidence, job.alphabet, text.tokens[start:])
-        self._at = end
-        job.progress("folds", end, size, {"nats_per_token": self._nats / end})
-        return True
-
-    def _take_out(self) -> None:
-        """Let go of the memories without the part before, and take those without the part at ``_at``."""
-        size, count = self.job.parts.memory, self.job.config.fit.folds
-        number = self._at * count // size
-        first, self._end = -(-size * number // count), -(-size * (number + 1) // count)
-        folded = memories.folded(self.job.model.memories)
-        self._others = {}
-        self._others = {name: memory.without(first, self._end) for name, memory in folded.items()}
-
-    def end(self) -> None:
-        """Let go of the memories."""
-        self._others = {}
-
-    def state(self) -> StageState:
-        """Return the position in the text, and the sum of the metric."""
-        return StageState({}, {"at": self._at, "nats": self._nats})
-
-    def restore(self, state: StageState) -> None:
-        self._at, self._nats = state.numbers["at"], state.numbers["nats"]
-
-
-@attrs.define
-class WriteText:
-    """A stage that writes tokens ``lo .. hi - 1`` to memories that do not hold them yet, and counts them."""
-
-    job: Job
-    lo: int
-    hi: int
-    fitted: bool
-    """Whether fitted memories hold the tokens."""
-    name: str = attrs.field(default="memory", init=False)
-    _at: int = attrs.field(init=False)
-    _pending: int = attrs.field(default=0, init=False)
-
-    @property
-    def message(self) -> str:
-        """The number of tokens; empty if all memories hold them already."""
-        return f"writing {self.hi - self.lo:,} tokens" if self._waiting else ""
-
-    @property
-    def _waiting(self) -> bool:
-        model = self.job.model
-        return not self.fitted or len(model.fitted) < len(model.memories)
-
-    @property
-    def _first(self) -> bool:
-        """Whether the text is that of the training, and no memory holds it."""
-        return not self.lo and not self.fitted
-
-    def begin(self) -> None:
-        self._at = self.lo
-
-    def advance(self) -> bool:
-        """Process one block, or several for memories of items, which sort all of them at each commit."""
-        if self._at >= self.hi:
-            return False
-        model = self.job.model
-        end = min(self._at + _WRITE_BLOCK, self.hi)
-        text, start = self.job.text.text(self._at, end, context=model.context)
-        model.write(text, start, skip=model.fitted if self.fitted else {})
-        self._pending += end - self._at
-        self._at = end
-        whole = self._first and any(each.whole for each in model.abilities)
-        if not whole and (len(model.fitted) == len(model.memories) or self._pending > (end - self.lo) // 4):
-            self._commit()
-        if self._waiting:
-            self.job.progress("memory", end - self.lo, self.hi - self.lo, {})
-        return True
-
-    def _commit(self, *, last: bool = False) -> None:
-        self.job.model.commit(last=last)
-        self._pending = 0
-
-    def end(self) -> None:
-        self._commit(last=self._first)
-
-    def state(self) -> StageState:
-        """Return the position in the text, after committing pending items, which leaves the memories
-        unchanged."""
-        self._commit()
-        return StageState({}, {"at": self._at})
-
-    def restore(self, state: StageState) -> None:
-        self._at = state.numbers["at"]
-
-
-def _cost(evidence: Mapping[str, Evidence], alphabet: Tensor, tokens: Tensor) -> float:
-    """Return the nats of ``tokens`` by the first distribution of the first memory."""
-    first, target = next(iter(evidence.values())), columns(alphabet, tokens)
-    return -float(first.log_p[:, 0].gather(1, target[:, None]).double().sum())
-
-
-def _fitted_items(model: Model, text: Text, start: int) -> Items:
-    """Return ``text[start:]`` for fitted memories, without coordinates if none of them needs any."""
-    needed = any(memory.abilities.geometry for memory in model.fitted.values())
-    return model.items(text, start) if needed else Items(text, start, None)
-
-
 # --- the mixer --------------------------------------------------------------
 
 _MIXER_BLOCK = 8192
@@ -556,7 +291,7 @@ class FitMixer:
         end = min(self._at + rows_at_once(_MIXER_BLOCK, len(job.alphabet)), reading.end)
         done, share = ((at - first) / (reading.end - first) for at in (self._at, end))
         text, start = reading.corpus.text(self._at, end, context=model.context)
-        items = _fitted_items(model, text, start)
+        items = fitted_items(model, text, start)
         if reading.kept is not None:
             items = items._replace(kept=reading.kept[self._at - first : end - first])
         evidence = model.fit(items, job.alphabet, progress=self._progress(done), write=False)

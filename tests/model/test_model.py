@@ -25,8 +25,9 @@ from lior.reading.documents import RawDocument
 from lior.tensors import sub
 from lior.testing.strategies import LAW, seeds
 from lior.testing.tensors import assert_same, clones
-from lior.training import stages
-from lior.training.stages import Job, Split, WriteText
+from lior.training import reading
+from lior.training.job import Job, Split
+from lior.training.reading import WriteText
 from lior_plugins.encoders.lags import Lags
 from lior_plugins.frames.lowrank import LowRank
 from lior_plugins.memories.exact import Exact
@@ -292,7 +293,7 @@ def test_a_text_written_in_blocks_is_the_text_written_at_once(monkeypatch):
     built = corpus_of(words(0), words(1, 90))
     snapshots = []
     for block in (65536, 50):
-        monkeypatch.setattr(stages, "_WRITE_BLOCK", block)
+        monkeypatch.setattr(reading, "_WRITE_BLOCK", block)
         model = fresh()
         job = Job(
             model=model,

@@ -20,8 +20,10 @@ from lior.geometry import adam
 from lior.model import evaluation, mixer
 from lior.reading.documents import read_documents
 from lior.training.batches import BatchProbe
+from lior.training.job import Job
 from lior.training.preparation import build_model, tokenize, train
-from lior.training.stages import FitMixer, Job, LearnGeometry, WriteText
+from lior.training.reading import WriteText
+from lior.training.stages import FitMixer, LearnGeometry
 from lior_plugins.rsources.curvature import Curvature
 from lior_plugins.updaters.contrastive import Contrastive
 from tests.cases import cases
