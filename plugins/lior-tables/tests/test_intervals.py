@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import torch
 
-from lior_tables import GeometricRegressor
+from lior_tables import GeometricClassifier, GeometricRegressor
 from lior_tables.intervals import Spread
 
 
@@ -132,6 +132,35 @@ def test_intervals_and_errors_of_thirty_rows_hold_for_new_rows():
         errors.append(np.square(model.predict(x[30:]) - y[30:]).mean())
     assert 0.88 < np.mean(held) < 0.97
     assert 0.8 < np.mean(stated) / np.mean(errors) < 1.5
+
+
+@pytest.mark.slow
+def test_probabilities_and_errors_of_thirty_rows_hold_for_new_rows():
+    says, right, stated = [], [], []
+    for seed in range(12):
+        x, y = few(300, seed)
+        high = y > 14
+        model = GeometricClassifier(random_state=0).fit(x[:30], high[:30])
+        says.append(model.predict_proba(x[30:]).max(1).mean())
+        right.append((model.predict(x[30:]) == high[30:]).mean())
+        stated.append((model.unseen().argmax(1) == high[:30]).mean())
+    assert -0.08 < np.mean(says) - np.mean(right) < 0.02
+    assert -0.08 < np.mean(stated) - np.mean(right) < 0.02  # .10 above by leave-one-out
+
+
+def test_few_rows_of_classes_drawn_by_lot_are_predicted_by_their_shares():
+    rng = np.random.RandomState(0)
+    x, y = rng.rand(40, 3), rng.permutation(np.arange(40) % 4)
+    p = GeometricClassifier(random_state=0).fit(x, y).predict_proba(x[:20] / 2 + 0.25)
+    assert p.max() < 0.45  # one of four
+
+
+@pytest.mark.filterwarnings("ignore:classes of one row")
+def test_a_class_of_one_row_can_be_left_out():
+    x = np.random.RandomState(0).randn(12, 3)
+    model = GeometricClassifier(random_state=0).fit(x, [*[0] * 11, 1])
+    assert np.isfinite(model.unseen()).all()
+    assert model.predict_proba(x[:11])[:, 0].min() > 0.5
 
 
 def test_intervals_of_few_rows_do_not_depend_on_their_order():

@@ -87,6 +87,8 @@ def test_fit_says_what_was_learned_and_how_well(home):
     assert "root mean squared error" in done.stdout
     assert "what counts (more error without it): size" in done.stdout
     assert "lior table predict runs/price" in done.stdout
+    assert "errors are those of five models" in done.stdout
+    assert other["anew"]
     assert "note: column 'day' holds dates" in done.stderr
     assert other["classes"] == ["no", "yes"]
     assert other["leave_one_out"]["right"] > 0.9 > other["baseline"]["right"]

@@ -27,6 +27,7 @@ from sklearn.utils.validation import (
 from torch import Tensor
 
 from lior.workers import Where, Workers
+from lior_tables import unseen
 from lior_tables.blocks import Blocks
 from lior_tables.cells import Form
 from lior_tables.columns import Categories, Columns, note_far
@@ -353,6 +354,10 @@ class Geometric(BaseEstimator, ABC):
                 workers=given,
             )
         self._changed()
+        self._calibrate(on_progress)
+
+    def _calibrate(self, on_progress: Progress | None) -> None:
+        """Fit the probabilities of classes to rows that no model has seen, if they are few."""
 
     def _options(self, rows: int) -> Options:
         names = ("frame", "rsource", "product", "readout", "members", "rounds", "time_limit")
@@ -576,7 +581,7 @@ class Geometric(BaseEstimator, ABC):
         return self._by_id(self._leave_one_out())
 
     def unseen(self) -> Floats:
-        """Return :meth:`left_out`, or up to 250 rows of numbers the predictions of models fitted anew.
+        """Return :meth:`left_out`, or up to 250 rows the predictions of models fitted anew.
 
         The metric and the choices of the model have seen the rows that are left out, which makes the errors
         of few rows too small. Five models are fitted, each without a fifth of the rows.
@@ -584,9 +589,23 @@ class Geometric(BaseEstimator, ABC):
         check_is_fitted(self)
         return self._by_id(self._unseen())
 
+    @property
+    def few_rows(self) -> bool:
+        """Whether there are so few rows that stated errors are those of models fitted anew."""
+        ordinary = self.shape is None and self.time is None and self.group is None
+        return ordinary and unseen.LEAST <= self.model_.rows <= unseen.FEW
+
     def _unseen(self) -> Tensor:
-        """Return the values of each row by a model that has not seen it."""
-        return self._leave_one_out()
+        """Return the values of each row by a model that has not seen it; computed once."""
+        if not self.few_rows:
+            return self._leave_one_out()
+        if self._anew is None:
+            ledger, z = self.ledger_, self.model_.coordinates.double().cpu()
+            y = torch.from_numpy(ledger.y[ledger.representatives()])
+            weights = torch.from_numpy(ledger.slot_weights())
+            options = self._options(len(y))
+            self._anew = unseen.fitted_anew(z, y, weights, options, classes=self._classes)
+        return self._anew
 
     def _by_id(self, values: Tensor) -> Floats:
         """Return predictions of all rows by id, from values of the rows of the model."""

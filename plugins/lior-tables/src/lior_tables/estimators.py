@@ -17,18 +17,15 @@ from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d
 from torch import Tensor
 
 from lior_tables.base import Geometric
-from lior_tables.blocks import Blocks
+from lior_tables.calibration import Calibration
 from lior_tables.intervals import Spread
-from lior_tables.model import TableModel
+from lior_tables.model import Progress
 from lior_tables.rows import ColumnNote, Floats
 
 _LARGEST = 1e150
 """Largest target; the square of 1e154 is no double."""
-_LEAST, _FEW, _PARTS = 10, 250, 5
-"""Least and most rows whose errors are of models fitted anew, and the number of parts left out in turn.
-
-Leave-one-out intervals of 90 % from 250 rows hold for .896 of new rows (``docs/decisions/tables.md``).
-"""
+_FEW = 100
+"""Maximum number of rows for probabilities from models fitted anew; with more rows they are no better."""
 _NAMED = 5
 """Maximum number of classes of one row that are named."""
 
@@ -171,40 +168,6 @@ class GeometricRegressor(MultiOutputMixin, RegressorMixin, Geometric):
             self._spread = attrs.evolve(found, places=there.nonzero()[:, 0][found.places])
         return self._spread
 
-    def _unseen(self) -> Tensor:
-        ordinary = self.shape is None and self.time is None and self.group is None
-        if not ordinary or not _LEAST <= self.model_.rows <= _FEW:
-            return self._leave_one_out()
-        if self._anew is None:
-            self._anew = self._refitted()
-        return self._anew
-
-    def _refitted(self) -> Tensor:
-        """Return each row's values by a model that was fitted without its part of the rows, ``(N, targets)``.
-
-        The choices and the metric of the model know all rows: with few of them, the errors of its values
-        without a row are too small. The parts do not depend on the order of the rows.
-        """
-        ledger, z = self.ledger_, self.model_.coordinates.double().cpu()
-        y = torch.from_numpy(ledger.y[ledger.representatives()])
-        seen = torch.cat([z, y], 1)
-        ray = torch.randn(seen.shape[1], generator=torch.Generator().manual_seed(0), dtype=seen.dtype)
-        order = (seen @ ray).argsort()
-        z, y, weights = z[order], y[order], torch.from_numpy(ledger.slot_weights())[order]
-        found = torch.empty_like(y)
-        blocks = Blocks(torch.arange(len(y)), ordered=False)
-        for known, asked in blocks.parts(_PARTS, torch.Generator().manual_seed(0)):
-            one = TableModel.fit(
-                z[known],
-                y[known],
-                weights[known],
-                classes=False,
-                options=self._options(len(known)),
-                generator=torch.Generator().manual_seed(0),
-            )
-            found[order[asked]] = one.predict(z[asked]).double().cpu()
-        return found
-
     def _mapped(self, z: Tensor) -> Tensor:
         """Return coordinates whose Euclidean distances are those of the blended metric."""
         values, vectors = (each.double() for each in self.model_.directions())
@@ -215,7 +178,8 @@ class GeometricClassifier(ClassifierMixin, Geometric):
     """A classifier by kernel ridge regression of class indicators in a learned metric.
 
     Parameters, columns and editing are the same as in :class:`GeometricRegressor`. Probabilities are a
-    power of the values, fitted on held-out training rows (:mod:`lior_tables.calibration`).
+    power of the values, fitted on held-out training rows (:mod:`lior_tables.calibration`). Up to 100 rows
+    are all held out, in fifths, from five more models.
 
     Attributes
     ----------
@@ -252,6 +216,15 @@ class GeometricClassifier(ClassifierMixin, Geometric):
             warnings.warn(note, ColumnNote, stacklevel=3)
         found: Floats = np.eye(len(self.classes_))[codes]
         return found
+
+    def _calibrate(self, on_progress: Progress | None) -> None:
+        if not self.few_rows or self.model_.rows > _FEW:
+            return
+        if on_progress is not None:
+            on_progress("fitting without a fifth of the rows", 1.0)
+        ledger, values = self.ledger_, self._unseen()
+        y, weights = ledger.y[ledger.representatives()], ledger.slot_weights()
+        self.model_.calibration = Calibration.fit(values, torch.from_numpy(y), torch.from_numpy(weights))
 
     def encoded(self, y: Any) -> Floats:
         known = {label: i for i, label in enumerate(self.classes_.tolist())}

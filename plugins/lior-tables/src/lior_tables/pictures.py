@@ -97,8 +97,8 @@ def _residuals(source: FigureSource) -> Built:
     if source.task.classes:
         raise LeftOut("classes have no residuals; calibration shows the errors")
     at = source.drawn(_POINTS)
-    at = at[np.isfinite(source.estimator.left_out()[at, 0])]  # with time, the earliest are not predicted
-    predicted, truth = source.estimator.left_out()[at, 0], source.estimator.ledger_.y[at, 0]
+    at = at[np.isfinite(source.estimator.unseen()[at, 0])]  # with time, the earliest are not predicted
+    predicted, truth = source.estimator.unseen()[at, 0], source.estimator.ledger_.y[at, 0]
     off = truth - predicted
     edges = np.histogram_bin_edges(off, bins=min(40, max(10, len(off) // 8)))
     ends = [float(min(predicted.min(), truth.min())), float(max(predicted.max(), truth.max()))]
@@ -160,7 +160,7 @@ def _spans(source: FigureSource, spread: Spread) -> Panel:
     """Draw 90 % intervals of some rows, by their predictions; each row is left out of its own."""
     first = source.estimator.ledger_.representatives()[spread.places.numpy()]
     some = np.random.RandomState(0).permutation(len(first))[:_SPANS]
-    middle, truth = source.estimator.left_out()[first[some], 0], source.estimator.ledger_.y[first[some], 0]
+    middle, truth = source.estimator.unseen()[first[some], 0], source.estimator.ledger_.y[first[some], 0]
     ratios = spread.ratios[some, 0].numpy()
     half = spread.sizes[some, 0].numpy() / np.maximum(ratios, 1e-12) * float(spread.quantile(0.1)[0])
     places = np.argsort(np.argsort(middle)).astype(np.float64)
@@ -184,7 +184,7 @@ def _calibration(source: FigureSource) -> Built:
     """Draw whether probabilities are right as often as they claim."""
     if not source.task.classes:
         raise LeftOut("numbers have intervals in place of probabilities")
-    probabilities, truth = source.estimator.left_out(), source.estimator.ledger_.y.argmax(1)
+    probabilities, truth = source.estimator.unseen(), source.estimator.ledger_.y.argmax(1)
     there = np.isfinite(probabilities).all(1)  # with time, the earliest rows are not predicted
     probabilities, truth = probabilities[there], truth[there]
     sure, right = probabilities.max(1), probabilities.argmax(1) == truth

@@ -181,6 +181,7 @@ def _summary(estimator: Estimator, task: Task) -> dict[str, Any]:
         "classes": [str(each) for each in getattr(estimator, "classes_", [])],
         "leave_one_out": scores_by_target(y, answers, task.targets, classes=task.classes),
         "baseline": scores_by_target(y, baseline + 0 * answers, task.targets, classes=task.classes),
+        "anew": estimator.few_rows,
         "new": "time" if estimator.time else "group" if estimator.group else None,
         "drift": None if np.isnan(drift) else drift,
         "importances": {} if task.pictures else estimator.worth().by_name(),
@@ -216,11 +217,14 @@ def _report(summary: dict[str, Any], task: Task) -> None:
     first, more = summary["beyond_chance"][:_COUNT], summary["importances"]
     named = ", ".join(f"{name} {percent(more[name])}" for name in first if more[name] >= 0.005)
     counts = "" if task.pictures else f"what counts (more error without it): {named or 'nothing'}\n"
+    known = "The metric was fitted with all rows, so new ones are predicted a little worse"
+    if summary["anew"]:
+        known = "The errors are those of five models, each fitted without a fifth of the rows"
     place, new = shlex.quote(summary["run"]), "NEW.png" if task.pictures else "NEW.csv"
     click.echo(
         f"\n{counts}"
-        f"fitted in {summary['seconds']:.1f} s. The metric was fitted with all rows, so new ones are "
-        "predicted a little worse:\n`lior table compare` holds rows out, and shows how others do on them\n"
+        f"fitted in {summary['seconds']:.1f} s. {known}:\n"
+        "`lior table compare` holds rows out, and shows how others do on them\n"
         f"Next: lior table predict {place} {new}\n"
         f"      lior table why {place} {new} --row 0\n"
         f"      lior table plot {place}"
