@@ -10,7 +10,7 @@ from itertools import islice, zip_longest
 from lior.errors import UsageError
 from lior.interfaces import Passage
 from lior_ask.api import Index
-from lior_ask.languages.lists import Language, languages, of_question
+from lior_ask.languages.lists import languages, of_question
 from lior_ask.languages.words import tokens
 from lior_ask.question.filters import Filters
 from lior_ask.tables.lexicon import PAYEES, is_money
@@ -32,7 +32,7 @@ def suggestions(index: Index, most: int = 6) -> list[str]:
     Each of them was asked. The answers have a confidence of at least 90 %, and are different.
     """
     tables = index.content.read(lambda: tables_of(index.asker.known, Filters()))
-    language = _language(index)
+    language = next(each for each in languages() if each.name == language_of(index))
     kinds = [
         list(islice(dict.fromkeys(kind(index, tables)), _TRIED))
         for kind in (_paid, _events, _topics, _sums, _messages, _highest)
@@ -74,11 +74,11 @@ def _prose(index: Index) -> list[Passage]:
     return [each for each in _first(index) if not abouts[each.document].heads]
 
 
-def _language(index: Index) -> Language:
-    """Return the language of most passages."""
+def language_of(index: Index) -> str:
+    """Return the language of most passages, in which questions are suggested."""
     said = (of_question(tokens(passage.text)) for passage in _prose(index) or _first(index))
     [(name, _)] = Counter(said).most_common(1) or [("english", 0)]
-    return next(each for each in languages() if each.name == name)
+    return name
 
 
 def _paid(index: Index, tables: Sequence[Table]) -> Iterator[tuple[str, str]]:

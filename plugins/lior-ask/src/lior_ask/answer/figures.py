@@ -14,9 +14,11 @@ from typing import Protocol
 import attrs
 
 from lior.interfaces import Result
-from lior_ask.languages.replies import in_marks, in_words_of
+from lior_ask.languages.replies import columns_in, day_in, in_marks, in_words_of, query_in
 
 _IN_WORDS = ((0.9, "very likely"), (0.7, "likely"), (0.5, "perhaps"), (0.2, "doubtful"), (0.0, "unlikely"))
+_OF_MESSAGES = ("date", "from", "to", "subject")
+"""The columns of mails, which are shown as texts."""
 _NUMBER = re.compile(r"([-−]?)(\d[\d,]*(?:\.\d+)?)\D*")
 
 
@@ -31,17 +33,22 @@ def refusal(answer: Calculated, what: str = "documents") -> str:
 
 
 def shown(result: Result, language: str) -> Result:
-    """Return a calculation with its numbers, but not its cells, written as in a language.
+    """Return a calculation with its numbers, query and own columns, but not its cells, as in a language.
 
     >>> spent = Result(operation="sum", value="1,199.10", unit="€", about="costs.csv")
     >>> shown(spent, "german").value, shown(spent, "english").value
     ('1.199,10', '1,199.10')
     """
+    columns, named = columns_in(result.columns, language), result.columns or _OF_MESSAGES
+    names = {row.document: row.document for row in result.rows}
+    names |= zip(named, columns or columns_in(named, language), strict=True)
+    result = attrs.evolve(result, about=query_in(result.about, names, language), columns=columns)
     if result.operation == "value":  # cells
         return result
     return attrs.evolve(
         result,
         value=in_marks(result.value, language),
+        unit=in_words_of(result.unit, language),
         arithmetic=in_words_of(in_marks(result.arithmetic, language), language),
         groups=tuple((name, in_marks(value, language)) for name, value in result.groups),
     )
@@ -102,22 +109,23 @@ def bars(groups: Sequence[tuple[str, str]]) -> tuple[float, list[float]] | None:
     return -low / span, [number / span for number in numbers]
 
 
-def event_time(begin: str, end: str) -> str:
-    """Return the time of an event as in a diary.
+def event_time(begin: str, end: str, language: str = "english") -> str:
+    """Return the time of an event as in a diary, in a language.
 
     >>> event_time("2026-12-05 18:00", "2026-12-05 20:00"), event_time("2026-12-05", "2026-12-06")
     ('Sat 5 Dec 2026, 18:00–20:00', 'Sat 5 Dec 2026 – Sun 6 Dec 2026')
     """
     (day, _, time), (last, _, until) = begin.partition(" "), end.partition(" ")
     if last in ("", day):
-        return ", ".join(filter(None, (_day(day), time + f"–{until}" * (until not in ("", time)))))
-    return " – ".join(", ".join(filter(None, (_day(d), t))) for d, t in ((day, time), (last, until)))
+        return ", ".join(filter(None, (_day(day, language), time + f"–{until}" * (until not in ("", time)))))
+    both = (day, time), (last, until)
+    return " – ".join(", ".join(filter(None, (_day(d, language), t))) for d, t in both)
 
 
-def _day(text: str) -> str:
+def _day(text: str, language: str) -> str:
     """Return a day in words; a text that is no day in ISO 8601 stays as it is."""
     try:
         day = date.fromisoformat(text)
     except ValueError:
         return text
-    return f"{day:%a} {day.day} {day:%b} {day.year}"
+    return day_in(day, language)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
 
+from lior.errors import quantity
 from lior.interfaces import Passage
 from lior_ask.answer.figures import bars, headline, in_words, shown
 from lior_ask.languages.replies import in_words_of
@@ -64,14 +65,15 @@ def _groups(answer: Any) -> str:
 
 def _rows(answer: Any) -> str:
     """Return the first rows of a calculation with their places."""
-    result = answer.result
+    result = shown(answer.result, answer.language)
     cells = result.cells or [(row.text,) for row in result.rows]
-    shown = [
+    first = [
         [*map(escape, row), escape(_place(at))] for row, at in zip(cells[:_ROWS], result.rows, strict=False)
     ]
-    more = len(result.rows) - len(shown)
+    more = len(result.rows) - len(first)
     head = [*result.columns, ""] if result.cells else []
-    return (_table(head, shown) if shown else "") + (_line(f"and {more:,} more rows") if more > 0 else "")
+    told = in_words_of(f"and {quantity(more, 'more row')}", answer.language)
+    return (_table(head, first) if first else "") + (_line(told) if more > 0 else "")
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -28,6 +28,7 @@ from lior_ask.answer.serialise import answer_record
 from lior_ask.cli.options import endpoint_of, endpoint_option, index_option
 from lior_ask.cli.passages import Searched, echo_answer, echo_reasons, listed, style
 from lior_ask.cli.wording import echo_reply
+from lior_ask.languages.replies import in_marks, in_words_of
 from lior_cli import (
     PluginName,
     TextPath,
@@ -169,18 +170,18 @@ def ask(
 
 def _suggest(index: Index, where: Sequence[str], *, as_json: bool) -> int:
     """Print what was read, and questions that it answers."""
-    from lior_ask.suggesting import suggestions
+    from lior_ask.suggesting import language_of, suggestions
 
     if _is_piped():
         chat = shlex.join(["lior", "chat", *where])
         click.echo(f"note: standard input is not read; to ask each of its lines: {chat}", err=True)
-    found = suggestions(index)
+    found, say = suggestions(index), functools.partial(_worded, language=language_of(index))
     if as_json:
         click.echo(json.dumps({"questions": found}, ensure_ascii=False))
         return 0
-    click.echo(f"{quantity(index.files, 'file')} with {quantity(len(index), 'passage')} were read.")
+    click.echo(say(f"{quantity(index.files, 'file')} with {quantity(len(index), 'passage')} were read."))
     command = shlex.join(["lior", "ask", *where])
-    click.echo("They answer, for example:" if found else f'Ask as: {command} "…?"')
+    click.echo(say("They answer, for example:" if found else f'Ask as: {command} "…?"'))
     for question in found:
         click.echo(f"  {command} {shlex.quote(question)}")
     return 0
@@ -365,12 +366,13 @@ def _print(
 def _report(index: Searched, answer: Answer, *, verbose: bool, reads_on: str) -> None:
     """Print to standard error what was read and how it was ranked."""
     skipped = len(index.skipped)
-    told = f"{quantity(index.files, 'file')}, {quantity(len(index), 'passage')}"
-    told += f", {skipped:,} skipped" if skipped else ""
-    told += f"; the rest is read in the background: {reads_on}" if reads_on else ""
+    say = functools.partial(_worded, language=answer.language)
+    parts = [quantity(index.files, "file"), quantity(len(index), "passage")]
+    told = ", ".join(map(say, parts + [f"{skipped:,} skipped"] * bool(skipped)))
+    told += f"; {say(f'the rest is read in the background: {reads_on}')}" if reads_on else ""
     if not verbose:
         if skipped or index.notes or reads_on:
-            click.echo(style(f"\n{told}; --verbose tells more", dim=True), err=True)
+            click.echo(style("\n" + say(f"{told}; --verbose tells more"), dim=True), err=True)
         return
     click.echo(f"\n{told}; ranked by {index.retriever}: {answer.method}", err=True)
     if answer.words:
@@ -379,6 +381,10 @@ def _report(index: Searched, answer: Answer, *, verbose: bool, reads_on: str) ->
         click.echo(f"nowhere in the text: {' '.join(answer.missing)}", err=True)
     for line in [*index.notes, *(f"skipped {each.name}: {each}" for each in index.skipped)]:
         click.echo(printable_line(line), err=True)
+
+
+def _worded(text: str, language: str) -> str:
+    return in_words_of(in_marks(text, language), language)
 
 
 def _name_limited(lines: Sequence[str]) -> None:
@@ -426,7 +432,7 @@ def _word(index: Index, model: Endpoint, answer: Answer) -> tuple[Answer, bool]:
     if not given:
         return turn.answer, False
     try:
-        echo_reply(index, model, given, live=sys.stdout.isatty())
+        echo_reply(index, model, given, answer.language, live=sys.stdout.isatty())
     except EndpointError as error:
         click.echo(f"lior: error: {error}; what was found:", err=True)
         return turn.answer, False

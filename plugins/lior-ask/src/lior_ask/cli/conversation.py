@@ -16,7 +16,7 @@ import attrs
 import click
 
 from lior.config import RawText, check_table, typed_fields
-from lior.errors import EndpointError, LiorError, UsageError, did_you_mean, sentences
+from lior.errors import EndpointError, LiorError, UsageError, did_you_mean, quantity, sentences
 from lior.files import narrow_rights
 from lior_ask.cli.passages import echo_answer, echo_document, echo_passages, echo_reasons, where
 from lior_ask.cli.wording import echo_reply
@@ -167,7 +167,7 @@ class _Replies:
         echo_answer(self._session.index, turn.answer, turn.passages[:shown], alone=True)
         left = len(turn.passages) - shown
         if self._session.live and left > 0:
-            _say(f"(/more shows {left} further passage{'s' * (left > 1)})")
+            _say(in_words_of(f"(/more shows {quantity(left, 'further passage')})", turn.answer.language))
 
     def _open(self, passage: Passage) -> None:
         from lior_ask.index.context_lines import around, file_texts
@@ -179,10 +179,12 @@ class _Replies:
         echo_document(self._session.index, passage, lines)
 
     def _hand_over(self, endpoint: Endpoint, turn: Turn, given: Material) -> None:
+        language = turn.answer.language
         if not turn.answer.found and not turn.answer.said:
-            _say(f"nothing in the documents seems to speak of it: {turn.answer.note}")
+            told = f"nothing in the documents seems to speak of it: {turn.answer.note}"
+            _say(in_words_of(told, language))
         self._session.shown = 0
-        echo_reply(self._session.index, endpoint, given, live=self._session.live)
+        echo_reply(self._session.index, endpoint, given, language, live=self._session.live)
 
     def go_on(self, text: str) -> None:
         """Print a continuation; Ctrl-C at a terminal ends it after its token."""
@@ -245,7 +247,7 @@ class _Replies:
             raise UsageError("/more shows further passages, and nothing was asked yet; ask something first")
         listed = turn.passages[self._session.shown : self._session.shown + _PAGE]
         if not listed:
-            _say("there are no further passages")
+            _say(in_words_of("there are no further passages", turn.answer.language))
             return
         self._begin()
         echo_passages(self._session.index, turn.answer, listed, first=self._session.shown + 1)
@@ -331,7 +333,8 @@ class _Commands:
         )
         what = "counts as" if counts else "no longer counts as"
         again = f"/good {rest or 1} again {'takes that back' if counts else 'confirms it'}"
-        _say(f"{where(self._session.index, passage)} {what} an answer to {question!r}; {again}")
+        told = f"{where(self._session.index, passage)} {what} an answer to {question!r}; {again}"
+        _say(in_words_of(told, turn.answer.language))
 
     def _go(self, rest: str) -> None:
         text = rest or ("" if self._session.continued else self._session.message)

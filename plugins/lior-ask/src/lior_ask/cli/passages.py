@@ -120,11 +120,11 @@ def _echo_said(index: Searched, answer: Answer) -> None:
         click.echo(f"  {printable_line(result.arithmetic)}")
     if (about := printable_line(result.about)) != sentence:
         click.echo(style(f"  {about}", dim=True), color=colored())
-    _echo_groups(result, exact)
-    _echo_rows(index, result)
+    _echo_groups(result, exact, answer.language)
+    _echo_rows(index, result, answer.language, events=exact.columns == _EVENT)
 
 
-def _echo_groups(result: Result, exact: Result) -> None:
+def _echo_groups(result: Result, exact: Result, language: str) -> None:
     """Print the groups of a calculation with their values and the bars of the ``exact`` ones."""
     groups = [
         (printable_line(name), printable_line(f"{value} {result.unit}").strip())
@@ -138,15 +138,15 @@ def _echo_groups(result: Result, exact: Result) -> None:
         bar = " " * (math.ceil(zero * _BAR) - size * (length < 0)) + "█" * size
         click.echo(f"  {name:<{names}}  {value:>{values}}  {bar}".rstrip())
     if more := len(groups) - len(some):
-        click.echo(f"  and {quantity(more, 'more group')}; --json has all")
+        click.echo("  " + in_words_of(f"and {quantity(more, 'more group')}; --json has all", language))
 
 
-def _echo_rows(index: Searched, result: Result) -> None:
+def _echo_rows(index: Searched, result: Result, language: str, *, events: bool) -> None:
     """Print the rows of a calculation: cells as a table, events as in a diary, texts one below the other."""
     rows, cells = result.rows[:_ROWS], [[*map(printable_line, row)] for row in result.cells[:_ROWS]]
-    if cells and result.columns == _EVENT:
+    if cells and events:
         for row, (begin, end, summary, place) in zip(rows, cells, strict=True):
-            told = f"{event_time(begin, end)}  {summary}" + f"  ({place})" * bool(place)
+            told = f"{event_time(begin, end, language)}  {summary}" + f"  ({place})" * bool(place)
             click.echo(f"  {told}  " + style(where(index, row), fg="cyan"), color=colored())
     elif cells:
         if sys.stdout.isatty():
@@ -157,7 +157,7 @@ def _echo_rows(index: Searched, result: Result) -> None:
         for row in rows:
             _echo(index, row, str, "  ")
     if more := len(result.rows) - len(rows):
-        click.echo(f"  and {quantity(more, 'more row')}; --json has all")
+        click.echo("  " + in_words_of(f"and {quantity(more, 'more row')}; --json has all", language))
 
 
 def echo_passages(index: Searched, answer: Answer, passages: Sequence[Passage], *, first: int = 1) -> None:
@@ -167,7 +167,8 @@ def echo_passages(index: Searched, answer: Answer, passages: Sequence[Passage], 
         if number > first and not dates:
             click.echo()
         when = dates.get(passage, "")
-        _echo(index, passage, mark, f"{number}  ", f"  {event_time(when[:16], '')}" * bool(when))
+        time = f"  {event_time(when[:16], '', answer.language)}" * bool(when)
+        _echo(index, passage, mark, f"{number}  ", time)
 
 
 def echo_reasons(

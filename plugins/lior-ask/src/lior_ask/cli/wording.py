@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lior_ask.cli.passages import where
+from lior_ask.languages.replies import in_words_of
 from lior_cli import printable_text, terminal_columns, wrap_text
 
 if TYPE_CHECKING:
@@ -16,8 +17,10 @@ if TYPE_CHECKING:
     from lior_ask.conversation.endpoint import Endpoint
 
 
-def echo_reply(index: Index, endpoint: Endpoint, given: Material, *, live: bool) -> None:
+def echo_reply(index: Index, endpoint: Endpoint, given: Material, language: str, *, live: bool) -> None:
     """Print a model's reply, its claims that are not in the passages, and the places that it cites.
+
+    Remarks are in ``language``.
 
     At a terminal (``live``) its words are shown as they arrive, and wrong citations and quotations after
     them; in a pipe these are marked in the text. Raises ``EndpointError`` as
@@ -39,10 +42,11 @@ def echo_reply(index: Index, endpoint: Endpoint, given: Material, *, live: bool)
     for number in reply.cited:
         click.echo(f"[{number}] {where(index, given.passages[number - 1])}")
     if not reply.cited:
-        click.echo("(it cites no passage)", err=True)
+        click.echo(in_words_of("(it cites no passage)", language), err=True)
     if reply.wrong:
         found = ": " + ", ".join(map(printable_text, reply.unfounded)) if live else ", and is marked"
-        click.echo(f"({reply.wrong} of what it cites or quotes is not in the passages{found})", err=True)
+        told = f"({reply.wrong} of what it cites or quotes is not in the passages{found})"
+        click.echo(in_words_of(told, language), err=True)
 
 
 def _kept(endpoint: Endpoint, given: Material, pieces: list[str]) -> Iterator[str]:

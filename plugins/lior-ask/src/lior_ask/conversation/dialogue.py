@@ -30,8 +30,9 @@ from lior_ask.conversation.table_followups import (
     whole_questions,
 )
 from lior_ask.languages.dates import MARK
+from lior_ask.languages.lists import of_question
 from lior_ask.languages.replies import in_words_of
-from lior_ask.languages.words import language_of, stem, tokens
+from lior_ask.languages.words import asked_words, language_of, stem, tokens
 from lior_ask.question.question import LONGEST_MESSAGE, Question, named, understood
 from lior_ask.tables.reported import REPORTED
 
@@ -165,7 +166,7 @@ class Dialogue:
 
     def _of_conversation(self, message: str, question: Question) -> Turn | None:
         """Return the reply to "what did I ask before?" or "open that file", or ``None`` for a question."""
-        wanted = about_conversation(question.text)
+        wanted, language = about_conversation(question.text), of_question(asked_words(question.text))
         if wanted is None:
             return None
         if wanted.opens:
@@ -173,10 +174,11 @@ class Dialogue:
             places = shown if wanted.ordinal else self._quoted[-1:] or shown
             found = places[max(wanted.ordinal, 1) - 1 :][:1]
             if not found:
-                return _saying(message, "Nothing was quoted that could be opened.")
+                return _saying(message, in_words_of("Nothing was quoted that could be opened.", language))
             return attrs.evolve(_quoting(_saying(message, ""), found[0], 1.0), opens=True)
         asked = [f"{number}. {each}" for number, each in enumerate(self._asked, 1)]
-        return _saying(message, "\n".join(["You asked:", *asked] if asked else ["Nothing was asked before."]))
+        head = in_words_of("You asked:" if asked else "Nothing was asked before.", language)
+        return _saying(message, "\n".join([head, *asked]))
 
     def _meant(self, message: str, said: Message, last: Turn) -> Turn | None:
         """Return another answer to the last question, with the words of "no, I meant …" and not yet quoted.

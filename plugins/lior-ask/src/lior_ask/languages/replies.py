@@ -1,12 +1,15 @@
-"""Replies in the language of a question: numbers with its marks, and translated sentences.
+"""Replies in the language of a question: numbers with its marks, days, and translated sentences.
 
-Code writes both in English; ``results.marks`` and ``results.replies`` of the languages translate them. A part
-``{}`` of a sentence stays as it is, and ``{t0}`` is the first part, translated.
+Code writes them in English; ``results`` of the languages has the translations: ``marks``, ``weekdays``,
+``months``, ``replies``, ``tables`` (the columns of tables that lior makes) and ``query`` (the words of an
+exact query). A part ``{}`` of a sentence stays as it is, and ``{t0}`` is the first part, translated.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
 from functools import cache
 
 from lior_ask.languages.lists import languages, others
@@ -44,6 +47,64 @@ def in_words_of(text: str, language: str) -> str:
     return text
 
 
+def day_in(day: date, language: str) -> str:
+    """Return a day with short names of its weekday and month.
+
+    >>> day_in(date(2026, 12, 5), "english"), day_in(date(2026, 12, 5), "german")
+    ('Sat 5 Dec 2026', 'Sa 5. Dez 2026')
+    """
+    [form], weekdays, months = (_of(language, key) for key in ("day_of", "weekdays", "months"))
+    return form.format(weekdays[day.weekday()], day.day, months[day.month - 1], day.year)
+
+
+def columns_in(columns: Sequence[str], language: str) -> tuple[str, ...]:
+    """Return the names of the columns of a table that lior makes, such as events; other names as they are.
+
+    >>> columns_in(("begin", "end", "summary", "place"), "german"), columns_in(("place", "price"), "german")
+    (('Beginn', 'Ende', 'Titel', 'Ort'), ('place', 'price'))
+    """
+    own = dict(zip(_of("english", "tables"), _of(language, "tables"), strict=True))
+    return tuple(own[" ".join(columns)].split()) if " ".join(columns) in own else tuple(columns)
+
+
+def query_in(query: str, names: Mapping[str, str], language: str) -> str:
+    """Return an exact query with its own words in a language, and ``names`` of columns and files as they map.
+
+    Its own words are at its beginning and next to a name; others may be those of a cell.
+
+    >>> names = {"cost": "cost", "a.csv": "a.csv", "kind": "kind"}
+    >>> query_in("sum of cost in a.csv from 2026-01-01 on where kind is made in by month", names, "german")
+    'Summe von cost in a.csv ab 2026-01-01 mit kind = made in nach Monat'
+    """
+    words = dict(zip(_of("english", "query"), _of(language, "query"), strict=True))
+    for own, other in ((own, other) for own, other in words.items() if "{}" in own):
+        query = re.sub(own.format(r"(\d{4}-\d\d-\d\d)"), other.format(r"\1"), query)
+
+    def told(found: re.Match[str]) -> str:
+        return re.sub(rf"(?<!\S){any_word}(?!\S)", lambda word: words[word[0]], found[0])
+
+    any_word, units = _either(words), _either(word for word in words if word.startswith(("by ", "per ")))
+    first, after, before, last = (
+        re.compile(form)
+        for form in (
+            rf"^(?:{any_word}(?: |$))+",
+            rf"^ {any_word}(?= |,|$)",
+            rf"(?<= ){any_word} $",
+            rf"(?<= ){units}$",
+        )
+    )
+    pieces = re.split(rf"(?<![\w'])({_either(names)})(?![\w'])", query) if names else [query]
+    pieces[0] = first.sub(told, pieces[0])
+    pieces[::2] = [before.sub(told, after.sub(told, part)) for part in pieces[::2]]
+    pieces[1::2] = [names[part] for part in pieces[1::2]]
+    return last.sub(told, "".join(pieces))
+
+
+def _either(words: Iterable[str]) -> str:
+    """Return a pattern that matches any of these, the longest first."""
+    return f"(?:{'|'.join(map(re.escape, sorted(words, key=len, reverse=True)))})"
+
+
 def code_of(text: str) -> str:
     """Return the code by ISO 639-1 of the language of a text, or an empty string if it is unknown.
 
@@ -71,5 +132,6 @@ def _of(language: str, key: str) -> tuple[str, ...]:
 def _translations(language: str) -> list[tuple[re.Pattern[str], str]]:
     """Return the sentences of code as patterns, each with its translation; none in English."""
     pairs = zip(_of("english", "replies"), _of(language, "replies"), strict=True)
-    shown = [(re.escape(own).replace(r"\{\}", "(.+?)"), other) for own, other in pairs if own != other]
+    specific = sorted(pairs, key=lambda pair: -len(pair[0]))  # "there is no log", and then "there is no {}"
+    shown = [(re.escape(own).replace(r"\{\}", "(.+?)"), other) for own, other in specific if own != other]
     return [(re.compile(pattern), other) for pattern, other in shown]

@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 
 from lior.interfaces import Passage
+from lior_ask.answer.figures import shown
 from lior_ask.answer.selection import Answer
 from lior_ask.languages.lists import of_question
 from lior_ask.languages.words import asked_words
@@ -119,8 +120,9 @@ def _with_likeliest(answer: Answer, ranked: Chosen, top: int, spoken: Sequence[s
     told = ranked.told
     if answer.found or told is None or ranked.probability < DOUBTFUL:
         return answer
-    said = told.said(of_question(asked_words(answer.question), spoken))
-    said = f"the likeliest calculation ({ranked.probability:.0%}) is {said}: {told.result.about}"
+    language = of_question(asked_words(answer.question), spoken)
+    about = shown(told.result, language).about
+    said = f"the likeliest calculation ({ranked.probability:.0%}) is {told.said(language)}: {about}"
     own = {(row.document, row.line) for row in told.result.rows}
     nearest = zip(answer.passages, answer.evidence, strict=True)
     others = [each for each in nearest if (each[0][0].document, each[0][0].line) not in own]

@@ -19,7 +19,7 @@ from lior.interfaces import Result
 from lior_ask.answer.figures import shown
 from lior_ask.index.table_schema import Column
 from lior_ask.languages.lists import languages, words
-from lior_ask.languages.replies import in_marks, in_words_of
+from lior_ask.languages.replies import columns_in, in_marks, in_words_of
 from lior_ask.languages.words import tokens
 from lior_ask.tables import lexicon
 from lior_ask.tables.plan import Condition
@@ -77,8 +77,8 @@ class Told:
         ahead = any(open_["first"] for each in self.where if (open_ := _OPEN.fullmatch(each.shown)))
         if how == "oldest" and self.table.kind == "events" and ahead:
             how = "next"
-        value, columns = f"{result.value} {result.unit}".strip(), self.table.columns
-        measure = "" if self.column is None else _IN_NAME.sub("", columns[self.column].name)
+        value, columns = f"{result.value} {result.unit}".strip(), self._columns(language)
+        measure = "" if self.column is None else _IN_NAME.sub("", columns[self.column])
         money = _MONEY.issuperset(tokens(measure)) or result.unit in lexicon.CURRENCIES
         spent = measure and money and not words("columns.expenses").isdisjoint(tokens(self.table.title))
         paid = next((PAID[each.shown] for each in self.where if each.shown in PAID), "paid_out" * bool(spent))
@@ -104,7 +104,7 @@ class Told:
                 what = say(degree).format(what)
             elif how == "sum":
                 what = told if paid else _joined(measure, say("sum"))
-            by = say(self.by) if isinstance(self.by, str) else columns[self.by].name
+            by = say(self.by) if isinstance(self.by, str) else columns[self.by]
             used = counted if measure else f"{count} {say('sum')}"
             return f"{value}{':' * (self.over != 'mean')} {what} {say('per').format(by)}{where}, {used}"
         if how in ("count", "list", "exists"):
@@ -123,19 +123,24 @@ class Told:
         order = "" if measure else f", {say('in_order')}"
         return f"{value}: {names}{', ' * bool(names)}{degree} {of}{where}{order}"
 
+    def _columns(self, language: str) -> tuple[str, ...]:
+        """Return the names of the columns; in a language if lior made the table."""
+        names = [column.name for column in self.table.columns]
+        return tuple(names) if self.table.kind == "rows" else columns_in(names, language)
+
     def _conditions(self, conditions: Sequence[Condition], say: Callable[..., str], language: str) -> str:
         """Return conditions as phrases, and those without words as they are, after commas."""
-        phrases, others, before = "", "", ""
+        phrases, others, before, columns = "", "", "", self._columns(language)
         for test, told in ((each.test, each.shown) for each in conditions):
             column = getattr(test.of if isinstance(test, Not) else test, "column", None)
-            name = "" if column is None else self.table.columns[column].name
+            name, own = ("", "") if column is None else (self.table.columns[column].name, columns[column])
             match = re.fullmatch(rf"(not )?{re.escape(name)} (?:(?:is|has) )?(.+)", told)
             told = _UNDATED.sub(lambda found: f"({say('undated').format(found[1])})", told)
-            side = re.fullmatch(r"(from|to) (?:is )?(.+)", told)
+            side, open_ = re.fullmatch(r"(from|to) (?:(?:is|has) )?(.+)", told), _OPEN.fullmatch(told)
             if isinstance(test, Beside) and test.how in PLACES:
                 key, words_ = PLACES[test.how]
                 phrases += f" {say(key).format(told.removeprefix(f'{words_} '))}"
-            elif isinstance(test, Within) and (open_ := _OPEN.fullmatch(told)):
+            elif open_:
                 phrases += (
                     f" {say('until' if open_['last'] else 'since').format(open_['last'] or open_['first'])}"
                 )
@@ -146,11 +151,11 @@ class Told:
             elif match and f"{match[1] or ''}{name}" == before:
                 phrases += f", {match[2]}"
             elif match and match[1]:
-                phrases += f" {say('without').format(f'{name} {match[2]}')}"
+                phrases += f" {say('without').format(f'{own} {match[2]}')}"
             elif match:
                 payee = not lexicon.PAYEES.isdisjoint(tokens(name))
                 cell = in_words_of(match[2], language) if isinstance(test, Filled | Not) else match[2]
-                phrases += f" {say('at').format(cell) if payee else say('with').format(name, cell)}"
+                phrases += f" {say('at').format(cell) if payee else say('with').format(own, cell)}"
             elif told not in PAID:
                 others += f", {told}"
             before = f"{match[1] or ''}{name}" if match else ""
