@@ -1,6 +1,7 @@
 """The public names of lior_ask."""
 
 from lior_ask.answer.figures import (
+    EVENT as EVENT,
     bars as bars,
     event_time as event_time,
     headline as headline,
@@ -64,7 +65,11 @@ from lior_ask.languages.words import (
 from lior_ask.languages.replies import (
     code as code,
     code_of as code_of,
+    columns_in as columns_in,
     in_words_of as in_words_of,
+    label as label,
+    labels as labels,
+    preferred as preferred,
 )
 from lior_ask.question.filters import (
     Filters as Filters,

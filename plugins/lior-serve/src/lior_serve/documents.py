@@ -77,12 +77,14 @@ def document_lines(version: Version, name: str, begin: int, count: int) -> dict[
     return {"name": name, "first": first, "lines": lines[first - 1 : first - 1 + count], "total": len(lines)}
 
 
-def passage_lines(version: Version, passage: Passage, around: int = AROUND) -> dict[str, Any]:
+def passage_lines(
+    version: Version, passage: Passage, around: int = AROUND, language: str = "english"
+) -> dict[str, Any]:
     """Return the lines of a document around a passage, and the passage's position in them.
 
     ``mark`` has the first and last line of the passage, and the columns of its begin and of the character
     after its end. All count from 1. There are no columns if the text differs from the document. ``view`` is
-    the document as :func:`~lior_serve.views.view` returns it.
+    the document as :func:`~lior_serve.views.view` returns it in ``language``.
     """
     name = version.file_of(passage.document)
     found = _around(version.text(name), passage, around)
@@ -91,4 +93,4 @@ def passage_lines(version: Version, passage: Passage, around: int = AROUND) -> d
         mark |= {"column": found.column, "end_column": found.end_column}
     lines = {"name": name, "first": found.first, "lines": list(found.lines), "total": found.total}
     lines["mark"] = mark
-    return lines | {"view": view(version, passage, lines)}
+    return lines | {"view": view(version, passage, lines, language)}

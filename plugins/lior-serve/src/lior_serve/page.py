@@ -5,8 +5,10 @@ Every text of a document goes through :func:`html.escape`.
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache, partial
 from html import escape
 from importlib.resources import files
 from string import Template
@@ -20,9 +22,10 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from lior.errors import LiorError
+from lior.errors import LiorError, quantity
 from lior.interfaces import Passage, Result
 from lior_ask import (
+    EVENT,
     LONGEST_QUESTION,
     SEARCH_DEPTH,
     Answer,
@@ -32,17 +35,21 @@ from lior_ask import (
     event_time,
     headline,
     in_words,
+    label,
+    labels,
     refusal,
     shown,
 )
 from lior_serve import documents
 from lior_serve.errors import HTTPError, http_error
+from lior_serve.labels import preferred_by
 from lior_serve.schema import AskRequest, LinesRequest, ListRequest
 from lior_serve.server import Server
-from lior_serve.views import EVENT
 
 _OF_MODELS = re.compile(r"<!-- model -->.*?<!-- /model -->\n", re.DOTALL)
 """A pattern of the parts of the page that need a model."""
+_LABEL = re.compile(r"\{\{(.+?)\}\}")
+"""A pattern of a label of the page in ``page.html``."""
 _SHORT_NAME = 16
 """The maximum number of characters of a short name in OpenSearch 1.1."""
 _OPENSEARCH = """<?xml version="1.0" encoding="UTF-8"?>
@@ -86,14 +93,26 @@ class Page:
         self._server, self._api = server, api
         html = files("lior_serve").joinpath("page.html").read_text("utf-8")
         model: bool = server.source.state()["model"]
-        self._frame = Template(html if model else _OF_MODELS.sub("", html))
+        self._html = html if model else _OF_MODELS.sub("", html)
+        self._frame = cache(self._worded)
+
+    def _worded(self, language: str) -> Template:
+        """Return the page with its labels in a language."""
+        return Template(_LABEL.sub(lambda found: escape(label(found[1], language)), self._html))
 
     def _framed(
-        self, pane: str, status: int = 200, filters: Mapping[str, str] = MappingProxyType({}), **parts: str
+        self,
+        request: Request,
+        pane: str,
+        status: int = 200,
+        filters: Mapping[str, str] = MappingProxyType({}),
+        **parts: str,
     ) -> Response:
         """Return the whole page with one pane open; texts in ``parts`` are HTML."""
-        state = self._server.state()
+        state, language = self._server.state(), preferred_by(request)
         found = {
+            "lang": code(language),
+            "words": json.dumps(labels(), ensure_ascii=False).replace("<", "\\u003c"),
             "run": escape(state["name"]),
             "pane": pane,
             "begun": "begun" if parts.get("talk") or parts.get("beside") else "",
@@ -112,15 +131,17 @@ class Page:
             "longest_name": str(self._server.limits.name),
             "most_tokens": str(self._server.limits.tokens),
             "model": "yes" if state["model"] else "no",
-            "dated": "Learned" if state["model"] else "Changed",
+            "dated": escape(label("Learned" if state["model"] else "Changed", language)),
             "lost": "".join(f"<li>{escape(each)}</li>" for each in state["lost"]),
             **{f"open_{name}": "" if name == pane else "hidden" for name in ("ask", "documents", "api")},
             **{f"at_{name}": 'aria-current="page"' if name == pane else "" for name in ("ask", "documents")},
         }
-        return HTMLResponse(self._frame.substitute(found | parts), status)
+        html = self._frame(language).substitute(found | parts)
+        return HTMLResponse(html, status, {"Vary": "Accept-Language"})
 
     def _refused(
         self,
+        request: Request,
         pane: str,
         error: Exception,
         filters: Mapping[str, str] = MappingProxyType({}),
@@ -130,7 +151,7 @@ class Page:
         refusal = http_error(error)
         part = {"ask": "talk", "documents": "list"}[pane]
         return self._framed(
-            pane, refusal.status, filters, question=escape(question), **{part: _notice(str(refusal))}
+            request, pane, refusal.status, filters, question=escape(question), **{part: _notice(str(refusal))}
         )
 
     async def ask(self, request: Request) -> Response:
@@ -138,37 +159,37 @@ class Page:
         question = request.query_params.get("q", "").strip()
         filters = {name: value for name in _FILTERS if (value := request.query_params.get(name, "").strip())}
         if not question:
-            return self._framed("ask", filters=filters)
+            return self._framed(request, "ask", filters=filters)
         version = await self._server.latest()
         try:
             form = AskRequest.model_validate({"question": question, "top": SEARCH_DEPTH, **filters})
             answer = await self._server.ask(version, form.question, form.top, form.filters)
         except (ValidationError, LiorError) as error:
-            return self._refused("ask", error, filters, question[:LONGEST_QUESTION])
+            return self._refused(request, "ask", error, filters, question[:LONGEST_QUESTION])
         rows = answer.result.rows if answer.result else ()
         beside = answer.answer or next(iter((*rows, *(passage for passage, _ in answer.passages))), None)
         around = await self._server.in_executor(documents.passage_lines, version, beside) if beside else None
-        lines = _lines(around) if around else ""
+        lines = _lines(around, preferred_by(request)) if around else ""
         said, question = _turn(answer), escape(question)
-        return self._framed("ask", filters=filters, question=question, talk=said, beside=lines)
+        return self._framed(request, "ask", filters=filters, question=question, talk=said, beside=lines)
 
     async def documents(self, request: Request) -> Response:
         """Return the documents."""
         try:
             form = ListRequest.model_validate(dict(request.query_params))
         except ValidationError as error:
-            return self._refused("documents", error)
-        found = documents.list_documents(await self._server.latest(), form)
+            return self._refused(request, "documents", error)
+        found, say = documents.list_documents(await self._server.latest(), form), _sayer(request)
         rows = "".join(
             f'<tr><td><a href="{_address(each["name"])}">{escape(each["name"])}</a></td>'
-            f"<td>{each['bytes']:,}</td><td>{escape(each['added'] or 'in training')}</td></tr>"
+            f"<td>{each['bytes']:,}</td><td>{escape(each['added'] or say('in training'))}</td></tr>"
             for each in found["documents"]
         )
         end = form.offset + len(found["documents"])
         if end < found["total"]:
             more = urlencode({"search": form.search, "offset": end, "count": form.count})
-            rows += f'<tr><td colspan="3"><a href="/documents?{escape(more)}">more</a></td></tr>'
-        return self._framed("documents", list=rows)
+            rows += f'<tr><td colspan="3"><a href="/documents?{escape(more)}">{say("more")}</a></td></tr>'
+        return self._framed(request, "documents", list=rows)
 
     async def document(self, request: Request) -> Response:
         """Return the lines of a document."""
@@ -177,16 +198,19 @@ class Page:
             form = LinesRequest.model_validate(dict(request.query_params))
             name = self._server.document(version, form.name)
         except (ValidationError, HTTPError) as error:
-            return self._refused("ask", error)
+            return self._refused(request, "ask", error)
         found = await self._server.in_executor(
             documents.document_lines, version, name, max(form.line - documents.AROUND, 1), form.count
         )
         first, end = found["first"], found["first"] + len(found["lines"]) - 1
-        ways = [("earlier lines", max(first - form.count + documents.AROUND, 1))] * (first > 1)
+        ways, say = (
+            [("earlier lines", max(first - form.count + documents.AROUND, 1))] * (first > 1),
+            _sayer(request),
+        )
         ways += [("later lines", end + 1 + documents.AROUND)] * (end < found["total"])
-        links = " · ".join(f'<a href="{_address(name, line)}">{text}</a>' for text, line in ways)
-        text = _lines(found | {"mark": {"line": form.line, "end_line": 0}})
-        return self._framed("ask", beside=f'{text}<p class="place">{links}</p>')
+        links = " · ".join(f'<a href="{_address(name, line)}">{say(text)}</a>' for text, line in ways)
+        text = _lines(found | {"mark": {"line": form.line, "end_line": 0}}, preferred_by(request))
+        return self._framed(request, "ask", beside=f'{text}<p class="place">{links}</p>')
 
     async def api(self, request: Request) -> Response:
         """Return the page with the operations for programs."""
@@ -196,7 +220,7 @@ class Page:
             for path, entries in self._api["paths"].items()
             for method, entry in entries.items()
         )
-        return self._framed("api", api=rows)
+        return self._framed(request, "api", api=rows)
 
     async def opensearch(self, request: Request) -> Response:
         """Return the description with which a browser adds the page as a search engine.
@@ -206,6 +230,11 @@ class Page:
         name, url = self._server.source.name, escape(str(request.base_url).rstrip("/"))
         text = _OPENSEARCH.format(short=escape(name[:_SHORT_NAME]), name=escape(name), url=url)
         return Response(text, media_type="application/opensearchdescription+xml")
+
+
+def _sayer(request: Request) -> Callable[[str], str]:
+    """Return a function that returns a label in the language of the page."""
+    return partial(label, language=preferred_by(request))
 
 
 def _notice(text: str, lang: str = "") -> str:
@@ -225,8 +254,8 @@ def _turn(answer: Answer) -> str:
         head = _notice(refusal(answer), code(answer.language))
     others = [passage for passage, _ in answer.passages if passage != answer.answer]
     others = [] if answer.result else others if answer.answer or answer.dates else others[:_NEAREST]
-    more = f"{len(others)} more passage{'s' * (len(others) != 1)}"
-    title = more if answer.answer else "The nearest passages"
+    more = quantity(len(others), "more passage")
+    title = label(more if answer.answer else "The nearest passages", answer.language)
     shown = _details(title, _list(others), open=not answer.answer and not answer.said)
     shown = _list(others, answer.dates) if answer.dates else shown
     return f'<article class="turn"><h2 class="asked">{escape(answer.question)}</h2>{head}{shown}</article>'
@@ -245,29 +274,33 @@ def _spoken(answer: Answer) -> str:
         said += f'<p class="arithmetic">{escape(result.arithmetic)}</p>'
     said += f'<p class="place">{escape(result.about)}</p>'
     count = len(result.rows)
-    used = _table(result) if result.cells else _list(result.rows)
-    rows = f"{count} row{'s' * (count != 1)} used"
+    events = exact.columns == EVENT
+    used = _table(result, answer.language, events=events) if result.cells else _list(result.rows)
+    rows = label(f"{quantity(count, 'row')} used", answer.language)
     return said + _chart(result, exact) + _details(rows, used, open=count <= 10)
 
 
-def _table(result: Result) -> str:
+def _table(result: Result, language: str, *, events: bool) -> str:
     """Return HTML of the rows of a calculation with their header and lines; events are lines of a diary."""
     several = len({row.document for row in result.rows}) > 1
     links = [_link(row, f"{row.document}:" * several) for row in result.rows]
-    if result.columns == EVENT:
-        told = ((event_time(*cells[:2]), " · ".join(filter(None, cells[2:]))) for cells in result.cells)
+    if events:
+        told = (
+            (event_time(begin, end, language), " · ".join(filter(None, parts)))
+            for begin, end, *parts in result.cells
+        )
         lines = (f"<b>{escape(time)}</b> {escape(text)}" for time, text in told)
         rows = "".join(f"<li>{line} · {link}</li>" for line, link in zip(lines, links, strict=True))
         return f'<ul class="others events">{rows}</ul>'
     head = "".join(f'<th scope="col" class="long">{escape(name)}</th>' for name in result.columns)
-    rows = ""
+    rows, line = "", escape(label("line", language))
     for row, link in zip(result.cells, links, strict=True):
         for name, cell in zip(result.columns, row, strict=False):
             kind = "none" if not cell else "short" if _SHORT.fullmatch(cell) else "long"
             rows += f'<td data-name="{escape(name)}" class="{kind}">{escape(cell)}</td>'
-        rows += f'<td data-name="line">{link}</td></tr><tr>'
+        rows += f'<td data-name="{line}">{link}</td></tr><tr>'
     size = "wide" if len(result.columns) > _DESK else "many" if len(result.columns) > _PHONE else ""
-    head, rows = f'<tr>{head}<th scope="col">line</th></tr>', rows.removesuffix("<tr>")
+    head, rows = f'<tr>{head}<th scope="col">{line}</th></tr>', rows.removesuffix("<tr>")
     return f'<table class="cells rows {size}">{head}<tr>{rows}</table>'
 
 
@@ -297,8 +330,8 @@ def _sure(answer: Answer) -> str:
 
 
 def _lang(code: str) -> str:
-    """Return the attribute with the language of a text, or nothing if it is unknown or that of the page."""
-    return f' lang="{code}"' * (code not in ("", "en"))
+    """Return the attribute with the language of a text, or nothing if it is unknown."""
+    return f' lang="{code}"' * bool(code)
 
 
 def _list(passages: Sequence[Passage], dates: Sequence[str] = ()) -> str:
@@ -349,14 +382,14 @@ def _address(name: str, line: int = 1) -> str:
     return escape(f"/document?{urlencode({'name': name, 'line': line})}")
 
 
-def _lines(found: Mapping[str, Any]) -> str:
+def _lines(found: Mapping[str, Any], language: str) -> str:
     """Return HTML of a document's lines with their numbers, and of the marked passage."""
     mark = found["mark"]
     rows: Iterable[str] = (
         f'<li value="{number}">{_mark(line, number, mark)}</li>'
         for number, line in enumerate(found["lines"], found["first"])
     )
-    size = f"{found['total']:,} line{'s' * (found['total'] != 1)}"
+    size = label(quantity(found["total"], "line"), language)
     head = f'<div class="head"><div><h2>{escape(found["name"])}</h2><p class="place">{size}</p></div></div>'
     return f'{head}<ol class="lines">{"".join(rows)}</ol>'
 

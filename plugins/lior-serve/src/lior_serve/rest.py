@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import attrs
@@ -11,6 +12,7 @@ from starlette.requests import Request
 from lior_ask import answer_record, confirm_turn
 from lior_serve import documents as found
 from lior_serve.errors import HTTPError
+from lior_serve.labels import preferred_by
 from lior_serve.schema import AskRequest, ConfirmRequest, LinesRequest, ListRequest, Operation, PassageRequest
 from lior_serve.server import Server
 
@@ -30,7 +32,8 @@ async def ask(server: Server, request: Request, form: AskRequest) -> Any:
     if form.history:
         record["inherited"] = list(turn.inherited)
     if form.lines and answer.answer:
-        record["shown"] = await server.in_executor(found.passage_lines, version, answer.answer)
+        lines = partial(found.passage_lines, language=preferred_by(request))
+        record["shown"] = await server.in_executor(lines, version, answer.answer)
     if form.state:
         record["state"] = server.state()
     return record
@@ -58,7 +61,8 @@ async def show(server: Server, request: Request, form: PassageRequest) -> Any:
     """The lines of a document around a passage."""
     version = await server.latest()
     server.document(version, form.document)
-    return await server.in_executor(found.passage_lines, version, form.passage)
+    lines = partial(found.passage_lines, language=preferred_by(request))
+    return await server.in_executor(lines, version, form.passage)
 
 
 async def documents(server: Server, request: Request, form: ListRequest) -> Any:

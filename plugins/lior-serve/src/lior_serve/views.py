@@ -8,11 +8,9 @@ from itertools import groupby, pairwise
 from typing import Any
 
 from lior.interfaces import Passage
-from lior_ask import event_time
+from lior_ask import columns_in, event_time
 from lior_serve.sources import Version
 
-EVENT = "begin", "end", "summary", "place"
-"""The columns of events."""
 _AROUND = 100
 """The number of rows before and after a passage that are shown with it."""
 _PREFIX = re.compile(r"\s*(?:(#{1,6})|([-*+]|\d+[.)])|(>))\s+")
@@ -21,8 +19,12 @@ _STYLES = "text", "heading", "item", "quotation"
 _EMPHASIS = re.compile(r"\*\*|__|`")
 
 
-def view(version: Version, passage: Passage, lines: Mapping[str, Any]) -> dict[str, Any] | None:
+def view(
+    version: Version, passage: Passage, lines: Mapping[str, Any], language: str = "english"
+) -> dict[str, Any] | None:
     """Return the document around a passage and its ``lines``, or ``None`` if it is plain lines.
+
+    Days, and names of columns that lior gives, are in ``language``.
 
     ``kind`` is ``table`` or ``events``, with ``columns`` and ``rows``, each with its ``line`` and ``cells``;
     or ``mail``, with the names and values of its ``head``, or ``text``. The last two have ``parts``, each
@@ -33,6 +35,7 @@ def view(version: Version, passage: Passage, lines: Mapping[str, Any]) -> dict[s
     for head, rows in version.index.tables(passage.document):
         at = max(sum(row.begin <= passage.line for row in rows) - 1, 0)
         names = [column.name for column in head.columns]
+        names = names if head.kind == "rows" else [*columns_in(names, language)]
         if head.kind == "mail":
             end = rows[at + 1].begin if at + 1 < len(rows) else float("inf")
             own = version.index.of_document(passage.document)
@@ -42,7 +45,9 @@ def view(version: Version, passage: Passage, lines: Mapping[str, Any]) -> dict[s
         if head.kind == "rows" and rows and not rows[0].begin - 3 <= passage.line <= rows[-1].line:
             continue  # the text around a table
         events, near = head.kind == "events", rows[max(at - _AROUND, 0) : at + _AROUND]
-        cells = [[event_time(*each.cells[:2]), *each.cells[2:]] if events else each.cells for each in near]
+        cells = [each.cells for each in near]
+        if events:
+            cells = [(event_time(begin, end, language), *parts) for begin, end, *parts in cells]
         shown = [{"line": row.line, "cells": own} for row, own in zip(near, cells, strict=True)]
         return {"kind": "events" if events else "table", "columns": names, "rows": shown}
     return None

@@ -5,17 +5,22 @@ from __future__ import annotations
 import re
 import time
 from html import escape
+from itertools import chain
 from pathlib import Path
 from xml.etree import ElementTree
 
 import attrs
 import pytest
 
+import lior_serve
 from lior.interfaces import Passage, Result
+from lior_ask import labels
 from lior_ask.answer.selection import Answer
 from lior_serve.page import _turn
 from serve.browser import Browser
 from serve.servers import PLAN
+
+_MARKED = re.compile(r"\{\{(.+?)\}\}")
 
 # --- without a script ---
 
@@ -44,18 +49,23 @@ def test_what_is_calculated_or_said_needs_no_script():
         question="<i>", found=True, confidence=0.99, answer=None, passages=(), method="", result=result
     )
     text = _turn(answer)
-    assert '<p class="number">4.20</p><div class="saying">amount <details class="sure"' in text
-    assert "<summary>very likely</summary>&nbsp;99%</details></div>" in text
+    assert '<p class="number">4.20</p><div class="saying" lang="en">amount <details class="sure"' in text
+    assert '<summary lang="en">very likely</summary>&nbsp;99%</details></div>' in text
     assert "1 row used" in text
     assert "<p>milk,&lt;b&gt;4.20</p>" in text
     assert 'line=2" title="costs.csv:2">costs.csv:2</a> · row 1' in text
-    assert '<p class="saying">Hello</p></article>' in _turn(attrs.evolve(answer, result=None, said="Hello"))
+    assert '<p class="saying" lang="en">Hello</p></article>' in _turn(
+        attrs.evolve(answer, result=None, said="Hello")
+    )
     groups = ("<i>", "-1.00"), ("b", "3.00")
     more = attrs.evolve(
         result, unit="<€>", columns=("<b>item", "x"), cells=(("<b>milk", "4.20"),), groups=groups
     )
     text = _turn(attrs.evolve(answer, result=more, said="4.20 <€> for <b>milk."))
-    assert '<p class="number">4.20 &lt;€&gt;</p><div class="saying">for &lt;b&gt;milk. <details' in text
+    assert (
+        '<p class="number">4.20 &lt;€&gt;</p><div class="saying" lang="en">for &lt;b&gt;milk. <details'
+        in text
+    )
     assert '<th scope="col" class="long">&lt;b&gt;item</th>' in text
     cells = '&lt;b&gt;milk</td><td data-name="x" class="short">4.20</td><td data-name="line"><a'
     assert f'<td data-name="&lt;b&gt;item" class="long">{cells}' in text
@@ -290,6 +300,49 @@ def test_no_fault_of_accessibility(page, scheme, width):
     page.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
+@pytest.mark.parametrize(
+    ("accepted", "language", "shown"),
+    [
+        (
+            "de-CH, de;q=0.9, en;q=0.5",
+            "de",
+            ["Was möchten Sie wissen?", "Fragen Sie in", "Stellen"],
+        ),
+        ("ja, fr;q=0.8, de;q=0.2", "fr", ["Que voulez-vous savoir ?", "documents sont lus", "Filtres"]),
+        ("en;q=0.1,es", "es", ["¿Qué desea saber?", "Preguntar", "Documentos leídos: "]),
+        ("de;q=0, pt", "en", ["What would you like to know?", "documents are read"]),
+        ("", "en", ["What would you like to know?"]),
+        ("*, ;;q=x, " + "a," * 9000, "en", ["What would you like to know?"]),
+    ],
+)
+def test_labels_are_in_the_language_of_the_browser(of_folder, accepted, language, shown):
+    reply = of_folder.get("/", headers={"Accept-Language": accepted})
+    text = reply.text
+    assert reply.headers["vary"] == "Accept-Language"
+    assert f'<html lang="{language}"' in text
+    assert all(part in text for part in shown)
+    assert "{{" not in text.replace(text[text.index('<script id="words"') : text.index("</head>")], "")
+
+
+def test_what_stands_around_an_answer_is_in_the_language_of_the_question(of_folder):
+    asked = {"q": "Wann wird der boiler gewartet oder repariert?"}
+    text = of_folder.get("/", params=asked, headers={"Accept-Language": "es"}).text
+    assert "Die nächsten Stellen" in text or "weitere Stelle" in text
+    assert "líneas</p>" in text  # of the document beside it, a part of the page
+
+
+def test_every_label_is_known():
+    known = {text for each in labels().values() for text in each}
+    package = Path(lior_serve.__file__).parent
+    html = package.joinpath("page.html").read_text("utf-8")
+    used = {re.sub(r"\$[a-z]+", "{}", each) for each in _MARKED.findall(html)}
+    scripts = "".join(file.read_text("utf-8") for file in package.glob("static/*.js"))
+    used |= {*re.findall(r'(?<!\.)say\("([^"]+)"', scripts)}
+    used |= {*chain.from_iterable(re.findall(r'counted\([^,]+, "([^"]+)", "([^"]+)"', scripts))}
+    assert len(used) > 70
+    assert not used - known
+
+
 def test_a_text_in_another_language_than_the_page_says_so():
     quoted = Passage(document="a.md", line=1, text="Le tirage des bateaux est interdit dans la cale.")
     told = {"question": "?", "found": True, "confidence": 0.95, "method": "", "passages": ((quoted, 0.9),)}
@@ -317,7 +370,10 @@ def test_an_overview_is_a_list_with_dates():
         said="2 places speak of it:",
     )
     text = _turn(answer)
-    assert '<p class="saying">2 places speak of it:</p><ol class="others"><li><p>&lt;b&gt;painted</p>' in text
+    assert (
+        '<p class="saying" lang="en">2 places speak of it:</p><ol class="others"><li><p>&lt;b&gt;painted</p>'
+        in text
+    )
     assert 'line=2" title="log.txt:2">log.txt:2</a> · 2025-06-02 10:00</div>' in text
     assert 'line=1" title="a.md:1">a.md:1</a></div>' in text
     assert "<details" not in text

@@ -17,6 +17,8 @@ from lior.interfaces import Result
 from lior_ask.languages.replies import columns_in, day_in, in_marks, in_words_of, query_in
 
 _IN_WORDS = ((0.9, "very likely"), (0.7, "likely"), (0.5, "perhaps"), (0.2, "doubtful"), (0.0, "unlikely"))
+EVENT = ("begin", "end", "summary", "place")
+"""The columns of events."""
 _OF_MESSAGES = ("date", "from", "to", "subject")
 """The columns of mails, which are shown as texts."""
 _NUMBER = re.compile(r"([-−]?)(\d[\d,]*(?:\.\d+)?)\D*")

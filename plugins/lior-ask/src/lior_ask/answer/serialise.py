@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from lior.interfaces import Block, Passage, Result
-from lior_ask.answer.figures import headline, in_words, refusal, shown
+from lior_ask.answer.figures import EVENT, event_time, headline, in_words, refusal, shown
 from lior_ask.answer.record import Answer
 from lior_ask.languages.replies import code, code_of
 
@@ -71,8 +71,10 @@ def _wording(answer: Answer) -> dict[str, Any]:
         return worded
     value, sentence = headline(answer)
     result = shown(answer.result, answer.language)
-    both = {"arithmetic": result.arithmetic, "groups": result.groups}
-    return worded | {"value": value, "sentence": sentence} | both
+    both = {name: getattr(result, name) for name in ("about", "arithmetic", "columns", "groups")}
+    events = result.cells if answer.result.columns == EVENT else ()
+    times = [event_time(begin, end, answer.language) for begin, end, *_ in events]
+    return worded | {"value": value, "sentence": sentence, "times": times} | both
 
 
 def _result_record(result: Result) -> dict[str, Any]:

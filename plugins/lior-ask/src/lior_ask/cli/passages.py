@@ -14,7 +14,7 @@ import click
 
 from lior.errors import quantity
 from lior.files import printable
-from lior_ask.answer.figures import bars, event_time, headline, in_words, refusal, shown
+from lior_ask.answer.figures import EVENT, bars, event_time, headline, in_words, refusal, shown
 from lior_ask.languages.replies import in_words_of
 from lior_cli import colored, echo_table, printable_line, terminal_columns, wrap_text
 
@@ -30,8 +30,6 @@ _ROWS, _GROUPS = 8, 36
 """Maximum number of rows and of groups of a calculation that are shown."""
 _CELL, _BAR = 40, 30
 """Maximum number of characters of a cell on a terminal, and of a bar."""
-_EVENT = ("begin", "end", "summary", "place")
-"""Columns of events."""
 _CODE = re.compile(r"[(){}\[\]=;]")
 
 
@@ -121,7 +119,7 @@ def _echo_said(index: Searched, answer: Answer) -> None:
     if (about := printable_line(result.about)) != sentence:
         click.echo(style(f"  {about}", dim=True), color=colored())
     _echo_groups(result, exact, answer.language)
-    _echo_rows(index, result, answer.language, events=exact.columns == _EVENT)
+    _echo_rows(index, result, answer.language, events=exact.columns == EVENT)
 
 
 def _echo_groups(result: Result, exact: Result, language: str) -> None:

@@ -1,5 +1,5 @@
 // The document beside the conversation; on a narrow screen a sheet that is opened and closed.
-import { $, call, diary, icon, make, number, table } from "./common.js";
+import { $, call, counted, diary, icon, make, say, table } from "./common.js";
 
 const wide = matchMedia("(min-width: 900px)");
 export const isWide = () => wide.matches;
@@ -33,12 +33,12 @@ export function showLines(found, used = []) {
     const end = at === mark.end_line && mark.end_column ? mark.end_column - 1 : letters.length;
     return make("li", { value: at }, part(0, begin), make("mark", {}, part(begin, end)), part(end));
   });
-  const close = make("button", { type: "button", class: "plain close", "aria-label": "Close the document", onclick: closeLines }, icon("close"));
-  const size = `${number.format(found.total)} line${found.total === 1 ? "" : "s"}`;
+  const close = make("button", { type: "button", class: "plain close", "aria-label": say("Close the document"), onclick: closeLines }, icon("close"));
+  const size = counted(found.total, "1 line", "{} lines");
   const head = make("div", { class: "head" }, make("div", {}, make("h2", {}, found.name), make("p", { class: "place" }, size)), close);
   const lines = make("ol", { class: "lines" }, ...rows), view = found.view && make("div", { class: "view" });
   view?.append(...viewOf(found.view, used.length ? used : [mark.line]));
-  box.replaceChildren(head, ...(view ? [view, make("details", { class: "also raw" }, make("summary", {}, "Raw text"), lines)] : [lines]));
+  box.replaceChildren(head, ...(view ? [view, make("details", { class: "also raw" }, make("summary", {}, say("Raw text")), lines)] : [lines]));
   const marked = box.querySelector("mark");
   box.scrollTop = 0;
   if (marked) box.scrollTop = marked.getBoundingClientRect().top - box.getBoundingClientRect().top - box.clientHeight / 3;

@@ -2,7 +2,12 @@
 export const $ = (id) => document.getElementById(id);
 export const root = document.documentElement;
 export const editable = root.dataset.editable === "yes", model = root.dataset.model === "yes";
-export const number = new Intl.NumberFormat("en");
+export const number = new Intl.NumberFormat(root.lang);
+
+// A label in a language; that of the page, unless it stands beside an answer to a question in another one.
+const LABELS = JSON.parse($("words").textContent);
+export const say = (text, lang = root.lang, ...parts) => (LABELS[lang]?.[text] ?? text).replaceAll("{}", () => parts.shift());
+export const counted = (count, one, several, lang = root.lang) => count === 1 ? say(one, lang) : say(several, lang, number.format(count));
 
 const DRAWN = new Set(["svg", "use", "rect", "title"]);  // names of SVG; the page makes no title of HTML
 
@@ -23,7 +28,7 @@ export async function call(method, path, given, options = {}) {
   const reply = await fetch(path, {
     method, signal: options.signal, body: json ? JSON.stringify(given) : given,
     headers: json ? { "Content-Type": "application/json" } : {},
-  }).catch((error) => { throw error.name === "AbortError" ? error : new Error("the server does not answer"); });
+  }).catch((error) => { throw error.name === "AbortError" ? error : new Error(say("the server does not answer")); });
   if (!reply.ok) {
     const told = await reply.json().catch(() => ({}));
     throw Object.assign(new Error(told.error?.message ?? `the server said ${reply.status}`), { status: reply.status });
@@ -35,8 +40,8 @@ export async function call(method, path, given, options = {}) {
 const SHORT = /^[^\p{L}]{1,20}$/u, WORD = 18, NAME = 12, PHONE = 42, DESK = 64;
 const longest = (text) => SHORT.test(text) ? text.length : Math.max(...text.split(/\s+/).map((word) => word.length));
 const kindOf = (text, most) => SHORT.test(text) ? "short" : longest(text) > most ? "long" : "";
-export function table(columns, rows, ends = []) {
-  const names = [...columns, ...(ends.length ? ["line"] : [])], texts = rows.map((cells) => cells.map((cell) => cell.textContent ?? cell));
+export function table(columns, rows, ends = [], lang = root.lang) {
+  const names = [...columns, ...(ends.length ? [say("line", lang)] : [])], texts = rows.map((cells) => cells.map((cell) => cell.textContent ?? cell));
   const widths = names.map((name, at) => 2.4 + Math.max(Math.min(longest(name), NAME), ...texts.map((cells) => Math.min(longest(cells[at] ?? ""), WORD))));
   const width = widths.reduce((sum, each) => sum + each, 0), size = width > DESK ? " wide" : width > PHONE ? " many" : "";
   const head = make("tr", {}, ...names.map((name) => make("th", { scope: "col", class: kindOf(name, NAME) }, name)));

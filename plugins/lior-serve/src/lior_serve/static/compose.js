@@ -1,5 +1,5 @@
 // An answer in a language model's words: streamed, and checked against the passages that it was given.
-import { call, events, make, root } from "./common.js";
+import { call, counted, events, make, root, say } from "./common.js";
 import { link, place } from "./beside.js";
 
 const NUMBERS = /\[(\d{1,6}(?:\s?[,;]\s?\d{1,6})*)\]/, MARKS = /\((?:no such passage|not in the passages|not a passage given)\)/;
@@ -19,7 +19,7 @@ export async function streamed(given) {
 
 // Write a reply into a box as it comes; it is what a reload shows again.
 export async function write({ sources, parts }, box, told) {
-  const text = make("p", { class: "words" }), stop = make("button", { type: "button", class: "plain", onclick: stopWriting }, "Stop");
+  const text = make("p", { class: "words" }), stop = make("button", { type: "button", class: "plain", onclick: stopWriting }, say("Stop"));
   box.replaceChildren(title(), text, stop);
   const reply = { text: "", cited: [], wrong: 0, note: "" };
   try {
@@ -28,12 +28,12 @@ export async function write({ sources, parts }, box, told) {
       if (part.text) text.textContent = reply.text += part.text;
       if (part.reply) Object.assign(reply, part.reply, { cited: sources.filter((each) => part.reply.cited.includes(each.number)) });
     }
-  } catch (error) { reply.note = error.name === "AbortError" ? "Stopped; it was not checked." : `${error.message}.`; }
+  } catch (error) { reply.note = error.name === "AbortError" ? say("Stopped; it was not checked.") : `${error.message}.`; }
   box.replaceChildren(...replied(reply, told));
   return reply;
 }
 
-const title = () => make("h3", {}, `In the words of ${root.dataset.composer}`);
+const title = () => make("h3", {}, say("In the words of {}", root.lang, root.dataset.composer));
 
 // A reply with links to its sources, and marks at what is not in them.
 export function replied({ text, cited, wrong, note }, told) {
@@ -44,8 +44,8 @@ export function replied({ text, cited, wrong, note }, told) {
     return known.length ? make("span", {}, ...known.map((each) => link(each, told, `[${each.number}]`))) : piece;
   });
   const rows = cited.map((each) => make("li", { value: each.number }, place(each, told)));
-  const lacking = wrong ? `${wrong} of what it cites or quotes ${wrong === 1 ? "is" : "are"} not in the passages, and marked.` : "";
-  const none = text && !note && !cited.length ? "It cites no passage." : "";
+  const lacking = wrong ? counted(wrong, "1 of what it cites or quotes is not in the passages, and marked.", "{} of what it cites or quotes are not in the passages, and marked.") : "";
+  const none = text && !note && !cited.length ? say("It cites no passage.") : "";
   const notes = [note, lacking, none].filter(Boolean).map((each) => make("p", { class: "place warned" }, each));
   return [title(), make("p", { class: "words" }, ...pieces), ...notes, ...(rows.length ? [make("ol", { class: "sources" }, ...rows)] : [])];
 }

@@ -1,5 +1,5 @@
 // The frame of the page: its parts, colours, the list of documents, and what the server does.
-import { $, call, editable, make, number, open, panes, root } from "./common.js";
+import { $, call, editable, make, number, open, panes, root, say } from "./common.js";
 import { forgetTalk, resume } from "./talk.js";
 
 root.classList.add("scripted");
@@ -20,7 +20,7 @@ function theme(name) {
   if (name) root.dataset.theme = name;
   else delete root.dataset.theme;
   const next = name ? (name === "light" ? "dark" : "as the system") : "light";
-  $("theme").setAttribute("aria-label", `Colours: ${name || "as the system"}; change to ${next}`);
+  $("theme").setAttribute("aria-label", say("Colours: {}; change to {}", root.lang, say(name || "as the system"), say(next)));
 }
 const kept = () => { try { return localStorage.getItem("theme") ?? ""; } catch { return ""; } };
 theme(kept());
@@ -44,16 +44,16 @@ async function list(offset = 0) {
   const rows = found.documents.map((each) => {
     const link = make("a", { href: `/document?${new URLSearchParams({ name: each.name })}` }, each.name);
     const row = make("tr", {}, make("td", {}, link), make("td", {}, number.format(each.bytes)),
-      make("td", {}, each.added ? each.added.slice(0, 16).replace("T", " ") : "in training"));
+      make("td", {}, each.added ? each.added.slice(0, 16).replace("T", " ") : say("in training")));
     if (editable) row.append(make("td", {}, make("button", { type: "button", onclick: () => forget(each.name), "aria-label": `Forget ${each.name}` }, "Forget")));
     return row;
   });
   const end = offset + found.documents.length;
   if (end < found.total) {
-    const more = make("button", { type: "button", class: "quiet", onclick: () => { more.closest("tr").remove(); list(end); } }, `${number.format(found.total - end)} more`);
+    const more = make("button", { type: "button", class: "quiet", onclick: () => { more.closest("tr").remove(); list(end); } }, say("{} more", root.lang, number.format(found.total - end)));
     rows.push(make("tr", {}, make("td", { colspan: "4" }, more)));
   }
-  if (!found.total) rows.push(make("tr", {}, make("td", { colspan: "4" }, "no document of such a name")));
+  if (!found.total) rows.push(make("tr", {}, make("td", { colspan: "4" }, say("no document of such a name"))));
   if (offset) $("list").append(...rows);
   else $("list").replaceChildren(...rows);
 }
@@ -109,9 +109,9 @@ if (editable) {
 
 async function state() {
   const found = await call("GET", "/api/state").catch(() => null);
-  if (!found) { $("working").textContent = "the server does not answer"; return; }
-  $("sizes").textContent = `${number.format(found.documents)} documents · ${number.format(found.passages)} passages`;
-  const idle = found.unread ? `reading ahead: ${number.format(found.unread)} passages left` : "";
+  if (!found) { $("working").textContent = say("the server does not answer"); return; }
+  $("sizes").textContent = say("{} documents · {} passages", root.lang, number.format(found.documents), number.format(found.passages));
+  const idle = found.unread ? say("reading ahead: {} passages left", root.lang, number.format(found.unread)) : "";
   $("working").textContent = found.working ? `${found.working.what}: ${found.working.documents} at work, ${found.waiting} waiting` : idle;
   if (editable) $("sync").hidden = !found.syncs;
 }

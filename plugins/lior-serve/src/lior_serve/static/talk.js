@@ -1,5 +1,5 @@
 // The conversation: questions and answers one below the other. It is kept in this tab, never on the server.
-import { $, call, diary, icon, make, model, notice, root, table } from "./common.js";
+import { $, call, counted, diary, icon, make, model, notice, root, say, table } from "./common.js";
 import { closeLines, isWide, link, linesOf, passageOf, place, shown, showLines } from "./beside.js";
 import { replied, stopWriting, streamed, write } from "./compose.js";
 import { explain, hideTip } from "./model.js";
@@ -19,7 +19,7 @@ function keep() {
 function kept() {
   try {
     const found = JSON.parse(sessionStorage.getItem("talk"));
-    return found.name === root.dataset.name ? found.turns.filter(({ record }) => record.wording) : [];
+    return found.name === root.dataset.name ? found.turns.filter(({ record }) => record.wording && (!record.result || record.wording.times)) : [];
   } catch { return []; }
 }
 
@@ -43,7 +43,7 @@ function before() {
 // --- filters ---
 
 const form = $("ask-form"), WORDS = { sender: "from", after: "after", before: "before", kind: "kind", path: "in" };
-const described = (filters) => Object.entries(filters).map(([name, value]) => `${WORDS[name]} ${value}`);
+const described = (filters) => Object.entries(filters).map(([name, value]) => `${say(WORDS[name])} ${value}`);
 
 function chosen() {
   const given = Object.keys(WORDS).map((name) => [name, form.elements[name].value.trim()]);
@@ -74,7 +74,7 @@ function ask(question) {
   restore();
   const turn = { question, filters, good: {} }, article = drawn(turn);
   article.setAttribute("aria-busy", "true");
-  article.append(make("p", { class: "place" }, "Looking …"));
+  article.append(make("p", { class: "place" }, say("Looking …")));
   article.scrollIntoView({ block: "start" });
   waiting = waiting.then(() => answer(turn, article));
 }
@@ -98,7 +98,7 @@ async function answer(turn, article) {
     $("told").textContent = turn.reply.text;
     keep();
   } catch (error) {
-    fill(article, turn, notice(error.name === "AbortError" ? "Stopped." : error.message));
+    fill(article, turn, notice(error.name === "AbortError" ? say("Stopped.") : error.message));
     focus(article);
     box.value ||= turn.question;  // to be mended
   } finally {
@@ -124,7 +124,7 @@ function focus(article) {
 // What a screen reader says when the answer is there.
 function summary({ said, answer, wording }) {
   if (said) return said;
-  return answer ? `${wording.likely}: ${answer.text} ${answer.document}, line ${answer.line}` : wording.refusal;
+  return answer ? `${wording.likely}: ${answer.text} ${answer.document}, ${say("line {}", wording.lang, answer.line)}` : wording.refusal;
 }
 
 // --- turns on the page ---
@@ -160,8 +160,8 @@ function fill(article, turn, fault = null) {
 }
 
 // What a question was asked with besides its own words.
-function conditions({ record: { inherited = [] }, filters }) {
-  const parts = [...(inherited.length ? [`with ${inherited.join(", ")} from before`] : []), ...described(filters)];
+function conditions({ record: { inherited = [], wording }, filters }) {
+  const parts = [...(inherited.length ? [say("with {} from before", wording.lang, inherited.join(", "))] : []), ...described(filters)];
   return parts.length ? [make("p", { class: "inherited" }, parts.join(" · "))] : [];
 }
 
@@ -178,7 +178,7 @@ function body(turn, told) {
   const quote = make("blockquote", { class: "quote", ...lang(record) }, ...around(last === before ? last : `…${last}`), said, ...around(next === after ? next : `${next}…`));
   const { document, line } = record.answer;
   const buttons = [copier(`“${record.answer.text}” (${document}:${line})`, told),
-    tool("Open", "open", () => shown(record.answer, told)), ...thumbs(turn, record.answer, told),
+    tool(say("Open"), "open", () => shown(record.answer, told)), ...thumbs(turn, record.answer, told),
     ...(model ? [sources(said, quote, record.answer)] : [])];
   return [quote, place(record.answer, told, " ", sure(record)), tools(buttons)];
 }
@@ -187,16 +187,16 @@ function body(turn, told) {
 function spoken({ record }, told) {
   const { said, result, wording } = record;
   if (!result) return [make("p", { class: "saying", ...lang(wording) }, said)];
-  const { value, sentence, arithmetic } = wording, text = said || `${value}: ${result.about}`;
+  const { value, sentence, arithmetic } = wording, text = said || `${value}: ${wording.about}`;
   const parts = value ? [make("p", { class: "number" }, value)] : [];
   parts.push(make("div", { class: "saying", ...lang(wording) }, sentence, " ", sure(record)));
   if (arithmetic) parts.push(make("p", { class: "arithmetic" }, arithmetic));
-  parts.push(make("p", { class: "place" }, result.about), ...chart(result, wording));
+  parts.push(make("p", { class: "place" }, wording.about), ...chart(result, wording));
   const { rows, cells = [] } = result, list = () =>
     make("ol", { class: "others" }, ...rows.map((row) => make("li", {}, make("p", {}, row.text), place(row, told))));
   if (rows.length) {
-    const summed = make("summary", {}, `${rows.length} row${rows.length === 1 ? "" : "s"} used`);
-    const used = make("details", { class: "also" }, summed, cells.length ? rowsOf(result, told) : list());
+    const summed = make("summary", {}, counted(rows.length, "1 row used", "{} rows used", wording.lang));
+    const used = make("details", { class: "also" }, summed, cells.length ? rowsOf(record, told) : list());
     used.open = rows.length <= 10;
     parts.push(used);
   }
@@ -205,22 +205,11 @@ function spoken({ record }, told) {
 }
 
 // The rows of a calculation: events as lines of a diary, others as a table, each with a link to its line.
-function rowsOf(result, told) {
-  const { columns, cells, rows } = result, several = new Set(rows.map((row) => row.document)).size > 1;
+function rowsOf({ result, wording }, told) {
+  const { cells, rows } = result, several = new Set(rows.map((row) => row.document)).size > 1;
   const links = rows.map((row) => link(row, told, `${several ? `${row.document}:` : ""}${row.line}`, usedIn(result, row)));
-  if (columns.join() !== "begin,end,summary,place") return table(columns, cells, links);
-  return diary(cells.map(([begin, end, title, where]) => [eventTime(begin, end), title, where]), links);
-}
-
-// The time of an event as in a diary: as event_time() in lior_ask.
-function eventTime(begin, end) {
-  const day = (text) => {
-    const found = new Date(`${text}T00:00`), shown = { weekday: "short", day: "numeric", month: "short", year: "numeric" };
-    return isNaN(found) ? text : found.toLocaleDateString("en-GB", shown).replace(",", "");
-  };
-  const [first, time = ""] = begin.split(" "), [last, until = ""] = end.split(" ");
-  if (!last || last === first) return `${day(first)}${time && `, ${time}`}${until && until !== time ? `–${until}` : ""}`;
-  return [[first, time], [last, until]].map(([each, at]) => day(each) + (at && `, ${at}`)).join(" – ");
+  if (!wording.times.length) return table(wording.columns, cells, links, wording.lang);
+  return diary(cells.map(([, , title, where], n) => [wording.times[n], title, where]), links);
 }
 
 // The groups with a bar for each, if all values are numbers: as bars() in lior_ask.
@@ -238,7 +227,7 @@ function chart({ groups = [], unit = "" }, wording) {
 }
 
 function others(turn, told) {
-  const { answer, block, passages, result, dates = [] } = turn.record;
+  const { answer, block, passages, result, wording, dates = [] } = turn.record;
   if (result) return [];  // its rows are shown
   const when = (n) => dates[n] ? [` · ${dates[n].slice(0, 16)}`] : [];
   const same = (p) => answer && p.text === answer.text && p.line === answer.line && p.document === answer.document;
@@ -247,7 +236,7 @@ function others(turn, told) {
     make("li", {}, make("p", lang(p), p.text), make("div", { class: "line" }, place(p, told, ...when(n)), ...thumbs(turn, p, told).slice(0, 1))));
   if (!rows.length) return [];
   if (dates.length) return [make("ol", { class: "others" }, ...rows)];  // an overview
-  const title = answer ? `${rows.length} more passage${rows.length === 1 ? "" : "s"}` : "The nearest passages";
+  const title = answer ? counted(rows.length, "1 more passage", "{} more passages", wording.lang) : say("The nearest passages", wording.lang);
   const list = make("details", { class: "also" }, make("summary", {}, title), make("ol", { class: "others" }, ...rows));
   list.open = !answer && !turn.record.said;
   return [list];
@@ -263,7 +252,7 @@ function lang({ lang }) { return lang && lang !== root.lang ? { lang } : {}; }
 
 // --- what can be done with an answer ---
 
-const tools = (buttons) => make("div", { class: "tools", role: "group", "aria-label": "This answer" }, ...buttons.flat());
+const tools = (buttons) => make("div", { class: "tools", role: "group", "aria-label": say("This answer") }, ...buttons.flat());
 
 function tool(text, drawing, onclick) {
   return make("button", { type: "button", class: "plain", onclick }, icon(drawing), text);
@@ -271,8 +260,8 @@ function tool(text, drawing, onclick) {
 
 function copier(text, told) {
   if (!navigator.clipboard) return [];  // an address without encryption
-  return tool("Copy", "copy", async () => {
-    try { await navigator.clipboard.writeText(text); told.textContent = "Copied."; } catch { told.textContent = "The browser did not allow it."; }
+  return tool(say("Copy"), "copy", async () => {
+    try { await navigator.clipboard.writeText(text); told.textContent = say("Copied."); } catch { told.textContent = say("The browser did not allow it."); }
   });
 }
 
@@ -284,7 +273,7 @@ function thumbs(turn, passage, told) {
     try {
       const { question, changed } = await call("POST", "/api/confirm", given);
       const now = good ? "This counts" : changed ? "This no longer counts" : "This was not confirmed, so it does not count";
-      told.textContent = `${now} as an answer to “${question}”.`;
+      told.textContent = say(`${now} as an answer to “{}”.`, root.lang, question);
       turn.good[key] = good;
       up.setAttribute("aria-pressed", good);
       keep();
@@ -292,7 +281,7 @@ function thumbs(turn, passage, told) {
   };
   const thumb = (drawing, label, good) =>
     make("button", { type: "button", class: "plain", "aria-label": label, title: label, onclick: () => send(good) }, icon(drawing));
-  const up = thumb("up", "This is the right answer", true), down = thumb("down", "This is not the right answer", false);
+  const up = thumb("up", say("This is the right answer"), true), down = thumb("down", say("This is not the right answer"), false);
   up.setAttribute("aria-pressed", turn.good[key] ?? false);
   return [up, down];
 }
@@ -305,7 +294,7 @@ function sources(said, quote, passage) {
       button.replaceWith(make("span", { class: "place" }, "Point at a word, or move with the arrow keys; Enter opens the place."));
       quote.querySelector(".word")?.focus();
     } catch (error) { button.replaceWith(notice(error.message)); }
-  } }, "Where do these words come from?");
+  } }, say("Where do these words come from?"));
   return button;
 }
 
