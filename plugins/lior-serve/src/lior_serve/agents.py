@@ -159,6 +159,8 @@ class Agents(MCPServer[Any]):
         except ToolError as error:
             if isinstance(error.__cause__, ValidationError):
                 raise ToolError(str(http_error(error.__cause__))) from None
+            if isinstance(error.__cause__, ToolError):  # the SDK puts the name of the tool before it
+                raise error.__cause__ from None
             raise
 
     async def get_prompt(self, name: str, arguments: Any = None, context: Any = None) -> GetPromptResult:

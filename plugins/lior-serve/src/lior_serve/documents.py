@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 
-from lior.errors import UsageError
+from lior.errors import DataError, UsageError
 from lior.interfaces import Passage
 from lior_ask import SEARCH_DEPTH, Dialogue, Filters, Turn, block_around, lines_of, suggestions
 from lior_ask import around as _around
@@ -75,6 +75,14 @@ def document_lines(version: Version, name: str, begin: int, count: int) -> dict[
     lines = lines_of(b"\n".join(version.text(name)))
     first = max(min(begin, len(lines)), 1)
     return {"name": name, "first": first, "lines": lines[first - 1 : first - 1 + count], "total": len(lines)}
+
+
+def lines_if_readable(version: Version, passage: Passage, language: str = "english") -> dict[str, Any] | None:
+    """Return :func:`passage_lines`, or ``None`` if the document is gone or cannot be read now."""
+    try:
+        return passage_lines(version, passage, language=language)
+    except DataError:
+        return None
 
 
 def passage_lines(

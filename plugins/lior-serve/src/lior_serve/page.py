@@ -168,7 +168,8 @@ class Page:
             return self._refused(request, "ask", error, filters, question[:LONGEST_QUESTION])
         rows = answer.result.rows if answer.result else ()
         beside = answer.answer or next(iter((*rows, *(passage for passage, _ in answer.passages))), None)
-        around = await self._server.in_executor(documents.passage_lines, version, beside) if beside else None
+        show = documents.lines_if_readable
+        around = await self._server.in_executor(show, version, beside) if beside else None
         lines = _lines(around, preferred_by(request)) if around else ""
         said, question = _turn(answer), escape(question)
         return self._framed(request, "ask", filters=filters, question=question, talk=said, beside=lines)
@@ -196,12 +197,11 @@ class Page:
         version = self._server.version
         try:
             form = LinesRequest.model_validate(dict(request.query_params))
-            name = self._server.document(version, form.name)
-        except (ValidationError, HTTPError) as error:
+            name, begin = self._server.document(version, form.name), max(form.line - documents.AROUND, 1)
+            read = documents.document_lines
+            found = await self._server.in_executor(read, version, name, begin, form.count)
+        except (ValidationError, HTTPError, LiorError) as error:
             return self._refused(request, "ask", error)
-        found = await self._server.in_executor(
-            documents.document_lines, version, name, max(form.line - documents.AROUND, 1), form.count
-        )
         first, end = found["first"], found["first"] + len(found["lines"]) - 1
         ways, say = (
             [("earlier lines", max(first - form.count + documents.AROUND, 1))] * (first > 1),

@@ -32,7 +32,7 @@ async def ask(server: Server, request: Request, form: AskRequest) -> Any:
     if form.history:
         record["inherited"] = list(turn.inherited)
     if form.lines and answer.answer:
-        lines = partial(found.passage_lines, language=preferred_by(request))
+        lines = partial(found.lines_if_readable, language=preferred_by(request))
         record["shown"] = await server.in_executor(lines, version, answer.answer)
     if form.state:
         record["state"] = server.state()

@@ -21,6 +21,7 @@ from lior_serve.sources import EditableSource, Source, Version
 
 T = TypeVar("T")
 _OF_A_MODEL = ("/v1/completions", "/tokenize", "/detokenize", "/tokenizer_info", "/api/why", "/api/score")
+_NO_WRITER = "no language model writes answers here: start the server with --with URL MODEL"
 _NO_MODEL = "a folder is served, which has no language model: serve a run made by lior train"
 
 
@@ -36,6 +37,8 @@ class Server:
 
     def __init__(self, settings: Settings, source: Source) -> None:
         self.settings, self.limits, self.source = settings, settings.limits, source
+        if not settings.endpoint:
+            self.absent = {**self.absent, "/api/compose": _NO_WRITER}
         self.metrics = Metrics()
         self.replies = threading.BoundedSemaphore(self.limits.replies)
         """A semaphore held by each reply of a language model at another address."""

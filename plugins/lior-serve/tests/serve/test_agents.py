@@ -64,7 +64,7 @@ def test_refusals_are_results_that_an_agent_can_read(live):
                     told.append(result.content[0].text)
             assert "question: is missing" in told
             assert "first: is no field of this request" in told
-            assert any(each.endswith("line: must be at least 1") for each in told)
+            assert "line: must be at least 1" in told  # without a text of the SDK before it
             assert all("\n" not in each for each in told)
             with pytest.raises(mcp.MCPError):
                 await client.read_resource("lior://documents/..%2Fconfig.toml")

@@ -104,5 +104,6 @@ def test_a_slow_model_holds_no_question_up(served, server):  # noqa: F811
 
 
 def test_without_a_model_there_is_no_such_address(of_folder):
-    assert of_folder.post("/api/compose", json={"question": QUESTION}).status_code == 404
+    refused = of_folder.post("/api/compose", json={"question": QUESTION})
+    assert (refused.status_code, "--with URL MODEL" in refused.text) == (404, True)
     assert of_folder.get("/api/state").json()["composer"] == ""

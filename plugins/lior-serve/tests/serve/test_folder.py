@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import anyio
+import attrs
 import pytest
 from mcp.client.client import Client
 
@@ -339,6 +340,48 @@ def test_an_encoded_mail_is_shown_decoded_with_the_passage_marked(copy, encoding
     read = document_lines(version, "mail.eml", 1, 50)["lines"]
     assert "Subject: Clés" in read
     assert read[passage.line - 1] == line
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "line"),
+    [
+        ("", "", 3),
+        ("new\n" * 30, "", 33),
+        ("The boiler is serviced in October, or not.\n" * 2, "", 5),
+        ("", "And once more: The boiler is serviced in October.\n" * 9, 3),
+    ],
+)
+def test_a_passage_is_marked_where_it_is_now(copy, before, after, line):
+    version = FolderSource([copy]).current
+    passage = version.ask("When is the boiler serviced?", 3).answer
+    file = copy / passage.document
+    file.write_text(before + file.read_text("utf-8") + after, "utf-8")
+    shown = passage_lines(version, passage)
+    mark = shown["mark"]
+    assert (mark["line"], mark["end_line"]) == (line, line)
+    text = shown["lines"][line - shown["first"]]
+    assert text[mark["column"] - 1 : mark["end_column"] - 1] == passage.text
+
+
+def test_of_a_file_that_became_short_the_last_lines_are_shown(copy):
+    version = FolderSource([copy]).current
+    passage = attrs.evolve(version.ask("When is the boiler serviced?", 3).answer, line=999)
+    (copy / passage.document).write_text("# House\n\nSold.\n", "utf-8")
+    shown = passage_lines(version, passage)
+    assert (shown["lines"], shown["mark"]) == (["# House", "", "Sold."], {"line": 3, "end_line": 3})
+
+
+def test_an_answer_is_given_though_its_document_is_gone(copy):
+    question = "When is the boiler serviced?"
+    with running(copy) as live, live.client as client:
+        client.post("/api/ask", json={"question": question})
+        shutil.move(copy, copy.with_name("away"))
+        reply = client.post("/api/ask", json={"question": question, "lines": True}).json()
+        assert (reply["answer"]["text"], reply["shown"]) == ("The boiler is serviced in October.", None)
+        assert "The boiler is serviced in October." in client.get("/", params={"q": question}).text
+        page = client.get("/document", params={"name": reply["answer"]["document"]})
+        assert (page.status_code, "cannot be read now" in page.text) == (400, True)
+        assert page.text.startswith("<!doctype html>")
 
 
 WITHOUT_TORCH = """

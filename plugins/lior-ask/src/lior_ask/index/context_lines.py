@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import attrs
@@ -31,9 +31,13 @@ class Lines:
 
 
 def around(texts: Sequence[bytes], passage: Passage, count: int) -> Lines:
-    """Return a passage with ``count`` lines before and after it; ``texts`` are those of its file, UTF-8."""
+    """Return a passage with ``count`` lines before and after it; ``texts`` are those of its file, UTF-8.
+
+    If the file has changed, the passage is the nearest one with its text, or else at its line, or the last.
+    """
     parts = [lines_of(text) for text in texts]
-    lines = next((part for part in parts if _span(part, passage)), parts[0])
+    found = ((part, own) for part in parts for own in _places(part, passage))
+    lines, passage = next(found, (parts[0], attrs.evolve(passage, line=min(passage.line, len(parts[0])))))
     last = min(passage.line + passage.text.count("\n"), len(lines))
     column, last, end_column = _span(lines, passage) or (None, last, None)
     first = max(passage.line - count, 1)
@@ -77,6 +81,19 @@ def lines_of(text: bytes) -> list[str]:
     """Return the lines of a text, at least one, without line ends."""
     lines = [line.rstrip("\r") for line in text.decode("utf-8", "replace").split("\n")]
     return lines if lines[-1] else lines[:-1] or lines
+
+
+def _places(lines: Sequence[str], passage: Passage) -> Iterator[Passage]:
+    """Yield the passage where its text is: at its line, then at other lines, the nearest first."""
+    if _span(lines, passage):
+        yield passage
+        return
+    begin = passage.text.split("\n")[0]
+    fit = [number for number, line in enumerate(lines, 1) if begin in line]
+    for number in sorted(fit, key=lambda number: abs(number - passage.line)):
+        own = attrs.evolve(passage, line=number, column=lines[number - 1].find(begin) + 1)
+        if _span(lines, own):
+            yield own
 
 
 def _span(lines: Sequence[str], passage: Passage) -> tuple[int, int, int] | None:
