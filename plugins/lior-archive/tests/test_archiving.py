@@ -140,6 +140,23 @@ def test_a_sample_replaces_no_text_and_never_becomes_one(tmp_path, name):
     assert (folder / "00.txt").read_text() == "text 0\n"
 
 
+def test_a_sample_replaces_a_sample_and_no_other_file(texts, tmp_path):
+    sample, other = tmp_path / "s.jsonl", tmp_path / "letter.txt"
+    for share in (0.001, 0.1, 0.2):  # an empty one is replaced, too
+        building.build([str(texts)], tmp_path / "a", sample=sample, share=share)
+    other.write_text("Dear Ada,\n")
+    with pytest.raises(UsageError, match="no sample of an archive; nothing was touched; name a new file"):
+        building.build([str(texts)], tmp_path / "b", sample=other, share=0.1)
+    assert other.read_text() == "Dear Ada,\n"
+    assert not (tmp_path / "b").exists()
+
+
+def test_standard_input_is_refused(tmp_path):
+    with pytest.raises(UsageError, match=r"save it to a file, and name that$"):
+        building.build(["-"], tmp_path / "a")
+    assert not (tmp_path / "a").exists()
+
+
 def test_a_document_in_pieces_counts_whichever_piece_the_sample_takes(tmp_path, monkeypatch):
     text, sample = tmp_path / "long.txt", tmp_path / "s.jsonl"
     text.write_text("a line of a long log\n" * 60_000)

@@ -50,6 +50,8 @@ So the counts of a text do not depend on the size of the shards.
 """
 _LINES = (".jsonl", ".ndjson")
 _ORDINARY = ("", ".txt", ".log", ".md", ".text")
+_SAMPLED = b'{"_id": '
+"""The beginning of a sample."""
 _SHARES = 1 << 32
 
 Progress = Callable[[str, int, int, dict[str, float]], object]
@@ -131,12 +133,15 @@ def build(
     RunError
         When another process is changing the archive, or the folder has other files; nothing is then written.
     UsageError
-        For a size or share out of range, a place of the sample that is not allowed, or missing workers.
+        For a size or share out of range, standard input, a place of the sample that is not allowed, or
+        missing workers.
     """
     if not PIECE <= shard <= 1 << 30:
         raise UsageError(f"shard = {shard}: allowed are {PIECE} to {1 << 30} bytes")
     if not 0 < share < 1:
         raise UsageError(f"share = {share}: a number between 0 and 1")
+    if "-" in paths:
+        raise UsageError("standard input cannot be read again to resume; save it to a file, and name that")
     roots = [root for path in paths if "://" not in path for root in expand(path)]
     if sample:
         _check_sample(sample, [folder, *roots])
@@ -193,11 +198,20 @@ def _lock(folder: Path) -> IO[str]:
 
 
 def _check_sample(sample: Path, roots: Sequence[Path]) -> None:
-    """Refuse a sample that would replace a text, or that the next build would read as one."""
+    """Refuse a sample that would replace a text or another file, or that the next build would read as one."""
     place = sample.resolve()
     if inside := [root for root in roots if root.resolve() in (place, *place.parents)]:
         fault = f"{inside[0]} is read as text, or holds the archive"
         raise UsageError(f"sample = {sample}: {fault}; name a file outside of the texts and of the archive")
+    if sample.is_file() and not _is_sample(sample):
+        fault = "there is another file, and no sample of an archive; nothing was touched"
+        raise UsageError(f"sample = {sample}: {fault}; name a new file")
+
+
+def _is_sample(file: Path) -> bool:
+    """Return whether a file is empty or begins as a sample does."""
+    with file.open("rb") as stream:
+        return stream.read(len(_SAMPLED)) in (b"", _SAMPLED)
 
 
 def _sampling(sample: Path | None) -> AbstractContextManager[IO[bytes] | None]:

@@ -100,4 +100,6 @@ def archive(
         f" ({done.sorted} sorted now), {done.seconds:,.1f} s: {out}"
     )
     if sample:
-        click.echo(f"{quantity(done.sample_documents, 'document')}, {done.sample_bytes:,} bytes: {sample}")
+        none = "" if done.sample_documents else "; a larger --share takes some"
+        told = f"{quantity(done.sample_documents, 'document')}, {done.sample_bytes:,} bytes: {sample}"
+        click.echo(told + none)
