@@ -343,6 +343,7 @@ def _reasons(tree: ast.AST) -> Iterator[str]:
         if isinstance(node, ast.Call):
             name = getattr(node.func, "id", "")
             given = node.args[:1] if name in ("Unclear", "NoResult", "in_words_of") else []
+            given = node.args[1:2] if name == "nothing" else given
             given = [*given, *(each.value for each in node.keywords if each.arg in ("note", "said"))]
             for text in given:
                 parts = text.values if isinstance(text, ast.JoinedStr) else [text]
