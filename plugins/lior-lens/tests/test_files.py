@@ -460,6 +460,8 @@ def test_a_lens_is_shown_for_opencv(given_lens):
             (f'{{"size": {size}, "lens": {{}}}}', "missing or no number")
             for size in ('"x"', "[1]", "[1e999, 1]")
         ],
+        ('{"camera_matrix": []}', 'OpenCV\'s numbers are "K", "distortion" and "size"'),
+        ('{"K": [[1, 0, 1], [0, 1, 1], [0, 0, 1]], "size": [60, 40]}', '"distortion": [k1, k2, p1, p2, k3]'),
         ('{"K": "abc", "size": [60, 40]}', "missing or no number"),
         ('{"K": [[1, 0, 1], [0, 1, 1], [0, 0, 1]], "distortion": null}', "missing or no number"),
         ('<lens><distortion model="poly3" k1="x"/></lens>', "missing or no number"),

@@ -62,6 +62,7 @@ def test_one_lens_for_one_camera(folder, tmp_path):
     assert used == pytest.approx(group[0]["share"] * group[0]["strength"], abs=1e-3)
     assert lines.strength_of(Lens.of(group[0]["estimate"])) == pytest.approx(group[0]["strength"], abs=1e-3)
     assert {found[name]["how"] for name in found if found[name] not in group} == {"lines"}
+    assert {each["share"] for each in found.values() if each["status"] == "left alone"} == {0}
     photographs = [folder / f"group{number}.jpg" for number in range(3)]
     done = lens("correct", *photographs, tmp_path / "again", "--profile-out", tmp_path / "camera.xml")
     assert "from 3 photographs" in done.stderr
@@ -97,3 +98,11 @@ def test_together_is_surer_than_alone_but_keeps_the_doubt_that_all_share():
     assert said.verdict.spread > lines.judge_all([each.arcs for each in alone], trust=trusted).spread
     again = pooling.together(alone[::-1], "a camera", trusted)
     assert again.verdict.strength == pytest.approx(said.verdict.strength, abs=1e-6)
+
+
+def test_equal_sizes_of_different_lenses_are_judged_alone(tmp_path):
+    for name, strength in (("barrel", -0.15), ("pincushion", 0.15)):
+        taken(tmp_path / f"in/{name}.jpg", view(1, strength), model="")
+    found = told(tmp_path / "in", tmp_path, "--together")
+    assert found["barrel"]["strength"] < 0 < found["pincushion"]["strength"]
+    assert all("judged alone" in each["words"] for each in found.values())

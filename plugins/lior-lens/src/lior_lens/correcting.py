@@ -263,7 +263,7 @@ def _outcome(
         numbers |= {
             "strength": said.verdict.strength,
             "spread": said.verdict.spread,
-            "share": said.share,
+            "share": said.share if status == "corrected" else 0.0,
             "edges": said.verdict.arcs,
             "photographs": said.photographs,
         }

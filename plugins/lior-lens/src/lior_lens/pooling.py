@@ -31,7 +31,8 @@ def pool(judged: Sequence[Judged], trust: Trust | None = None, *, by_size: bool 
     """Return the photographs in their order; those of one camera's group share one :class:`Estimate`.
 
     Only photographs that their lines judged take part, and whose EXIF names camera and focal length. With
-    ``by_size`` others take part too: those with equal EXIF, or none, and as many pixels along each side.
+    ``by_size`` others take part too: those with equal EXIF, or none, and as many pixels along each side,
+    unless they differ by more than :data:`lior_lens.profiles.DIFFERENT` times what their spreads allow.
     """
     groups: dict[tuple[Any, ...], list[int]] = {}
     names: dict[tuple[Any, ...], str] = {}
@@ -42,7 +43,7 @@ def pool(judged: Sequence[Judged], trust: Trust | None = None, *, by_size: bool 
         known = "model" in exif and exif.get("focal")  # a lens without contacts has 0
         if known or by_size:
             sides = () if known else tuple(sorted((each.size.width, each.size.height)))
-            key = (*profiles.camera(exif, each.size), *sides)
+            key = (*profiles.camera(exif, each.size), sides)
             groups.setdefault(key, []).append(place)
             names[key] = profiles.named(exif) if exif else f"{sides[1]} x {sides[0]} pixels"
     out = list(judged)
@@ -50,8 +51,17 @@ def pool(judged: Sequence[Judged], trust: Trust | None = None, *, by_size: bool 
         if len(places) > 1:
             said = together([judged[place].estimate for place in places], names[key], trust)
             for place in places:
-                out[place] = attrs.evolve(judged[place], estimate=said)
+                alone = judged[place].estimate
+                out[place] = attrs.evolve(judged[place], estimate=_doubted(alone, said) if key[-1] else said)
     return out
+
+
+def _doubted(alone: Estimate, said: Estimate) -> Estimate:
+    """Return what a group has in common, or the photograph's own estimate if a size joined several lenses."""
+    if said.birge <= profiles.DIFFERENT:
+        return said
+    apart = f"lenses of photographs of its size differ by {said.birge:.1f} times what their spreads allow"
+    return attrs.evolve(alone, words=f"{alone.words}; judged alone: {apart}")
 
 
 def together(alone: Sequence[Estimate], camera: str, trust: Trust | None = None) -> Estimate:

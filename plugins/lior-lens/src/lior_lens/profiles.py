@@ -33,7 +33,7 @@ _SAME_FOCAL, _SAME_CROP = 0.02, 0.03
 lengths (chosen by hand)."""
 _SMALLEST_BOARD = 32
 """Pixels of a side below which OpenCV does not look for a chessboard; chosen by hand."""
-_DIFFERENT = 3.0
+DIFFERENT = 3.0
 """Birge ratio above which photographs are of different lenses."""
 
 
@@ -65,10 +65,15 @@ def from_opencv(k: Sequence[Sequence[float]], distortion: Sequence[float], size:
     """
     matrix = np.asarray(k, np.float64)
     if matrix.shape != (3, 3) or len(distortion) not in (4, 5):
-        raise UsageError("an OpenCV camera has a 3x3 matrix K and 4 or 5 coefficients k1, k2, p1, p2, k3")
+        raise UsageError(
+            'an OpenCV camera has a 3x3 matrix "K" and 4 or 5 coefficients "distortion": [k1, k2, p1, p2, k3]'
+        )
     fx, fy = matrix[0, 0], matrix[1, 1]
     if abs(matrix[0, 1]) > 1e-3 * fx or abs(fx / fy - 1) > 1e-3:
-        raise UsageError(f"fx {fx:g} and fy {fy:g} differ, or K has skew: pixels must be square")
+        raise UsageError(
+            f"fx {fx:g} and fy {fy:g} differ, or K has skew: pixels must be square; "
+            "calibrate with CALIB_FIX_ASPECT_RATIO, or by `lior lens lens --board`"
+        )
     f = float(fx + fy) / 2 / size.half_diagonal
     k1, k2, p1, p2, *rest = map(float, distortion)
     cx, cy = size.to_unit(float(matrix[0, 2]), float(matrix[1, 2]))
@@ -324,7 +329,10 @@ def _from_json(text: str, size: Size | None) -> tuple[Lens, Size | None]:
         if size is None:
             raise UsageError('OpenCV\'s numbers are for pictures of one size; add "size": [width, height]')
         return from_opencv(table["K"], table.get("distortion", []), size), size
-    return Lens.of(table), size
+    try:
+        return Lens.of(table), size
+    except UsageError as error:
+        raise UsageError(f'{error}; OpenCV\'s numbers are "K", "distortion" and "size"') from None
 
 
 def _from_xml(text: str, size: Size | None, focal: float | None, crop: float | None) -> Lens:
@@ -398,7 +406,7 @@ class Pooled(Measured):
 
     def check(self) -> None:
         """Raise ``UsageError`` if the photographs are of different lenses."""
-        if self.birge > _DIFFERENT:
+        if self.birge > DIFFERENT:
             raise UsageError(
                 f"their lenses differ by {self.birge:.1f} times what their spreads allow; "
                 "give only photographs of one lens, at one focal length"
