@@ -230,3 +230,25 @@ def test_imaginary_time_needs_a_field() -> None:
 def test_a_complex_potential_is_refused() -> None:
     with pytest.raises(UsageError, match="must be real"):
         Hamiltonian(grid=Grid(shape=(8, 8)), potential=torch.full((8, 8), 1 - 1j))
+
+
+@pytest.mark.parametrize("system", ALL)
+@pytest.mark.parametrize("shape", [(8,), (1, 8), (8, 7), ()])
+def test_a_drive_of_other_sites_is_refused(system: Unitary, shape: tuple[int, ...]) -> None:
+    with pytest.raises(UsageError, match=r"drive of shape .*: allowed is the field's, \(8, 8\)"):
+        system.step(system.start(torch.ones(8, 8)), drive=torch.ones(shape))
+
+
+@pytest.mark.parametrize(
+    ("rest", "said"), [(math.nan, "rest must be finite"), (torch.ones(8), "rest of shape"), (1j, "complex")]
+)
+def test_a_rest_that_the_field_cannot_have_is_refused(rest: Tensor | float, said: str) -> None:
+    system = Symplectic(grid=Grid(shape=(8, 8)), dt=0.1, rest=rest)
+    with pytest.raises(UsageError, match=said):
+        system.start(torch.ones(8, 8))
+
+
+def test_a_complex_force_on_a_real_field_is_refused() -> None:
+    system = Symplectic(grid=Grid(shape=(8, 8)), dt=0.1)
+    with pytest.raises(UsageError, match="start with a complex field"):
+        system.step(system.start(torch.ones(8, 8)), drive=1j * torch.ones(8, 8))

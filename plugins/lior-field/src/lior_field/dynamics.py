@@ -8,8 +8,8 @@ symplectic   ``dT/dt = P/m``, ``dP/dt = −∂W/∂T + F``            keeps a sh
 
 Each class holds the constants and one step ``dt``; ``start`` creates a state, a dict of tensors, and
 ``step`` returns the next one without changing its argument. ``start`` raises ``UsageError`` for a field that
-:meth:`Grid.field` refuses. ``drive``, in the field's shape, is the source,
-the evidence or the force. ``limit`` is the largest allowed ``dt``, in the unit of time.
+:meth:`Grid.field` refuses, ``step`` for a drive that :meth:`Grid.source` does. ``drive``, in the field's
+shape, is the source, the evidence or the force. ``limit`` is the largest allowed ``dt``, in the unit of time.
 """
 
 from __future__ import annotations
@@ -71,6 +71,8 @@ class Unitary:
     def step(self, state: State, *, drive: Tensor | None = None) -> State:
         """Make one step; ``drive`` is the source ``J``, constant, an energy times the field's unit."""
         t, rate = state["field"], -1j * self.dt / self.hamiltonian.hbar
+        t = t.to(torch.promote_types(t.dtype, torch.complex64))
+        drive = self.hamiltonian.grid.source(drive, t, "drive")
         if drive is not None:
             t = t + rate / 2 * drive
         if self.hamiltonian.grid.uniform:
@@ -149,6 +151,7 @@ class Dissipative:
     def step(self, state: State, *, drive: Tensor | None = None) -> State:
         """Make one step; ``drive`` is the evidence ``E``, in the field's unit."""
         t = self.hamiltonian.exponential(state["field"], complex(-self.dt / self.hamiltonian.hbar))
+        drive = self.hamiltonian.grid.source(drive, t, "drive")
         if (drive is not None and self.bayes) or "modes" in state:
             # Pulls are weighed against a field with the initial norm.
             t = self._normal(t, state["norm"])
@@ -224,11 +227,16 @@ class Symplectic:
     def start(self, field: Tensor) -> State:
         """Return the field at rest."""
         field = self.grid.field(field)
+        rest = torch.as_tensor(self.rest)
+        self.grid.source(rest if isinstance(self.rest, Tensor) else rest.expand_as(field), field, "rest")
+        if not bool(rest.isfinite().all()):
+            raise UsageError("rest must be finite at every site")
         return {"field": field, "momentum": torch.zeros_like(field)}
 
     def step(self, state: State, *, drive: Tensor | None = None) -> State:
         """Make one step; ``drive`` is the force per area, constant, in the field's shape and dtype."""
         t, p = state["field"], state["momentum"].clone()
+        drive = self.grid.source(drive, t, "drive")
         self._kick(p, t, drive)
         t = t.clone()
         parts(t).add_(parts(p), alpha=self.dt / self.mass)

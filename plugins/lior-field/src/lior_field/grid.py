@@ -115,6 +115,25 @@ class Grid:
             raise UsageError("the field must be finite at every site")
         return found if found.is_floating_point() or found.is_complex() else found.double()
 
+    def source(self, values: Tensor | None, field: Tensor, name: str) -> Tensor | None:
+        """Return what acts on ``field`` at every site and component; ``None`` stays ``None``.
+
+        Raises
+        ------
+        UsageError
+            If it has another shape than the field, or is complex and the field is not.
+        """
+        if values is None:
+            return None
+        found = torch.as_tensor(values)
+        if found.shape != field.shape:
+            raise UsageError(
+                f"{name} of shape {tuple(found.shape)}: allowed is the field's, {tuple(field.shape)}"
+            )
+        if found.is_complex() and not field.is_complex():
+            raise UsageError(f"{name} is complex and the field real: start with a complex field")
+        return found
+
     def inner(self, a: Tensor, b: Tensor) -> Tensor:
         """Return ``⟨A, B⟩``, summed over sites and components, in ``F² L²``: a scalar, conjugate in ``A``."""
         return (spread(self.volume, a) * a.conj() * b).sum()
