@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.linalg import eigh_tridiagonal
 from scipy.optimize import brentq
 
 from lior_ritz import config as configuration
@@ -44,6 +45,40 @@ def levels(place, count=4):
     pairs = zip(grid, grid[1:], values, values[1:], strict=False)
     found = [brentq(mismatch, low, high, xtol=1e-13) for low, high, a, b in pairs if a * b < 0]
     return np.array(found[:count])
+
+
+def ridge(height, width):
+    """The lowest level of ``x² + y²`` with a ridge along ``x = 0.37``, by finite differences."""
+    step = 1e-4
+    x = np.arange(-5 + step, 5 - step / 2, step)
+    v = x**2 + height(x, width, step)
+    off = np.full(len(x) - 1, -1 / step**2)
+    return 1 + eigh_tridiagonal(v + 2 / step**2, off, select="i", select_range=(0, 0))[0][0]
+
+
+def covered(x, width, step):
+    """The share of each cell of ``x`` that the ridge covers, times its height."""
+    ends = np.minimum(x + step / 2, 0.37 + width), np.maximum(x - step / 2, 0.37 - width)
+    return 2000 * np.clip(ends[0] - ends[1], 0, None) / step
+
+
+@pytest.mark.parametrize(
+    ("method", "dim", "width"), [("separable", 1, 0.003), ("hermitian", 1, 0.005), ("sine", 2, 0.012)]
+)
+def test_a_ridge_narrower_than_the_functions_is_seen(method, dim, width):
+    """Between the nodes for few functions it was not, and the bars were those of the plain well."""
+    ridged = Expression(expression=f"x**2 + 300*exp(-((x - 0.37)/{width})**2)" + " + y**2" * (dim - 1))
+    found = reference.solve(Problem(ridged, (5.0,) * dim), 1, method, 1e-3)
+    exact = ridge(lambda x, width, _: 300 * np.exp(-(((x - 0.37) / width) ** 2)), width) + dim - 2
+    assert exact > dim + 0.5
+    assert abs(found.energies[0] - exact) <= found.errors[0] + 1e-4
+
+
+@pytest.mark.parametrize("test", ["abs(x - 0.37) < 0.0004", "(x - 0.37)**2 < 0.00000016"])
+def test_a_jump_and_back_between_samples_is_seen(test):
+    ridged = Expression(expression=f"x**2 + y**2 + where({test}, 2000, 0)")
+    found = reference.solve(Problem(ridged, (5.0, 5.0)), 1, tolerance=1e-3)
+    assert abs(found.energies[0] - ridge(covered, 0.0004)) <= found.errors[0] + 1e-4
 
 
 @pytest.mark.parametrize("place", [-1.3, 0.37, 2.2])

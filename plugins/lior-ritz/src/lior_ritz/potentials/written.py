@@ -18,7 +18,8 @@ from lior_ritz.problem.units import Units
 
 _VARIABLES = frozenset(AXES)
 _SAMPLES = 4001
-"""Places at which tests of a coordinate are tried; what switches to and fro in between is not seen."""
+"""Places at which tests of a coordinate are tried; between them only its extremes are."""
+_GOLDEN = (3 - 5**0.5) / 2
 
 
 def tree_of(text: str, names: Sequence[str]) -> ast.expr:
@@ -29,6 +30,7 @@ def tree_of(text: str, names: Sequence[str]) -> ast.expr:
 def changes(function: Callable[[Array], Array], half: float) -> list[float]:
     """Return the zeros of a function of one coordinate within ``|x| < half``: sampled, and then halved."""
     x = np.linspace(-half, half, _SAMPLES)
+    x = np.sort(np.concatenate([x, _dips(function, x)]))
     sides = function(x) > 0
     found = []
     for i in np.flatnonzero(sides[1:] != sides[:-1]):
@@ -40,6 +42,23 @@ def changes(function: Callable[[Array], Array], half: float) -> list[float]:
             else:
                 high = middle
         found.append(float(f"{(low + high) / 2:.14g}"))
+    return found
+
+
+def _dips(function: Callable[[Array], Array], x: Array) -> Array:
+    """Return places between samples ``x`` where a function has another sign than at its neighbours: its
+    extremes towards 0, by golden section (J. Kiefer, Proc. Amer. Math. Soc. 4, 502, 1953)."""
+    y = function(x)
+    size, sign = np.abs(y), np.where(y > 0, 1.0, -1.0)
+    least = (size[1:-1] <= size[:-2]) & (size[1:-1] <= size[2:]) & (sign[:-2] == sign[2:])
+    at = np.flatnonzero(least & (sign[1:-1] == sign[:-2])) + 1
+    low, high, sign = x[at - 1], x[at + 1], sign[at]
+    for _ in range(60):
+        left, right = low + _GOLDEN * (high - low), high - _GOLDEN * (high - low)
+        lower = sign * function(left) < sign * function(right)
+        low, high = np.where(lower, low, left), np.where(lower, right, high)
+    middle = (low + high) / 2
+    found: Array = middle[sign * function(middle) < 0]
     return found
 
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 GRIDS = ("gauss_legendre", "fixed_grid", "jittered_grid")
 RANDOM = ("jittered_grid", "monte_carlo", "sobol")
 """Rules that are drawn anew for every step."""
+_PANEL, _PANEL_SPARE = 100, 20
+"""Nodes of a panel, and more of them for the waves that its ends cut."""
 MODES = (*GRIDS, "monte_carlo", "sobol")
 
 
@@ -102,6 +104,16 @@ def legendre(n: int) -> tuple[np.ndarray, np.ndarray]:
     """
     x, w = roots_legendre(n)
     return x, w
+
+
+@lru_cache(64)
+def panels(n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes and weights of Gauss-Legendre rules on equal parts of ``[-1, 1]``: at least ``n``, evenly spread
+    but for a factor, and found in ``n`` operations; not to be written to."""
+    count = max(1, n // _PANEL)
+    t, w = legendre(-(-n // count) + _PANEL_SPARE)
+    middles = (2 * np.arange(count) + 1) / count - 1
+    return (middles[:, None] + t / count).ravel(), np.tile(w / count, count)
 
 
 def stretch_for(reach: float, half_width: float, share: float) -> float:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import scipy.linalg
 
-from lior_ritz.problem.quadrature import legendre
+from lior_ritz.problem.quadrature import panels
 from lior_ritz.verification.reference.modes import Array, cosines, first_mode, kinetic, nodes_for, scales
 
 
@@ -41,7 +41,7 @@ def axis_levels(
     count, k
         Functions, and levels asked for.
     """
-    t, weights = legendre(nodes_for(count))
+    t, weights = panels(nodes_for(count))
     sampled = potential(half_width * t)
     coefficients = cosines(t, 2 * count + 1).T @ (sampled * weights / 2)
     modes = np.arange(count) + first_mode(boundary)

@@ -21,7 +21,7 @@ from lior.errors import UsageError
 from lior_ritz.problem import Problem
 from lior_ritz.problem.quadrature import Rule, legendre
 from lior_ritz.verification.reference.lowest import lowest
-from lior_ritz.verification.reference.modes import Array
+from lior_ritz.verification.reference.modes import FEWEST, Array
 from lior_ritz.verification.reference.products import evaluator, gather, orient
 from lior_ritz.verification.reference.result import Answer, Bars, sample
 
@@ -53,9 +53,10 @@ class Line(NamedTuple):
     """1 or -1 of each function, where the elements are a mirror image of themselves; else 0."""
 
     @classmethod
-    def of(cls, edges: Array, degree: int, boundary: str) -> Line:
-        """Functions of ``degree`` on each element, continuous, 0 at the ends unless these are natural."""
-        t, w = legendre(degree + 12)
+    def of(cls, edges: Array, degree: int, boundary: str, fewest: int = 0) -> Line:
+        """Functions of ``degree`` on each element, continuous, 0 at the ends unless these are natural, with
+        at least ``fewest`` nodes."""
+        t, w = legendre(degree + 12 + math.ceil(fewest / (len(edges) - 1)))
         halves, middles = np.diff(edges) / 2, (edges[1:] + edges[:-1]) / 2
         nodes = (middles[:, None] + halves[:, None] * t).ravel()
         weights = (halves[:, None] * w).ravel()
@@ -120,7 +121,8 @@ def edges(problem: Problem) -> tuple[Array, ...]:
 
 def ritz(problem: Problem, places: Sequence[Array], degree: int, k: int) -> Found:
     """The ``k`` lowest levels with elements of one degree."""
-    lines = tuple(Line.of(each, degree, problem.boundary) for each in places)
+    fewest = FEWEST[problem.dim - 1]
+    lines = tuple(Line.of(each, degree, problem.boundary, fewest) for each in places)
     grid = np.stack(np.meshgrid(*(line.nodes for line in lines), indexing="ij"), -1)
     shape = grid.shape[:-1]
     potential = sample(problem, grid.reshape(-1, problem.dim)).reshape(shape)
@@ -157,10 +159,9 @@ def _sectors(problem: Problem, lines: Sequence[Line]) -> list[tuple[Array, ...]]
 
 def _matrix(potential: Array, tables: Sequence[Array]) -> Array:
     """V in products of functions, from its values times the weights."""
-    pairs = [(table[:, :, None] * table[:, None, :]).reshape(len(table), -1) for table in tables]
     if len(tables) == 1:
-        size = tables[0].shape[1]
-        return (potential @ pairs[0]).reshape(size, size)
+        return np.asarray((tables[0] * potential[:, None]).T @ tables[0])
+    pairs = [(table[:, :, None] * table[:, None, :]).reshape(len(table), -1) for table in tables]
     sizes = [table.shape[1] for table in tables]
     both = (pairs[0].T @ (potential @ pairs[1])).reshape(sizes[0], sizes[0], sizes[1], sizes[1])
     return np.ascontiguousarray(both.transpose(0, 2, 1, 3)).reshape([math.prod(sizes)] * 2)

@@ -21,7 +21,7 @@ import scipy.linalg
 from lior.errors import UsageError
 from lior_ritz.problem import Problem
 from lior_ritz.verification.reference.elements import Line, edges, tensor_rule
-from lior_ritz.verification.reference.modes import Array
+from lior_ritz.verification.reference.modes import FEWEST, Array
 from lior_ritz.verification.reference.products import Functions, evaluator, gather, orient
 from lior_ritz.verification.reference.result import Answer, Bars, sample
 
@@ -97,7 +97,8 @@ def hermitian(problem: Problem, k: int, tolerance: float) -> Answer:
 
 def ritz(problem: Problem, degree: int, products: int, k: int) -> Found:
     """The ``k`` lowest levels with that many products, or all there are, of elements of one degree."""
-    lines = [Line.of(each, degree, problem.boundary) for each in edges(problem)]
+    fewest = FEWEST[problem.dim - 1]
+    lines = [Line.of(each, degree, problem.boundary, fewest) for each in edges(problem)]
     axes = [_axis(problem, line, i) for i, line in enumerate(lines)]
     sums = axes[0].energies
     for axis in axes[1:]:
@@ -204,11 +205,16 @@ def _integrals(
     """
     whole, result = (values * weights).reshape([len(each[0]) for each in tables]), []
     for part in used:
+        if len(part) == 1:  # pairs of the functions of one axis would take too much memory
+            ((own, n),) = part
+            a, b = (tables[0][order][:, own] for order in (left[0], right[0]))
+            result.append(((a * whole[:, None]).T @ b)[np.ix_(n, n)])
+            continue
         pairs = [
             (each[p][:, own, None] * each[q][:, None, own]).reshape(len(each[0]), -1)
             for each, p, q, (own, _) in zip(tables, left, right, part, strict=True)
         ]
-        both = whole @ pairs[0] if len(pairs) == 1 else pairs[0].T @ whole @ pairs[1]
+        both = pairs[0].T @ whole @ pairs[1]
         result.append(both[tuple(n[:, None] * len(own) + n for own, n in part)])
     return result
 

@@ -14,14 +14,17 @@ from lior_ritz.problem.arrays import Array as Array
 
 _RESOLVE = 40
 """Nodes beyond those that resolve the functions, for V itself."""
+FEWEST = (2000, 400, 96, 24)
+"""Fewest nodes along an axis, by dimension: what V does within less of the box may be between them. More
+functions have more nodes, so that levels change where V needs still more."""
 
 
-def nodes_for(count: int, spare: int = _RESOLVE) -> int:
+def nodes_for(count: int, spare: int = _RESOLVE, dim: int = 1) -> int:
     """An even number of Gauss-Legendre nodes that integrates products of ``count`` modes, with V in between.
 
     A rule needs π nodes for each wave, and the fastest product has ``count`` waves.
     """
-    return 2 * int(np.ceil((np.pi * count + spare) / 2))
+    return FEWEST[dim - 1] + 2 * int(np.ceil((np.pi * count + spare) / 2))
 
 
 def first_mode(boundary: str) -> int:

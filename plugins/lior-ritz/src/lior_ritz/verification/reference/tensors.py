@@ -73,7 +73,7 @@ def potential_grid(problem: Problem, counts: Sequence[int]) -> PotentialGrid:
     mirrors, spare = problem.mirrors, _SPARE[problem.dim - 1]
     nodes, weights = [], []
     for axis, count in enumerate(counts):
-        t, w = legendre(nodes_for(count, spare))
+        t, w = legendre(nodes_for(count, spare, problem.dim))
         half = len(t) // 2 if axis in mirrors else 0
         nodes.append(t[half:])
         weights.append(2 * w[half:] if half else w)
