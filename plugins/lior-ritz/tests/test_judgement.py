@@ -127,6 +127,7 @@ def test_a_pole_inside_the_box_is_refused_before_anything_is_solved():
 
 def test_explain_shows_values_and_what_m_does_not_do():
     text = CliRunner().invoke(explain, []).output
+    assert "--set potential.type=box --set potential.offset=1" in text
     assert "Factory" not in text
     assert "energies do not depend on M" in text
     few, many = (solve(overrides=(*UNTRAINED, f"solver.M={m}")).energies for m in (4, 12))

@@ -75,6 +75,8 @@ def explain(prefix: str) -> None:
         names = {row[0].split(".")[0] for row in rows} | {row[0] for row in rows}
         raise UsageError(sentences(f"no key begins with {prefix!r}.", did_you_mean(prefix, sorted(names))))
     echo_table(["key", "default", "allowed", "meaning"], chosen)
+    if any(row[0].startswith("potential.") for row in chosen):
+        click.echo("\nset options without the type: --set potential.type=box --set potential.offset=1")
 
 
 def _text(value: object) -> str:

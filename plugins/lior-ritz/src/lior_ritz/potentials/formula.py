@@ -93,6 +93,8 @@ class _Check:
                 self.value(node.right, depth + 1)
             case ast.Call(func=ast.Name(id=name), keywords=[]):
                 self._call(node, name, depth)
+            case ast.BinOp(op=ast.BitXor()):
+                raise self._refusal(node, "^ is no power here; write ** instead, as in x**2")
             case _:
                 raise self._refusal(node, f"{_in_words(node)} is not allowed. {_ALLOWED}")
 
