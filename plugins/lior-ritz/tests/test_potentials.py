@@ -246,7 +246,7 @@ REFUSED = [
     ("x*" * 1000 + "x", {}, "2001 characters"),
     ("+".join("x" * 400), {}, "deep"),
     ("x + True", {}, "no real number"),
-    ("x^2", {}, "write ** instead"),
+    ("x^2", {}, r"write \*\* instead"),
     ("x + 1j", {}, "no real number"),
     ("x // 2", {}, "operator"),
     ("x[0]", {}, "not allowed"),
