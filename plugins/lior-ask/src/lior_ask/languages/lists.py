@@ -100,8 +100,8 @@ def words(key: str, language: str = "") -> frozenset[str]:
 
 
 def of_question(said: Iterable[str], spoken: Sequence[str] = ()) -> str:
-    """Return the language with most of these words; of several, the one with most words for columns, or else
-    the first of ``spoken``, or of all.
+    """Return the language with most of these words; of several, the one with most words for columns,
+    or most words that no other one has, or else the first of ``spoken``, or of all.
 
     All words of a short text count. ``spoken`` are the languages of the documents; one word of another
     language is not enough.
@@ -114,16 +114,28 @@ def of_question(said: Iterable[str], spoken: Sequence[str] = ()) -> str:
     'english'
     >>> of_question("ausgaben pro monat".split(), ["english", "german"])
     'german'
+    >>> of_question("cuándo es la feria de la bici".split(), ["german", "french", "spanish"])
+    'spanish'
     """
     said, rank = set(said), {name: len(spoken) - n for n, name in enumerate(spoken)}
     score = {name: len(said & own) - (bool(spoken) and name not in rank) for name, own in _telling()}
     named = {name: len(said & own) for name, own in _naming()}
-    return max(score, key=lambda name: (score[name], named[name], rank.get(name, 0)))
+    only = {name: len(said & own) for name, own in _alone()}
+    return max(score, key=lambda name: (score[name], named[name], only[name], rank.get(name, 0)))
 
 
 def _telling() -> list[tuple[str, set[str]]]:
     """Return the words in every text of each language."""
     return _words_of("words.stop", "words.asking", "words.function", "words.verbs")
+
+
+@cache
+def _alone() -> list[tuple[str, set[str]]]:
+    """Return the words in every text of each language that no other language has."""
+    shared = {each.name: each.shared for each in languages()}
+    known = {name: own | shared[name] for name, own in _telling()}
+    others = {name: set[str]().union(*(known[each] for each in known if each != name)) for name in known}
+    return [(name, own - others[name]) for name, own in known.items()]
 
 
 def _naming() -> list[tuple[str, set[str]]]:
