@@ -516,3 +516,57 @@ def test_a_balance_is_that_of_the_last_row_and_no_sum(newest_first):
         result = account.ask(question).result
         assert result is not None, question
         assert result.value == value, question
+
+
+WORKSHOP = {
+    "statement.csv": (
+        "Buchung;Text;Name;Betrag\n"
+        "02.09.2025;RE 1;Lange & Co;-412,30\n03.09.2025;Kette;Lange & Co;-187,60\n"
+        "04.09.2025;falsche Kette;Lange & Co;62,40\n05.09.2025;Abschlag;Stadtwerke;-96,00\n"
+        "06.09.2025;R-1;Hotel Adler;540,00\n08.09.2025;R-2;Hotel Adler;375,50\n"
+    ),
+    "orders.csv": "No;Supplier;Article;Quantity;Unit price\n1;Lange;chain;20;11,90\n2;Hart;tyre;8;21,80\n",
+    "bills.csv": "Bill;Kunde;Amount;Bezahlt am\nR-1;Hotel Adler;540,00;06.09.2025\nR-2;Hotel Adler;375,50;\n",
+    "times.csv": (
+        "User,Client,Project,Day,Duration\nMira Berg,,wheels,2025-09-01,03:30:00\n"
+        "Joan Puig,,brakes,2025-09-02,06:15:00\nMira Berg,,brakes,2025-09-03,02:00:00\n"
+    ),
+    "repairs.csv": "Ticket,Customer,Mechanic\n1,Lauber,Mira\n2,Roth,Joan\n3,Lauber,Joan\n4,Lauber,Mira\n",
+    "contacts.vcf": "".join(f"BEGIN:VCARD\nFN:{n}\nEND:VCARD\n" for n in ("Mira Berg", "Joan Puig")),
+}
+workshop = folder("workshop", WORKSHOP)
+
+
+def test_who_pays_says_which_way_money_goes(workshop):
+    wanted = {
+        "How much did we pay Lange?": "599.90",  # and not what was ordered
+        "How much did Lange pay us?": "62.40",
+        "Wie viel hat uns Lange überwiesen?": "62.40",
+        "Wie viel haben wir Lange überwiesen?": "599.90",
+        "Wie viel hat uns das Hotel Adler überwiesen?": "915.50",
+        "Combien Hotel Adler nous a-t-il versé ?": "915.50",
+        "¿Cuánto nos pagó Hotel Adler?": "915.50",
+        "How much did the Hotel Adler pay?": "915.50",
+        "How much was refunded by Lange?": "62.40",
+        "Wie viel haben die Stadtwerke zurückerstattet?": "0",
+        "Wie viel haben uns die Stadtwerke überwiesen?": "0",
+        "Wie viel haben die Stadtwerke abgebucht?": "96.00",
+    }
+    assert {asked: workshop.ask(asked).result.value for asked in wanted} == wanted
+
+
+def test_durations_are_hours_of_people(workshop):
+    wanted = {
+        "Who worked the most hours?": "Joan Puig 6.25",
+        "Wer hat die wenigsten Stunden gearbeitet?": "Mira Berg 5.5",
+        "How many hours per project?": "brakes 8.25, wheels 3.5",
+        "How many hours did Mira work?": "5:30:00",
+        "Wie lange hat Mira an brakes gearbeitet?": "2:00:00",
+    }
+    assert {asked: workshop.ask(asked).result.value for asked in wanted} == wanted
+
+
+def test_of_two_columns_of_people_none_is_guessed(workshop):
+    answer = workshop.ask("Who did the most repairs?")
+    assert not answer.result or answer.confidence < 0.6
+    assert workshop.ask("Which mechanic did the most repairs?").result.value == "Mira and Joan 2"

@@ -35,6 +35,9 @@ TEXTS = {
         "Date;What;Out;In\n03.01.2025;paint;120,50;\n28.01.2025;tickets;;2100,00\n10.02.2025;hall;800,00;\n"
     ),
     "water basin.csv": "read,m3\n2025-01-31,5\n2025-02-28,8\n2025-03-31,10\n",
+    "lagerliste.csv": (
+        "Artikel;Regal;Bestand;Mindestbestand;EK-Preis\nKette;A1;14;10;11,90\nKorb;B2;3;5;21,80\n"
+    ),
     "staff.csv": "name,day,hours March,hours April\nInes,Monday,4,9\nTomas,Friday,7,6.5\n",
 }
 
@@ -56,6 +59,7 @@ def test_what_rows_do_not_have_is_calculated(index):
         "Which tap used the most between the end of March and the end of May?": "tap2 11",
         "What is everything in shed A worth?": "301.50",
         "how much are the spades worth?": "171.50",
+        "Was ist das Lager in Regal A1 wert?": "166.60",  # a minimum is not what there is
         "add up quantity times price for shed B": "415.00",
         "how much did we take at the door on 28 March?": "550.50",
         "how many days passed between ordering and delivery of P2?": "10",
@@ -109,3 +113,9 @@ def test_what_no_view_has_is_not_calculated(index):
         "how many tools are still there?",
     ):
         assert index.ask(question).result is None, question
+
+
+def test_the_name_of_a_meter_is_understood_in_other_languages():
+    index = Index(embedder="")
+    index.learn("stromzaehler.csv", "Datum;Stand\n01.01.2025;20410\n01.02.2025;20702\n01.03.2025;21015\n")
+    assert index.ask("how much electricity did we use in February?").result.value == "313"

@@ -25,6 +25,17 @@ def direction(told: Sequence[Word]) -> int:
     return (not words.isdisjoint(lexicon.INCOMING)) - (not words.isdisjoint(lexicon.OUTGOING))
 
 
+def subject_direction(told: Sequence[Word], *, we: bool, us: bool) -> int:
+    """Return the direction that words of paying have by their subject, or 0 if it does not matter.
+
+    What others pay "us" comes in, and so does what is refunded, unless "we" refund it.
+    """
+    words = {word.text for word in told}
+    if not words.isdisjoint(lexicon.REFUNDED):
+        return -1 if we else 1
+    return int(us and not we and not words.isdisjoint(lexicon.OUTGOING))
+
+
 def tells_direction(name: str) -> bool:
     """Return whether the name of a column has a word of a direction: "paid by"."""
     return not {*tokens(name)}.isdisjoint(lexicon.INCOMING | lexicon.OUTGOING)
@@ -32,7 +43,8 @@ def tells_direction(name: str) -> bool:
 
 def without_direction(words: Sequence[Word]) -> list[Word]:
     """Return the words without those of a direction."""
-    return [word for word in words if word.text not in (lexicon.INCOMING | lexicon.OUTGOING)]
+    directed = lexicon.INCOMING | lexicon.OUTGOING | lexicon.REFUNDED
+    return [word for word in words if word.text not in directed]
 
 
 @attrs.frozen(kw_only=True)

@@ -108,6 +108,8 @@ class Request:
     """Whether it asks for what is "still" so: most tables do not have this information."""
     we: bool = False
     """Whether it is about "we" or "I"."""
+    us: bool = False
+    """Whether "we" are those who are paid: "how much did Ada pay us?"."""
     who: bool = False
     """Whether it asks for a person."""
     unit: str = ""
@@ -164,6 +166,7 @@ def parse(
     words = [word for word in read.words if word.text not in who]
     unit, words = _unit("lacking" if operation == "which" and read.negations else operation, words)
     lacking = bool(operation == "which" and unit and read.negations)
+    us = lexicon.TO_US.search(question.text.lower())
     return Request(
         operation="count" if operation == "exists" else "lacking" if lacking else operation,
         today=today,
@@ -181,7 +184,8 @@ def parse(
         exists=operation == "exists",
         past=bool(past),
         still=not listed("words.still").isdisjoint(question.tokens),
-        we=not listed("words.we").isdisjoint(question.tokens),
+        we=not listed("words.we").isdisjoint({*question.tokens} - {*tokens(us[0] if us else "")}),
+        us=us is not None,
         who=bool(who & {*question.tokens[:2]}),
         unit=unit,
         negations=() if lacking else tuple(read.negations),

@@ -37,7 +37,13 @@ _OVER = {
 
 
 def group_rows(
-    request: Request, head: Head, linked: Linked, *, account: bool, measured: bool
+    request: Request,
+    head: Head,
+    linked: Linked,
+    *,
+    account: bool,
+    measured: bool,
+    people: Sequence[int] = (),
 ) -> tuple[str, Group] | None:
     """Return the operation in each group of a table's rows, and the groups, or ``None`` without groups.
 
@@ -47,6 +53,8 @@ def group_rows(
         Whether the amounts of an account are added up.
     measured
         Whether the question is about a column of numbers.
+    people
+        The columns of people.
 
     Raises
     ------
@@ -61,7 +69,7 @@ def group_rows(
         others = [n for n in head.places("date") if n not in head.months]
         key = key if {*others} & {*linked.mentioned} else head.months[0]
     if key is None and degree:
-        key = _asked(request, head, linked, account=account)
+        key = _asked(request, head, linked, people, account=account)
     if key is None:
         if degree or request.operation == "groups":
             raise Unclear(
@@ -83,14 +91,18 @@ def group_rows(
 def _flows(head: Head, column: int) -> bool:
     """Return whether the numbers of a column can be added up in a month, such as amounts and hours."""
     own = head.columns[column]
-    return lexicon.is_money(own.name, own.unit) or not lexicon.QUANTITIES.isdisjoint(tokens(own.name))
+    counted = bool(own.duration) or not lexicon.QUANTITIES.isdisjoint(tokens(own.name))
+    return counted or lexicon.is_money(own.name, own.unit)
 
 
-def _asked(request: Request, head: Head, linked: Linked, *, account: bool) -> int | None:
+def _asked(
+    request: Request, head: Head, linked: Linked, people: Sequence[int], *, account: bool
+) -> int | None:
     """Return the column of the groups of which one has the most, or ``None``.
 
     It is the column that is named; for "who", the column of people; for an account, the column with the
-    fewest different values."""
+    fewest different values. Raises ``Unclear`` if several columns of people fit.
+    """
     texts = head.places("text")
     named = [n for n in dict.fromkeys(linked.mentioned) if n in texts and n not in linked.used]
     if len(named) == 1:
@@ -98,8 +110,10 @@ def _asked(request: Request, head: Head, linked: Linked, *, account: bool) -> in
     if request.who and account and accounts.direction(request.words) > 0:  # "who got most of our money?"
         return column_of_people(head, lexicon.PAYEES)
     if request.who:  # or the first column: "who has the most hours", with a column "volunteer"
-        people = column_of_people(head)
-        return 0 if people is None and head.columns[0].kind == "text" else people
+        if len(people) > 1:
+            names = list_columns([head.columns[n] for n in people])
+            raise Unclear(f"who is meant in {title(head)} is not clear: {names}", choice=True)
+        return people[0] if people else 0 if head.columns[0].kind == "text" else None
     kinds = {n: len(head.columns[n].values) for n in texts if head.columns[n].whole}
     several = {n: count for n, count in kinds.items() if count > 2}  # the currency has one
     return min(several, key=lambda n: several[n]) if account and several else None

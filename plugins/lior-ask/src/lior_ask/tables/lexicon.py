@@ -97,6 +97,10 @@ LEVELS = {level: _things(level) for level in ("error", "warning", "critical", "f
 """Log level -> pattern of its words."""
 OUTGOING, INCOMING = words("columns.outgoing"), words("columns.incoming")
 """Words for outgoing and for incoming amounts of an account."""
+REFUNDED = words("columns.refunded")
+"""Words for amounts that somebody has given back."""
+TO_US = _words("to_us")
+"""Pattern of "us" as the one who is paid."""
 DEBIT, CREDIT = words("columns.debit"), words("columns.credit")
 """Words in column names for outgoing and for incoming amounts."""
 TABLES = _things("tables")
@@ -174,6 +178,10 @@ USED = words("words.used")
 BETWEEN, TIMES_WORDS = words("words.between"), words("words.times")
 """Words for days between two dates, and for a quantity times its price."""
 DAYS = _things("days")
+HOURS = re.compile(either("units.h"))
+"""Pattern of words for hours."""
+DURATION = "hours"
+"""The word that names a column of durations."""
 PRICES, EACH, COUNTS = (words(f"columns.{key}") for key in ("prices", "each", "counts"))
 """Words in column names for prices, for unit prices, and for quantities."""
 QUANTITIES = words("columns.quantities")

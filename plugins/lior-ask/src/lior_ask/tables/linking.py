@@ -259,12 +259,22 @@ def _negate(linked: Linked, place: int, head: Head) -> None:
 
 
 def columns_of(word: str, columns: Sequence[Column]) -> list[int]:
-    """Return the columns that a word names: those with that name, or else with the word in their name."""
+    """Return the columns that a word names: those with that name, or else with the word in their name.
+
+    "Hours" names the only column of durations if no name has the word.
+    """
     whole = [
         n for n, column in enumerate(columns) if alike_all(word, tokens(column.name) or [column.name.lower()])
     ]
     some = [n for n, column in enumerate(columns) if alike(word, tokens(column.name))]
-    return whole or some or [n for n, column in enumerate(columns) if _begins(word, tokens(column.name))]
+    begun = whole or some or [n for n, column in enumerate(columns) if _begins(word, tokens(column.name))]
+    return begun or _durations(word, columns)
+
+
+def _durations(word: str, columns: Sequence[Column]) -> list[int]:
+    """Return the only column of durations, for "hours"."""
+    found = [n for n, column in enumerate(columns) if column.duration]
+    return found if len(found) == 1 and lexicon.HOURS.fullmatch(word) else []
 
 
 def _begins(word: str, names: Sequence[str]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import date
+from functools import cached_property
 from pathlib import PurePath
 
 import attrs
@@ -20,7 +21,7 @@ from lior_ask.tables.grammar import Request, Word
 from lior_ask.tables.mentions import recurring
 from lior_ask.tables.query import Meets, Test, Within
 from lior_ask.tables.sources import Table, stored_table, title
-from lior_ask.tables.words import alike, has_word
+from lior_ask.tables.words import alike, has_word, translations
 
 _VIEW = -(1 << 62)
 """Key of the first view; keys of logs are negative, too."""
@@ -118,6 +119,23 @@ class TableSource:
     def of_rows(self, head: Head) -> bool:
         """Return whether the document of a table has only tables."""
         return kind_of(self.known.abouts[head.document], head.document) == "table"
+
+    @cached_property
+    def people(self) -> frozenset[str]:
+        """The words of names: of senders, of contacts, and of columns that are named after people."""
+        own = ((head, n) for head in self.heads for n in head.places("text") if _names_people(head, n))
+        return frozenset(w for head, n in own for cell in self.whole(head).cells(n) for w in tokens(cell))
+
+    def of_people(self, head: Head) -> list[int]:
+        """Return the columns of people: named after them, or with names that other columns of people have."""
+        cells = {n: {*filter(str.strip, self.whole(head).cells(n))} for n in head.places("text")}
+        known = [n for n, own in cells.items() if all(map(self._is_person, own))]
+        return [n for n, own in cells.items() if own and (n in known or _names_people(head, n))]
+
+    def _is_person(self, cell: str) -> bool:
+        """Return whether all words of a cell are words of names."""
+        words = tokens(cell)
+        return bool(words) and self.people.issuperset(words)
 
     def whole(self, *heads: Head) -> Table:
         """Return all rows of tables or of views, without totals."""
@@ -265,6 +283,13 @@ def plan_of(
     )
 
 
+def _names_people(head: Head, column: int) -> bool:
+    """Return whether a column has senders, or is named after people."""
+    name = head.columns[column].name
+    sent = head.kind in ("mail", "chat") and name == "from"
+    return sent or not lexicon.PERSONS.isdisjoint(tokens(name))
+
+
 def names_of(head: Head) -> list[str]:
     """Return the words in the name of a table's file, and of its sheet or heading."""
     return [*file_names(head), *tokens(head.name)]
@@ -277,9 +302,10 @@ def file_names(head: Head) -> list[str]:
 
 
 def names_it(word: str, head: Head) -> bool:
-    """Return whether a word is in the name of a table, begins a word of it, or is a synonym."""
+    """Return whether a word or a translation is in a table's name or begins a word of it, or is a synonym."""
     names = names_of(head)
-    begins = len(word) >= _PREFIX and any(name.startswith(word) for name in names)
+    begun = [each for each in translations(word) if len(each) >= _PREFIX]
+    begins = any(name.startswith(each) for name in names for each in begun)
     same = [each for row in lexicon.NAMES if word in row for each in row]
     return begins or alike(word, names) or not {*same}.isdisjoint(names)
 

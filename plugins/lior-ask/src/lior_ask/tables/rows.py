@@ -55,6 +55,8 @@ def plan_of_rows(request: Request, source: TableSource) -> Plan | None:
                 source.of_rows(head) or request.files or view != head or _is_called(request, head, source)
             )
             plan = _of_table(asked, view, source, names) if called else None
+            if plan and request.operation == "paid" and not plan.named and not _of_payers(view, head, source):
+                plan = attrs.evolve(plan, named=-1)  # what was ordered or billed: an account has priority
             plans += [plan] if plan else []
         except Unclear as error:
             if request.operation in DOUBTFUL:
@@ -71,6 +73,12 @@ def plan_of_rows(request: Request, source: TableSource) -> Plan | None:
         return None
     most = max(plan.named for plan in plans)
     return _together([plan for plan in plans if plan.named == most], source)
+
+
+def _of_payers(view: Head, head: Head, source: TableSource) -> bool:
+    """Return whether a table is an account, or says who paid; not what was ordered, and when it was paid."""
+    by = any(accounts.tells_direction(head.columns[n].name) for n in head.places("text"))
+    return view == head and (by or accounts.account_of(head, source) is not None)
 
 
 def _naming(request: Request, head: Head, heads: Sequence[Head]) -> list[Word]:
@@ -155,12 +163,12 @@ def _of_table(request: Request, head: Head, source: TableSource, names: list[Wor
     """
     if request.operation in VIEWED:
         return None
-    sign, account = _account(request, head, source, names)
+    sign, account, sure = _account(request, head, source, names)
     request, words = _words(request, head, source, names, account)
     linked = link(request, words, head, source)
     extreme = request.operation in ("highest", "lowest") and not request.unit  # maybe of another column
     told = sign or not (names or extreme)
-    if account is not None and told and linked.where and not linked.unknown:
+    if account is not None and told and not sure and linked.where and not linked.unknown:
         sign = _sign_of_rows(head, source, linked, account) or sign
     if account is not None and not sign:
         account = None
@@ -219,11 +227,14 @@ def _period(
 
 def _account(
     request: Request, head: Head, source: TableSource, names: list[Word]
-) -> tuple[int, Account | None]:
-    """Return the direction of payments, 0 if unknown, and the account of the table, or ``None``."""
+) -> tuple[int, Account | None, bool]:
+    """Return the direction of payments, 0 if unknown, the account of the table, or ``None``, and whether the
+    subject of the question says the direction, so that the rows must have it."""
     of_columns = {token for column in head.columns for token in tokens(column.name)}
     others = [w for w in request.words if w not in names and w.text not in of_columns]
-    sign = accounts.direction(others)  # "expenses" may name the table, "paid" a column
+    told = accounts.direction(others)  # "expenses" may name the table, "paid" a column
+    by_subject = 0 if told > 0 else accounts.subject_direction(others, we=request.we, us=request.us)
+    sign = by_subject or told
     whoever = request.who or any(word.text in lexicon.PAYEES for word in request.words)
     if whoever and not request.we:  # "who got most of my money?" is paid by us
         sign = -sign
@@ -231,7 +242,7 @@ def _account(
         sign = sign or -1  # "most expensive"
     counted = not (lexicon.OUTGOING | lexicon.INCOMING).isdisjoint(request.heads)  # "list the payments"
     asked = request.operation in _ADDED or request.times or (sign and (request.compared or counted))
-    return sign, accounts.account_of(head, source) if asked else None
+    return sign, accounts.account_of(head, source) if asked else None, by_subject != 0
 
 
 def _sign_of_rows(head: Head, source: TableSource, linked: Linked, account: Account) -> int:
@@ -306,7 +317,8 @@ def _operation(
     if request.operation == "count" and account is None:
         counted = _subject(request, head, source, names, linked)
         request = attrs.evolve(request, operation="sum" if counted[0] == "sum" else "count")
-    grouped = group_rows(request, head, linked, account=account is not None, measured=measured)
+    people = source.of_people(head) if request.who else ()
+    grouped = group_rows(request, head, linked, account=account is not None, measured=measured, people=people)
     if grouped and counted[1] is not None and head.columns[counted[1]].kind == "number":
         raise Unclear(f"different values of {head.columns[counted[1]].name} are not counted in groups")
     if grouped:
@@ -337,8 +349,8 @@ def _says(word: Word, head: Head) -> bool:
 
 def _counts(head: Head, column: int, text: str) -> bool:
     """Return whether the numbers of a column are quantities: hours, pieces, or the word after "how many"."""
-    name = head.columns[column].name
-    return name.lower() == text or not {*tokens(name)}.isdisjoint(lexicon.QUANTITIES)
+    name, lasts = head.columns[column].name, bool(head.columns[column].duration)
+    return lasts or name.lower() == text or not {*tokens(name)}.isdisjoint(lexicon.QUANTITIES)
 
 
 def _has_expired(request: Request) -> bool:

@@ -191,12 +191,13 @@ def _products(request: Request, head: Head, source: TableSource) -> tuple[Reques
         if n not in used and not {*tokens(columns[n].name)}.isdisjoint(lexicon.MEASURES["money"])
     ]
     told = [word for word in request.words if word.text in lexicon.TIMES_WORDS]
+    worth = bool(told) or request.operation == "worth"
     money = request.measure == "money" and request.operation in ("sum", "paid", "worth")
     each = any(_of_one(columns[count].name, columns[price].name) for count, price in pairs)
-    if not pairs or amounts or not ((money and each) or (told and (money or request.operation in _TOTALS))):
+    if not pairs or amounts or not ((money and each) or (worth and (money or request.operation in _TOTALS))):
         return request, head
-    idle = lexicon.COUNTS | lexicon.INCOMING | lexicon.OUTGOING
-    named = [w for w in request.words if {*columns_of(w.text, columns)} & used or w.text in idle]
+    amount = lexicon.COUNTS | lexicon.INCOMING | lexicon.OUTGOING
+    named = [w for w in request.words if {*columns_of(w.text, columns)} & used or w.text in amount]
     request = attrs.evolve(
         _without(request, [*told, *named]), operation=_added(request), measure="", added=True
     )
@@ -207,7 +208,9 @@ def _products(request: Request, head: Head, source: TableSource) -> tuple[Reques
         return sum(products, Decimal(0)) if len(products) == len(pairs) else None
 
     name = " + ".join(f"{columns[count].name} × {columns[price].name}" for count, price in pairs)
-    texts = [attrs.evolve(c, kind="text") if n in used else c for n, c in enumerate(columns)]
+    others = {n for n in head.places("number") if not request.compared}
+    idle = others - {n for w in request.words for n in columns_of(w.text, columns)}
+    texts = [attrs.evolve(c, kind="text") if n in used | idle else c for n, c in enumerate(columns)]
     unit = columns[pairs[0][1]].unit
     return request, _with_column(head, texts, name, unit, total, source)
 
@@ -240,6 +243,9 @@ def _of_same(words: Set[str], others: Set[str]) -> bool:
 
 def _durations(request: Request, head: Head, source: TableSource) -> tuple[Request, Head]:
     """Return the request and a view with the days between two dates of a row, if it asks for them."""
+    if request.operation == "lasts" and _lasts_hours(request, head, source):
+        hours = Word(lexicon.DURATION, 0)
+        return attrs.evolve(request, words=(*request.words, hours), operation="sum", measure=""), head
     days = [word for word in request.words if lexicon.DAYS.fullmatch(word.text)]
     between = [word for word in request.words if word.text in lexicon.BETWEEN]
     dates, columns = head.places("date"), head.columns
@@ -264,6 +270,13 @@ def _durations(request: Request, head: Head, source: TableSource) -> tuple[Reque
     texts = [attrs.evolve(c, kind="text") if c.kind == "number" else c for c in columns]
     name = f"days from {columns[begin].name} to {columns[end].name}"
     return request, _with_column(head, texts, name, "days", lasted, source)
+
+
+def _lasts_hours(request: Request, head: Head, source: TableSource) -> bool:
+    """Return whether a table has one column of durations, and a cell with a word of the question."""
+    texts = [source.whole(head).words(n) for n in head.places("text")]
+    named = any(known.having(word.text) for word in request.words for known in texts)
+    return named and sum(bool(column.duration) for column in head.columns) == 1
 
 
 def _begins_alike(word: str, name: str) -> bool:

@@ -25,6 +25,15 @@ def _others() -> dict[str, set[tuple[str, str]]]:
     return found
 
 
+def translations(word: str) -> frozenset[str]:
+    """Return a word and its names in the other languages, if it is one for an everyday thing.
+
+    >>> "strom" in translations("electricity"), translations("lathe")
+    (True, frozenset({'lathe'}))
+    """
+    return frozenset({word, *(name for name, _ in _others().get(word, ()))})
+
+
 @lru_cache(1 << 16)
 def stems(word: str) -> frozenset[str]:
     """Return the stems of a word and of its translations, with and without umlauts.
