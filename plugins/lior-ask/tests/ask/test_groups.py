@@ -525,11 +525,17 @@ WORKSHOP = {
         "04.09.2025;falsche Kette;Lange & Co;62,40\n05.09.2025;Abschlag;Stadtwerke;-96,00\n"
         "06.09.2025;R-1;Hotel Adler;540,00\n08.09.2025;R-2;Hotel Adler;375,50\n"
     ),
-    "orders.csv": "No;Supplier;Article;Quantity;Unit price\n1;Lange;chain;20;11,90\n2;Hart;tyre;8;21,80\n",
+    "bestellungen.csv": (
+        "No;Supplier;Article;Quantity;Unit price\n1;Lange;chain;20;11,90\n2;Hart;tyre;8;21,80\n"
+    ),
     "bills.csv": "Bill;Kunde;Amount;Bezahlt am\nR-1;Hotel Adler;540,00;06.09.2025\nR-2;Hotel Adler;375,50;\n",
     "times.csv": (
         "User,Client,Project,Day,Duration\nMira Berg,,wheels,2025-09-01,03:30:00\n"
         "Joan Puig,,brakes,2025-09-02,06:15:00\nMira Berg,,brakes,2025-09-03,02:00:00\n"
+    ),
+    "urlaub.csv": (
+        "Name;Von;Bis;Tage;Art\nMira Berg;07.07.2025;11.07.2025;5;Urlaub\n"
+        "Mira Berg;12.08.2025;12.08.2025;1;Krank\nJoan Puig;01.07.2025;03.07.2025;3;Urlaub\n"
     ),
     "repairs.csv": "Ticket,Customer,Mechanic\n1,Lauber,Mira\n2,Roth,Joan\n3,Lauber,Joan\n4,Lauber,Mira\n",
     "contacts.vcf": "".join(f"BEGIN:VCARD\nFN:{n}\nEND:VCARD\n" for n in ("Mira Berg", "Joan Puig")),
@@ -561,9 +567,22 @@ def test_durations_are_hours_of_people(workshop):
         "Wer hat die wenigsten Stunden gearbeitet?": "Mira Berg 5.5",
         "How many hours per project?": "brakes 8.25, wheels 3.5",
         "How many hours did Mira work?": "5:30:00",
+        "How many days was Mira on holiday?": "5",  # and not the days between, nor those of an illness
+        "Wie viele Bestellungen haben wir bei Hart aufgegeben?": "1",
         "Wie lange hat Mira an brakes gearbeitet?": "2:00:00",
     }
     assert {asked: workshop.ask(asked).result.value for asked in wanted} == wanted
+
+
+def test_a_verb_that_may_limit_payments_is_not_dropped():
+    index = Index()
+    index.learn(
+        "konto.csv",
+        "Buchung;Text;Name;Betrag\n02.09.2025;Beitrag;AOK;-412,30\n03.10.2025;Beitrag;AOK;-187,60\n"
+        "05.09.2025;Abschlag;Stadtwerke;-96,00\n06.09.2025;Lohn;Firma Berg;2540,00\n",
+    )
+    assert index.ask("Wie viel hat die AOK abgesetzt?").result is None
+    assert index.ask("Wie viel haben wir an die AOK abgeführt?").result.value == "599.90"
 
 
 def test_of_two_columns_of_people_none_is_guessed(workshop):

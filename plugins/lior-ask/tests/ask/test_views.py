@@ -66,6 +66,8 @@ def test_what_rows_do_not_have_is_calculated(index):
         "On average, how many days pass between ordering and delivery at Hart?": "7",
         "longest time between ordering and delivery": "10",
         "how long did P1 take?": "4",
+        "Which order took longest?": "10",
+        "Welche Bestellung der orders hat am längsten gedauert?": "10",
         "income minus expenses in 2025": "1,179.50",
         "who worked the most hours in April?": "Ines 9",
         "how many hours did the staff work in March and April?": "26.5",

@@ -99,7 +99,8 @@ def calculate(
         return _refused(planned, quoted(), known, filters)
     if planned.told is not None:
         return calculated(question, planned.told, ranked.agreement(planned.told.result), top, spoken)
-    if ranked.told is not None and ranked.probability >= LEAST:
+    drops = ranked.drops and ranked.in_spite() < _IN_SPITE
+    if ranked.told is not None and ranked.probability >= LEAST and not drops:
         # A sure query of messages comes before what their sender wrote, not before another likely sentence.
         passage = ranked.often_quoted and (quoted() if ranked.probability < SURE else quote(question))
         if not (passage and _is_sentence(passage, known, filters)):

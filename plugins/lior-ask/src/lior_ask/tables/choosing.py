@@ -26,10 +26,20 @@ from lior_ask.tables.learned import (
     read_question,
     read_words,
 )
-from lior_ask.tables.lexicon import BEYOND, CHAT, MAIL, MESSAGES, NAMES, OUTGOING
+from lior_ask.tables.lexicon import (
+    BEYOND,
+    CHAT,
+    INCOMING,
+    MAIL,
+    MESSAGES,
+    NAMES,
+    OUTGOING,
+    REFUNDED,
+    VERBS,
+)
 from lior_ask.tables.limits import limiting
 from lior_ask.tables.proposing import Proposal
-from lior_ask.tables.query import ADDED, Aggregate, Beside, Is, Query, atom
+from lior_ask.tables.query import ADDED, Aggregate, Beside, Compares, Is, Query, atom
 from lior_ask.tables.ranking import QUOTED, Ranker
 from lior_ask.tables.sentences import Told
 from lior_ask.tables.sources import Table, cell_words, tables_of
@@ -44,6 +54,8 @@ probability of a calculation.
 
 They were learned by logistic regression from 126 rows that were quoted for 900 questions about w10 to w12.
 From a probability of 35 % on, 12 of 28 rows quoted for w6 and w13 to w15 were right; below, 22 of 98 were."""
+_RARE = 0.95
+"""Minimum rarity of a word that seldom occurs in questions, as for the ranker's features."""
 _STATUS = COLUMNS.index("status")
 _WE = words("words.we")
 _SENT = words("words.sent") | words("words.said")
@@ -62,6 +74,8 @@ class Chosen:
     calculation: float = 0.0
     """The probability that the question asks for a calculation, or for a comparison of rows, and not for a
     sentence or a row."""
+    drops: bool = False
+    """Whether it adds up payments and leaves a rare word out, which may limit them: "how much was cut"."""
 
     @property
     def often_quoted(self) -> bool:
@@ -160,7 +174,25 @@ def choose(question: Question, known: Known, today: date, *, shows: bool = True)
         told = None
     if told and _repeats(query, told, spoken):
         told = None
-    return Chosen(weights, query, told, ranked.probability, ranked.calculation)
+    drops = _adds_payments(best) and _leaves_verb_out(best, said, weights)
+    return Chosen(weights, query, told, ranked.probability, ranked.calculation, drops=drops)
+
+
+def _adds_payments(best: Proposal) -> bool:
+    """Return whether a query adds up amounts of one direction in an account."""
+    table, query = best.links.table, best.query
+    directed = any(isinstance(each, Compares) and each.value == 0 for each in query.where)
+    return query.aggregate in ADDED and query.measure is not None and directed and table.signed(query.measure)
+
+
+def _leaves_verb_out(best: Proposal, said: Asked, weights: Learned) -> bool:
+    """Return whether a question has no word of paying, and its query leaves a rare word out: "cut".
+
+    Such a word may say that only some of the payments count, or none.
+    """
+    left = {said.tokens[n].word for n in range(len(said.tokens)) if n not in best.explained | said.function}
+    rare = {word for word in left - VERBS - INCOMING - OUTGOING - REFUNDED if weights.rarity(word) > _RARE}
+    return bool(rare) and {token.word for token in said.tokens}.isdisjoint(INCOMING | OUTGOING | REFUNDED)
 
 
 def _only_names(best: Proposal, said: Asked) -> bool:

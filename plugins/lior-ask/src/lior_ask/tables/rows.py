@@ -14,7 +14,7 @@ from lior_ask.tables import accounts, lexicon
 from lior_ask.tables.accounts import Account
 from lior_ask.tables.grammar import DOUBTFUL, VIEWED, Request, Word
 from lior_ask.tables.groups import group_rows
-from lior_ask.tables.linking import Linked, column_of_people, columns_of, has_answers, link
+from lior_ask.tables.linking import Linked, alike_all, column_of_people, columns_of, has_answers, link
 from lior_ask.tables.plan import (
     Condition,
     Group,
@@ -36,6 +36,8 @@ from lior_ask.tables.query import OPPOSITE, Compares, Within
 from lior_ask.tables.views import choose_view
 from lior_ask.tables.words import alike, one_and_many
 
+_FEW_CELLS = 8
+"""Maximum number of different cells of a column of kinds."""
 _NUMBERS = ("sum", "mean", "highest", "lowest")
 _ADDED = (*_NUMBERS, "paid", "most", "least", "share", "groups", "lacking")
 """Operations that may use the amounts of an account."""
@@ -273,6 +275,7 @@ def _words(
             or _measures(request, word, head)
             or _groups(request, word, head)
             or _says(word, head)
+            or _is_cell(request, word, head)
         )
     ]
     return request, words
@@ -345,6 +348,16 @@ def _groups(request: Request, word: Word, head: Head) -> bool:
 def _says(word: Word, head: Head) -> bool:
     """Return whether a word of a table's name also names a column of yes and no: "shipped"."""
     return any(has_answers(head.columns[n]) for n in columns_of(word.text, head.columns))
+
+
+def _is_cell(request: Request, word: Word, head: Head) -> bool:
+    """Return whether a word of a table's name, which is not what is counted, is one of few cells of a column.
+
+    "Days of holiday", for a table "holiday" with a column "kind" of "holiday" and "illness".
+    """
+    few = (c for c in head.columns if c.kind == "text" and c.whole and 1 < len(c.values) <= _FEW_CELLS)
+    cells = {cell for column in few for cell in column.values}
+    return word.text not in request.heads[:1] and any(alike_all(word.text, tokens(cell)) for cell in cells)
 
 
 def _counts(head: Head, column: int, text: str) -> bool:

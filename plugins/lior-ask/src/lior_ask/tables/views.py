@@ -250,7 +250,8 @@ def _durations(request: Request, head: Head, source: TableSource) -> tuple[Reque
     between = [word for word in request.words if word.text in lexicon.BETWEEN]
     dates, columns = head.places("date"), head.columns
     counted = (*("mean", "highest", "lowest"), *["count"] * bool(between))
-    long = request.operation == "lasts" or (days and request.operation in counted)
+    longest = between and request.measure == "length"  # "which order took longest?"
+    long = request.operation == "lasts" or ((days or longest) and request.operation in counted)
     if not long or len(dates) != 2:
         return request, head
     known = [[columns[n].date(row.cells[n])[:10] for n in dates] for row in source.every(head)]
