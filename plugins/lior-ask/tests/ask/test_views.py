@@ -59,6 +59,7 @@ def test_what_rows_do_not_have_is_calculated(index):
         "Which tap used the most between the end of March and the end of May?": "tap2 11",
         "What is everything in shed A worth?": "301.50",
         "how much are the spades worth?": "171.50",
+        "Wie viel ist das Lager in Regal B2 wert?": "65.40",
         "Was ist das Lager in Regal A1 wert?": "166.60",  # a minimum is not what there is
         "add up quantity times price for shed B": "415.00",
         "how much did we take at the door on 28 March?": "550.50",

@@ -44,6 +44,7 @@ OPERATIONS = (
     ("sum", "money", _with("how_much_spent", "spent")),
     ("sum", "money", _with("how_much", "in_total")),
     ("paid", "money", _with("how_much", "paid")),
+    ("paid", "money", _with("how_much", "worth")),
     ("count", "", re.compile(rf"\b{either('calculations.count')}")),
     ("sum", "", _words("sum")),
     ("list", "", _first("list")),
