@@ -112,7 +112,7 @@ class Page:
         state, language = self._server.state(), preferred_by(request)
         found = {
             "lang": code(language),
-            "words": json.dumps(labels(), ensure_ascii=False).replace("<", "\\u003c"),
+            "labels": escape(json.dumps(labels(), ensure_ascii=False)),
             "run": escape(state["name"]),
             "pane": pane,
             "begun": "begun" if parts.get("talk") or parts.get("beside") else "",

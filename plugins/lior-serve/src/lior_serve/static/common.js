@@ -5,7 +5,7 @@ export const editable = root.dataset.editable === "yes", model = root.dataset.mo
 export const number = new Intl.NumberFormat(root.lang);
 
 // A label in a language; that of the page, unless it stands beside an answer to a question in another one.
-const LABELS = JSON.parse($("words").textContent);
+const LABELS = JSON.parse(root.dataset.labels);
 export const say = (text, lang = root.lang, ...parts) => (LABELS[lang]?.[text] ?? text).replaceAll("{}", () => parts.shift());
 export const counted = (count, one, several, lang = root.lang) => count === 1 ? say(one, lang) : say(several, lang, number.format(count));
 
