@@ -95,6 +95,14 @@ def test_fit_says_what_was_learned_and_how_well(home):
     assert sum(member["share"] for member in other["members"]) == pytest.approx(1)
 
 
+def test_fit_says_when_a_guess_is_as_good(home, tmp_path):
+    assert "no better" not in home[1].stdout
+    random = rows(30).assign(price=np.random.RandomState(5).randn(30))[["size", "price"]]
+    random.to_csv(tmp_path / "random.csv", index=False)
+    done = table("fit", "random.csv", "--target", "price", *QUICK, cwd=tmp_path)
+    assert "no better than the mean by root mean squared error" in done.stdout
+
+
 def test_fit_says_what_later_rows_and_other_groups_cost(home, tmp_path):
     path, *_ = home
     given = ("fit", "a.csv", "--target", "price", "--drop", "big", *QUICK)

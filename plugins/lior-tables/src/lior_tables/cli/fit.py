@@ -41,6 +41,8 @@ _PREDICTED = {
     "group": "each group, from others",
 }
 """The rows that the scores are about, by kind of split."""
+_JUDGED = ("root mean squared error", "log loss")
+"""The scores that say whether a model is better than a guess."""
 
 
 @click.command()
@@ -211,6 +213,10 @@ def _report(summary: dict[str, Any], task: Task) -> None:
         [_PREDICTED[summary["new"]], "model", "commonest" if task.classes else "mean"],
         [[name, number(ours[name]), number(mean[name])] for name in ours],
     )
+    idle = [name for name in ours if name.endswith(_JUDGED) and not ours[name] < mean[name]]
+    if idle:
+        guess = "the shares of the classes" if task.classes else "the mean"
+        click.echo(f"\nno better than {guess} by {', '.join(idle)}: the inputs may tell nothing about it")
     if summary["drift"] is not None:
         who = "later than those learned" if summary["new"] == "time" else "of groups that were not learned"
         click.echo(f"\ndrift: rows {who} have {summary['drift']:.2f} times the error of rows among them")
