@@ -61,7 +61,7 @@ def test_what_twenty_rows_lack_has_its_own_coordinate():
     model = GeometricRegressor(random_state=0, members=2).fit(table.assign(b=table["b"].mask(gone)), y)
     new = related(1, 50)[0].assign(b=np.nan)
     assert model.predict(new).mean() > 35
-    assert not model._errors_of_gaps(model.rows(new))
+    assert not model.unusual_.lacks(model.rows(new))
 
 
 def test_probabilities_without_a_cell_are_those_of_such_rows():

@@ -83,7 +83,7 @@ def test_the_name_of_a_picture_is_no_level():
     y = table["3"] > table["12"]
     model = GeometricClassifier(shape=(4, 4, 1), features="pixels", members=1, rounds=1, random_state=0)
     model.fit(table[:30], y[:30])
-    assert not model._level_errors(model.rows(table[30:]))
+    assert not model.unusual_.levels(model.rows(table[30:]))
 
 
 def test_probabilities_of_known_cities_are_as_before():

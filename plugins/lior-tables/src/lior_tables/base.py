@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 import warnings
 from abc import ABC, abstractmethod
@@ -32,10 +31,8 @@ from lior_tables.blocks import Blocks
 from lior_tables.cells import Form
 from lior_tables.columns import Categories, Columns, note_far
 from lior_tables.explanation import Explanation
-from lior_tables.gaps import Gap, GapErrors, Gaps
 from lior_tables.intervals import Spread
 from lior_tables.ledger import Ledger
-from lior_tables.levels import LevelErrors, rare_words
 from lior_tables.model import Progress, TableModel
 from lior_tables.patches import Patches
 from lior_tables.plan import Options
@@ -49,6 +46,7 @@ from lior_tables.rows import (
     no_column,
     table,
 )
+from lior_tables.unusual import Unusual
 from lior_tables.worth import Worth, worth
 
 _DEFAULT = Options()
@@ -67,7 +65,8 @@ class Geometric(BaseEstimator, ABC):
     columns_: Columns | Patches
     model_: TableModel
     n_features_in_: int
-    _gaps: Gaps | None
+    unusual_: Unusual
+    """Errors of rows unlike those of the model."""
     _forms: dict[str, Form | None]
     """The form of each column of texts; ``None`` for words."""
 
@@ -221,9 +220,8 @@ class Geometric(BaseEstimator, ABC):
         if isinstance(self.columns_, Patches):
             return torch.from_numpy(self.columns_.encode(self.pixels(rows)))
         z = torch.from_numpy(self.columns_.encode(rows))
-        if gaps := self._rare_gaps(rows):
-            for gap, places in gaps.find(rows).items():
-                z[places] = gaps.fill(z[places], gap)
+        for gap, places in self.unusual_.lacking(rows).items():
+            z[places] = self.unusual_.gaps.fill(z[places], gap)
         return z
 
     def pixels(self, rows: pd.DataFrame) -> Floats:
@@ -235,60 +233,6 @@ class Geometric(BaseEstimator, ABC):
     def answers(self, rows: pd.DataFrame) -> Floats:
         """Return predictions or probabilities ``(rows, targets)`` of :meth:`rows`."""
         return self._answers(self.model_.predict(self._coordinates(rows)))
-
-    def _level_errors(self, rows: pd.DataFrame) -> list[LevelErrors]:
-        """Return the errors of each column in which one of ``rows`` has a rare or new word; computed once."""
-        first = self.ledger_.representatives()
-        table, y = self.ledger_.table.iloc[first], self.ledger_.y[first]
-
-        columns = self.columns_ if isinstance(self.columns_, Columns) else Columns(())
-        names = {
-            each.name: place
-            for place, each in enumerate(columns.encodings)
-            if each.levels is not None and each.used.any()
-        }
-
-        def predict(name: str, table: pd.DataFrame, parts: list[tuple[Places, Places]]) -> Floats:
-            """Return :meth:`TableModel.predict_without` for rows with one column changed."""
-            given = [(torch.from_numpy(known), torch.from_numpy(asked)) for known, asked in parts]
-            z, encoding = self.model_.coordinates.clone(), columns.encodings[names[name]]
-            changed = torch.from_numpy(encoding.standardised(encoding.raw(table[name])))
-            z[:, : len(columns.origins)][:, columns.origins == names[name]] = changed.to(z)
-            return self.model_.predict_without(given, z).double().cpu().numpy()
-
-        found = []
-        for name in rare_words(table[list(names)], rows[list(names)]):
-            if name not in self._levels:
-                predicted = functools.partial(predict, name)
-                self._levels[name] = LevelErrors.fit(table, name, y, predicted, classes=self._classes)
-            found.append(self._levels[name])
-        return found
-
-    def _rare_gaps(self, rows: pd.DataFrame) -> Gaps | None:
-        """Return what stands in for missing numbers, if ``rows`` lack any; computed once.
-
-        Pictures lack none.
-        """
-        if not isinstance(self.columns_, Columns) or not rows.isna().to_numpy().any():
-            return None
-        if self._gaps is None:
-            table = self.ledger_.table.iloc[self.ledger_.representatives()]
-            weights = torch.from_numpy(self.ledger_.slot_weights())
-            self._gaps = Gaps.of(self.columns_, table, self.model_.coordinates, weights)
-        return self._gaps
-
-    def _errors_of_gaps(self, rows: pd.DataFrame) -> list[tuple[list[int], GapErrors]]:
-        """Return the places of ``rows`` with each gap, and the errors of such rows; computed once."""
-        gaps = self._rare_gaps(rows)
-        found = gaps.find(rows) if gaps else {}
-        new = [gap for gap in found if gap not in self._gap_errors]
-        if gaps and new:
-            ledger = self.ledger_
-            first, weights = ledger.representatives(), torch.from_numpy(ledger.slot_weights())
-            y, blocks = torch.from_numpy(ledger.y[first]), self._blocks(ledger.table.iloc[first])
-            errors = GapErrors.fit(self.model_, gaps, new, y, weights, blocks)
-            self._gap_errors |= dict(zip(new, errors, strict=True))
-        return [(places, self._gap_errors[gap]) for gap, places in found.items()]
 
     # --- fitting and editing ---
 
@@ -404,9 +348,8 @@ class Geometric(BaseEstimator, ABC):
         """Drop what was computed from other rows."""
         self._spread: Spread | None = None
         self._ranges: dict[str, tuple[float, float]] = {}
-        self._levels: dict[str, LevelErrors] = {}
-        self._gaps = None
-        self._gap_errors: dict[Gap, GapErrors] = {}
+        columns = self.columns_ if isinstance(self.columns_, Columns) else Columns(())
+        self.unusual_ = Unusual(self.model_, columns, self.ledger_, self._blocks)
         self._worth: Worth | None = None
         self._without: Tensor | None = None
         self._anew: Tensor | None = None

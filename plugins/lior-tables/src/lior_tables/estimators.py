@@ -131,11 +131,11 @@ class GeometricRegressor(MultiOutputMixin, RegressorMixin, Geometric):
         values = self._answers(self.model_.predict(z))
         spread, points = self.spread(), self._mapped(z)
         half = spread.half_widths(points, alpha, spread.levels(self.model_.coordinates, z))
-        for places, errors in self._errors_of_gaps(rows):
+        for places, errors in self.unusual_.lacks(rows):
             ratio = errors.quantile(spread.scale(self._mapped(errors.z)), alpha)
             half[places] = (spread.scale(points[places]) * ratio).numpy()
         squares = np.square(half)
-        for each in self._level_errors(rows):
+        for each in self.unusual_.levels(rows):
             squares += np.square(each.half_widths(rows, alpha))
         half = np.sqrt(squares)
         if not np.isfinite(half).all():
@@ -247,9 +247,9 @@ class GeometricClassifier(ClassifierMixin, Geometric):
     def answers(self, rows: pd.DataFrame) -> Floats:
         values = self.model_.predict(self._coordinates(rows))
         found = self._answers(values)
-        for places, errors in self._errors_of_gaps(rows):
+        for places, errors in self.unusual_.lacks(rows):
             found[places] = errors.calibration.probabilities(values[places].double()).cpu().numpy()
-        for each in self._level_errors(rows):
+        for each in self.unusual_.levels(rows):
             found = each.mixed(rows, found, values)
         return found
 
