@@ -230,6 +230,33 @@ def test_some_of_them_are_among_the_rows_of_the_last_answer(first, then, value):
     assert (result and result.value) == value
 
 
+@pytest.mark.parametrize(
+    ("messages", "value"),
+    [
+        (["how much did we pay Ada in March?", "and in May?", "how much is that together?"], "60.00"),
+        (["how much did we pay Ada in March?", "and Bo?", "wie viel ist das zusammen?"], "30.00"),
+        (["how much did we pay Ada in March?", "and how much is that in total?"], "10.00"),
+        (["which rentals are not returned?", "how much is that together?"], "240"),
+        (["which rentals are not returned?", "which of them is the cheapest?"], "100"),
+        (["what is the highest price of Eve?", "which bike was it?"], "1"),
+        (["how many rentals did Eve have?", "and Dan?", "how much did he pay in total?"], "240"),
+        (["which rentals are not returned?", "show me the rows"], "2"),
+        (["which rentals are not returned?", "who feeds the cat?", "how much is that together?"], None),
+        (["where does Eve live?", "what does it cost?", "and in May?"], None),
+    ],
+)
+def test_a_message_is_about_the_rows_of_the_results_before(messages, value):
+    index = Index()
+    paid = "2026-03-02,Ada,-10.00\n2026-05-02,Ada,-50.00\n2026-03-09,Bo,-20.00\n2026-03-09,Cy,90.00\n"
+    index.learn("bank.csv", f"date,payee,amount\n{paid}")
+    lent = "1,Eve,Tandem,120,yes\n2,Eve,Cargo,60,yes\n3,Dan,Tandem,140,no\n4,Dan,Folding,100,no\n"
+    index.learn("rentals.csv", f"booking,customer,bike,price,returned\n{lent}")
+    index.learn("cat.md", "Mrs Falk feeds the cat on Sunday.")
+    talk = Dialogue(index.ask)
+    results = [talk.ask(message).answer.result for message in messages]
+    assert (results[-1] and results[-1].value) == value
+
+
 MAILBOX = """From monika@brandt.example Mon Mar 03 09:10:00 2025
 From: Monika Brandt <monika@brandt.example>
 To: Ada Kern <ada@kern.example>

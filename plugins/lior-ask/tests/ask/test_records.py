@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from openpyxl import Workbook
@@ -504,6 +505,22 @@ def test_a_statement_of_an_account_is_added_up_by_its_signs():
         assert result.value == value, question
         signs = {"-" in row.text.split(";")[2] for row in result.rows}
         assert signs == {"paid in" not in result.about}, question
+
+
+@pytest.mark.parametrize(
+    ("question", "value"),
+    [
+        ("How much did we pay Glass Huber?", "276.00"),
+        ("Wie viel haben wir Glass Huber gezahlt?", "276.00"),
+        ("How much did we get from Glass Huber?", "18.50"),
+        ("How much did Glass Huber pay us?", "18.50"),
+        ("How much did Glass Huber get?", None),
+    ],
+)
+def test_the_direction_of_a_payment_chooses_the_column_of_a_name(question, value):
+    rows = "2026-08-03,Ada,Glass Huber,-212.00\n2026-08-21,Glass Huber,Ada,18.50\n2026-10-02,Ada,Glass Huber,-64.00\n"
+    result = notes({"bank.csv": f"date,debtor,payee,amount\n{rows}"}).ask(question).result
+    assert (result and result.value) == value
 
 
 def test_what_is_no_account_has_no_directions():

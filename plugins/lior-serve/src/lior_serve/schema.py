@@ -49,7 +49,8 @@ class QuestionRequest(StrictModel):
     @property
     def filters(self) -> Filters:
         """The filters."""
-        return Filters(**{name: getattr(self, name) for name in attrs.fields_dict(Filters)})
+        given = attrs.fields_dict(Filters).keys() & type(self).model_fields.keys()
+        return Filters(**{name: getattr(self, name) for name in given})
 
     @property
     def messages(self) -> list[str]:

@@ -21,8 +21,10 @@ from lior.interfaces import Passage, Result
 from lior_ask.answer.intents import question_in, small_talk, task
 from lior_ask.answer.selection import Answer
 from lior_ask.conversation.followups import Message, about_conversation, meant_instead, people_in, read
+from lior_ask.conversation.found_rows import FoundRows, shows_rows
 from lior_ask.conversation.table_followups import (
     calculates,
+    is_phrase,
     object_of,
     only_operates,
     other_values,
@@ -97,6 +99,8 @@ class Dialogue:
         """Possible names of people in that message and in its answer."""
         self._calculated: tuple[str, str] | None = None
         """The last question, if it was calculated or declined, and what it calculated; empty if declined."""
+        self._found = FoundRows()
+        """The results of that question and of its follow-ups."""
         self._asked: list[str] = []
         """The messages so far, without small talk."""
         self._root: tuple[str, ...] = ()
@@ -132,9 +136,16 @@ class Dialogue:
             self.last = named
             self._remember(said, named)
             return named
+        about_rows = self._of_rows(message, said)
         goes_on = self._calculated and (said.marked or only_operates(said.own))
-        if goes_on and (carried := self._carried_on(message, said)):
+        carried = self._carried_on(message, said) if goes_on else None
+        if about_rows and not (carried and _agree(carried, about_rows)):
+            self.last = about_rows
+            self._continue(message, about_rows, goes_on=True)
+            return about_rows
+        if carried:
             self.last = carried
+            self._continue(message, carried, goes_on=True)
             if self._calculated and (carried.answer.result or not carried.answer.said):
                 whole = question.saying(self._calculated[0])
                 self._focus = self._subject = self._names = _known((*whole.content,), carried.answer)
@@ -147,7 +158,29 @@ class Dialogue:
             turn = self._follow_up(message, said, inherited)
         self.last = turn
         self._remember(said, turn)
+        self._continue(message, turn, goes_on=False)
         return turn
+
+    def _continue(self, message: str, turn: Turn, *, goes_on: bool) -> None:
+        """Store the rows of a calculation, and the people in it if it continues another one."""
+        if not (turn.answer.result or (self._calculated and self._calculated[1])):
+            self._found = FoundRows()
+        if turn.answer.result:
+            self._found = self._found.then(message, turn.answer.result, goes_on=goes_on)
+            told = (f"{row.text}\n{row.context}" for row in turn.answer.result.rows[:1])
+            self._people = (goes_on and people_in(message.partition(" ")[2], *told)) or self._people
+
+    def _of_rows(self, message: str, said: Message) -> Turn | None:
+        """Return what a message asks about the rows found, or ``None`` if nothing is calculated."""
+        last = self.last
+        if last and last.answer.result and shows_rows(message):
+            return attrs.evolve(last, message=message)
+        asked = self._found.asked(said)
+        turn = asked and self._turn(message, asked)
+        if not (turn and turn.answer.result):
+            return None
+        sure = min(turn.answer.confidence, _LIKELY)
+        return attrs.evolve(turn, answer=attrs.evolve(turn.answer, confidence=sure))
 
     def _turn(self, message: str, question: Question, inherited: tuple[str, ...] = ()) -> Turn:
         answer = self._ask(question.saying(question.text, inherited), SEARCH_DEPTH)
@@ -276,7 +309,10 @@ class Dialogue:
         if not said.own:
             return self._another(message, said)
         alone = self._turn(message, said.question)
-        if (alone.answer.said and not said.pronoun) or (alone.answer.found and not said.marked):
+        changes = alone.answer.result and said.marked and is_phrase(said.text)
+        if (alone.answer.said and not said.pronoun and not changes) or (
+            alone.answer.found and not said.marked
+        ):
             return alone
         added = inherited
         if said.pronoun:
@@ -366,6 +402,14 @@ def _most(said: Message, share: float, about: float, near: float, *, first: floa
     if share < 1 or not first or not (about or near):
         return _PERHAPS
     return 1.0 if said.pronoun and said.named and about else _LIKELY
+
+
+def _agree(one: Turn, other: Turn) -> bool:
+    """Return whether two turns have the same value, calculated from the same rows."""
+    first, second = one.answer.result, other.answer.result
+    if first is None or second is None:
+        return False
+    return (first.value, {*first.rows}) == (second.value, {*second.rows})
 
 
 def turn_of(message: str, answer: Answer, inherited: tuple[str, ...] = ()) -> Turn:

@@ -68,6 +68,11 @@ def refers_to_rows(message: str) -> bool:
     return _THEM.search(message) is not None
 
 
+def is_phrase(message: str) -> bool:
+    """Return whether a message is only a phrase that changes a question: "in August"."""
+    return _PHRASE.fullmatch(message.strip(" ?!.¿¡")) is not None
+
+
 def only_operates(words: Sequence[str]) -> bool:
     """Return whether words name an operation only, and not its object: "which is the newest?"."""
     return bool(words) and all(re.fullmatch(_OPERATION, word, re.I) for word in words)

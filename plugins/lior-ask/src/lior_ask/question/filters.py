@@ -70,6 +70,8 @@ class Filters:
     """The document's kind: mail, chat, log, table, calendar, contacts, code, note; or its file extension."""
     path: str = ""
     """A folder, a document or a pattern of document names, or a path on the disk."""
+    rows: frozenset[tuple[str, int]] = frozenset()
+    """The documents and lines of the only rows that fit, such as those of an earlier result."""
 
     def __bool__(self) -> bool:
         return any(attrs.astuple(self))
@@ -81,6 +83,7 @@ class Filters:
             f"before {self.before}" * bool(self.before),
             f"of kind {self.kind}" * bool(self.kind),
             f"in {self.path}" * bool(self.path),
+            "among the rows found" * bool(self.rows),
         )
         return ", ".join(filter(None, parts))
 
@@ -94,6 +97,10 @@ class Filters:
             and (self.after is None or known >= str(self.after))
             and (self.before is None or known < str(self.before))
         )
+
+    def among(self, document: str, line: int) -> bool:
+        """Return whether a row is one of those allowed."""
+        return not self.rows or (document, line) in self.rows
 
     def sent(self, sender: str) -> bool:
         """Return whether a name or address fits."""
@@ -181,7 +188,8 @@ class Known:
         Raises ``UsageError`` if there is no document of that kind or in that place.
         """
         names = self.inverted.layout.names
-        found = [*names]
+        some = {document for document, _ in filters.rows}
+        found = [name for name in names if not some or name in some]
         if filters.path:
             found = [name for name in found if self._inside(name, filters.path)]
             if not found:
@@ -228,8 +236,10 @@ class Known:
         for name in self.documents(filters):
             number = place[name]
             begin, end = int(layout.starts[number]), int(layout.starts[number + 1])
-            if filters.sender or filters.after or filters.before:
-                lines = self.passages.numbers(layout.ids[number])
+            lines = self.passages.numbers(layout.ids[number])
+            if filters.rows:
+                fit[begin:end] = [filters.among(name, line) for line in lines]
+            elif filters.sender or filters.after or filters.before:
                 when = self.abouts[name].date or stamps.get(name, "")
                 whole = not filters.sender and filters.dated(when)
                 fit[begin:end] = [*self._fitting(name, filters, lines, whole)]
@@ -254,7 +264,7 @@ class Known:
 def fitting(filters: Filters, head: Head, row: Row) -> bool:
     """Return whether a row of a dated table fits by sender and date."""
     sender, dated = head.place("from"), head.dated
-    if filters.sender and sender is None:
+    if (filters.sender and sender is None) or not filters.among(head.document, row.line):
         return False
     when = head.columns[dated].date(row.cells[dated]) if dated is not None else ""
     return filters.sent(row.cells[sender] if sender is not None else "") and filters.dated(when)

@@ -153,7 +153,7 @@ class Question:
                 f"the question has {len(self.text):,} characters and at most {LONGEST_QUESTION:,} are "
                 "allowed; shorten it, or index that text and ask about it"
             )
-        if not self.subjects:
+        if not (self.subjects or self.filters.rows):
             raise UsageError(
                 f"the question {self.text[:60]!r} has no word to look for (words such as 'what' and 'is' "
                 "are in every text); name what it is about"
@@ -167,7 +167,9 @@ def understood(question: str | Question, filters: Filters | None = None) -> Ques
     Raises ``UsageError`` if it is not a text.
     """
     if isinstance(question, Question):
-        return attrs.evolve(question, filters=filters) if filters else question
+        if not filters:
+            return question
+        return attrs.evolve(question, filters=attrs.evolve(filters, rows=question.filters.rows))
     if not isinstance(question, str):
         raise UsageError(f"question is of type {type(question).__name__}; give a text (str)")
     return Question(question, filters=filters or Filters())

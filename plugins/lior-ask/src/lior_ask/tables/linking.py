@@ -48,8 +48,10 @@ class Linked:
         return [n for found in self.said.values() for n in found]
 
 
-def link(request: Request, words: Sequence[Word], head: Head, source: TableSource) -> Linked:
+def link(request: Request, words: Sequence[Word], head: Head, source: TableSource, sign: int = 0) -> Linked:
     """Return the columns and values that words of a question name in a table.
+
+    ``sign`` is -1 if amounts that were paid out are asked for, 1 for incoming ones, 0 if unknown.
 
     Raises ``Unclear`` if a value is in several columns, or a negation is unclear.
     """
@@ -76,7 +78,7 @@ def link(request: Request, words: Sequence[Word], head: Head, source: TableSourc
         linked.group = column_of_people(head) if linked.group is None else linked.group
         left = [word for word in left if word not in each or linked.group is None]
     aside = [word for word in request.words if word not in words and word.text in _DIRECTED]
-    _link_values(linked, left, aside, table, cells)
+    _link_values(linked, left, aside, table, cells, sign)
     if linked.unknown:
         return linked
     if request.negations and negated:
@@ -143,7 +145,12 @@ def _group(request: Request, linked: Linked, head: Head) -> int | None:
 
 
 def _link_values(
-    linked: Linked, words: Sequence[Word], aside: list[Word], table: Table, cells: Mapping[int, CellWords]
+    linked: Linked,
+    words: Sequence[Word],
+    aside: list[Word],
+    table: Table,
+    cells: Mapping[int, CellWords],
+    sign: int,
 ) -> None:
     """Add the conditions of words that are values of columns; verbs may be ignored.
 
@@ -164,6 +171,7 @@ def _link_values(
             exact = [n for n in exact if len(has[n]) == max(len(has[m]) for m in exact)] or [
                 n for n in fit if _exact(cells[n], [word])
             ]
+            exact = _of_direction(exact or fit, head, sign)
             fit = near if len(near) == 1 else exact if len(exact) == 1 else fit
         if (
             len(fit) > 1
@@ -179,6 +187,13 @@ def _link_values(
         found = _valued(head, column, own, cells[column])
         linked.where.append(_not(found) if left_out else found)
         linked.used.append(column)
+
+
+def _of_direction(fit: list[int], head: Head, sign: int) -> list[int]:
+    """Return the column of payees if amounts paid out are asked for, and the other one for incoming ones."""
+    payees = [n for n in fit if not lexicon.PAYEES.isdisjoint(tokens(head.columns[n].name))]
+    own = payees if sign < 0 else [n for n in fit if n not in payees]
+    return own if sign and len(fit) == 2 and len(payees) == 1 else fit
 
 
 def _not(condition: Condition) -> Condition:

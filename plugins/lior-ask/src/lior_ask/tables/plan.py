@@ -157,7 +157,7 @@ class TableSource:
 
     def table(self, *heads: Head) -> Table:
         """Return the rows of tables that fit the filters."""
-        some = self.filters.sender or self.filters.after or self.filters.before
+        some = attrs.evolve(self.filters, kind="", path="")
         return Table(heads, self._fitting) if some else self.whole(*heads)
 
     def _fitting(self, head: Head) -> list[Row]:
@@ -165,7 +165,8 @@ class TableSource:
         if head.dated is not None:
             return [row for row in rows if fitting(filters, head, row)]
         date = self.known.abouts[head.document].date or self.known.stamps.get(head.document, "")
-        return rows if filters.dated(date) and not filters.sender else []
+        own = [row for row in rows if filters.among(head.document, row.line)]
+        return own if filters.dated(date) and not filters.sender else []
 
 
 def _of_files(document: str, files: Sequence[str]) -> bool:

@@ -167,7 +167,8 @@ def _of_table(request: Request, head: Head, source: TableSource, names: list[Wor
         return None
     sign, account, sure = _account(request, head, source, names)
     request, words = _words(request, head, source, names, account)
-    linked = link(request, words, head, source)
+    by_us = account is not None and (request.we or sure)  # not "what did Ada get?", which is paid out
+    linked = link(request, words, head, source, sign * by_us)
     extreme = request.operation in ("highest", "lowest") and not request.unit  # maybe of another column
     told = sign or not (names or extreme)
     if account is not None and told and not sure and linked.where and not linked.unknown:

@@ -398,7 +398,7 @@ def tables_of(known: Known, filters: Filters, names: Sequence[str] | None = None
         alike.setdefault((head.kind, *(f"{c.name.lower()}/{c.kind}" for c in head.columns)), []).append(head)
     several = [(*same,) for same in alike.values() if len(same) > 1]
     found = [stored_table(known, each, filters) for each in (*((head,) for head in heads), *several)]
-    if not filters.sender and any(known.files.values()):
+    if not (filters.sender or filters.rows) and any(known.files.values()):
         found.insert(len(heads), table_of_files(known, filters))
     return found
 
