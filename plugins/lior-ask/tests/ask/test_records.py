@@ -518,7 +518,8 @@ def test_a_statement_of_an_account_is_added_up_by_its_signs():
     ],
 )
 def test_the_direction_of_a_payment_chooses_the_column_of_a_name(question, value):
-    rows = "2026-08-03,Ada,Glass Huber,-212.00\n2026-08-21,Glass Huber,Ada,18.50\n2026-10-02,Ada,Glass Huber,-64.00\n"
+    rows = "2026-08-03,Ada,Glass Huber,-212.00\n2026-08-21,Glass Huber,Ada,18.50\n"
+    rows += "2026-10-02,Ada,Glass Huber,-64.00\n"
     result = notes({"bank.csv": f"date,debtor,payee,amount\n{rows}"}).ask(question).result
     assert (result and result.value) == value
 

@@ -179,7 +179,8 @@ class Dialogue:
         turn = asked and self._turn(message, asked)
         if not (turn and turn.answer.result):
             return None
-        sure = min(turn.answer.confidence, _LIKELY)
+        repeats = last is not None and _agree(last, turn)  # probably something else is meant
+        sure = min(turn.answer.confidence, _DOUBTFUL if repeats else _LIKELY)
         return attrs.evolve(turn, answer=attrs.evolve(turn.answer, confidence=sure))
 
     def _turn(self, message: str, question: Question, inherited: tuple[str, ...] = ()) -> Turn:
@@ -309,10 +310,8 @@ class Dialogue:
         if not said.own:
             return self._another(message, said)
         alone = self._turn(message, said.question)
-        changes = alone.answer.result and said.marked and is_phrase(said.text)
-        if (alone.answer.said and not said.pronoun and not changes) or (
-            alone.answer.found and not said.marked
-        ):
+        changes = said.pronoun or (alone.answer.result and said.marked and is_phrase(said.text))
+        if (alone.answer.said and not changes) or (alone.answer.found and not said.marked):
             return alone
         added = inherited
         if said.pronoun:

@@ -19,8 +19,8 @@ _TOTAL = re.compile(rf"\b{either('calculations.total')}\b", re.I)
 _SHOWS = re.compile(
     rf"\W*{either('calculations.list')}\s+(?:{either('followups.the')}\s+)?{either('things.rows')}\W*", re.I
 )
-_OF_SOME = ("highest", "lowest", "newest", "oldest", "value")
-"""Operations whose result shows only some of the rows that were compared."""
+_NO_ROWS = ("highest", "lowest", "newest", "oldest", "value", "sum", "mean")
+"""Operations after which "them" is not the rows shown, but those compared, or what was added up."""
 
 
 def shows_rows(message: str) -> bool:
@@ -50,12 +50,12 @@ class FoundRows:
         other = [word for word in said.own if not _TOTAL.search(word)]
         if _TOTAL.search(text) and len(other) <= said.marked:
             return _limited(said.question, f"{text} {self._measured()}", self._added())
-        if said.pronoun and not (refers_to_rows(text) and last.operation in _OF_SOME):
+        if said.pronoun and not (refers_to_rows(text) and last.operation in _NO_ROWS):
             return _limited(said.question, text, last.rows)
         return None
 
     def _added(self) -> Sequence[Passage]:
-        """Return the rows of all results of the last operation, or of the last one if it has some of these."""
+        """Return the rows of all results of the last operation, or of the last one if it is among them."""
         *before, last = self.results
         rows = [row for each in before if each.operation == last.operation for row in each.rows]
         return last.rows if {*last.rows} <= {*rows} else [*rows, *last.rows]

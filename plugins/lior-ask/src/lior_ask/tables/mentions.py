@@ -179,7 +179,7 @@ class Links:
                 known = {each for word in near for each in vocabulary.get(word, ())}
                 known |= {each for word in near for stem in stems(word) for each in vocabulary.get(stem, ())}
                 self._similar |= {at} if known else set()
-            for column, cell in known:
+            for column, cell in sorted(known):  # sets of texts differ in order from run to run
                 found.setdefault(column, {}).setdefault(cell, set()).add(at)
         for column, cells in found.items():
             if column not in self.table.answers:
