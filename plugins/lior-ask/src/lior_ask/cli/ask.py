@@ -248,7 +248,7 @@ def _where(given: Sequence[str]) -> Sequence[str]:
     return found
 
 
-def _filters(given: Mapping[str, str]) -> Filters:
+def _filters(given: Mapping[str, Any]) -> Filters:
     from lior_ask.question.filters import Filters
 
     return Filters(**given)
