@@ -236,10 +236,11 @@ class Known:
         for name in self.documents(filters):
             number = place[name]
             begin, end = int(layout.starts[number]), int(layout.starts[number + 1])
-            lines = self.passages.numbers(layout.ids[number])
             if filters.rows:
+                lines = self.passages.numbers(layout.ids[number])
                 fit[begin:end] = [filters.among(name, line) for line in lines]
             elif filters.sender or filters.after or filters.before:
+                lines = self.passages.numbers(layout.ids[number])
                 when = self.abouts[name].date or stamps.get(name, "")
                 whole = not filters.sender and filters.dated(when)
                 fit[begin:end] = [*self._fitting(name, filters, lines, whole)]
