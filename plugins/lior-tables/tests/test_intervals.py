@@ -149,10 +149,13 @@ def test_probabilities_and_errors_of_thirty_rows_hold_for_new_rows():
 
 
 def test_few_rows_of_classes_drawn_by_lot_are_predicted_by_their_shares():
-    rng = np.random.RandomState(0)
-    x, y = rng.rand(40, 3), rng.permutation(np.arange(40) % 4)
-    p = GeometricClassifier(random_state=0).fit(x, y).predict_proba(x[:20] / 2 + 0.25)
-    assert p.max() < 0.45  # one of four
+    said = []
+    for seed in (0, 3, 6):
+        rng = np.random.RandomState(seed)
+        x, y = rng.rand(24, 3), rng.permutation(np.arange(24) % 2)
+        model = GeometricClassifier(random_state=0).fit(x, y)
+        said.append(model.predict_proba(x[:20] / 2 + 0.25).max(1).mean())
+    assert np.mean(said) < 0.56  # one of two; .67 if the choices have seen the rows
 
 
 @pytest.mark.filterwarnings("ignore:classes of one row")

@@ -46,7 +46,7 @@ from lior_tables.rows import (
     no_column,
     table,
 )
-from lior_tables.unusual import Unusual
+from lior_tables.unusual import Places, Unusual
 from lior_tables.worth import Worth, worth
 
 _DEFAULT = Options()
@@ -54,7 +54,6 @@ _BLOCK_PARTS = 5
 """Number of parts of rows in blocks; each part is predicted from others."""
 _FEW = 500
 """Maximum number of rows with all numbers in float64: it costs nothing there."""
-Places = NDArray[np.int64]
 
 
 class Geometric(BaseEstimator, ABC):

@@ -44,7 +44,7 @@ def in_words_of(text: str, language: str, key: str = "results.replies") -> str:
             return sentence.format(*parts, **worded)
     words = text.split(" and ")
     if len(words) > 1:
-        told = [in_words_of(word, language) for word in words]
+        told = [in_words_of(word, language, key) for word in words]
         if all(new != old or old[:1] in ("'", '"') for new, old in zip(told, words, strict=True)):
             return in_words_of(" and ", language).join(told)
     return text

@@ -174,7 +174,7 @@ def choose(question: Question, known: Known, today: date, *, shows: bool = True)
         told = None
     if told and _repeats(query, told, spoken):
         told = None
-    drops = _adds_payments(best) and _leaves_verb_out(best, said, weights)
+    drops = _adds_payments(best) and _leaves_limit_out(best, said, weights)
     return Chosen(weights, query, told, ranked.probability, ranked.calculation, drops=drops)
 
 
@@ -185,8 +185,8 @@ def _adds_payments(best: Proposal) -> bool:
     return query.aggregate in ADDED and query.measure is not None and directed and table.signed(query.measure)
 
 
-def _leaves_verb_out(best: Proposal, said: Asked, weights: Learned) -> bool:
-    """Return whether a question has no word of paying, and its query leaves a rare word out: "cut".
+def _leaves_limit_out(best: Proposal, said: Asked, weights: Learned) -> bool:
+    """Return whether a question has no word of paying, and its query leaves a rare word out, such as "cut".
 
     Such a word may say that only some of the payments count, or none.
     """
